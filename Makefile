@@ -1,0 +1,64 @@
+# One environment, made when something needs it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+IMAGE ?=
+OUTPUT ?= demo.tar
+
+.DEFAULT_GOAL = help
+.PHONY: help demo dev format lint test integration e2e coverage fixtures build clean check
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.test ## save an image to demo.tar and show what it holds; IMAGE=quay.io/x/y takes a real one
+	@$(BIN)/python -m tests.demo $(OUTPUT) $(IMAGE)
+
+dev: $(VENV)/.dev ## make the environment for development
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev ## ruff, and mypy --strict
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(VENV)/.test ## all tests; those that need a tool that is not installed skip and say which
+	$(BIN)/python -m pytest
+
+integration: $(VENV)/.test ## the tests against a real registry
+	$(BIN)/python -m pytest tests/integration
+
+e2e: $(VENV)/.test ## the tests with docker, podman, skopeo and containerd; a missing tool is a failure
+	IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m pytest tests/e2e
+
+coverage: $(VENV)/.dev ## branch coverage of imgfetch/
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
+	$(BIN)/python -m tests.make_fixtures
+
+build: $(VENV)/.dev ## sdist and wheel, in dist/
+	$(BIN)/python -m build
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache demo.tar
+	find imgfetch tests -name __pycache__ -prune -exec rm -rf {} +
+
+check: lint test ## what one runs before a commit
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.test: $(VENV)/bin/python setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test setup.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	@touch $@

@@ -1,0 +1,227 @@
+"""Answers a registry's challenge with a token.
+
+The flow of the distribution project's token specification: the registry refuses with a challenge, the
+token server that it names gives a token for the challenge's scope, and the request is sent again (P40 to P50).
+Tokens live in memory only, and are sent to the registry's own origin only (P49, S07).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from imgfetch import challenges, strictjson
+from imgfetch.answer import Response
+from imgfetch.challenges import Challenge
+from imgfetch.errors import AuthenticationError, ImgfetchError, TransportError, VerificationError
+from imgfetch.httperrors import not_the_protocol, rejection
+from imgfetch.origin import Origin
+from imgfetch.printable import clean
+from imgfetch.printable import url as shown_url
+from imgfetch.transport import Transport
+
+CLIENT_ID = "imgfetch"
+MAX_TOKEN_REPLY = 1024 * 1024
+MIN_LIFE = 60.0
+"""Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
+RENEW_BEFORE = 10.0
+"""Seconds before its end at which a token is not used any more."""
+
+_OK = 200
+_REPLY_KEYS = frozenset({"token", "access_token", "expires_in"})
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token and, on the monotonic clock, when it ends."""
+
+    value: str = field(repr=False)
+    end: float
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() < self.end - RENEW_BEFORE
+
+
+class Authenticator:
+    """Tokens for one registry; safe to be used from several threads.
+
+    Args:
+        transport: for the requests to token servers.
+        base: the registry's URL, such as ``https://quay.io``.
+    """
+
+    def __init__(self, transport: Transport, base: str) -> None:
+        """Know nothing yet: the first request goes out without a token (P33)."""
+        self._transport = transport
+        self._base = base
+        self._lock = threading.Lock()
+        self._bearer: Challenge | None = None
+        self._scopes: dict[str, list[str]] = {}
+        self._tokens: dict[tuple[str, str, tuple[str, ...]], _Token] = {}
+
+    def authorization(self, repository: str) -> str | None:
+        """Return the ``Authorization`` header for requests about ``repository``, if one is known to be wanted.
+
+        A token that is about to end is renewed (P48).
+
+        Raises:
+            AuthenticationError: the token server gives none.
+        """
+        with self._lock:
+            if self._bearer is None or repository not in self._scopes:
+                return None
+            return self._header(self._bearer, repository)
+
+    def answer(self, refusal: Response, repository: str, used: str | None) -> str:
+        """Return another ``Authorization`` header, after a 401.
+
+        Args:
+            refusal: the answer.
+            repository: what was asked about.
+            used: the header that was refused, if one was sent.
+
+        Raises:
+            AuthenticationError: there is no way to get one without a login, or the token server gives none.
+        """
+        offered = challenges.parse(refusal.headers("WWW-Authenticate"))
+        if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):
+            offered = self._ping() or offered
+        with self._lock:
+            self._bearer = self._choose(offered, refusal)
+            self._add_scopes(repository, self._bearer)
+            if used is not None:
+                self._forget(used)
+            return self._header(self._bearer, repository)
+
+    def _ping(self) -> tuple[Challenge, ...]:
+        """Ask the registry's root for the challenge that the real request lacked (P33; gcr.io does so)."""
+        with self._transport.get(f"{self._base}/v2/") as response:
+            return challenges.parse(response.headers("WWW-Authenticate"))
+
+    def _choose(self, offered: tuple[Challenge, ...], refusal: Response) -> Challenge:
+        """Take Bearer where it is offered (P41)."""
+        for challenge in offered:
+            if challenge.scheme == "bearer":
+                return challenge
+        hint = f"log in: docker login {refusal.origin}"
+        for challenge in offered:
+            if challenge.scheme == "basic":
+                realm = clean(challenge.parameters.get("realm", ""), 80)
+                raise AuthenticationError(
+                    f'{refusal.origin} asks for a user name and password (Basic, realm "{realm}")', hint=hint
+                )
+        schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered)
+        if schemes:
+            raise AuthenticationError(
+                f"{refusal.origin} offers only {schemes} to log in, which imgfetch does not speak"
+            )
+        raise rejection(refusal, f"what was asked of {refusal.origin}", hint=hint)
+
+    def _add_scopes(self, repository: str, challenge: Challenge) -> None:
+        """Join the challenge's scopes, which come first, and those asked before (P46, P50)."""
+        named = challenge.parameters.get("scope", "").split() or [f"repository:{repository}:pull"]
+        known = self._scopes.get(repository, [])
+        self._scopes[repository] = list(dict.fromkeys([*named, *known]))
+
+    def _forget(self, used: str) -> None:
+        """Drop a token that was refused, unless another thread has done so."""
+        for key, token in list(self._tokens.items()):
+            if _bearer_header(token) == used:
+                del self._tokens[key]
+
+    def _header(self, challenge: Challenge, repository: str) -> str:
+        realm = _realm(challenge, self._base)
+        service = challenge.parameters.get("service", "")
+        scopes = tuple(self._scopes[repository])
+        key = (realm, service, scopes)
+        token = self._tokens.get(key)
+        if token is None or not token.is_fresh:
+            token = self._fetch(realm, service, scopes)
+            self._tokens[key] = token
+        return _bearer_header(token)
+
+    def _fetch(self, realm: str, service: str, scopes: tuple[str, ...]) -> _Token:
+        """Ask the token server (P44)."""
+        query = ([("service", service)] if service else []) + [("scope", scope) for scope in scopes]
+        query.append(("client_id", CLIENT_ID))
+        url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
+        _logger.debug("token from %s", shown_url(url))
+        what = f"an access token for {Origin.of(self._base)}"
+        try:
+            with self._transport.get(url, accept="application/json") as response:
+                if response.status != _OK:
+                    raise rejection(response, f"{what}, from the token server {shown_url(realm)} that it announced,")
+                return _read_token(response, what)
+        except TransportError as error:
+            raise AuthenticationError(
+                f"cannot get {what}: the registry announced the token server {shown_url(realm)}, which gives no answer",
+                hint=error.hint,
+            ) from error
+
+
+def _bearer_header(token: _Token) -> str:
+    return f"Bearer {token.value}"
+
+
+def _realm(challenge: Challenge, base: str) -> str:
+    """Return the token server's URL (P42).
+
+    Raises:
+        AuthenticationError: the challenge names none that can be used.
+    """
+    text = challenge.parameters.get("realm", "").strip()
+    registry = Origin.of(base)
+    if not text:
+        raise AuthenticationError(
+            f"{registry} asks for a token, but names no token server (its challenge has no realm)"
+        )
+    realm = urljoin(f"{base}/v2/", text).partition("#")[0]
+    try:
+        Origin.of(realm)
+        has_user = "@" in urlsplit(realm).netloc
+    except TransportError:
+        has_user = True
+    if has_user:
+        raise AuthenticationError(f"{registry} announced a token server that cannot be used: {shown_url(realm)}")
+    return realm
+
+
+def _read_token(response: Response, what: str) -> _Token:
+    """Read a token server's reply (P47, P48).
+
+    Raises:
+        RegistryError: it is no such reply.
+        AuthenticationError: it has no token.
+    """
+    received = time.monotonic()
+    body = response.document(MAX_TOKEN_REPLY, f"the reply of the token server {response.url}")
+    try:
+        reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
+    except VerificationError as error:
+        failure: ImgfetchError = not_the_protocol(response, body, what)
+        raise AuthenticationError(str(failure), hint=failure.hint) from error
+    for key in ("access_token", "token"):
+        value = reply.get(key)
+        if isinstance(value, str) and value:
+            if not value.isascii() or not value.isprintable():
+                break
+            return _Token(value, received + _life(reply.get("expires_in")))
+    raise AuthenticationError(f"the token server {response.url} replied without a usable token")
+
+
+def _life(value: object) -> float:
+    """Return the seconds that a token lives; ``expires_in`` comes as a number, as text, or not at all (P48)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return MIN_LIFE
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return MIN_LIFE
+    return max(seconds, MIN_LIFE) if math.isfinite(seconds) else MIN_LIFE

@@ -1,0 +1,74 @@
+"""What a server wants to know before it answers: the ``WWW-Authenticate`` header.
+
+A real parser of RFC 9110's grammar (sections 5.6 and 11.6.1), for registries and the proxies in front of them
+send several challenges in one line or in several, quote commas, and spell names in any case (P40)::
+
+    challenges  := challenge { "," challenge }
+    challenge   := scheme [ token68 | parameter { "," parameter } ]
+    parameter   := token "=" ( token | quoted-string )
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+MAX_HEADER = 64 * 1024
+
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_SEPARATORS = re.compile(r"[\s,]*")
+_PARAMETER = re.compile(rf"({_WORD})[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|({_WORD}|[^\s,\"]+))(?=[\s,]|$)")
+_SCHEME = re.compile(rf"({_WORD})(?:[ \t]+(?=\S)|(?=[\s,]|$))")
+_TOKEN68 = re.compile(r"([A-Za-z0-9\-._~+/]+=*)(?=[ \t]*(?:,|$))")
+_ESCAPE = re.compile(r"\\(.)")
+_NEXT = re.compile(r"[^,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to authenticate.
+
+    Attributes:
+        scheme: lower-case, such as ``bearer``.
+        parameters: by lower-case name, such as ``realm``; the first of two wins.
+    """
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def parse(lines: Sequence[str]) -> tuple[Challenge, ...]:
+    """Read every challenge of a header's lines; what is no challenge is passed over."""
+    return tuple(challenge for line in lines for challenge in _parse_line(line[:MAX_HEADER]))
+
+
+def _parse_line(line: str) -> list[Challenge]:
+    challenges: list[Challenge] = []
+    position = _skip(_SEPARATORS, line, 0)
+    while position < len(line):
+        match = _SCHEME.match(line, position)
+        if match is None:
+            position = _skip(_SEPARATORS, line, max(_skip(_NEXT, line, position), position + 1))
+            continue
+        parameters, position = _parse_parameters(line, match.end())
+        challenges.append(Challenge(match[1].lower(), parameters))
+    return challenges
+
+
+def _parse_parameters(line: str, position: int) -> tuple[dict[str, str], int]:
+    parameters: dict[str, str] = {}
+    token68 = _TOKEN68.match(line, position)
+    if token68 is not None and line[position - 1 : position].isspace():
+        return parameters, _skip(_SEPARATORS, line, token68.end())
+    position = _skip(_SEPARATORS, line, position)
+    while (match := _PARAMETER.match(line, position)) is not None:
+        quoted, plain = match[2], match[3]
+        parameters.setdefault(match[1].lower(), plain if quoted is None else _ESCAPE.sub(r"\1", quoted))
+        position = _skip(_SEPARATORS, line, match.end())
+    return parameters, position
+
+
+def _skip(pattern: re.Pattern[str], line: str, position: int) -> int:
+    match = pattern.match(line, position)
+    return match.end() if match else position

@@ -1,0 +1,172 @@
+"""The format that `docker load` reads: an OCI image layout with docker's two files beside it.
+
+Member by member, base to the byte, so that an archive is a function of its images and options alone::
+
+    oci-layout  index.json  manifest.json  repositories
+    blobs/  blobs/sha256/
+    blobs/sha256/<manifest>  blobs/sha256/<config>  blobs/sha256/<layer>…   of each image, each digest once
+
+The blobs stand in it as the registry has them, so the registry's manifest digest survives wherever the reader
+keeps it.  All sizes are known beforehand, and with them every member's offset.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from imgfetch import mediatypes, ustar
+from imgfetch.digest import Digest
+from imgfetch.image import Descriptor, Image
+
+DEFAULT_MTIME = 1
+"""Seconds since 1970; GNU tar warns at 0."""
+BUFFER = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of the archive.
+
+    Attributes:
+        name: its path; a directory's ends with a slash.
+        size: its content's length in bytes.
+        content: the content itself, or the digest of the blob that it is.
+    """
+
+    name: str
+    size: int
+    content: bytes | Digest = b""
+
+    def header(self, mtime: int) -> bytes:
+        """Return the tar blocks before the content."""
+        if self.name.endswith("/"):
+            return ustar.header(self.name, 0, mtime=mtime, mode=0o755, typeflag=ustar.DIRECTORY)
+        return ustar.header(self.name, self.size, mtime=mtime)
+
+
+Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
+"""Opens a blob's verified content, and may wait until it is there."""
+
+
+def members(images: Sequence[Image]) -> tuple[Member, ...]:
+    """Return the entries of an archive of ``images``, in their order."""
+    blobs = {
+        descriptor.digest: descriptor
+        for image in images
+        for descriptor in (image.manifest.descriptor, image.manifest.config, *image.manifest.layers)
+    }
+    algorithms = sorted({"sha256", *(digest.algorithm for digest in blobs)})
+    documents = {
+        "oci-layout": {"imageLayoutVersion": "1.0.0"},
+        "index.json": _index(images),
+        "manifest.json": [_item(image) for image in images],
+        "repositories": _repositories(images),
+    }
+    encoded = ((name, _compact(document)) for name, document in documents.items())
+    return (
+        *(Member(name, len(content), content) for name, content in encoded),
+        Member("blobs/", 0),
+        *(Member(f"blobs/{algorithm}/", 0) for algorithm in algorithms),
+        *(Member(_path(blob.digest), blob.size, blob.digest) for blob in blobs.values()),
+    )
+
+
+def size(entries: Iterable[Member], *, mtime: int = DEFAULT_MTIME) -> int:
+    """Return the length of the archive in bytes."""
+    return sum(len(entry.header(mtime)) + ustar.padded(entry.size) for entry in entries) + len(ustar.END)
+
+
+def write(entries: Iterable[Member], open_blob: Opener, out: BinaryIO, *, mtime: int = DEFAULT_MTIME) -> None:
+    """Write an archive.
+
+    Args:
+        entries: what `members` returned.
+        open_blob: opens the blobs, which are asked for in the order of ``entries``.
+        out: where the bytes go; needs no more than ``write``.
+        mtime: the time of every entry, in seconds since 1970.
+
+    Raises:
+        OSError: ``out`` does not take them.
+    """
+    for entry in entries:
+        if isinstance(entry.content, Digest):
+            with open_blob(entry.content) as blob:
+                out.write(entry.header(mtime))
+                _copy(blob, out)
+        else:
+            out.write(entry.header(mtime) + entry.content)
+        out.write(ustar.padding(entry.size))
+    out.write(ustar.END)
+
+
+def _copy(source: BinaryIO, out: BinaryIO) -> None:
+    while chunk := source.read(BUFFER):
+        out.write(chunk)
+
+
+def _index(images: Sequence[Image]) -> dict[str, object]:
+    """Return `index.json`: an entry for each name; no platform, for with one containerd drops foreign images."""
+    return {
+        "schemaVersion": 2,
+        "mediaType": mediatypes.OCI_INDEX,
+        "manifests": [_entry(image.manifest.descriptor, name) for image in images for name in _index_names(image)],
+    }
+
+
+def _entry(descriptor: Descriptor, name: str) -> dict[str, object]:
+    return {
+        "mediaType": descriptor.media_type,
+        "digest": str(descriptor.digest),
+        "size": descriptor.size,
+        "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name},
+    }
+
+
+def _index_names(image: Image) -> Iterator[str]:
+    """Yield full names, with the digest of the entry itself where there is no tag."""
+    yield from image.tagged_names
+    for repository in image.untagged:
+        yield f"{repository}@{image.manifest.descriptor.digest}"
+
+
+def _item(image: Image) -> dict[str, object]:
+    """Return an item of `manifest.json`; a digest in ``RepoTags`` would be fatal to docker and podman."""
+    item: dict[str, object] = {
+        "Config": _path(image.manifest.config.digest),
+        "RepoTags": list(image.tagged_names),
+        "Layers": [_path(layer.digest) for layer in image.manifest.layers],
+    }
+    sources = {
+        str(diff_id): {
+            "mediaType": layer.media_type,
+            "size": layer.size,
+            "digest": str(layer.digest),
+            "urls": list(layer.urls),
+        }
+        for layer, diff_id in zip(image.manifest.layers, image.config.diff_ids, strict=True)
+        if mediatypes.is_foreign(layer.media_type)
+    }
+    # Elsewhere it does harm: crane's library makes manifests of it that podman refuses.
+    return {**item, "LayerSources": sources} if sources else item
+
+
+def _repositories(images: Sequence[Image]) -> dict[str, dict[str, str]]:
+    """Return `repositories`: the top layer's diff_id by repository and tag, as docker 25 and later write it."""
+    repositories: dict[str, dict[str, str]] = {}
+    for image in images:
+        for reference in image.tags:
+            if image.config.diff_ids:
+                repositories.setdefault(reference.name, {})[reference.tag or ""] = image.config.diff_ids[-1].encoded
+    return repositories
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.encoded}"
+
+
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,230 @@
+"""Brings an archive's layers into the store, several at a time, while the archive is being written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from imgfetch.blobs import BlobStore, Source
+from imgfetch.digest import Digest
+from imgfetch.errors import NotFoundError, TransportError, VerificationError
+from imgfetch.files import BUFFER
+from imgfetch.image import Descriptor, Image
+from imgfetch.layers import Contents, LayerCheck
+from imgfetch.oddities import Oddities
+from imgfetch.progress import Item, Progress
+from imgfetch.reference import Reference
+from imgfetch.resolve import Reads
+
+_PATIENCE = 2.0  # seconds that threads get to end after they have been told to
+_TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
+
+
+class Abortable(Reads, Protocol):
+    """A registry whose reads can be ended from another thread."""
+
+    def abort(self) -> None:
+        """End every read, for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer to be brought.
+
+    Attributes:
+        descriptor: the blob.
+        diff_id: what it hashes to when it is decompressed.
+        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
+        reference: the image that it is for.
+        registry: where it is.
+    """
+
+    descriptor: Descriptor
+    diff_id: Digest
+    what: str
+    reference: Reference
+    registry: Abortable
+
+
+def layers_of(image: Image, registry: Abortable) -> Iterator[Layer]:
+    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
+    reference = image.references[0]
+    count = len(image.manifest.layers)
+    for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
+        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference, registry)
+
+
+def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return each blob once, in order.
+
+    Raises:
+        VerificationError: a blob is promised to be two different things when it is decompressed.
+    """
+    found: dict[Digest, Layer] = {}
+    for layer in layers:
+        first = found.setdefault(layer.descriptor.digest, layer)
+        if first.diff_id != layer.diff_id:
+            raise VerificationError(
+                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
+                wanted=str(first.diff_id),
+                got=str(layer.diff_id),
+            )
+    return tuple(found.values())
+
+
+class Downloads:
+    """Threads that bring layers, in order; to be used in a ``with`` statement, which ends them.
+
+    The first failure stops them all, and is what `wait` raises.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], store: BlobStore, *, jobs: int, progress: Progress, oddities: Oddities
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            layers: each blob once.
+            store: where they go.
+            jobs: how many at a time.
+            progress: told of every blob.
+            oddities: told of layers that some readers stumble over.
+        """
+        self._layers = layers
+        self._store = store
+        self._progress = progress
+        self._oddities = oddities
+        self._waiting = deque(layers)
+        self._awaited = {layer.descriptor.digest for layer in layers}
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
+            for number in range(min(jobs, len(layers)))
+        ]
+
+    def __enter__(self) -> Self:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the threads, whatever they are doing."""
+        self._stop()
+        end = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def wait(self, digest: Digest) -> None:
+        """Return when a blob is in the store; at once if it is none of the layers.
+
+        Raises:
+            ImgfetchError: this or another layer could not be had.
+        """
+        with self._changed:
+            while digest in self._awaited and self._failure is None:
+                self._changed.wait(_TICK)
+            if self._failure is not None:
+                raise self._failure
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopped or not self._waiting:
+                    return
+                layer = self._waiting.popleft()
+            try:
+                self._bring(layer)
+            except BaseException as error:  # noqa: BLE001  # it is raised again where somebody waits
+                with self._changed:
+                    self._failure = self._failure or error
+                    self._changed.notify_all()
+                self._stop()
+                return
+            with self._changed:
+                self._awaited.discard(layer.descriptor.digest)
+                self._changed.notify_all()
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+        for registry in {id(layer.registry): layer.registry for layer in self._layers}.values():
+            registry.abort()
+
+    def _bring(self, layer: Layer) -> None:
+        item = Item(str(layer.descriptor.digest), layer.descriptor.size)
+        cached = self._store.has(layer.descriptor)
+        self._progress.started(item)
+        contents = self._cached(layer) if cached else self._fetched(layer, item)
+        if contents.diff_id != layer.diff_id:
+            raise VerificationError(
+                f"{layer.what} ({layer.descriptor.digest}, {contents.compression}), decompressed, "
+                "is not what the config promises",
+                wanted=f"diff_id {layer.diff_id}",
+                got=str(contents.diff_id),
+                hint="the image is broken or altered; docker load would refuse it too",
+            )
+        for remark in contents.remarks(layer.descriptor.media_type):
+            self._oddities.tolerate(f"{layer.what}: {remark}")
+        self._progress.finished(item, cached=cached)
+
+    def _cached(self, layer: Layer) -> Contents:
+        """Return what an earlier run found in a layer; look again if it did not say."""
+        digest = layer.descriptor.digest
+        contents = self._store.contents(digest, layer.diff_id.algorithm)
+        if contents is None:
+            check = self._check(layer)
+            with self._store.open(digest) as file:
+                while chunk := file.read(BUFFER):
+                    check.update(chunk)
+            contents = check.finish()
+            self._store.remember(digest, contents)
+        return contents
+
+    def _fetched(self, layer: Layer, item: Item) -> Contents:
+        try:
+            with layer.registry.blob(layer.reference, layer.descriptor, layer.what) as answer:
+                source = _Counted(answer, self, item)
+                contents = self._store.add(layer.descriptor, source, layer.what, layer=lambda: self._check(layer))
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{layer.what} ({layer.descriptor.digest}) is missing: "
+                "the manifest lists it, but the registry does not have it",
+                url=error.url,
+                status=error.status,
+                codes=error.codes,
+                hint="push the image again, or take another tag",
+            ) from error
+        assert contents is not None  # noqa: S101  # ``layer`` was given
+        return contents
+
+    def _check(self, layer: Layer) -> LayerCheck:
+        return LayerCheck(layer.what, layer.descriptor.media_type, layer.diff_id.algorithm)
+
+    def advance(self, item: Item, count: int) -> None:
+        """Pass on how far a blob is, and stop its thread if all are to stop."""
+        if self._stopped:
+            raise TransportError(f"stopped while {item.name} was fetched")
+        self._progress.advanced(item, count)
+
+
+class _Counted:
+    """A source that tells how far it is."""
+
+    def __init__(self, source: Source, downloads: Downloads, item: Item) -> None:
+        self._source = source
+        self._downloads = downloads
+        self._item = item
+        self.codings = source.codings
+        self.name = source.name
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        for chunk in self._source.chunks(limit):
+            self._downloads.advance(self._item, len(chunk))
+            yield chunk

@@ -1,0 +1,131 @@
+"""Every failure that imgfetch reports on purpose.
+
+The class names the step that failed; ``raise … from`` carries the cause.
+A message is one line: what was wanted, what was got, where.  ``hint`` says what to try next.
+"""
+
+from __future__ import annotations
+
+
+class ImgfetchError(Exception):
+    """Base of all errors that imgfetch raises on purpose.
+
+    Attributes:
+        hint: what to try next, one line, or ``None``.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        """Keep the message and the hint."""
+        super().__init__(message)
+        self.hint = hint
+
+
+class InvalidReferenceError(ImgfetchError, ValueError):
+    """The text is no reference to an image."""
+
+
+class InvalidPlatformError(ImgfetchError, ValueError):
+    """The text is no platform."""
+
+
+class TransportError(ImgfetchError):
+    """No HTTP answer came: name, connection, TLS, time-out, cut off."""
+
+
+class NotTlsError(TransportError):
+    """The other side refused the connection or does not speak TLS; on the loopback http may do (P31)."""
+
+
+class RegistryError(ImgfetchError):
+    """A registry, or the server it sent us to, answered with an error or with no registry's answer.
+
+    Attributes:
+        url: what was asked, with secrets taken out.
+        status: the HTTP status of the answer.
+        codes: the codes of the error body, such as ``MANIFEST_UNKNOWN``; often empty.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int,
+        codes: tuple[str, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        """Keep the answer's particulars."""
+        super().__init__(message, hint=hint)
+        self.url = url
+        self.status = status
+        self.codes = codes
+
+
+class NotFoundError(RegistryError):
+    """There is no such repository, tag, manifest or blob."""
+
+
+class UnavailableError(RegistryError):
+    """The server does not serve now; later it may."""
+
+
+class RateLimitedError(UnavailableError):
+    """The server asks for fewer requests.
+
+    Attributes:
+        retry_after: the ``Retry-After`` header as it came, or ``None``.
+    """
+
+    retry_after: str | None = None
+
+
+class AuthenticationError(ImgfetchError):
+    """Access was refused, or the token step failed; the cause says how."""
+
+
+class VerificationError(ImgfetchError):
+    """Bytes are not what was promised.
+
+    Attributes:
+        wanted: what was promised, if it has a short form.
+        got: what came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        wanted: str | None = None,
+        got: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Keep both sides of the comparison, and say them."""
+        if wanted is not None or got is not None:
+            message = f"{message}: expected {wanted}, got {got}"
+        super().__init__(message, hint=hint)
+        self.wanted = wanted
+        self.got = got
+
+
+class UnsupportedError(ImgfetchError):
+    """Well-formed, but not for us: schema 1, a chart, an encrypted layer, a compression."""
+
+
+class PlatformNotFoundError(ImgfetchError):
+    """The image is not there for the platform.
+
+    Attributes:
+        wanted: the platform asked for.
+        available: the platforms that are there, in the index's order.
+    """
+
+    def __init__(self, message: str, *, wanted: str, available: tuple[str, ...]) -> None:
+        """Keep both sides, and hint at the available ones."""
+        there = ", ".join(available) or "none"
+        super().__init__(message, hint=f"available: {there}; choose one with --platform")
+        self.wanted = wanted
+        self.available = available
+
+
+class StorageError(ImgfetchError):
+    """The local disk: full, not writable, not there; the cause is the ``OSError``."""

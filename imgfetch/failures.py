@@ -1,0 +1,122 @@
+"""What the network libraries raise, said in our words (M01 to M03)."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+import urllib3.exceptions
+
+from imgfetch.errors import NotTlsError, TransportError
+from imgfetch.origin import Origin
+from imgfetch.printable import clean
+from imgfetch.printable import url as shown_url
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+"""Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""
+
+_NOT_TLS = (
+    "wrong_version_number",
+    "wrong version number",
+    "record_layer_failure",
+    "record layer failure",
+    "unknown_protocol",
+    "unknown protocol",
+    "unexpected_eof",
+    "eof occurred",
+)
+
+
+@contextmanager
+def mapped(url: str) -> Iterator[None]:
+    """Turn whatever the libraries raise into a `TransportError` that says what happened to whom."""
+    try:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        raise _transport_error(url, error) from error
+    except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
+        raise TransportError(f"cannot ask {shown_url(url)}: {clean(str(error))}") from error
+
+
+def _transport_error(url: str, error: Exception) -> TransportError:
+    origin = Origin.of(url)
+    port = f"{clean(origin.host)}:{origin.port}"
+    causes = list(_causes(error))
+    for cause in causes:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return _certificate_error(port, cause)
+            case ssl.SSLError():
+                return _tls_error(port, cause)
+            case socket.gaierror():
+                return TransportError(
+                    f"cannot find {port}: the name does not resolve ({clean(cause.strerror or str(cause))})",
+                    hint="check the name, the DNS and the VPN",
+                )
+            case urllib3.exceptions.IncompleteRead():
+                return TransportError(
+                    f"{port} broke off: {shown_url(url)} ended after {cause.args[0]} bytes",
+                    hint="run the same command again",
+                )
+            case ConnectionRefusedError():
+                return NotTlsError(
+                    f"cannot connect to {port}{_addresses(origin)}: connection refused",
+                    hint="check the name and the port; a proxy or VPN may be needed",
+                )
+    return _other_error(url, port, causes)
+
+
+def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportError:
+    for cause in causes:
+        match cause:
+            case urllib3.exceptions.ConnectTimeoutError():
+                return TransportError(f"cannot connect to {port}: no answer within {CONNECT_TIMEOUT:g} s")
+            case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
+                return TransportError(f"{port} went silent: nothing came for {READ_TIMEOUT:g} s from {shown_url(url)}")
+            case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
+                return TransportError(f"{shown_url(url)} is not a usable URL")
+            case OSError() if cause.strerror and not isinstance(cause, requests.RequestException):
+                return TransportError(f"the connection to {port} failed: {clean(cause.strerror)}")
+    return TransportError(f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}")
+
+
+def _certificate_error(port: str, error: ssl.SSLCertVerificationError) -> TransportError:
+    return TransportError(
+        f"the certificate of {port} is not to be trusted: {clean(error.verify_message or str(error))}",
+        hint="if the registry has its own CA, this Python must trust it",
+    )
+
+
+def _tls_error(port: str, error: ssl.SSLError) -> TransportError:
+    reason = clean(error.reason or str(error))
+    if any(sign in f"{reason} {error}".lower() for sign in _NOT_TLS):
+        return NotTlsError(f"{port} does not speak https: {reason}")
+    return TransportError(f"TLS with {port} failed: {reason}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an exception of `requests` to the one that tells why, outermost first."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+
+
+def _addresses(origin: Origin) -> str:
+    """Return the addresses behind a name that has just been connected to, for a message."""
+    try:
+        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return ""
+    addresses = sorted({str(entry[4][0]) for entry in found})
+    return "" if addresses == [origin.host] else f" ({', '.join(addresses[:4])})"

@@ -1,0 +1,97 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from imgfetch.errors import StorageError
+from imgfetch.printable import clean, size
+
+BUFFER = 1024 * 1024
+_FLAGS = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_NAME_KEPT = 100  # characters of the target's name that its temporary one keeps; names end at 255 bytes
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def storing(path: Path, purpose: str) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `StorageError` that names ``path``.
+
+    Args:
+        path: what is worked on.
+        purpose: what is being done to it, such as ``write``.
+
+    Raises:
+        StorageError: the block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        shown = clean(os.fspath(path))
+        reason = error.strerror or str(error)
+        if error.errno in _NO_SPACE:
+            with suppress(OSError):
+                reason += f" ({size(shutil.disk_usage(path.parent).free)} free)"
+            raise StorageError(
+                f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"
+            ) from error
+        raise StorageError(f"cannot {purpose} {shown}: {reason}") from error
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of ``path`` when the block ends well, and goes away when not.
+
+    Both are on one file system, so that the change of name is one step.  A symbolic link at ``path`` is
+    replaced, never followed (S25).
+
+    Args:
+        path: the final name.
+        mode: permission bits, before the umask.
+        durable: bring the content to the disk before the name (S22).
+        parts: where the file stands until then; beside ``path`` if not given.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    part = (parts or path.parent) / f".{path.name[:_NAME_KEPT]}.{secrets.token_hex(6)}.part"
+    try:
+        with storing(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        with storing(path, "write"):
+            part.replace(path)
+            if durable:
+                _sync_directory(path.parent)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Bring a change of names to the disk, where the system can open a directory."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        with suppress(OSError):  # some network file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""An HTTP answer that is not the one asked for, as one of our errors."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from imgfetch.answer import Response
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    NotFoundError,
+    RateLimitedError,
+    RegistryError,
+    UnavailableError,
+)
+from imgfetch.printable import clean
+
+MAX_QUOTED = 200
+"""Characters of a server's own words in a message (F30)."""
+_MAX_ERRORS = 3
+
+_DENIED = frozenset({401, 403})
+_NOT_FOUND = frozenset({404, 410})
+_LATER = frozenset({408, 499})
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+
+
+def rejection(response: Response, what: str, *, hint: str | None = None) -> ImgfetchError:
+    """Return the error for an answer whose status says no.
+
+    Args:
+        response: the answer; the start of its body is read.
+        what: what was asked for, as the subject of a sentence.
+        hint: what to try when it is not there or not allowed.
+    """
+    codes, words = _words(response.excerpt(), response.header("Content-Type"))
+    said = f"{response.origin} answers {response.status} {response.reason}".rstrip() + (f" ({words})" if words else "")
+    url, status = response.url, response.status
+    if status in _NOT_FOUND:
+        return NotFoundError(f"{what} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
+    if status in _DENIED:
+        return AuthenticationError(f"{what} does not exist or needs a login: {said}", hint=hint)
+    if status == _TOO_MANY_REQUESTS:
+        error = RateLimitedError(
+            f"{what} is not served for now, too many requests: {said}",
+            url=url,
+            status=status,
+            codes=codes,
+            hint=_when_to_retry(response),
+        )
+        error.retry_after = response.header("Retry-After") or None
+        return error
+    if status >= _SERVER_ERROR or status in _LATER:
+        return UnavailableError(
+            f"{what} is not served for now: {said}",
+            url=url,
+            status=status,
+            codes=codes,
+            hint="the server has a problem of its own; try again later",
+        )
+    return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes)
+
+
+def not_the_protocol(response: Response, body: bytes, what: str) -> RegistryError:
+    """Return the error for an answer that comes from no registry (M11)."""
+    _, words = _words(body, response.header("Content-Type"))
+    kind = clean(response.header("Content-Type"), 80) or "no type"
+    return RegistryError(
+        f"{what} came as something else: {response.url} answers {response.status} with {kind}: {words}",
+        url=response.url,
+        status=response.status,
+        hint="a captive portal, a proxy's page, a wrong port, or no registry at all",
+    )
+
+
+def _words(body: bytes, content_type: str) -> tuple[tuple[str, ...], str]:
+    """Return the codes and the text of an error body, of whatever form (F30)."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, dict):
+        return _json_words(parsed)
+    if text.startswith("<") or "html" in content_type:
+        match = _TITLE.search(text)
+        return (), f"an HTML page, {clean(match[1].strip(), MAX_QUOTED)!r}" if match else "an HTML page"
+    return (), clean(text, MAX_QUOTED)
+
+
+def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
+    errors = body.get("errors")
+    found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    codes = tuple(clean(str(error.get("code", "")), 80) for error in found)
+    said = [
+        ": ".join(str(error[key]) for key in ("code", "message") if error.get(key)) for error in found[:_MAX_ERRORS]
+    ]
+    if not said:
+        said = [str(body[key]) for key in ("details", "message", "error", "error_description") if body.get(key)][:1]
+    return codes, clean("; ".join(said), MAX_QUOTED)
+
+
+def _when_to_retry(response: Response) -> str:
+    wait = response.header("Retry-After")
+    return f"the server asks to wait: Retry-After: {clean(wait, 80)}" if wait else "try again later, or log in"

@@ -1,0 +1,396 @@
+"""The documents that describe an image, as the specifications name them.
+
+Sources: OCI image specification ("Content Descriptors", "Image Index", "Image Manifest", "Image
+Configuration"), docker's "Image Manifest V 2, Schema 2".  The bytes of a document are kept and
+hashed as they came and never written anew.  What exists is valid: `parse_document` and
+`Config.from_json` are the only doors in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from imgfetch import mediatypes, strictjson
+from imgfetch.digest import Digest
+from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.oddities import Oddities
+from imgfetch.platforms import Platform
+from imgfetch.printable import clean
+from imgfetch.reference import Reference
+
+MAX_DOCUMENT = 4 * 1024 * 1024
+"""Bytes of a manifest or config at most, the limit of the registries themselves (P62, S26)."""
+MAX_LAYERS = 4096
+MAX_MANIFESTS = 4096
+
+_DESCRIPTOR_KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
+_PLATFORM_KEYS = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
+_DOCUMENT_KEYS = frozenset(
+    {
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "fsLayers",
+        "signatures",
+        "history",
+    }
+)
+_CONFIG_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created"})
+_ROOTFS_KEYS = frozenset({"type", "diff_ids"})
+
+_ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What points at content (OCI "Content Descriptors").
+
+    Attributes:
+        media_type: what the content is, lower-case, perhaps empty.
+        digest: what the content hashes to.
+        size: the content's length in bytes.
+        platform: the machine it is for, where it says so.
+        annotations: the free texts.
+        urls: where else the content may be had (P79).
+        artifact_type: what an artifact says it is.
+        data: the content itself, if embedded; verified like any other (P69).
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: Platform | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    urls: tuple[str, ...] = ()
+    artifact_type: str = ""
+    data: bytes | None = None
+
+    @classmethod
+    def from_json(cls, value: object, what: str) -> Self:
+        """Read a parsed descriptor; ``what`` is its name in messages.
+
+        Raises:
+            VerificationError: a member is missing or malformed (P68).
+        """
+        members = strictjson.Object(value, what, _DESCRIPTOR_KEYS)
+        try:
+            digest = Digest.parse(members.get("digest"))
+        except VerificationError as error:
+            raise VerificationError(f"the digest of {what} is {error}") from None
+        return cls(
+            media_type=mediatypes.essence(members.text("mediaType")),
+            digest=digest,
+            size=members.count("size"),
+            platform=_platform(members, what),
+            annotations=members.texts("annotations"),
+            urls=tuple(url for url in members.items_of("urls") if isinstance(url, str)),
+            artifact_type=members.text("artifactType"),
+            data=_embedded(members, what),
+        )
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str, algorithm: str = "sha256") -> Self:
+        """Return the descriptor of ``content``."""
+        return cls(media_type, Digest.of(content, algorithm), len(content))
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether it points at a statement about an image rather than at an image (P66)."""
+        name, value = _ATTESTATION
+        unknown = self.platform is not None and not self.platform.is_known
+        return unknown or self.annotations.get(name) == value
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A manifest or index as received.
+
+    Attributes:
+        raw: the bytes, exactly as they came.
+        content_type: the answer's ``Content-Type``, or empty.
+        url: where it came from, fit to be shown.
+    """
+
+    raw: bytes
+    content_type: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A list of manifests: OCI's image index or docker's manifest list.
+
+    Attributes:
+        descriptor: what points at this document.
+        manifests: what it lists, in its order.
+    """
+
+    descriptor: Descriptor
+    manifests: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image's config and layers.
+
+    Attributes:
+        descriptor: what points at this document.
+        config: the image's config.
+        layers: the image's layers, base first; the same one may occur several times.
+    """
+
+    descriptor: Descriptor
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is read of an image's config; its bytes stay in the blob store.
+
+    Attributes:
+        platform: the machine that the image says it is for.
+        diff_ids: the digest of each layer's decompressed tar stream, base first.
+    """
+
+    platform: Platform
+    diff_ids: tuple[Digest, ...]
+
+    @classmethod
+    def from_json(cls, raw: bytes, media_type: str, what: str) -> Self:
+        """Read a config.
+
+        Args:
+            raw: its bytes.
+            media_type: what it is called; old pushes call it anything (P67).
+            what: its name in messages.
+
+        Raises:
+            VerificationError: it is malformed.
+            UnsupportedError: it is no image's config, and does not say that it is.
+        """
+        members = strictjson.Object(strictjson.loads(raw, what), what, _CONFIG_KEYS)
+        if members.get("rootfs") is None and media_type in mediatypes.VAGUE_CONFIGS:
+            raise _no_image(what, media_type or "no media type", "")
+        if members.get("rootfs") is None:
+            raise VerificationError(f"{what} is malformed", wanted="rootfs.diff_ids", got="no rootfs")
+        rootfs = strictjson.Object(members["rootfs"], f"'rootfs' of {what}", _ROOTFS_KEYS)
+        diff_ids = []
+        for number, text in enumerate(rootfs.items_of("diff_ids"), 1):
+            try:
+                diff_ids.append(Digest.parse(text))
+            except VerificationError as error:
+                raise VerificationError(f"diff_id {number} of {what} is {error}") from None
+        return cls(
+            Platform(
+                members.text("os"), members.text("architecture"), members.text("variant"), members.text("os.version")
+            ).normalized(),
+            tuple(diff_ids),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A manifest and its config, and what they are to be called.
+
+    Attributes:
+        manifest: the manifest.
+        config: what its config says.
+        references: the names by which it was asked for, at least one.
+    """
+
+    manifest: Manifest
+    config: Config
+    references: tuple[Reference, ...]
+
+    @property
+    def tags(self) -> tuple[Reference, ...]:
+        """The references that have a tag, without their digests, each once, sorted by name."""
+        tagged = {replace(reference, digest=None) for reference in self.references if reference.tag}
+        return tuple(sorted(tagged, key=str))
+
+    @property
+    def tagged_names(self) -> tuple[str, ...]:
+        """The canonical names with their tags, sorted."""
+        return tuple(str(reference) for reference in self.tags)
+
+    @property
+    def untagged(self) -> tuple[str, ...]:
+        """``registry/repository`` of the references that have only a digest, sorted."""
+        return tuple(sorted({reference.name for reference in self.references if not reference.tag}))
+
+
+def parse_document(document: Document, descriptor: Descriptor, what: str, oddities: Oddities) -> Index | Manifest:
+    """Read a manifest or index by what it is, not by what it is called (P64, P65).
+
+    Args:
+        document: the bytes as received.
+        descriptor: what points at the document, its digest and size known to be right; its
+            media type is empty where nothing but a tag pointed at it.
+        what: its name in messages.
+        oddities: told of what is wrong but tolerable.
+
+    Raises:
+        VerificationError: it is malformed or ambiguous.
+        UnsupportedError: it is well-formed, but no image: schema 1, an artifact.
+    """
+    members = strictjson.Object(strictjson.loads(document.raw, what), what, _DOCUMENT_KEYS)
+    _refuse_ambiguity(members, what)
+    media_type = _media_type(members, document, descriptor, what, oddities)
+    shape = _shape(members)
+    if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
+        raise UnsupportedError(
+            f"{what} is in schema 1, the image format that docker has removed",
+            hint="ask the publisher for a rebuild, or try another tag",
+        )
+    if shape is None:
+        raise _no_image(what, media_type or "an unknown type", members.text("artifactType"))
+    if members.get("schemaVersion") != 2:  # noqa: PLR2004
+        got = clean(str(members.get("schemaVersion")), 80)
+        raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=got)
+    if media_type not in (mediatypes.INDEXES if shape == "index" else mediatypes.MANIFESTS):
+        raise VerificationError(
+            f"{what} is ambiguous: its type is {clean(media_type)}, its content is that of an {shape}"
+            if media_type in mediatypes.DOCUMENTS
+            else f"{what} has the unknown media type {clean(media_type)!r}"
+        )
+    own = Descriptor(media_type, descriptor.digest, descriptor.size)
+    if shape == "index":
+        return _index(members, own, what)
+    return _manifest(members, own, what)
+
+
+def _refuse_ambiguity(members: strictjson.Object, what: str) -> None:
+    clash = [key for key in ("config", "layers", "fsLayers") if key in members]
+    if "manifests" in members and clash:
+        raise VerificationError(
+            f"{what} is ambiguous: it has 'manifests' as an index and {clash[0]!r} as a manifest (CVE-2021-41190)"
+        )
+
+
+def _shape(members: strictjson.Object) -> str | None:
+    if "manifests" in members:
+        return "index"
+    if "config" in members and "layers" in members:
+        return "image manifest"
+    if "fsLayers" in members:
+        return "schema 1"
+    return None
+
+
+def _media_type(
+    members: strictjson.Object, document: Document, descriptor: Descriptor, what: str, oddities: Oddities
+) -> str:
+    """Choose the media type: the parent's word, the document's own, the header's, the shape's (P64)."""
+    own = mediatypes.essence(members.text("mediaType"))
+    header = mediatypes.essence(document.content_type)
+    if own in mediatypes.DOCUMENTS and header in mediatypes.DOCUMENTS and own != header:
+        conflict = f"{what} is ambiguous: it calls itself {own}, but was sent as {header}"
+        if not descriptor.media_type:
+            raise VerificationError(conflict)
+        oddities.tolerate(conflict)
+    for media_type in (descriptor.media_type, own):
+        if media_type:
+            return media_type
+    if header in mediatypes.DOCUMENTS:
+        return header
+    guesses = {"index": mediatypes.OCI_INDEX, "image manifest": mediatypes.OCI_MANIFEST}
+    return guesses.get(_shape(members) or "", header)
+
+
+def _index(members: strictjson.Object, own: Descriptor, what: str) -> Index:
+    entries = members.items_of("manifests")
+    if len(entries) > MAX_MANIFESTS:
+        raise VerificationError(
+            f"{what} lists too many manifests", wanted=f"{MAX_MANIFESTS} at most", got=str(len(entries))
+        )
+    return Index(
+        own,
+        tuple(Descriptor.from_json(entry, f"manifest {number} in {what}") for number, entry in enumerate(entries, 1)),
+    )
+
+
+def _manifest(members: strictjson.Object, own: Descriptor, what: str) -> Manifest:
+    config = Descriptor.from_json(members["config"], f"'config' of {what}")
+    if config.media_type not in mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS:
+        raise _no_image(what, config.media_type, members.text("artifactType"))
+    entries = members.items_of("layers")
+    if len(entries) > MAX_LAYERS:
+        raise VerificationError(f"{what} has too many layers", wanted=f"{MAX_LAYERS} at most", got=str(len(entries)))
+    if config.size > MAX_DOCUMENT:
+        raise VerificationError(
+            f"the config of {what} is too large", wanted=f"{MAX_DOCUMENT} bytes at most", got=str(config.size)
+        )
+    layers = tuple(Descriptor.from_json(entry, f"layer {number} of {what}") for number, entry in enumerate(entries, 1))
+    for number, layer in enumerate(layers, 1):
+        if mediatypes.is_encrypted(layer.media_type):
+            raise UnsupportedError(
+                f"layer {number} of {what} is encrypted ({clean(layer.media_type)})",
+                hint="imgfetch has no keys; pull it with a tool that decrypts, such as skopeo --decryption-key",
+            )
+    _refuse_two_sizes((config, *layers), what)
+    return Manifest(own, config, layers)
+
+
+def _refuse_two_sizes(descriptors: tuple[Descriptor, ...], what: str) -> None:
+    """Refuse a digest that is given with two sizes: one of them is a lie."""
+    sizes: dict[Digest, int] = {}
+    for descriptor in descriptors:
+        size = sizes.setdefault(descriptor.digest, descriptor.size)
+        if size != descriptor.size:
+            raise VerificationError(
+                f"{what} gives {descriptor.digest} two sizes", wanted=f"{size} bytes", got=f"{descriptor.size} bytes"
+            )
+
+
+def _no_image(what: str, config_type: str, artifact_type: str) -> UnsupportedError:
+    """Say what it is instead (M17, L23, L25)."""
+    kind = artifact_type or config_type
+    name = next((name for part, name in _ARTIFACTS.items() if part in kind), "an artifact")
+    return UnsupportedError(
+        f"{what} is not a container image but {name} ({clean(kind)})",
+        hint="fetch it with the tool that it is made for, or with oras",
+    )
+
+
+_ARTIFACTS = {
+    "cncf.helm": "a Helm chart",
+    "in-toto": "an attestation",
+    "dev.cosign": "a signature",
+    "cncf.notary": "a signature",
+    "wasm": "a WebAssembly module",
+    "cncf.model": "a model",
+    "ollama": "a model",
+    "sif": "a Singularity image",
+    "oci.empty": "an artifact",
+}
+
+
+def _platform(members: strictjson.Object, what: str) -> Platform | None:
+    """Return a descriptor's platform; one without a name for its system or machine says nothing."""
+    if members.get("platform") is None:
+        return None
+    platform = strictjson.Object(members["platform"], f"'platform' of {what}", _PLATFORM_KEYS)
+    os, architecture = platform.text("os"), platform.text("architecture")
+    if not os or not architecture:
+        return None
+    return Platform(os, architecture, platform.text("variant"), platform.text("os.version")).normalized()
+
+
+def _embedded(members: strictjson.Object, what: str) -> bytes | None:
+    data = members.text("data")
+    if not data:
+        return None
+    try:
+        return base64.b64decode(data, validate=True)
+    except binascii.Error as error:
+        raise VerificationError(f"'data' of {what} is no base64: {error}") from None

@@ -1,0 +1,149 @@
+"""A layer's tar stream, checked against its ``diff_id`` while the layer passes by.
+
+What the bytes are decides, not what they are called: the compression is recognised by magic, the
+media type only counts for a remark (section 5 of the protocol notes, L01 to L22).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from imgfetch import mediatypes, strictjson
+from imgfetch.decompress import HEAD, Decompressor, decompressor, detect
+from imgfetch.digest import Digest
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
+from imgfetch.printable import clean
+
+MAX_LAYER = 100 * 1024**3
+"""Bytes of a decompressed layer at most (S27)."""
+
+_SHOWN_MAGIC = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a layer turned out to hold.
+
+    Attributes:
+        diff_id: the digest of its decompressed tar stream.
+        compression: as `detect` names it.
+        oddity: what is odd about the compressed data, or empty.
+    """
+
+    diff_id: Digest
+    compression: str
+    oddity: str = ""
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            VerificationError: it is something else.
+        """
+        members = strictjson.Object(strictjson.loads(raw, "a note"), "a note", frozenset())
+        return cls(Digest.parse(members.get("diff_id")), members.text("compression"), members.text("oddity"))
+
+    def to_json(self) -> bytes:
+        """Return it as JSON."""
+        members = {"diff_id": str(self.diff_id), "compression": self.compression, "oddity": self.oddity}
+        return json.dumps(members).encode()
+
+    def remarks(self, media_type: str) -> tuple[str, ...]:
+        """Say what a reader may stumble over, given what the layer is called (L03, L05, L07, L11, L12, L22)."""
+        return tuple(filter(None, (self.oddity, _mislabelled(media_type, self.compression))))
+
+
+class LayerCheck:
+    """Decompresses what passes by, and hashes what comes out.
+
+    An error in the data is kept until `finish`, so that damage on the way, which the blob's own digest
+    tells, is not taken for a fault of the image.
+    """
+
+    def __init__(self, what: str, media_type: str, algorithm: str = "sha256", *, limit: int = MAX_LAYER) -> None:
+        """Wait for the layer's first byte.
+
+        Args:
+            what: the layer's name in messages.
+            media_type: what the layer is called.
+            algorithm: that of the ``diff_id`` to be found.
+            limit: bytes of the decompressed layer at most.
+        """
+        self._what = what
+        self._media_type = media_type
+        self._algorithm = algorithm
+        self._hasher = Digest(algorithm, "").hasher()
+        self._limit = limit
+        self._size = 0
+        self._head = b""
+        self._compression: str | None = None
+        self._decompressor: Decompressor | None = None
+        self._error: ImgfetchError | None = None
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes of the layer as it is stored."""
+        if self._error is not None:
+            return
+        try:
+            if self._decompressor is not None:
+                self._decompressor.feed(data)
+                return
+            self._head += data
+            if len(self._head) >= HEAD:
+                self._begin().feed(self._head)
+        except ImgfetchError as error:
+            self._error = error
+
+    def finish(self) -> Contents:
+        """Return what the layer holds, now that all of it has passed by.
+
+        Raises:
+            VerificationError: the compressed data is damaged or incomplete.
+            UnsupportedError: the compression is unknown, or asks for too much.
+        """
+        try:
+            if self._error is not None:
+                raise self._error
+            if self._decompressor is None:
+                self._begin().feed(self._head)
+            oddity = self._decompressor.finish() if self._decompressor else None
+        except VerificationError as error:
+            raise VerificationError(
+                f"{self._what} is broken: {error}", hint="the image is broken; docker load would refuse it too"
+            ) from None
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
+        return Contents(Digest(self._algorithm, self._hasher.hexdigest()), self._compression or "", oddity or "")
+
+    def _begin(self) -> Decompressor:
+        self._compression = detect(self._head)
+        if self._compression is None:
+            magic = self._head[:_SHOWN_MAGIC].hex(" ")
+            raise UnsupportedError(
+                f"it is neither a tar nor compressed in a known way: it begins with {magic}, "
+                f"its type is {clean(self._media_type) or 'not given'}",
+                hint="gzip, zstd, bzip2, xz and plain tars are known",
+            )
+        self._decompressor = decompressor(self._compression, self._take)
+        return self._decompressor
+
+    def _take(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise UnsupportedError(
+                f"decompressed it is larger than {self._limit} bytes", hint="the limit guards against bombs"
+            )
+        self._hasher.update(data)
+
+
+def _mislabelled(media_type: str, compression: str) -> str:
+    """Say that the media type promises something else."""
+    if media_type not in mediatypes.LAYER_COMPRESSION:
+        return f"its media type {clean(media_type)!r} is not one of a layer"
+    promised = mediatypes.LAYER_COMPRESSION[media_type]
+    if promised in (None, compression):
+        return ""
+    return f"its media type promises {promised}, but it is {compression}; some readers go by the type"

@@ -1,0 +1,72 @@
+"""The media types that an image is made of.
+
+Sources: the OCI image specification ("Media Types") and docker's "Image Manifest V 2, Schema 2".
+"""
+
+from __future__ import annotations
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
+DOCUMENTS = INDEXES | MANIFESTS | SCHEMA1
+
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+VAGUE_CONFIGS = frozenset({"", "application/octet-stream", "application/json", "text/html"})
+"""What old pushes call a config; accepted if it has ``rootfs.diff_ids`` (P67, moby/moby#22378)."""
+
+ACCEPT = ", ".join(
+    [
+        OCI_INDEX,
+        DOCKER_LIST,
+        OCI_MANIFEST,
+        DOCKER_MANIFEST,
+        f"{DOCKER_SCHEMA1_SIGNED};q=0.5",
+        f"{DOCKER_SCHEMA1};q=0.5",
+        "*/*;q=0.1",
+    ]
+)
+"""One ``Accept`` header for any manifest; schema 1 is in it so that we can name it (P61)."""
+
+LAYER_COMPRESSION = {
+    OCI_LAYER: "plain",
+    OCI_LAYER_GZIP: "gzip",
+    OCI_LAYER_ZSTD: "zstd",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar": "plain",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": "gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": "zstd",
+    DOCKER_LAYER_GZIP: "gzip",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": None,
+    "application/vnd.docker.image.rootfs.foreign.diff.tar": None,
+}
+"""The compression that a layer's media type promises; docker's bare ``tar`` promises none (L04)."""
+
+
+def essence(content_type: str | None) -> str:
+    """Return a ``Content-Type`` header's media type, lower-case and without parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def is_encrypted(media_type: str) -> bool:
+    """Tell whether a layer of this type is encrypted (ocicrypt's suffix; L21)."""
+    return media_type.endswith("+encrypted")
+
+
+def is_foreign(media_type: str) -> bool:
+    """Tell whether a layer of this type may be had from elsewhere only, by its ``urls`` (L19, L20)."""
+    return ".foreign." in media_type or ".nondistributable." in media_type

@@ -1,0 +1,38 @@
+"""What is wrong with an answer, and tolerated all the same."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from imgfetch.errors import VerificationError
+
+_logger = logging.getLogger(__name__)
+
+
+class Oddities:
+    """Tells each oddity once, as a warning, or refuses it.
+
+    Args:
+        strict: raise a :class:`VerificationError` for the first oddity.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        """Start with nothing told."""
+        self._strict = strict
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def tolerate(self, message: str) -> None:
+        """Log ``message`` as a warning, once.
+
+        Raises:
+            VerificationError: nothing odd is tolerated.
+        """
+        if self._strict:
+            raise VerificationError(message, hint="without --strict this is a warning")
+        with self._lock:
+            if message in self._told:
+                return
+            self._told.add(message)
+        _logger.warning("%s", message)

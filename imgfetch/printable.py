@@ -1,0 +1,66 @@
+"""Text from the network, made safe to show.
+
+A registry's words may hold terminal escapes, bidirectional controls or line breaks
+(CVE-2021-25743 is one such case); `clean` is applied where such text enters a message (S31).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import urlsplit, urlunsplit
+
+MAX_SHOWN = 500
+"""Characters of foreign text that a message holds at most (S31)."""
+
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+_LAST_BYTE = 0xFF
+_LAST_BMP = 0xFFFF
+
+
+def clean(text: str, limit: int = MAX_SHOWN) -> str:
+    """Return ``text`` with every control, format and line-breaking character escaped, cut to ``limit``."""
+    shown = "".join(_escaped(character) for character in text[: limit + 1])
+    if len(text) > limit or len(shown) > limit:
+        return shown[: limit - 1] + "…"
+    return shown
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _UNSAFE_CATEGORIES:
+        return character
+    point = ord(character)
+    if point <= _LAST_BYTE:
+        return f"\\x{point:02x}"
+    if point <= _LAST_BMP:
+        return f"\\u{point:04x}"
+    return f"\\U{point:08x}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: ``1.4 MB``, in powers of ten as docker shows them."""
+    if count < 1000:  # noqa: PLR2004
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5:  # noqa: PLR2004
+            return f"{value:.3g} {unit}"
+    return f"{value:.0f} TB"
+
+
+_SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns", "n", "last", "digest"})
+
+
+def url(address: str) -> str:
+    """Return a URL without secrets: no login, and of the query only what is known to be harmless (S15)."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "an unreadable URL"
+    netloc = parts.netloc.rpartition("@")[2]
+    pairs = (pair.partition("=") for pair in parts.query.split("&") if pair)
+    query = "&".join(
+        f"{key}{equals}{value if key in _SHOWN_QUERY_KEYS or not equals else 'REDACTED'}"
+        for key, equals, value in pairs
+    )
+    return clean(urlunsplit((parts.scheme, netloc, parts.path, query, "")))

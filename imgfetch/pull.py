@@ -1,0 +1,290 @@
+"""From references to an archive."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from imgfetch import docker_archive
+from imgfetch.blobs import BlobStore
+from imgfetch.digest import Digest
+from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
+from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
+from imgfetch.errors import InvalidReferenceError, StorageError
+from imgfetch.files import replacing, storing
+from imgfetch.image import Image
+from imgfetch.oddities import Oddities
+from imgfetch.platforms import Platform
+from imgfetch.printable import clean
+from imgfetch.progress import Item, Progress
+from imgfetch.reference import Reference
+from imgfetch.registry import Registry
+from imgfetch.resolve import Resolver
+
+DEFAULT_JOBS = 4
+_ARCHIVE_MODE = 0o666  # before the umask
+
+
+class Format(Protocol):
+    """What a module does that writes a kind of archive."""
+
+    def members(self, images: Sequence[Image], /) -> tuple[Member, ...]:
+        """Return the archive's entries."""
+
+    def size(self, entries: Iterable[Member], /, *, mtime: int) -> int:
+        """Return the archive's length in bytes."""
+
+    def write(self, entries: Iterable[Member], open_blob: Opener, out: BinaryIO, /, *, mtime: int) -> None:
+        """Write the archive."""
+
+
+FORMATS: Mapping[str, Format] = {"docker": docker_archive}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedImage:
+    """An image in an archive.
+
+    Attributes:
+        references: what it is called there.
+        digest: its manifest's digest in the registry.
+        image_id: its config's digest; what `docker load` prints.
+        platform: the machine that it is for.
+    """
+
+    references: tuple[Reference, ...]
+    digest: Digest
+    image_id: Digest
+    platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An archive.
+
+    Attributes:
+        images: what it holds.
+        size: its length in bytes.
+    """
+
+    images: tuple[SavedImage, ...]
+    size: int
+
+
+def save(
+    references: str | Reference | Iterable[str | Reference],
+    output: str | os.PathLike[str] | BinaryIO,
+    *,
+    platform: str | Platform | None = None,
+    archive_format: str = "docker",
+    jobs: int = DEFAULT_JOBS,
+    cache_dir: str | os.PathLike[str] | None = None,
+    source_date_epoch: int = DEFAULT_MTIME,
+    strict: bool = False,
+    progress: Progress | None = None,
+    open_registry: Callable[[str], Abortable] | None = None,
+) -> Saved:
+    """Pull images, verify every byte of them, and write one archive.
+
+    On failure there is nothing new under the name of ``output``, and what stood there before is as it was; a
+    stream has been given verified bytes only, and no end of the archive.
+
+    Args:
+        references: what to pull, as for ``docker pull``; a single one or several.
+        output: a path, or a binary stream, which needs no more than ``write``.
+        platform: the machine that the images are for, such as ``linux/arm64``.  By default linux on this machine's
+            architecture, and then an image that has no choice of platforms is taken whatever it is for.
+        archive_format: ``docker``, the one that ``docker load`` and all others read.
+        jobs: how many layers are fetched at a time.
+        cache_dir: where verified blobs are kept for the next run; by default they are not.
+        source_date_epoch: the time of every entry in the archive, in seconds since 1970.
+        strict: raise an error for oddities that are otherwise logged as warnings.
+        progress: is told how far it is.
+        open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
+
+    Returns:
+        what the archive holds.
+
+    Raises:
+        InvalidReferenceError: a reference is malformed, or two images would have one name.
+        InvalidPlatformError: the platform is malformed.
+        NotFoundError: there is no such image, or one of its blobs is missing.
+        PlatformNotFoundError: the image is not there for the platform.
+        AuthenticationError: access was refused.
+        TransportError: a registry does not answer.
+        RegistryError: a registry answers with another error.
+        VerificationError: bytes are not what was promised.
+        UnsupportedError: it is no image, or one that cannot be read.
+        StorageError: the disk is full, or not writable.
+    """
+    parsed = [_parsed(reference) for reference in _several(references)]
+    wanted = Platform.parse(platform) if isinstance(platform, str) else platform
+    form = FORMATS[archive_format]
+    oddities = Oddities(strict=strict)
+    progress = progress or Progress()
+    with ExitStack() as stack:
+        store = BlobStore(_store_directory(stack, cache_dir, output))
+        registries = _Registries(stack, open_registry or (lambda name: Registry(name, oddities=oddities)))
+        plan = _plan(
+            parsed,
+            wanted,
+            form=form,
+            mtime=source_date_epoch,
+            registries=registries,
+            store=store,
+            oddities=oddities,
+        )
+        out = stack.enter_context(_opened(output))
+        progress.planned(plan.items)
+        with Downloads(plan.layers, store, jobs=jobs, progress=progress, oddities=oddities) as downloads:
+            plan.write(store, downloads, out)
+    return Saved(tuple(_saved(image) for image in plan.images), plan.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an archive will hold, and what has to be brought for it."""
+
+    images: tuple[Image, ...]
+    layers: tuple[Layer, ...]
+    entries: tuple[Member, ...]
+    form: Format
+    mtime: int
+
+    @property
+    def items(self) -> list[Item]:
+        return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
+
+    @property
+    def size(self) -> int:
+        return self.form.size(self.entries, mtime=self.mtime)
+
+    def write(self, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
+        """Write the archive, each blob when it is in the store."""
+
+        def open_blob(digest: Digest) -> BinaryIO:
+            downloads.wait(digest)
+            return store.open(digest)
+
+        self.form.write(self.entries, open_blob, out, mtime=self.mtime)
+
+
+def _plan(
+    references: Sequence[Reference],
+    platform: Platform | None,
+    *,
+    form: Format,
+    mtime: int,
+    registries: _Registries,
+    store: BlobStore,
+    oddities: Oddities,
+) -> _Plan:
+    """Find the images, and lay out the archive."""
+    images: list[Image] = []
+    layers: list[Layer] = []
+    for reference in references:
+        registry = registries.open(reference.registry)
+        image = Resolver(registry, store, oddities).resolve(reference, platform)
+        images.append(image)
+        layers += layers_of(image, registry)
+    merged = _merged(images)
+    return _Plan(merged, distinct(layers), form.members(merged), form, mtime)
+
+
+class _Registries:
+    """Opens each registry once."""
+
+    def __init__(self, stack: ExitStack, open_registry: Callable[[str], Abortable]) -> None:
+        self._stack = stack
+        self._open = open_registry
+        self._opened: dict[str, Abortable] = {}
+
+    def open(self, name: str) -> Abortable:
+        if name not in self._opened:
+            registry = self._open(name)
+            if isinstance(registry, Registry):
+                self._stack.enter_context(registry)
+            self._opened[name] = registry
+        return self._opened[name]
+
+
+def _several(references: str | Reference | Iterable[str | Reference]) -> list[str | Reference]:
+    return [references] if isinstance(references, (str, Reference)) else list(references)
+
+
+def _parsed(reference: str | Reference) -> Reference:
+    parsed = Reference.parse(reference) if isinstance(reference, str) else reference
+    return parsed.with_default_tag()
+
+
+def _merged(images: Sequence[Image]) -> tuple[Image, ...]:
+    """Make one of images that are the same but for their names.
+
+    Raises:
+        InvalidReferenceError: two different images would have the same name.
+    """
+    merged: dict[Digest, Image] = {}
+    names: dict[str, Digest] = {}
+    for image in images:
+        digest = image.manifest.descriptor.digest
+        first = merged.get(digest)
+        merged[digest] = replace(first, references=first.references + image.references) if first else image
+        for name in image.tagged_names:
+            if names.setdefault(name, digest) != digest:
+                raise InvalidReferenceError(f"two different images would be called {name}")
+    return tuple(merged.values())
+
+
+def _saved(image: Image) -> SavedImage:
+    manifest = image.manifest
+    return SavedImage(image.references, manifest.descriptor.digest, manifest.config.digest, image.config.platform)
+
+
+def _store_directory(
+    stack: ExitStack, cache_dir: str | os.PathLike[str] | None, output: str | os.PathLike[str] | BinaryIO
+) -> Path:
+    """Return the cache, or else a directory that goes away, beside the output where it is a file."""
+    if cache_dir is not None:
+        return Path(cache_dir)
+    beside = _regular(output)
+    parent = beside.parent if beside else None
+    with storing(parent or Path(tempfile.gettempdir()), "write to"):
+        directory = tempfile.TemporaryDirectory(prefix=".imgfetch-", dir=parent, ignore_cleanup_errors=True)
+    return Path(stack.enter_context(directory))
+
+
+@contextmanager
+def _opened(output: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
+    """Open a regular file that appears whole, a device or pipe by its name, or take a stream as it is."""
+    path = _regular(output)
+    if path is not None:
+        if path.is_dir():
+            raise StorageError(f"cannot write {clean(str(path))}: it is a directory", hint="name a file in it")
+        with replacing(path, mode=_ARCHIVE_MODE, durable=True) as file:
+            yield file
+    elif isinstance(output, (str, os.PathLike)):
+        device = Path(output)
+        with storing(device, "write"), device.open("wb") as file:
+            yield file
+    else:
+        with storing(Path("the output"), "write"):
+            yield output
+            output.flush()
+
+
+def _regular(output: str | os.PathLike[str] | BinaryIO) -> Path | None:
+    """Return the path of an output that is or will be a regular file."""
+    if not isinstance(output, (str, os.PathLike)):
+        return None
+    path = Path(output)
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # not there, or not to be seen: writing will tell
+        return path
+    return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None

@@ -1,0 +1,224 @@
+"""The two reads of the OCI distribution specification: manifests and blobs."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Self
+
+from imgfetch import mediatypes
+from imgfetch.answer import Response
+from imgfetch.auth import Authenticator
+from imgfetch.digest import Digest
+from imgfetch.errors import ImgfetchError, NotTlsError, RegistryError, VerificationError
+from imgfetch.httperrors import not_the_protocol, rejection
+from imgfetch.image import MAX_DOCUMENT, Descriptor, Document
+from imgfetch.oddities import Oddities
+from imgfetch.origin import Origin
+from imgfetch.printable import clean
+from imgfetch.reference import DOCKER_HUB, Reference
+from imgfetch.transport import Transport
+from imgfetch.version import USER_AGENT
+
+MAX_TOKEN_ROUNDS = 2
+_HUB_HOST = "registry-1.docker.io"
+
+_OK = 200
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_NOT_FOUND = 404
+_NOT_ACCEPTABLE = 406
+
+
+class Registry:
+    """A registry, read without a login; safe to be used from several threads.
+
+    Its manifests and blobs are what the server sent: nothing is verified here but lengths.
+    """
+
+    def __init__(self, name: str, *, oddities: Oddities | None = None) -> None:
+        """Open no connection yet.
+
+        Args:
+            name: host and port, as in :attr:`Reference.registry`.
+            oddities: told of what is wrong but tolerable; by default it is logged.
+        """
+        self.name = name
+        self._oddities = oddities or Oddities()
+        self._transport = Transport(oddities=self._oddities, user_agent=USER_AGENT)
+        self._host = _HUB_HOST if name == DOCKER_HUB else name
+        self._base = f"https://{self._host}"
+        self._authenticator = Authenticator(self._transport, self._base)
+        self._has_answered = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End every read that another thread waits in, for good."""
+        self._transport.abort()
+
+    def manifest(self, reference: Reference) -> Document:
+        """Return the manifest or index that ``reference`` points at.
+
+        Source: OCI distribution specification, "Pulling manifests".
+
+        Raises:
+            NotFoundError: there is none.
+            AuthenticationError: it is not for everybody, or the token step failed.
+            RegistryError: the registry answers with another error, or is no registry.
+            TransportError: the registry does not answer.
+            VerificationError: the answer is too large, or under ``strict`` an odd one.
+        """
+        document, status = self._manifest(reference, mediatypes.ACCEPT)
+        if document is None and status == _NOT_ACCEPTABLE:
+            document, _ = self._manifest(reference, "*/*", last=True)
+        elif document is not None and mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
+            # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
+            again, _ = self._manifest(reference, mediatypes.DOCKER_MANIFEST)
+            document = again or document
+        assert document is not None  # noqa: S101  # ``last`` raises instead
+        return document
+
+    @contextmanager
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> Iterator[Response]:
+        """Yield the answer that holds a blob, its body not yet read.
+
+        Source: OCI distribution specification, "Pulling blobs".
+
+        Args:
+            reference: whose blob it is.
+            descriptor: the blob.
+            what: its name in messages.
+
+        Raises:
+            NotFoundError: the registry does not have it, nor has any of the descriptor's ``urls``.
+            AuthenticationError: it is not for everybody.
+            RegistryError: the registry answers with another error.
+            TransportError: the registry does not answer.
+            VerificationError: the answer announces another size.
+        """
+        with ExitStack() as stack:
+            path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
+            response = stack.enter_context(self._get(path, reference, accept="*/*", downgrade=True))
+            for url in descriptor.urls if response.status == _NOT_FOUND else ():
+                # Foreign layers; nothing of ours goes there (P79, S08).
+                other = stack.enter_context(self._transport.get(url, downgrade=True))
+                if other.status == _OK:
+                    response = other
+                    break
+            if response.status != _OK:
+                raise self._refused(response, what)
+            length = response.content_length
+            if length is not None and not response.codings and length != descriptor.size:
+                raise VerificationError(
+                    f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
+                    wanted=f"{descriptor.size} bytes",
+                    got=f"{length} bytes",
+                )
+            yield response
+
+    def _manifest(self, reference: Reference, accept: str, *, last: bool = False) -> tuple[Document | None, int]:
+        what = f"the manifest of {reference}"
+        path = f"/v2/{reference.repository}/manifests/{reference.target}"
+        with self._get(path, reference, accept=accept, downgrade=reference.digest is not None) as response:
+            if response.status == _NOT_ACCEPTABLE and not last:
+                return None, response.status
+            if response.status != _OK:
+                raise self._refused(response, what, hint=_hint(reference))
+            raw = response.document(MAX_DOCUMENT, what)
+            if raw.lstrip().startswith(b"<"):
+                raise not_the_protocol(response, raw, what)
+            if reference.digest is None:
+                self._compare_header(response, raw, what)
+            return Document(raw, response.header("Content-Type"), response.url), response.status
+
+    def _compare_header(self, response: Response, raw: bytes, what: str) -> None:
+        """Warn of a header that contradicts the body; the body counts (P63)."""
+        header = response.header("Docker-Content-Digest").strip()
+        digest = Digest.of(raw)
+        if header.startswith("sha256:") and header != str(digest):
+            self._oddities.tolerate(
+                f"{what} is {digest}, but {response.origin} says in Docker-Content-Digest that it is {clean(header, 80)}"
+            )
+
+    @contextmanager
+    def _get(self, path: str, reference: Reference, *, accept: str, downgrade: bool) -> Iterator[Response]:
+        """Ask the registry, and answer its challenges (P33, P50)."""
+        header = self._authenticator.authorization(reference.repository)
+        for rounds_left in range(MAX_TOKEN_ROUNDS, -1, -1):
+            with ExitStack() as stack:
+                response = self._open(stack, path, accept=accept, header=header, downgrade=downgrade)
+                if response.status != _UNAUTHORIZED or self._is_elsewhere(response) or not rounds_left:
+                    yield response
+                    return
+                header = self._authenticator.answer(response, reference.repository, header)
+
+    def _open(self, stack: ExitStack, path: str, *, accept: str, header: str | None, downgrade: bool) -> Response:
+        """Ask by https, or by http where the registry is on the loopback and does not speak TLS (P31)."""
+
+        def ask(base: str) -> Response:
+            request = self._transport.get(f"{base}{path}", accept=accept, authorization=header, downgrade=downgrade)
+            return stack.enter_context(request)
+
+        base = self._base
+        try:
+            response = ask(base)
+        except NotTlsError:
+            if not self._fall_back(base):
+                raise
+            response = ask(self._base)
+        self._has_answered = True
+        return response
+
+    def _fall_back(self, base: str) -> bool:
+        """Turn to http for good, unless the registry has ever spoken TLS (P32)."""
+        with self._lock:
+            if self._base == base and is_loopback(self._host) and not self._has_answered:
+                self._base = f"http://{self._host}"
+                self._authenticator = Authenticator(self._transport, self._base)
+            return self._base != base
+
+    def _is_elsewhere(self, response: Response) -> bool:
+        return response.origin != Origin.of(self._base)
+
+    def _refused(self, response: Response, what: str, hint: str | None = None) -> ImgfetchError:
+        if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
+            return RegistryError(
+                f"{what} is not served: {self._base} redirects to {response.origin}, "
+                f"which answers {response.status} {response.reason}",
+                url=response.url,
+                status=response.status,
+                hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
+            )
+        return rejection(response, what, hint=hint or f"log in: docker login {clean(self.name)}")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host[:port]`` is this machine: ``localhost``, ``*.localhost``, 127.0.0.0/8, ``[::1]``."""
+    name = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0].lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _hint(reference: Reference) -> str:
+    if reference.registry != DOCKER_HUB:
+        return f"check the name and the tag, or log in: docker login {clean(reference.registry)}"
+    if reference.repository.startswith("library/"):
+        return (
+            "check the name and the tag; a Docker Hub name without a user is looked for below library/, "
+            "that of another publisher is USER/NAME"
+        )
+    return "check the name and the tag, or log in: docker login"

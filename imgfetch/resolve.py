@@ -1,0 +1,228 @@
+"""From a reference to the one image that it means for a platform.
+
+An index may list manifests, further indexes, statements about images, and things we have never heard of; a
+manifest may stand in no index at all.  What is found is verified before it is believed: a document by the
+digest and size that led to it, a config likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from imgfetch import mediatypes, platforms
+from imgfetch.blobs import BlobStore, Source
+from imgfetch.digest import Digest
+from imgfetch.errors import PlatformNotFoundError, VerificationError
+from imgfetch.image import Config, Descriptor, Document, Image, Index, Manifest, parse_document
+from imgfetch.oddities import Oddities
+from imgfetch.platforms import Platform
+from imgfetch.reference import Reference
+
+MAX_DEPTH = 3
+"""Indexes within indexes (P66)."""
+MAX_UNNAMED = 16
+"""Manifests without a platform that are fetched to see what they are for."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Reads(Protocol):
+    """The two reads of a registry; :class:`imgfetch.Registry` has them."""
+
+    def manifest(self, reference: Reference) -> Document:
+        """Return the document that ``reference`` points at."""
+
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> AbstractContextManager[Source]:
+        """Open a blob, which is ``what`` in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Finds images.
+
+    Attributes:
+        registry: where to look.
+        store: takes in the documents that are found.
+        oddities: told of what is wrong but tolerable.
+    """
+
+    registry: Reads
+    store: BlobStore
+    oddities: Oddities
+
+    def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
+        """Return the image; its manifest and config are in the store then.
+
+        Args:
+            reference: the image or index.
+            platform: the machine it is for.  ``None`` is linux on this machine's architecture, and
+                allows an image of another one where there is no choice.
+
+        Raises:
+            PlatformNotFoundError: it is not there for the platform.
+            VerificationError: a document is malformed, ambiguous, or not what its digest promises.
+            UnsupportedError: it is no image.
+            ImgfetchError: what the registry and the store raise.
+        """
+        found = self._document(reference)
+        wanted = platform or platforms.default()
+        if isinstance(found, Index):
+            seen = _Seen()
+            image = self._search(found, reference, wanted, seen)
+            if image is None:
+                raise PlatformNotFoundError(
+                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=seen.listed()
+                )
+            return image
+        image = self._image(found, reference)
+        if image.config.platform.fit(wanted) is None and image.config.platform.is_known:
+            if platform is not None:
+                available = (str(image.config.platform),)
+                raise PlatformNotFoundError(
+                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=available
+                )
+            _logger.warning("%s is for %s, not for %s; it has no other", reference, image.config.platform, wanted)
+        return image
+
+    def _search(
+        self, index: Index, reference: Reference, wanted: Platform, seen: _Seen, depth: int = 1
+    ) -> Image | None:
+        """Look for the best match: by the platforms that the index names, then by looking into what names none."""
+        if depth > MAX_DEPTH:
+            raise VerificationError(f"{reference} has indexes within indexes, more than {MAX_DEPTH} deep")
+        for descriptor in _candidates(index, wanted, seen):
+            if descriptor.platform is None and not seen.may_look(descriptor):
+                continue
+            found = self._document(reference, descriptor)
+            if isinstance(found, Index):
+                image = self._search(found, reference, wanted, seen, depth + 1)
+            else:
+                image = self._image(found, reference)
+                if descriptor.platform is None:
+                    seen.add(image.config.platform)
+                    image = image if image.config.platform.fit(wanted) is not None else None
+            if image is not None:
+                return image
+        return None
+
+    def _document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
+        """Fetch a document, by tag or by digest; what is asked for by digest must be that (P63, S21)."""
+        what = f"the manifest of {reference}"
+        asked = reference
+        if descriptor is not None:
+            what = f"the manifest {descriptor.digest} of {reference.name}"
+            asked = replace(reference, digest=descriptor.digest)
+        document = self._embedded(descriptor) or self.registry.manifest(asked)
+        wanted = asked.digest
+        digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
+        if descriptor is not None and descriptor.size != len(document.raw):
+            raise VerificationError(
+                f"{what} is not what the index promises",
+                wanted=f"{descriptor.size} bytes",
+                got=f"{len(document.raw)} bytes",
+            )
+        if wanted is not None and digest != wanted:
+            raise VerificationError(
+                f"{what} is not what was asked for",
+                wanted=str(wanted),
+                got=str(digest),
+                hint="do not use it: the registry, or something on the way to it, sends another document",
+            )
+        media_type = descriptor.media_type if descriptor else ""
+        parsed = parse_document(document, Descriptor(media_type, digest, len(document.raw)), what, self.oddities)
+        if isinstance(parsed, Manifest):
+            self.store.add(parsed.descriptor, Embedded(document.raw), what)
+        return parsed
+
+    def _image(self, manifest: Manifest, reference: Reference) -> Image:
+        """Fetch a manifest's config and compare the two."""
+        what = f"the config of {reference}"
+        fetch(self.registry, self.store, reference, manifest.config, what)
+        config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
+        if len(config.diff_ids) != len(manifest.layers):
+            raise VerificationError(
+                f"{what} does not match the manifest",
+                wanted=f"{len(manifest.layers)} diff_ids, one for each layer",
+                got=str(len(config.diff_ids)),
+                hint="the image is broken; docker load would refuse it too",
+            )
+        return Image(manifest, config, (reference,))
+
+    def _embedded(self, descriptor: Descriptor | None) -> Document | None:
+        """Return the content that a descriptor carries with it, which is checked like any other (P69)."""
+        if descriptor is None or descriptor.data is None or len(descriptor.data) != descriptor.size:
+            return None
+        return Document(descriptor.data)
+
+
+def fetch(registry: Reads, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str) -> None:
+    """Bring a blob that is no layer into the store, unless it is there.
+
+    Raises:
+        ImgfetchError: what the registry and the store raise.
+    """
+    if store.has(descriptor):
+        return
+    if descriptor.data is not None and Digest.of(descriptor.data, descriptor.digest.algorithm) == descriptor.digest:
+        store.add(descriptor, Embedded(descriptor.data), what)
+        return
+    with registry.blob(reference, descriptor, what) as source:
+        store.add(descriptor, source, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Bytes that are here already, as a source of a blob."""
+
+    content: bytes
+    codings: tuple[str, ...] = ()
+    name: str = "the manifest"
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """Yield at most ``limit`` bytes."""
+        yield self.content[:limit]
+
+
+class _Seen:
+    """What a search has come across."""
+
+    def __init__(self) -> None:
+        self._platforms: dict[str, None] = {}
+        self._looked: set[Digest] = set()
+
+    def add(self, platform: Platform) -> None:
+        self._platforms.setdefault(str(platform))
+
+    def may_look(self, descriptor: Descriptor) -> bool:
+        """Tell whether to fetch what names no platform: once each, and not without end."""
+        if descriptor.digest in self._looked or len(self._looked) >= MAX_UNNAMED:
+            return False
+        self._looked.add(descriptor.digest)
+        return True
+
+    def listed(self) -> tuple[str, ...]:
+        return tuple(self._platforms)
+
+
+def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor]:
+    """Return what may hold the image, the best first; of equals the one that the index has first (P66)."""
+    ranked: list[tuple[int, Descriptor]] = []
+    unnamed: list[Descriptor] = []
+    for descriptor in index.manifests:
+        is_document = descriptor.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS
+        if descriptor.is_attestation or not is_document:
+            continue
+        if descriptor.platform is None:
+            unnamed.append(descriptor)
+            continue
+        if descriptor.media_type in mediatypes.MANIFESTS:
+            seen.add(descriptor.platform)
+        fit = descriptor.platform.fit(wanted)
+        if fit is not None:
+            ranked.append((fit, descriptor))
+    ranked.sort(key=lambda pair: pair[0])
+    return [descriptor for _, descriptor in ranked] + unnamed

@@ -1,0 +1,128 @@
+"""JSON that means the same to every reader.
+
+Go, in which registries and engines are written, matches keys in any case and lets the last of
+several win; Python matches exactly.  A document that the two read differently could be checked
+here as one image and loaded there as another, so it is refused (P65, S23, CVE-2021-41190).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from imgfetch.errors import VerificationError
+from imgfetch.printable import clean
+
+
+def loads(raw: bytes, what: str) -> object:
+    """Parse UTF-8 JSON.
+
+    Args:
+        raw: the document.
+        what: its name in messages.
+
+    Raises:
+        VerificationError: it is not JSON, has a key twice, or is nested beyond reason (S29).
+    """
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise VerificationError(f"{what} is nested too deeply") from None
+    except ValueError as error:
+        reason = clean(str(error))
+        raise VerificationError(f"{what} is not valid JSON ({len(raw)} bytes): {reason}") from error
+
+
+class Object(Mapping[str, object]):
+    """A JSON object whose members are read by name and type."""
+
+    def __init__(self, value: object, what: str, known: frozenset[str]) -> None:
+        """Take a parsed value.
+
+        Args:
+            value: what should be an object.
+            what: its name in messages.
+            known: the keys that have a meaning in it.
+
+        Raises:
+            VerificationError: it is no object, or has a key that only its case tells from a known one.
+        """
+        if not isinstance(value, dict):
+            raise VerificationError(f"{what} is malformed", wanted="an object", got=_kind(value))
+        folded = {key.lower(): key for key in known}
+        for key in value:
+            if key not in known and key.lower() in folded:
+                raise VerificationError(
+                    f"{what} is ambiguous: readers differ over the key {clean(key)!r}, "
+                    f"which is {folded[key.lower()]!r} but for its case"
+                )
+        self._members: dict[str, object] = value
+        self.what = what
+
+    def __getitem__(self, key: str) -> object:
+        """Return a member."""
+        return self._members[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        """Return the number of members."""
+        return len(self._members)
+
+    def text(self, key: str) -> str:
+        """Return a string member; absent and null are the empty string, as in Go."""
+        value = self._members.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self._malformed(key, "a string", value)
+        return value
+
+    def count(self, key: str) -> int:
+        """Return a member that is an integer of zero or more."""
+        value = self._members.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self._malformed(key, "an integer of zero or more", value)
+        return value
+
+    def items_of(self, key: str) -> list[object]:
+        """Return an array member; absent and null are an empty one."""
+        value = self._members.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self._malformed(key, "an array", value)
+        return value
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return an object member with the values that are strings, such as annotations."""
+        value = self._members.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self._malformed(key, "an object", value)
+        return {name: text for name, text in value.items() if isinstance(text, str)}
+
+    def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
+        return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=_kind(value))
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"readers differ over the key {twice!r}, which stands twice")
+    return members
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, (dict, list)):
+        return {dict: "an object", list: "an array"}[type(value)]
+    return clean(json.dumps(value), 80)

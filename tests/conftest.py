@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.loopback import Loopback
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    with Loopback() as registry:
+        yield registry
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs the command with a cache of its own, and nothing of the user's environment."""
+
+    def run(
+        *arguments: str, env: dict[str, str] | None = None, **options: object
+    ) -> subprocess.CompletedProcess[bytes]:
+        environment = {
+            **{key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(("COVERAGE", "COV_"))},
+            "IMGFETCH_CACHE_DIR": str(tmp_path / "cache"),
+            "HOME": str(tmp_path / "home"),
+            **(env or {}),
+        }
+        command: Sequence[str] = [sys.executable, "-m", "imgfetch", *arguments]
+        options.setdefault("timeout", 120)
+        return subprocess.run(command, env=environment, capture_output=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+    return run
+
+
+_KEPT = frozenset({"PATH", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE"})

@@ -1,0 +1,157 @@
+"""A small registry on the loopback, for the demo and for answers that no real registry gives.
+
+It serves `Built` images from memory, remembers what it was asked, and gives any other answer to a path that a
+test names.  The tests that want a real server start docker-registry instead.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from tests.images import Built
+
+_TLS_HANDSHAKE = 0x16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a path answers instead.
+
+    Attributes:
+        body: the bytes sent.
+        status: the HTTP status.
+        headers: further headers; ``Content-Length`` is that of the body unless given, and left out where it is empty.
+        chunked: send the body in chunks and without a length.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunked: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked."""
+
+    path: str
+    headers: Mapping[str, str]
+
+
+class Loopback:
+    """A registry on a free port of the loopback, to be used in a ``with`` statement."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
+        self.requests: list[Request] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths asked, in order."""
+        return [request.path for request in self.requests]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def add(self, repository: str, tag: str, built: Built) -> str:
+        """Serve an image and return its reference with the tag."""
+        self._add_document(repository, tag, built)
+        for blob in built.blobs:
+            self.answers[f"/v2/{repository}/blobs/{blob.digest}"] = Answer(
+                blob.content, headers={"Content-Type": "application/octet-stream"}
+            )
+        return f"{self.host}/{repository}:{tag}"
+
+    def _add_document(self, repository: str, tag: str, built: Built) -> None:
+        headers = {"Content-Type": built.media_type, "Docker-Content-Digest": built.digest}
+        for target in (tag, built.digest):
+            if target:
+                self.answers[f"/v2/{repository}/manifests/{target}"] = Answer(built.raw, headers=headers)
+        for child in built.children:
+            self._add_document(repository, "", child)
+
+    def answer(self, request: Request) -> Answer:
+        """Return what a request gets."""
+        answer = self.answers.get(request.path.partition("?")[0])
+        if answer is None:
+            code = "MANIFEST_UNKNOWN" if "/manifests/" in request.path else "BLOB_UNKNOWN"
+            body = f'{{"errors":[{{"code":"{code}","message":"unknown to registry"}}]}}'.encode()
+            return Answer(body, 404, {"Content-Type": "application/json"})
+        return answer(request) if callable(answer) else answer
+
+
+def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def handle_one_request(self) -> None:
+            # As Go's server does: who speaks TLS to a plain port is told so at once.
+            try:
+                first = self.connection.recv(1, socket.MSG_PEEK)
+            except OSError:
+                self.close_connection = True
+                return
+            if first[:1] == bytes([_TLS_HANDSHAKE]):
+                self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                self.close_connection = True
+                return
+            try:
+                super().handle_one_request()
+            except OSError:  # the client went away
+                self.close_connection = True
+
+        def do_GET(self) -> None:
+            request = Request(self.path, dict(self.headers.items()))
+            registry.requests.append(request)
+            answer = registry.answer(request)
+            self.send_response(answer.status)
+            headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+            if answer.chunked:
+                headers["Content-Length"] = ""
+                self.send_header("Transfer-Encoding", "chunked")
+            for name, value in headers.items():
+                if value:
+                    self.send_header(name, value)
+            if not answer.chunked and not headers["Content-Length"]:
+                self.close_connection = True
+            self.end_headers()
+            if answer.chunked:
+                self._send_chunks(answer.body)
+            else:
+                self.wfile.write(answer.body)
+                promised = headers["Content-Length"]
+                if promised and int(promised) > len(answer.body):
+                    self.close_connection = True  # a connection that breaks off
+
+        def _send_chunks(self, body: bytes) -> None:
+            for start in range(0, len(body), 1000):
+                chunk = body[start : start + 1000]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    return Handler

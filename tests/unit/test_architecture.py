@@ -1,0 +1,91 @@
+"""The shape of the code: which module may know which."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import imgfetch
+
+PACKAGE = Path(imgfetch.__file__).parent
+
+RANKS = {
+    0: ["errors", "version"],
+    1: ["printable"],
+    2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
+    3: ["challenges", "decompress", "failures", "files", "reference"],
+    4: ["answer", "image", "layers"],
+    5: ["blobs", "docker_archive", "httperrors", "transport"],
+    6: ["auth", "resolve"],
+    7: ["downloads", "registry"],
+    8: ["pull"],
+    9: ["display"],
+    10: ["cli"],
+    11: ["__init__"],
+    12: ["__main__"],
+}
+THIRD_PARTY = {
+    "requests": {"transport", "answer", "failures"},
+    "urllib3": {"failures"},
+    "zstandard": {"decompress"},
+    "tqdm": {"display"},
+    "platformdirs": {"cli"},
+}
+RANK = {name: rank for rank, names in RANKS.items() for name in names}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(module: str) -> set[str]:
+    """Return the dotted names that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used"
+            name = node.module or ""
+            found |= {f"imgfetch.{alias.name}" for alias in node.names} if name == "imgfetch" else {name}
+    return found
+
+
+def test_every_module_has_a_rank() -> None:
+    assert sorted(RANK) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_ranks_below_its_own(module: str) -> None:
+    own = {name.removeprefix("imgfetch.") for name in imports(module) if name.startswith("imgfetch")}
+    assert {name for name in own if RANK.get(name, 99) >= RANK[module]} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_third_parties_stay_behind_their_doors(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imports(module)}
+    allowed = {party for party, modules in THIRD_PARTY.items() if module in modules}
+    assert roots - set(sys.stdlib_module_names) - {"imgfetch"} == allowed
+
+
+def test_no_module_has_a_standard_modules_name() -> None:
+    assert set(MODULES) & set(sys.stdlib_module_names) == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "__main__"])
+def test_a_module_begins_with_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text()))
+
+
+def test_the_public_names_exist_and_are_documented() -> None:
+    assert len(imgfetch.__all__) == len(set(imgfetch.__all__))
+    for name in imgfetch.__all__:
+        thing = getattr(imgfetch, name)
+        assert name == "__version__" or thing.__doc__
+
+
+def test_only_the_command_and_the_display_know_the_terminal_and_the_environment() -> None:
+    for module in set(MODULES) - {"cli", "display", "__main__"}:
+        source = (PACKAGE / f"{module}.py").read_text()
+        for word in ("print(", "os.environ", "sys.argv", "sys.stderr", "sys.stdout", "sys.exit"):
+            assert word not in source, f"{module} has {word}"
