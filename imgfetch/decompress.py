@@ -198,6 +198,8 @@ class _Zstd:
         # zstandard itself is silent when a frame is cut short.
         if not self._scanner.is_complete:
             raise VerificationError("its zstd data ends early")
+        if self._scanner.begins_with_skippable:
+            return "its zstd data begins with a skippable frame; some readers take it for no zstd"
         return None
 
 

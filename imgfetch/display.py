@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
@@ -90,20 +90,14 @@ class Lines(Display):
         )
 
 
-class _Bar(tqdm[None]):
-    """A bar over no iterable, without a thread that watches it."""
-
-    monitor_interval = 0
-
-
 class Bars(Display):
     """A bar for each blob on its way, and one for the whole, for terminals."""
 
     def __init__(self, stream: TextIO) -> None:
         """Draw nothing yet."""
         super().__init__(stream)
-        self._total: _Bar | None = None
-        self._bars: dict[str, _Bar] = {}
+        self._total: tqdm[Never] | None = None
+        self._bars: dict[str, tqdm[Never]] = {}
 
     def planned(self, items: Sequence[Item]) -> None:
         """Draw the bar of the whole."""
@@ -144,8 +138,8 @@ class Bars(Display):
     def _print(self, text: str) -> None:
         tqdm.write(text, file=self._stream)
 
-    def _bar(self, name: str, size: int, position: int | None = None) -> _Bar:
-        return _Bar(
+    def _bar(self, name: str, size: int, position: int | None = None) -> tqdm[Never]:
+        return tqdm(
             total=size,
             desc=f"{name:<12}",
             file=self._stream,

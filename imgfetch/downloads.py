@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -19,6 +20,8 @@ from imgfetch.oddities import Oddities
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
 from imgfetch.resolve import Reads
+
+_logger = logging.getLogger(__name__)
 
 _PATIENCE = 2.0  # seconds that threads get to end after they have been told to
 _TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
@@ -103,6 +106,7 @@ class Downloads:
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
+        self._with_zstd: set[Reference] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
             for number in range(min(jobs, len(layers)))
@@ -172,7 +176,19 @@ class Downloads:
             )
         for remark in contents.remarks(layer.descriptor.media_type):
             self._oddities.tolerate(f"{layer.what}: {remark}")
+        if contents.compression == "zstd":
+            self._warn_of_zstd(layer)
         self._progress.finished(item, cached=cached)
+
+    def _warn_of_zstd(self, layer: Layer) -> None:
+        """Name the engines that are too old for an image (L06), once for each."""
+        with self._changed:
+            is_new = layer.reference not in self._with_zstd
+            self._with_zstd.add(layer.reference)
+        if is_new:
+            _logger.warning(
+                "%s has layers in zstd, which docker before 23 and containerd before 1.5 cannot load", layer.reference
+            )
 
     def _cached(self, layer: Layer) -> Contents:
         """Return what an earlier run found in a layer; look again if it did not say."""

@@ -35,6 +35,7 @@ class FrameScanner:
         self._kept = bytearray()
         self._skip = 0
         self._between = True
+        self.begins_with_skippable = False
         self._frames = self._scan()
         self._need = next(self._frames)
 
@@ -66,6 +67,7 @@ class FrameScanner:
 
     def _scan(self) -> Generator[int, bytes, None]:
         """Ask for the bytes of one header after the other; set `_skip` for what needs no look."""
+        is_first = True
         while True:
             self._between = True
             magic = yield 4
@@ -74,8 +76,10 @@ class FrameScanner:
                 yield from self._scan_frame()
             elif magic[0] & 0xF0 == 0x50 and magic[1:] == _SKIPPABLE_MAGIC:  # noqa: PLR2004
                 self._skip = int.from_bytes((yield 4), "little")
+                self.begins_with_skippable = self.begins_with_skippable or is_first
             else:
                 raise VerificationError(f"its zstd data is damaged: no frame begins with {magic.hex(' ')}")
+            is_first = False
 
     def _scan_frame(self) -> Generator[int, bytes, None]:
         descriptor = (yield 1)[0]

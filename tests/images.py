@@ -1,6 +1,6 @@
 """Builds images from bytes, bit for bit the same each time.
 
-A `Built` is a document, image manifest or index, with everything that it points at.  Layers are `Blob`\\ s
+A `Built` is a document, image manifest or index, with everything that it points at.  Layers are `Blob` objects
 whose stored bytes, media type and decompressed bytes are each what a test says, true or not.
 """
 
@@ -185,9 +185,9 @@ def image(
 
 def attestation(subject: Built) -> Built:
     """Return what buildkit puts beside an image."""
-    statement = layer(b'{"_type":"https://in-toto.io/Statement/v0.1"}', "application/vnd.in-toto+json", raw=b"{}")
-    built = image(statement, platform={"architecture": "unknown", "os": "unknown"})
-    return Built(built.raw, built.media_type, built.blobs, platform=built.platform, children=()) if subject else built
+    text = json.dumps({"_type": "https://in-toto.io/Statement/v0.1", "subject": subject.digest}).encode()
+    statement = layer(text, "application/vnd.in-toto+json", raw=text)
+    return image(statement, platform={"architecture": "unknown", "os": "unknown"})
 
 
 def index(
