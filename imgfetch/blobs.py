@@ -170,9 +170,10 @@ class BlobStore:
     @contextmanager
     def _replacing(self, path: Path) -> Iterator[BinaryIO]:
         parts = self._root / "parts"
-        for directory in (parts, path.parent):
-            with storing(directory, "make"):
-                directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        with storing(self._root, "make"):
+            self._root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            for directory in (parts, path.parent):
+                directory.mkdir(parents=True, exist_ok=True)
         with replacing(path, mode=_PRIVATE_FILE, durable=False, parts=parts) as file:
             yield file
 

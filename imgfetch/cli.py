@@ -54,7 +54,8 @@ class _Terminated(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    arguments = _parser(os.environ).parse_args(argv)
+    arguments = _parser().parse_args(argv)
+    _fill_in(arguments, os.environ)
     display = _display(arguments)
     handler = _log_to(display, _VERBOSITY[min(arguments.verbose, 2)])
     signal.signal(signal.SIGTERM, _terminate)
@@ -72,25 +73,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("imgfetch").removeHandler(handler)
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imgfetch", description="Take a container image from a registry to a file, without a container engine."
     )
     parser.add_argument("--version", action="version", version=f"imgfetch {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_save(
-        commands.add_parser("save", help="pull images, verify them, write an archive", epilog=_EPILOG), environment
-    )
+    _add_save(commands.add_parser("save", help="pull images, verify them, write an archive", epilog=_EPILOG))
     return parser
 
 
 _EPILOG = (
+    "environment: DOCKER_DEFAULT_PLATFORM, IMGFETCH_CACHE_DIR, IMGFETCH_JOBS, IMGFETCH_PROGRESS, SOURCE_DATE_EPOCH. "
     "exit status: 0 done; 1 not an image, unsupported; 2 usage; 3 not found; 4 access; 5 network; "
     "6 verification; 7 disk; 130, 143 interrupted, terminated"
 )
 
 
-def _add_save(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+def _add_save(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "references",
@@ -104,35 +104,34 @@ def _add_save(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "--platform",
         metavar="OS/ARCH[/VARIANT]",
         type=_platform,
-        default=environment.get("DOCKER_DEFAULT_PLATFORM") or None,
         help="the machine that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
     )
     add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
-    add(
-        "-j",
-        "--jobs",
-        metavar="N",
-        type=_jobs,
-        default=environment.get("IMGFETCH_JOBS") or str(DEFAULT_JOBS),
-        help="layers fetched at a time (default: $IMGFETCH_JOBS, else 4)",
-    )
-    add(
-        "--cache-dir",
-        metavar="DIR",
-        default=environment.get("IMGFETCH_CACHE_DIR") or platformdirs.user_cache_dir("imgfetch", appauthor=False),
-        help="where verified blobs are kept (default: $IMGFETCH_CACHE_DIR, else %(default)s)",
-    )
+    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
+    add("--cache-dir", metavar="DIR", help=f"where verified blobs are kept (default: {_default_cache()})")
     add("--no-cache", action="store_true", help="keep no blobs")
     add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
     add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
     add(
         "--progress",
-        choices=["auto", *DISPLAYS],
-        default=environment.get("IMGFETCH_PROGRESS") or "auto",
-        help="on stderr (default: $IMGFETCH_PROGRESS, else bars on a terminal and plain lines elsewhere)",
+        metavar="|".join(_PROGRESS),
+        type=_progress,
+        help="on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
     )
     add("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
-    parser.set_defaults(run=_save, source_date_epoch=environment.get("SOURCE_DATE_EPOCH"), usage_error=parser.error)
+    parser.set_defaults(run=_save, usage_error=parser.error, source_date_epoch=None)
+
+
+def _fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Take from the environment, and then from the defaults, what the command line does not say."""
+    for name, (variable, parse, default) in _VARIABLES.items():
+        if getattr(arguments, name) is not None:
+            continue
+        value = environment.get(variable)
+        try:
+            setattr(arguments, name, parse(value) if value else default())
+        except argparse.ArgumentTypeError as error:
+            _usage(arguments, f"${variable}: {error}")
 
 
 def _save(arguments: argparse.Namespace, display: Display) -> int:
@@ -145,7 +144,7 @@ def _save(arguments: argparse.Namespace, display: Display) -> int:
         archive_format=arguments.format,
         jobs=arguments.jobs,
         cache_dir=None if arguments.no_cache else arguments.cache_dir,
-        source_date_epoch=_epoch(arguments),
+        source_date_epoch=arguments.source_date_epoch,
         strict=arguments.strict,
         progress=display,
     )
@@ -187,15 +186,6 @@ def _output(arguments: argparse.Namespace) -> str | BinaryIO:
     return sys.stdout.buffer
 
 
-def _epoch(arguments: argparse.Namespace) -> int:
-    text = arguments.source_date_epoch
-    if not text:
-        return DEFAULT_MTIME
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
-        _usage(arguments, f"SOURCE_DATE_EPOCH is no number of seconds since 1970 that fits in a tar: {clean(text)!r}")
-    return int(text)
-
-
 def _usage(arguments: argparse.Namespace, message: str) -> NoReturn:
     error: Callable[[str], NoReturn] = arguments.usage_error
     error(message)
@@ -219,6 +209,34 @@ def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"{clean(text)!r} is no number from 1 to {MAX_JOBS}")
     return int(text)
+
+
+def _progress(text: str) -> str:
+    if text not in _PROGRESS:
+        raise argparse.ArgumentTypeError(f"{clean(text)!r} is none of {', '.join(_PROGRESS)}")
+    return text
+
+
+def _epoch(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{clean(text)!r} is no number of seconds since 1970 that fits in a tar")
+    return int(text)
+
+
+def _default_cache() -> str:
+    return platformdirs.user_cache_dir("imgfetch", appauthor=False)
+
+
+_PROGRESS = ("auto", *DISPLAYS)
+
+_VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
+    "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
+    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
+    "cache_dir": ("IMGFETCH_CACHE_DIR", str, _default_cache),
+    "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
+    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: DEFAULT_MTIME),
+}
+"""What the environment says of an argument: the variable, its reading, and what holds without it."""
 
 
 def _with_hint(error: errors.ImgfetchError) -> str:

@@ -147,7 +147,7 @@ class Registry:
         digest = Digest.of(raw)
         if header.startswith("sha256:") and header != str(digest):
             self._oddities.tolerate(
-                f"{what} is {digest}, but {response.origin} says in Docker-Content-Digest that it is {clean(header, 80)}"
+                f"{what} is {digest}, but the Docker-Content-Digest of {response.origin} says {clean(header, 80)}"
             )
 
     @contextmanager

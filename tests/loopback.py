@@ -17,6 +17,7 @@ from typing import Self
 from tests.images import Built
 
 _TLS_HANDSHAKE = 0x16
+_MAX_HOLD = 30.0
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Answer:
         status: the HTTP status.
         headers: further headers; ``Content-Length`` is that of the body unless given, and left out where it is empty.
         chunked: send the body in chunks and without a length.
+        hold: wait for this in the middle of the body, for `_MAX_HOLD` seconds at most.
     """
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     chunked: bool = False
+    hold: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Loopback:
         return answer(request) if callable(answer) else answer
 
 
-def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of four methods
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
@@ -126,24 +129,28 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:
             request = Request(self.path, dict(self.headers.items()))
             registry.requests.append(request)
             answer = registry.answer(request)
-            self.send_response(answer.status)
-            headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+            self._send_head(answer)
             if answer.chunked:
-                headers["Content-Length"] = ""
-                self.send_header("Transfer-Encoding", "chunked")
+                self._send_chunks(answer.body)
+                return
+            middle = len(answer.body) // 2 if answer.hold else 0
+            self.wfile.write(answer.body[:middle])
+            if answer.hold:
+                answer.hold.wait(_MAX_HOLD)
+            self.wfile.write(answer.body[middle:])
+
+        def _send_head(self, answer: Answer) -> None:
+            self.send_response(answer.status)
+            length = str(len(answer.body))
+            headers = {"Content-Length": length, **answer.headers}
+            if answer.chunked:
+                headers |= {"Content-Length": "", "Transfer-Encoding": "chunked"}
+            elif headers["Content-Length"] != length:
+                self.close_connection = True  # ends without a length, or breaks off
             for name, value in headers.items():
                 if value:
                     self.send_header(name, value)
-            if not answer.chunked and not headers["Content-Length"]:
-                self.close_connection = True
             self.end_headers()
-            if answer.chunked:
-                self._send_chunks(answer.body)
-            else:
-                self.wfile.write(answer.body)
-                promised = headers["Content-Length"]
-                if promised and int(promised) > len(answer.body):
-                    self.close_connection = True  # a connection that breaks off
 
         def _send_chunks(self, body: bytes) -> None:
             for start in range(0, len(body), 1000):

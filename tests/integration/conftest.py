@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from imgfetch import cli
+from tests import engines
+
+
+@dataclass(frozen=True)
+class Done:
+    """How the command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return a function that runs the command line within this process, with a cache of its own."""
+    monkeypatch.setenv("IMGFETCH_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("DOCKER_DEFAULT_PLATFORM", "SOURCE_DATE_EPOCH", "IMGFETCH_JOBS", "IMGFETCH_PROGRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def command(*arguments: str | Path) -> Done:
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Done(status, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.RealRegistry]:
+    with engines.docker_registry(tmp_path_factory.mktemp("registry")) as registry:
+        yield registry

@@ -1,0 +1,392 @@
+"""Bad input is input: each ends with its own status and words, and leaves the target as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.images import (
+    ARM64,
+    OCI_GZIP,
+    OCI_TAR,
+    OCI_ZSTD,
+    Blob,
+    Built,
+    gz,
+    hello,
+    image,
+    index,
+    layer,
+    sha256,
+    tar,
+    zstd,
+)
+from tests.integration.conftest import Command
+from tests.loopback import Answer, Loopback
+
+RAW = tar({"data.txt": b"a line of text\n" * 1000})
+GOOD = image(layer(RAW), hello("top"))
+FIRST, SECOND = GOOD.layers
+WRONG = "sha256:" + "0" * 64
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A broken input and what is expected of it.
+
+    Attributes:
+        serve: puts it into a registry and returns its reference.
+        status: the exit status.
+        says: what the message must hold.
+        arguments: further arguments.
+    """
+
+    serve: Callable[[Loopback], str]
+    status: int
+    says: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+
+
+def built(value: Built) -> Callable[[Loopback], str]:
+    """Serve an image that is broken in itself."""
+    return lambda registry: registry.add("team/app", "v1", value)
+
+
+def answering(path: str, answer: Answer, *, pinned: bool = False, value: Built = GOOD) -> Callable[[Loopback], str]:
+    """Serve an image, but another answer to one path."""
+
+    def serve(registry: Loopback) -> str:
+        reference = registry.add("team/app", "v1", value)
+        registry.answers[f"/v2/team/app/{path}"] = answer
+        return f"{registry.host}/team/app@{value.digest}" if pinned else reference
+
+    return serve
+
+
+def blob(which: Blob, content: bytes, **headers: str) -> Callable[[Loopback], str]:
+    return answering(f"blobs/{which.digest}", Answer(content, headers=headers))
+
+
+def pinned(content: bytes) -> Callable[[Loopback], str]:
+    answer = Answer(content, headers={"Content-Type": GOOD.media_type})
+    return answering(f"manifests/{GOOD.digest}", answer, pinned=True)
+
+
+def document(content: bytes, media_type: str = GOOD.media_type) -> Callable[[Loopback], str]:
+    return answering("manifests/v1", Answer(content, headers={"Content-Type": media_type}))
+
+
+def changed(content: bytes) -> bytes:
+    """Return content with one bit changed, in the middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def manifest(**members: Any) -> Built:
+    return image(layer(RAW), manifest=members)
+
+
+def config(**members: Any) -> Built:
+    return image(layer(RAW), config=members)
+
+
+def rawly(old: bytes, new: bytes) -> Callable[[Loopback], str]:
+    """Serve the good manifest with some of its text replaced."""
+    assert old in GOOD.raw
+    return document(GOOD.raw.replace(old, new, 1))
+
+
+def with_config_text(old: bytes, new: bytes) -> Built:
+    """Return an image whose config has some of its text replaced, with a manifest that knows."""
+    good = image(layer(RAW))
+    text = Blob(good.config.content.replace(old, new, 1), good.config.media_type)
+    assert text.content != good.config.content
+    return replace(manifest(config=text.descriptor), blobs=(text, *good.layers))
+
+
+def artifact(config_type: str, **members: Any) -> Built:
+    return image(layer(b"text", "application/vnd.example", raw=b"text"), config_type=config_type, manifest=members)
+
+
+SCHEMA1 = json.dumps(
+    {"schemaVersion": 1, "name": "team/app", "tag": "v1", "architecture": "amd64", "fsLayers": [], "history": []}
+).encode()
+SCHEMA1_TYPE = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+
+def _self_listing(registry: Loopback) -> str:
+    """Serve an index whose entry, by a lie, is the index itself."""
+    inner = index(GOOD)
+    outer = index(inner)
+    reference = registry.add("team/app", "v1", outer)
+    registry.answers[f"/v2/team/app/manifests/{inner.digest}"] = Answer(outer.raw)
+    return reference
+
+
+BROKEN: dict[str, Broken] = {
+    # Status 3.
+    "a tag that is not there": Broken(
+        lambda registry: f"{registry.host}/team/app:v2", 3, ("v2", "unknown to registry")
+    ),
+    "a registry's words with escapes": Broken(
+        answering(
+            "manifests/v1", Answer(b'{"errors":[{"code":"X","message":"\\u001b[2Jgone\\u202e\\nfake: done"}]}', 404)
+        ),
+        3,
+        (r"X: \x1b[2Jgone\u202e\x0afake: done",),
+    ),
+    "a platform that is not there": Broken(
+        built(index(image(hello("a")), image(hello("b"), platform=ARM64))),
+        3,
+        ("is not there for linux/s390x", "linux/amd64, linux/arm64"),
+        ("--platform", "linux/s390x"),
+    ),
+    "a single image for another platform": Broken(
+        built(GOOD), 3, ("is not there for linux/s390x", "linux/amd64"), ("--platform", "linux/s390x")
+    ),
+    "a layer that is not there": Broken(
+        answering(f"blobs/{SECOND.digest}", Answer(status=404)),
+        3,
+        ("layer 2 of 2", SECOND.digest, "the registry does not have it"),
+    ),
+    "a config that is not there": Broken(
+        answering(f"blobs/{GOOD.config.digest}", Answer(status=404)), 3, ("the config of", "404")
+    ),
+    # Status 4.
+    "a login wanted": Broken(
+        answering("manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})),
+        4,
+        ('asks for a user name and password (Basic, realm "Team")', "docker login"),
+    ),
+    "access denied": Broken(
+        answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)),
+        4,
+        ("does not exist or needs a login", "DENIED"),
+    ),
+    # Status 5.
+    "too many requests": Broken(
+        answering("manifests/v1", Answer(status=429, headers={"Retry-After": "7"})), 5, ("429", "7")
+    ),
+    "an error of the server": Broken(answering("manifests/v1", Answer(status=500)), 5, ("500", "try again later")),
+    "a layer that breaks off": Broken(
+        blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}), 5, ("broke off",)
+    ),
+    # Status 1: it is no image.
+    "an HTML page": Broken(
+        document(b"<html><head><title>Log in to the Wi-Fi</title></head></html>", "text/html"),
+        1,
+        ("an HTML page, 'Log in to the Wi-Fi'", "captive portal"),
+    ),
+    "schema 1": Broken(document(SCHEMA1, SCHEMA1_TYPE), 1, ("schema 1", "another tag")),
+    "schema 1 without its type": Broken(document(SCHEMA1, "application/json"), 1, ("schema 1",)),
+    "a Helm chart": Broken(built(artifact("application/vnd.cncf.helm.config.v1+json")), 1, ("a Helm chart",)),
+    "an artifact": Broken(
+        built(artifact("application/vnd.oci.empty.v1+json", artifactType="application/vnd.example.thing")),
+        1,
+        ("is not a container image", "application/vnd.example.thing"),
+    ),
+    "a WebAssembly module": Broken(
+        built(artifact("application/vnd.wasm.config.v0+json")), 1, ("a WebAssembly module",)
+    ),
+    "an encrypted layer": Broken(
+        built(image(layer(RAW), layer(RAW, f"{OCI_GZIP}+encrypted", raw=b""))), 1, ("layer 2", "encrypted")
+    ),
+    "an unknown compression": Broken(
+        built(image(layer(b"\x04\x22\x4d\x18 lz4 or so" * 99, "application/vnd.example.lz4", raw=RAW))),
+        1,
+        ("layer 1 of 1", "04 22 4d 18", "application/vnd.example.lz4"),
+    ),
+    # Status 6: documents.
+    "a changed manifest": Broken(pinned(changed(GOOD.raw)), 6, (f"expected {GOOD.digest}, got sha256:",)),
+    "a cut manifest": Broken(pinned(GOOD.raw[:-20]), 6, (f"expected {GOOD.digest}, got sha256:",)),
+    "a longer manifest": Broken(pinned(GOOD.raw + b"\n"), 6, (f"expected {GOOD.digest}, got sha256:",)),
+    "another manifest": Broken(pinned(manifest().raw), 6, (f"expected {GOOD.digest}, got {manifest().digest}",)),
+    "a cut manifest by tag": Broken(document(GOOD.raw[:-20]), 6, ("is not valid JSON",)),
+    "an empty manifest": Broken(document(b""), 6, ("is not valid JSON (0 bytes)",)),
+    "a manifest that is null": Broken(document(b"null"), 6, ("expected an object, got null",)),
+    "a manifest that is no UTF-8": Broken(
+        document(GOOD.raw.replace(b"layers", b"l\xffyers")), 6, ("is not valid JSON",)
+    ),
+    "a manifest beyond all bounds": Broken(
+        document(b" " * (4 * 1024**2 + 1)), 6, ("expected 4194304 bytes at most, got more",)
+    ),
+    "a manifest nested too deeply": Broken(document(b'{"annotations":' * 100_000), 6, ("nested too deeply",)),
+    "an index entry with another size": Broken(
+        built(index(GOOD, entries=[{**GOOD.entry, "size": 17}])), 6, (f"expected 17 bytes, got {len(GOOD.raw)} bytes",)
+    ),
+    "an ambiguous document": Broken(
+        document(json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode()), 6, ("ambiguous", "'manifests'")
+    ),
+    "a key twice": Broken(rawly(b'"layers"', b'"layers": [], "layers"'), 6, ("'layers'", "twice")),
+    "a key in another case": Broken(rawly(b'"layers"', b'"Layers": [], "layers"'), 6, ("ambiguous", "'Layers'")),
+    "two types": Broken(
+        document(GOOD.raw, "application/vnd.docker.distribution.manifest.v2+json"), 6, ("ambiguous", "manifest.v2+json")
+    ),
+    "a digest that is no digest": Broken(
+        rawly(FIRST.digest.encode(), b"sha256:../../etc"), 6, ("layer 1", "not a digest", "sha256:../../etc")
+    ),
+    "a digest in capitals": Broken(
+        rawly(FIRST.digest[7:].encode(), FIRST.digest[7:].upper().encode()), 6, ("not a digest",)
+    ),
+    "a size below zero": Broken(
+        rawly(b'"size": ', b'"size": -'), 6, ("'size'", "expected an integer of zero or more, got -")
+    ),
+    "a size that is a fraction": Broken(rawly(b'"size": ', b'"size": 0.'), 6, ("'size'", "expected an integer")),
+    "layers that are no list": Broken(built(manifest(layers={})), 6, ("'layers'", "expected an array, got an object")),
+    "a layer that is no object": Broken(built(manifest(layers=[7])), 6, ("layer 1", "expected an object, got 7")),
+    "an index within itself": Broken(_self_listing, 6, ("is not what",)),
+    # Status 6: configs.
+    "a changed config": Broken(
+        blob(GOOD.config, changed(GOOD.config.content)), 6, (f"expected {GOOD.config.digest}, got sha256:",)
+    ),
+    "a cut config": Broken(
+        blob(GOOD.config, GOOD.config.content[:-1]), 6, (f"expected {len(GOOD.config.content)} bytes",)
+    ),
+    "a longer config": Broken(
+        blob(GOOD.config, GOOD.config.content + b" "), 6, (f"expected {len(GOOD.config.content)} bytes",)
+    ),
+    "a config that is no JSON": Broken(built(with_config_text(b"{", b"[")), 6, ("the config", "is not valid JSON")),
+    "a config without rootfs": Broken(
+        built(with_config_text(b'"rootfs"', b'"roots"')), 6, ("expected rootfs.diff_ids",)
+    ),
+    "a config with two readings": Broken(
+        built(with_config_text(b'"rootfs"', b'"RootFS":{},"rootfs"')), 6, ("ambiguous", "'RootFS'")
+    ),
+    "a diff_id too few": Broken(
+        built(config(rootfs={"type": "layers", "diff_ids": []})), 6, ("expected 1 diff_ids", "got 0")
+    ),
+    "a diff_id that is no digest": Broken(
+        built(config(rootfs={"type": "layers", "diff_ids": ["sha256:12"]})),
+        6,
+        ("diff_id 1", "not a digest", "sha256:12"),
+    ),
+    # Status 6: layers.
+    "a changed layer": Broken(
+        blob(SECOND, changed(SECOND.content)), 6, ("layer 2 of 2", f"expected {SECOND.digest}, got sha256:")
+    ),
+    "a cut layer": Broken(
+        blob(SECOND, SECOND.content[:-1]),
+        6,
+        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) - 1} bytes"),
+    ),
+    "a longer layer": Broken(
+        blob(SECOND, SECOND.content + b"x"),
+        6,
+        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) + 1} bytes"),
+    ),
+    "a cut layer without a length": Broken(
+        answering(f"blobs/{SECOND.digest}", Answer(SECOND.content[:-1], chunked=True)),
+        6,
+        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) - 1} bytes"),
+    ),
+    "a longer layer without a length": Broken(
+        answering(f"blobs/{SECOND.digest}", Answer(SECOND.content + bytes(10**6), chunked=True)),
+        6,
+        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got more"),
+    ),
+    "a layer with a coding that it does not have": Broken(
+        blob(SECOND, changed(SECOND.content), **{"Content-Encoding": "br"}), 6, ("content coding", "br")
+    ),
+    "a size that lies": Broken(built(image(layer(RAW, size=5))), 6, ("layer 1 of 1", "expected 5 bytes")),
+    "a digest that lies": Broken(
+        answering(f"blobs/{WRONG}", Answer(gz(RAW)), value=image(layer(RAW, digest=WRONG))),
+        6,
+        ("layer 1 of 1", f"expected {WRONG}, got {sha256(gz(RAW))}"),
+    ),
+    "a wrong diff_id": Broken(
+        built(config(rootfs={"type": "layers", "diff_ids": [WRONG]})),
+        6,
+        ("layer 1 of 1", f"expected diff_id {WRONG}, got {sha256(RAW)}"),
+    ),
+    "gzip cut short under a true digest": Broken(
+        built(image(layer(gz(RAW)[:-4], raw=RAW))), 6, ("layer 1 of 1 of", "gzip data ends early")
+    ),
+    "zstd cut short under a true digest": Broken(
+        built(image(layer(zstd(RAW)[:-4], OCI_ZSTD, raw=RAW))), 6, ("zstd data ends early",)
+    ),
+    "damaged gzip under a true digest": Broken(
+        built(image(layer(changed(gz(RAW)), raw=RAW))), 6, ("gzip data is damaged",)
+    ),
+    "a blob with two diff_ids": Broken(
+        built(image(layer(RAW, OCI_TAR), replace(layer(RAW, OCI_TAR), diff_id=WRONG))),
+        6,
+        ("layer 2 of 2", "another diff_id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("before", [None, b"what stood there before"], ids=["absent", "present"])
+def test_a_broken_input_has_its_status_and_leaves_the_target_alone(
+    name: str, before: bytes | None, command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    broken = BROKEN[name]
+    target = tmp_path / "out" / "y.tar"
+    target.parent.mkdir()
+    if before is not None:
+        target.write_bytes(before)
+
+    platform = () if "--platform" in broken.arguments else ("--platform", "linux/amd64")
+    done = command("save", broken.serve(loopback), "-o", target, *platform, *broken.arguments)
+
+    assert done.status == broken.status, done.err
+    for part in broken.says:
+        assert part in done.err
+    assert "error: " in done.err
+    assert "\x1b" not in done.err
+    assert [path.read_bytes() for path in target.parent.iterdir()] == ([] if before is None else [before])
+    assert not any((tmp_path / "cache").rglob("*.part"))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_input_gives_a_pipe_no_end_of_an_archive(
+    name: str, command: Command, loopback: Loopback, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = BROKEN[name]
+    target = tmp_path / "pipe"
+    with target.open("wb") as pipe:
+        monkeypatch.setattr("sys.stdout", _Stdout(pipe))
+        platform = () if "--platform" in broken.arguments else ("--platform", "linux/amd64")
+        done = command("save", broken.serve(loopback), *platform, *broken.arguments)
+    assert done.status == broken.status
+    assert not target.read_bytes().endswith(bytes(1024))
+
+
+class _Stdout:
+    """A stdout that is no terminal."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.buffer = buffer
+
+    def isatty(self) -> bool:
+        return False
+
+
+MALFORMED: Mapping[str, str] = {
+    "quay.io/UPPER/case": "must be lower-case",
+    "https://quay.io/x/y": "a reference is not a URL",
+    "x:y:z": "is no tag",
+    "x@sha256:12": "not a digest",
+    "a" * 64: "image ID",
+    "": "the reference is empty",
+    "x/" + "y" * 300: "more than 255",
+    "user:secret@quay.io/x/y": "no user name or password",
+}
+
+
+@pytest.mark.parametrize(("reference", "says"), MALFORMED.items())
+def test_a_malformed_reference_is_a_usage_error_and_asks_no_network(
+    reference: str, says: str, command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    good = loopback.add("team/app", "v1", GOOD)
+    done = command("save", good, reference, "-o", tmp_path / "y.tar")
+    assert done.status == 2
+    assert says in done.err
+    assert "secret" not in done.err
+    assert loopback.requests == []
+    assert not (tmp_path / "y.tar").exists()

@@ -1,0 +1,192 @@
+"""The command line: progress, messages, environment, exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import imgfetch
+from tests.conftest import Run
+from tests.images import DOCKER_GZIP, hello, image, index
+from tests.integration.conftest import Command
+from tests.loopback import Answer, Loopback
+
+BUILT = image(hello("one", DOCKER_GZIP), hello("two", DOCKER_GZIP), docker=True)
+PLATFORM = ("--platform", "linux/amd64")
+
+
+@pytest.fixture
+def reference(loopback: Loopback) -> str:
+    return loopback.add("team/app", "v1", BUILT)
+
+
+def test_it_ends_with_one_line_that_says_what_was_saved(reference: str, command: Command, tmp_path: Path) -> None:
+    target = tmp_path / "y.tar"
+    done = command("save", reference, "-o", target, *PLATFORM)
+    last = done.err.splitlines()[-1]
+    for part in (f"saved {reference} ", BUILT.digest, "linux/amd64", "kB", str(target), " s"):
+        assert part in last
+    assert done.out == ""
+
+
+def test_quiet_says_nothing(reference: str, command: Command, tmp_path: Path) -> None:
+    done = command("save", reference, "-q", "-o", tmp_path / "y.tar", *PLATFORM)
+    assert (done.status, done.out, done.err) == (0, "", "")
+
+
+def test_quiet_still_says_what_went_wrong(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    done = command("save", f"{loopback.host}/x", "-q", "-o", tmp_path / "y.tar")
+    assert done.status == 3
+    assert "was not found" in done.err
+
+
+def test_progress_is_one_json_object_a_line(reference: str, command: Command, tmp_path: Path) -> None:
+    done = command("save", reference, "--progress", "json", "-o", tmp_path / "y.tar", *PLATFORM)
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert {"planned", "started", "advanced", "finished", "saved"} == {event["event"] for event in events}
+    sizes = {layer.digest: len(layer.content) for layer in BUILT.layers}
+    assert {blob["digest"]: blob["size"] for blob in events[0]["blobs"]} == sizes
+    assert events[0]["bytes"] == sum(sizes.values())
+    assert {event["digest"] for event in events if event["event"] == "finished"} == set(sizes)
+    saved = events[-1]
+    assert saved["size"] == (tmp_path / "y.tar").stat().st_size
+    assert saved["images"][0]["digest"] == BUILT.digest
+    assert saved["images"][0]["image_id"] == BUILT.config.digest
+
+
+def test_an_error_is_a_json_object_too(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    done = command("save", f"{loopback.host}/x", "--progress", "json", "-o", tmp_path / "y.tar")
+    event = json.loads(done.err.splitlines()[-1])
+    assert (event["event"], event["status"], done.status) == ("error", 3, 3)
+    assert "was not found" in event["error"]
+
+
+def test_a_log_gets_lines_and_no_bars(reference: str, command: Command, tmp_path: Path) -> None:
+    done = command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM)
+    assert "\r" not in done.err
+    assert done.err.splitlines()[0].startswith("imgfetch: 2 layers, ")
+
+
+def test_verbose_logs_requests_without_secrets(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "v1", BUILT)
+    digest = BUILT.layers[0].digest
+    stored = loopback.answers[f"/v2/team/app/blobs/{digest}"]
+    loopback.answers["/storage"] = stored
+    location = f"http://{loopback.host}/storage?Signature=geheim&digest={digest}"
+    loopback.answers[f"/v2/team/app/blobs/{digest}"] = Answer(status=307, headers={"Location": location})
+    done = command("save", reference, "-vv", "-o", tmp_path / "y.tar", *PLATFORM)
+    assert done.status == 0
+    assert f"GET http://{loopback.host}/v2/team/app/manifests/v1: 200 OK" in done.err
+    assert f"/storage?Signature=REDACTED&digest={digest}: 200 OK" in done.err
+    assert "geheim" not in done.err
+
+
+def test_the_environment_chooses_the_platform(run: Run, loopback: Loopback, tmp_path: Path) -> None:
+    s390x = image(hello("big"), platform={"os": "linux", "architecture": "s390x"})
+    reference = loopback.add("team/app", "v1", index(BUILT, s390x))
+    env = {"DOCKER_DEFAULT_PLATFORM": "linux/s390x"}
+    done = run("save", reference, "-o", str(tmp_path / "y.tar"), env=env)
+    assert done.returncode == 0
+    assert s390x.digest in done.stderr.decode()
+
+
+USAGE = {
+    "no command": [],
+    "no reference": ["save"],
+    "no such command": ["fetch"],
+    "no number of jobs": ["save", "x", "-j", "none"],
+    "too few jobs": ["save", "x", "-j", "0"],
+    "no platform": ["save", "x", "--platform", "amd64"],
+    "no format": ["save", "x", "--format", "zip"],
+    "no progress": ["save", "x", "--progress", "loud"],
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE.keys())
+def test_bad_usage_exits_with_2(arguments: list[str], command: Command) -> None:
+    done = command(*arguments)
+    assert done.status == 2
+    assert "usage: imgfetch" in done.err
+
+
+VARIABLES = {
+    "SOURCE_DATE_EPOCH": "yesterday",
+    "IMGFETCH_JOBS": "many",
+    "IMGFETCH_PROGRESS": "loud",
+    "DOCKER_DEFAULT_PLATFORM": "amd64",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), VARIABLES.items())
+def test_a_bad_variable_exits_with_2_and_is_named(name: str, value: str, reference: str, run: Run) -> None:
+    done = run("save", reference, "-o", "/dev/null", env={name: value})
+    assert done.returncode == 2
+    assert name in done.stderr.decode()
+    assert value in done.stderr.decode()
+
+
+def test_the_module_and_the_script_are_the_same_command(run: Run) -> None:
+    script = Path(sys.executable).with_name("imgfetch")
+    said = subprocess.run([script, "--version"], capture_output=True, check=True, timeout=60).stdout
+    assert said == run("--version").stdout == f"imgfetch {imgfetch.__version__}\n".encode()
+
+
+def test_two_tags_of_an_image_are_one_image_in_the_archive(
+    command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    references = [loopback.add("team/app", tag, BUILT) for tag in ("v2", "v1")]
+    done = command("save", *references, "-o", tmp_path / "y.tar", *PLATFORM)
+    assert done.status == 0
+    assert f"saved {references[0]}, {references[1]} {BUILT.digest}" in done.err
+
+
+def test_two_images_of_one_name_are_refused(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    other = image(hello("other"))
+    reference = loopback.add("team/app", "v1", BUILT)
+    loopback.add("team/app", "v2", other)
+    done = command("save", reference, f"{reference}@{other.digest}", "-o", tmp_path / "y.tar", *PLATFORM)
+    assert done.status == 2
+    assert f"two different images would be called {reference}" in done.err
+
+
+def test_the_platform_default_takes_the_only_image_there_is(
+    command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    reference = loopback.add("team/app", "v1", image(hello(), platform={"os": "linux", "architecture": "mips"}))
+    done = command("save", reference, "-o", tmp_path / "y.tar")
+    assert done.status == 0
+    assert f"warning: {reference} is for linux/mips, not for linux/" in done.err
+
+
+def test_strict_makes_an_error_of_an_oddity(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "v1", BUILT)
+    headers = {"Content-Type": BUILT.media_type, "Docker-Content-Digest": "sha256:" + "0" * 64}
+    loopback.answers["/v2/team/app/manifests/v1"] = Answer(BUILT.raw, headers=headers)
+    tolerant = command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM)
+    assert tolerant.status == 0
+    assert "warning: " in tolerant.err
+    strict = command("save", reference, "--strict", "-o", tmp_path / "y.tar", *PLATFORM)
+    assert strict.status == 6
+    assert "Docker-Content-Digest" in strict.err
+
+
+def test_the_library_does_what_the_command_does(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "v1", BUILT)
+    assert command("save", reference, "-o", tmp_path / "one.tar", *PLATFORM).status == 0
+    saved = imgfetch.save(reference, tmp_path / "two.tar", platform="linux/amd64")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    assert saved.size == (tmp_path / "two.tar").stat().st_size
+    assert str(saved.images[0].digest) == BUILT.digest
+    assert str(saved.images[0].image_id) == BUILT.config.digest
+
+
+def test_the_library_prints_nothing(loopback: Loopback, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    reference = loopback.add("team/app", "v1", image(hello(), platform={"os": "linux", "architecture": "mips"}))
+    imgfetch.save(reference, tmp_path / "y.tar")
+    with pytest.raises(imgfetch.NotFoundError):
+        imgfetch.save(f"{loopback.host}/x", tmp_path / "y.tar")
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,114 @@
+"""SIGINT and SIGTERM at any moment: the right status, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.images import OCI_TAR, Built, hello, image, layer, tar
+from tests.loopback import Answer, Loopback
+
+BUILT = image(hello("first"), layer(tar({"data": bytes(range(256)) * 4096}), OCI_TAR), hello("third"))
+MOMENTS = {
+    "manifest": "manifests/v1",
+    "config": f"blobs/{BUILT.config.digest}",
+    "first layer": f"blobs/{BUILT.layers[0].digest}",
+    "second layer": f"blobs/{BUILT.layers[1].digest}",
+}
+SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+
+
+@pytest.fixture
+def hold() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def start(
+    reference: str, directory: Path, *arguments: str, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "imgfetch", "save", reference, "--platform", "linux/amd64", *arguments]
+    environment = os.environ | {"IMGFETCH_CACHE_DIR": str(directory / "cache")}
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+
+
+def wait_for(registry: Loopback, path: str) -> None:
+    end = time.monotonic() + 30
+    while not any(asked.endswith(path) for asked in registry.paths):
+        assert time.monotonic() < end, registry.paths
+        time.sleep(0.01)
+    time.sleep(0.1)  # let the first half arrive
+
+
+def held(registry: Loopback, built: Built, moment: str, hold: threading.Event) -> str:
+    """Serve an image one of whose answers stops in the middle."""
+    reference = registry.add("team/app", "v1", built)
+    path = f"/v2/team/app/{MOMENTS[moment]}"
+    answer = registry.answers[path]
+    assert isinstance(answer, Answer)
+    registry.answers[path] = Answer(answer.body, headers=answer.headers, hold=hold)
+    return reference
+
+
+@pytest.mark.parametrize("cache", [(), ("--no-cache",)], ids=["cache", "no-cache"])
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
+def test_a_signal_leaves_the_target_as_it_was(
+    *,
+    number: signal.Signals,
+    moment: str,
+    cache: tuple[str, ...],
+    loopback: Loopback,
+    hold: threading.Event,
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "out" / "y.tar"
+    target.parent.mkdir()
+    target.write_bytes(b"what stood there before")
+    process = start(held(loopback, BUILT, moment, hold), tmp_path, "-o", str(target), *cache)
+    wait_for(loopback, MOMENTS[moment])
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    status, word = SIGNALS[number]
+    assert process.returncode == status
+    assert f"error: {word}" in err.decode()
+    assert "Traceback" not in err.decode()
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"what stood there before"]
+
+
+def test_a_signal_ends_a_save_whose_reader_does_not_read(loopback: Loopback, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "v1", BUILT)
+    process = start(reference, tmp_path, stdout=subprocess.PIPE)
+    wait_for(loopback, MOMENTS["second layer"])
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    process.communicate(timeout=30)
+
+
+def test_a_run_after_an_interruption_asks_for_what_is_missing_only(
+    loopback: Loopback, hold: threading.Event, tmp_path: Path
+) -> None:
+    target = tmp_path / "y.tar"
+    process = start(held(loopback, BUILT, "second layer", hold), tmp_path, "-o", str(target), "-j1")
+    wait_for(loopback, MOMENTS["second layer"])
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert "run the same command again" in err.decode()
+
+    hold.set()
+    loopback.requests.clear()
+    again = start(f"{loopback.host}/team/app:v1", tmp_path, "-o", str(target))
+    _, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    layers = {f"/v2/team/app/blobs/{layer.digest}" for layer in BUILT.layers[1:]}
+    assert {path for path in loopback.paths if "/blobs/" in path} == layers

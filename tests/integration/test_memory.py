@@ -1,0 +1,75 @@
+"""Memory does not grow with the image."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from imgfetch import ustar
+from tests.engines import RealRegistry
+from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, image, sha256
+
+MIB = 1024**2
+LIMIT = 100 * MIB
+
+
+def big(seed: int, size: int) -> bytes:
+    """Return a tar with one file that hardly compresses."""
+    content = random.Random(seed).randbytes(size)
+    return ustar.header("data", size, mtime=1) + content + ustar.padding(size) + ustar.END
+
+
+@pytest.fixture(scope="module")
+def reference(registry: RealRegistry) -> str:
+    """Push an image of 1 GiB, in three compressions."""
+    layers = []
+    for number in range(4):
+        raw = big(number, 256 * MIB - 4096)
+        if number == 0:
+            content, media_type = raw, OCI_TAR
+        elif number == 1:
+            content, media_type = zstandard.ZstdCompressor(level=1).compress(raw), OCI_ZSTD
+        else:
+            content, media_type = stored(raw), OCI_GZIP
+        layers.append(Blob(content, media_type, sha256(raw)))
+    return registry.push("big/image", "v1", image(*layers))
+
+
+def stored(raw: bytes) -> bytes:
+    """Return gzip that is quick to make: of stored blocks."""
+    compressor = zlib.compressobj(0, zlib.DEFLATED, 31)
+    return compressor.compress(raw) + compressor.flush()
+
+
+PROGRAM = """
+import re, sys
+from pathlib import Path
+from imgfetch.cli import main
+status = main(sys.argv[1:])
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
+def test_an_image_of_one_gibibyte_takes_less_than_100_mebibytes(
+    cache: bool,  # noqa: FBT001  # pytest passes it by name
+    reference: str,
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "y.tar"
+    command = [sys.executable, "-c", PROGRAM, "save", reference, "-o", str(target), "--platform", "linux/amd64"]
+    command += ["--cache-dir", str(tmp_path / "cache")] if cache else ["--no-cache"]
+    runs = 2 if cache else 1  # the second one takes everything from the store
+    for _ in range(runs):
+        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) * 1024 < LIMIT
+    assert target.stat().st_size > 1000 * MIB

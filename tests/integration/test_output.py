@@ -1,0 +1,171 @@
+"""Where an archive can go, and what a disk may say to it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import stat
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.images import OCI_TAR, hello, image, layer, tar
+from tests.integration.conftest import Command
+from tests.loopback import Loopback
+from tests.tools import missing, root, tool
+
+BUILT = image(hello(), layer(tar({"data": bytes(range(256)) * 16384}), OCI_TAR))  # 4 MiB
+PLATFORM = ("--platform", "linux/amd64")
+
+
+@pytest.fixture
+def reference(loopback: Loopback) -> str:
+    return loopback.add("team/app", "v1", BUILT)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a tmpfs of 1 MiB."""
+    root()
+    directory = tmp_path / "small"
+    directory.mkdir()
+    mount = [tool("mount"), "-t", "tmpfs", "-o", "size=1m", "imgfetch-test", str(directory)]
+    done = subprocess.run(mount, capture_output=True, check=False, timeout=30)
+    if done.returncode:
+        missing(f"no tmpfs can be mounted: {done.stderr.decode()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run([tool("umount"), str(directory)], check=True, timeout=30)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_full_disk_under_the_output_leaves_the_target_as_it_was(
+    small_disk: Path, reference: str, command: Command, tmp_path: Path
+) -> None:
+    target = small_disk / "y.tar"
+    target.write_bytes(b"before")
+    done = command("save", reference, "-o", target, *PLATFORM)
+    assert done.status == 7
+    assert "y.tar: No space left on device" in done.err
+    assert "free" in done.err
+    assert names(small_disk) == ["y.tar"]
+    assert target.read_bytes() == b"before"
+    assert len(list((tmp_path / "cache" / "blobs" / "sha256").iterdir())) == 4  # what was fetched is kept
+
+
+def test_a_full_disk_under_the_cache_leaves_the_target_as_it_was(
+    small_disk: Path, reference: str, command: Command, tmp_path: Path
+) -> None:
+    target = tmp_path / "y.tar"
+    done = command("save", reference, "-o", target, "--cache-dir", small_disk / "cache", *PLATFORM)
+    assert done.status == 7
+    assert "No space left on device" in done.err
+    assert not target.exists()
+    assert list(small_disk.rglob("*.part")) == []
+
+
+def test_a_device_that_is_full_is_told(reference: str, command: Command) -> None:
+    done = command("save", reference, "-o", "/dev/full", *PLATFORM)
+    assert done.status == 7
+    assert "/dev/full: No space left on device" in done.err
+
+
+def test_a_device_stays_a_device(reference: str, command: Command) -> None:
+    assert command("save", reference, "-o", "/dev/null", *PLATFORM).status == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_directory_that_is_not_there_is_told_before_any_layer_is_fetched(
+    reference: str, command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    done = command("save", reference, "-o", tmp_path / "nowhere" / "y.tar", *PLATFORM)
+    assert done.status == 7
+    assert "nowhere" in done.err
+    assert "No such file or directory" in done.err
+    assert not any(layer.digest in path for layer in BUILT.layers for path in loopback.paths)
+
+
+def test_a_directory_is_no_file(reference: str, command: Command, tmp_path: Path) -> None:
+    done = command("save", reference, "-o", tmp_path, *PLATFORM)
+    assert done.status == 7
+    assert "it is a directory" in done.err
+
+
+def test_a_disk_that_is_read_only_is_told(reference: str, small_disk: Path, command: Command) -> None:
+    subprocess.run([tool("mount"), "-o", "remount,ro", str(small_disk)], check=True, timeout=30)
+    done = command("save", reference, "-o", small_disk / "y.tar", *PLATFORM)
+    assert done.status == 7
+    assert "y.tar: Read-only file system" in done.err
+
+
+def test_the_archive_has_the_permissions_of_any_new_file(reference: str, command: Command, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "y.tar").stat().st_mode) == 0o640
+
+
+def test_a_link_at_the_target_is_replaced_and_not_followed(reference: str, command: Command, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    target = tmp_path / "y.tar"
+    target.symlink_to(elsewhere)
+    assert command("save", reference, "-o", target, *PLATFORM).status == 0
+    assert elsewhere.read_bytes() == b"mine"
+    assert not target.is_symlink()
+    assert tarfile.is_tarfile(target)
+
+
+def test_a_terminal_gets_no_archive(reference: str, loopback: Loopback, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "imgfetch", "save", reference, *PLATFORM, "--no-cache"]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60, cwd=tmp_path)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2
+    assert b"an archive is not for a terminal" in done.stderr
+    assert loopback.requests == []
+
+
+def test_a_reader_that_goes_away_gives_no_traceback(reference: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imgfetch", "save", reference, *PLATFORM, "--no-cache"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert process.stdout is not None
+    process.stdout.read(100)
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 7
+    assert "Broken pipe" in err
+    assert "Traceback" not in err
+    process.stderr.close()
+
+
+def test_a_cache_that_was_damaged_is_repaired(
+    reference: str, command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    assert command("save", reference, "-o", tmp_path / "one.tar", *PLATFORM).status == 0
+    encoded = BUILT.layers[0].digest.removeprefix("sha256:")
+    stored = tmp_path / "cache" / "blobs" / "sha256" / encoded
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    loopback.requests.clear()
+    assert command("save", reference, "-o", tmp_path / "two.tar", *PLATFORM).status == 0
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    assert [path for path in loopback.paths if "/blobs/" in path] == [f"/v2/team/app/blobs/sha256:{encoded}"]
+
+
+def test_nobody_else_may_read_the_cache(reference: str, command: Command, tmp_path: Path) -> None:
+    assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
+    blobs = tmp_path / "cache" / "blobs" / "sha256"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in blobs.iterdir()} == {0o600}
