@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import requests
 
-from imgfetch.decompress import decompressor
-from imgfetch.errors import TransportError, VerificationError
+from imgfetch import codings
+from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.failures import mapped
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
-"""Bytes of an error's or redirect's body that are read at most (S26)."""
-MAX_CODINGS = 5
+"""Bytes of an error's body that are read at most (S26)."""
+DOCUMENT_TIMEOUT = 120.0
+"""Seconds for the whole of a document; a layer has no such limit."""
 CHUNK = 256 * 1024
-
-_CODED_SLICE = 4096
-_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"}
 
 
 class Response:
@@ -28,6 +27,7 @@ class Response:
 
     Attributes:
         status: the HTTP status.
+        reason: its words.
         url: where it came from in the end, fit to be shown.
         origin: where it came from in the end.
     """
@@ -74,13 +74,13 @@ class Response:
         left = limit
         while left > 0:
             with mapped(self.url):
-                chunk = self._response.raw.read(min(CHUNK, left), decode_content=False)
+                chunk = self._response.raw.read1(min(CHUNK, left), decode_content=False)
             if not chunk:
                 return
             left -= len(chunk)
             yield chunk
 
-    def document(self, limit: int, what: str) -> bytes:
+    def document(self, limit: int, what: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
         """Return a body of JSON, as its sender meant it.
 
         A ``Content-Encoding`` that we did not ask for is undone unless the bytes are JSON as they are (P77).
@@ -88,31 +88,28 @@ class Response:
         Args:
             limit: bytes at most.
             what: the document's name in messages.
+            timeout: seconds for the whole of it.
 
         Raises:
-            TransportError: the connection broke.
+            TransportError: the connection broke, or the body comes too slowly.
             VerificationError: it is larger than ``limit``.
+            UnsupportedError: its coding asks for too much memory.
         """
-        raw = b"".join(self.chunks(limit + 1))
+        raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, what))
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
-            raw = b"".join(decoded([raw], self.codings, limit + 1))
+            raw = b"".join(codings.undo([raw], self.codings, limit + 1, what))
         if len(raw) > limit:
             raise VerificationError(f"{what} is too large", wanted=f"{limit} bytes at most", got="more")
         return raw
 
     def excerpt(self) -> bytes:
         """Return the start of an error's body, whatever state the connection is in."""
-        with suppress(TransportError, VerificationError):
+        with suppress(ImgfetchError):
             return self.document(MAX_SKIPPED_BODY, "the error body")
         return b""
 
     def close(self) -> None:
-        """Read a short rest of the body, so that the connection can serve again, or give it up."""
-        length = self.content_length
-        if length is not None and length <= MAX_SKIPPED_BODY:
-            with suppress(TransportError):
-                for _ in self.chunks(length + 1):
-                    pass
+        """Give the connection back if the body was read to its end, and up if it was not (S26)."""
         self._response.close()
 
     def abort(self) -> None:
@@ -120,33 +117,9 @@ class Response:
         with suppress(Exception):
             self._response.raw.shutdown()
 
-
-def decoded(chunks: Iterable[bytes], codings: tuple[str, ...], limit: int) -> Iterator[bytes]:
-    """Undo content codings, and yield at most about ``limit`` bytes (P77, S28).
-
-    Raises:
-        VerificationError: a coding is unknown, there are too many, or the data is damaged.
-    """
-    if len(codings) > MAX_CODINGS:
-        raise VerificationError(f"the answer has {len(codings)} content codings, more than {MAX_CODINGS}")
-    for coding in reversed(codings):
-        if coding not in _CODINGS:
-            raise VerificationError(f"the answer has the content coding {clean(coding)!r}, which was not asked for")
-        chunks = _undo(chunks, _CODINGS[coding], limit)
-    yield from chunks
-
-
-def _undo(chunks: Iterable[bytes], coding: str, limit: int) -> Iterator[bytes]:
-    out: list[bytes] = []
-    left = limit
-    undo = decompressor(coding, out.append)
-    for chunk in chunks:
-        for start in range(0, len(chunk), _CODED_SLICE):
-            undo.feed(chunk[start : start + _CODED_SLICE])
-            for piece in out:
-                yield piece[:left]
-                left -= len(piece)
-                if left <= 0:
-                    return
-            out.clear()
-    undo.finish()
+    def _in_time(self, chunks: Iterator[bytes], timeout: float, what: str) -> Iterator[bytes]:
+        end = time.monotonic() + timeout
+        for chunk in chunks:
+            yield chunk
+            if time.monotonic() > end:
+                raise TransportError(f"{what} comes too slowly from {self.origin}: not all of it within {timeout:g} s")

@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from imgfetch import challenges, strictjson
 from imgfetch.answer import Response
 from imgfetch.challenges import Challenge
-from imgfetch.errors import AuthenticationError, ImgfetchError, TransportError, VerificationError
+from imgfetch.errors import AuthenticationError, ImgfetchError, TransportError, UnavailableError, VerificationError
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
@@ -31,7 +31,13 @@ MIN_LIFE = 60.0
 RENEW_BEFORE = 10.0
 """Seconds before its end at which a token is not used any more."""
 
+NO_LOGIN = "this version pulls without a login only"
+
 _OK = 200
+_MAX_SCHEMES = 8
+_MAX_SCOPES = 16
+TOKEN_TIMEOUT = 15.0
+"""Seconds for the whole of a token server's reply (P08)."""
 _REPLY_KEYS = frozenset({"token", "access_token", "expires_in"})
 
 _logger = logging.getLogger(__name__)
@@ -79,13 +85,14 @@ class Authenticator:
                 return None
             return self._header(self._bearer, repository)
 
-    def answer(self, refusal: Response, repository: str, used: str | None) -> str:
+    def answer(self, refusal: Response, repository: str, used: str | None, what: str) -> str:
         """Return another ``Authorization`` header, after a 401.
 
         Args:
             refusal: the answer.
             repository: what was asked about.
             used: the header that was refused, if one was sent.
+            what: what was asked for, in messages.
 
         Raises:
             AuthenticationError: there is no way to get one without a login, or the token server gives none.
@@ -94,7 +101,7 @@ class Authenticator:
         if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):
             offered = self._ping() or offered
         with self._lock:
-            self._bearer = self._choose(offered, refusal)
+            self._bearer = self._choose(offered, refusal, what)
             self._add_scopes(repository, self._bearer)
             if used is not None:
                 self._forget(used)
@@ -105,30 +112,31 @@ class Authenticator:
         with self._transport.get(f"{self._base}/v2/") as response:
             return challenges.parse(response.headers("WWW-Authenticate"))
 
-    def _choose(self, offered: tuple[Challenge, ...], refusal: Response) -> Challenge:
+    def _choose(self, offered: tuple[Challenge, ...], refusal: Response, what: str) -> Challenge:
         """Take Bearer where it is offered (P41)."""
         for challenge in offered:
             if challenge.scheme == "bearer":
                 return challenge
-        hint = f"log in: docker login {refusal.origin}"
         for challenge in offered:
             if challenge.scheme == "basic":
                 realm = clean(challenge.parameters.get("realm", ""), 80)
                 raise AuthenticationError(
-                    f'{refusal.origin} asks for a user name and password (Basic, realm "{realm}")', hint=hint
+                    f"{what} needs a login: {refusal.origin} asks for a user name and password "
+                    f'(Basic, realm "{realm}")',
+                    hint=NO_LOGIN,
                 )
-        schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered)
+        schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
         if schemes:
             raise AuthenticationError(
-                f"{refusal.origin} offers only {schemes} to log in, which imgfetch does not speak"
+                f"{what} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak"
             )
-        raise rejection(refusal, f"what was asked of {refusal.origin}", hint=hint)
+        raise rejection(refusal, what, hint=NO_LOGIN)
 
     def _add_scopes(self, repository: str, challenge: Challenge) -> None:
         """Join the challenge's scopes, which come first, and those asked before (P46, P50)."""
         named = challenge.parameters.get("scope", "").split() or [f"repository:{repository}:pull"]
         known = self._scopes.get(repository, [])
-        self._scopes[repository] = list(dict.fromkeys([*named, *known]))
+        self._scopes[repository] = list(dict.fromkeys([*named, *known]))[:_MAX_SCOPES]
 
     def _forget(self, used: str) -> None:
         """Drop a token that was refused, unless another thread has done so."""
@@ -157,12 +165,14 @@ class Authenticator:
         try:
             with self._transport.get(url, accept="application/json") as response:
                 if response.status != _OK:
-                    raise rejection(response, f"{what}, from the token server {shown_url(realm)} that it announced,")
-                return _read_token(response, what)
-        except TransportError as error:
+                    raise rejection(response, "the token")
+                return _read_token(response, "the token")
+        except UnavailableError:
+            raise
+        except ImgfetchError as error:
             raise AuthenticationError(
-                f"cannot get {what}: the registry announced the token server {shown_url(realm)}, which gives no answer",
-                hint=error.hint,
+                f"cannot get {what}: the registry announced the token server {shown_url(realm)}, and that failed",
+                hint=error.hint or "imgfetch did not choose this address, the registry did",
             ) from error
 
 
@@ -182,14 +192,13 @@ def _realm(challenge: Challenge, base: str) -> str:
         raise AuthenticationError(
             f"{registry} asks for a token, but names no token server (its challenge has no realm)"
         )
-    realm = urljoin(f"{base}/v2/", text).partition("#")[0]
     try:
+        realm = urljoin(f"{base}/v2/", text).partition("#")[0]
         Origin.of(realm)
-        has_user = "@" in urlsplit(realm).netloc
-    except TransportError:
-        has_user = True
-    if has_user:
-        raise AuthenticationError(f"{registry} announced a token server that cannot be used: {shown_url(realm)}")
+    except (ValueError, TransportError) as error:
+        raise AuthenticationError(
+            f"{registry} announced a token server that cannot be used: {clean(str(error))}"
+        ) from None
     return realm
 
 
@@ -201,19 +210,18 @@ def _read_token(response: Response, what: str) -> _Token:
         AuthenticationError: it has no token.
     """
     received = time.monotonic()
-    body = response.document(MAX_TOKEN_REPLY, f"the reply of the token server {response.url}")
+    body = response.document(MAX_TOKEN_REPLY, "the reply", timeout=TOKEN_TIMEOUT)
     try:
         reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
     except VerificationError as error:
-        failure: ImgfetchError = not_the_protocol(response, body, what)
-        raise AuthenticationError(str(failure), hint=failure.hint) from error
+        raise not_the_protocol(response, body, what) from error
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:
             if not value.isascii() or not value.isprintable():
                 break
             return _Token(value, received + _life(reply.get("expires_in")))
-    raise AuthenticationError(f"the token server {response.url} replied without a usable token")
+    raise AuthenticationError(f"{response.url} replied without a usable token")
 
 
 def _life(value: object) -> float:

@@ -7,12 +7,15 @@ Layout::
     parts/                          what is being received, under names that mean nothing
 
 `BlobStore.add` is the only way in.  It counts and hashes what comes, and gives it its name at the end.
-What an earlier run left is hashed again before it is relied on.
+A blob that an earlier run left is hashed again before it is relied on.  What that run found in a layer is not
+found out again, so a directory that others may write to is refused.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from imgfetch.answer import decoded
+from imgfetch import codings
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
 from imgfetch.files import BUFFER, replacing, storing
@@ -62,34 +65,53 @@ class BlobStore:
         """
         self._root = root
         self._lock = threading.Lock()
-        self._verified: set[Digest] = set()
+        self._verified: dict[Digest, int] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Let nothing be written any more."""
+        self._is_closed = True
 
     def has(self, descriptor: Descriptor) -> bool:
         """Tell whether the blob is here and is what it is called; what is not goes away.
 
         Raises:
+            VerificationError: the descriptor gives the blob a size that it does not have.
             StorageError: it cannot be read.
         """
         with self._lock:
-            if descriptor.digest in self._verified:
-                return True
-        path = self._path(descriptor.digest)
+            size = self._verified.get(descriptor.digest)
+        if size is None:
+            size = self._verify(descriptor.digest)
+        if size is not None and size != descriptor.size:
+            raise VerificationError(
+                f"the size that is given for {descriptor.digest} is wrong",
+                wanted=f"{descriptor.size} bytes",
+                got=f"{size} bytes",
+            )
+        return size is not None
+
+    def _verify(self, digest: Digest) -> int | None:
+        """Hash what stands under a digest; return its size if it is that."""
+        path = self._path(digest)
         try:
-            with storing(path, "read"), path.open("rb") as file:
-                hasher, size = descriptor.digest.hasher(), 0
+            with storing(self._root, "use"), path.open("rb", buffering=0) as file:
+                self._refuse_strangers()
+                hasher, size = digest.hasher(), 0
                 while chunk := file.read(BUFFER):
+                    self._check_open()
                     hasher.update(chunk)
                     size += len(chunk)
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
-                return False
+                return None
             raise
-        if size != descriptor.size or not descriptor.digest.matches(hasher):
+        if not digest.matches(hasher):
             with storing(path, "remove"):
                 path.unlink(missing_ok=True)
-            return False
-        self._trust(descriptor.digest)
-        return True
+            return None
+        self._trust(digest, size)
+        return size
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open a blob that `has` or `add` vouched for.
@@ -134,7 +156,7 @@ class BlobStore:
             difference = _receive(source.chunks(room), descriptor, file, watch)
             if difference is not None and source.codings:
                 # Not the blob itself, then perhaps a proxy's encoding of it (P77).
-                difference = self._undo(source.codings, descriptor, file)
+                difference = self._undo(source.codings, descriptor, file, what)
             if difference is not None:
                 raise _mismatch(descriptor, difference, what, source)
             if layer and watch is None:
@@ -143,7 +165,7 @@ class BlobStore:
                 for chunk in iter(lambda: file.read(BUFFER), b""):
                     watch.update(chunk)
             contents = watch.finish() if watch else None
-        self._trust(descriptor.digest)
+        self._trust(descriptor.digest, descriptor.size)
         if contents is not None:
             self.remember(descriptor.digest, contents)
         return contents
@@ -170,28 +192,44 @@ class BlobStore:
     @contextmanager
     def _replacing(self, path: Path) -> Iterator[BinaryIO]:
         parts = self._root / "parts"
-        with storing(self._root, "make"):
+        self._check_open()
+        with storing(self._root, "use"):
             self._root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            self._refuse_strangers()
             for directory in (parts, path.parent):
                 directory.mkdir(parents=True, exist_ok=True)
         with replacing(path, mode=_PRIVATE_FILE, durable=False, parts=parts) as file:
             yield file
 
-    def _undo(self, codings: tuple[str, ...], descriptor: Descriptor, file: BinaryIO) -> _Difference | None:
+    def _undo(self, names: tuple[str, ...], descriptor: Descriptor, file: BinaryIO, what: str) -> _Difference | None:
         """Replace what is in ``file`` by what it is without its content codings, and compare again."""
         file.seek(0)
         coded = iter(lambda: file.read(BUFFER), b"")
         with tempfile.TemporaryFile(dir=self._root / "parts") as plain:
-            difference = _receive(decoded(coded, codings, descriptor.size + 1), descriptor, plain, None)
+            difference = _receive(codings.undo(coded, names, descriptor.size + 1, what), descriptor, plain, None)
             plain.seek(0)
             file.seek(0)
             file.truncate()
             shutil.copyfileobj(plain, file, BUFFER)
         return difference
 
-    def _trust(self, digest: Digest) -> None:
+    def _trust(self, digest: Digest, size: int) -> None:
         with self._lock:
-            self._verified.add(digest)
+            self._verified[digest] = size
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageError(f"{self._root} is not used any more")
+
+    def _refuse_strangers(self) -> None:
+        """Refuse a directory in which somebody else may say what a layer holds."""
+        status = self._root.stat()
+        strange = hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid())
+        if strange or (os.name == "posix" and status.st_mode & stat.S_IWOTH):
+            raise StorageError(
+                f"{clean(str(self._root))} can be written by others, so what is in it is not to be trusted",
+                hint="choose another --cache-dir, or --no-cache",
+            )
 
     def _path(self, digest: Digest) -> Path:
         return self._root / "blobs" / digest.algorithm / digest.encoded

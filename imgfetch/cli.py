@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
@@ -19,7 +20,7 @@ from imgfetch import errors, ustar
 from imgfetch.display import DISPLAYS, Display
 from imgfetch.docker_archive import DEFAULT_MTIME
 from imgfetch.platforms import Platform
-from imgfetch.printable import clean, size
+from imgfetch.printable import clean, quoted, size
 from imgfetch.pull import DEFAULT_JOBS, FORMATS, Saved, save
 from imgfetch.reference import Reference
 from imgfetch.version import VERSION
@@ -41,15 +42,19 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
 """By the first class of an error's ancestry that stands here."""
 USAGE = 2
 INTERRUPTED = 130
-TERMINATED = 143
 
 MAX_JOBS = 64
 _MAX_MESSAGE = 4000
 _VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt, it is no error."""
+class _SignalError(BaseException):
+    """A signal came; like KeyboardInterrupt, it is no error of the program."""
+
+    def __init__(self, number: int, how: str) -> None:
+        super().__init__(how)
+        self.number = number
+        self.how = how
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,19 +63,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_in(arguments, os.environ)
     display = _display(arguments)
     handler = _log_to(display, _VERBOSITY[min(arguments.verbose, 2)])
-    signal.signal(signal.SIGTERM, _terminate)
+    _catch_signals()
+    status = 1
     try:
         run: Callable[[argparse.Namespace, Display], int] = arguments.run
-        return run(arguments, display)
+        status = run(arguments, display)
     except errors.ImgfetchError as error:
-        return _report(error, display)
+        status = _report(error, display)
     except KeyboardInterrupt:
-        return _stopped("interrupted", INTERRUPTED, arguments, display)
-    except _Terminated:
-        return _stopped("terminated", TERMINATED, arguments, display)
+        status = _stopped("interrupted", INTERRUPTED, arguments, display)
+    except _SignalError as stop:
+        status = _stopped(stop.how, 128 + stop.number, arguments, display)
     finally:
         display.close()
         logging.getLogger("imgfetch").removeHandler(handler)
+        if status:
+            _give_up_stdout()
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,7 +117,7 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
     )
     add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
     add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
-    add("--cache-dir", metavar="DIR", help=f"where verified blobs are kept (default: {_default_cache()})")
+    add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
     add("--no-cache", action="store_true", help="keep no blobs")
     add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
     add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
@@ -143,7 +152,7 @@ def _save(arguments: argparse.Namespace, display: Display) -> int:
         platform=arguments.platform,
         archive_format=arguments.format,
         jobs=arguments.jobs,
-        cache_dir=None if arguments.no_cache else arguments.cache_dir,
+        cache_dir=_cache(arguments),
         source_date_epoch=arguments.source_date_epoch,
         strict=arguments.strict,
         progress=display,
@@ -178,9 +187,22 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
     display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)
 
 
+def _cache(arguments: argparse.Namespace) -> str | None:
+    if arguments.no_cache:
+        return None
+    try:
+        return str(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
+    except RuntimeError as error:  # no HOME, and no such user
+        raise errors.StorageError(
+            f"there is no directory to keep blobs in: {error}", hint="choose a --cache-dir, or --no-cache"
+        ) from None
+
+
 def _output(arguments: argparse.Namespace) -> str | BinaryIO:
     if arguments.output != "-":
         return str(arguments.output)
+    if sys.stdout is None:
+        _usage(arguments, "stdout is closed: name a file with -o")
     if sys.stdout.isatty():
         _usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
     return sys.stdout.buffer
@@ -207,24 +229,20 @@ def _platform(text: str) -> Platform:
 
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{clean(text)!r} is no number from 1 to {MAX_JOBS}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
     return int(text)
 
 
 def _progress(text: str) -> str:
     if text not in _PROGRESS:
-        raise argparse.ArgumentTypeError(f"{clean(text)!r} is none of {', '.join(_PROGRESS)}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is none of {', '.join(_PROGRESS)}")
     return text
 
 
 def _epoch(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{clean(text)!r} is no number of seconds since 1970 that fits in a tar")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds since 1970 that fits in a tar")
     return int(text)
-
-
-def _default_cache() -> str:
-    return platformdirs.user_cache_dir("imgfetch", appauthor=False)
 
 
 _PROGRESS = ("auto", *DISPLAYS)
@@ -232,7 +250,7 @@ _PROGRESS = ("auto", *DISPLAYS)
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
     "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
     "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
-    "cache_dir": ("IMGFETCH_CACHE_DIR", str, _default_cache),
+    "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
     "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
     "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: DEFAULT_MTIME),
 }
@@ -246,10 +264,10 @@ def _with_hint(error: errors.ImgfetchError) -> str:
 def _display(arguments: argparse.Namespace) -> Display:
     name = arguments.progress
     if name == "auto":
-        name = "bar" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "plain"
+        name = "bar" if sys.stderr and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "plain"
     if arguments.quiet and name != "json":
         name = "none"
-    return DISPLAYS[name](sys.stderr)
+    return DISPLAYS[name](sys.stderr or io.StringIO())
 
 
 class _Handler(logging.Handler):
@@ -292,10 +310,29 @@ def _report(error: errors.ImgfetchError, display: Display) -> int:
 
 def _stopped(how: str, status: int, arguments: argparse.Namespace, display: Display) -> int:
     display.close()
-    kept = "" if arguments.no_cache else f"; complete layers are kept in {clean(str(Path(arguments.cache_dir)))}"
+    kept = "" if arguments.no_cache else "; complete layers are kept in the cache"
     display.message("error", f"{how}{kept}\n  hint: run the same command again to go on", {"status": status})
     return status
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+def _catch_signals() -> None:
+    """Make SIGTERM, and SIGHUP unless it is ignored as under nohup, end the run as SIGINT does."""
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        raise _SignalError(number, "terminated" if number == signal.SIGTERM else "hung up")
+
+    signal.signal(signal.SIGTERM, stop)
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, stop)
+
+
+def _give_up_stdout() -> None:
+    """Keep the interpreter from writing to a stdout that failed when it ends, which would change the exit status."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Never, TextIO
 
 from tqdm import tqdm
@@ -44,7 +45,9 @@ class Display(Progress):
         """Leave the terminal as it should be."""
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        with suppress(OSError, ValueError):  # nobody listens any more; the archive is worth more than a message
+            self._stream.write(f"{text}\n")  # in one piece, for others may write too
+            self._stream.flush()
 
 
 class Lines(Display):
@@ -136,7 +139,8 @@ class Bars(Display):
                 self._total = None
 
     def _print(self, text: str) -> None:
-        tqdm.write(text, file=self._stream)
+        with suppress(OSError, ValueError):
+            tqdm.write(text, file=self._stream)
 
     def _bar(self, name: str, size: int, position: int | None = None) -> tqdm[Never]:
         return tqdm(

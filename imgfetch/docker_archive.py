@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from imgfetch import mediatypes, ustar
 from imgfetch.digest import Digest
+from imgfetch.errors import VerificationError
 from imgfetch.image import Descriptor, Image
 
 DEFAULT_MTIME = 1
@@ -53,12 +54,21 @@ Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
 
 
 def members(images: Sequence[Image]) -> tuple[Member, ...]:
-    """Return the entries of an archive of ``images``, in their order."""
-    blobs = {
-        descriptor.digest: descriptor
-        for image in images
-        for descriptor in (image.manifest.descriptor, image.manifest.config, *image.manifest.layers)
-    }
+    """Return the entries of an archive of ``images``, in their order.
+
+    Raises:
+        VerificationError: a blob is given two sizes.
+    """
+    blobs: dict[Digest, Descriptor] = {}
+    for image in images:
+        for descriptor in (image.manifest.descriptor, image.manifest.config, *image.manifest.layers):
+            first = blobs.setdefault(descriptor.digest, descriptor)
+            if first.size != descriptor.size:
+                raise VerificationError(
+                    f"{descriptor.digest} is given two sizes",
+                    wanted=f"{first.size} bytes",
+                    got=f"{descriptor.size} bytes",
+                )
     algorithms = sorted({"sha256", *(digest.algorithm for digest in blobs)})
     documents = {
         "oci-layout": {"imageLayoutVersion": "1.0.0"},
@@ -91,21 +101,31 @@ def write(entries: Iterable[Member], open_blob: Opener, out: BinaryIO, *, mtime:
 
     Raises:
         OSError: ``out`` does not take them.
+        VerificationError: a blob has not the length that it should have.
     """
     for entry in entries:
         if isinstance(entry.content, Digest):
             with open_blob(entry.content) as blob:
                 out.write(entry.header(mtime))
-                _copy(blob, out)
+                _copy(blob, out, entry)
         else:
             out.write(entry.header(mtime) + entry.content)
         out.write(ustar.padding(entry.size))
     out.write(ustar.END)
 
 
-def _copy(source: BinaryIO, out: BinaryIO) -> None:
-    while chunk := source.read(BUFFER):
+def _copy(source: BinaryIO, out: BinaryIO, entry: Member) -> None:
+    """Copy exactly the bytes that the header announces; one more would be taken for another entry."""
+    left = entry.size
+    while chunk := source.read(min(BUFFER, left + 1)):
+        left -= len(chunk)
+        if left < 0:
+            break
         out.write(chunk)
+    if left:
+        raise VerificationError(
+            f"{entry.name} was changed while it was written", wanted=f"{entry.size} bytes", got="others"
+        )
 
 
 def _index(images: Sequence[Image]) -> dict[str, object]:
@@ -145,7 +165,7 @@ def _item(image: Image) -> dict[str, object]:
             "mediaType": layer.media_type,
             "size": layer.size,
             "digest": str(layer.digest),
-            "urls": list(layer.urls),
+            **({"urls": list(layer.urls)} if layer.urls else {}),
         }
         for layer, diff_id in zip(image.manifest.layers, image.config.diff_ids, strict=True)
         if mediatypes.is_foreign(layer.media_type)

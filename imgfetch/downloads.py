@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from imgfetch.blobs import BlobStore, Source
 from imgfetch.digest import Digest
-from imgfetch.errors import NotFoundError, TransportError, VerificationError
+from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
 from imgfetch.image import Descriptor, Image
 from imgfetch.layers import Contents, LayerCheck
@@ -114,15 +114,19 @@ class Downloads:
 
     def __enter__(self) -> Self:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError:  # the system gives no more
+            if not any(thread.is_alive() for thread in self._threads):
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the threads, whatever they are doing."""
         self._stop()
         end = time.monotonic() + _PATIENCE
-        for thread in self._threads:
+        for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join(max(0.0, end - time.monotonic()))
 
     def wait(self, digest: Digest) -> None:
@@ -204,30 +208,25 @@ class Downloads:
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> Contents:
-        try:
-            with layer.registry.blob(layer.reference, layer.descriptor, layer.what) as answer:
-                source = _Counted(answer, self, item)
-                contents = self._store.add(layer.descriptor, source, layer.what, layer=lambda: self._check(layer))
-        except NotFoundError as error:
-            raise NotFoundError(
-                f"{layer.what} ({layer.descriptor.digest}) is missing: "
-                "the manifest lists it, but the registry does not have it",
-                url=error.url,
-                status=error.status,
-                codes=error.codes,
-                hint="push the image again, or take another tag",
-            ) from error
+        with layer.registry.blob(layer.reference, layer.descriptor, layer.what) as answer:
+            source = _Counted(answer, self, item)
+            contents = self._store.add(layer.descriptor, source, layer.what, layer=lambda: self._check(layer))
         assert contents is not None  # noqa: S101  # ``layer`` was given
         return contents
 
     def _check(self, layer: Layer) -> LayerCheck:
-        return LayerCheck(layer.what, layer.descriptor.media_type, layer.diff_id.algorithm)
+        return LayerCheck(
+            layer.what, layer.descriptor.media_type, layer.diff_id.algorithm, interrupt=self._end_if_stopped
+        )
 
     def advance(self, item: Item, count: int) -> None:
-        """Pass on how far a blob is, and stop its thread if all are to stop."""
-        if self._stopped:
-            raise TransportError(f"stopped while {item.name} was fetched")
+        """Pass on how far a blob is, and end its thread if all are to stop."""
+        self._end_if_stopped()
         self._progress.advanced(item, count)
+
+    def _end_if_stopped(self) -> None:
+        if self._stopped:
+            raise TransportError("stopped, for something else failed")
 
 
 class _Counted:

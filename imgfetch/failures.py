@@ -45,7 +45,8 @@ def mapped(url: str) -> Iterator[None]:
 
 def _transport_error(url: str, error: Exception) -> TransportError:
     origin = Origin.of(url)
-    port = f"{clean(origin.host)}:{origin.port}"
+    host = clean(origin.host)
+    port = f"[{host}]:{origin.port}" if ":" in host else f"{host}:{origin.port}"
     causes = list(_causes(error))
     for cause in causes:
         match cause:
@@ -58,10 +59,9 @@ def _transport_error(url: str, error: Exception) -> TransportError:
                     f"cannot find {port}: the name does not resolve ({clean(cause.strerror or str(cause))})",
                     hint="check the name, the DNS and the VPN",
                 )
-            case urllib3.exceptions.IncompleteRead():
+            case urllib3.exceptions.IncompleteRead() | http.client.IncompleteRead():
                 return TransportError(
-                    f"{port} broke off: {shown_url(url)} ended after {cause.args[0]} bytes",
-                    hint="run the same command again",
+                    f"{port} broke off: {shown_url(url)} ended too early", hint="run the same command again"
                 )
             case ConnectionRefusedError():
                 return NotTlsError(
@@ -73,29 +73,32 @@ def _transport_error(url: str, error: Exception) -> TransportError:
 
 def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportError:
     for cause in causes:
+        # NewConnectionError is a ConnectTimeoutError, whatever the reason.
+        is_ours = isinstance(cause, requests.RequestException | TimeoutError)
+        if isinstance(cause, OSError) and cause.strerror and not is_ours:
+            return TransportError(f"the connection to {port} failed: {clean(cause.strerror)}")
+    for cause in causes:
         match cause:
             case urllib3.exceptions.ConnectTimeoutError():
                 return TransportError(f"cannot connect to {port}: no answer within {CONNECT_TIMEOUT:g} s")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
-                return TransportError(f"{port} went silent: nothing came for {READ_TIMEOUT:g} s from {shown_url(url)}")
+                return TransportError(f"{port} went silent: nothing came for too long from {shown_url(url)}")
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
                 return TransportError(f"{shown_url(url)} is not a usable URL")
-            case OSError() if cause.strerror and not isinstance(cause, requests.RequestException):
-                return TransportError(f"the connection to {port} failed: {clean(cause.strerror)}")
     return TransportError(f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}")
 
 
 def _certificate_error(port: str, error: ssl.SSLCertVerificationError) -> TransportError:
     return TransportError(
-        f"the certificate of {port} is not to be trusted: {clean(error.verify_message or str(error))}",
+        f"the certificate of {port} is not to be trusted: {clean(getattr(error, 'verify_message', '') or str(error))}",
         hint="if the registry has its own CA, this Python must trust it",
     )
 
 
 def _tls_error(port: str, error: ssl.SSLError) -> TransportError:
-    reason = clean(error.reason or str(error))
+    reason = clean(getattr(error, "reason", "") or str(error))
     if any(sign in f"{reason} {error}".lower() for sign in _NOT_TLS):
-        return NotTlsError(f"{port} does not speak https: {reason}")
+        return NotTlsError(f"{port} does not speak https: {reason}", hint="check the port")
     return TransportError(f"TLS with {port} failed: {reason}")
 
 
@@ -109,7 +112,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(item))
         yield item
-        waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+        waiting += [*item.args, getattr(item, "reason", None), item.__cause__]
 
 
 def _addresses(origin: Origin) -> str:

@@ -23,7 +23,6 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_NAME_KEPT = 100  # characters of the target's name that its temporary one keeps; names end at 255 bytes
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -44,12 +43,14 @@ def storing(path: Path, purpose: str) -> Iterator[None]:
         shown = clean(os.fspath(path))
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
-            with suppress(OSError):
-                reason += f" ({size(shutil.disk_usage(path.parent).free)} free)"
+            with suppress(OSError):  # a device has no free space
+                if not path.is_char_device():
+                    reason += f" ({size(shutil.disk_usage(path.parent).free)} free)"
             raise StorageError(
                 f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"
             ) from error
-        raise StorageError(f"cannot {purpose} {shown}: {reason}") from error
+        hint = "choose another --cache-dir, or --no-cache" if purpose == "use" else None
+        raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None
     Raises:
         StorageError: it cannot be written.
     """
-    part = (parts or path.parent) / f".{path.name[:_NAME_KEPT]}.{secrets.token_hex(6)}.part"
+    part = (parts or path.parent) / f".imgfetch-{secrets.token_hex(8)}.part"
     try:
         with storing(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
             yield file

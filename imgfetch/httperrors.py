@@ -14,18 +14,19 @@ from imgfetch.errors import (
     RegistryError,
     UnavailableError,
 )
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
 _MAX_ERRORS = 3
+_MAX_LOOKED_AT = 64 * 1024
 
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
 _LATER = frozenset({408, 499})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
-_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
 def rejection(response: Response, what: str, *, hint: str | None = None) -> ImgfetchError:
@@ -78,16 +79,17 @@ def not_the_protocol(response: Response, body: bytes, what: str) -> RegistryErro
 
 def _words(body: bytes, content_type: str) -> tuple[tuple[str, ...], str]:
     """Return the codes and the text of an error body, of whatever form (F30)."""
-    text = body.decode("utf-8", "replace").strip()
+    text = body[:_MAX_LOOKED_AT].decode("utf-8", "replace").strip()
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
     if isinstance(parsed, dict):
-        return _json_words(parsed)
+        codes, words = _json_words(parsed)
+        return codes, words or clean(text, MAX_QUOTED)
     if text.startswith("<") or "html" in content_type:
         match = _TITLE.search(text)
-        return (), f"an HTML page, {clean(match[1].strip(), MAX_QUOTED)!r}" if match else "an HTML page"
+        return (), f"an HTML page, {quoted(match[1].strip(), MAX_QUOTED)}" if match else "an HTML page"
     return (), clean(text, MAX_QUOTED)
 
 

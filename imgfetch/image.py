@@ -9,7 +9,7 @@ hashed as they came and never written anew.  What exists is valid: `parse_docume
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -19,7 +19,7 @@ from imgfetch.digest import Digest
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
 from imgfetch.reference import Reference
 
 MAX_DOCUMENT = 4 * 1024 * 1024
@@ -46,6 +46,8 @@ _DOCUMENT_KEYS = frozenset(
 )
 _CONFIG_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created"})
 _ROOTFS_KEYS = frozenset({"type", "diff_ids"})
+
+_PLATFORM_TEXT = re.compile(r"[A-Za-z0-9._+ -]{0,100}")
 
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
@@ -179,23 +181,19 @@ class Config:
             UnsupportedError: it is no image's config, and does not say that it is.
         """
         members = strictjson.Object(strictjson.loads(raw, what), what, _CONFIG_KEYS)
-        if members.get("rootfs") is None and media_type in mediatypes.VAGUE_CONFIGS:
+        rootfs_json = members.get("rootfs")
+        if media_type in mediatypes.VAGUE_CONFIGS and not (isinstance(rootfs_json, dict) and "diff_ids" in rootfs_json):
             raise _no_image(what, media_type or "no media type", "")
-        if members.get("rootfs") is None:
+        if rootfs_json is None:
             raise VerificationError(f"{what} is malformed", wanted="rootfs.diff_ids", got="no rootfs")
-        rootfs = strictjson.Object(members["rootfs"], f"'rootfs' of {what}", _ROOTFS_KEYS)
+        rootfs = strictjson.Object(rootfs_json, f"'rootfs' of {what}", _ROOTFS_KEYS)
         diff_ids = []
         for number, text in enumerate(rootfs.items_of("diff_ids"), 1):
             try:
                 diff_ids.append(Digest.parse(text))
             except VerificationError as error:
                 raise VerificationError(f"diff_id {number} of {what} is {error}") from None
-        return cls(
-            Platform(
-                members.text("os"), members.text("architecture"), members.text("variant"), members.text("os.version")
-            ).normalized(),
-            tuple(diff_ids),
-        )
+        return cls(_read_platform(members, what), tuple(diff_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +227,9 @@ class Image:
         return tuple(sorted({reference.name for reference in self.references if not reference.tag}))
 
 
-def parse_document(document: Document, descriptor: Descriptor, what: str, oddities: Oddities) -> Index | Manifest:
+def parse_document(
+    document: Document, descriptor: Descriptor, what: str, oddities: Oddities, *, pinned: bool = False
+) -> Index | Manifest:
     """Read a manifest or index by what it is, not by what it is called (P64, P65).
 
     Args:
@@ -238,6 +238,7 @@ def parse_document(document: Document, descriptor: Descriptor, what: str, odditi
             media type is empty where nothing but a tag pointed at it.
         what: its name in messages.
         oddities: told of what is wrong but tolerable.
+        pinned: whether it was asked for by digest, and so is what somebody has chosen.
 
     Raises:
         VerificationError: it is malformed or ambiguous.
@@ -245,8 +246,8 @@ def parse_document(document: Document, descriptor: Descriptor, what: str, odditi
     """
     members = strictjson.Object(strictjson.loads(document.raw, what), what, _DOCUMENT_KEYS)
     _refuse_ambiguity(members, what)
-    media_type = _media_type(members, document, descriptor, what, oddities)
     shape = _shape(members)
+    media_type = _media_type(members, document, descriptor, what, oddities, pinned=pinned)
     if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
         raise UnsupportedError(
             f"{what} is in schema 1, the image format that docker has removed",
@@ -254,14 +255,14 @@ def parse_document(document: Document, descriptor: Descriptor, what: str, odditi
         )
     if shape is None:
         raise _no_image(what, media_type or "an unknown type", members.text("artifactType"))
-    if members.get("schemaVersion") != 2:  # noqa: PLR2004
-        got = clean(str(members.get("schemaVersion")), 80)
-        raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=got)
+    version = members.get("schemaVersion")
+    if version != 2 or not isinstance(version, int):  # noqa: PLR2004  # Go takes no 2.0
+        raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=strictjson.shown(version))
     if media_type not in (mediatypes.INDEXES if shape == "index" else mediatypes.MANIFESTS):
         raise VerificationError(
             f"{what} is ambiguous: its type is {clean(media_type)}, its content is that of an {shape}"
             if media_type in mediatypes.DOCUMENTS
-            else f"{what} has the unknown media type {clean(media_type)!r}"
+            else f"{what} has the unknown media type {quoted(media_type)}"
         )
     own = Descriptor(media_type, descriptor.digest, descriptor.size)
     if shape == "index":
@@ -270,10 +271,12 @@ def parse_document(document: Document, descriptor: Descriptor, what: str, odditi
 
 
 def _refuse_ambiguity(members: strictjson.Object, what: str) -> None:
-    clash = [key for key in ("config", "layers", "fsLayers") if key in members]
-    if "manifests" in members and clash:
+    """Refuse what one reader takes for an index and another for a manifest (P65, CVE-2021-41190)."""
+    shapes = [key for key in ("manifests", "fsLayers") if key in members]
+    shapes += [key for key in ("config", "layers") if key in members][:1]
+    if len(shapes) > 1:
         raise VerificationError(
-            f"{what} is ambiguous: it has 'manifests' as an index and {clash[0]!r} as a manifest (CVE-2021-41190)"
+            f"{what} is ambiguous: it has '{shapes[0]}' and '{shapes[1]}', and so is two things (CVE-2021-41190)"
         )
 
 
@@ -288,23 +291,44 @@ def _shape(members: strictjson.Object) -> str | None:
 
 
 def _media_type(
-    members: strictjson.Object, document: Document, descriptor: Descriptor, what: str, oddities: Oddities
+    members: strictjson.Object,
+    document: Document,
+    descriptor: Descriptor,
+    what: str,
+    oddities: Oddities,
+    *,
+    pinned: bool,
 ) -> str:
-    """Choose the media type: the parent's word, the document's own, the header's, the shape's (P64)."""
-    own = mediatypes.essence(members.text("mediaType"))
+    """Choose the media type: the document's own or its parent's word, else what its content is (P64).
+
+    The ``Content-Type`` may contradict, but it does not decide: by another server's header the same
+    document would become another archive.
+
+    Raises:
+        VerificationError: two of them are known, and differ.
+    """
+    own, promised = mediatypes.essence(members.text("mediaType")), descriptor.media_type
     header = mediatypes.essence(document.content_type)
-    if own in mediatypes.DOCUMENTS and header in mediatypes.DOCUMENTS and own != header:
-        conflict = f"{what} is ambiguous: it calls itself {own}, but was sent as {header}"
-        if not descriptor.media_type:
+    if own and promised and own != promised:
+        raise VerificationError(f"{what} is ambiguous: it calls itself {clean(own)}, but the index calls it {promised}")
+    chosen = own or promised or _guess(members) or header
+    known = header in mediatypes.DOCUMENTS and chosen in mediatypes.DOCUMENTS
+    if known and header != chosen and (own or (header in mediatypes.INDEXES) != (chosen in mediatypes.INDEXES)):
+        conflict = f"{what} is ambiguous: its type is {chosen}, but it was sent as {header}"
+        if not pinned:
             raise VerificationError(conflict)
         oddities.tolerate(conflict)
-    for media_type in (descriptor.media_type, own):
-        if media_type:
-            return media_type
-    if header in mediatypes.DOCUMENTS:
-        return header
-    guesses = {"index": mediatypes.OCI_INDEX, "image manifest": mediatypes.OCI_MANIFEST}
-    return guesses.get(_shape(members) or "", header)
+    return chosen
+
+
+def _guess(members: strictjson.Object) -> str:
+    """Name what a document without a type must be; only OCI's may lack one, but for old docker pushes."""
+    shape = _shape(members)
+    if shape == "image manifest":
+        config = members["config"]
+        is_docker = isinstance(config, dict) and config.get("mediaType") == mediatypes.DOCKER_CONFIG
+        return mediatypes.DOCKER_MANIFEST if is_docker else mediatypes.OCI_MANIFEST
+    return mediatypes.OCI_INDEX if shape == "index" else ""
 
 
 def _index(members: strictjson.Object, own: Descriptor, what: str) -> Index:
@@ -380,10 +404,16 @@ def _platform(members: strictjson.Object, what: str) -> Platform | None:
     if members.get("platform") is None:
         return None
     platform = strictjson.Object(members["platform"], f"'platform' of {what}", _PLATFORM_KEYS)
-    os, architecture = platform.text("os"), platform.text("architecture")
-    if not os or not architecture:
-        return None
-    return Platform(os, architecture, platform.text("variant"), platform.text("os.version")).normalized()
+    read = _read_platform(platform, what)
+    return read if read.os and read.architecture else None
+
+
+def _read_platform(members: strictjson.Object, what: str) -> Platform:
+    names = ("os", "architecture", "variant", "os.version")
+    for name in names:
+        if not _PLATFORM_TEXT.fullmatch(members.text(name)):
+            raise VerificationError(f"'{name}' of {what} is no platform's: {quoted(members.text(name), 80)}")
+    return Platform(*(members.text(name) for name in names)).normalized()
 
 
 def _embedded(members: strictjson.Object, what: str) -> bytes | None:
@@ -392,5 +422,5 @@ def _embedded(members: strictjson.Object, what: str) -> bytes | None:
         return None
     try:
         return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one
         raise VerificationError(f"'data' of {what} is no base64: {error}") from None

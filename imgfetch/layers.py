@@ -7,6 +7,7 @@ media type only counts for a remark (section 5 of the protocol notes, L01 to L22
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,7 +15,7 @@ from imgfetch import mediatypes, strictjson
 from imgfetch.decompress import HEAD, Decompressor, decompressor, detect
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
 
 MAX_LAYER = 100 * 1024**3
 """Bytes of a decompressed layer at most (S27)."""
@@ -63,7 +64,15 @@ class LayerCheck:
     tells, is not taken for a fault of the image.
     """
 
-    def __init__(self, what: str, media_type: str, algorithm: str = "sha256", *, limit: int = MAX_LAYER) -> None:
+    def __init__(
+        self,
+        what: str,
+        media_type: str,
+        algorithm: str = "sha256",
+        *,
+        limit: int = MAX_LAYER,
+        interrupt: Callable[[], None] | None = None,
+    ) -> None:
         """Wait for the layer's first byte.
 
         Args:
@@ -71,12 +80,14 @@ class LayerCheck:
             media_type: what the layer is called.
             algorithm: that of the ``diff_id`` to be found.
             limit: bytes of the decompressed layer at most.
+            interrupt: is called often, and raises an `ImgfetchError` to end the work.
         """
         self._what = what
         self._media_type = media_type
         self._algorithm = algorithm
         self._hasher = Digest(algorithm, "").hasher()
         self._limit = limit
+        self._interrupt = interrupt or (lambda: None)
         self._size = 0
         self._head = b""
         self._compression: str | None = None
@@ -131,6 +142,7 @@ class LayerCheck:
         return self._decompressor
 
     def _take(self, data: bytes) -> None:
+        self._interrupt()
         self._size += len(data)
         if self._size > self._limit:
             raise UnsupportedError(
@@ -142,7 +154,7 @@ class LayerCheck:
 def _mislabelled(media_type: str, compression: str) -> str:
     """Say that the media type promises something else."""
     if media_type not in mediatypes.LAYER_COMPRESSION:
-        return f"its media type {clean(media_type)!r} is not one of a layer"
+        return f"its media type {quoted(media_type)} is not one of a layer"
     promised = mediatypes.LAYER_COMPRESSION[media_type]
     if promised in (None, compression):
         return ""

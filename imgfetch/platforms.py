@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from imgfetch.errors import InvalidPlatformError
-from imgfetch.printable import clean
+from imgfetch.printable import quoted
 
 _TEXT = re.compile(
     r"(?P<os>[A-Za-z0-9_-]+)/(?P<architecture>[A-Za-z0-9_-]+)"
@@ -67,7 +67,7 @@ class Platform:
         match = _TEXT.fullmatch(text.strip())
         if match is None:
             raise InvalidPlatformError(
-                f"not a platform: {clean(text)!r}", hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
+                f"not a platform: {quoted(text)}", hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
             )
         return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
 
@@ -97,7 +97,7 @@ class Platform:
     @property
     def is_known(self) -> bool:
         """Whether it names a machine at all; attestations stand under ``unknown/unknown`` (P66)."""
-        return "unknown" not in (self.os, self.architecture)
+        return bool(self.os and self.architecture) and "unknown" not in (self.os, self.architecture)
 
     def __str__(self) -> str:
         """Return ``OS/ARCH[/VARIANT][:OSVERSION]``."""

@@ -25,6 +25,11 @@ def clean(text: str, limit: int = MAX_SHOWN) -> str:
     return shown
 
 
+def quoted(text: str, limit: int = MAX_SHOWN) -> str:
+    """Return ``text`` clean, in quotation marks."""
+    return f"'{clean(text, limit)}'"
+
+
 def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _UNSAFE_CATEGORIES:
         return character
@@ -60,7 +65,7 @@ def url(address: str) -> str:
     netloc = parts.netloc.rpartition("@")[2]
     pairs = (pair.partition("=") for pair in parts.query.split("&") if pair)
     query = "&".join(
-        f"{key}{equals}{value if key in _SHOWN_QUERY_KEYS or not equals else 'REDACTED'}"
+        f"{key}={value}" if key in _SHOWN_QUERY_KEYS else f"{key}=REDACTED" if equals else "REDACTED"
         for key, equals, value in pairs
     )
     return clean(urlunsplit((parts.scheme, netloc, parts.path, query, "")))

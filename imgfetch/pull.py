@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -16,19 +17,21 @@ from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
 from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
-from imgfetch.errors import InvalidReferenceError, StorageError
+from imgfetch.errors import InvalidReferenceError
 from imgfetch.files import replacing, storing
 from imgfetch.image import Image
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
-from imgfetch.printable import clean
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
 from imgfetch.registry import Registry
 from imgfetch.resolve import Resolver
+from imgfetch.ustar import MAX_OCTAL
 
 DEFAULT_JOBS = 4
 _ARCHIVE_MODE = 0o666  # before the umask
+_DEVICES = (("/", "dev"), ("/", "proc"))  # /dev/stdout may be a regular file, and must not be replaced by one
+_MAX_LINKS = 40
 
 
 class Format(Protocol):
@@ -122,7 +125,12 @@ def save(
         VerificationError: bytes are not what was promised.
         UnsupportedError: it is no image, or one that cannot be read.
         StorageError: the disk is full, or not writable.
+        ValueError: a number is out of its range.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs must be 1 or more, not {jobs}")
+    if not 0 <= source_date_epoch <= MAX_OCTAL:
+        raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {source_date_epoch}")
     parsed = [_parsed(reference) for reference in _several(references)]
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     form = FORMATS[archive_format]
@@ -130,6 +138,7 @@ def save(
     progress = progress or Progress()
     with ExitStack() as stack:
         store = BlobStore(_store_directory(stack, cache_dir, output))
+        stack.callback(store.close)
         registries = _Registries(stack, open_registry or (lambda name: Registry(name, oddities=oddities)))
         plan = _plan(
             parsed,
@@ -264,8 +273,9 @@ def _opened(output: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """Open a regular file that appears whole, a device or pipe by its name, or take a stream as it is."""
     path = _regular(output)
     if path is not None:
-        if path.is_dir():
-            raise StorageError(f"cannot write {clean(str(path))}: it is a directory", hint="name a file in it")
+        with storing(path, "write"):
+            if path.is_dir() or os.fspath(output).endswith((os.sep, "/")):  # type: ignore[arg-type]
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with replacing(path, mode=_ARCHIVE_MODE, durable=True) as file:
             yield file
     elif isinstance(output, (str, os.PathLike)):
@@ -279,12 +289,24 @@ def _opened(output: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _regular(output: str | os.PathLike[str] | BinaryIO) -> Path | None:
-    """Return the path of an output that is or will be a regular file."""
+    """Return the path of an output that is or will be a regular file, and may be replaced."""
     if not isinstance(output, (str, os.PathLike)):
         return None
     path = Path(output)
+    if any(link.absolute().parts[:2] in _DEVICES for link in _links(path)):
+        return None
     try:
         mode = path.stat().st_mode
     except OSError:  # not there, or not to be seen: writing will tell
         return path
     return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+
+
+def _links(path: Path) -> Iterator[Path]:
+    """Yield a path, and where it leads link by link."""
+    for _ in range(_MAX_LINKS):
+        yield path
+        try:
+            path = path.parent / path.readlink()
+        except OSError:  # no link, or not there
+            return

@@ -24,7 +24,7 @@ from typing import Self
 
 from imgfetch.digest import Digest
 from imgfetch.errors import InvalidReferenceError, VerificationError
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
 
 DOCKER_HUB = "docker.io"
 DEFAULT_TAG = "latest"
@@ -156,12 +156,12 @@ def _refuse_lookalikes(text: str) -> None:
         raise InvalidReferenceError(
             "a reference is not a URL", hint="leave out the scheme: write REGISTRY/REPOSITORY[:TAG]"
         )
-    user, at, _ = text.partition("/")[0].rpartition("@")
-    if at and ":" in user and "/" in text:
+    before, at, after = text.rpartition("@")
+    if at and ("/" in after or "@" in before):  # a digest has no slash, and stands once
         raise InvalidReferenceError(
             "a reference holds no user name or password", hint="log in with docker login, and leave it out of the name"
         )
 
 
 def _invalid(text: str, reason: str) -> InvalidReferenceError:
-    return InvalidReferenceError(f"invalid reference {clean(text)!r}: {clean(reason)}")
+    return InvalidReferenceError(f"invalid reference {quoted(text)}: {clean(reason)}")

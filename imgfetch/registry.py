@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 from imgfetch import mediatypes
 from imgfetch.answer import Response
-from imgfetch.auth import Authenticator
+from imgfetch.auth import NO_LOGIN, Authenticator
 from imgfetch.digest import Digest
-from imgfetch.errors import ImgfetchError, NotTlsError, RegistryError, VerificationError
+from imgfetch.errors import (
+    ImgfetchError,
+    InvalidReferenceError,
+    NotTlsError,
+    RegistryError,
+    TransportError,
+    VerificationError,
+)
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.image import MAX_DOCUMENT, Descriptor, Document
 from imgfetch.oddities import Oddities
 from imgfetch.origin import Origin
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
 from imgfetch.reference import DOCKER_HUB, Reference
 from imgfetch.transport import Transport
 from imgfetch.version import USER_AGENT
 
 MAX_TOKEN_ROUNDS = 2
+MAX_URLS = 8
 _HUB_HOST = "registry-1.docker.io"
 
 _OK = 200
@@ -30,6 +38,8 @@ _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _NOT_ACCEPTABLE = 406
+
+_logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -44,7 +54,16 @@ class Registry:
         Args:
             name: host and port, as in :attr:`Reference.registry`.
             oddities: told of what is wrong but tolerable; by default it is logged.
+
+        Raises:
+            InvalidReferenceError: no host and port can be named so.
         """
+        try:
+            Origin.of(f"https://{name}")
+        except TransportError:
+            raise InvalidReferenceError(
+                f"{quoted(name)} is no registry: a host name or address, and perhaps a port"
+            ) from None
         self.name = name
         self._oddities = oddities or Oddities()
         self._transport = Transport(oddities=self._oddities, user_agent=USER_AGENT)
@@ -83,8 +102,8 @@ class Registry:
             document, _ = self._manifest(reference, "*/*", last=True)
         elif document is not None and mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
             # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
-            again, _ = self._manifest(reference, mediatypes.DOCKER_MANIFEST)
-            document = again or document
+            with suppress(RegistryError):
+                document = self._manifest(reference, mediatypes.DOCKER_MANIFEST)[0] or document
         assert document is not None  # noqa: S101  # ``last`` raises instead
         return document
 
@@ -108,13 +127,12 @@ class Registry:
         """
         with ExitStack() as stack:
             path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
-            response = stack.enter_context(self._get(path, reference, accept="*/*", downgrade=True))
-            for url in descriptor.urls if response.status == _NOT_FOUND else ():
-                # Foreign layers; nothing of ours goes there (P79, S08).
-                other = stack.enter_context(self._transport.get(url, downgrade=True))
-                if other.status == _OK:
-                    response = other
-                    break
+            response = stack.enter_context(self._get(path, reference, what, accept="*/*", downgrade=True))
+            if response.status == _NOT_FOUND:
+                response = self._elsewhere(stack, descriptor) or response
+            if response.status == _NOT_FOUND:
+                hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
+                raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status != _OK:
                 raise self._refused(response, what)
             length = response.content_length
@@ -126,10 +144,22 @@ class Registry:
                 )
             yield response
 
+    def _elsewhere(self, stack: ExitStack, descriptor: Descriptor) -> Response | None:
+        """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08)."""
+        for url in descriptor.urls[:MAX_URLS]:
+            try:
+                response = stack.enter_context(self._transport.get(url, downgrade=True))
+            except (TransportError, RegistryError) as error:
+                _logger.info("%s", error)
+                continue
+            if response.status == _OK:
+                return response
+        return None
+
     def _manifest(self, reference: Reference, accept: str, *, last: bool = False) -> tuple[Document | None, int]:
         what = f"the manifest of {reference}"
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
-        with self._get(path, reference, accept=accept, downgrade=reference.digest is not None) as response:
+        with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
             if response.status == _NOT_ACCEPTABLE and not last:
                 return None, response.status
             if response.status != _OK:
@@ -151,7 +181,7 @@ class Registry:
             )
 
     @contextmanager
-    def _get(self, path: str, reference: Reference, *, accept: str, downgrade: bool) -> Iterator[Response]:
+    def _get(self, path: str, reference: Reference, what: str, *, accept: str, downgrade: bool) -> Iterator[Response]:
         """Ask the registry, and answer its challenges (P33, P50)."""
         header = self._authenticator.authorization(reference.repository)
         for rounds_left in range(MAX_TOKEN_ROUNDS, -1, -1):
@@ -160,7 +190,7 @@ class Registry:
                 if response.status != _UNAUTHORIZED or self._is_elsewhere(response) or not rounds_left:
                     yield response
                     return
-                header = self._authenticator.answer(response, reference.repository, header)
+                header = self._authenticator.answer(response, reference.repository, header, what)
 
     def _open(self, stack: ExitStack, path: str, *, accept: str, header: str | None, downgrade: bool) -> Response:
         """Ask by https, or by http where the registry is on the loopback and does not speak TLS (P31)."""
@@ -170,11 +200,13 @@ class Registry:
             return stack.enter_context(request)
 
         base = self._base
+        response = None
         try:
             response = ask(base)
         except NotTlsError:
             if not self._fall_back(base):
                 raise
+        if response is None:
             response = ask(self._base)
         self._has_answered = True
         return response
@@ -182,7 +214,7 @@ class Registry:
     def _fall_back(self, base: str) -> bool:
         """Turn to http for good, unless the registry has ever spoken TLS (P32)."""
         with self._lock:
-            if self._base == base and is_loopback(self._host) and not self._has_answered:
+            if self._base == base and Origin.of(base).is_loopback and not self._has_answered:
                 self._base = f"http://{self._host}"
                 self._authenticator = Authenticator(self._transport, self._base)
             return self._base != base
@@ -199,26 +231,10 @@ class Registry:
                 status=response.status,
                 hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
             )
-        return rejection(response, what, hint=hint or f"log in: docker login {clean(self.name)}")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host[:port]`` is this machine: ``localhost``, ``*.localhost``, 127.0.0.0/8, ``[::1]``."""
-    name = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0].lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+        return rejection(response, what, hint=hint or NO_LOGIN)
 
 
 def _hint(reference: Reference) -> str:
-    if reference.registry != DOCKER_HUB:
-        return f"check the name and the tag, or log in: docker login {clean(reference.registry)}"
-    if reference.repository.startswith("library/"):
-        return (
-            "check the name and the tag; a Docker Hub name without a user is looked for below library/, "
-            "that of another publisher is USER/NAME"
-        )
-    return "check the name and the tag, or log in: docker login"
+    library = "; a Docker Hub name without a user is looked for below library/, another publisher's is USER/NAME"
+    is_library = reference.registry == DOCKER_HUB and reference.repository.startswith("library/")
+    return f"check the name and the tag{library if is_library else ''}; {NO_LOGIN}"

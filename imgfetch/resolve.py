@@ -24,8 +24,8 @@ from imgfetch.reference import Reference
 
 MAX_DEPTH = 3
 """Indexes within indexes (P66)."""
-MAX_UNNAMED = 16
-"""Manifests without a platform that are fetched to see what they are for."""
+MAX_LOOKS = 32
+"""Documents that are fetched at most, to find what an index does not say."""
 
 _logger = logging.getLogger(__name__)
 
@@ -95,19 +95,29 @@ class Resolver:
         if depth > MAX_DEPTH:
             raise VerificationError(f"{reference} has indexes within indexes, more than {MAX_DEPTH} deep")
         for descriptor in _candidates(index, wanted, seen):
-            if descriptor.platform is None and not seen.may_look(descriptor):
+            if not seen.may_look(descriptor):
                 continue
             found = self._document(reference, descriptor)
             if isinstance(found, Index):
                 image = self._search(found, reference, wanted, seen, depth + 1)
             else:
-                image = self._image(found, reference)
-                if descriptor.platform is None:
-                    seen.add(image.config.platform)
-                    image = image if image.config.platform.fit(wanted) is not None else None
+                image = self._fitting(self._image(found, reference), descriptor, wanted, seen)
             if image is not None:
                 return image
         return None
+
+    def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
+        """Compare what the config says with what the index says, or decide by it where the index says nothing."""
+        actual = image.config.platform
+        fits = actual.fit(wanted) is not None
+        if descriptor.platform is None:
+            seen.add(actual)
+            return image if fits else None
+        if not fits and actual.is_known:
+            self.oddities.tolerate(
+                f"{image.references[0]} is for {descriptor.platform} by its index, but for {actual} by its config"
+            )
+        return image
 
     def _document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
         """Fetch a document, by tag or by digest; what is asked for by digest must be that (P63, S21)."""
@@ -133,7 +143,9 @@ class Resolver:
                 hint="do not use it: the registry, or something on the way to it, sends another document",
             )
         media_type = descriptor.media_type if descriptor else ""
-        parsed = parse_document(document, Descriptor(media_type, digest, len(document.raw)), what, self.oddities)
+        parsed = parse_document(
+            document, Descriptor(media_type, digest, len(document.raw)), what, self.oddities, pinned=wanted is not None
+        )
         if isinstance(parsed, Manifest):
             self.store.add(parsed.descriptor, Embedded(document.raw), what)
         return parsed
@@ -198,8 +210,8 @@ class _Seen:
         self._platforms.setdefault(str(platform))
 
     def may_look(self, descriptor: Descriptor) -> bool:
-        """Tell whether to fetch what names no platform: once each, and not without end."""
-        if descriptor.digest in self._looked or len(self._looked) >= MAX_UNNAMED:
+        """Tell whether to fetch a document: once each, and not without end."""
+        if descriptor.digest in self._looked or len(self._looked) >= MAX_LOOKS:
             return False
         self._looked.add(descriptor.digest)
         return True

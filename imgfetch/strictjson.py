@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from imgfetch.errors import VerificationError
-from imgfetch.printable import clean
+from imgfetch.printable import clean, quoted
+
+_MAX_INT64 = 2**63 - 1
 
 
 def loads(raw: bytes, what: str) -> object:
@@ -48,13 +50,13 @@ class Object(Mapping[str, object]):
             VerificationError: it is no object, or has a key that only its case tells from a known one.
         """
         if not isinstance(value, dict):
-            raise VerificationError(f"{what} is malformed", wanted="an object", got=_kind(value))
-        folded = {key.lower(): key for key in known}
+            raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
+        folded = {key.casefold(): key for key in known}
         for key in value:
-            if key not in known and key.lower() in folded:
+            if key not in known and key.casefold() in folded:
                 raise VerificationError(
-                    f"{what} is ambiguous: readers differ over the key {clean(key)!r}, "
-                    f"which is {folded[key.lower()]!r} but for its case"
+                    f"{what} is ambiguous: readers differ over the key {quoted(key)}, "
+                    f"which is {folded[key.casefold()]!r} but for its case"
                 )
         self._members: dict[str, object] = value
         self.what = what
@@ -81,10 +83,12 @@ class Object(Mapping[str, object]):
         return value
 
     def count(self, key: str) -> int:
-        """Return a member that is an integer of zero or more."""
+        """Return a member that is an integer of zero or more, and fits in 64 bits as Go's do."""
         value = self._members.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._malformed(key, "an integer of zero or more", value)
+        if value > _MAX_INT64:
+            raise self._malformed(key, f"an integer up to {_MAX_INT64}", value)
         return value
 
     def items_of(self, key: str) -> list[object]:
@@ -106,7 +110,7 @@ class Object(Mapping[str, object]):
         return {name: text for name, text in value.items() if isinstance(text, str)}
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
-        return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=_kind(value))
+        return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -122,7 +126,8 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
-def _kind(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a parsed value in brief, for a message."""
     if isinstance(value, (dict, list)):
         return {dict: "an object", list: "an array"}[type(value)]
     return clean(json.dumps(value), 80)

@@ -1,13 +1,11 @@
 """Sends a request and follows its redirects: time-outs, bounds, errors.
 
-`requests` carries the bytes; what it decides on its own is switched off, for a registry's client needs
-each of them otherwise:
+`requests` carries the bytes by its adapter alone, for what its sessions add on their own must not be:
 
 * the environment and ``~/.netrc``, which would replace our ``Authorization`` (P01, S12);
 * cookies, which make some registries demand CSRF tokens (P03);
-* redirects, which it follows without a bound and with a rewritten URL (P04, P73);
-* content decoding, after which no digest can match (P05, P06);
-* retries of the adapter, which would multiply ours (P09).
+* redirects, which it follows without a bound, reading their bodies, and with a rewritten URL (P04, P73);
+* content decoding, after which no digest can match (P05, P06).
 
 What the libraries raise is put into our words by `imgfetch.failures`.
 """
@@ -19,7 +17,6 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin
 
 import requests
@@ -29,13 +26,13 @@ from imgfetch.answer import Response
 from imgfetch.errors import RegistryError, TransportError
 from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT, mapped
 from imgfetch.oddities import Oddities
-from imgfetch.origin import DEFAULT_PORTS, Origin
+from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 
 MAX_REDIRECTS = 10
 
-_CONNECTIONS = 16
+_CONNECTIONS = 64
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
@@ -55,15 +52,12 @@ class Transport:
         """
         self._oddities = oddities
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in DEFAULT_PORTS:
-            adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=0)
-            self._session.mount(f"{scheme}://", adapter)
+        # All retrying is ours (P09).
+        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=0)
         self._open: set[Response] = set()
         self._lock = threading.Lock()
         self._aborted = False
+        self._warnings_left = _MAX_WARNINGS
         self._warned: set[str] = set()
 
     @contextmanager
@@ -104,7 +98,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._adapter.close()
 
     def _follow(self, url: str, headers: dict[str, str], authorization: str | None, *, downgrade: bool) -> Response:
         home = Origin.of(url)
@@ -119,7 +113,10 @@ class Transport:
             response.close()
             if not location:
                 raise _lost(chain, status, "a redirect without a Location")
-            target = urljoin(url, location.strip())
+            try:
+                target = urljoin(url, location.strip())
+            except ValueError:
+                raise _lost(chain, status, "a redirect to what is no URL") from None
             self._check_redirect(chain, target, status, downgrade=downgrade)
             chain.append(target)
             url = target
@@ -129,7 +126,9 @@ class Transport:
             raise _lost([*chain, target], status, "the redirects go round in a circle")
         if len(chain) > MAX_REDIRECTS:
             raise _lost([*chain, target], status, f"more than {MAX_REDIRECTS} redirects")
-        here, there = Origin.of(chain[-1]), Origin.of(target)
+        home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
+        if there.is_nowhere or (there.is_loopback and not home.is_loopback):
+            raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
         if here.scheme == "https" and there.scheme == "http":
             if not downgrade:
                 raise _lost([*chain, target], status, "a redirect from https to http, which is refused here")
@@ -144,9 +143,7 @@ class Transport:
             prepared = requests.Request("GET", url, headers={**self._headers, **headers}).prepare()
             # Signed URLs sign the literal text, which preparing has rewritten (P73).
             prepared.url = url
-            answer = self._session.send(
-                prepared, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-            )
+            answer = self._adapter.send(prepared, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
         response = Response(answer, url)
         _logger.info("GET %s: %s %s", response.url, response.status, response.reason)
         self._pass_on_warnings(response)
@@ -156,7 +153,8 @@ class Transport:
         """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""
         for text in _WARNING.findall(",".join(response.headers("Warning"))[:_MAX_WARNINGS]):
             message = f"{response.origin} says: {clean(text)}"
-            if message not in self._warned:
+            if message not in self._warned and self._warnings_left >= len(text):
+                self._warnings_left -= len(text)
                 self._warned.add(message)
                 _logger.warning("%s", message)
 

@@ -181,8 +181,8 @@ class Docker:
     def tags(self) -> set[str]:
         return set(self._run("images", "--format", "{{.Repository}}:{{.Tag}}").split())
 
-    def run_hello(self, image: str) -> bytes:
-        """Return the files of an image that is never started."""
+    def exported(self, image: str) -> bytes:
+        """Return a tar of the files of a container that is made of an image, and never started."""
         container = self._run("create", image).strip()
         done = subprocess.run([*self._command, "export", container], capture_output=True, check=True, timeout=_COMMAND)
         self._run("rm", container)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.images import (
+    AMD64,
     ARM64,
     OCI_GZIP,
     OCI_TAR,
@@ -119,6 +120,13 @@ SCHEMA1 = json.dumps(
 SCHEMA1_TYPE = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
 
+def _false_config_size() -> Built:
+    """Return an image that shares the config of another, and gives it another size."""
+    good = image(layer(RAW), platform=ARM64)
+    lie = manifest(config={**good.config.descriptor, "size": 17})
+    return replace(lie, blobs=good.blobs, platform=AMD64)
+
+
 def _self_listing(registry: Loopback) -> str:
     """Serve an index whose entry, by a lie, is the index itself."""
     inner = index(GOOD)
@@ -161,7 +169,7 @@ BROKEN: dict[str, Broken] = {
     "a login wanted": Broken(
         answering("manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})),
         4,
-        ('asks for a user name and password (Basic, realm "Team")', "docker login"),
+        ('asks for a user name and password (Basic, realm "Team")', "without a login"),
     ),
     "access denied": Broken(
         answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)),
@@ -292,6 +300,22 @@ BROKEN: dict[str, Broken] = {
     "a layer with a coding that it does not have": Broken(
         blob(SECOND, changed(SECOND.content), **{"Content-Encoding": "br"}), 6, ("content coding", "br")
     ),
+    "a size that lies under a digest that is known": Broken(
+        lambda registry: (
+            f"{registry.add('team/good', 'v1', image(layer(RAW)))} "
+            + registry.add("team/app", "v1", image(layer(RAW, size=512)))
+        ),
+        6,
+        ("is given two sizes", "got 512 bytes"),
+    ),
+    "a config whose size lies in one of two manifests": Broken(
+        built(index(image(layer(RAW), platform=ARM64), _false_config_size())), 6, ("expected 17 bytes",)
+    ),
+    "a platform with escapes": Broken(
+        built(image(layer(RAW), config={"variant": "v1\x1b[2J\nimgfetch: saved everything"})),
+        6,
+        ("'variant' of the config",),
+    ),
     "a size that lies": Broken(built(image(layer(RAW, size=5))), 6, ("layer 1 of 1", "expected 5 bytes")),
     "a digest that lies": Broken(
         answering(f"blobs/{WRONG}", Answer(gz(RAW)), value=image(layer(RAW, digest=WRONG))),
@@ -332,7 +356,7 @@ def test_a_broken_input_has_its_status_and_leaves_the_target_alone(
         target.write_bytes(before)
 
     platform = () if "--platform" in broken.arguments else ("--platform", "linux/amd64")
-    done = command("save", broken.serve(loopback), "-o", target, *platform, *broken.arguments)
+    done = command("save", *broken.serve(loopback).split(), "-o", target, *platform, *broken.arguments)
 
     assert done.status == broken.status, done.err
     for part in broken.says:
@@ -352,7 +376,7 @@ def test_a_broken_input_gives_a_pipe_no_end_of_an_archive(
     with target.open("wb") as pipe:
         monkeypatch.setattr("sys.stdout", _Stdout(pipe))
         platform = () if "--platform" in broken.arguments else ("--platform", "linux/amd64")
-        done = command("save", broken.serve(loopback), *platform, *broken.arguments)
+        done = command("save", *broken.serve(loopback).split(), *platform, *broken.arguments)
     assert done.status == broken.status
     assert not target.read_bytes().endswith(bytes(1024))
 

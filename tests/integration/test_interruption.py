@@ -23,7 +23,11 @@ MOMENTS = {
     "first layer": f"blobs/{BUILT.layers[0].digest}",
     "second layer": f"blobs/{BUILT.layers[1].digest}",
 }
-SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+SIGNALS = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "terminated"),
+    signal.SIGHUP: (129, "hung up"),
+}
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_directory_that_is_not_there_is_told_before_any_layer_is_fetched(
 def test_a_directory_is_no_file(reference: str, command: Command, tmp_path: Path) -> None:
     done = command("save", reference, "-o", tmp_path, *PLATFORM)
     assert done.status == 7
-    assert "it is a directory" in done.err
+    assert "Is a directory" in done.err
 
 
 def test_a_disk_that_is_read_only_is_told(reference: str, small_disk: Path, command: Command) -> None:
@@ -135,6 +135,46 @@ def test_a_terminal_gets_no_archive(reference: str, loopback: Loopback, tmp_path
     assert done.returncode == 2
     assert b"an archive is not for a terminal" in done.stderr
     assert loopback.requests == []
+
+
+def shell(script: str, directory: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of shell in which ``imgfetch`` is the command."""
+    line = f'imgfetch() {{ "{sys.executable}" -m imgfetch "$@"; }}; {script}'
+    return subprocess.run(
+        [tool("bash"), "-c", line], capture_output=True, check=False, timeout=60, cwd=directory, env=os.environ | ENV
+    )
+
+
+ENV = {"IMGFETCH_CACHE_DIR": "cache"}
+SAVE = "imgfetch save {reference} --platform linux/amd64"
+SHELL = {
+    "a pipe that closes": (SAVE + " | head -c 100 >head; exit ${{PIPESTATUS[0]}}", 7, "Broken pipe"),
+    "a stdout that is full": (SAVE + " >/dev/full", 7, "No space left on device"),
+    "a stdout that is closed": (SAVE + " >&-", 2, "stdout is closed"),
+    "a stderr that is closed": (SAVE + " -o y.tar 2>&-", 0, ""),
+    "a stderr that is full": (SAVE + " -o y.tar 2>/dev/full", 0, ""),
+    "a stdout that is a file": (SAVE + " >y.tar", 0, "saved "),
+    "a file by the name of stdout": (SAVE + " -o /dev/stdout >y.tar && tar -tf y.tar >list", 0, "saved "),
+    "a link to the name of stdout": ("ln -s /dev/stdout out; " + SAVE + " -o out >y.tar && test -L out", 0, "saved "),
+    "a directory's name": (SAVE + " -o nowhere/", 7, "Is a directory"),
+    "a name that is too long": (SAVE + " -o $(printf x%.0s {{1..300}})", 7, "File name too long"),
+    "a name of many bytes": (SAVE + " -o $(printf 漢%.0s {{1..80}})", 0, "saved "),
+}
+
+
+@pytest.mark.parametrize(("script", "status", "says"), SHELL.values(), ids=SHELL.keys())
+def test_what_a_shell_does_with_stdout_and_stderr(
+    script: str, status: int, says: str, reference: str, tmp_path: Path
+) -> None:
+    done = shell(script.format(reference=reference), tmp_path)
+    err = done.stderr.decode()
+    assert done.returncode == status, err
+    assert says in err
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+    if status == 0 and (tmp_path / "y.tar").exists():
+        assert tarfile.is_tarfile(tmp_path / "y.tar")
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_a_reader_that_goes_away_gives_no_traceback(reference: str, tmp_path: Path) -> None:
