@@ -30,6 +30,7 @@ class Response:
         reason: its words.
         url: where it came from in the end, fit to be shown.
         origin: where it came from in the end.
+        address: the URL as it was sent, which may hold secrets; relative URLs in the answer start from it.
     """
 
     def __init__(self, response: requests.Response, url: str) -> None:
@@ -39,6 +40,7 @@ class Response:
         self.reason = clean(response.reason or "", 80)
         self.url = shown_url(url)
         self.origin = Origin.of(url)
+        self.address = url
 
     def header(self, name: str) -> str:
         """Return a header, or the empty string."""

@@ -68,7 +68,7 @@ class Authenticator:
         self._transport = transport
         self._base = base
         self._lock = threading.Lock()
-        self._bearer: Challenge | None = None
+        self._realm = self._service = ""
         self._scopes: dict[str, list[str]] = {}
         self._tokens: dict[tuple[str, str, tuple[str, ...]], _Token] = {}
 
@@ -81,9 +81,7 @@ class Authenticator:
             AuthenticationError: the token server gives none.
         """
         with self._lock:
-            if self._bearer is None or repository not in self._scopes:
-                return None
-            return self._header(self._bearer, repository)
+            return self._header(repository) if repository in self._scopes else None
 
     def answer(self, refusal: Response, repository: str, used: str | None, what: str) -> str:
         """Return another ``Authorization`` header, after a 401.
@@ -98,18 +96,22 @@ class Authenticator:
             AuthenticationError: there is no way to get one without a login, or the token server gives none.
         """
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
+        asked = refusal.address
         if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):
-            offered = self._ping() or offered
+            asked = f"{self._base}/v2/"
+            offered = self._ping(asked) or offered
         with self._lock:
-            self._bearer = self._choose(offered, refusal, what)
-            self._add_scopes(repository, self._bearer)
+            challenge = self._choose(offered, refusal, what)
+            self._realm = _realm(challenge, asked)
+            self._service = challenge.parameters.get("service", "")
+            self._add_scopes(repository, challenge)
             if used is not None:
                 self._forget(used)
-            return self._header(self._bearer, repository)
+            return self._header(repository)
 
-    def _ping(self) -> tuple[Challenge, ...]:
+    def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Ask the registry's root for the challenge that the real request lacked (P33; gcr.io does so)."""
-        with self._transport.get(f"{self._base}/v2/") as response:
+        with self._transport.get(url) as response:
             return challenges.parse(response.headers("WWW-Authenticate"))
 
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, what: str) -> Challenge:
@@ -134,8 +136,8 @@ class Authenticator:
 
     def _add_scopes(self, repository: str, challenge: Challenge) -> None:
         """Join the challenge's scopes, which come first, and those asked before (P46, P50)."""
-        named = challenge.parameters.get("scope", "").split() or [f"repository:{repository}:pull"]
-        known = self._scopes.get(repository, [])
+        named = challenge.parameters.get("scope", "").split()
+        known = self._scopes.get(repository, [f"repository:{repository}:pull"])
         self._scopes[repository] = list(dict.fromkeys([*named, *known]))[:_MAX_SCOPES]
 
     def _forget(self, used: str) -> None:
@@ -144,14 +146,12 @@ class Authenticator:
             if _bearer_header(token) == used:
                 del self._tokens[key]
 
-    def _header(self, challenge: Challenge, repository: str) -> str:
-        realm = _realm(challenge, self._base)
-        service = challenge.parameters.get("service", "")
+    def _header(self, repository: str) -> str:
         scopes = tuple(self._scopes[repository])
-        key = (realm, service, scopes)
+        key = (self._realm, self._service, scopes)
         token = self._tokens.get(key)
         if token is None or not token.is_fresh:
-            token = self._fetch(realm, service, scopes)
+            token = self._fetch(*key)
             self._tokens[key] = token
         return _bearer_header(token)
 
@@ -163,10 +163,10 @@ class Authenticator:
         _logger.debug("token from %s", shown_url(url))
         what = f"an access token for {Origin.of(self._base)}"
         try:
-            with self._transport.get(url, accept="application/json") as response:
+            with self._transport.get(url, accept="application/json", same_host=True) as response:
                 if response.status != _OK:
-                    raise rejection(response, "the token")
-                return _read_token(response, "the token")
+                    raise rejection(response, f"{what}, from its token server {shown_url(realm)},")
+                return _read_token(response)
         except UnavailableError:
             raise
         except ImgfetchError as error:
@@ -180,20 +180,20 @@ def _bearer_header(token: _Token) -> str:
     return f"Bearer {token.value}"
 
 
-def _realm(challenge: Challenge, base: str) -> str:
-    """Return the token server's URL (P42).
+def _realm(challenge: Challenge, asked: str) -> str:
+    """Return the token server's URL; a relative one starts from what was ``asked`` (P42).
 
     Raises:
         AuthenticationError: the challenge names none that can be used.
     """
     text = challenge.parameters.get("realm", "").strip()
-    registry = Origin.of(base)
+    registry = Origin.of(asked)
     if not text:
         raise AuthenticationError(
             f"{registry} asks for a token, but names no token server (its challenge has no realm)"
         )
     try:
-        realm = urljoin(f"{base}/v2/", text).partition("#")[0]
+        realm = urljoin(asked, text).partition("#")[0]
         Origin.of(realm)
     except (ValueError, TransportError) as error:
         raise AuthenticationError(
@@ -202,8 +202,8 @@ def _realm(challenge: Challenge, base: str) -> str:
     return realm
 
 
-def _read_token(response: Response, what: str) -> _Token:
-    """Read a token server's reply (P47, P48).
+def _read_token(response: Response) -> _Token:
+    """Read a token server's reply (P47, P48).  No part of it is ever quoted, for it may be a token (S14).
 
     Raises:
         RegistryError: it is no such reply.
@@ -213,8 +213,8 @@ def _read_token(response: Response, what: str) -> _Token:
     body = response.document(MAX_TOKEN_REPLY, "the reply", timeout=TOKEN_TIMEOUT)
     try:
         reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
-    except VerificationError as error:
-        raise not_the_protocol(response, body, what) from error
+    except VerificationError:
+        raise not_the_protocol(response, body, "the token", quote=False) from None
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:

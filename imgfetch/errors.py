@@ -33,7 +33,16 @@ class TransportError(ImgfetchError):
 
 
 class NotTlsError(TransportError):
-    """The other side refused the connection or does not speak TLS; on the loopback http may do (P31)."""
+    """The other side refused the connection or does not speak TLS; on the loopback http may do (P31).
+
+    Attributes:
+        host: whom this is about, as ``host:port``.
+    """
+
+    def __init__(self, message: str, *, host: str, hint: str | None = None) -> None:
+        """Keep whom it is about."""
+        super().__init__(message, hint=hint)
+        self.host = host
 
 
 class RegistryError(ImgfetchError):

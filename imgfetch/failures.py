@@ -45,8 +45,7 @@ def mapped(url: str) -> Iterator[None]:
 
 def _transport_error(url: str, error: Exception) -> TransportError:
     origin = Origin.of(url)
-    host = clean(origin.host)
-    port = f"[{host}]:{origin.port}" if ":" in host else f"{host}:{origin.port}"
+    port = origin.host_and_port
     causes = list(_causes(error))
     for cause in causes:
         match cause:
@@ -66,6 +65,7 @@ def _transport_error(url: str, error: Exception) -> TransportError:
             case ConnectionRefusedError():
                 return NotTlsError(
                     f"cannot connect to {port}{_addresses(origin)}: connection refused",
+                    host=port,
                     hint="check the name and the port; a proxy or VPN may be needed",
                 )
     return _other_error(url, port, causes)
@@ -98,7 +98,7 @@ def _certificate_error(port: str, error: ssl.SSLCertVerificationError) -> Transp
 def _tls_error(port: str, error: ssl.SSLError) -> TransportError:
     reason = clean(getattr(error, "reason", "") or str(error))
     if any(sign in f"{reason} {error}".lower() for sign in _NOT_TLS):
-        return NotTlsError(f"{port} does not speak https: {reason}", hint="check the port")
+        return NotTlsError(f"{port} does not speak https: {reason}", host=port, hint="check the port")
     return TransportError(f"TLS with {port} failed: {reason}")
 
 

@@ -18,6 +18,7 @@ from imgfetch.printable import clean, quoted
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
+_PAGE = "an HTML page"
 _MAX_ERRORS = 3
 _MAX_LOOKED_AT = 64 * 1024
 
@@ -65,9 +66,11 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
     return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes)
 
 
-def not_the_protocol(response: Response, body: bytes, what: str) -> RegistryError:
-    """Return the error for an answer that comes from no registry (M11)."""
+def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool = True) -> RegistryError:
+    """Return the error for an answer that comes from no registry (M11); ``quote`` its text, or a page's title only."""
     _, words = _words(body, response.header("Content-Type"))
+    if not quote and not words.startswith(_PAGE):
+        words = f"{len(body)} bytes that are none of the expected JSON"
     kind = clean(response.header("Content-Type"), 80) or "no type"
     return RegistryError(
         f"{what} came as something else: {response.url} answers {response.status} with {kind}: {words}",
@@ -89,7 +92,7 @@ def _words(body: bytes, content_type: str) -> tuple[tuple[str, ...], str]:
         return codes, words or clean(text, MAX_QUOTED)
     if text.startswith("<") or "html" in content_type:
         match = _TITLE.search(text)
-        return (), f"an HTML page, {quoted(match[1].strip(), MAX_QUOTED)}" if match else "an HTML page"
+        return (), f"{_PAGE}, {quoted(match[1].strip(), MAX_QUOTED)}" if match else _PAGE
     return (), clean(text, MAX_QUOTED)
 
 

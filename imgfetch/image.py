@@ -64,7 +64,7 @@ class Descriptor:
         annotations: the free texts.
         urls: where else the content may be had (P79).
         artifact_type: what an artifact says it is.
-        data: the content itself, if embedded; verified like any other (P69).
+        data: the content itself, or what claims to be it (P69).
     """
 
     media_type: str
@@ -103,6 +103,12 @@ class Descriptor:
     def of(cls, content: bytes, media_type: str, algorithm: str = "sha256") -> Self:
         """Return the descriptor of ``content``."""
         return cls(media_type, Digest.of(content, algorithm), len(content))
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it carries its content with it, and that is what it points at."""
+        data = self.data
+        return data is not None and len(data) == self.size and Digest.of(data, self.digest.algorithm) == self.digest
 
     @property
     def is_attestation(self) -> bool:

@@ -75,7 +75,12 @@ class Origin:
             return None
         return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
+    @property
+    def host_and_port(self) -> str:
+        """``host:port``, fit to be shown."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return clean(f"{host}:{self.port}")
+
     def __str__(self) -> str:
         """Return the host, with its port unless it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return clean(host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}")
+        return self.host_and_port.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")

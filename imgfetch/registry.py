@@ -203,9 +203,12 @@ class Registry:
         response = None
         try:
             response = ask(base)
-        except NotTlsError:
-            if not self._fall_back(base):
+        except NotTlsError as error:
+            if error.host != Origin.of(base).host_and_port or not self._fall_back(base):
                 raise
+        except TransportError:
+            self._has_answered = True  # as with a certificate that is not trusted; in any case not to be asked in clear
+            raise
         if response is None:
             response = ask(self._base)
         self._has_answered = True

@@ -16,7 +16,7 @@ from typing import Protocol
 from imgfetch import mediatypes, platforms
 from imgfetch.blobs import BlobStore, Source
 from imgfetch.digest import Digest
-from imgfetch.errors import PlatformNotFoundError, VerificationError
+from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.image import Config, Descriptor, Document, Image, Index, Manifest, parse_document
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
@@ -97,14 +97,23 @@ class Resolver:
         for descriptor in _candidates(index, wanted, seen):
             if not seen.may_look(descriptor):
                 continue
-            found = self._document(reference, descriptor)
-            if isinstance(found, Index):
-                image = self._search(found, reference, wanted, seen, depth + 1)
-            else:
-                image = self._fitting(self._image(found, reference), descriptor, wanted, seen)
+            try:
+                image = self._look(descriptor, reference, wanted, seen, depth)
+            except UnsupportedError:
+                if descriptor.platform is not None:
+                    raise
+                continue  # an artifact beside the images
             if image is not None:
                 return image
         return None
+
+    def _look(
+        self, descriptor: Descriptor, reference: Reference, wanted: Platform, seen: _Seen, depth: int
+    ) -> Image | None:
+        found = self._document(reference, descriptor)
+        if isinstance(found, Index):
+            return self._search(found, reference, wanted, seen, depth + 1)
+        return self._fitting(self._image(found, reference), descriptor, wanted, seen)
 
     def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
         """Compare what the config says with what the index says, or decide by it where the index says nothing."""
@@ -165,10 +174,10 @@ class Resolver:
         return Image(manifest, config, (reference,))
 
     def _embedded(self, descriptor: Descriptor | None) -> Document | None:
-        """Return the content that a descriptor carries with it, which is checked like any other (P69)."""
-        if descriptor is None or descriptor.data is None or len(descriptor.data) != descriptor.size:
+        """Return the document that a descriptor carries with it (P69)."""
+        if descriptor is None or not descriptor.is_embedded:
             return None
-        return Document(descriptor.data)
+        return Document(descriptor.data or b"")
 
 
 def fetch(registry: Reads, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str) -> None:
@@ -179,8 +188,8 @@ def fetch(registry: Reads, store: BlobStore, reference: Reference, descriptor: D
     """
     if store.has(descriptor):
         return
-    if descriptor.data is not None and Digest.of(descriptor.data, descriptor.digest.algorithm) == descriptor.digest:
-        store.add(descriptor, Embedded(descriptor.data), what)
+    if descriptor.is_embedded:
+        store.add(descriptor, Embedded(descriptor.data or b""), what)
         return
     with registry.blob(reference, descriptor, what) as source:
         store.add(descriptor, source, what)

@@ -16,7 +16,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urljoin
 
 import requests
@@ -62,7 +62,13 @@ class Transport:
 
     @contextmanager
     def get(
-        self, url: str, *, accept: str = "*/*", authorization: str | None = None, downgrade: bool = False
+        self,
+        url: str,
+        *,
+        accept: str = "*/*",
+        authorization: str | None = None,
+        downgrade: bool = False,
+        same_host: bool = False,
     ) -> Iterator[Response]:
         """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
 
@@ -71,12 +77,13 @@ class Transport:
             accept: the ``Accept`` header.
             authorization: the ``Authorization`` header; only the origin of ``url`` itself is sent it (P72, S07).
             downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
+            same_host: whether a redirect to another host is refused (S05).
 
         Raises:
             TransportError: no answer came.
             RegistryError: the redirects lead nowhere (M13).
         """
-        response = self._follow(url, {"Accept": accept}, authorization, downgrade=downgrade)
+        response = self._follow(url, {"Accept": accept}, authorization, downgrade=downgrade, same_host=same_host)
         with self._lock:
             self._open.add(response)
         try:
@@ -100,7 +107,9 @@ class Transport:
         """Close the connections."""
         self._adapter.close()
 
-    def _follow(self, url: str, headers: dict[str, str], authorization: str | None, *, downgrade: bool) -> Response:
+    def _follow(
+        self, url: str, headers: dict[str, str], authorization: str | None, *, downgrade: bool, same_host: bool
+    ) -> Response:
         home = Origin.of(url)
         chain = [url]
         while True:
@@ -113,15 +122,12 @@ class Transport:
             response.close()
             if not location:
                 raise _lost(chain, status, "a redirect without a Location")
-            try:
-                target = urljoin(url, location.strip())
-            except ValueError:
-                raise _lost(chain, status, "a redirect to what is no URL") from None
-            self._check_redirect(chain, target, status, downgrade=downgrade)
+            target = _resolved(url, location)
+            self._check_redirect(chain, target, status, downgrade=downgrade, same_host=same_host)
             chain.append(target)
             url = target
 
-    def _check_redirect(self, chain: list[str], target: str, status: int, *, downgrade: bool) -> None:
+    def _check_redirect(self, chain: list[str], target: str, status: int, *, downgrade: bool, same_host: bool) -> None:
         if target in chain:
             raise _lost([*chain, target], status, "the redirects go round in a circle")
         if len(chain) > MAX_REDIRECTS:
@@ -129,6 +135,8 @@ class Transport:
         home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
         if there.is_nowhere or (there.is_loopback and not home.is_loopback):
             raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
+        if same_host and there.host != home.host:
+            raise _lost([*chain, target], status, "a redirect to another host, which is refused for a token")
         if here.scheme == "https" and there.scheme == "http":
             if not downgrade:
                 raise _lost([*chain, target], status, "a redirect from https to http, which is refused here")
@@ -157,6 +165,22 @@ class Transport:
                 self._warnings_left -= len(text)
                 self._warned.add(message)
                 _logger.warning("%s", message)
+
+
+def _resolved(url: str, location: str) -> str:
+    """Return the URL that a ``Location`` means, with not a character changed that need not be (P71, P73)."""
+    with suppress(UnicodeError):  # headers come as Latin-1, URLs are UTF-8
+        location = location.encode("latin-1").decode("utf-8")
+    location = location.strip()
+    if re.match("https?://", location, re.IGNORECASE):
+        return location
+    if location.startswith("/") and not location.startswith("//"):
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}{location}"
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location  # no URL, which will be said
 
 
 def _lost(chain: list[str], status: int, reason: str) -> RegistryError:

@@ -132,7 +132,7 @@ def test_two_known_types_that_differ_are_a_warning_under_a_digest(caplog: pytest
 
 def test_a_parent_that_calls_a_document_something_else_is_refused() -> None:
     # containerd refuses it
-    with pytest.raises(VerificationError, match="is ambiguous: it calls itself .* but the index calls it "):
+    with pytest.raises(VerificationError, match=r"is ambiguous: it calls itself .* but the index calls it "):
         parse({**BARE_MANIFEST, "mediaType": OCI_MANIFEST}, "", DOCKER_MANIFEST, pinned=True)
 
 
