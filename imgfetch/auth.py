@@ -55,6 +55,15 @@ class _Token:
         return time.monotonic() < self.end - RENEW_BEFORE
 
 
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """What a token is asked for, and where."""
+
+    realm: str
+    service: str
+    scopes: tuple[str, ...]
+
+
 class Authenticator:
     """Tokens for one registry; safe to be used from several threads.
 
@@ -68,9 +77,8 @@ class Authenticator:
         self._transport = transport
         self._base = base
         self._lock = threading.Lock()
-        self._realm = self._service = ""
-        self._scopes: dict[str, list[str]] = {}
-        self._tokens: dict[tuple[str, str, tuple[str, ...]], _Token] = {}
+        self._grants: dict[str, _Grant] = {}
+        self._tokens: dict[_Grant, _Token] = {}
 
     def authorization(self, repository: str) -> str | None:
         """Return the ``Authorization`` header for requests about ``repository``, if one is known to be wanted.
@@ -81,7 +89,8 @@ class Authenticator:
             AuthenticationError: the token server gives none.
         """
         with self._lock:
-            return self._header(repository) if repository in self._scopes else None
+            grant = self._grants.get(repository)
+            return self._header(grant) if grant else None
 
     def answer(self, refusal: Response, repository: str, used: str | None, what: str) -> str:
         """Return another ``Authorization`` header, after a 401.
@@ -102,16 +111,22 @@ class Authenticator:
             offered = self._ping(asked) or offered
         with self._lock:
             challenge = self._choose(offered, refusal, what)
-            self._realm = _realm(challenge, asked)
-            self._service = challenge.parameters.get("service", "")
-            self._add_scopes(repository, challenge)
+            known = self._grants.get(repository)
+            grant = _Grant(
+                _realm(challenge, asked),
+                challenge.parameters.get("service", ""),
+                _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
+            )
+            self._grants[repository] = grant
             if used is not None:
                 self._forget(used)
-            return self._header(repository)
+            return self._header(grant)
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Ask the registry's root for the challenge that the real request lacked (P33; gcr.io does so)."""
         with self._transport.get(url) as response:
+            if response.origin != Origin.of(self._base):  # what another host demands is not ours to give (S34)
+                return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
 
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, what: str) -> Challenge:
@@ -134,36 +149,28 @@ class Authenticator:
             )
         raise rejection(refusal, what, hint=NO_LOGIN)
 
-    def _add_scopes(self, repository: str, challenge: Challenge) -> None:
-        """Join the challenge's scopes, which come first, and those asked before (P46, P50)."""
-        named = challenge.parameters.get("scope", "").split()
-        known = self._scopes.get(repository, [f"repository:{repository}:pull"])
-        self._scopes[repository] = list(dict.fromkeys([*named, *known]))[:_MAX_SCOPES]
-
     def _forget(self, used: str) -> None:
         """Drop a token that was refused, unless another thread has done so."""
         for key, token in list(self._tokens.items()):
             if _bearer_header(token) == used:
                 del self._tokens[key]
 
-    def _header(self, repository: str) -> str:
-        scopes = tuple(self._scopes[repository])
-        key = (self._realm, self._service, scopes)
-        token = self._tokens.get(key)
+    def _header(self, grant: _Grant) -> str:
+        token = self._tokens.get(grant)
         if token is None or not token.is_fresh:
-            token = self._fetch(*key)
-            self._tokens[key] = token
+            token = self._tokens[grant] = self._fetch(grant)
         return _bearer_header(token)
 
-    def _fetch(self, realm: str, service: str, scopes: tuple[str, ...]) -> _Token:
+    def _fetch(self, grant: _Grant) -> _Token:
         """Ask the token server (P44)."""
-        query = ([("service", service)] if service else []) + [("scope", scope) for scope in scopes]
-        query.append(("client_id", CLIENT_ID))
+        realm = grant.realm
+        query = [("service", grant.service)] if grant.service else []
+        query += [*(("scope", scope) for scope in grant.scopes), ("client_id", CLIENT_ID)]
         url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
         _logger.debug("token from %s", shown_url(url))
         what = f"an access token for {Origin.of(self._base)}"
         try:
-            with self._transport.get(url, accept="application/json", same_host=True) as response:
+            with self._transport.get(url, accept="application/json", same_host=True, timeout=TOKEN_TIMEOUT) as response:
                 if response.status != _OK:
                     raise rejection(response, f"{what}, from its token server {shown_url(realm)},")
                 return _read_token(response)
@@ -194,12 +201,21 @@ def _realm(challenge: Challenge, asked: str) -> str:
         )
     try:
         realm = urljoin(asked, text).partition("#")[0]
-        Origin.of(realm)
+        host = Origin.of(realm)
     except (ValueError, TransportError) as error:
         raise AuthenticationError(
             f"{registry} announced a token server that cannot be used: {clean(str(error))}"
         ) from None
+    if host.is_nowhere or (host.is_loopback and not registry.is_loopback):
+        raise AuthenticationError(
+            f"{registry} announced a token server that cannot be used: {shown_url(realm)}, where none can be"
+        )
     return realm
+
+
+def _scopes(challenge: Challenge, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Join the challenge's scopes, which come first, and those asked for before (P46, P50)."""
+    return tuple(dict.fromkeys([*challenge.parameters.get("scope", "").split(), *known]))[:_MAX_SCOPES]
 
 
 def _read_token(response: Response) -> _Token:

@@ -17,6 +17,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import requests
@@ -38,6 +39,15 @@ _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for a request and its redirects."""
+
+    downgrade: bool
+    same_host: bool
+    timeout: float
 
 
 class Transport:
@@ -69,6 +79,7 @@ class Transport:
         authorization: str | None = None,
         downgrade: bool = False,
         same_host: bool = False,
+        timeout: float = READ_TIMEOUT,
     ) -> Iterator[Response]:
         """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
 
@@ -78,12 +89,14 @@ class Transport:
             authorization: the ``Authorization`` header; only the origin of ``url`` itself is sent it (P72, S07).
             downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
             same_host: whether a redirect to another host is refused (S05).
+            timeout: seconds between two bytes at most.
 
         Raises:
             TransportError: no answer came.
             RegistryError: the redirects lead nowhere (M13).
         """
-        response = self._follow(url, {"Accept": accept}, authorization, downgrade=downgrade, same_host=same_host)
+        terms = _Terms(downgrade=downgrade, same_host=same_host, timeout=timeout)
+        response = self._follow(url, {"Accept": accept}, authorization, terms)
         with self._lock:
             self._open.add(response)
         try:
@@ -107,14 +120,13 @@ class Transport:
         """Close the connections."""
         self._adapter.close()
 
-    def _follow(
-        self, url: str, headers: dict[str, str], authorization: str | None, *, downgrade: bool, same_host: bool
-    ) -> Response:
+    def _follow(self, url: str, headers: dict[str, str], authorization: str | None, terms: _Terms) -> Response:
         home = Origin.of(url)
         chain = [url]
         while True:
             at_home = authorization is not None and Origin.of(url) == home
-            response = self._send(url, {**headers, "Authorization": authorization or ""} if at_home else headers)
+            own = {**headers, "Authorization": authorization or ""} if at_home else headers
+            response = self._send(url, own, terms.timeout)
             if response.status not in _REDIRECTS:
                 return response
             location = response.header("Location")
@@ -123,11 +135,11 @@ class Transport:
             if not location:
                 raise _lost(chain, status, "a redirect without a Location")
             target = _resolved(url, location)
-            self._check_redirect(chain, target, status, downgrade=downgrade, same_host=same_host)
+            self._check_redirect(chain, target, status, terms)
             chain.append(target)
             url = target
 
-    def _check_redirect(self, chain: list[str], target: str, status: int, *, downgrade: bool, same_host: bool) -> None:
+    def _check_redirect(self, chain: list[str], target: str, status: int, terms: _Terms) -> None:
         if target in chain:
             raise _lost([*chain, target], status, "the redirects go round in a circle")
         if len(chain) > MAX_REDIRECTS:
@@ -135,23 +147,23 @@ class Transport:
         home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
         if there.is_nowhere or (there.is_loopback and not home.is_loopback):
             raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
-        if same_host and there.host != home.host:
+        if terms.same_host and there.host != home.host:
             raise _lost([*chain, target], status, "a redirect to another host, which is refused for a token")
         if here.scheme == "https" and there.scheme == "http":
-            if not downgrade:
+            if not terms.downgrade:
                 raise _lost([*chain, target], status, "a redirect from https to http, which is refused here")
             self._oddities.tolerate(
                 f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
             )
 
-    def _send(self, url: str, headers: dict[str, str]) -> Response:
+    def _send(self, url: str, headers: dict[str, str], timeout: float) -> Response:
         if self._aborted:
             raise TransportError(f"stopped before asking {shown_url(url)}")
         with mapped(url):
             prepared = requests.Request("GET", url, headers={**self._headers, **headers}).prepare()
             # Signed URLs sign the literal text, which preparing has rewritten (P73).
             prepared.url = url
-            answer = self._adapter.send(prepared, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+            answer = self._adapter.send(prepared, stream=True, timeout=(CONNECT_TIMEOUT, timeout))
         response = Response(answer, url)
         _logger.info("GET %s: %s %s", response.url, response.status, response.reason)
         self._pass_on_warnings(response)
