@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
@@ -62,24 +62,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     _fill_in(arguments, os.environ)
     display = _display(arguments)
-    handler = _log_to(display, _VERBOSITY[min(arguments.verbose, 2)])
-    _catch_signals()
-    status = 1
+    with _logging_to(display, _VERBOSITY[min(arguments.verbose, 2)]), _catching_signals():
+        status = _run(arguments, display)
+    if status:
+        _give_up_stdout()
+    return status
+
+
+def _run(arguments: argparse.Namespace, display: Display) -> int:
+    """Carry a command out, and turn its failure into words and a status."""
     try:
         run: Callable[[argparse.Namespace, Display], int] = arguments.run
-        status = run(arguments, display)
+        return run(arguments, display)
     except errors.ImgfetchError as error:
-        status = _report(error, display)
+        return _report(error, display)
     except KeyboardInterrupt:
-        status = _stopped("interrupted", INTERRUPTED, arguments, display)
+        return _stopped("interrupted", INTERRUPTED, arguments, display)
     except _SignalError as stop:
-        status = _stopped(stop.how, 128 + stop.number, arguments, display)
+        return _stopped(stop.how, 128 + stop.number, arguments, display)
     finally:
         display.close()
-        logging.getLogger("imgfetch").removeHandler(handler)
-        if status:
-            _give_up_stdout()
-    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -282,12 +284,18 @@ class _Handler(logging.Handler):
         self._display.message(kind, clean(record.getMessage(), _MAX_MESSAGE))
 
 
-def _log_to(display: Display, level: int) -> logging.Handler:
+@contextmanager
+def _logging_to(display: Display, level: int) -> Iterator[None]:
     handler = _Handler(display)
     logger = logging.getLogger("imgfetch")
+    before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
-    return handler
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
 
 
 def _report(error: errors.ImgfetchError, display: Display) -> int:
@@ -315,16 +323,23 @@ def _stopped(how: str, status: int, arguments: argparse.Namespace, display: Disp
     return status
 
 
-def _catch_signals() -> None:
-    """Make SIGTERM, and SIGHUP unless it is ignored as under nohup, end the run as SIGINT does."""
+@contextmanager
+def _catching_signals() -> Iterator[None]:
+    """Make SIGTERM, and SIGHUP unless it is ignored as under nohup, end the block as SIGINT does."""
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         raise _SignalError(number, "terminated" if number == signal.SIGTERM else "hung up")
 
-    signal.signal(signal.SIGTERM, stop)
+    caught = [signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        signal.signal(hangup, stop)
+        caught.append(hangup)
+    before = {number: signal.signal(number, stop) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _give_up_stdout() -> None:
