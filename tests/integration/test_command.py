@@ -190,3 +190,10 @@ def test_the_library_prints_nothing(loopback: Loopback, tmp_path: Path, capfd: p
     with pytest.raises(imgfetch.NotFoundError):
         imgfetch.save(f"{loopback.host}/x", tmp_path / "y.tar")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"source_date_epoch": -1}, {"source_date_epoch": 8**11}], ids=str)
+def test_the_library_refuses_numbers_out_of_range(options: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        imgfetch.save("localhost:1/x", tmp_path / "y.tar", **options)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import pytest
 from imgfetch import docker_archive
 from imgfetch.digest import Digest
 from imgfetch.docker_archive import Member
+from imgfetch.errors import VerificationError
 from imgfetch.image import Config, Descriptor, Image, Manifest
 from imgfetch.mediatypes import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
 from imgfetch.platforms import Platform
@@ -320,3 +321,13 @@ def test_the_output_needs_no_more_than_write() -> None:
     out = Out()
     docker_archive.write(docker_archive.members([image("busybox:1")]), open_blob, out)  # type: ignore[arg-type]
     assert bytes(out.taken) == written(image("busybox:1"))
+
+
+@pytest.mark.parametrize("content", [b"1234", b"123456", b""], ids=["shorter", "longer", "empty"])
+def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes) -> None:
+    # what is too much would be taken for another entry
+    entry = Member("blobs/sha256/x", 5, Digest.of(b"12345"))
+    out = io.BytesIO()
+    with pytest.raises(VerificationError, match=r"^blobs/sha256/x was changed while it was written: expected 5 bytes"):
+        docker_archive.write([entry], lambda _: io.BytesIO(content), out)
+    assert len(out.getvalue()) <= 512 + 5

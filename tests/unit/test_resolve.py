@@ -400,6 +400,13 @@ def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are
     assert caught.value.available == ("linux/arm64",)  # M21
 
 
+def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: Dictionary, resolver: Resolver) -> None:
+    chart = images.image(images.hello("chart"), config_type="application/vnd.cncf.helm.config.v1+json")
+    registry.add(images.index(chart))
+    with pytest.raises(UnsupportedError, match="not a container image but a Helm chart"):
+        resolved(resolver)  # M17
+
+
 def test_nameless_entries_are_not_fetched_without_end(registry: Dictionary, resolver: Resolver) -> None:
     members = [member({"os": "linux", "architecture": f"made-up-{number}"}) for number in range(500)]
     entries = [{**built.entry, "platform": None} for built in members]

@@ -258,6 +258,12 @@ def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock,
     assert caught.value.url == HOME
 
 
+def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
+    with pytest.raises(TransportError, match="is not a usable URL"):
+        ask(transport, HOME)  # M13
+
+
 @pytest.mark.parametrize(
     "chain",
     [[HOME], [HOME, STORE], [HOME, STORE, f"{STORE}/2", f"{STORE}/3"]],
