@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from imgfetch.access import Access
 from imgfetch.digest import Digest
 from imgfetch.errors import (
     AuthenticationError,
@@ -31,6 +32,7 @@ from imgfetch.registry import Registry
 from imgfetch.version import VERSION
 
 __all__ = [
+    "Access",
     "AuthenticationError",
     "Digest",
     "ImgfetchError",

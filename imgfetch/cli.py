@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,14 +17,12 @@ from typing import BinaryIO, NoReturn
 
 import platformdirs
 
-from imgfetch import errors, ustar
+from imgfetch import errors
+from imgfetch.access import Access
 from imgfetch.display import DISPLAYS, Display
-from imgfetch.docker_archive import DEFAULT_MTIME
-from imgfetch.platforms import Platform
-from imgfetch.printable import clean, quoted, size
-from imgfetch.pull import DEFAULT_JOBS, FORMATS, Saved, save
-from imgfetch.reference import Reference
-from imgfetch.version import VERSION
+from imgfetch.options import fill_in, parser, usage
+from imgfetch.printable import clean, size
+from imgfetch.pull import Saved, save
 
 EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
     errors.InvalidReferenceError: 2,
@@ -43,7 +42,6 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
 USAGE = 2
 INTERRUPTED = 130
 
-MAX_JOBS = 64
 _MAX_MESSAGE = 4000
 _VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -59,8 +57,9 @@ class _SignalError(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    arguments = _parser().parse_args(argv)
-    _fill_in(arguments, os.environ)
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # we say so ourselves (S33)
+    arguments = parser().parse_args(argv)
+    fill_in(arguments, os.environ)
     display = _display(arguments)
     with _logging_to(display, _VERBOSITY[min(arguments.verbose, 2)]), _catching_signals():
         status = _run(arguments, display)
@@ -72,8 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, display: Display) -> int:
     """Carry a command out, and turn its failure into words and a status."""
     try:
-        run: Callable[[argparse.Namespace, Display], int] = arguments.run
-        return run(arguments, display)
+        return _COMMANDS[arguments.command](arguments, display)
     except errors.ImgfetchError as error:
         return _report(error, display)
     except KeyboardInterrupt:
@@ -82,67 +80,6 @@ def _run(arguments: argparse.Namespace, display: Display) -> int:
         return _stopped(stop.how, 128 + stop.number, arguments, display)
     finally:
         display.close()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="imgfetch", description="Take a container image from a registry to a file, without a container engine."
-    )
-    parser.add_argument("--version", action="version", version=f"imgfetch {VERSION}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_save(commands.add_parser("save", help="pull images, verify them, write an archive", epilog=_EPILOG))
-    return parser
-
-
-_EPILOG = (
-    "environment: DOCKER_DEFAULT_PLATFORM, IMGFETCH_CACHE_DIR, IMGFETCH_JOBS, IMGFETCH_PROGRESS, SOURCE_DATE_EPOCH. "
-    "exit status: 0 done; 1 not an image, unsupported; 2 usage; 3 not found; 4 access; 5 network; "
-    "6 verification; 7 disk; 130, 143 interrupted, terminated"
-)
-
-
-def _add_save(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "references",
-        metavar="REF",
-        nargs="+",
-        type=_reference,
-        help="what to pull: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]",
-    )
-    add("-o", "--output", metavar="FILE", default="-", help="the archive; '-', the default, is stdout")
-    add(
-        "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        type=_platform,
-        help="the machine that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
-    )
-    add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
-    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
-    add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
-    add("--no-cache", action="store_true", help="keep no blobs")
-    add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
-    add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
-    add(
-        "--progress",
-        metavar="|".join(_PROGRESS),
-        type=_progress,
-        help="on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
-    )
-    add("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
-    parser.set_defaults(run=_save, usage_error=parser.error, source_date_epoch=None)
-
-
-def _fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    """Take from the environment, and then from the defaults, what the command line does not say."""
-    for name, (variable, parse, default) in _VARIABLES.items():
-        if getattr(arguments, name) is not None:
-            continue
-        value = environment.get(variable)
-        try:
-            setattr(arguments, name, parse(value) if value else default())
-        except argparse.ArgumentTypeError as error:
-            _usage(arguments, f"${variable}: {error}")
 
 
 def _save(arguments: argparse.Namespace, display: Display) -> int:
@@ -157,6 +94,7 @@ def _save(arguments: argparse.Namespace, display: Display) -> int:
         cache_dir=_cache(arguments),
         source_date_epoch=arguments.source_date_epoch,
         strict=arguments.strict,
+        access=_access(arguments),
         progress=display,
     )
     display.close()
@@ -200,67 +138,38 @@ def _cache(arguments: argparse.Namespace) -> str | None:
         ) from None
 
 
+def _access(arguments: argparse.Namespace) -> Access:
+    """Return what the options and the environment give to reach registries with."""
+    if arguments.anonymous and (arguments.username or arguments.authfile):
+        usage(arguments, "--anonymous goes with neither --username nor --authfile")
+    if bool(arguments.username) != arguments.password_stdin:
+        usage(arguments, "--username and --password-stdin go together")
+    if arguments.username is not None and ":" in arguments.username:
+        usage(arguments, "a user name has no ':'; the password comes with --password-stdin")
+    return Access.from_environment(
+        os.environ,
+        anonymous=arguments.anonymous,
+        username=arguments.username or "",
+        password=sys.stdin.readline().rstrip("\r\n") if arguments.password_stdin else "",
+        authfile=arguments.authfile,
+        ca_files=arguments.ca_file,
+        certs_dir=arguments.certs_dir,
+        insecure=arguments.insecure,
+        plain_http=arguments.plain_http,
+        mirrors_first=None if arguments.no_mirror else arguments.mirror,
+        trust_realms=arguments.trust_realm,
+        realm_overrides=dict(arguments.realm_override),
+    )
+
+
 def _output(arguments: argparse.Namespace) -> str | BinaryIO:
     if arguments.output != "-":
         return str(arguments.output)
     if sys.stdout is None:
-        _usage(arguments, "stdout is closed: name a file with -o")
+        usage(arguments, "stdout is closed: name a file with -o")
     if sys.stdout.isatty():
-        _usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
+        usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
     return sys.stdout.buffer
-
-
-def _usage(arguments: argparse.Namespace, message: str) -> NoReturn:
-    error: Callable[[str], NoReturn] = arguments.usage_error
-    error(message)
-
-
-def _reference(text: str) -> Reference:
-    try:
-        return Reference.parse(text)
-    except errors.InvalidReferenceError as error:
-        raise argparse.ArgumentTypeError(_with_hint(error)) from None
-
-
-def _platform(text: str) -> Platform:
-    try:
-        return Platform.parse(text)
-    except errors.InvalidPlatformError as error:
-        raise argparse.ArgumentTypeError(_with_hint(error)) from None
-
-
-def _jobs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
-    return int(text)
-
-
-def _progress(text: str) -> str:
-    if text not in _PROGRESS:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is none of {', '.join(_PROGRESS)}")
-    return text
-
-
-def _epoch(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds since 1970 that fits in a tar")
-    return int(text)
-
-
-_PROGRESS = ("auto", *DISPLAYS)
-
-_VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
-    "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
-    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
-    "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
-    "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
-    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: DEFAULT_MTIME),
-}
-"""What the environment says of an argument: the variable, its reading, and what holds without it."""
-
-
-def _with_hint(error: errors.ImgfetchError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def _display(arguments: argparse.Namespace) -> Display:
@@ -270,6 +179,9 @@ def _display(arguments: argparse.Namespace) -> Display:
     if arguments.quiet and name != "json":
         name = "none"
     return DISPLAYS[name](sys.stderr or io.StringIO())
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Display], int]] = {"save": _save}
 
 
 class _Handler(logging.Handler):
@@ -309,8 +221,19 @@ def _report(error: errors.ImgfetchError, display: Display) -> int:
         hint = hint or cause.hint
         cause = cause.__cause__
     message = clean(str(error), _MAX_MESSAGE)
-    lines = [message, *(f"  cause: {cause}" for cause in causes), *([f"  hint: {clean(hint)}"] if hint else [])]
-    details = {"status": status, "error": message, "causes": causes, "hint": hint}
+    told = [f"  {clean(line, _MAX_MESSAGE)}" for line in error.details]
+    told += [f"  cause: {cause}" for cause in causes if not told]
+    notes = [clean(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
+    told += [f"  before: {note}" for note in notes]
+    lines = [message, *told, *([f"  hint: {clean(hint)}"] if hint else [])]
+    details = {
+        "status": status,
+        "error": message,
+        "causes": causes,
+        "details": error.details,
+        "before": notes,
+        "hint": hint,
+    }
     display.close()
     display.message("error", "\n".join(lines), details)
     return status

@@ -19,7 +19,7 @@ from imgfetch.layers import Contents, LayerCheck
 from imgfetch.oddities import Oddities
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
-from imgfetch.resolve import Reads
+from imgfetch.resolve import Reads, sources
 
 _logger = logging.getLogger(__name__)
 
@@ -208,10 +208,12 @@ class Downloads:
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> Contents:
-        with layer.registry.blob(layer.reference, layer.descriptor, layer.what) as answer:
-            source = _Counted(answer, self, item)
-            contents = self._store.add(layer.descriptor, source, layer.what, layer=lambda: self._check(layer))
-        assert contents is not None  # noqa: S101  # ``layer`` was given
+        contents = None
+        for source in sources(layer.registry, layer.reference, layer.descriptor, layer.what):
+            with source as answer:
+                counted = _Counted(answer, self, item)
+                contents = self._store.add(layer.descriptor, counted, layer.what, layer=lambda: self._check(layer))
+        assert contents is not None  # noqa: S101  # the last source raises instead
         return contents
 
     def _check(self, layer: Layer) -> LayerCheck:

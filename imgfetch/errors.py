@@ -12,12 +12,14 @@ class ImgfetchError(Exception):
 
     Attributes:
         hint: what to try next, one line, or ``None``.
+        details: lines that say more than the message can, mostly none.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        """Keep the message and the hint."""
+    def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
+        """Keep the message, the hint and the details."""
         super().__init__(message)
         self.hint = hint
+        self.details = details
 
 
 class InvalidReferenceError(ImgfetchError, ValueError):

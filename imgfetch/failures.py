@@ -15,6 +15,7 @@ from imgfetch.errors import NotTlsError, TransportError
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
+from imgfetch.proxies import Proxy
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -33,14 +34,31 @@ _NOT_TLS = (
 
 
 @contextmanager
-def mapped(url: str) -> Iterator[None]:
-    """Turn whatever the libraries raise into a `TransportError` that says what happened to whom."""
+def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
+    """Turn whatever the libraries raise into a `TransportError` that says what happened to whom.
+
+    Args:
+        url: what was asked for.
+        proxy: what stood between, if anything.
+    """
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        if proxy is not None:
+            for cause in _causes(error):
+                if isinstance(cause, urllib3.exceptions.ProxyError):
+                    raise proxy_error(proxy, clean(str(cause.original_error or cause), 200)) from error
         raise _transport_error(url, error) from error
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
         raise TransportError(f"cannot ask {shown_url(url)}: {clean(str(error))}") from error
+
+
+def proxy_error(proxy: Proxy, reason: str) -> TransportError:
+    """Return the error for a proxy that does not let us through (M04)."""
+    return TransportError(
+        f"the proxy {proxy.shown}, which {proxy.variable} names, does not let us through: {reason}",
+        hint="if it wants a login, put it into the proxy's URL; what needs no proxy goes into NO_PROXY",
+    )
 
 
 def _transport_error(url: str, error: Exception) -> TransportError:
@@ -91,7 +109,8 @@ def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportE
 def _certificate_error(port: str, error: ssl.SSLCertVerificationError) -> TransportError:
     return TransportError(
         f"the certificate of {port} is not to be trusted: {clean(getattr(error, 'verify_message', '') or str(error))}",
-        hint="if the registry has its own CA, this Python must trust it",
+        hint=f"put its CA as a .crt file into certs.d/{port.removesuffix(':443')}/, or name it with --ca-file; "
+        f"last resort: --insecure {port.removesuffix(':443')}",
     )
 
 

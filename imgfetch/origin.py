@@ -60,6 +60,11 @@ class Origin:
         return address is not None and address.is_loopback
 
     @property
+    def is_address(self) -> bool:
+        """Whether the host is an address rather than a name."""
+        return self._address is not None
+
+    @property
     def is_nowhere(self) -> bool:
         """Whether it is an address at which no registry can be: link-local, metadata, unspecified, multicast (S04)."""
         address = self._address

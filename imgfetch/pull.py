@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from imgfetch import docker_archive
+from imgfetch.access import Access
 from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
@@ -20,6 +21,8 @@ from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
 from imgfetch.errors import InvalidReferenceError
 from imgfetch.files import replacing, storing
 from imgfetch.image import Image
+from imgfetch.mirrored import Mirrored
+from imgfetch.mirrors import Mirrors, Place
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
 from imgfetch.progress import Item, Progress
@@ -91,6 +94,7 @@ def save(
     source_date_epoch: int = DEFAULT_MTIME,
     strict: bool = False,
     progress: Progress | None = None,
+    access: Access | None = None,
     open_registry: Callable[[str], Abortable] | None = None,
 ) -> Saved:
     """Pull images, verify every byte of them, and write one archive.
@@ -109,6 +113,8 @@ def save(
         source_date_epoch: the time of every entry in the archive, in seconds since 1970.
         strict: raise an error for oddities that are otherwise logged as warnings.
         progress: is told how far it is.
+        access: logins, certificates, proxies and mirrors; by default none.  `Access.from_environment`
+            returns what docker or podman on this machine would use.
         open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
 
     Returns:
@@ -139,13 +145,14 @@ def save(
     with ExitStack() as stack:
         store = BlobStore(_store_directory(stack, cache_dir, output))
         stack.callback(store.close)
-        registries = _Registries(stack, open_registry or (lambda name: Registry(name, oddities=oddities)))
+        open_place = _opener(stack, access or Access(), oddities, open_registry)
+        registry = Mirrored(access.mirrors if access else Mirrors(), open_place)
         plan = _plan(
             parsed,
             wanted,
             form=form,
             mtime=source_date_epoch,
-            registries=registries,
+            registry=registry,
             store=store,
             oddities=oddities,
         )
@@ -190,7 +197,7 @@ def _plan(
     *,
     form: Format,
     mtime: int,
-    registries: _Registries,
+    registry: Abortable,
     store: BlobStore,
     oddities: Oddities,
 ) -> _Plan:
@@ -198,7 +205,6 @@ def _plan(
     images: list[Image] = []
     layers: list[Layer] = []
     for reference in references:
-        registry = registries.open(reference.registry)
         image = Resolver(registry, store, oddities).resolve(reference, platform)
         images.append(image)
         layers += layers_of(image, registry)
@@ -206,21 +212,22 @@ def _plan(
     return _Plan(merged, distinct(layers), form.members(merged), form, mtime)
 
 
-class _Registries:
-    """Opens each registry once."""
+def _opener(
+    stack: ExitStack, access: Access, oddities: Oddities, open_registry: Callable[[str], Abortable] | None
+) -> Callable[[Place], Abortable]:
+    """Return what opens a registry or a mirror, each with what is its own."""
 
-    def __init__(self, stack: ExitStack, open_registry: Callable[[str], Abortable]) -> None:
-        self._stack = stack
-        self._open = open_registry
-        self._opened: dict[str, Abortable] = {}
+    def open_place(place: Place) -> Abortable:
+        if open_registry is not None:
+            return open_registry(place.registry)
+        own = access
+        if place.insecure:
+            own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {place.registry}))
+        if place.is_mirror:
+            own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
+        return stack.enter_context(Registry(place.registry, access=own, scheme=place.scheme, oddities=oddities))
 
-    def open(self, name: str) -> Abortable:
-        if name not in self._opened:
-            registry = self._open(name)
-            if isinstance(registry, Registry):
-                self._stack.enter_context(registry)
-            self._opened[name] = registry
-        return self._opened[name]
+    return open_place
 
 
 def _several(references: str | Reference | Iterable[str | Reference]) -> list[str | Reference]:

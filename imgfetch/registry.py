@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 from imgfetch import mediatypes
+from imgfetch.access import Access
 from imgfetch.answer import Response
-from imgfetch.auth import NO_LOGIN, Authenticator
+from imgfetch.auth import Authenticator
 from imgfetch.digest import Digest
 from imgfetch.errors import (
     ImgfetchError,
@@ -43,33 +44,46 @@ _logger = logging.getLogger(__name__)
 
 
 class Registry:
-    """A registry, read without a login; safe to be used from several threads.
+    """A registry; safe to be used from several threads.
 
     Its manifests and blobs are what the server sent: nothing is verified here but lengths.
     """
 
-    def __init__(self, name: str, *, oddities: Oddities | None = None) -> None:
+    def __init__(
+        self, name: str, *, access: Access | None = None, scheme: str = "", oddities: Oddities | None = None
+    ) -> None:
         """Open no connection yet.
 
         Args:
             name: host and port, as in :attr:`Reference.registry`.
+            access: what to reach it with; by default no login, no proxy, and the system's certificates.
+            scheme: ``http`` or ``https``, where that is settled.
             oddities: told of what is wrong but tolerable; by default it is logged.
 
         Raises:
             InvalidReferenceError: no host and port can be named so.
         """
+        self.name = name
+        self._access = access or Access()
+        self._oddities = oddities or Oddities()
+        self._transport = Transport(
+            oddities=self._oddities,
+            user_agent=USER_AGENT,
+            trust=self._access.trust,
+            proxies=self._access.proxies,
+        )
+        self._host = _HUB_HOST if name == DOCKER_HUB else name
+        self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._host}"
         try:
-            Origin.of(f"https://{name}")
+            origin = Origin.of(self._base)
         except TransportError:
             raise InvalidReferenceError(
                 f"{quoted(name)} is no registry: a host name or address, and perhaps a port"
             ) from None
-        self.name = name
-        self._oddities = oddities or Oddities()
-        self._transport = Transport(oddities=self._oddities, user_agent=USER_AGENT)
-        self._host = _HUB_HOST if name == DOCKER_HUB else name
-        self._base = f"https://{self._host}"
-        self._authenticator = Authenticator(self._transport, self._base)
+        self._may_fall_back = not scheme and (
+            origin.is_loopback or self._access.trust.is_insecure(origin.host, origin.port)
+        )
+        self._authenticator = self._new_authenticator()
         self._has_answered = False
         self._lock = threading.Lock()
 
@@ -134,7 +148,7 @@ class Registry:
                 hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status != _OK:
-                raise self._refused(response, what)
+                raise self._refused(response, what, self._authenticator.hint(reference.repository))
             length = response.content_length
             if length is not None and not response.codings and length != descriptor.size:
                 raise VerificationError(
@@ -148,7 +162,7 @@ class Registry:
         """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08)."""
         for url in descriptor.urls[:MAX_URLS]:
             try:
-                response = stack.enter_context(self._transport.get(url, downgrade=True))
+                response = stack.enter_context(self._transport.get(url, downgrade=True, identify=False))
             except (TransportError, RegistryError) as error:
                 _logger.info("%s", error)
                 continue
@@ -163,7 +177,9 @@ class Registry:
             if response.status == _NOT_ACCEPTABLE and not last:
                 return None, response.status
             if response.status != _OK:
-                raise self._refused(response, what, hint=_hint(reference))
+                raise self._refused(
+                    response, what, f"{_hint(reference)}; {self._authenticator.hint(reference.repository)}"
+                )
             raw = response.document(MAX_DOCUMENT, what)
             if raw.lstrip().startswith(b"<"):
                 raise not_the_protocol(response, raw, what)
@@ -217,15 +233,19 @@ class Registry:
     def _fall_back(self, base: str) -> bool:
         """Turn to http for good, unless the registry has ever spoken TLS (P32)."""
         with self._lock:
-            if self._base == base and Origin.of(base).is_loopback and not self._has_answered:
+            if self._base == base and self._may_fall_back and not self._has_answered:
                 self._base = f"http://{self._host}"
-                self._authenticator = Authenticator(self._transport, self._base)
+                self._authenticator = self._new_authenticator()
             return self._base != base
+
+    def _new_authenticator(self) -> Authenticator:
+        credentials, realms = self._access.credentials, self._access.realms
+        return Authenticator(self._transport, self.name, self._base, credentials=credentials, realms=realms)
 
     def _is_elsewhere(self, response: Response) -> bool:
         return response.origin != Origin.of(self._base)
 
-    def _refused(self, response: Response, what: str, hint: str | None = None) -> ImgfetchError:
+    def _refused(self, response: Response, what: str, hint: str) -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
             return RegistryError(
                 f"{what} is not served: {self._base} redirects to {response.origin}, "
@@ -234,10 +254,13 @@ class Registry:
                 status=response.status,
                 hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
             )
-        return rejection(response, what, hint=hint or NO_LOGIN)
+        return rejection(response, what, hint=hint)
 
 
 def _hint(reference: Reference) -> str:
-    library = "; a Docker Hub name without a user is looked for below library/, another publisher's is USER/NAME"
-    is_library = reference.registry == DOCKER_HUB and reference.repository.startswith("library/")
-    return f"check the name and the tag{library if is_library else ''}; {NO_LOGIN}"
+    if reference.registry == DOCKER_HUB and reference.repository.startswith("library/"):
+        return (
+            "check the name and the tag; a Docker Hub name without a user is looked for below library/, "
+            "another publisher's is USER/NAME"
+        )
+    return "check the name and the tag"

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from imgfetch import mediatypes, platforms
 from imgfetch.blobs import BlobStore, Source
@@ -38,6 +38,26 @@ class Reads(Protocol):
 
     def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> AbstractContextManager[Source]:
         """Open a blob, which is ``what`` in messages."""
+
+
+@runtime_checkable
+class Several(Protocol):
+    """What can be had from one place or, if that fails, from another."""
+
+    def sources(
+        self, reference: Reference, descriptor: Descriptor, what: str
+    ) -> Iterator[AbstractContextManager[Source]]:
+        """Yield a blob from one place after the other, until it was taken without an error."""
+
+
+def sources(
+    registry: Reads, reference: Reference, descriptor: Descriptor, what: str
+) -> Iterator[AbstractContextManager[Source]]:
+    """Yield what a blob may be taken from, one after the other; a ``with`` statement ends well if another follows."""
+    if isinstance(registry, Several):
+        yield from registry.sources(reference, descriptor, what)
+    else:
+        yield registry.blob(reference, descriptor, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +211,9 @@ def fetch(registry: Reads, store: BlobStore, reference: Reference, descriptor: D
     if descriptor.is_embedded:
         store.add(descriptor, Embedded(descriptor.data or b""), what)
         return
-    with registry.blob(reference, descriptor, what) as source:
-        store.add(descriptor, source, what)
+    for source in sources(registry, reference, descriptor, what):
+        with source as answer:
+            store.add(descriptor, answer, what)
 
 
 @dataclass(frozen=True, slots=True)

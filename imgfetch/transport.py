@@ -25,15 +25,18 @@ import requests.adapters
 
 from imgfetch.answer import Response
 from imgfetch.errors import RegistryError, TransportError
-from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT, mapped
+from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT, mapped, proxy_error
 from imgfetch.oddities import Oddities
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
+from imgfetch.proxies import Proxies
+from imgfetch.trust import ContextAdapter, Trust
 
 MAX_REDIRECTS = 10
 
 _CONNECTIONS = 64
+_PROXY_WANTS_LOGIN = 407
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
@@ -47,23 +50,29 @@ class _Terms:
 
     downgrade: bool
     same_host: bool
+    identify: bool
     timeout: float
 
 
 class Transport:
     """Connections to any number of hosts; safe to be used from several threads."""
 
-    def __init__(self, *, oddities: Oddities, user_agent: str) -> None:
+    def __init__(
+        self, *, oddities: Oddities, user_agent: str, trust: Trust | None = None, proxies: Proxies | None = None
+    ) -> None:
         """Open no connection yet.
 
         Args:
             oddities: told of redirects to plain http.
             user_agent: the ``User-Agent`` of every request (P10).
+            trust: whom to believe; by default the system's certificates.
+            proxies: what to go through; by default nothing.
         """
         self._oddities = oddities
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        # All retrying is ours (P09).
-        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=0)
+        self._trust = trust or Trust()
+        self._proxies = proxies or Proxies()
+        self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
         self._lock = threading.Lock()
         self._aborted = False
@@ -79,6 +88,7 @@ class Transport:
         authorization: str | None = None,
         downgrade: bool = False,
         same_host: bool = False,
+        identify: bool = True,
         timeout: float = READ_TIMEOUT,
     ) -> Iterator[Response]:
         """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
@@ -89,14 +99,33 @@ class Transport:
             authorization: the ``Authorization`` header; only the origin of ``url`` itself is sent it (P72, S07).
             downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
             same_host: whether a redirect to another host is refused (S05).
+            identify: whether the origin of ``url`` may see a client certificate of ours (S08).
             timeout: seconds between two bytes at most.
 
         Raises:
             TransportError: no answer came.
             RegistryError: the redirects lead nowhere (M13).
         """
-        terms = _Terms(downgrade=downgrade, same_host=same_host, timeout=timeout)
-        response = self._follow(url, {"Accept": accept}, authorization, terms)
+        terms = _Terms(downgrade=downgrade, same_host=same_host, identify=identify, timeout=timeout)
+        with self._registered(self._follow(url, {"Accept": accept}, authorization, terms)) as response:
+            yield response
+
+    @contextmanager
+    def post(self, url: str, form: bytes, *, timeout: float = READ_TIMEOUT) -> Iterator[Response]:
+        """Send a form, which may hold a secret, to ``url`` and nowhere else, and yield the answer.
+
+        A redirect is yielded like any other answer: the form goes to nobody whom it was not meant for (S05).
+
+        Raises:
+            TransportError: no answer came.
+        """
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        with self._registered(self._send(url, headers, timeout, form=form)) as response:
+            yield response
+
+    @contextmanager
+    def _registered(self, response: Response) -> Iterator[Response]:
+        """Keep a response among those that `abort` ends, and close it."""
         with self._lock:
             self._open.add(response)
         try:
@@ -118,15 +147,17 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._adapter.close()
+        with self._lock:
+            for adapter in self._adapters.values():
+                adapter.close()
 
     def _follow(self, url: str, headers: dict[str, str], authorization: str | None, terms: _Terms) -> Response:
         home = Origin.of(url)
         chain = [url]
         while True:
-            at_home = authorization is not None and Origin.of(url) == home
-            own = {**headers, "Authorization": authorization or ""} if at_home else headers
-            response = self._send(url, own, terms.timeout)
+            at_home = Origin.of(url) == home
+            own = {**headers, "Authorization": authorization} if authorization and at_home else headers
+            response = self._send(url, own, terms.timeout, identify=terms.identify and at_home)
             if response.status not in _REDIRECTS:
                 return response
             location = response.header("Location")
@@ -156,18 +187,41 @@ class Transport:
                 f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
             )
 
-    def _send(self, url: str, headers: dict[str, str], timeout: float) -> Response:
+    def _send(
+        self, url: str, headers: dict[str, str], timeout: float, *, form: bytes | None = None, identify: bool = True
+    ) -> Response:
         if self._aborted:
             raise TransportError(f"stopped before asking {shown_url(url)}")
-        with mapped(url):
-            prepared = requests.Request("GET", url, headers={**self._headers, **headers}).prepare()
+        proxy = self._proxies.choose(url)
+        adapter = self._adapter(Origin.of(url), identify=identify)
+        with mapped(url, proxy):
+            method = "GET" if form is None else "POST"
+            prepared = requests.Request(method, url, headers={**self._headers, **headers}, data=form).prepare()
             # Signed URLs sign the literal text, which preparing has rewritten (P73).
             prepared.url = url
-            answer = self._adapter.send(prepared, stream=True, timeout=(CONNECT_TIMEOUT, timeout))
+            answer = adapter.send(
+                prepared,
+                stream=True,
+                timeout=(CONNECT_TIMEOUT, timeout),
+                proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
+            )
         response = Response(answer, url)
-        _logger.info("GET %s: %s %s", response.url, response.status, response.reason)
+        _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
+        if response.status == _PROXY_WANTS_LOGIN and proxy:
+            response.close()
+            raise proxy_error(proxy, f"{response.status} {response.reason}")
         self._pass_on_warnings(response)
         return response
+
+    def _adapter(self, origin: Origin, *, identify: bool) -> requests.adapters.HTTPAdapter:
+        """Return the connections to an origin, which are never shared with another one's certificates (P02)."""
+        with self._lock:
+            adapter = self._adapters.get((origin, identify))
+            if adapter is None:
+                context = self._trust.context(origin.host, origin.port, client_certificate=identify)
+                adapter = ContextAdapter(context, connections=_CONNECTIONS)
+                self._adapters[origin, identify] = adapter
+            return adapter
 
     def _pass_on_warnings(self, response: Response) -> None:
         """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""

@@ -11,7 +11,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,69 +88,92 @@ class RealRegistry:
     Attributes:
         host: host and port.
         storage: where it keeps what was pushed.
+        base: its URL.
+        verify: the CA of its certificate.
+        login: gives the ``Authorization`` header for a push to a repository.
     """
 
     host: str
     storage: Path
+    base: str
+    verify: str | bool = True
+    login: Callable[[str], str] | None = None
 
     def push(self, repository: str, tag: str, built: Built) -> str:
         """Push an image by the push API, and return its reference with the tag."""
-        for blob in built.blobs:
-            self._push_blob(repository, blob.content)
-        self._push_document(repository, tag, built)
+        with requests.Session() as session:
+            session.verify = self.verify
+            session.trust_env = False
+            if self.login is not None:
+                session.headers["Authorization"] = self.login(repository)
+            for blob in built.blobs:
+                self._push_blob(session, repository, blob.content)
+            self._push_document(session, repository, tag, built)
         return f"{self.host}/{repository}:{tag}"
 
-    def blob_path(self, digest: str) -> Path:
-        """Return the file that holds a blob."""
-        encoded = digest.removeprefix("sha256:")
-        return self.storage / "docker/registry/v2/blobs/sha256" / encoded[:2] / encoded / "data"
-
-    def _push_document(self, repository: str, tag: str, built: Built) -> None:
+    def _push_document(self, session: requests.Session, repository: str, tag: str, built: Built) -> None:
         for child in built.children:
-            self._push_document(repository, child.digest, child)
-        answer = requests.put(
-            f"http://{self.host}/v2/{repository}/manifests/{tag}",
+            self._push_document(session, repository, child.digest, child)
+        answer = session.put(
+            f"{self.base}/v2/{repository}/manifests/{tag}",
             data=built.raw,
             headers={"Content-Type": built.media_type},
             timeout=30,
         )
         assert answer.status_code == 201, answer.text
 
-    def _push_blob(self, repository: str, content: bytes) -> None:
+    def _push_blob(self, session: requests.Session, repository: str, content: bytes) -> None:
         digest = sha256(content)
-        if requests.head(f"http://{self.host}/v2/{repository}/blobs/{digest}", timeout=30).status_code == 200:
+        if session.head(f"{self.base}/v2/{repository}/blobs/{digest}", timeout=30).status_code == 200:
             return
-        start = requests.post(f"http://{self.host}/v2/{repository}/blobs/uploads/", timeout=30)
+        start = session.post(f"{self.base}/v2/{repository}/blobs/uploads/", timeout=30)
         url = start.headers["Location"]
-        done = requests.put(url, params={"digest": digest}, data=content, timeout=120)
+        done = session.put(url, params={"digest": digest}, data=content, timeout=120)
         assert done.status_code == 201, done.text
 
 
 @contextlib.contextmanager
-def docker_registry(directory: Path) -> Iterator[RealRegistry]:
-    """Start docker-registry, plain and without authentication."""
+def docker_registry(
+    directory: Path,
+    *,
+    auth: Mapping[str, Any] | None = None,
+    certificate: tuple[Path, Path, Path] | None = None,
+    login: Callable[[str], str] | None = None,
+) -> Iterator[RealRegistry]:
+    """Start docker-registry.
+
+    Args:
+        directory: for all its files.
+        auth: its ``auth`` section; none by default.
+        certificate: certificate, key and CA, for TLS; http by default.
+        login: gives the ``Authorization`` header for a push to a repository.
+    """
     program = tool("docker-registry")
     port = free_port()
+    host = f"localhost:{port}" if certificate else f"127.0.0.1:{port}"
+    base = f"{'https' if certificate else 'http'}://{host}"
+    verify: str | bool = str(certificate[2]) if certificate else True
+    http: dict[str, Any] = {"addr": f"127.0.0.1:{port}"}
+    if certificate:
+        http["tls"] = {"certificate": str(certificate[0]), "key": str(certificate[1])}
     storage = directory / "storage"
+    settings = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}},
+        "http": http,
+        **({"auth": auth} if auth else {}),
+    }
     config = directory / "registry.yml"
-    config.write_text(
-        json.dumps(  # JSON is YAML
-            {
-                "version": "0.1",
-                "log": {"level": "warn"},
-                "storage": {"filesystem": {"rootdirectory": str(storage)}},
-                "http": {"addr": f"127.0.0.1:{port}"},
-            }
-        )
-    )
+    config.write_text(json.dumps(settings))  # JSON is YAML
 
     def is_up() -> bool:
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).status_code == 200
+            return requests.get(f"{base}/v2/", timeout=5, verify=verify).status_code in (200, 401)
         return False
 
     with daemon([program, "serve", config], directory / "registry.log", is_up):
-        yield RealRegistry(f"127.0.0.1:{port}", storage)
+        yield RealRegistry(host, storage, base, verify, login)
 
 
 class Docker:

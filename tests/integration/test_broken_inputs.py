@@ -169,7 +169,7 @@ BROKEN: dict[str, Broken] = {
     "a login wanted": Broken(
         answering("manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})),
         4,
-        ('asks for a user name and password (Basic, realm "Team")', "without a login"),
+        ('asks for a user name and password (Basic, realm "Team")', "docker login"),
     ),
     "access denied": Broken(
         answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)),

@@ -16,7 +16,7 @@ import pytest
 import responses
 from urllib3 import HTTPHeaderDict
 
-import imgfetch.auth
+import imgfetch.tokens
 from imgfetch.digest import Digest
 from imgfetch.errors import (
     AuthenticationError,
@@ -68,7 +68,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(imgfetch.auth, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(imgfetch.tokens, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 

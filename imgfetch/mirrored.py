@@ -1,0 +1,217 @@
+"""Asks several registries for the same image, one after the other.
+
+`Mirrors.places` says whom (P82 to P85):
+
+* The upstream is asked last, and only what it raises is an error.  What a mirror raises is a warning, and a note on
+  that error.
+* A mirror for digests only is not asked what a tag means.
+* What a mirror sends as a manifest is looked at before it is passed on: under a digest it must have that, under a tag
+  be a manifest or an index.  What the upstream sends is for the caller to verify, as with any registry.
+* Each blob begins with the first mirror again: one that lacks a blob, or sends something else, is skipped for that.
+* A place is told the name that the image has there, while messages have the user's.  Who we are to a place is found
+  out by its own host (S09), for it is a registry of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from imgfetch.blobs import Source
+from imgfetch.digest import Digest
+from imgfetch.downloads import Abortable
+from imgfetch.errors import ImgfetchError, StorageError, TransportError, VerificationError
+from imgfetch.image import Descriptor, Document, parse_document
+from imgfetch.mirrors import Mirrors, Place
+from imgfetch.oddities import Oddities
+from imgfetch.reference import Reference
+
+_logger = logging.getLogger(__name__)
+
+
+class Mirrored:
+    """Registries and their mirrors in one; safe to be used from several threads.
+
+    What ``open_registry`` opens is for its owner to close.
+    """
+
+    def __init__(self, mirrors: Mirrors, open_registry: Callable[[Place], Abortable]) -> None:
+        """Open nothing yet.
+
+        Args:
+            mirrors: says whom to ask.
+            open_registry: called when a registry is asked for the first time, with the place that is first there.
+        """
+        self._mirrors = mirrors
+        self._open_registry = open_registry
+        self._opened: dict[Place, Abortable] = {}
+        self._told: set[str] = set()
+        self._is_aborted = False
+        self._lock = threading.Lock()
+
+    def abort(self) -> None:
+        """End every read, and ask nobody any more."""
+        with self._lock:
+            self._is_aborted = True
+            opened = tuple(self._opened.values())
+        for registry in opened:
+            registry.abort()
+
+    def manifest(self, reference: Reference) -> Document:
+        """Return the manifest or index that ``reference`` points at.
+
+        Raises:
+            UnsupportedError: the configuration blocks it.
+            ImgfetchError: what the upstream raises.
+        """
+        *mirrors, upstream = self._mirrors.places(reference)
+        failures: list[str] = []
+        for mirror in mirrors:
+            if mirror.by_digest_only and reference.digest is None:
+                continue
+            with self._going_on(mirror, failures):
+                document = self._manifest(mirror, reference)
+                _check(document, reference)
+                return document
+        with _noting(failures):
+            return self._manifest(upstream, reference)
+
+    @contextmanager
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> Iterator[Source]:
+        """Yield a blob from the first place that opens it, whatever is sent then.
+
+        Raises:
+            UnsupportedError: the configuration blocks it.
+            ImgfetchError: what the upstream raises.
+        """
+        *mirrors, upstream = self._mirrors.places(reference)
+        failures: list[str] = []
+        with ExitStack() as stack:
+            for mirror in mirrors:
+                with self._going_on(mirror, failures):
+                    source = stack.enter_context(self._blob(mirror, reference, descriptor, what))
+                    break
+            else:
+                source = stack.enter_context(self._last_blob(upstream, reference, descriptor, what, failures))
+            yield source
+
+    def sources(
+        self, reference: Reference, descriptor: Descriptor, what: str
+    ) -> Iterator[AbstractContextManager[Source]]:
+        """Yield a blob from one place after the other, until it was taken without an error.
+
+        The ``with`` statement passes over what goes wrong with a mirror's blob, so that there is another turn; what
+        goes wrong with the upstream's, or the disk, it lets through::
+
+            for source in mirrored.sources(reference, descriptor, what):
+                with source as answer:
+                    store.add(descriptor, answer, what)
+
+        Raises:
+            UnsupportedError: the configuration blocks it.
+        """
+        *mirrors, upstream = self._mirrors.places(reference)
+        failures: list[str] = []
+        for mirror in mirrors:
+            before = len(failures)
+            with ExitStack() as stack:
+                with self._going_on(mirror, failures):
+                    source = stack.enter_context(self._blob(mirror, reference, descriptor, what))
+                if len(failures) == before:
+                    yield self._first_blob(mirror, source, stack, failures)
+            if len(failures) == before:
+                return
+        yield self._last_blob(upstream, reference, descriptor, what, failures)
+
+    @contextmanager
+    def _first_blob(self, mirror: Place, source: Source, stack: ExitStack, failures: list[str]) -> Iterator[Source]:
+        with self._going_on(mirror, failures, unless=StorageError), stack:
+            yield source
+
+    @contextmanager
+    def _last_blob(
+        self, upstream: Place, reference: Reference, descriptor: Descriptor, what: str, failures: list[str]
+    ) -> Iterator[Source]:
+        with _noting(failures), self._blob(upstream, reference, descriptor, what) as source:
+            yield source
+
+    def _blob(
+        self, place: Place, reference: Reference, descriptor: Descriptor, what: str
+    ) -> AbstractContextManager[Source]:
+        return self._open(place).blob(_named(reference, place), descriptor, what)
+
+    def _manifest(self, place: Place, reference: Reference) -> Document:
+        return self._open(place).manifest(_named(reference, place))
+
+    def _open(self, place: Place) -> Abortable:
+        anywhere = replace(place, repository="", by_digest_only=False)
+        with self._lock:
+            if self._is_aborted:
+                raise TransportError("stopped, for something else failed")
+            if anywhere not in self._opened:
+                self._opened[anywhere] = self._open_registry(place)
+            return self._opened[anywhere]
+
+    @contextmanager
+    def _going_on(
+        self, mirror: Place, failures: list[str], *, unless: type[ImgfetchError] | tuple[()] = ()
+    ) -> Iterator[None]:
+        """Keep a mirror's error, tell it once, and raise it only if there is nobody to ask any more."""
+        try:
+            yield
+        except unless:
+            raise
+        except ImgfetchError as error:
+            if self._is_aborted:
+                raise
+            failures.append(_reason(mirror, error))
+            with self._lock:
+                is_new = failures[-1] not in self._told
+                self._told.add(failures[-1])
+            if is_new:
+                _logger.warning("%s; going on", failures[-1])
+
+
+@contextmanager
+def _noting(failures: list[str]) -> Iterator[None]:
+    """Add to an error what went wrong before (P84)."""
+    try:
+        yield
+    except ImgfetchError as error:
+        for failure in failures:
+            error.add_note(failure)
+        raise
+
+
+def _reason(mirror: Place, error: ImgfetchError) -> str:
+    cause = f" ({error.__cause__})" if isinstance(error.__cause__, ImgfetchError) else ""
+    return f"mirror {mirror.registry}: {error}{cause}"
+
+
+def _check(document: Document, reference: Reference) -> None:
+    """Refuse what is not the document asked for, or under a tag no document of an image."""
+    what = f"the manifest of {reference}"
+    digest = Digest.of(document.raw, reference.digest.algorithm if reference.digest else "sha256")
+    if reference.digest is None:
+        parse_document(document, Descriptor("", digest, len(document.raw)), what, Oddities())
+    elif digest != reference.digest:
+        raise VerificationError(f"{what} is not what was asked for", wanted=str(reference.digest), got=str(digest))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named(Reference):
+    """A reference by the name that a place has for it, shown by the name that the user has for it."""
+
+    shown: str = ""
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+def _named(reference: Reference, place: Place) -> Reference:
+    if (place.registry, place.repository) == (reference.registry, reference.repository):
+        return reference
+    return _Named(place.registry, place.repository, reference.tag, reference.digest, shown=str(reference))

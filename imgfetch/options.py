@@ -1,0 +1,198 @@
+"""What may be said on the command line and in the environment."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from imgfetch import errors, ustar
+from imgfetch.display import DISPLAYS
+from imgfetch.docker_archive import DEFAULT_MTIME
+from imgfetch.origin import Origin
+from imgfetch.platforms import Platform
+from imgfetch.printable import quoted
+from imgfetch.pull import DEFAULT_JOBS, FORMATS
+from imgfetch.reference import Reference
+from imgfetch.version import VERSION
+
+MAX_JOBS = 64
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="imgfetch", description="Take a container image from a registry to a file, without a container engine."
+    )
+    top.add_argument("--version", action="version", version=f"imgfetch {VERSION}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    _add_save(commands.add_parser("save", help="pull images, verify them, write an archive", epilog=_EPILOG))
+    return top
+
+
+_EPILOG = (
+    "environment: DOCKER_DEFAULT_PLATFORM, SOURCE_DATE_EPOCH; docker's and podman's DOCKER_CONFIG, "
+    "DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE; SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE; HTTP_PROXY, HTTPS_PROXY, "
+    "ALL_PROXY, NO_PROXY; and IMGFETCH_CACHE_DIR, JOBS, PROGRESS, CA_FILE, CERTS_DIR, INSECURE, PLAIN_HTTP, MIRROR, "
+    "TRUST_REALM, REALM_OVERRIDE, several values with spaces between. "
+    "exit status: 0 done; 1 not an image, unsupported; 2 usage; 3 not found; 4 access; 5 network; "
+    "6 verification; 7 disk; 130, 143 interrupted, terminated"
+)
+
+
+def _add_save(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "references",
+        metavar="REF",
+        nargs="+",
+        type=_reference,
+        help="what to pull: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]",
+    )
+    add("-o", "--output", metavar="FILE", default="-", help="the archive; '-', the default, is stdout")
+    add(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        type=_platform,
+        help="the machine that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
+    )
+    add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
+    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
+    add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
+    add("--no-cache", action="store_true", help="keep no blobs")
+    add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
+    add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
+    add(
+        "--progress",
+        metavar="|".join(_PROGRESS),
+        type=_progress,
+        help="on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
+    )
+    add("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
+    _add_access(parser)
+    parser.set_defaults(command="save", usage_error=parser.error, source_date_epoch=None)
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    """Add what every command has that speaks to a registry."""
+    add = parser.add_argument_group("access to the registry").add_argument
+    add("-u", "--username", metavar="USER", help="log in as USER; with --password-stdin")
+    add("--password-stdin", action="store_true", help="read the password, or token, from stdin")
+    add("--authfile", metavar="FILE", type=Path, help="logins, instead of docker's and podman's files")
+    add("--anonymous", action="store_true", help="use no login")
+    add(
+        "--ca-file", metavar="FILE", type=Path, action="append", help="believe this CA besides the system's; repeatable"
+    )
+    add("--certs-dir", metavar="DIR", type=Path, help="look here first for a host's certificates (certs.d)")
+    add("--insecure", metavar="HOST", action="append", help="check no certificate of HOST[:PORT]; repeatable")
+    add("--plain-http", action="store_true", default=None, help="ask registries by http")
+    add(
+        "--mirror",
+        metavar="[REGISTRY=]URL",
+        action="append",
+        help="ask here first, for docker.io or REGISTRY; repeatable",
+    )
+    add("--no-mirror", action="store_true", help="ask no mirror, configured or not")
+    add("--trust-realm", metavar="HOST", action="append", help="this token server may be told a login; repeatable")
+    add(
+        "--realm-override",
+        metavar="HOST[:PORT]=URL",
+        action="append",
+        type=_override,
+        help="ask here instead of the token server that a registry announces at HOST; repeatable",
+    )
+
+
+def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Take from the environment, and then from the defaults, what the command line does not say."""
+    for name, (variable, parse, default) in _VARIABLES.items():
+        if getattr(arguments, name) is not None:
+            continue
+        value = environment.get(variable)
+        try:
+            setattr(arguments, name, parse(value) if value else default())
+        except argparse.ArgumentTypeError as error:
+            usage(arguments, f"${variable}: {error}")
+
+
+def usage(arguments: argparse.Namespace, message: str) -> NoReturn:
+    """End the program, for it was called in a way that means nothing."""
+    error: Callable[[str], NoReturn] = arguments.usage_error
+    error(message)
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return Reference.parse(text)
+    except errors.InvalidReferenceError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
+
+
+def _platform(text: str) -> Platform:
+    try:
+        return Platform.parse(text)
+    except errors.InvalidPlatformError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
+    return int(text)
+
+
+def _override(text: str) -> tuple[str, str]:
+    announced, equals, url = text.partition("=")
+    try:
+        if announced and equals:
+            Origin.of(url)
+            return announced.lower(), url
+    except errors.TransportError:
+        pass
+    raise argparse.ArgumentTypeError(f"{quoted(text)} is not HOST[:PORT]=URL")
+
+
+def _overrides(text: str) -> list[tuple[str, str]]:
+    return [_override(part) for part in text.split()]
+
+
+def _progress(text: str) -> str:
+    if text not in _PROGRESS:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is none of {', '.join(_PROGRESS)}")
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is neither 0 nor 1")
+    return text == "1"
+
+
+def _epoch(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds since 1970 that fits in a tar")
+    return int(text)
+
+
+_PROGRESS = ("auto", *DISPLAYS)
+
+_VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
+    "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
+    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
+    "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
+    "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
+    "ca_file": ("IMGFETCH_CA_FILE", lambda text: [Path(text)], list),
+    "certs_dir": ("IMGFETCH_CERTS_DIR", Path, lambda: None),
+    "insecure": ("IMGFETCH_INSECURE", str.split, list),
+    "plain_http": ("IMGFETCH_PLAIN_HTTP", _flag, lambda: False),
+    "mirror": ("IMGFETCH_MIRROR", str.split, list),
+    "trust_realm": ("IMGFETCH_TRUST_REALM", str.split, list),
+    "realm_override": ("IMGFETCH_REALM_OVERRIDE", _overrides, list),
+    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: DEFAULT_MTIME),
+}
+"""What the environment says of an argument: the variable, its reading, and what holds without it."""
+
+
+def _with_hint(error: errors.ImgfetchError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)

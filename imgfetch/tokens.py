@@ -1,0 +1,245 @@
+"""What a token server is asked, and what it replies.
+
+Source: the distribution project's token and OAuth2 specifications (P44 to P48, P51).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+from imgfetch import strictjson
+from imgfetch.answer import Response
+from imgfetch.errors import AuthenticationError, ImgfetchError, TransportError, UnavailableError, VerificationError
+from imgfetch.httperrors import not_the_protocol, rejection
+from imgfetch.login import Login
+from imgfetch.origin import Origin
+from imgfetch.printable import url as shown_url
+from imgfetch.realms import Realm
+from imgfetch.transport import Transport
+
+CLIENT_ID = "imgfetch"
+MAX_TOKEN_REPLY = 1024 * 1024
+MIN_LIFE = 60.0
+"""Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
+RENEW_BEFORE = 10.0
+"""Seconds before its end at which a token is not used any more."""
+TOKEN_TIMEOUT = 15.0
+"""Seconds for the whole of a token server's reply (P08)."""
+
+_OK = 200
+_DENIED = (401, 403)
+_NO_POST = (400, 401, 404, 405)
+"""What servers that know no refresh tokens answer to one: ACR, JFrog, GCR, and others (P45)."""
+_REPLY_KEYS = frozenset({"token", "access_token", "expires_in"})
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and, on the monotonic clock, when it ends."""
+
+    value: str = field(repr=False)
+    end: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is good for one more request."""
+        return time.monotonic() < self.end - RENEW_BEFORE
+
+    @property
+    def authorization(self) -> str:
+        """The header that carries it."""
+        return f"Bearer {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token is asked for, and where."""
+
+    realm: Realm
+    service: str
+    scopes: tuple[str, ...]
+
+
+class DeniedError(AuthenticationError):
+    """A token server refuses a login, or refuses to answer without one."""
+
+
+class TokenClient:
+    """Asks token servers for one registry.
+
+    Args:
+        transport: sends the requests.
+        base: the registry's URL, such as ``https://quay.io``.
+    """
+
+    def __init__(self, transport: Transport, base: str) -> None:
+        """Ask nothing yet."""
+        self._transport = transport
+        self._base = base
+
+    def fetch(self, grant: Grant, login: Login | None, subject: str) -> Token:
+        """Return a token for ``grant``, by a login if there is one and it may go there.
+
+        Args:
+            grant: what to ask for, and where.
+            login: a user name and password, or a refresh token.
+            subject: what the token is for, in messages.
+
+        Raises:
+            AuthenticationError: the server gives none.
+            UnavailableError: the server does not serve now.
+        """
+        if login is None or (grant.realm.refused and not grant.realm.own):
+            try:
+                return self._ask_places(grant, None, subject)
+            except DeniedError as denied:
+                if login is None:
+                    raise
+                reason = grant.realm.refused
+                raise AuthenticationError(f"{denied}; the login that there is was kept back", hint=reason) from denied
+        try:
+            return self._ask_places(grant, login, subject)
+        except DeniedError:
+            if login.is_explicit:
+                raise
+            # A login from last week must not keep anybody from what is public (P51).
+            with suppress(AuthenticationError):
+                token = self._ask_places(grant, None, subject)
+                _logger.warning(
+                    "%s refuses %s; going on without a login", shown_url(grant.realm.url), login.description
+                )
+                return token
+            raise
+
+    def _ask_places(self, grant: Grant, login: Login | None, subject: str) -> Token:
+        """Ask at the announced realm, and where it may have been meant (F10, S02)."""
+        realm = grant.realm
+        first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
+        try:
+            return self._ask(first, grant, login, subject)
+        except TransportError as error:
+            if second:
+                with suppress(ImgfetchError):
+                    token = self._ask(second, grant, login, subject)
+                    _logger.warning(
+                        "%s announced the token server %s, which does not answer; %s does, and is asked instead",
+                        self._base,
+                        shown_url(realm.announced),
+                        shown_url(second),
+                    )
+                    return token
+            raise self._unreachable(realm, subject, error) from error
+
+    def _ask(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
+        query = [("service", grant.service)] if grant.service else []
+        query += [*(("scope", scope) for scope in grant.scopes), ("client_id", CLIENT_ID)]
+        try:
+            if login is not None and login.identity_token:
+                token = self._refresh(url, grant, login, subject)
+                if token is not None:
+                    return token
+            authorization = None
+            if login is not None and login.password:
+                authorization = login.basic()
+                query.append(("account", login.username))
+            address = f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"
+            with self._transport.get(
+                address,
+                accept="application/json",
+                authorization=authorization,
+                same_host=True,
+                timeout=TOKEN_TIMEOUT,
+            ) as response:
+                return self._read(response, url, login, subject)
+        except (TransportError, AuthenticationError, UnavailableError):
+            raise
+        except ImgfetchError as error:
+            raise AuthenticationError(self._failed(subject, url), hint=error.hint) from error
+
+    def _refresh(self, url: str, grant: Grant, login: Login, subject: str) -> Token | None:
+        """Exchange a refresh token; return ``None`` where the server may know passwords only (P45)."""
+        form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "service": grant.service}
+        form |= {"client_id": CLIENT_ID, "scope": " ".join(grant.scopes)}
+        with self._transport.post(url, urlencode(form).encode(), timeout=TOKEN_TIMEOUT) as response:
+            if response.status in _NO_POST and login.password:
+                return None
+            return self._read(response, url, login, subject)
+
+    def _read(self, response: Response, url: str, login: Login | None, subject: str) -> Token:
+        if response.status == _OK:
+            return _read_token(response)
+        error = rejection(response, f"{subject}: a token of {shown_url(url)}")
+        if response.status in _DENIED:
+            asked = login.description if login else "a request without a login"
+            raise DeniedError(
+                f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
+                f"announced, refuses {asked}",
+                hint=None if login else f"log in: docker login {Origin.of(self._base)}",
+            ) from error
+        if isinstance(error, UnavailableError):
+            raise error
+        raise AuthenticationError(self._failed(subject, url), hint=error.hint) from error
+
+    def _failed(self, subject: str, url: str) -> str:
+        return (
+            f"cannot get an access token for {subject}: the registry {self._base} announced the token server "
+            f"{shown_url(url)}, and that failed"
+        )
+
+    def _unreachable(self, realm: Realm, subject: str, error: TransportError) -> AuthenticationError:
+        """Say whose doing it is that nobody is there (M08)."""
+        place = Origin.of(realm.announced).host_and_port
+        details = (
+            f"The registry {self._base} announced it in its WWW-Authenticate header.",
+            f"{error}.",
+            "imgfetch did not choose this address; the registry did. Usual cause: a reverse proxy in front",
+            "of the registry does not pass on the public host name and port.",
+            "Server side: forward the original Host (nginx: proxy_set_header Host $http_host) and",
+            "X-Forwarded-Proto, and set the registry's external URL.",
+        )
+        return AuthenticationError(
+            f"cannot get an access token for {subject}: the registry announced the token server "
+            f"{shown_url(realm.announced.partition('?')[0])}, which does not answer",
+            details=details,
+            hint=f"if the token server is at another address: --realm-override {place}={self._base}",
+        )
+
+
+def _read_token(response: Response) -> Token:
+    """Read a token server's reply (P47, P48).  No part of it is ever quoted, for it may be a token (S14).
+
+    Raises:
+        RegistryError: it is no such reply.
+        AuthenticationError: it has no token.
+    """
+    received = time.monotonic()
+    body = response.document(MAX_TOKEN_REPLY, "the reply", timeout=TOKEN_TIMEOUT)
+    try:
+        reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
+    except VerificationError:
+        raise not_the_protocol(response, body, "the token", quote=False) from None
+    for key in ("access_token", "token"):
+        value = reply.get(key)
+        if isinstance(value, str) and value:
+            if not value.isascii() or not value.isprintable():
+                break
+            return Token(value, received + _life(reply.get("expires_in")))
+    raise AuthenticationError(f"{response.url} replied without a usable token")
+
+
+def _life(value: object) -> float:
+    """Return the seconds that a token lives; ``expires_in`` comes as a number, as text, or not at all (P48)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return MIN_LIFE
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return MIN_LIFE
+    return max(seconds, MIN_LIFE) if math.isfinite(seconds) else MIN_LIFE

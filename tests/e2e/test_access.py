@@ -1,0 +1,570 @@
+"""Logins, certificates, proxies and token servers, against the real parts."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imgfetch
+from tests import certificates, engines, tokenserver
+from tests.certificates import Certificates
+from tests.conftest import Run
+from tests.engines import RealRegistry
+from tests.images import hello, image
+from tests.tokenserver import PASSWORD, REFRESH_TOKEN, USER, TokenServer
+from tests.tools import missing, root, tool
+
+BUILT = image(hello("one"), hello("two"), hello("three"), hello("four"))
+PLATFORM = ("--platform", "linux/amd64")
+HTPASSWD = "alice:$2y$05$POecR6bZM2JxSgcmLWShd.2i4zWbCPNSnrGk/4nu3s24cImN6EG/i\n"  # PASSWORD, by bcrypt
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+GOLDEN = Path(__file__).parents[2] / "fixtures" / "messages"
+SECRETS = (PASSWORD, REFRESH_TOKEN, BASIC.split()[1], "proxy-password")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls_registry(tmp_path_factory: pytest.TempPathFactory, made: Certificates) -> Iterator[RealRegistry]:
+    """A registry by TLS that knows one user, by Basic."""
+    directory = tmp_path_factory.mktemp("tls-registry")
+    (directory / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "tests", "path": str(directory / "htpasswd")}}
+    certificate = (made.server_cert, made.server_key, made.ca)
+    with engines.docker_registry(directory, auth=auth, certificate=certificate, login=lambda _: BASIC) as registry:
+        registry.push("team/app", "v1", BUILT)
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    with TokenServer(tmp_path_factory.mktemp("tokens")) as server:
+        yield server
+
+
+def token_auth(server: TokenServer, realm: str) -> dict[str, Any]:
+    settings = {"realm": realm, "service": tokenserver.SERVICE, "issuer": tokenserver.ISSUER}
+    return {"token": {**settings, "rootcertbundle": str(server.certificate)}}
+
+
+def push_token(server: TokenServer) -> Any:
+    def login(repository: str) -> str:
+        return f"Bearer {server.sign([f'repository:{repository}:*'], USER, actions=['pull', 'push'])}"
+
+    return login
+
+
+@pytest.fixture(scope="session")
+def token_registry(tmp_path_factory: pytest.TempPathFactory, tokens: TokenServer) -> Iterator[RealRegistry]:
+    """A registry that asks the token server's tokens, and checks them."""
+    auth = token_auth(tokens, tokens.realm)
+    with engines.docker_registry(tmp_path_factory.mktemp("registry"), auth=auth, login=push_token(tokens)) as registry:
+        for repository in ("public/app", "private/app"):
+            registry.push(repository, "v1", BUILT)
+        yield registry
+
+
+@pytest.fixture
+def server(tokens: TokenServer) -> TokenServer:
+    """Return the token server as it is at first."""
+    tokens.life, tokens.knows_post = 300.0, True
+    tokens.requests.clear()
+    return tokens
+
+
+@dataclass
+class Home:
+    """A user's home directory."""
+
+    path: Path
+
+    def docker_config(self, config: object) -> Path:
+        path = self.path / ".docker" / "config.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config if isinstance(config, str) else json.dumps(config))
+        return path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def auths(host: str, **entry: str) -> dict[str, Any]:
+    return {"auths": {host: entry or {"auth": BASIC.split()[1]}}}
+
+
+@dataclass
+class Saving:
+    """Runs `imgfetch save` and looks at what it says."""
+
+    run: Run
+    target: Path
+    logged: list[str]
+
+    def __call__(self, reference: str, *arguments: str, status: int = 0, **options: Any) -> str:
+        done = self.run(
+            "save", reference, "-vv", "-o", str(self.target), *PLATFORM, "--no-cache", *arguments, **options
+        )
+        said = str(done.stderr.decode())
+        assert done.returncode == status, said
+        assert self.target.exists() is (status == 0)
+        assert "Traceback" not in said
+        self.logged.append(said)
+        return said
+
+
+@pytest.fixture(scope="session")
+def logged() -> list[str]:
+    """Everything that the command has said in these tests, with ``-vv``."""
+    return []
+
+
+@pytest.fixture
+def save(run: Run, tmp_path: Path, logged: list[str]) -> Saving:
+    return Saving(run, tmp_path / "y.tar", logged)
+
+
+# Basic, over TLS with an authority that nobody knows.
+
+
+def test_basic_over_tls_with_dockers_config(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving
+) -> None:
+    home.docker_config(auths(tls_registry.host))
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca))
+    assert f"saved {tls_registry.host}/team/app:v1 {BUILT.digest}" in said
+
+
+def test_basic_with_a_password_from_stdin(tls_registry: RealRegistry, made: Certificates, save: Saving) -> None:
+    arguments = ("--ca-file", str(made.ca), "--username", USER, "--password-stdin")
+    save(f"{tls_registry.host}/team/app:v1", *arguments, input=f"{PASSWORD}\n".encode())
+
+
+def test_basic_with_a_credential_helper(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving, tmp_path: Path
+) -> None:
+    helper = tmp_path / "bin" / "docker-credential-tests"
+    helper.parent.mkdir()
+    answer = json.dumps({"ServerURL": tls_registry.host, "Username": USER, "Secret": PASSWORD})
+    helper.write_text(f"#!/bin/sh\ntest \"$(cat)\" = '{tls_registry.host}' && echo '{answer}'\n")
+    helper.chmod(0o755)
+    home.docker_config({"credHelpers": {tls_registry.host: "tests"}})
+    env = {"PATH": f"{helper.parent}:{os.environ['PATH']}"}
+    save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), env=env)
+
+
+def test_a_helper_that_is_missing_is_named_and_the_pull_goes_on_without(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving
+) -> None:
+    home.docker_config({"credHelpers": {tls_registry.host: "missing"}})
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
+    assert "warning: " in said
+    assert "docker-credential-missing" in said
+    assert "needs a login" in said
+
+
+def test_a_config_that_is_no_json_is_named_with_its_position(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving
+) -> None:
+    path = home.docker_config('{"auths": {\n "x": oops}}')
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
+    assert f"{path}" in said
+    assert "line 2" in said
+
+
+def test_a_wrong_password_names_who_refused_and_where_the_login_came_from(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving
+) -> None:
+    path = home.docker_config(auths(tls_registry.host, username=USER, password="not it"))
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
+    assert f"{tls_registry.host} refuses the login of {USER} from {path}" in said
+
+
+def test_no_login_is_not_called_a_wrong_password(tls_registry: RealRegistry, made: Certificates, save: Saving) -> None:
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
+    assert 'asks for a user name and password (Basic, realm "tests")' in said
+    assert "refuses" not in said
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_and_http_is_not_tried(
+    tls_registry: RealRegistry, home: Home, save: Saving
+) -> None:
+    home.docker_config(auths(tls_registry.host))
+    said = save(f"{tls_registry.host}/team/app:v1", status=5)
+    assert f"the certificate of {tls_registry.host} is not to be trusted" in said
+    assert f"certs.d/{tls_registry.host}/" in said
+    assert "--insecure" in said
+    assert "http://" not in said
+
+
+def test_a_certs_d_directory_vouches_for_its_host(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving, tmp_path: Path
+) -> None:
+    directory = tmp_path / "certs.d" / tls_registry.host
+    directory.mkdir(parents=True)
+    (directory / "ca.crt").write_bytes(made.ca.read_bytes())
+    home.docker_config(auths(tls_registry.host))
+    save(f"{tls_registry.host}/team/app:v1", "--certs-dir", str(tmp_path / "certs.d"))
+
+
+def test_insecure_checks_no_certificate_of_the_host_and_says_so_each_time(
+    tls_registry: RealRegistry, home: Home, save: Saving
+) -> None:
+    home.docker_config(auths(tls_registry.host))
+    for _ in range(2):
+        said = save(f"{tls_registry.host}/team/app:v1", "--insecure", tls_registry.host)
+        assert "warning: " in said
+        assert "is not checked" in said
+        save.target.unlink()
+
+
+# Tokens, which the registry itself checks.
+
+
+def test_what_is_public_needs_no_login(token_registry: RealRegistry, server: TokenServer, save: Saving) -> None:
+    save(f"{token_registry.host}/public/app:v1")
+    assert len(server.requests) == 1
+    assert "Authorization" not in server.requests[0][2]
+
+
+def test_what_is_private_says_so_without_a_login(
+    token_registry: RealRegistry, server: TokenServer, save: Saving
+) -> None:
+    said = save(f"{token_registry.host}/private/app:v1", status=4)
+    assert "does not exist or needs a login" in said
+    assert f"docker login {token_registry.host}" in said
+    assert server.requests
+
+
+def test_a_password_gets_a_token(token_registry: RealRegistry, server: TokenServer, home: Home, save: Saving) -> None:
+    home.docker_config(auths(token_registry.host))
+    save(f"{token_registry.host}/private/app:v1")
+    assert [headers.get("Authorization") for _, _, headers in server.requests] == [BASIC]
+
+
+def test_an_identity_token_gets_a_token(
+    token_registry: RealRegistry, server: TokenServer, home: Home, save: Saving
+) -> None:
+    entry = {
+        "auth": base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode(),
+        "identitytoken": REFRESH_TOKEN,
+    }
+    home.docker_config(auths(token_registry.host, **entry))
+    save(f"{token_registry.host}/private/app:v1")
+    assert [asked for asked, _, _ in server.requests] == ["POST /service/token"]
+    assert f"refresh_token={REFRESH_TOKEN}" in server.requests[0][1]
+
+
+def test_where_the_server_knows_no_refresh_tokens_the_password_is_taken(
+    token_registry: RealRegistry, server: TokenServer, home: Home, save: Saving
+) -> None:
+    server.knows_post = False
+    entry = {"username": USER, "password": PASSWORD, "identitytoken": REFRESH_TOKEN}
+    home.docker_config(auths(token_registry.host, **entry))
+    save(f"{token_registry.host}/private/app:v1")
+    assert [asked.split()[0] for asked, _, _ in server.requests] == ["POST", "GET"]
+
+
+def test_a_stale_login_does_not_keep_anybody_from_what_is_public(
+    token_registry: RealRegistry, server: TokenServer, home: Home, save: Saving
+) -> None:
+    path = home.docker_config(auths(token_registry.host, username=USER, password="last week's"))
+    said = save(f"{token_registry.host}/public/app:v1")
+    assert f"refuses the login of {USER} from {path}; going on without a login" in said
+    assert [("Authorization" in headers) for _, _, headers in server.requests] == [True, False]
+
+
+def test_a_wrong_password_given_by_hand_ends_it(
+    token_registry: RealRegistry, server: TokenServer, save: Saving
+) -> None:
+    arguments = ("--username", USER, "--password-stdin")
+    said = save(f"{token_registry.host}/public/app:v1", *arguments, status=4, input=b"not it\n")
+    assert f"refuses the login of {USER} from --username" in said
+    assert len(server.requests) == 1
+
+
+def test_anonymous_uses_no_login(token_registry: RealRegistry, server: TokenServer, home: Home, save: Saving) -> None:
+    home.docker_config(auths(token_registry.host))
+    save(f"{token_registry.host}/public/app:v1", "--anonymous")
+    assert "Authorization" not in server.requests[0][2]
+
+
+class Slow(imgfetch.Progress):
+    """Takes a second over every layer."""
+
+    def finished(self, item: imgfetch.Item, *, cached: bool) -> None:
+        del item, cached
+        time.sleep(1.0)
+
+
+def test_a_token_that_ends_in_the_middle_of_a_pull_is_renewed(
+    token_registry: RealRegistry, server: TokenServer, tmp_path: Path
+) -> None:
+    # the registry takes each for two seconds only, whatever the client was told; the pull takes four
+    server.life = 2.0
+    before = len(server.given)
+    access = imgfetch.Access.from_environment({}, username=USER, password=PASSWORD)
+    reference = f"{token_registry.host}/private/app:v1"
+    saved = imgfetch.save(reference, tmp_path / "y.tar", platform="linux/amd64", jobs=1, progress=Slow(), access=access)
+    assert str(saved.images[0].digest) == BUILT.digest
+    assert len(server.given) - before >= 2
+    assert all(headers.get("Authorization") == BASIC for _, _, headers in server.requests)
+
+
+# nginx in front.
+
+
+@contextlib.contextmanager
+def nginx(directory: Path, port: int, made: Certificates, more: str) -> Iterator[None]:
+    """Start nginx by TLS on a port, with more directives in its only server."""
+    program = tool("nginx")
+    config = directory / "nginx.conf"
+    config.write_text(
+        f"""
+daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/error.log;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl; ssl_certificate {made.server_cert}; ssl_certificate_key {made.server_key};
+        {more}
+    }}
+}}
+"""
+    )
+    with engines.daemon([program, "-p", directory, "-c", config], directory / "nginx.log", lambda: listens(port)):
+        yield
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_client_certificate_that_the_server_requires_is_shown(
+    token_registry: RealRegistry, made: Certificates, save: Saving, tmp_path: Path
+) -> None:
+    port = engines.free_port()
+    require = f"ssl_client_certificate {made.ca}; ssl_verify_client on;"
+    with nginx(tmp_path, port, made, f"{require} location / {{ proxy_pass {token_registry.base}; }}"):
+        reference = f"localhost:{port}/public/app:v1"
+        said = save(reference, "--ca-file", str(made.ca), status=1)
+        assert "400" in said
+        directory = tmp_path / "certs.d" / f"localhost:{port}"
+        directory.mkdir(parents=True)
+        for source, name in ((made.ca, "ca.crt"), (made.client_cert, "me.cert"), (made.client_key, "me.key")):
+            (directory / name).write_bytes(source.read_bytes())
+        save(reference, "--certs-dir", str(tmp_path / "certs.d"))
+
+
+def with_hosts(directory: Path, *names: str) -> list[str]:
+    """Return a command that runs another one with names that are this machine."""
+    root()
+    hosts = directory / "hosts"
+    hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *names)))
+    prefix = [tool("unshare"), "--mount", tool("sh"), "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=30).returncode:
+        missing("no mount namespace can be made")
+    return prefix
+
+
+@dataclass
+class Harbor:
+    """A registry behind a reverse proxy on another port, which announces the port behind."""
+
+    port: int
+    closed: int
+    prefix: list[str]
+    ca: Path
+
+    @property
+    def reference(self) -> str:
+        return f"reg.mydomain.com:{self.port}/public/app:v1"
+
+    def save(self, target: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = [*self.prefix, sys.executable, "-m", "imgfetch", "save", self.reference, "-o", str(target), *PLATFORM]
+        command += ["--no-cache", "--ca-file", str(self.ca), *arguments]
+        env = {key: os.environ[key] for key in os.environ if not key.lower().endswith("_proxy")}
+        return subprocess.run(
+            command, capture_output=True, check=False, timeout=60, env=env | {"HOME": str(target.parent)}
+        )
+
+
+@pytest.fixture
+def harbor(request: pytest.FixtureRequest, tokens: TokenServer, made: Certificates, tmp_path: Path) -> Iterator[Harbor]:
+    """Start it; the parameter is what the public port answers below /service/."""
+    port, closed = engines.free_port(), engines.free_port()
+    prefix = with_hosts(tmp_path, "reg.mydomain.com")
+    auth = token_auth(tokens, f"http://reg.mydomain.com:{closed}/service/token")
+    behind, front = tmp_path / "behind", tmp_path / "front"
+    behind.mkdir()
+    front.mkdir()
+    with engines.docker_registry(behind, auth=auth, login=push_token(tokens)) as registry:
+        registry.push("public/app", "v1", BUILT)
+        service = request.param.format(tokens=tokens.host)
+        locations = f"location / {{ proxy_pass {registry.base}; }} location /service/ {{ {service} }}"
+        with nginx(front, port, made, locations):
+            yield Harbor(port, closed, prefix, made.ca)
+
+
+def tidy(text: str, harbor: Harbor) -> str:
+    """Return a message with the ports of the recorded case."""
+    return text.replace(f":{harbor.port}", ":8443").replace(f":{harbor.closed}", ":20000")
+
+
+@pytest.mark.parametrize("harbor", ["return 404;"], indirect=True)
+def test_a_realm_where_nobody_is_is_said_to_be_the_registrys_choice(harbor: Harbor, tmp_path: Path) -> None:
+    # M08, the words are kept in a file
+    done = harbor.save(tmp_path / "y.tar")
+    assert done.returncode == 4
+    assert tidy(done.stderr.decode(), harbor) == (GOLDEN / "wrong-realm.txt").read_text()
+    assert not (tmp_path / "y.tar").exists()
+
+
+@pytest.mark.parametrize("harbor", ["proxy_pass http://{tokens};"], indirect=True)
+def test_the_same_path_at_the_registrys_own_origin_is_tried_once(harbor: Harbor, tmp_path: Path) -> None:
+    # F10
+    done = harbor.save(tmp_path / "y.tar")
+    said = tidy(done.stderr.decode(), harbor)
+    assert done.returncode == 0, said
+    assert "announced the token server http://reg.mydomain.com:20000/service/token, which does not answer" in said
+    assert "https://reg.mydomain.com:8443/service/token does, and is asked instead" in said
+
+
+@pytest.mark.parametrize("harbor", ["return 404;"], indirect=True)
+def test_an_override_names_the_token_server(harbor: Harbor, server: TokenServer, tmp_path: Path) -> None:
+    override = f"reg.mydomain.com:{harbor.closed}=http://{server.host}"
+    done = harbor.save(tmp_path / "y.tar", "--realm-override", override)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(server.requests) == 1
+
+
+# A real proxy that wants a password.
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[str]:
+    """Start tinyproxy, for which registry.example is this machine, and return its host and port."""
+    prefix = with_hosts(tmp_path, "registry.example")
+    port = engines.free_port()
+    config = tmp_path / "tinyproxy.conf"
+    config.write_text(
+        f"Port {port}\nListen 127.0.0.1\nTimeout 60\nBasicAuth proxy-user proxy-password\n"
+        f'LogFile "{tmp_path}/tinyproxy.log"\nPidFile "{tmp_path}/tinyproxy.pid"\nMaxClients 20\n'
+    )
+    command = [*prefix, tool("tinyproxy"), "-d", "-c", str(config)]
+    with engines.daemon(list(command), tmp_path / "proxy.log", lambda: listens(port)):
+        yield f"127.0.0.1:{port}"
+
+
+def test_a_proxy_with_a_password_is_gone_through(
+    *, tls_registry: RealRegistry, made: Certificates, home: Home, proxy: str, save: Saving, tmp_path: Path
+) -> None:
+    port = tls_registry.host.rpartition(":")[2]
+    host = f"registry.example:{port}"
+    home.docker_config(auths(host))
+    env = {"HTTPS_PROXY": f"http://proxy-user:proxy-password@{proxy}"}
+    save(f"{host}/team/app:v1", "--ca-file", str(made.ca), env=env)
+    assert f"CONNECT registry.example:{port}" in (tmp_path / "tinyproxy.log").read_text()
+
+
+def test_a_proxy_that_refuses_is_named_with_its_variable(
+    tls_registry: RealRegistry, made: Certificates, proxy: str, save: Saving
+) -> None:
+    host = f"registry.example:{tls_registry.host.rpartition(':')[2]}"
+    env = {"https_proxy": f"http://proxy-user:not-it@{proxy}"}
+    said = save(f"{host}/team/app:v1", "--ca-file", str(made.ca), status=5, env=env)
+    assert f"the proxy {proxy}, which https_proxy names, does not let us through" in said
+    assert "not-it" not in said
+    assert "NO_PROXY" in said
+
+
+def test_the_loopback_needs_no_proxy(token_registry: RealRegistry, save: Saving) -> None:
+    env = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    save(f"{token_registry.host}/public/app:v1", env=env)
+
+
+# Mirrors.
+
+
+def test_a_mirror_is_asked_first_and_sent_no_login(
+    registry: RealRegistry, tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving
+) -> None:
+    # P80, S09: the mirror is a real registry that knows no login
+    registry.push("team/app", "v1", BUILT)
+    home.docker_config(auths(tls_registry.host))
+    mirror = f"{tls_registry.host}=http://{registry.host}"
+    said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), "--mirror", mirror)
+    assert f"GET http://{registry.host}/v2/team/app/manifests/v1" in said
+    assert f"GET https://{tls_registry.host}" not in said
+
+
+def test_a_blob_that_a_mirror_lacks_comes_from_the_upstream(
+    registry: RealRegistry, token_registry: RealRegistry, server: TokenServer, save: Saving
+) -> None:
+    # P85
+    assert server.life
+    registry.push("public/app", "v1", BUILT)
+    lost = BUILT.layers[1].digest
+    encoded = lost.removeprefix("sha256:")
+    link = registry.storage / f"docker/registry/v2/repositories/public/app/_layers/sha256/{encoded}/link"
+    link.unlink()
+    mirror = f"{token_registry.host}=http://{registry.host}"
+    said = save(f"{token_registry.host}/public/app:v1", "--mirror", mirror)
+    asked = [line for line in said.splitlines() if f"GET http://{token_registry.host}/v2/" in line and "200" in line]
+    assert [lost in line for line in asked] == [True]
+    assert f"mirror {registry.host}: layer 2 of 4" in said
+
+
+def test_a_mirror_that_is_not_there_costs_a_warning(
+    token_registry: RealRegistry, server: TokenServer, save: Saving
+) -> None:
+    # P84
+    assert server.life
+    mirror = f"{token_registry.host}=http://127.0.0.1:9"
+    said = save(f"{token_registry.host}/public/app:v1", "--mirror", mirror)
+    assert "warning: mirror 127.0.0.1:9: cannot connect to 127.0.0.1:9: connection refused; going on" in said
+
+
+def test_the_upstreams_error_leads_when_mirrors_failed_too(
+    token_registry: RealRegistry, server: TokenServer, save: Saving
+) -> None:
+    assert server.life
+    mirror = f"{token_registry.host}=http://127.0.0.1:9"
+    said = save(f"{token_registry.host}/public/app:v2", "--mirror", mirror, status=3)
+    error = said[said.index("error: ") :].splitlines()
+    assert "MANIFEST_UNKNOWN" in error[0]
+    assert "before: mirror 127.0.0.1:9: cannot connect" in error[1]
+
+
+def test_a_login_in_a_mirrors_url_is_refused(save: Saving) -> None:
+    # S13
+    said = save("quay.io/x/y", "--mirror", "https://user:correct-horse@mirror.example", status=2)
+    assert "correct-horse" not in said
+
+
+def test_nothing_secret_is_in_anything_that_was_logged(logged: list[str], tokens: TokenServer) -> None:
+    # S14, S15: this test stands last, and looks at all that the others have logged
+    everything = "\n".join(logged)
+    assert everything.count("GET ") > 100
+    assert len(tokens.given) > 10
+    for secret in (*SECRETS, *tokens.given):
+        assert secret not in everything
+    assert "Authorization" not in everything
