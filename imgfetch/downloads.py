@@ -160,10 +160,11 @@ class Downloads:
                 self._changed.notify_all()
 
     def _stop(self) -> None:
-        with self._changed:
-            self._stopped = True
+        # Registries first: a mirror's read that ends because of this is no failure of the mirror.
         for registry in {id(layer.registry): layer.registry for layer in self._layers}.values():
             registry.abort()
+        with self._changed:
+            self._stopped = True
 
     def _bring(self, layer: Layer) -> None:
         item = Item(str(layer.descriptor.digest), layer.descriptor.size)
@@ -208,8 +209,10 @@ class Downloads:
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> Contents:
-        contents = None
+        contents = counted = None
         for source in sources(layer.registry, layer.reference, layer.descriptor, layer.what):
+            if counted is not None:  # another place has to bring it all again
+                self._progress.advanced(item, -counted.count)
             with source as answer:
                 counted = _Counted(answer, self, item)
                 contents = self._store.add(layer.descriptor, counted, layer.what, layer=lambda: self._check(layer))
@@ -240,8 +243,10 @@ class _Counted:
         self._item = item
         self.codings = source.codings
         self.name = source.name
+        self.count = 0
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         for chunk in self._source.chunks(limit):
+            self.count += len(chunk)
             self._downloads.advance(self._item, len(chunk))
             yield chunk

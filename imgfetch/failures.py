@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import requests
 import urllib3.exceptions
 
+from imgfetch import peercert
 from imgfetch.errors import NotTlsError, TransportError
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
@@ -21,6 +22,7 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""
 
+_TIMES = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _NOT_TLS = (
     "wrong_version_number",
     "wrong version number",
@@ -48,7 +50,7 @@ def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
             for cause in _causes(error):
                 if isinstance(cause, urllib3.exceptions.ProxyError):
                     raise proxy_error(proxy, clean(str(cause.original_error or cause), 200)) from error
-        raise _transport_error(url, error) from error
+        raise _transport_error(url, error, direct=proxy is None) from error
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
         raise TransportError(f"cannot ask {shown_url(url)}: {clean(str(error))}") from error
 
@@ -61,14 +63,14 @@ def proxy_error(proxy: Proxy, reason: str) -> TransportError:
     )
 
 
-def _transport_error(url: str, error: Exception) -> TransportError:
+def _transport_error(url: str, error: Exception, *, direct: bool) -> TransportError:
     origin = Origin.of(url)
     port = origin.host_and_port
     causes = list(_causes(error))
     for cause in causes:
         match cause:
             case ssl.SSLCertVerificationError():
-                return _certificate_error(port, cause)
+                return _certificate_error(origin, cause, direct=direct)
             case ssl.SSLError():
                 return _tls_error(port, cause)
             case socket.gaierror():
@@ -98,7 +100,7 @@ def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportE
     for cause in causes:
         match cause:
             case urllib3.exceptions.ConnectTimeoutError():
-                return TransportError(f"cannot connect to {port}: no answer within {CONNECT_TIMEOUT:g} s")
+                return TransportError(f"cannot connect to {port}: no answer in time")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(f"{port} went silent: nothing came for too long from {shown_url(url)}")
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
@@ -106,12 +108,18 @@ def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportE
     return TransportError(f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}")
 
 
-def _certificate_error(port: str, error: ssl.SSLCertVerificationError) -> TransportError:
-    return TransportError(
-        f"the certificate of {port} is not to be trusted: {clean(getattr(error, 'verify_message', '') or str(error))}",
-        hint=f"put its CA as a .crt file into certs.d/{port.removesuffix(':443')}/, or name it with --ca-file; "
-        f"last resort: --insecure {port.removesuffix(':443')}",
+def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> TransportError:
+    """Say what is wrong with a certificate, and what can be done about that (M02)."""
+    place = str(origin)
+    reason = clean(getattr(error, "verify_message", "") or str(error))
+    described = peercert.describe(origin.host, origin.port) if direct else ""
+    about = f"; {described}" if described else ""
+    hint = (
+        f"put the CA as a .crt file into certs.d/{place}/, or name it with --ca-file; last resort: --insecure {place}"
     )
+    if getattr(error, "verify_code", 0) in _TIMES:
+        hint = f"check the clock of this machine; else {hint}"
+    return TransportError(f"the certificate of {origin.host_and_port} is not to be trusted: {reason}{about}", hint=hint)
 
 
 def _tls_error(port: str, error: ssl.SSLError) -> TransportError:

@@ -32,7 +32,7 @@ class Progress:
         """A blob's first byte is asked for."""
 
     def advanced(self, item: Item, count: int) -> None:
-        """Take note of ``count`` more bytes of a blob."""
+        """Take note of ``count`` more bytes of a blob; of fewer, where some have to be fetched again."""
 
     def finished(self, item: Item, *, cached: bool) -> None:
         """A blob is verified; it was ``cached`` if nothing was fetched for it."""

@@ -19,6 +19,7 @@ from imgfetch.digest import Digest
 from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
 from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
 from imgfetch.errors import InvalidReferenceError
+from imgfetch.failures import CONNECT_TIMEOUT
 from imgfetch.files import replacing, storing
 from imgfetch.image import Image
 from imgfetch.mirrored import Mirrored
@@ -32,6 +33,8 @@ from imgfetch.resolve import Resolver
 from imgfetch.ustar import MAX_OCTAL
 
 DEFAULT_JOBS = 4
+MIRROR_CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
 _ARCHIVE_MODE = 0o666  # before the umask
 _DEVICES = (("/", "dev"), ("/", "proc"))  # /dev/stdout may be a regular file, and must not be replaced by one
 _MAX_LINKS = 40
@@ -225,7 +228,9 @@ def _opener(
             own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {place.registry}))
         if place.is_mirror:
             own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
-        return stack.enter_context(Registry(place.registry, access=own, scheme=place.scheme, oddities=oddities))
+        timeout = MIRROR_CONNECT_TIMEOUT if place.is_mirror else CONNECT_TIMEOUT
+        registry = Registry(place.registry, access=own, scheme=place.scheme, connect_timeout=timeout, oddities=oddities)
+        return stack.enter_context(registry)
 
     return open_place
 

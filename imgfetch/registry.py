@@ -21,6 +21,7 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
+from imgfetch.failures import CONNECT_TIMEOUT
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.image import MAX_DOCUMENT, Descriptor, Document
 from imgfetch.oddities import Oddities
@@ -50,7 +51,13 @@ class Registry:
     """
 
     def __init__(
-        self, name: str, *, access: Access | None = None, scheme: str = "", oddities: Oddities | None = None
+        self,
+        name: str,
+        *,
+        access: Access | None = None,
+        scheme: str = "",
+        connect_timeout: float = CONNECT_TIMEOUT,
+        oddities: Oddities | None = None,
     ) -> None:
         """Open no connection yet.
 
@@ -58,6 +65,7 @@ class Registry:
             name: host and port, as in :attr:`Reference.registry`.
             access: what to reach it with; by default no login, no proxy, and the system's certificates.
             scheme: ``http`` or ``https``, where that is settled.
+            connect_timeout: seconds for a connection.
             oddities: told of what is wrong but tolerable; by default it is logged.
 
         Raises:
@@ -71,6 +79,7 @@ class Registry:
             user_agent=USER_AGENT,
             trust=self._access.trust,
             proxies=self._access.proxies,
+            connect_timeout=connect_timeout,
         )
         self._host = _HUB_HOST if name == DOCKER_HUB else name
         self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._host}"

@@ -58,7 +58,13 @@ class Transport:
     """Connections to any number of hosts; safe to be used from several threads."""
 
     def __init__(
-        self, *, oddities: Oddities, user_agent: str, trust: Trust | None = None, proxies: Proxies | None = None
+        self,
+        *,
+        oddities: Oddities,
+        user_agent: str,
+        trust: Trust | None = None,
+        proxies: Proxies | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         """Open no connection yet.
 
@@ -67,11 +73,13 @@ class Transport:
             user_agent: the ``User-Agent`` of every request (P10).
             trust: whom to believe; by default the system's certificates.
             proxies: what to go through; by default nothing.
+            connect_timeout: seconds for a connection.
         """
         self._oddities = oddities
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._trust = trust or Trust()
         self._proxies = proxies or Proxies()
+        self._connect_timeout = connect_timeout
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
         self._lock = threading.Lock()
@@ -202,7 +210,7 @@ class Transport:
             answer = adapter.send(
                 prepared,
                 stream=True,
-                timeout=(CONNECT_TIMEOUT, timeout),
+                timeout=(self._connect_timeout, timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
         response = Response(answer, url)

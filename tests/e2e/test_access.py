@@ -208,6 +208,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_and_http_is_not_tried(
     home.docker_config(auths(tls_registry.host))
     said = save(f"{tls_registry.host}/team/app:v1", status=5)
     assert f"the certificate of {tls_registry.host} is not to be trusted" in said
+    assert "; it is for server, by imgfetch test ca" in said
     assert f"certs.d/{tls_registry.host}/" in said
     assert "--insecure" in said
     assert "http://" not in said

@@ -16,7 +16,7 @@ RANKS = {
     0: ["errors", "version"],
     1: ["printable"],
     2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
-    3: ["challenges", "decompress", "files", "login", "proxies", "realms", "reference", "trust"],
+    3: ["challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
     4: ["codings", "credential_helpers", "failures", "image", "layers"],
     5: ["answer", "blobs", "credentials", "docker_archive", "mirrors"],
     6: ["access", "httperrors", "resolve", "transport"],

@@ -13,10 +13,14 @@ import pytest
 import responses
 
 from imgfetch import mediatypes
+from imgfetch.access import Access
 from imgfetch.blobs import BlobStore
+from imgfetch.credentials import Credentials
 from imgfetch.digest import Digest
-from imgfetch.errors import ImgfetchError, NotFoundError, VerificationError
+from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, VerificationError
 from imgfetch.image import Descriptor, Image
+from imgfetch.login import Login
+from imgfetch.mirrors import Mirrors
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
 from imgfetch.pull import save
@@ -429,3 +433,26 @@ def test_under_strict_a_save_does_not_go_to_plain_http(tmp_path: Path, name: str
     ):
         saved(name, wire, tmp_path / "image.tar", strict=True)
     assert [call.request.url for call in wire.calls if call.request.url.startswith("http://")] == []  # P74
+
+
+def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
+    # P80, P84, P85, S09: its config was not recorded, so for that the upstream is asked, which is not there
+    mirrors = Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",))
+    credentials = Credentials(explicit=Login("alice", "SECRET", source="--username"))
+    with responses.RequestsMock() as wire:
+        transcripts.play(wire, transcripts.load("aliyun-mirror"))
+        with pytest.raises(TransportError, match=r"registry-1\.docker\.io") as caught:
+            save(
+                "alpine",
+                tmp_path / "image.tar",
+                platform=LINUX_AMD64,
+                access=Access(credentials=credentials, mirrors=mirrors),
+            )
+        asked = [str(call.request.url).split("/")[2] for call in wire.calls]
+        sent = [call.request.headers.get("Authorization") for call in wire.calls]
+    storage = PULLS["aliyun-mirror"].storage
+    assert asked == ["2h3po24q.mirror.aliyuncs.com"] * 3 + [storage, "registry-1.docker.io"]
+    assert set(sent) == {None}
+    (note,) = caught.value.__notes__
+    assert note.startswith("mirror 2h3po24q.mirror.aliyuncs.com: the config of docker.io/library/alpine:latest")
+    assert list(tmp_path.iterdir()) == []
