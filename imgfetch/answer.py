@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import requests
@@ -33,9 +33,10 @@ class Response:
         address: the URL as it was sent, which may hold secrets; relative URLs in the answer start from it.
     """
 
-    def __init__(self, response: requests.Response, url: str) -> None:
-        """Wrap an answer to a request for ``url``."""
+    def __init__(self, response: requests.Response, url: str, secrets: Sequence[str] = ()) -> None:
+        """Wrap an answer to a request for ``url``, which was sent ``secrets``."""
         self._response = response
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self.status = response.status_code
         self.reason = clean(response.reason or "", 80)
         self.url = shown_url(url)
@@ -104,11 +105,18 @@ class Response:
             raise VerificationError(f"{what} is too large", wanted=f"{limit} bytes at most", got="more")
         return raw
 
-    def excerpt(self) -> bytes:
-        """Return the start of an error's body, whatever state the connection is in."""
+    def excerpt(self) -> str:
+        """Return the start of an error's body, whatever state the connection is in, fit to be quoted."""
         with suppress(ImgfetchError):
-            return self.document(MAX_SKIPPED_BODY, "the error body")
-        return b""
+            return self.quotable(self.document(MAX_SKIPPED_BODY, "the error body"))
+        return ""
+
+    def quotable(self, body: bytes) -> str:
+        """Return the text of a body, without what we sent: servers do repeat it (S14)."""
+        text = body[:MAX_SKIPPED_BODY].decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "REDACTED")
+        return text
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, and up if it was not (S26)."""

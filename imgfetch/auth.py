@@ -50,7 +50,7 @@ class Authenticator:
         self._ready: dict[str, str] = {}
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
-        self._asked_with: dict[str, Login] = {}
+        self._presented: dict[str, Login] = {}
 
     def authorization(self, repository: str) -> str | None:
         """Return the ``Authorization`` header for requests about ``repository``, if one is known to be wanted.
@@ -102,9 +102,14 @@ class Authenticator:
     def hint(self, repository: str) -> str:
         """Say by what login, if any, a repository was asked for, for a message (M06, M07)."""
         with self._lock:
-            login = self._asked_with.get(repository)
-        if login is not None:
-            return f"asked with {login.description}"
+            grant = self._grants.get(repository)
+            token = self._tokens.get(grant) if grant else None
+            used = self._presented.get(repository) or (token.login if token else None)
+            found = self._credentials.find(self._name, repository) if grant and grant.realm.refused else None
+        if used is not None:
+            return f"asked with {used.description}"
+        if found is not None and grant is not None:
+            return f"{found.description} was kept back: {grant.realm.refused}"
         return f"asked without a login; if it needs one: docker login {clean(self._name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
@@ -151,7 +156,7 @@ class Authenticator:
         if used == header:
             raise AuthenticationError(f"{refusal.origin} refuses {login.description} for {what}", hint="log in again")
         self._ready[repository] = header
-        self._asked_with[repository] = login
+        self._presented[repository] = login
         return header
 
     def _forget(self, used: str) -> None:
@@ -165,8 +170,6 @@ class Authenticator:
         if token is None or not token.is_fresh:
             login = self._credentials.find(self._name, repository)
             token = self._tokens[grant] = self._client.fetch(grant, login, f"{self._name}/{repository}")
-            if login is not None and not grant.realm.refused:
-                self._asked_with[repository] = login
         return token.authorization
 
 

@@ -43,6 +43,8 @@ USAGE = 2
 INTERRUPTED = 130
 
 _MAX_MESSAGE = 4000
+_MAX_CAUSES = 8
+_MAX_PASSWORD = 64 * 1024
 _VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -144,13 +146,16 @@ def _access(arguments: argparse.Namespace) -> Access:
         usage(arguments, "--anonymous goes with neither --username nor --authfile")
     if bool(arguments.username) != arguments.password_stdin:
         usage(arguments, "--username and --password-stdin go together")
+    registries = sorted({reference.registry for reference in arguments.references})
+    if arguments.username and len(registries) > 1:
+        usage(arguments, f"--username is for one registry, and these are several: {', '.join(registries)}")
     if arguments.username is not None and ":" in arguments.username:
         usage(arguments, "a user name has no ':'; the password comes with --password-stdin")
     return Access.from_environment(
         os.environ,
         anonymous=arguments.anonymous,
         username=arguments.username or "",
-        password=sys.stdin.readline().rstrip("\r\n") if arguments.password_stdin else "",
+        password=_password(arguments) if arguments.password_stdin else "",
         authfile=arguments.authfile,
         ca_files=arguments.ca_file,
         certs_dir=arguments.certs_dir,
@@ -160,6 +165,14 @@ def _access(arguments: argparse.Namespace) -> Access:
         trust_realms=arguments.trust_realm,
         realm_overrides=dict(arguments.realm_override),
     )
+
+
+def _password(arguments: argparse.Namespace) -> str:
+    line = sys.stdin.buffer.readline(_MAX_PASSWORD) if sys.stdin else b""
+    password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    if not password:
+        usage(arguments, "--password-stdin finds no password on stdin")
+    return password
 
 
 def _output(arguments: argparse.Namespace) -> str | BinaryIO:
@@ -216,7 +229,7 @@ def _report(error: errors.ImgfetchError, display: Display) -> int:
     causes: list[str] = []
     hint = error.hint
     cause = error.__cause__
-    while isinstance(cause, errors.ImgfetchError):
+    while isinstance(cause, errors.ImgfetchError) and len(causes) < _MAX_CAUSES:
         causes.append(clean(str(cause), _MAX_MESSAGE))
         hint = hint or cause.hint
         cause = cause.__cause__

@@ -47,6 +47,14 @@ class NotTlsError(TransportError):
         self.host = host
 
 
+class CertificateError(TransportError):
+    """The other side's certificate is not trusted; no other way to it is tried (P32)."""
+
+
+class ProxyError(TransportError):
+    """A proxy does not let us through."""
+
+
 class RegistryError(ImgfetchError):
     """A registry, or the server it sent us to, answered with an error or with no registry's answer.
 

@@ -12,7 +12,7 @@ import requests
 import urllib3.exceptions
 
 from imgfetch import peercert
-from imgfetch.errors import NotTlsError, TransportError
+from imgfetch.errors import CertificateError, NotTlsError, ProxyError, TransportError
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
@@ -49,15 +49,21 @@ def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
         if proxy is not None:
             for cause in _causes(error):
                 if isinstance(cause, urllib3.exceptions.ProxyError):
-                    raise proxy_error(proxy, clean(str(cause.original_error or cause), 200)) from error
-        raise _transport_error(url, error, direct=proxy is None) from error
+                    raise proxy_error(proxy, clean(str(cause.original_error or cause), 200)) from None
+        # The system's own error is the cause: those of the libraries hold our headers and the whole URL (S14).
+        raise _transport_error(url, error, direct=proxy is None) from _system_error(error)
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
         raise TransportError(f"cannot ask {shown_url(url)}: {clean(str(error))}") from error
 
 
-def proxy_error(proxy: Proxy, reason: str) -> TransportError:
+def _system_error(error: Exception) -> OSError | None:
+    ours = (requests.RequestException, urllib3.exceptions.HTTPError)
+    return next((cause for cause in _causes(error) if isinstance(cause, OSError) and not isinstance(cause, ours)), None)
+
+
+def proxy_error(proxy: Proxy, reason: str) -> ProxyError:
     """Return the error for a proxy that does not let us through (M04)."""
-    return TransportError(
+    return ProxyError(
         f"the proxy {proxy.shown}, which {proxy.variable} names, does not let us through: {reason}",
         hint="if it wants a login, put it into the proxy's URL; what needs no proxy goes into NO_PROXY",
     )
@@ -108,7 +114,7 @@ def _other_error(url: str, port: str, causes: list[BaseException]) -> TransportE
     return TransportError(f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}")
 
 
-def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> TransportError:
+def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> CertificateError:
     """Say what is wrong with a certificate, and what can be done about that (M02)."""
     place = str(origin)
     reason = clean(getattr(error, "verify_message", "") or str(error))
@@ -119,7 +125,9 @@ def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, d
     )
     if getattr(error, "verify_code", 0) in _TIMES:
         hint = f"check the clock of this machine; else {hint}"
-    return TransportError(f"the certificate of {origin.host_and_port} is not to be trusted: {reason}{about}", hint=hint)
+    return CertificateError(
+        f"the certificate of {origin.host_and_port} is not to be trusted: {reason}{about}", hint=hint
+    )
 
 
 def _tls_error(port: str, error: ssl.SSLError) -> TransportError:

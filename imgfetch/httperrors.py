@@ -20,12 +20,12 @@ MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
 _PAGE = "an HTML page"
 _MAX_ERRORS = 3
-_MAX_LOOKED_AT = 64 * 1024
 
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
 _LATER = frozenset({408, 499})
 _TOO_MANY_REQUESTS = 429
+_CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
@@ -38,7 +38,9 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         what: what was asked for, as the subject of a sentence.
         hint: what to try when it is not there or not allowed.
     """
-    codes, words = _words(response.excerpt(), response.header("Content-Type"))
+    # What came with a success may be what was asked for, such as a token (S14).
+    is_error = response.status >= _CLIENT_ERROR
+    codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
     said = f"{response.origin} answers {response.status} {response.reason}".rstrip() + (f" ({words})" if words else "")
     url, status = response.url, response.status
     if status in _NOT_FOUND:
@@ -68,7 +70,7 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
 
 def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool = True) -> RegistryError:
     """Return the error for an answer that comes from no registry (M11); ``quote`` its text, or a page's title only."""
-    _, words = _words(body, response.header("Content-Type"))
+    _, words = _words(response.quotable(body), response.header("Content-Type"))
     if not quote and not words.startswith(_PAGE):
         words = f"{len(body)} bytes that are none of the expected JSON"
     kind = clean(response.header("Content-Type"), 80) or "no type"
@@ -80,9 +82,9 @@ def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool 
     )
 
 
-def _words(body: bytes, content_type: str) -> tuple[tuple[str, ...], str]:
+def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
     """Return the codes and the text of an error body, of whatever form (F30)."""
-    text = body[:_MAX_LOOKED_AT].decode("utf-8", "replace").strip()
+    text = text.strip()
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from imgfetch import errors, ustar
 from imgfetch.display import DISPLAYS
@@ -23,11 +24,17 @@ MAX_JOBS = 64
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
-        prog="imgfetch", description="Take a container image from a registry to a file, without a container engine."
+        prog="imgfetch",
+        allow_abbrev=False,
+        description="Take a container image from a registry to a file, without a container engine.",
     )
     top.add_argument("--version", action="version", version=f"imgfetch {VERSION}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    _add_save(commands.add_parser("save", help="pull images, verify them, write an archive", epilog=_EPILOG))
+    _add_save(
+        commands.add_parser(
+            "save", allow_abbrev=False, help="pull images, verify them, write an archive", epilog=_EPILOG
+        )
+    )
     return top
 
 
@@ -79,6 +86,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("access to the registry").add_argument
     add("-u", "--username", metavar="USER", help="log in as USER; with --password-stdin")
     add("--password-stdin", action="store_true", help="read the password, or token, from stdin")
+    add("--password", action=_NoPassword, help=argparse.SUPPRESS)
     add("--authfile", metavar="FILE", type=Path, help="logins, instead of docker's and podman's files")
     add("--anonymous", action="store_true", help="use no login")
     add(
@@ -102,6 +110,13 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         type=_override,
         help="ask here instead of the token server that a registry announces at HOST; repeatable",
     )
+
+
+class _NoPassword(argparse.Action):
+    """Refuses a password where every user of the machine could read it (S14)."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        parser.error("a password on the command line can be read by others; use --password-stdin")
 
 
 def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
@@ -145,12 +160,12 @@ def _jobs(text: str) -> int:
 def _override(text: str) -> tuple[str, str]:
     announced, equals, url = text.partition("=")
     try:
-        if announced and equals:
-            Origin.of(url)
+        if announced and equals and Origin.of(url) and not urlsplit(url).path.strip("/"):
             return announced.lower(), url
     except errors.TransportError:
         pass
-    raise argparse.ArgumentTypeError(f"{quoted(text)} is not HOST[:PORT]=URL")
+    # What stands behind the sign may hold a password by mistake (S13).
+    raise argparse.ArgumentTypeError(f"{quoted(announced)}=… is not HOST[:PORT]=http[s]://HOST[:PORT]")
 
 
 def _overrides(text: str) -> list[tuple[str, str]]:

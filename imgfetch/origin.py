@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -14,6 +16,11 @@ from imgfetch.printable import url as shown_url
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+_NUMERIC = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)(?:\.(?:[0-9]+|0x[0-9a-f]*)){0,3}")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -47,6 +54,8 @@ class Origin:
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS or not host:
             raise TransportError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
+        if not _HOST.fullmatch(host):  # libraries disagree over where such a host ends
+            raise TransportError(f"{shown_url(url)} is not a usable URL: its host is no name and no address")
         if "@" in parts.netloc:
             raise TransportError(f"{shown_url(url)} is not a usable URL: it holds a login")
         return cls(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
@@ -54,7 +63,8 @@ class Origin:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine: ``localhost``, ``*.localhost``, 127.0.0.0/8, ``::1`` (P31)."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
+        name = self.host.removesuffix(".")
+        if name == "localhost" or name.endswith(".localhost"):
             return True
         address = self._address
         return address is not None and address.is_loopback
@@ -74,11 +84,14 @@ class Origin:
 
     @property
     def _address(self) -> _Address | None:
+        host = self.host.partition("%")[0].removesuffix(".")
         try:
-            address = ipaddress.ip_address(self.host.partition("%")[0])
+            address = ipaddress.ip_address(host)
         except ValueError:
-            return None
-        return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+            return _old_spelling(host)
+        if isinstance(address, ipaddress.IPv6Address):
+            return address.ipv4_mapped or address.sixtofour or _embedded(address) or address
+        return address
 
     @property
     def host_and_port(self) -> str:
@@ -89,3 +102,21 @@ class Origin:
     def __str__(self) -> str:
         """Return the host, with its port unless it is the scheme's own."""
         return self.host_and_port.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")
+
+
+def _old_spelling(host: str) -> ipaddress.IPv4Address | None:
+    """Read what resolvers take for an address besides: ``127.1``, ``2130706433``, ``0x7f.1``."""
+    if not _NUMERIC.fullmatch(host):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a translator, or an old kind of tunnel, would make of an IPv6 one."""
+    is_plain = address.is_loopback or address.is_unspecified
+    if address in _NAT64 or (address in _COMPATIBLE and not is_plain):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

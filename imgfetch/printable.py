@@ -6,6 +6,7 @@ A registry's words may hold terminal escapes, bidirectional controls or line bre
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from urllib.parse import urlsplit, urlunsplit
 
@@ -63,7 +64,7 @@ def url(address: str) -> str:
     except ValueError:
         return "an unreadable URL"
     netloc = parts.netloc.rpartition("@")[2]
-    pairs = (pair.partition("=") for pair in parts.query.split("&") if pair)
+    pairs = (pair.partition("=") for pair in re.split("[&;]", parts.query) if pair)
     query = "&".join(
         f"{key}={value}" if key in _SHOWN_QUERY_KEYS else f"{key}=REDACTED" if equals else "REDACTED"
         for key, equals, value in pairs

@@ -21,7 +21,10 @@ _KNOWN = {"docker.io": "docker.io", "aliyuncs.com": "aliyuncs.com"}
 
 # Second labels below which a country's registrar sells names to anybody: evil.co.uk is no kin of registry.co.uk.
 _SHARED_LABELS = frozenset(
-    {"ac", "co", "com", "edu", "gob", "gov", "gv", "ltd", "me", "mil", "net", "nom", "or", "org"}
+    (
+        *("ac", "asn", "co", "com", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr", "gv", "id", "ind"),
+        *("info", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "pe", "plc", "re", "sch", "web"),
+    )
 )
 _COUNTRY = 2
 
@@ -73,13 +76,15 @@ class Realms:
                 f"{registry} asks for a token, but names no token server (its challenge has no realm)"
             )
         try:
+            if "://" in text:
+                Origin.of(text.strip())  # else a URL without a host would become one of the registry's (S01)
             announced = urljoin(asked, text.strip()).partition("#")[0]
             origin = Origin.of(announced)
         except (ValueError, TransportError) as error:
             raise AuthenticationError(
                 f"{registry} announced a token server that cannot be used: {clean(str(error))}"
             ) from None
-        override = self.overrides.get(origin.host_and_port) or self.overrides.get(str(origin))
+        override = self.overrides.get(origin.host_and_port) or self.overrides.get(origin.host)
         if override:
             url = _moved(announced, override)
             is_down = registry.scheme == "https" and Origin.of(url).scheme == "http"
@@ -88,14 +93,16 @@ class Realms:
             raise AuthenticationError(
                 f"{registry} announced a token server that cannot be used: {shown_url(announced)}, where none can be"
             )
-        own = _moved(announced, asked) if origin.host == registry.host and origin != registry else ""
+        is_near = origin.host == registry.host and origin != registry
+        is_weaker = origin.scheme == "https" and registry.scheme == "http"
+        own = _moved(announced, asked) if is_near and not is_weaker else ""
         return Realm(announced, announced, own, self._refusal(registry, origin))
 
     def _refusal(self, registry: Origin, realm: Origin) -> str:
         """Say why a login for ``registry`` must not go to ``realm``, or nothing."""
         if registry.scheme == "https" and realm.scheme == "http":
             return _DOWN
-        if realm.host in self.trusted or realm.host_and_port in self.trusted or is_kin(registry, realm):
+        if {realm.host, f"[{realm.host}]", realm.host_and_port} & self.trusted or is_kin(registry, realm):
             return ""
         return (
             f"{realm.host} does not belong to {registry.host}; if it is to be told the login: "

@@ -8,16 +8,27 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 
 from imgfetch import strictjson
 from imgfetch.answer import Response
-from imgfetch.errors import AuthenticationError, ImgfetchError, TransportError, UnavailableError, VerificationError
+from imgfetch.errors import (
+    AuthenticationError,
+    CertificateError,
+    ImgfetchError,
+    ProxyError,
+    StorageError,
+    TransportError,
+    UnavailableError,
+    VerificationError,
+)
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.login import Login
 from imgfetch.origin import Origin
+from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 from imgfetch.realms import Realm
 from imgfetch.transport import Transport
@@ -32,6 +43,7 @@ TOKEN_TIMEOUT = 15.0
 """Seconds for the whole of a token server's reply (P08)."""
 
 _OK = 200
+_NOT_FOUND = 404
 _DENIED = (401, 403)
 _NO_POST = (400, 401, 404, 405)
 """What servers that know no refresh tokens answer to one: ACR, JFrog, GCR, and others (P45)."""
@@ -42,10 +54,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and, on the monotonic clock, when it ends."""
+    """A token, when it ends on the monotonic clock, and the login that it was got by, if any."""
 
     value: str = field(repr=False)
     end: float
+    login: Login | None = field(default=None, repr=False)
 
     @property
     def is_fresh(self) -> bool:
@@ -67,8 +80,15 @@ class Grant:
     scopes: tuple[str, ...]
 
 
+class _FailedError(AuthenticationError):
+    """A token server answers, and not as one does."""
+
+
 class DeniedError(AuthenticationError):
     """A token server refuses a login, or refuses to answer without one."""
+
+
+_NOT_THERE = (TransportError, UnavailableError, _FailedError)
 
 
 class TokenClient:
@@ -83,6 +103,7 @@ class TokenClient:
         """Ask nothing yet."""
         self._transport = transport
         self._base = base
+        self._denied: set[tuple[str, Login]] = set()
 
     def fetch(self, grant: Grant, login: Login | None, subject: str) -> Token:
         """Return a token for ``grant``, by a login if there is one and it may go there.
@@ -96,27 +117,33 @@ class TokenClient:
             AuthenticationError: the server gives none.
             UnavailableError: the server does not serve now.
         """
-        if login is None or (grant.realm.refused and not grant.realm.own):
-            try:
-                return self._ask_places(grant, None, subject)
-            except DeniedError as denied:
-                if login is None:
-                    raise
-                reason = grant.realm.refused
-                raise AuthenticationError(f"{denied}; the login that there is was kept back", hint=reason) from denied
+        realm = grant.realm
+        if login is None or (realm.url, login) in self._denied:
+            return self._ask_places(grant, None, subject)
+        if realm.refused and not realm.own:
+            return self._kept_back(grant, login, subject)
         try:
             return self._ask_places(grant, login, subject)
-        except DeniedError:
-            if login.is_explicit:
+        except AuthenticationError as error:
+            if login.is_explicit or not (isinstance(error, DeniedError) or realm.refused):
                 raise
             # A login from last week must not keep anybody from what is public (P51).
             with suppress(AuthenticationError):
                 token = self._ask_places(grant, None, subject)
-                _logger.warning(
-                    "%s refuses %s; going on without a login", shown_url(grant.realm.url), login.description
-                )
+                self._denied.add((realm.url, login))
+                _logger.warning("%s refuses %s; going on without a login", shown_url(realm.url), login.description)
                 return token
             raise
+
+    def _kept_back(self, grant: Grant, login: Login, subject: str) -> Token:
+        """Ask without the login, for it must not go there (S02, S03)."""
+        try:
+            return self._ask_places(grant, None, subject)
+        except DeniedError as denied:
+            message = f"{denied}; {login.description} was kept back"
+            override = self._override(grant.realm)
+            hint = f"{grant.realm.refused}; {override}" if override else grant.realm.refused
+            raise AuthenticationError(message, hint=hint) from denied
 
     def _ask_places(self, grant: Grant, login: Login | None, subject: str) -> Token:
         """Ask at the announced realm, and where it may have been meant (F10, S02)."""
@@ -124,18 +151,23 @@ class TokenClient:
         first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
         try:
             return self._ask(first, grant, login, subject)
+        except (CertificateError, ProxyError) as error:
+            message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
+            raise type(error)(message, hint=error.hint) from error
         except TransportError as error:
-            if second:
-                with suppress(ImgfetchError):
-                    token = self._ask(second, grant, login, subject)
-                    _logger.warning(
-                        "%s announced the token server %s, which does not answer; %s does, and is asked instead",
-                        self._base,
-                        shown_url(realm.announced),
-                        shown_url(second),
-                    )
-                    return token
-            raise self._unreachable(realm, subject, error) from error
+            unreachable = self._unreachable(realm, first, subject, error)
+            unreachable.__cause__ = error
+        if second:
+            with suppress(*_NOT_THERE):
+                token = self._ask(second, grant, login, subject)
+                _logger.warning(
+                    "%s announced the token server %s, which does not answer; %s does, and is asked instead",
+                    self._base,
+                    shown_url(realm.announced),
+                    shown_url(second),
+                )
+                return token
+        raise unreachable
 
     def _ask(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
         query = [("service", grant.service)] if grant.service else []
@@ -157,48 +189,68 @@ class TokenClient:
                 same_host=True,
                 timeout=TOKEN_TIMEOUT,
             ) as response:
-                return self._read(response, url, login, subject)
-        except (TransportError, AuthenticationError, UnavailableError):
+                return self._read(response, url, grant.realm, login, subject)
+        except (TransportError, AuthenticationError, UnavailableError, StorageError):
             raise
         except ImgfetchError as error:
-            raise AuthenticationError(self._failed(subject, url), hint=error.hint) from error
+            raise self._failed(subject, url, grant.realm, error.hint) from error
 
     def _refresh(self, url: str, grant: Grant, login: Login, subject: str) -> Token | None:
         """Exchange a refresh token; return ``None`` where the server may know passwords only (P45)."""
         form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "service": grant.service}
         form |= {"client_id": CLIENT_ID, "scope": " ".join(grant.scopes)}
         with self._transport.post(url, urlencode(form).encode(), timeout=TOKEN_TIMEOUT) as response:
-            if response.status in _NO_POST and login.password:
-                return None
-            return self._read(response, url, login, subject)
+            if response.status in _NO_POST:
+                if login.password:
+                    return None
+                raise self._refusal(response, url, login, subject)
+            return self._read(response, url, grant.realm, login, subject)
 
-    def _read(self, response: Response, url: str, login: Login | None, subject: str) -> Token:
+    def _read(self, response: Response, url: str, realm: Realm, login: Login | None, subject: str) -> Token:
         if response.status == _OK:
-            return _read_token(response)
-        error = rejection(response, f"{subject}: a token of {shown_url(url)}")
+            return replace(_read_token(response), login=login)
         if response.status in _DENIED:
-            asked = login.description if login else "a request without a login"
-            raise DeniedError(
-                f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
-                f"announced, refuses {asked}",
-                hint=None if login else f"log in: docker login {Origin.of(self._base)}",
-            ) from error
+            raise self._refusal(response, url, login, subject)
+        error = rejection(response, f"{subject}: a token of the announced {_places(realm, url)}")
         if isinstance(error, UnavailableError):
             raise error
-        raise AuthenticationError(self._failed(subject, url), hint=error.hint) from error
+        failure = self._failed(subject, url, realm, error.hint)
+        if response.status == _NOT_FOUND:
+            failure.details = (
+                f"{response.origin} answers, but the path {clean(urlsplit(url).path)} does not exist there.",
+            )
+        raise failure from error
 
-    def _failed(self, subject: str, url: str) -> str:
-        return (
+    def _refusal(self, response: Response, url: str, login: Login | None, subject: str) -> DeniedError:
+        asked = login.description if login else "a request without a login"
+        error = DeniedError(
+            f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
+            f"announced, refuses {asked}",
+            hint=None if login else f"log in: docker login {Origin.of(self._base)}",
+        )
+        error.__cause__ = rejection(response, f"{subject}: a token of {shown_url(url)}")
+        return error
+
+    def _failed(self, subject: str, url: str, realm: Realm, hint: str | None) -> _FailedError:
+        return _FailedError(
             f"cannot get an access token for {subject}: the registry {self._base} announced the token server "
-            f"{shown_url(url)}, and that failed"
+            f"{_places(realm, url)}, and that failed",
+            hint=hint or self._override(realm),
         )
 
-    def _unreachable(self, realm: Realm, subject: str, error: TransportError) -> AuthenticationError:
+    def _override(self, realm: Realm) -> str | None:
+        """Say how to name another token server, unless that would be a weaker one."""
+        origin = Origin.of(realm.announced)
+        if Origin.of(self._base).scheme == "http" and origin.scheme == "https":
+            return None
+        return f"if the token server is at another address: --realm-override {origin.host_and_port}={self._base}"
+
+    def _unreachable(self, realm: Realm, asked: str, subject: str, error: TransportError) -> AuthenticationError:
         """Say whose doing it is that nobody is there (M08)."""
-        place = Origin.of(realm.announced).host_and_port
         details = (
             f"The registry {self._base} announced it in its WWW-Authenticate header.",
             f"{error}.",
+            *([f"It was not asked itself, for {realm.refused}."] if asked != realm.url else []),
             "imgfetch did not choose this address; the registry did. Usual cause: a reverse proxy in front",
             "of the registry does not pass on the public host name and port.",
             "Server side: forward the original Host (nginx: proxy_set_header Host $http_host) and",
@@ -208,8 +260,14 @@ class TokenClient:
             f"cannot get an access token for {subject}: the registry announced the token server "
             f"{shown_url(realm.announced.partition('?')[0])}, which does not answer",
             details=details,
-            hint=f"if the token server is at another address: --realm-override {place}={self._base}",
+            hint=self._override(realm),
         )
+
+
+def _places(realm: Realm, url: str) -> str:
+    """Name what was announced, and what was asked instead."""
+    announced = shown_url(realm.announced)
+    return announced if url == realm.announced else f"{announced}, in whose place {shown_url(url)} was asked"
 
 
 def _read_token(response: Response) -> Token:
@@ -221,10 +279,11 @@ def _read_token(response: Response) -> Token:
     """
     received = time.monotonic()
     body = response.document(MAX_TOKEN_REPLY, "the reply", timeout=TOKEN_TIMEOUT)
-    try:
+    reply: Mapping[str, object] | None = None
+    with suppress(VerificationError):
         reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
-    except VerificationError:
-        raise not_the_protocol(response, body, "the token", quote=False) from None
+    if reply is None:
+        raise not_the_protocol(response, body, "the token", quote=False)
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:

@@ -12,13 +12,14 @@ What the libraries raise is put into our words by `imgfetch.failures`.
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import unquote_plus, urljoin
 
 import requests
 import requests.adapters
@@ -37,6 +38,7 @@ MAX_REDIRECTS = 10
 
 _CONNECTIONS = 64
 _PROXY_WANTS_LOGIN = 407
+_SECRET_FIELDS = frozenset({"refresh_token", "password"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
@@ -213,7 +215,7 @@ class Transport:
                 timeout=(self._connect_timeout, timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        response = Response(answer, url)
+        response = Response(answer, url, _secrets(headers.get("Authorization", ""), form))
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == _PROXY_WANTS_LOGIN and proxy:
             response.close()
@@ -227,18 +229,32 @@ class Transport:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
                 context = self._trust.context(origin.host, origin.port, client_certificate=identify)
-                adapter = ContextAdapter(context, connections=_CONNECTIONS)
+                adapter = ContextAdapter(context, connections=_CONNECTIONS, proxy_context=self._trust.common())
                 self._adapters[origin, identify] = adapter
             return adapter
 
     def _pass_on_warnings(self, response: Response) -> None:
         """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""
-        for text in _WARNING.findall(",".join(response.headers("Warning"))[:_MAX_WARNINGS]):
+        header = response.quotable(",".join(response.headers("Warning")).encode()[:_MAX_WARNINGS])
+        for text in _WARNING.findall(header):
             message = f"{response.origin} says: {clean(text)}"
             if message not in self._warned and self._warnings_left >= len(text):
                 self._warnings_left -= len(text)
                 self._warned.add(message)
                 _logger.warning("%s", message)
+
+
+def _secrets(authorization: str, form: bytes | None) -> list[str]:
+    """Return what of a request must not be quoted, in the forms in which a server may repeat it."""
+    secrets = [authorization, value := authorization.partition(" ")[2]]
+    with suppress(ValueError):
+        login = base64.b64decode(value, validate=True).decode("utf-8", "replace")
+        secrets += [login, login.partition(":")[2]] if authorization.startswith("Basic ") else []
+    for pair in (form or b"").decode().split("&"):
+        name, _, text = pair.partition("=")
+        if name in _SECRET_FIELDS:
+            secrets += [text, unquote_plus(text)]
+    return secrets
 
 
 def _resolved(url: str, location: str) -> str:

@@ -76,14 +76,14 @@ class Trust:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
-            context = self._common()
+            context = self.common()
             for path in (file for file in files if file.suffix == ".crt"):
                 _believe(context, path)
         if client_certificate:
             _identify(context, files)
         return context
 
-    def _common(self) -> ssl.SSLContext:
+    def common(self) -> ssl.SSLContext:
         """Return a context that believes what is believed of every host."""
         context = _context(ssl.SSLContext if self.bundle else truststore.SSLContext)
         if self.bundle and self.bundle.is_dir():

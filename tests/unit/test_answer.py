@@ -315,12 +315,12 @@ def test_no_more_comes_out_than_the_limit(coding: str) -> None:
 
 def test_the_excerpt_of_a_short_body_is_the_body(answered: Ask) -> None:
     with answered(b"denied") as response:
-        assert response.excerpt() == b"denied"
+        assert response.excerpt() == "denied"
 
 
 def test_the_excerpt_of_a_compressed_body_is_decompressed(answered: Ask) -> None:
     with answered(gzip.compress(b"denied"), {"Content-Encoding": "gzip"}) as response:
-        assert response.excerpt() == b"denied"
+        assert response.excerpt() == "denied"
 
 
 def test_an_excerpt_is_bounded(answered: Ask) -> None:
@@ -333,7 +333,7 @@ def test_an_excerpt_is_bounded(answered: Ask) -> None:
 def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, transport: Transport) -> None:
     loopback.answers["/x"] = Answer(b"", 500, {"Content-Length": "100"})
     with transport.get(f"http://{loopback.host}/x") as response:
-        assert response.excerpt() == b""
+        assert response.excerpt() == ""
 
 
 # ---- the connection ----

@@ -359,14 +359,14 @@ def test_any_other_length_is_for_the_content_to_prove(
         (403, AuthenticationError),
         (500, RegistryError),
         (416, RegistryError),
-        (206, RegistryError),
+        (206, RegistryError),  # its body may be the content, and is not quoted
     ],
 )
 def test_a_blob_that_is_refused_is_named(
     wire: responses.RequestsMock, registry: Registry, status: int, cls: type[ImgfetchError]
 ) -> None:
     wire.get(BLOB_URL, status=status, body='{"errors":[{"code":"BLOB_UNKNOWN"}]}')
-    with pytest.raises(cls, match="BLOB_UNKNOWN") as caught:
+    with pytest.raises(cls, match="206 Partial Content" if status == 206 else "BLOB_UNKNOWN") as caught:
         read_blob(registry)
     assert "layer 1 of 2" in str(caught.value)
 
