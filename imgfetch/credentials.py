@@ -7,7 +7,7 @@ Logins stand where docker and podman left them (P20 to P26), in files such as ``
     entry  := { "auth": base64 of user ":" password | "username", "password"; "identitytoken"; "registrytoken" }
 
 * The first source with a login gives it.  Within a file the host's own helper is asked, else ``credsStore``; if it
-  has no login, the ``auths`` may; if it fails, nobody else is asked, and the pull goes on without (P21, P26).
+  has no login, the ``auths`` may; if it fails, the file counts for nothing, and the next one is read (P21, P26).
 * A path is podman's: the key is for what is below it, and the longest counts.  In a URL it means nothing, as in docker.
 * Hosts are compared whole, with their ports, in any case; all names of Docker Hub are one (P22, P23).
 * A key without a port is for every port of its host, unless any key has the port that is asked for (S10).
@@ -85,11 +85,7 @@ class Credentials:
         if self._explicit is not None:
             return self._explicit
         with self._lock:
-            try:
-                login = self._search(registry, repository)
-            except AuthenticationError as error:
-                self._warn(f"{error}; going on without a login")
-                return None
+            login = self._search(registry, repository)
         _logger.debug("login for %s: %s", clean(registry), login.source if login else "none")
         return login
 
@@ -98,7 +94,12 @@ class Credentials:
             self._stores = list(self._read())
         host = _normalised(registry)
         for store in self._stores:
-            login = self._ask(store, host, registry) or self._look_up(store, f"{host}/{repository}")
+            try:
+                login = self._ask(store, host, registry) or self._look_up(store, f"{host}/{repository}")
+            except AuthenticationError as error:
+                # Of this file nothing else (P26); another file's login for the same host is as good as ever.
+                self._warn(f"{error}; going on without it")
+                continue
             if login is not None:
                 return login
         bare = _PORT.sub("", host)

@@ -50,8 +50,8 @@ class Login:
         """Return a login as docker stores it: the user name ``<token>`` says that the secret is an identity token."""
         if username == "<token>":
             username, secret, identity = "", "", secret
-        if not (username or identity or registry):
-            raise AuthenticationError("neither a user name nor a token is there")
+        if not (identity or registry or (username and secret)):
+            raise AuthenticationError("it has neither a user name with a password nor a token")
         return cls(username, secret, identity, registry, source)
 
     @property

@@ -350,7 +350,6 @@ GUID = "00000000-0000-0000-0000-000000000000"
     [
         pytest.param({"auth": b64("alice:secret")}, ("alice", "secret", "", ""), id="auth"),
         pytest.param({"auth": b64("alice:a:b:c")}, ("alice", "a:b:c", "", ""), id="split at the first colon"),
-        pytest.param({"auth": b64("alice:")}, ("alice", "", "", ""), id="no password"),
         pytest.param({"auth": b64("a:bc").rstrip("=")}, ("a", "bc", "", ""), id="no padding, two"),
         pytest.param({"auth": b64("a:bcd").rstrip("=")}, ("a", "bcd", "", ""), id="no padding, one"),
         pytest.param({"auth": b64("alice:secret\n")}, ("alice", "secret", "", ""), id="a line end within"),
@@ -367,7 +366,7 @@ GUID = "00000000-0000-0000-0000-000000000000"
             id="auth before user name",
         ),
         pytest.param({"auth": "", "username": "bob", "password": "x"}, ("bob", "x", "", ""), id="an empty auth"),
-        pytest.param({"auth": None, "username": "bob"}, ("bob", "", "", ""), id="auth is null"),
+        pytest.param({"auth": None, "username": "bob", "password": "x"}, ("bob", "x", "", ""), id="auth is null"),
         pytest.param({"identitytoken": "i"}, ("", "", "i", ""), id="identity token"),
         pytest.param({"auth": b64(f"{GUID}:"), "identitytoken": "i"}, (GUID, "", "i", ""), id="as Azure writes it"),
         pytest.param({"auth": b64("alice:x"), "identitytoken": "i"}, ("alice", "x", "i", ""), id="both"),
@@ -408,8 +407,9 @@ def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, cap
         pytest.param({"auth": b64(f"a:{SECRET}")[:-3]}, "its 'auth' is not base64", id="cut short"),
         pytest.param({"auth": b64(SECRET)}, "its 'auth' holds no ':'", id="no colon"),
         pytest.param({"auth": "===="}, "its 'auth' holds no ':'", id="padding alone"),
-        pytest.param({"auth": b64(f":{SECRET}")}, "neither a user name nor a token", id="no user name"),
-        pytest.param({"password": SECRET}, "neither a user name nor a token", id="a password alone"),
+        pytest.param({"auth": b64(f":{SECRET}")}, "neither a user name with a password", id="no user name"),
+        pytest.param({"auth": b64("alice:")}, "neither a user name with a password", id="no password"),
+        pytest.param({"password": SECRET}, "neither a user name with a password", id="a password alone"),
         pytest.param({"username": "a:b", "password": SECRET}, "cannot hold a ':'", id="a colon in the user name"),
         pytest.param({"auth": b64(b"\xe9:" + SECRET.encode())}, "must be UTF-8", id="a user name in Latin-1"),
         pytest.param({"username": "a", "password": f"\ud800{SECRET}"}, "must be UTF-8", id="half a character"),
@@ -620,7 +620,7 @@ def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home
         pytest.param(5, None, "the helper for 'quay.io' in ", id="no text"),
     ],
 )
-def test_a_failing_helper_is_told_once_and_nobody_is_asked_in_its_place(
+def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     home: Home, caplog: pytest.LogCaptureFixture, name: object, script: str | None, reason: str
 ) -> None:
     # P26, S11, M23
@@ -628,15 +628,24 @@ def test_a_failing_helper_is_told_once_and_nobody_is_asked_in_its_place(
     if script is not None:
         home.script("bad", f"cat >> {home.asked}; {script}")
     first = auths("quay.io", HUB, "host", credHelpers={"quay.io": name}, credsStore="all")
-    found = home.credentials(first, auths("quay.io"), {"credsStore": "all"})
+    found = home.credentials(first)
     for repository in ("a/b", "c/d", "a/b"):
         assert found.find("quay.io", repository) is None
     (warning,) = warnings(caplog)
     assert reason in warning
     assert str(home.root / "1.json") in warning
-    assert warning.endswith("; going on without a login")
+    assert warning.endswith("; going on without it")
     assert home.log() == ([] if script in (None, "exit 0") else ["quay.io"])
     assert SECRET not in caplog.text
+
+
+@posix
+def test_a_failing_helper_of_docker_does_not_hide_podmans_login(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    # the same host's key in the next file; an uninstalled Docker Desktop leaves such a credsStore behind
+    found = home.credentials({"credsStore": "absent"}, auths("quay.io"))
+    assert user(found.find("quay.io", "a/b")) == "quay.io"
+    (warning,) = warnings(caplog)
+    assert "docker-credential-absent" in warning
 
 
 @posix
