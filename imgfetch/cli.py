@@ -39,7 +39,6 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
     errors.ImgfetchError: 1,
 }
 """By the first class of an error's ancestry that stands here."""
-USAGE = 2
 INTERRUPTED = 130
 
 _MAX_MESSAGE = 4000

@@ -82,6 +82,10 @@ class Origin:
             address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA
         )
 
+    def may_send_to(self, other: Origin) -> bool:
+        """Whether a server here may send us there: nobody may to `is_nowhere`, only this machine to itself (S04)."""
+        return not other.is_nowhere and (self.is_loopback or not other.is_loopback)
+
     @property
     def _address(self) -> _Address | None:
         host = self.host.partition("%")[0].removesuffix(".")

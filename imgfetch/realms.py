@@ -16,8 +16,8 @@ from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 
-# Token servers of others that are known to be a registry's own (S03): by the registry's domain.
-_KNOWN = {"docker.io": "docker.io", "aliyuncs.com": "aliyuncs.com"}
+# Domains all of whose registries and token servers are one another's kin (S03).
+_KNOWN = ("docker.io", "aliyuncs.com")
 
 # Second labels below which a country's registrar sells names to anybody: evil.co.uk is no kin of registry.co.uk.
 _SHARED_LABELS = frozenset(
@@ -89,7 +89,7 @@ class Realms:
             url = _moved(announced, override)
             is_down = registry.scheme == "https" and Origin.of(url).scheme == "http"
             return Realm(announced, url, refused=_DOWN if is_down else "")
-        if origin.is_nowhere or (origin.is_loopback and not registry.is_loopback):
+        if not registry.may_send_to(origin):
             raise AuthenticationError(
                 f"{registry} announced a token server that cannot be used: {shown_url(announced)}, where none can be"
             )
@@ -118,9 +118,8 @@ def is_kin(registry: Origin, realm: Origin) -> bool:
         return False
     if _is_within(realm.host, registry.host):
         return True
-    for domain, allowed in _KNOWN.items():
-        if _is_within(registry.host, domain) and _is_within(realm.host, allowed):
-            return True
+    if any(_is_within(registry.host, domain) and _is_within(realm.host, domain) for domain in _KNOWN):
+        return True
     parent = registry.host.partition(".")[2]
     return _has_an_owner(parent) and _is_within(realm.host, parent)
 

@@ -171,8 +171,7 @@ class Registry:
         """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08)."""
         for url in descriptor.urls[:MAX_URLS]:
             try:
-                there = Origin.of(url)
-                if there.is_nowhere or (there.is_loopback and not Origin.of(self._base).is_loopback):
+                if not Origin.of(self._base).may_send_to(Origin.of(url)):
                     continue  # nobody keeps layers there (S04)
                 response = stack.enter_context(self._transport.get(url, downgrade=True, identify=False))
             except (TransportError, RegistryError) as error:

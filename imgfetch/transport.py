@@ -186,7 +186,7 @@ class Transport:
         if len(chain) > MAX_REDIRECTS:
             raise _lost([*chain, target], status, f"more than {MAX_REDIRECTS} redirects")
         home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
-        if there.is_nowhere or (there.is_loopback and not home.is_loopback):
+        if not home.may_send_to(there):
             raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
         if terms.same_host and there.host != home.host:
             raise _lost([*chain, target], status, "a redirect to another host, which is refused for a token")

@@ -47,24 +47,17 @@ class Request:
     headers: Mapping[str, str]
 
 
-class Loopback:
-    """A registry on a free port of the loopback, to be used in a ``with`` statement."""
+class LoopbackServer:
+    """A server on a free port of the loopback, to be used in a ``with`` statement."""
 
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
-        self.requests: list[Request] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def paths(self) -> list[str]:
-        """The paths asked, in order."""
-        return [request.path for request in self.requests]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,6 +69,20 @@ class Loopback:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class Loopback(LoopbackServer):
+    """A small registry."""
+
+    def __init__(self) -> None:
+        super().__init__(_handler(self))
+        self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
+        self.requests: list[Request] = []
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths asked, in order."""
+        return [request.path for request in self.requests]
 
     def add(self, repository: str, tag: str, built: Built) -> str:
         """Serve an image and return its reference with the tag."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.loopback import LoopbackServer
 from tests.tools import tool
 
 USER = "alice"
@@ -29,10 +28,11 @@ LEEWAY = 60
 """Seconds by which docker-registry accepts a token that has ended."""
 
 
-class TokenServer:
-    """A token server on a free port of the loopback, to be used in a ``with`` statement."""
+class TokenServer(LoopbackServer):
+    """A token server."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__(_handler(self))
         self.key, self.certificate = directory / "token.key", directory / "token.crt"
         make = [tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tokens"]
         make += ["-keyout", str(self.key), "-out", str(self.certificate)]
@@ -43,28 +43,10 @@ class TokenServer:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.given: list[str] = []
         """Every token that was given."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def realm(self) -> str:
         return f"http://{self.host}/service/token"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def sign(self, scopes: list[str], user: str = "", *, actions: list[str] | None = None) -> str:
         """Return a token for those of ``scopes`` that the user may have."""
