@@ -13,7 +13,10 @@ class ImgfetchError(Exception):
     Attributes:
         hint: what to try next, one line, or ``None``.
         details: lines that say more than the message can, mostly none.
+        tries: how often a request that fails so is worth sending, in a row and the first time included (2.0).
     """
+
+    tries = 1
 
     def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
         """Keep the message, the hint and the details."""
@@ -31,15 +34,19 @@ class InvalidPlatformError(ImgfetchError, ValueError):
 
 
 class TransportError(ImgfetchError):
-    """No HTTP answer came: name, connection, TLS, time-out, cut off."""
+    """No HTTP answer came, or not all of one: name, connection, TLS, time-out, cut off."""
+
+    tries = 5
 
 
 class NotTlsError(TransportError):
-    """The other side refused the connection or does not speak TLS; on the loopback http may do (P31).
+    """The other side does not speak TLS; on the loopback http may do (P31).
 
     Attributes:
         host: whom this is about, as ``host:port``.
     """
+
+    tries = 1
 
     def __init__(self, message: str, *, host: str, hint: str | None = None) -> None:
         """Keep whom it is about."""
@@ -47,12 +54,22 @@ class NotTlsError(TransportError):
         self.host = host
 
 
+class RefusedError(NotTlsError):
+    """The other side refuses the connection (F02); on the loopback http may do (P31)."""
+
+    tries = 3
+
+
 class CertificateError(TransportError):
     """The other side's certificate is not trusted; no other way to it is tried (P32)."""
+
+    tries = 1
 
 
 class ProxyError(TransportError):
     """A proxy does not let us through."""
+
+    tries = 1
 
 
 class RegistryError(ImgfetchError):
@@ -85,17 +102,18 @@ class NotFoundError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The server does not serve now; later it may."""
+    """The server does not serve now; later it may.
+
+    Attributes:
+        retry_after: the seconds that the server asks to wait, or ``None`` where it does not say.
+    """
+
+    tries = 5
+    retry_after: float | None = None
 
 
 class RateLimitedError(UnavailableError):
-    """The server asks for fewer requests.
-
-    Attributes:
-        retry_after: the ``Retry-After`` header as it came, or ``None``.
-    """
-
-    retry_after: str | None = None
+    """The server asks for fewer requests."""
 
 
 class AuthenticationError(ImgfetchError):

@@ -12,7 +12,7 @@ import requests
 import urllib3.exceptions
 
 from imgfetch import peercert
-from imgfetch.errors import CertificateError, NotTlsError, ProxyError, TransportError
+from imgfetch.errors import CertificateError, NotTlsError, ProxyError, RefusedError, TransportError
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
@@ -89,7 +89,7 @@ def _transport_error(url: str, error: Exception, *, direct: bool) -> TransportEr
                     f"{port} broke off: {shown_url(url)} ended too early", hint="run the same command again"
                 )
             case ConnectionRefusedError():
-                return NotTlsError(
+                return RefusedError(
                     f"cannot connect to {port}{_addresses(origin)}: connection refused",
                     host=port,
                     hint="check the name and the port; a proxy or VPN may be needed",

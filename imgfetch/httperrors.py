@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from imgfetch import retryafter
 from imgfetch.answer import Response
 from imgfetch.errors import (
     AuthenticationError,
@@ -55,7 +56,7 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
             codes=codes,
             hint=_when_to_retry(response),
         )
-        error.retry_after = response.header("Retry-After") or None
+        error.retry_after = retryafter.parse(response.header("Retry-After"))
         return error
     if status >= _SERVER_ERROR or status in _LATER:
         return UnavailableError(

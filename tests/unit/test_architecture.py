@@ -13,8 +13,8 @@ import imgfetch
 PACKAGE = Path(imgfetch.__file__).parent
 
 RANKS = {
-    0: ["errors", "version"],
-    1: ["printable"],
+    0: ["contentrange", "errors", "retryafter", "version"],
+    1: ["printable", "retries"],
     2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
     3: ["challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
     4: ["codings", "credential_helpers", "failures", "image", "layers"],

@@ -581,7 +581,7 @@ def test_how_long_a_token_server_asks_to_wait_is_kept(wire: responses.RequestsMo
     wire.get(REALM, status=429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimitedError) as caught:
         fetch(transport, None)
-    assert caught.value.retry_after == "7"  # M10
+    assert caught.value.retry_after == 7.0  # M10
 
 
 # ---- secrets ----

@@ -1,0 +1,133 @@
+"""How often a request is tried, and how long is waited in between.
+
+The numbers are those of table 2.0 of the protocol notes: five attempts; 1, 2, 4, 8 s and a quarter more or less between
+them; ``Retry-After`` where the server says it.  `ImgfetchError.tries` tells which failures are worth it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from imgfetch.errors import ImgfetchError, RefusedError, UnavailableError
+
+RETRIES = 4
+MAX_WAIT = 60.0
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds that ``--max-wait`` may allow at most."""
+ANNOUNCED = 3.0
+"""Seconds beyond which a wait is announced."""
+LONG_ATTEMPT = 60.0
+"""Seconds after which a failed attempt counts for nothing: the connection was good for a while."""
+
+_LONGEST_PAUSE = 30.0
+_RECONNECT = 1.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Patience:
+    """What a run is willing to wait for, and what ends its waits; safe to be used from several threads."""
+
+    def __init__(
+        self, *, retries: int = RETRIES, max_wait: float = MAX_WAIT, pause: Callable[[float], object] | None = None
+    ) -> None:
+        """Wait for nothing yet.
+
+        Args:
+            retries: attempts after the first one; 0 tries everything once.
+            max_wait: seconds that a server may make us wait at a time; one that asks for more ends the run.
+            pause: waits some seconds, but no longer than until `stop`; for tests.
+        """
+        self.retries = retries
+        self.max_wait = min(max_wait, LONGEST_WAIT)
+        self._stopped = threading.Event()
+        self._pause = pause or self._stopped.wait
+
+    def stop(self) -> None:
+        """End every wait, now and from now on."""
+        self._stopped.set()
+
+    def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Attempts:
+        """Return the attempts at one thing.
+
+        Args:
+            limit: attempts at most, fewer than usual.
+            refused: attempts at most where nobody listens.
+        """
+        return Attempts(self, limit, refused)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and tell whether it makes sense to go on."""
+        if not self._stopped.is_set():
+            self._pause(seconds)
+        return not self._stopped.is_set()
+
+
+class Attempts:
+    """The attempts at one thing; to be used as::
+
+    attempts = patience.attempts()
+    while True:
+        try:
+            return ask()
+        except ImgfetchError as error:
+            attempts.failed(error)
+    """
+
+    def __init__(self, patience: Patience, limit: int | None, refused: int | None) -> None:
+        """Begin the first attempt."""
+        self._patience = patience
+        self._limit = patience.retries + 1 if limit is None else min(limit, patience.retries + 1)
+        self._refused = refused
+        self._count = self._all = 0
+        self._began = self._last = time.monotonic()
+
+    def failed(self, error: ImgfetchError, *, progressed: bool = False) -> None:
+        """Return when it is time for another attempt.
+
+        Args:
+            error: why the last one failed.
+            progressed: whether it brought enough to count for nothing.
+
+        Raises:
+            ImgfetchError: ``error`` itself, where no further attempt makes sense.
+        """
+        self._all += 1
+        was_long = time.monotonic() - self._last >= LONG_ATTEMPT
+        self._count = 0 if progressed or was_long else self._count
+        self._count += 1
+        limit = self._limit_for(error)
+        wait = self._wait(error, progressed=progressed or was_long)
+        if self._count >= limit or wait is None:
+            raise self._told(error)
+        level = logging.WARNING if wait > ANNOUNCED else logging.INFO
+        _logger.log(level, "%s; attempt %d of %d in %.0f s", error, self._count + 1, limit, wait)
+        if not self._patience.wait(wait):
+            raise error
+        self._last = time.monotonic()
+
+    def _limit_for(self, error: ImgfetchError) -> int:
+        limit = min(self._limit, error.tries)
+        return min(limit, self._refused) if self._refused and isinstance(error, RefusedError) else limit
+
+    def _wait(self, error: ImgfetchError, *, progressed: bool) -> float | None:
+        """Return the seconds until the next attempt, or ``None`` if the server asks for too many."""
+        asked = error.retry_after if isinstance(error, UnavailableError) else None
+        if asked is not None and asked >= 1:
+            return asked if asked <= self._patience.max_wait else None
+        if progressed:
+            pause = _RECONNECT + random.uniform(0, 0.1)  # noqa: S311  # spreads clients, and hides nothing
+        else:
+            pause = min(2.0 ** (self._count - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+        return min(pause, self._patience.max_wait)
+
+    def _told(self, error: ImgfetchError) -> ImgfetchError:
+        """Return the error with what was done about it (M10)."""
+        if self._all > 1:
+            seconds = time.monotonic() - self._began
+            error.details = (*error.details, f"Tried {self._all} times in {seconds:.0f} s.")
+        return error
