@@ -10,7 +10,7 @@ import requests
 
 from imgfetch import codings
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
-from imgfetch.failures import mapped
+from imgfetch.failures import READ_TIMEOUT, mapped
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
@@ -20,6 +20,8 @@ MAX_SKIPPED_BODY = 64 * 1024
 DOCUMENT_TIMEOUT = 120.0
 """Seconds for the whole of a document; a layer has no such limit."""
 CHUNK = 256 * 1024
+MIN_PROGRESS = 1024
+"""Bytes that have to come in the time for which a server may be silent (F59)."""
 
 
 class Response:
@@ -31,10 +33,13 @@ class Response:
         url: where it came from in the end, fit to be shown.
         origin: where it came from in the end.
         address: the URL as it was sent, which may hold secrets; relative URLs in the answer start from it.
+        start: which byte of the whole is the first of the body.
     """
 
-    def __init__(self, response: requests.Response, url: str, secrets: Sequence[str] = ()) -> None:
-        """Wrap an answer to a request for ``url``, which was sent ``secrets``."""
+    def __init__(
+        self, response: requests.Response, url: str, secrets: Sequence[str] = (), *, timeout: float = READ_TIMEOUT
+    ) -> None:
+        """Wrap an answer to a request for ``url``, which was sent ``secrets``; it may be silent for ``timeout``."""
         self._response = response
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self.status = response.status_code
@@ -42,6 +47,8 @@ class Response:
         self.url = shown_url(url)
         self.origin = Origin.of(url)
         self.address = url
+        self.start = 0
+        self._timeout = timeout
 
     def header(self, name: str) -> str:
         """Return a header, or the empty string."""
@@ -72,9 +79,9 @@ class Response:
         """Yield the body as it is on the wire, undecoded, at most ``limit`` bytes of it (P05, P76).
 
         Raises:
-            TransportError: the connection broke, or nothing came for too long.
+            TransportError: the connection broke, or next to nothing came for too long.
         """
-        left = limit
+        left, before, since = limit, limit, time.monotonic()
         while left > 0:
             with mapped(self.url):
                 chunk = self._response.raw.read1(min(CHUNK, left), decode_content=False)
@@ -82,6 +89,11 @@ class Response:
                 return
             left -= len(chunk)
             yield chunk
+            if time.monotonic() - since > self._timeout:
+                if before - left < MIN_PROGRESS:
+                    came = f"{before - left} bytes in {self._timeout:g} s"
+                    raise TransportError(f"{self.origin} hardly sends anything: {came} of {self.url}")
+                before, since = left, time.monotonic()
 
     def document(self, limit: int, what: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
         """Return a body of JSON, as its sender meant it.

@@ -20,6 +20,7 @@ from imgfetch.login import Login
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.realms import Realms
+from imgfetch.retries import Patience
 from imgfetch.tokens import Grant, Token, TokenClient
 from imgfetch.transport import Transport
 
@@ -36,16 +37,26 @@ class Authenticator:
         base: the registry's URL, such as ``https://quay.io``.
         credentials: where logins are found.
         realms: the user's say about token servers.
+        patience: how often to ask for a token; by default once.
     """
 
-    def __init__(self, transport: Transport, name: str, base: str, *, credentials: Credentials, realms: Realms) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        name: str,
+        base: str,
+        *,
+        credentials: Credentials,
+        realms: Realms,
+        patience: Patience | None = None,
+    ) -> None:
         """Know nothing yet: the first request goes out without a login (P33)."""
         self._transport = transport
         self._name = name
         self._base = base
         self._credentials = credentials
         self._realms = realms
-        self._client = TokenClient(transport, base)
+        self._client = TokenClient(transport, base, patience)
         self._lock = threading.Lock()
         self._ready: dict[str, str] = {}
         self._grants: dict[str, Grant] = {}

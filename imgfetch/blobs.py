@@ -4,54 +4,36 @@ Layout::
 
     blobs/<algorithm>/<encoded>     content that hashes to its name; nothing else ever stands there
     layers/<algorithm>/<encoded>    what was found when that blob was decompressed, as JSON
-    parts/                          what is being received, under names that mean nothing
+    parts/<algorithm>/<encoded>     what has come of a blob so far
+    locks/, runs/, lock             who is at work here; see `imgfetch.claims`
 
-`BlobStore.add` is the only way in.  It counts and hashes what comes, and gives it its name at the end.
+`Part` is the only way in.  It counts and hashes what comes, and what is right gets its name at the end.
 A blob that an earlier run left is hashed again before it is relied on.  What that run found in a layer is not
 found out again, so a directory that others may write to is refused.
+
+Several processes may use one directory: who brings a blob claims it, and who needs one says so beforehand.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from imgfetch import codings
+from imgfetch.claims import Claims
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
 from imgfetch.files import BUFFER, replacing, storing
 from imgfetch.image import Descriptor
 from imgfetch.layers import Contents, LayerCheck
+from imgfetch.parts import MODE, Part, Source
 from imgfetch.printable import clean
 
 _PRIVATE = 0o700
-_PRIVATE_FILE = 0o600
-_CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
-
-
-_Difference = tuple[str, str]
-
-
-class Source(Protocol):
-    """A body on its way in, such as an HTTP answer."""
-
-    @property
-    def codings(self) -> tuple[str, ...]:
-        """The content codings that the sender names, whether or not they are to be undone."""
-
-    @property
-    def name(self) -> str:
-        """Where it comes from, for messages."""
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        """Yield at most ``limit`` bytes."""
 
 
 class BlobStore:
@@ -66,11 +48,52 @@ class BlobStore:
         self._root = root
         self._lock = threading.Lock()
         self._verified: dict[Digest, int] = {}
+        self._claims = Claims(root)
         self._is_closed = False
 
+    def prepare(self) -> None:
+        """Make the directory, and find out whether it can be used.
+
+        Raises:
+            StorageError: it cannot be made or written, or others may write to it.
+        """
+        with storing(self._root, "use"):
+            self._root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            self._refuse_strangers()
+            self._claims.prepare()
+
+    def reserve(self, digests: Iterable[Digest]) -> None:
+        """Keep blobs, whether they are here or not, from being evicted by anybody until this is closed.
+
+        Raises:
+            StorageError: that cannot be said in the directory.
+        """
+        self.prepare()
+        self._claims.reserve(digests)
+
+    @contextmanager
+    def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
+        """Be the only one, of all threads and processes, who brings a blob.
+
+        Args:
+            digest: the blob.
+            wait: until whoever brings it now is ready.
+
+        Yields:
+            whether it is ours, which without ``wait`` it may not be.
+
+        Raises:
+            StorageError: the directory cannot be used.
+        """
+        self._check_open()
+        self.prepare()
+        with self._claims.claim(digest, wait=wait, interrupt=self._check_open) as is_ours:
+            yield is_ours
+
     def close(self) -> None:
-        """Let nothing be written any more."""
+        """Let nothing be written any more, and need nothing any more."""
         self._is_closed = True
+        self._claims.close()
 
     def has(self, descriptor: Descriptor) -> bool:
         """Tell whether the blob is here and is what it is called; what is not goes away.
@@ -110,6 +133,8 @@ class BlobStore:
             with storing(path, "remove"):
                 path.unlink(missing_ok=True)
             return None
+        with suppress(OSError):  # a cache that is read only has no need to know what was used last
+            os.utime(path)
         self._trust(digest, size)
         return size
 
@@ -139,32 +164,60 @@ class BlobStore:
 
         Args:
             descriptor: what is promised.
-            source: what comes.
+            source: what comes, from the first byte on.
             what: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
 
         Raises:
-            VerificationError: size or digest differ, or a layer's data is damaged; nothing was taken in.
-            UnsupportedError: a layer cannot be decompressed by us.
-            StorageError: it cannot be written.
-            TransportError: the source broke off.
+            ImgfetchError: as for `Part.take`.
         """
+        with self.claim(descriptor.digest), self.part(descriptor, what, layer=layer) as part:
+            part.restart()
+            return self.keep(part, part.take(source))
+
+    @contextmanager
+    def part(
+        self,
+        descriptor: Descriptor,
+        what: str,
+        *,
+        layer: Callable[[], LayerCheck] | None = None,
+        advanced: Callable[[int], None] | None = None,
+    ) -> Iterator[Part]:
+        """Open what is here of a blob that is claimed; what is there when the block ends stays for another run.
+
+        Args:
+            descriptor: what is promised.
+            what: the blob's name in messages.
+            layer: opens the check of a layer's decompressed stream.
+            advanced: told of bytes that count, or fewer than none where it is begun anew.
+
+        Raises:
+            StorageError: it cannot be read or written.
+        """
+        self._check_open()
+        path = self._part(descriptor.digest)
+        with storing(self._root, "use"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        part = Part(path, descriptor, what, layer=layer, advanced=advanced)
+        try:
+            yield part
+        finally:
+            with suppress(OSError):
+                part.close()
+
+    def keep(self, part: Part, contents: Contents | None) -> Contents | None:
+        """Give a part that was finished its name, and return what was found in it.
+
+        Raises:
+            StorageError: it cannot be had.
+        """
+        descriptor = part.descriptor
         path = self._path(descriptor.digest)
-        with self._replacing(path) as file:
-            watch = layer() if layer and not source.codings else None
-            room = descriptor.size + 1 + (_CODING_OVERHEAD + descriptor.size // 100 if source.codings else 0)
-            difference = _receive(source.chunks(room), descriptor, file, watch)
-            if difference is not None and source.codings:
-                # Not the blob itself, then perhaps a proxy's encoding of it (P77).
-                difference = self._undo(source.codings, descriptor, file, what)
-            if difference is not None:
-                raise _mismatch(descriptor, difference, what, source)
-            if layer and watch is None:
-                watch = layer()
-                file.seek(0)
-                for chunk in iter(lambda: file.read(BUFFER), b""):
-                    watch.update(chunk)
-            contents = watch.finish() if watch else None
+        with storing(self._root, "use"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._check_open()
+        part.moved_to(path)
         self._trust(descriptor.digest, descriptor.size)
         if contents is not None:
             self.remember(descriptor.digest, contents)
@@ -186,32 +239,27 @@ class BlobStore:
 
     def remember(self, digest: Digest, contents: Contents) -> None:
         """Keep what was found in a layer, for the next run; a disk that refuses costs only time."""
-        with suppress(StorageError), self._replacing(self._notes(digest)) as file:
-            file.write(contents.to_json())
+        path = self._notes(digest)
+        with suppress(StorageError, OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path, mode=MODE, durable=False) as file:
+                file.write(contents.to_json())
 
-    @contextmanager
-    def _replacing(self, path: Path) -> Iterator[BinaryIO]:
-        parts = self._root / "parts"
-        self._check_open()
-        with storing(self._root, "use"):
-            self._root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-            self._refuse_strangers()
-            for directory in (parts, path.parent):
-                directory.mkdir(parents=True, exist_ok=True)
-        with replacing(path, mode=_PRIVATE_FILE, durable=False, parts=parts) as file:
-            yield file
+    def bytes_missing(self, descriptors: Iterable[Descriptor]) -> int:
+        """Return how many bytes of blobs have yet to come, by what stands here unverified."""
+        missing = 0
+        for descriptor in descriptors:
+            here = 0
+            for path in (self._path(descriptor.digest), self._part(descriptor.digest)):
+                with suppress(OSError):
+                    here = max(here, path.stat().st_size)
+            missing += max(descriptor.size - here, 0)
+        return missing
 
-    def _undo(self, names: tuple[str, ...], descriptor: Descriptor, file: BinaryIO, what: str) -> _Difference | None:
-        """Replace what is in ``file`` by what it is without its content codings, and compare again."""
-        file.seek(0)
-        coded = iter(lambda: file.read(BUFFER), b"")
-        with tempfile.TemporaryFile(dir=self._root / "parts") as plain:
-            difference = _receive(codings.undo(coded, names, descriptor.size + 1, what), descriptor, plain, None)
-            plain.seek(0)
-            file.seek(0)
-            file.truncate()
-            shutil.copyfileobj(plain, file, BUFFER)
-        return difference
+    @property
+    def root(self) -> Path:
+        """The directory."""
+        return self._root
 
     def _trust(self, digest: Digest, size: int) -> None:
         with self._lock:
@@ -234,36 +282,8 @@ class BlobStore:
     def _path(self, digest: Digest) -> Path:
         return self._root / "blobs" / digest.algorithm / digest.encoded
 
+    def _part(self, digest: Digest) -> Path:
+        return self._root / "parts" / digest.algorithm / digest.encoded
+
     def _notes(self, digest: Digest) -> Path:
         return self._root / "layers" / digest.algorithm / digest.encoded
-
-
-def _receive(
-    chunks: Iterator[bytes], descriptor: Descriptor, file: BinaryIO, watch: LayerCheck | None
-) -> _Difference | None:
-    """Write, count and hash what comes; return what it should have been and what it is, if they differ."""
-    hasher, size = descriptor.digest.hasher(), 0
-    for chunk in chunks:
-        size += len(chunk)
-        hasher.update(chunk)
-        file.write(chunk)
-        if watch is not None:
-            watch.update(chunk)
-    if size != descriptor.size:
-        got = f"{size} bytes" if size < descriptor.size else "more"
-        return f"{descriptor.size} bytes", got
-    if not descriptor.digest.matches(hasher):
-        return str(descriptor.digest), f"{descriptor.digest.algorithm}:{hasher.hexdigest()}"
-    return None
-
-
-def _mismatch(descriptor: Descriptor, difference: _Difference, what: str, source: Source) -> VerificationError:
-    """Say what a blob should be and is (M12)."""
-    wanted, got = difference
-    coded = f", with content coding {clean(', '.join(source.codings))}" if source.codings else ""
-    return VerificationError(
-        f"{what} ({descriptor.digest}) from {source.name}{coded} is not what the manifest promises",
-        wanted=wanted,
-        got=got,
-        hint="try again; if it stays so, a proxy or mirror alters the data, or the registry's copy is damaged",
-    )

@@ -4,56 +4,34 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import logging
 import os
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import BinaryIO, NoReturn
+from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
-from imgfetch import errors
+from imgfetch import errors, eviction, reporting, signals, workspace
 from imgfetch.access import Access
 from imgfetch.display import DISPLAYS, Display
 from imgfetch.options import fill_in, parser, usage
-from imgfetch.printable import clean, size
+from imgfetch.printable import clean, size, span
 from imgfetch.pull import Saved, save
+from imgfetch.reporting import EXIT_STATUS
+from imgfetch.retries import Patience
 
-EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
-    errors.InvalidReferenceError: 2,
-    errors.InvalidPlatformError: 2,
-    errors.NotFoundError: 3,
-    errors.PlatformNotFoundError: 3,
-    errors.AuthenticationError: 4,
-    errors.TransportError: 5,
-    errors.UnavailableError: 5,
-    errors.VerificationError: 6,
-    errors.StorageError: 7,
-    errors.UnsupportedError: 1,
-    errors.RegistryError: 1,
-    errors.ImgfetchError: 1,
-}
-"""By the first class of an error's ancestry that stands here."""
-INTERRUPTED = 130
+__all__ = ["EXIT_STATUS", "main"]
 
 _MAX_MESSAGE = 4000
-_MAX_CAUSES = 8
 _MAX_PASSWORD = 64 * 1024
+_PIPE_CLOSED = 141
 _VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
-
-
-class _SignalError(BaseException):
-    """A signal came; like KeyboardInterrupt, it is no error of the program."""
-
-    def __init__(self, number: int, how: str) -> None:
-        super().__init__(how)
-        self.number = number
-        self.how = how
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     fill_in(arguments, os.environ)
     display = _display(arguments)
-    with _logging_to(display, _VERBOSITY[min(arguments.verbose, 2)]), _catching_signals():
+    with _logging_to(display, _VERBOSITY[min(arguments.verbose, 2)]), signals.caught():
         status = _run(arguments, display)
     if status:
         _give_up_stdout()
@@ -74,13 +52,22 @@ def _run(arguments: argparse.Namespace, display: Display) -> int:
     try:
         return _COMMANDS[arguments.command](arguments, display)
     except errors.ImgfetchError as error:
-        return _report(error, display)
-    except KeyboardInterrupt:
-        return _stopped("interrupted", INTERRUPTED, arguments, display)
-    except _SignalError as stop:
-        return _stopped(stop.how, 128 + stop.number, arguments, display)
+        return reporting.report(error, display, _kept(arguments))
+    except signals.StopError as stop:
+        return reporting.stopped(stop, display, _kept(arguments))
     finally:
         display.close()
+
+
+def _kept(arguments: argparse.Namespace) -> str:
+    """Say where what was fetched is found by another run, if it is kept at all."""
+    if arguments.command != "save":
+        return ""
+    if not arguments.no_cache:
+        return "what was fetched is kept in the cache"
+    if arguments.output == "-":
+        return ""
+    return f"what was fetched is kept in {clean(workspace.name(Path(arguments.output)))} beside the output"
 
 
 def _save(arguments: argparse.Namespace, display: Display) -> int:
@@ -93,9 +80,13 @@ def _save(arguments: argparse.Namespace, display: Display) -> int:
         archive_format=arguments.format,
         jobs=arguments.jobs,
         cache_dir=_cache(arguments),
+        cache_size=arguments.cache_size,
+        max_layer_size=arguments.max_layer_size,
         source_date_epoch=arguments.source_date_epoch,
         strict=arguments.strict,
         access=_access(arguments),
+        patience=_patience(arguments),
+        timeout=arguments.timeout,
         progress=display,
     )
     display.close()
@@ -128,11 +119,17 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
     display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)
 
 
+def _patience(arguments: argparse.Namespace) -> Patience:
+    return Patience(retries=arguments.retries, max_wait=arguments.max_wait)
+
+
 def _cache(arguments: argparse.Namespace) -> str | None:
-    if arguments.no_cache:
-        return None
+    return None if arguments.no_cache else str(_cache_directory(arguments))
+
+
+def _cache_directory(arguments: argparse.Namespace) -> Path:
     try:
-        return str(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
+        return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user
         raise errors.StorageError(
             f"there is no directory to keep blobs in: {error}", hint="choose a --cache-dir, or --no-cache"
@@ -193,7 +190,60 @@ def _display(arguments: argparse.Namespace) -> Display:
     return DISPLAYS[name](sys.stderr or io.StringIO())
 
 
-_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Display], int]] = {"save": _save}
+def _cache_dir(arguments: argparse.Namespace, display: Display) -> int:
+    del display
+    _print([str(_cache_directory(arguments))])
+    return 0
+
+
+def _cache_list(arguments: argparse.Namespace, display: Display) -> int:
+    del display
+    entries = eviction.entries(_cache_directory(arguments))
+    if arguments.json:
+        members = [
+            {"digest": str(entry.digest), "size": entry.size, "age": round(entry.age), "part": entry.is_part}
+            for entry in entries
+        ]
+        _print([json.dumps(members, indent=1)])
+        return 0
+    _print(
+        [
+            f"{entry.digest}  {size(entry.size):>7}  {span(entry.age):>7}{'  part' if entry.is_part else ''}"
+            for entry in entries
+        ]
+        + [f"{len(entries)} blob{'' if len(entries) == 1 else 's'}, {size(sum(entry.size for entry in entries))}"]
+    )
+    return 0
+
+
+def _cache_prune(arguments: argparse.Namespace, display: Display) -> int:
+    root = _cache_directory(arguments)
+    gone = eviction.prune(root, limit=arguments.keep, keep=lambda entry: entry.age < (arguments.older_than or 0))
+    left = eviction.entries(root)
+    display.message(
+        "info",
+        f"removed {len(gone)} of {len(gone) + len(left)} blobs, {size(sum(entry.size for entry in gone))}; "
+        f"{size(sum(entry.size for entry in left))} are left",
+    )
+    return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Write to stdout; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+        raise SystemExit(_PIPE_CLOSED) from None
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Display], int]] = {
+    "save": _save,
+    "cache dir": _cache_dir,
+    "cache list": _cache_list,
+    "cache prune": _cache_prune,
+}
 
 
 class _Handler(logging.Handler):
@@ -220,61 +270,6 @@ def _logging_to(display: Display, level: int) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-
-
-def _report(error: errors.ImgfetchError, display: Display) -> int:
-    """Show an error, its causes and what to do, and return the exit status."""
-    status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
-    causes: list[str] = []
-    hint = error.hint
-    cause = error.__cause__
-    while isinstance(cause, errors.ImgfetchError) and len(causes) < _MAX_CAUSES:
-        causes.append(clean(str(cause), _MAX_MESSAGE))
-        hint = hint or cause.hint
-        cause = cause.__cause__
-    message = clean(str(error), _MAX_MESSAGE)
-    told = [f"  {clean(line, _MAX_MESSAGE)}" for line in error.details]
-    told += [f"  cause: {cause}" for cause in causes if not told]
-    notes = [clean(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
-    told += [f"  before: {note}" for note in notes]
-    lines = [message, *told, *([f"  hint: {clean(hint)}"] if hint else [])]
-    details = {
-        "status": status,
-        "error": message,
-        "causes": causes,
-        "details": error.details,
-        "before": notes,
-        "hint": hint,
-    }
-    display.close()
-    display.message("error", "\n".join(lines), details)
-    return status
-
-
-def _stopped(how: str, status: int, arguments: argparse.Namespace, display: Display) -> int:
-    display.close()
-    kept = "" if arguments.no_cache else "; complete layers are kept in the cache"
-    display.message("error", f"{how}{kept}\n  hint: run the same command again to go on", {"status": status})
-    return status
-
-
-@contextmanager
-def _catching_signals() -> Iterator[None]:
-    """Make SIGTERM, and SIGHUP unless it is ignored as under nohup, end the block as SIGINT does."""
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        raise _SignalError(number, "terminated" if number == signal.SIGTERM else "hung up")
-
-    caught = [signal.SIGTERM]
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        caught.append(hangup)
-    before = {number: signal.signal(number, stop) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _give_up_stdout() -> None:

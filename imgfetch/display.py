@@ -22,12 +22,21 @@ _SHOWN_DIGEST = slice(len("sha256:"), len("sha256:") + 12)
 
 
 class Display(Progress):
-    """Shows messages only; the others show progress besides."""
+    """Shows messages only; the others show progress besides.
+
+    Attributes:
+        has_plan: whether blobs were planned, some of which may have come.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         """Write to ``stream``, nothing at first."""
         self._stream = stream
         self._lock = threading.Lock()
+        self.has_plan = False
+
+    def planned(self, items: Sequence[Item]) -> None:
+        """Remember that there is something to do."""
+        self.has_plan = bool(items)
 
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Show a line.
@@ -62,6 +71,7 @@ class Lines(Display):
 
     def planned(self, items: Sequence[Item]) -> None:
         """Say how much there is to do."""
+        super().planned(items)
         self._blobs, self._total = len(items), sum(item.size for item in items)
         self._print(f"imgfetch: {_count(self._blobs)}, {printable.size(self._total)}")
 
@@ -104,6 +114,7 @@ class Bars(Display):
 
     def planned(self, items: Sequence[Item]) -> None:
         """Draw the bar of the whole."""
+        super().planned(items)
         self._total = self._bar("total", sum(item.size for item in items), position=0)
 
     def started(self, item: Item) -> None:
@@ -174,6 +185,7 @@ class Events(Display):
 
     def planned(self, items: Sequence[Item]) -> None:
         """Tell what there is to do."""
+        super().planned(items)
         blobs = [{"digest": item.name, "size": item.size} for item in items]
         self._tell("planned", {"blobs": blobs, "bytes": sum(item.size for item in items)})
 

@@ -10,20 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from imgfetch.blobs import BlobStore, Source
+from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.errors import TransportError, VerificationError
+from imgfetch.fetching import Reads, receive
 from imgfetch.files import BUFFER
 from imgfetch.image import Descriptor, Image
-from imgfetch.layers import Contents, LayerCheck
+from imgfetch.layers import MAX_LAYER, Contents, LayerCheck
 from imgfetch.oddities import Oddities
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
-from imgfetch.resolve import Reads, sources
+from imgfetch.retries import Patience
 
 _logger = logging.getLogger(__name__)
 
-_PATIENCE = 2.0  # seconds that threads get to end after they have been told to
+_PATIENCE = 0.5  # seconds that threads get to end after they have been told to
+_BUSY = 0.1  # seconds until another look at what another process brings
 _TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
 
 
@@ -86,7 +88,15 @@ class Downloads:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], store: BlobStore, *, jobs: int, progress: Progress, oddities: Oddities
+        self,
+        layers: Sequence[Layer],
+        store: BlobStore,
+        *,
+        jobs: int,
+        progress: Progress,
+        oddities: Oddities,
+        patience: Patience,
+        max_layer_size: int = MAX_LAYER,
     ) -> None:
         """Start nothing yet.
 
@@ -96,7 +106,11 @@ class Downloads:
             jobs: how many at a time.
             progress: told of every blob.
             oddities: told of layers that some readers stumble over.
+            patience: how often to try.
+            max_layer_size: bytes of a decompressed layer at most.
         """
+        self._patience = patience
+        self._max_layer_size = max_layer_size
         self._layers = layers
         self._store = store
         self._progress = progress
@@ -142,13 +156,14 @@ class Downloads:
                 raise self._failure
 
     def _work(self) -> None:
+        passed = 0
         while True:
             with self._changed:
                 if self._stopped or not self._waiting:
                     return
                 layer = self._waiting.popleft()
             try:
-                self._bring(layer)
+                is_here = self._bring(layer)
             except BaseException as error:  # noqa: BLE001  # it is raised again where somebody waits
                 with self._changed:
                     self._failure = self._failure or error
@@ -156,21 +171,48 @@ class Downloads:
                 self._stop()
                 return
             with self._changed:
-                self._awaited.discard(layer.descriptor.digest)
-                self._changed.notify_all()
+                if is_here:
+                    self._awaited.discard(layer.descriptor.digest)
+                    self._changed.notify_all()
+                    passed = 0
+                    continue
+                # Another process brings it: the others first, and when there are no others, a moment's rest.
+                self._waiting.append(layer)
+                passed += 1
+                if passed >= len(self._waiting) and not self._stopped:
+                    self._changed.wait(_BUSY)
 
     def _stop(self) -> None:
         # Registries first: a mirror's read that ends because of this is no failure of the mirror.
         for registry in {id(layer.registry): layer.registry for layer in self._layers}.values():
             registry.abort()
+        self._patience.stop()
         with self._changed:
             self._stopped = True
+            self._changed.notify_all()
 
-    def _bring(self, layer: Layer) -> None:
+    def _bring(self, layer: Layer) -> bool:
+        """Bring a layer, and return whether it is here; it is not while another process brings it."""
         item = Item(str(layer.descriptor.digest), layer.descriptor.size)
         cached = self._store.has(layer.descriptor)
-        self._progress.started(item)
-        contents = self._cached(layer) if cached else self._fetched(layer, item)
+        contents = None
+        if not cached:
+            with self._store.claim(layer.descriptor.digest, wait=False) as is_ours:
+                if not is_ours:
+                    return False
+                cached = self._store.has(layer.descriptor)  # by now
+                if not cached:
+                    self._progress.started(item)
+                    contents = self._fetched(layer, item)
+        if contents is None:
+            self._progress.started(item)
+            contents = self._cached(layer)
+        self._check_contents(layer, contents)
+        self._progress.finished(item, cached=cached)
+        return True
+
+    def _check_contents(self, layer: Layer, contents: Contents) -> None:
+        """Compare what a layer holds with what the config says, and tell what some readers stumble over."""
         if contents.diff_id != layer.diff_id:
             raise VerificationError(
                 f"{layer.what} ({layer.descriptor.digest}, {contents.compression}), decompressed, "
@@ -183,7 +225,6 @@ class Downloads:
             self._oddities.tolerate(f"{layer.what}: {remark}")
         if contents.compression == "zstd":
             self._warn_of_zstd(layer)
-        self._progress.finished(item, cached=cached)
 
     def _warn_of_zstd(self, layer: Layer) -> None:
         """Name the engines that are too old for an image (L06), once for each."""
@@ -208,45 +249,28 @@ class Downloads:
             self._store.remember(digest, contents)
         return contents
 
-    def _fetched(self, layer: Layer, item: Item) -> Contents:
-        contents = counted = None
-        for source in sources(layer.registry, layer.reference, layer.descriptor, layer.what):
-            if counted is not None:  # another place has to bring it all again
-                self._progress.advanced(item, -counted.count)
-            with source as answer:
-                counted = _Counted(answer, self, item)
-                contents = self._store.add(layer.descriptor, counted, layer.what, layer=lambda: self._check(layer))
-        assert contents is not None  # noqa: S101  # the last source raises instead
-        return contents
+    def _fetched(self, layer: Layer, item: Item) -> Contents | None:
+        def advanced(count: int) -> None:
+            self._end_if_stopped()
+            self._progress.advanced(item, count)
+
+        with self._store.part(
+            layer.descriptor, layer.what, layer=lambda: self._check(layer), advanced=advanced
+        ) as part:
+            part.rehash()
+            if part.size:
+                _logger.info("%s: going on at %d of %d bytes", layer.what, part.size, item.size)
+            return receive(layer.registry, self._store, layer.reference, part, layer.what, patience=self._patience)
 
     def _check(self, layer: Layer) -> LayerCheck:
         return LayerCheck(
-            layer.what, layer.descriptor.media_type, layer.diff_id.algorithm, interrupt=self._end_if_stopped
+            layer.what,
+            layer.descriptor.media_type,
+            layer.diff_id.algorithm,
+            limit=self._max_layer_size,
+            interrupt=self._end_if_stopped,
         )
-
-    def advance(self, item: Item, count: int) -> None:
-        """Pass on how far a blob is, and end its thread if all are to stop."""
-        self._end_if_stopped()
-        self._progress.advanced(item, count)
 
     def _end_if_stopped(self) -> None:
         if self._stopped:
             raise TransportError("stopped, for something else failed")
-
-
-class _Counted:
-    """A source that tells how far it is."""
-
-    def __init__(self, source: Source, downloads: Downloads, item: Item) -> None:
-        self._source = source
-        self._downloads = downloads
-        self._item = item
-        self.codings = source.codings
-        self.name = source.name
-        self.count = 0
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        for chunk in self._source.chunks(limit):
-            self.count += len(chunk)
-            self._downloads.advance(self._item, len(chunk))
-            yield chunk

@@ -16,7 +16,7 @@ class ImgfetchError(Exception):
         tries: how often a request that fails so is worth sending, in a row and the first time included (2.0).
     """
 
-    tries = 1
+    tries: int = 1
 
     def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
         """Keep the message, the hint and the details."""
@@ -142,6 +142,12 @@ class VerificationError(ImgfetchError):
         super().__init__(message, hint=hint)
         self.wanted = wanted
         self.got = got
+
+
+class ResumeError(VerificationError):
+    """What was continued is not what was promised; begun anew it may be."""
+
+    tries = 2
 
 
 class UnsupportedError(ImgfetchError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 from imgfetch import retryafter
 from imgfetch.answer import Response
@@ -25,9 +26,12 @@ _MAX_ERRORS = 3
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
 _LATER = frozenset({408, 499})
+_PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # what another try may overcome (2.0)
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
+_HOUR = 3600
+_LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
@@ -49,23 +53,15 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
     if status in _DENIED:
         return AuthenticationError(f"{what} does not exist or needs a login: {said}", hint=hint)
     if status == _TOO_MANY_REQUESTS:
-        error = RateLimitedError(
-            f"{what} is not served for now, too many requests: {said}",
-            url=url,
-            status=status,
-            codes=codes,
-            hint=_when_to_retry(response),
+        limited = RateLimitedError(
+            f"{what} is not served for now, too many requests: {said}", url=url, status=status, codes=codes
         )
-        error.retry_after = retryafter.parse(response.header("Retry-After"))
-        return error
+        return _pull_limit(limited, response, words) or _with_wait(limited, response, "try again later, or log in")
     if status >= _SERVER_ERROR or status in _LATER:
-        return UnavailableError(
-            f"{what} is not served for now: {said}",
-            url=url,
-            status=status,
-            codes=codes,
-            hint="the server has a problem of its own; try again later",
-        )
+        unavailable = UnavailableError(f"{what} is not served for now: {said}", url=url, status=status, codes=codes)
+        if not (status in _LATER or status in _PASSING):
+            unavailable.tries = 1
+        return _with_wait(unavailable, response, "the server has a problem of its own; try again later")
     return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes)
 
 
@@ -111,6 +107,32 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     return codes, clean("; ".join(said), MAX_QUOTED)
 
 
-def _when_to_retry(response: Response) -> str:
-    wait = response.header("Retry-After")
-    return f"the server asks to wait: Retry-After: {clean(wait, 80)}" if wait else "try again later, or log in"
+def _with_wait(error: UnavailableError, response: Response, hint: str) -> UnavailableError:
+    """Add what the server says of when to come again (2.0, M10)."""
+    header = response.header("Retry-After")
+    error.retry_after = retryafter.parse(header)
+    error.hint = hint
+    if header:
+        error.hint = f"the server asks to wait: Retry-After: {clean(header, 80)}; --max-wait allows longer waits"
+    return error
+
+
+def _pull_limit(error: RateLimitedError, response: Response, words: str) -> RateLimitedError | None:
+    """Return the error for Docker Hub's limit of pulls, which no second try overcomes (M09, F32)."""
+    limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
+    if response.header("Retry-After") or not (limit or "pull rate limit" in words):
+        return None
+    error.tries = 1
+    until = "later"
+    if limit:
+        window = int(limit[2])
+        remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
+        source = clean(response.header("Docker-RateLimit-Source"), 80)
+        counted = f"; counted are those of {source}" if source else ""
+        error.details = (
+            f"The limit is {limit[1]} pulls per {window / _HOUR:g} hours, {clean(remaining, 20) or '0'} are left{counted}.",
+            "It was not tried again, for that would not help.",
+        )
+        until = f"at about {time.strftime('%H:%M', time.localtime(time.time() + window))}"
+    error.hint = f"log in (docker login {response.origin}), take a mirror (--mirror), or try again {until}"
+    return error

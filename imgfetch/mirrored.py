@@ -8,6 +8,7 @@
 * What a mirror sends as a manifest is looked at before it is passed on: under a digest it must have that, under a tag
   be a manifest or an index.  What the upstream sends is for the caller to verify, as with any registry.
 * Each blob begins with the first mirror again: one that lacks a blob, or sends something else, is skipped for that.
+  What it sent before it broke off is continued by the next.
 * A place is told the name that the image has there, while messages have the user's.  Who we are to a place is found
   out by its own host (S09), for it is a registry of its own.
 """
@@ -17,16 +18,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
-from imgfetch.blobs import Source
 from imgfetch.digest import Digest
 from imgfetch.downloads import Abortable
-from imgfetch.errors import ImgfetchError, StorageError, TransportError, VerificationError
+from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.image import Descriptor, Document, parse_document
 from imgfetch.mirrors import Mirrors, Place
 from imgfetch.oddities import Oddities
+from imgfetch.parts import Source
 from imgfetch.reference import Reference
 
 _logger = logging.getLogger(__name__)
@@ -79,36 +80,20 @@ class Mirrored:
         with _noting(failures):
             return self._manifest(upstream, reference)
 
-    @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> Iterator[Source]:
-        """Yield a blob from the first place that opens it, whatever is sent then.
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
+    ) -> AbstractContextManager[Source]:
+        """Open a blob at the upstream; `places` has the mirrors too.
 
         Raises:
             UnsupportedError: the configuration blocks it.
             ImgfetchError: what the upstream raises.
         """
-        *mirrors, upstream = self._mirrors.places(reference)
-        failures: list[str] = []
-        with ExitStack() as stack:
-            for mirror in mirrors:
-                with self._going_on(mirror, failures):
-                    source = stack.enter_context(self._blob(mirror, reference, descriptor, what))
-                    break
-            else:
-                source = stack.enter_context(self._last_blob(upstream, reference, descriptor, what, failures))
-            yield source
+        upstream = self._mirrors.places(reference)[-1]
+        return self.open(upstream).blob(_named(reference, upstream), descriptor, what, offset=offset)
 
-    def sources(
-        self, reference: Reference, descriptor: Descriptor, what: str
-    ) -> Iterator[AbstractContextManager[Source]]:
-        """Yield a blob from one place after the other, until it was taken without an error.
-
-        The ``with`` statement passes over what goes wrong with a mirror's blob, so that there is another turn; what
-        goes wrong with the upstream's, or the disk, it lets through::
-
-            for source in mirrored.sources(reference, descriptor, what):
-                with source as answer:
-                    store.add(descriptor, answer, what)
+    def places(self, reference: Reference) -> Iterator[_Turn]:
+        """Yield whom to ask for a blob, mirrors first.
 
         Raises:
             UnsupportedError: the configuration blocks it.
@@ -116,37 +101,18 @@ class Mirrored:
         *mirrors, upstream = self._mirrors.places(reference)
         failures: list[str] = []
         for mirror in mirrors:
-            before = len(failures)
-            with ExitStack() as stack:
-                with self._going_on(mirror, failures):
-                    source = stack.enter_context(self._blob(mirror, reference, descriptor, what))
-                if len(failures) == before:
-                    yield self._first_blob(mirror, source, stack, failures)
-            if len(failures) == before:
-                return
-        yield self._last_blob(upstream, reference, descriptor, what, failures)
-
-    @contextmanager
-    def _first_blob(self, mirror: Place, source: Source, stack: ExitStack, failures: list[str]) -> Iterator[Source]:
-        with self._going_on(mirror, failures, unless=StorageError), stack:
-            yield source
-
-    @contextmanager
-    def _last_blob(
-        self, upstream: Place, reference: Reference, descriptor: Descriptor, what: str, failures: list[str]
-    ) -> Iterator[Source]:
-        with _noting(failures), self._blob(upstream, reference, descriptor, what) as source:
-            yield source
-
-    def _blob(
-        self, place: Place, reference: Reference, descriptor: Descriptor, what: str
-    ) -> AbstractContextManager[Source]:
-        return self._open(place).blob(_named(reference, place), descriptor, what)
+            yield _Turn(self, mirror, failures, is_last=False)
+        yield _Turn(self, upstream, failures, is_last=True)
 
     def _manifest(self, place: Place, reference: Reference) -> Document:
-        return self._open(place).manifest(_named(reference, place))
+        return self.open(place).manifest(_named(reference, place))
 
-    def _open(self, place: Place) -> Abortable:
+    def open(self, place: Place) -> Abortable:
+        """Return the registry at a place, opened when it is first asked.
+
+        Raises:
+            TransportError: all is to end.
+        """
         anywhere = replace(place, repository="", by_digest_only=False)
         with self._lock:
             if self._is_aborted:
@@ -156,33 +122,66 @@ class Mirrored:
             return self._opened[anywhere]
 
     @contextmanager
-    def _going_on(
-        self, mirror: Place, failures: list[str], *, unless: type[ImgfetchError] | tuple[()] = ()
-    ) -> Iterator[None]:
-        """Keep a mirror's error, tell it once, and raise it only if there is nobody to ask any more."""
+    def _going_on(self, mirror: Place, failures: list[str]) -> Iterator[None]:
+        """Pass over a mirror's error, unless there is nobody to ask any more."""
         try:
             yield
-        except unless:
-            raise
         except ImgfetchError as error:
-            if self._is_aborted:
-                raise
-            failures.append(_reason(mirror, error))
-            with self._lock:
-                is_new = failures[-1] not in self._told
-                self._told.add(failures[-1])
-            if is_new:
-                _logger.warning("%s; going on", failures[-1])
+            self.pass_over(mirror, error, failures)
+
+    def pass_over(self, mirror: Place, error: ImgfetchError, failures: list[str]) -> None:
+        """Keep a mirror's error, and tell it once.
+
+        Raises:
+            ImgfetchError: ``error``, if all is to end.
+        """
+        if self._is_aborted:
+            raise error
+        failures.append(_reason(mirror, error))
+        with self._lock:
+            is_new = failures[-1] not in self._told
+            self._told.add(failures[-1])
+        if is_new:
+            _logger.warning("%s; going on", failures[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A place's turn to be asked for a blob."""
+
+    mirrored: Mirrored
+    place: Place
+    failures: list[str]
+    is_last: bool
+
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
+    ) -> AbstractContextManager[Source]:
+        registry = self.mirrored.open(self.place)
+        return registry.blob(_named(reference, self.place), descriptor, what, offset=offset)
+
+    def failed(self, error: ImgfetchError) -> bool:
+        if not self.is_last:
+            self.mirrored.pass_over(self.place, error, self.failures)
+            return True
+        _note(error, self.failures)
+        return False
+
+
+def _note(error: ImgfetchError, failures: list[str]) -> None:
+    """Add to an error what went wrong before (P84)."""
+    noted = getattr(error, "__notes__", ())
+    for failure in failures:
+        if failure not in noted:
+            error.add_note(failure)
 
 
 @contextmanager
 def _noting(failures: list[str]) -> Iterator[None]:
-    """Add to an error what went wrong before (P84)."""
     try:
         yield
     except ImgfetchError as error:
-        for failure in failures:
-            error.add_note(failure)
+        _note(error, failures)
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -11,14 +12,19 @@ from urllib.parse import urlsplit
 from imgfetch import errors, ustar
 from imgfetch.display import DISPLAYS
 from imgfetch.docker_archive import DEFAULT_MTIME
+from imgfetch.eviction import CACHE_SIZE
+from imgfetch.failures import READ_TIMEOUT
+from imgfetch.layers import MAX_LAYER
 from imgfetch.origin import Origin
 from imgfetch.platforms import Platform
 from imgfetch.printable import quoted
 from imgfetch.pull import DEFAULT_JOBS, FORMATS
 from imgfetch.reference import Reference
+from imgfetch.retries import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.version import VERSION
 
 MAX_JOBS = 64
+MAX_RETRIES = 100
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,13 +41,37 @@ def parser() -> argparse.ArgumentParser:
             "save", allow_abbrev=False, help="pull images, verify them, write an archive", epilog=_EPILOG
         )
     )
+    _add_cache(commands.add_parser("cache", allow_abbrev=False, help="the blobs that are kept for the next save"))
     return top
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, what in (
+        ("dir", "print where it is"),
+        ("list", "print what it holds: digest, size, time since its last use; the least recently used first"),
+        ("prune", "remove what no running save needs, the least recently used first"),
+    ):
+        command = commands.add_parser(name, allow_abbrev=False, help=what, description=what)
+        command.add_argument("--cache-dir", metavar="DIR", help="the cache (default: the user's cache directory)")
+        command.set_defaults(command=f"cache {name}", usage_error=command.error)
+        command.set_defaults(progress="none", quiet=False, verbose=0)
+        if name == "list":
+            command.add_argument("--json", action="store_true", help="as JSON: digest, size, age in seconds, part")
+        if name == "prune":
+            command.add_argument(
+                "--keep", metavar="SIZE", type=_size, default=0, help="until it is no larger than SIZE"
+            )
+            command.add_argument(
+                "--older-than", metavar="TIME", type=_span, help="what was not used for 90min, 12h, 30d"
+            )
 
 
 _EPILOG = (
     "environment: DOCKER_DEFAULT_PLATFORM, SOURCE_DATE_EPOCH; docker's and podman's DOCKER_CONFIG, "
     "DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE; SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE; HTTP_PROXY, HTTPS_PROXY, "
-    "ALL_PROXY, NO_PROXY; and IMGFETCH_CACHE_DIR, JOBS, PROGRESS, CA_FILE, CERTS_DIR, INSECURE, PLAIN_HTTP, MIRROR, "
+    "ALL_PROXY, NO_PROXY; and IMGFETCH_CACHE_DIR, CACHE_SIZE, MAX_LAYER_SIZE, "
+    "RETRIES, MAX_WAIT, TIMEOUT, JOBS, PROGRESS, CA_FILE, CERTS_DIR, INSECURE, PLAIN_HTTP, MIRROR, "
     "TRUST_REALM, REALM_OVERRIDE, several values with spaces between. "
     "exit status: 0 done; 1 not an image, unsupported; 2 usage; 3 not found; 4 access; 5 network; "
     "6 verification; 7 disk; 130, 143 interrupted, terminated"
@@ -67,7 +97,19 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
     add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
     add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
-    add("--no-cache", action="store_true", help="keep no blobs")
+    add("--no-cache", action="store_true", help="keep no blobs, but of a save to a file that fails")
+    add(
+        "--cache-size",
+        metavar="SIZE",
+        type=_size,
+        help="what the cache may grow to, such as 500MB or 10GiB (default: 10GiB)",
+    )
+    add(
+        "--max-layer-size",
+        metavar="SIZE",
+        type=_size,
+        help="refuse a layer that is larger when it is decompressed (default: 100GiB)",
+    )
     add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
     add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
     add(
@@ -87,6 +129,19 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     add("-u", "--username", metavar="USER", help="log in as USER; with --password-stdin")
     add("--password-stdin", action="store_true", help="read the password, or token, from stdin")
     add("--password", action=_NoPassword, help=argparse.SUPPRESS)
+    add("--retries", metavar="N", type=_retries, help=f"further attempts where one failed (default: {RETRIES})")
+    add(
+        "--max-wait",
+        metavar="SECONDS",
+        type=_seconds,
+        help=f"wait so long at most when the registry asks for it (default: {MAX_WAIT:.0f})",
+    )
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help=f"give a connection up on which nothing comes for so long (default: {READ_TIMEOUT:.0f})",
+    )
     add("--authfile", metavar="FILE", type=Path, help="logins, instead of docker's and podman's files")
     add("--anonymous", action="store_true", help="use no login")
     add(
@@ -122,7 +177,7 @@ class _NoPassword(argparse.Action):
 def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
     """Take from the environment, and then from the defaults, what the command line does not say."""
     for name, (variable, parse, default) in _VARIABLES.items():
-        if getattr(arguments, name) is not None:
+        if getattr(arguments, name, "") is not None:  # it is given, or not asked for by this command
             continue
         value = environment.get(variable)
         try:
@@ -155,6 +210,36 @@ def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
     return int(text)
+
+
+def _retries(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:4]) <= MAX_RETRIES and len(text) < 9):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 0 to {MAX_RETRIES}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text)
+    if match is None or not 0 < float(text) <= LONGEST_WAIT:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds up to {LONGEST_WAIT:.0f}")
+    return float(text)
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([kKMGT]i?)?B?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no size, such as 500MB or 10GiB")
+    whole, part, unit = match[1], match[2] or "", (match[3] or "").upper()
+    power = "KMGT".index(unit[0]) + 1 if unit else 0
+    base = 1024 if unit.endswith("I") else 1000
+    return int(int(f"{whole}{part}") * base**power // 10 ** len(part))
+
+
+def _span(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no time, such as 90min, 12h or 30d")
+    return int(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
 
 
 def _override(text: str) -> tuple[str, str]:
@@ -196,6 +281,11 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object
     "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
     "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
     "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
+    "cache_size": ("IMGFETCH_CACHE_SIZE", _size, lambda: CACHE_SIZE),
+    "max_layer_size": ("IMGFETCH_MAX_LAYER_SIZE", _size, lambda: MAX_LAYER),
+    "retries": ("IMGFETCH_RETRIES", _retries, lambda: RETRIES),
+    "max_wait": ("IMGFETCH_MAX_WAIT", _seconds, lambda: MAX_WAIT),
+    "timeout": ("IMGFETCH_TIMEOUT", _seconds, lambda: READ_TIMEOUT),
     "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
     "ca_file": ("IMGFETCH_CA_FILE", lambda text: [Path(text)], list),
     "certs_dir": ("IMGFETCH_CERTS_DIR", Path, lambda: None),

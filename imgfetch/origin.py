@@ -103,6 +103,11 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return clean(f"{host}:{self.port}")
 
+    @property
+    def url(self) -> str:
+        """The URL of its root, without a path."""
+        return f"{self.scheme}://{self}"
+
     def __str__(self) -> str:
         """Return the host, with its port unless it is the scheme's own."""
         return self.host_and_port.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")

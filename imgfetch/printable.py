@@ -54,6 +54,14 @@ def size(count: int) -> str:
     return f"{value:.0f} TB"
 
 
+def span(seconds: float) -> str:
+    """Return a time for people, in its largest unit: ``40 s``, ``3 h``, ``12 d``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
 _SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns", "n", "last", "digest"})
 
 

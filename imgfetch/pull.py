@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
-import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from imgfetch import docker_archive
+from imgfetch import docker_archive, eviction, room
 from imgfetch.access import Access
 from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
 from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
-from imgfetch.errors import InvalidReferenceError
-from imgfetch.failures import CONNECT_TIMEOUT
-from imgfetch.files import replacing, storing
+from imgfetch.errors import InvalidReferenceError, StorageError
+from imgfetch.eviction import CACHE_SIZE
+from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT
+from imgfetch.files import storing
 from imgfetch.image import Image
+from imgfetch.layers import MAX_LAYER
 from imgfetch.mirrored import Mirrored
-from imgfetch.mirrors import Mirrors, Place
+from imgfetch.mirrors import Place
 from imgfetch.oddities import Oddities
+from imgfetch.output import opened, regular
 from imgfetch.platforms import Platform
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
 from imgfetch.registry import Registry
 from imgfetch.resolve import Resolver
+from imgfetch.retries import Patience
 from imgfetch.ustar import MAX_OCTAL
+from imgfetch.workspace import STORE, beside
 
 DEFAULT_JOBS = 4
 MIRROR_CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
-_ARCHIVE_MODE = 0o666  # before the umask
-_DEVICES = (("/", "dev"), ("/", "proc"))  # /dev/stdout may be a regular file, and must not be replaced by one
-_MAX_LINKS = 40
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+_logger = logging.getLogger(__name__)
 
 
 class Format(Protocol):
@@ -94,10 +99,14 @@ def save(
     archive_format: str = "docker",
     jobs: int = DEFAULT_JOBS,
     cache_dir: str | os.PathLike[str] | None = None,
+    cache_size: int = CACHE_SIZE,
+    max_layer_size: int = MAX_LAYER,
     source_date_epoch: int = DEFAULT_MTIME,
     strict: bool = False,
     progress: Progress | None = None,
     access: Access | None = None,
+    patience: Patience | None = None,
+    timeout: float = READ_TIMEOUT,
     open_registry: Callable[[str], Abortable] | None = None,
 ) -> Saved:
     """Pull images, verify every byte of them, and write one archive.
@@ -112,12 +121,17 @@ def save(
             architecture, and then an image that has no choice of platforms is taken whatever it is for.
         archive_format: ``docker``, the one that ``docker load`` and all others read.
         jobs: how many layers are fetched at a time.
-        cache_dir: where verified blobs are kept for the next run; by default they are not.
+        cache_dir: where verified blobs are kept for the next run; by default they are not, but for those of a save
+            that fails, which stand beside ``output``.
+        cache_size: bytes that the cache may grow to; what was used least recently goes.
+        max_layer_size: bytes of a decompressed layer at most.
         source_date_epoch: the time of every entry in the archive, in seconds since 1970.
         strict: raise an error for oddities that are otherwise logged as warnings.
         progress: is told how far it is.
         access: logins, certificates, proxies and mirrors; by default none.  `Access.from_environment`
             returns what docker or podman on this machine would use.
+        patience: how often and how long to try again what may succeed later.
+        timeout: seconds between two bytes at most.
         open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
 
     Returns:
@@ -145,24 +159,40 @@ def save(
     form = FORMATS[archive_format]
     oddities = Oddities(strict=strict)
     progress = progress or Progress()
+    access, patience = access or Access(), (patience or Patience()).renewed()
+    path = regular(output)
     with ExitStack() as stack:
-        store = BlobStore(_store_directory(stack, cache_dir, output))
-        stack.callback(store.close)
-        open_place = _opener(stack, access or Access(), oddities, open_registry)
-        registry = Mirrored(access.mirrors if access else Mirrors(), open_place)
+        workspace = stack.enter_context(beside(path)) if path else None
+        store = _store(stack, cache_dir, workspace)
+        open_place = _opener(
+            stack, access, oddities=oddities, patience=patience, timeout=timeout, open_registry=open_registry
+        )
+        registry = Mirrored(access.mirrors, open_place)
         plan = _plan(
             parsed,
             wanted,
             form=form,
             mtime=source_date_epoch,
             registry=registry,
-            store=store,
-            oddities=oddities,
+            resolver=Resolver(registry, store, oddities, patience),
         )
-        out = stack.enter_context(_opened(output))
+        store.reserve(layer.descriptor.digest for layer in plan.layers)
+        missing = store.bytes_missing(layer.descriptor for layer in plan.layers)
+        room.check([(store.root, missing, "layers"), *([(path.parent, plan.size, "the archive")] if path else [])])
+        out = stack.enter_context(opened(output, workspace))
         progress.planned(plan.items)
-        with Downloads(plan.layers, store, jobs=jobs, progress=progress, oddities=oddities) as downloads:
+        with Downloads(
+            plan.layers,
+            store,
+            jobs=jobs,
+            progress=progress,
+            oddities=oddities,
+            patience=patience,
+            max_layer_size=max_layer_size,
+        ) as downloads:
             plan.write(store, downloads, out)
+    if cache_dir is not None and store.root == Path(cache_dir):
+        eviction.trim(store.root, cache_size)
     return Saved(tuple(_saved(image) for image in plan.images), plan.size)
 
 
@@ -201,14 +231,13 @@ def _plan(
     form: Format,
     mtime: int,
     registry: Abortable,
-    store: BlobStore,
-    oddities: Oddities,
+    resolver: Resolver,
 ) -> _Plan:
     """Find the images, and lay out the archive."""
     images: list[Image] = []
     layers: list[Layer] = []
     for reference in references:
-        image = Resolver(registry, store, oddities).resolve(reference, platform)
+        image = resolver.resolve(reference, platform)
         images.append(image)
         layers += layers_of(image, registry)
     merged = _merged(images)
@@ -216,7 +245,13 @@ def _plan(
 
 
 def _opener(
-    stack: ExitStack, access: Access, oddities: Oddities, open_registry: Callable[[str], Abortable] | None
+    stack: ExitStack,
+    access: Access,
+    *,
+    oddities: Oddities,
+    patience: Patience,
+    timeout: float,
+    open_registry: Callable[[str], Abortable] | None,
 ) -> Callable[[Place], Abortable]:
     """Return what opens a registry or a mirror, each with what is its own."""
 
@@ -228,8 +263,15 @@ def _opener(
             own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {place.registry}))
         if place.is_mirror:
             own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
-        timeout = MIRROR_CONNECT_TIMEOUT if place.is_mirror else CONNECT_TIMEOUT
-        registry = Registry(place.registry, access=own, scheme=place.scheme, connect_timeout=timeout, oddities=oddities)
+        registry = Registry(
+            place.registry,
+            access=own,
+            scheme=place.scheme,
+            connect_timeout=MIRROR_CONNECT_TIMEOUT if place.is_mirror else CONNECT_TIMEOUT,
+            timeout=timeout,
+            oddities=oddities,
+            patience=Patience(retries=0) if place.is_mirror else patience,  # there is somebody else to ask (P84)
+        )
         return stack.enter_context(registry)
 
     return open_place
@@ -267,58 +309,25 @@ def _saved(image: Image) -> SavedImage:
     return SavedImage(image.references, manifest.descriptor.digest, manifest.config.digest, image.config.platform)
 
 
-def _store_directory(
-    stack: ExitStack, cache_dir: str | os.PathLike[str] | None, output: str | os.PathLike[str] | BinaryIO
-) -> Path:
-    """Return the cache, or else a directory that goes away, beside the output where it is a file."""
+def _store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, workspace: Path | None) -> BlobStore:
+    """Return the cache where it can be used, or else a store of this run's own, beside the output if that is a file."""
     if cache_dir is not None:
-        return Path(cache_dir)
-    beside = _regular(output)
-    parent = beside.parent if beside else None
-    with storing(parent or Path(tempfile.gettempdir()), "write to"):
-        directory = tempfile.TemporaryDirectory(prefix=".imgfetch-", dir=parent, ignore_cleanup_errors=True)
-    return Path(stack.enter_context(directory))
-
-
-@contextmanager
-def _opened(output: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a regular file that appears whole, a device or pipe by its name, or take a stream as it is."""
-    path = _regular(output)
-    if path is not None:
-        with storing(path, "write"):
-            if path.is_dir() or os.fspath(output).endswith((os.sep, "/")):  # type: ignore[arg-type]
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with replacing(path, mode=_ARCHIVE_MODE, durable=True) as file:
-            yield file
-    elif isinstance(output, (str, os.PathLike)):
-        device = Path(output)
-        with storing(device, "write"), device.open("wb") as file:
-            yield file
-    else:
-        with storing(Path("the output"), "write"):
-            yield output
-            output.flush()
-
-
-def _regular(output: str | os.PathLike[str] | BinaryIO) -> Path | None:
-    """Return the path of an output that is or will be a regular file, and may be replaced."""
-    if not isinstance(output, (str, os.PathLike)):
-        return None
-    path = Path(output)
-    if any(link.absolute().parts[:2] in _DEVICES for link in _links(path)):
-        return None
-    try:
-        mode = path.stat().st_mode
-    except OSError:  # not there, or not to be seen: writing will tell
-        return path
-    return path if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
-
-
-def _links(path: Path) -> Iterator[Path]:
-    """Yield a path, and where it leads link by link."""
-    for _ in range(_MAX_LINKS):
-        yield path
+        store = BlobStore(Path(cache_dir))
+        stack.callback(store.close)
         try:
-            path = path.parent / path.readlink()
-        except OSError:  # no link, or not there
-            return
+            store.prepare()
+        except StorageError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE):
+                raise
+            _logger.warning("%s; going on without a cache", error)
+        else:
+            return store
+    directory = workspace / STORE if workspace else None
+    if directory is None:
+        with storing(Path(tempfile.gettempdir()), "write to"):
+            temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
+        directory = Path(stack.enter_context(temporary))
+    store = BlobStore(directory)
+    stack.callback(store.close)
+    store.prepare()
+    return store

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
-from imgfetch import mediatypes
+from imgfetch import challenges, contentrange, mediatypes
 from imgfetch.access import Access
 from imgfetch.answer import Response
 from imgfetch.auth import Authenticator
+from imgfetch.credentials import Credentials
 from imgfetch.digest import Digest
 from imgfetch.errors import (
+    AuthenticationError,
     ImgfetchError,
     InvalidReferenceError,
     NotTlsError,
@@ -21,13 +24,15 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
-from imgfetch.failures import CONNECT_TIMEOUT
+from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.image import MAX_DOCUMENT, Descriptor, Document
 from imgfetch.oddities import Oddities
 from imgfetch.origin import Origin
 from imgfetch.printable import clean, quoted
+from imgfetch.realms import Realms
 from imgfetch.reference import DOCKER_HUB, Reference
+from imgfetch.retries import Patience
 from imgfetch.transport import Transport
 from imgfetch.version import USER_AGENT
 
@@ -36,10 +41,13 @@ MAX_URLS = 8
 _HUB_HOST = "registry-1.docker.io"
 
 _OK = 200
+_PARTIAL = 206
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _NOT_ACCEPTABLE = 406
+_NOT_SATISFIABLE = 416
+_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +65,9 @@ class Registry:
         access: Access | None = None,
         scheme: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
+        timeout: float = READ_TIMEOUT,
         oddities: Oddities | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Open no connection yet.
 
@@ -66,7 +76,9 @@ class Registry:
             access: what to reach it with; by default no login, no proxy, and the system's certificates.
             scheme: ``http`` or ``https``, where that is settled.
             connect_timeout: seconds for a connection.
+            timeout: seconds between two bytes at most.
             oddities: told of what is wrong but tolerable; by default it is logged.
+            patience: how often to ask for a document or a token; by default once.
 
         Raises:
             InvalidReferenceError: no host and port can be named so.
@@ -74,12 +86,14 @@ class Registry:
         self.name = name
         self._access = access or Access()
         self._oddities = oddities or Oddities()
+        self._patience = patience or Patience(retries=0)
         self._transport = Transport(
             oddities=self._oddities,
             user_agent=USER_AGENT,
             trust=self._access.trust,
             proxies=self._access.proxies,
             connect_timeout=connect_timeout,
+            timeout=timeout,
         )
         self._host = _HUB_HOST if name == DOCKER_HUB else name
         self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._host}"
@@ -95,6 +109,8 @@ class Registry:
         self._authenticator = self._new_authenticator()
         self._has_answered = False
         self._lock = threading.Lock()
+        self._has_ranges = True
+        self._validators: dict[Digest, dict[Origin, str]] = {}
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -105,7 +121,8 @@ class Registry:
         self._transport.close()
 
     def abort(self) -> None:
-        """End every read that another thread waits in, for good."""
+        """End every read, and every wait, that another thread is in, for good."""
+        self._patience.stop()
         self._transport.abort()
 
     def manifest(self, reference: Reference) -> Document:
@@ -120,6 +137,15 @@ class Registry:
             TransportError: the registry does not answer.
             VerificationError: the answer is too large, or under ``strict`` an odd one.
         """
+        attempts = self._patience.attempts()
+        while True:
+            try:
+                return self._acceptable(reference)
+            except ImgfetchError as error:
+                attempts.failed(error)
+
+    def _acceptable(self, reference: Reference) -> Document:
+        """Ask for a manifest in the ways that registries are known to need."""
         document, status = self._manifest(reference, mediatypes.ACCEPT)
         if document is None and status == _NOT_ACCEPTABLE:
             document, _ = self._manifest(reference, "*/*", last=True)
@@ -131,7 +157,7 @@ class Registry:
         return document
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> Iterator[Response]:
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
         """Yield the answer that holds a blob, its body not yet read.
 
         Source: OCI distribution specification, "Pulling blobs".
@@ -140,6 +166,7 @@ class Registry:
             reference: whose blob it is.
             descriptor: the blob.
             what: its name in messages.
+            offset: the first byte that is wanted; the answer's ``start`` tells whether it begins there or at 0.
 
         Raises:
             NotFoundError: the registry does not have it, nor has any of the descriptor's ``urls``.
@@ -149,23 +176,82 @@ class Registry:
             VerificationError: the answer announces another size.
         """
         with ExitStack() as stack:
-            path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
-            response = stack.enter_context(self._get(path, reference, what, accept="*/*", downgrade=True))
-            if response.status == _NOT_FOUND:
-                response = self._elsewhere(stack, descriptor) or response
-            if response.status == _NOT_FOUND:
-                hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
-                raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
-            if response.status != _OK:
-                raise self._refused(response, what, self._authenticator.hint(reference.repository))
-            length = response.content_length
-            if length is not None and not response.codings and length != descriptor.size:
-                raise VerificationError(
-                    f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
-                    wanted=f"{descriptor.size} bytes",
-                    got=f"{length} bytes",
-                )
+            offset = offset if self._has_ranges else 0
+            response = self._blob(stack, reference, descriptor, what, offset)
+            if offset and response.status != _OK and not self._is_continued(response, descriptor, offset):
+                # Not what was asked for, so all of it from the first byte, and no such question again (F46, F48).
+                self._has_ranges = self._has_ranges and response.status != _PARTIAL
+                stack.close()
+                offset = 0
+                response = self._blob(stack, reference, descriptor, what, offset)
+            if response.status == _PARTIAL:
+                response.start = offset
+            self._check_blob(response, reference, descriptor, what)
+            if etag := _strong(response.header("ETag")):
+                self._validators.setdefault(descriptor.digest, {})[response.origin] = etag
             yield response
+
+    def _blob(self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int) -> Response:
+        """Ask for a blob: the registry, then where its storage wants a token of its own, then its ``urls``."""
+        path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
+        validators = self._validators.get(descriptor.digest, {})
+        request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
+        response = stack.enter_context(request)
+        if response.status == _UNAUTHORIZED and self._is_elsewhere(response):
+            response = self._anonymously(stack, response, reference, what, offset) or response
+        if response.status == _NOT_FOUND:
+            response = self._elsewhere(stack, descriptor) or response
+        return response
+
+    def _is_continued(self, response: Response, descriptor: Descriptor, offset: int) -> bool:
+        """Tell whether an answer to a question for the rest is one: that rest, or a failure that says why not."""
+        if response.status == _PARTIAL:
+            return contentrange.is_rest(response.headers("Content-Range"), offset, descriptor.size)
+        return response.status != _NOT_SATISFIABLE
+
+    def _check_blob(self, response: Response, reference: Reference, descriptor: Descriptor, what: str) -> None:
+        """Refuse an answer that does not hold the blob."""
+        if response.status == _NOT_FOUND:
+            hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
+            raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
+        if response.status != _OK and not (response.status == _PARTIAL and response.start):
+            raise self._refused(response, what, self._authenticator.hint(reference.repository))
+        length = response.content_length
+        wanted = descriptor.size - response.start
+        if length is not None and not response.codings and length != wanted:
+            error = VerificationError(
+                f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
+                wanted=f"{wanted} bytes",
+                got=f"{length} bytes",
+            )
+            error.tries = 2  # P75
+            raise error
+
+    def _anonymously(
+        self, stack: ExitStack, refusal: Response, reference: Reference, what: str, offset: int
+    ) -> Response | None:
+        """Ask a storage host that wants a token once more, with one that it gives to anybody (F53).
+
+        Nothing of ours goes there: the token is asked for without a login, and sent to that host alone (S07).
+        """
+        offered = challenges.parse(refusal.headers("WWW-Authenticate"))
+        if not any(challenge.scheme == "bearer" for challenge in offered):
+            return None
+        authenticator = Authenticator(
+            self._transport,
+            str(refusal.origin),
+            refusal.origin.url,
+            credentials=Credentials(),
+            realms=Realms(),
+            patience=self._patience,
+        )
+        try:
+            header = authenticator.answer(refusal, reference.repository, None, what)
+            request = self._transport.get(refusal.address, authorization=header, downgrade=True, offset=offset)
+            return stack.enter_context(request)
+        except (AuthenticationError, RegistryError, TransportError) as error:
+            _logger.info("%s", error)
+            return None
 
     def _elsewhere(self, stack: ExitStack, descriptor: Descriptor) -> Response | None:
         """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08)."""
@@ -208,24 +294,41 @@ class Registry:
             )
 
     @contextmanager
-    def _get(self, path: str, reference: Reference, what: str, *, accept: str, downgrade: bool) -> Iterator[Response]:
+    def _get(
+        self,
+        path: str,
+        reference: Reference,
+        what: str,
+        *,
+        downgrade: bool,
+        accept: str = "*/*",
+        offset: int = 0,
+        validators: Mapping[Origin, str] | None = None,
+    ) -> Iterator[Response]:
         """Ask the registry, and answer its challenges (P33, P50)."""
         header = self._authenticator.authorization(reference.repository)
         for rounds_left in range(MAX_TOKEN_ROUNDS, -1, -1):
             with ExitStack() as stack:
-                response = self._open(stack, path, accept=accept, header=header, downgrade=downgrade)
+
+                def ask(base: str, header: str | None = header, stack: ExitStack = stack) -> Response:
+                    request = self._transport.get(
+                        f"{base}{path}",
+                        accept=accept,
+                        authorization=header,
+                        downgrade=downgrade,
+                        offset=offset,
+                        validators=validators,
+                    )
+                    return stack.enter_context(request)
+
+                response = self._open(ask)
                 if response.status != _UNAUTHORIZED or self._is_elsewhere(response) or not rounds_left:
                     yield response
                     return
                 header = self._authenticator.answer(response, reference.repository, header, what)
 
-    def _open(self, stack: ExitStack, path: str, *, accept: str, header: str | None, downgrade: bool) -> Response:
+    def _open(self, ask: Callable[[str], Response]) -> Response:
         """Ask by https, or by http where the registry is on the loopback and does not speak TLS (P31)."""
-
-        def ask(base: str) -> Response:
-            request = self._transport.get(f"{base}{path}", accept=accept, authorization=header, downgrade=downgrade)
-            return stack.enter_context(request)
-
         base = self._base
         response = None
         try:
@@ -251,21 +354,36 @@ class Registry:
 
     def _new_authenticator(self) -> Authenticator:
         credentials, realms = self._access.credentials, self._access.realms
-        return Authenticator(self._transport, self.name, self._base, credentials=credentials, realms=realms)
+        return Authenticator(
+            self._transport,
+            self.name,
+            self._base,
+            credentials=credentials,
+            realms=realms,
+            patience=self._patience,
+        )
 
     def _is_elsewhere(self, response: Response) -> bool:
         return response.origin != Origin.of(self._base)
 
     def _refused(self, response: Response, what: str, hint: str) -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
-            return RegistryError(
+            error = RegistryError(
                 f"{what} is not served: {self._base} redirects to {response.origin}, "
                 f"which answers {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
                 hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
             )
+            if response.status == _FORBIDDEN:
+                error.tries = 3  # the registry gives a fresh URL when it is asked again (F49)
+            return error
         return rejection(response, what, hint=hint)
+
+
+def _strong(etag: str) -> str | None:
+    """Return an ``ETag`` that tells representations apart byte by byte (RFC 9110, section 8.8.1)."""
+    return etag if _ETAG.fullmatch(etag) else None
 
 
 def _hint(reference: Reference) -> str:

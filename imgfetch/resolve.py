@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 from imgfetch import mediatypes, platforms
-from imgfetch.blobs import BlobStore, Source
+from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
+from imgfetch.fetching import Reads, fetch
 from imgfetch.image import Config, Descriptor, Document, Image, Index, Manifest, parse_document
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
 from imgfetch.reference import Reference
+from imgfetch.retries import Patience
 
 MAX_DEPTH = 3
 """Indexes within indexes (P66)."""
@@ -28,36 +28,6 @@ MAX_LOOKS = 32
 """Documents that are fetched at most, to find what an index does not say."""
 
 _logger = logging.getLogger(__name__)
-
-
-class Reads(Protocol):
-    """The two reads of a registry; :class:`imgfetch.Registry` has them."""
-
-    def manifest(self, reference: Reference) -> Document:
-        """Return the document that ``reference`` points at."""
-
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str) -> AbstractContextManager[Source]:
-        """Open a blob, which is ``what`` in messages."""
-
-
-@runtime_checkable
-class Several(Protocol):
-    """What can be had from one place or, if that fails, from another."""
-
-    def sources(
-        self, reference: Reference, descriptor: Descriptor, what: str
-    ) -> Iterator[AbstractContextManager[Source]]:
-        """Yield a blob from one place after the other, until it was taken without an error."""
-
-
-def sources(
-    registry: Reads, reference: Reference, descriptor: Descriptor, what: str
-) -> Iterator[AbstractContextManager[Source]]:
-    """Yield what a blob may be taken from, one after the other; a ``with`` statement ends well if another follows."""
-    if isinstance(registry, Several):
-        yield from registry.sources(reference, descriptor, what)
-    else:
-        yield registry.blob(reference, descriptor, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +38,13 @@ class Resolver:
         registry: where to look.
         store: takes in the documents that are found.
         oddities: told of what is wrong but tolerable.
+        patience: how often to try.
     """
 
     registry: Reads
     store: BlobStore
     oddities: Oddities
+    patience: Patience
 
     def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
         """Return the image; its manifest and config are in the store then.
@@ -176,13 +148,16 @@ class Resolver:
             document, Descriptor(media_type, digest, len(document.raw)), what, self.oddities, pinned=wanted is not None
         )
         if isinstance(parsed, Manifest):
+            self.store.reserve([parsed.descriptor.digest, parsed.config.digest])
             self.store.add(parsed.descriptor, Embedded(document.raw), what)
         return parsed
 
     def _image(self, manifest: Manifest, reference: Reference) -> Image:
         """Fetch a manifest's config and compare the two."""
         what = f"the config of {reference}"
-        fetch(self.registry, self.store, reference, manifest.config, what)
+        if manifest.config.is_embedded and not self.store.has(manifest.config):
+            self.store.add(manifest.config, Embedded(manifest.config.data or b""), what)
+        fetch(self.registry, self.store, reference, manifest.config, what, patience=self.patience)
         config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
         if len(config.diff_ids) != len(manifest.layers):
             raise VerificationError(
@@ -200,22 +175,6 @@ class Resolver:
         return Document(descriptor.data or b"")
 
 
-def fetch(registry: Reads, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str) -> None:
-    """Bring a blob that is no layer into the store, unless it is there.
-
-    Raises:
-        ImgfetchError: what the registry and the store raise.
-    """
-    if store.has(descriptor):
-        return
-    if descriptor.is_embedded:
-        store.add(descriptor, Embedded(descriptor.data or b""), what)
-        return
-    for source in sources(registry, reference, descriptor, what):
-        with source as answer:
-            store.add(descriptor, answer, what)
-
-
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """Bytes that are here already, as a source of a blob."""
@@ -223,6 +182,7 @@ class Embedded:
     content: bytes
     codings: tuple[str, ...] = ()
     name: str = "the manifest"
+    start: int = 0
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield at most ``limit`` bytes."""

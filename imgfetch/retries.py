@@ -10,9 +10,10 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
-from imgfetch.errors import ImgfetchError, RefusedError, UnavailableError
+from imgfetch.errors import ImgfetchError, RefusedError, UnavailableError, VerificationError
 
 RETRIES = 4
 MAX_WAIT = 60.0
@@ -45,7 +46,12 @@ class Patience:
         self.retries = retries
         self.max_wait = min(max_wait, LONGEST_WAIT)
         self._stopped = threading.Event()
+        self._given = pause
         self._pause = pause or self._stopped.wait
+
+    def renewed(self) -> Patience:
+        """Return as much patience as this was at first, for another run."""
+        return Patience(retries=self.retries, max_wait=self.max_wait, pause=self._given)
 
     def stop(self) -> None:
         """End every wait, now and from now on."""
@@ -68,14 +74,16 @@ class Patience:
 
 
 class Attempts:
-    """The attempts at one thing; to be used as::
+    """The attempts at one thing.
 
-    attempts = patience.attempts()
-    while True:
-        try:
-            return ask()
-        except ImgfetchError as error:
-            attempts.failed(error)
+    To be used in a loop that ends when the thing is done, or by the exception of `failed`::
+
+        attempts = patience.attempts()
+        while True:
+            try:
+                return ask()
+            except ImgfetchError as error:
+                attempts.failed(error)
     """
 
     def __init__(self, patience: Patience, limit: int | None, refused: int | None) -> None:
@@ -83,7 +91,8 @@ class Attempts:
         self._patience = patience
         self._limit = patience.retries + 1 if limit is None else min(limit, patience.retries + 1)
         self._refused = refused
-        self._count = self._all = 0
+        self._counts: Counter[type[ImgfetchError]] = Counter()
+        self._all = 0
         self._began = self._last = time.monotonic()
 
     def failed(self, error: ImgfetchError, *, progressed: bool = False) -> None:
@@ -98,14 +107,16 @@ class Attempts:
         """
         self._all += 1
         was_long = time.monotonic() - self._last >= LONG_ATTEMPT
-        self._count = 0 if progressed or was_long else self._count
-        self._count += 1
+        # Wrong bytes are counted apart: what came of them is no progress, and other failures are no fault of theirs.
+        kind = type(error) if isinstance(error, VerificationError) else ImgfetchError
+        is_anew = kind is ImgfetchError and (progressed or was_long)
+        count = self._counts[kind] = 1 if is_anew else self._counts[kind] + 1
         limit = self._limit_for(error)
-        wait = self._wait(error, progressed=progressed or was_long)
-        if self._count >= limit or wait is None:
+        wait = self._wait(error, count, is_anew=is_anew)
+        if count >= limit or wait is None:
             raise self._told(error)
         level = logging.WARNING if wait > ANNOUNCED else logging.INFO
-        _logger.log(level, "%s; attempt %d of %d in %.0f s", error, self._count + 1, limit, wait)
+        _logger.log(level, "%s; attempt %d of %d in %.0f s", error, count + 1, limit, wait)
         if not self._patience.wait(wait):
             raise error
         self._last = time.monotonic()
@@ -114,15 +125,15 @@ class Attempts:
         limit = min(self._limit, error.tries)
         return min(limit, self._refused) if self._refused and isinstance(error, RefusedError) else limit
 
-    def _wait(self, error: ImgfetchError, *, progressed: bool) -> float | None:
+    def _wait(self, error: ImgfetchError, count: int, *, is_anew: bool) -> float | None:
         """Return the seconds until the next attempt, or ``None`` if the server asks for too many."""
         asked = error.retry_after if isinstance(error, UnavailableError) else None
         if asked is not None and asked >= 1:
             return asked if asked <= self._patience.max_wait else None
-        if progressed:
+        if is_anew:
             pause = _RECONNECT + random.uniform(0, 0.1)  # noqa: S311  # spreads clients, and hides nothing
         else:
-            pause = min(2.0 ** (self._count - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+            pause = min(2.0 ** (count - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
         return min(pause, self._patience.max_wait)
 
     def _told(self, error: ImgfetchError) -> ImgfetchError:
@@ -130,4 +141,5 @@ class Attempts:
         if self._all > 1:
             seconds = time.monotonic() - self._began
             error.details = (*error.details, f"Tried {self._all} times in {seconds:.0f} s.")
+        error.tries = 1  # whoever asked for more than this has asked often enough
         return error

@@ -31,6 +31,7 @@ from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 from imgfetch.realms import Realm
+from imgfetch.retries import Patience
 from imgfetch.transport import Transport
 
 CLIENT_ID = "imgfetch"
@@ -39,6 +40,9 @@ MIN_LIFE = 60.0
 """Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
 RENEW_BEFORE = 10.0
 """Seconds before its end at which a token is not used any more."""
+TOKEN_TRIES = 3
+REFUSED_TRIES = 2
+"""Attempts at a token; where nobody listens, fewer, for then somebody has to do something (2.0, M08)."""
 TOKEN_TIMEOUT = 15.0
 """Seconds for the whole of a token server's reply (P08)."""
 
@@ -97,10 +101,12 @@ class TokenClient:
     Args:
         transport: sends the requests.
         base: the registry's URL, such as ``https://quay.io``.
+        patience: how often to ask; by default once.
     """
 
-    def __init__(self, transport: Transport, base: str) -> None:
+    def __init__(self, transport: Transport, base: str, patience: Patience | None = None) -> None:
         """Ask nothing yet."""
+        self._patience = patience or Patience(retries=0)
         self._transport = transport
         self._base = base
         self._denied: set[tuple[str, Login]] = set()
@@ -150,7 +156,7 @@ class TokenClient:
         realm = grant.realm
         first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
         try:
-            return self._ask(first, grant, login, subject)
+            return self._ask_often(first, grant, login, subject)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
@@ -168,6 +174,14 @@ class TokenClient:
                 )
                 return token
         raise unreachable
+
+    def _ask_often(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
+        attempts = self._patience.attempts(TOKEN_TRIES, refused=REFUSED_TRIES)
+        while True:
+            try:
+                return self._ask(url, grant, login, subject)
+            except ImgfetchError as error:
+                attempts.failed(error)
 
     def _ask(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
         query = [("service", grant.service)] if grant.service else []

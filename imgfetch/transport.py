@@ -16,7 +16,7 @@ import base64
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, urljoin
@@ -54,6 +54,7 @@ class _Terms:
     same_host: bool
     identify: bool
     timeout: float
+    validators: Mapping[Origin, str]
 
 
 class Transport:
@@ -67,6 +68,7 @@ class Transport:
         trust: Trust | None = None,
         proxies: Proxies | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
+        timeout: float = READ_TIMEOUT,
     ) -> None:
         """Open no connection yet.
 
@@ -76,12 +78,14 @@ class Transport:
             trust: whom to believe; by default the system's certificates.
             proxies: what to go through; by default nothing.
             connect_timeout: seconds for a connection.
+            timeout: seconds between two bytes, and for the head of an answer.
         """
         self._oddities = oddities
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._trust = trust or Trust()
         self._proxies = proxies or Proxies()
         self._connect_timeout = connect_timeout
+        self._timeout = timeout
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
         self._lock = threading.Lock()
@@ -99,7 +103,9 @@ class Transport:
         downgrade: bool = False,
         same_host: bool = False,
         identify: bool = True,
-        timeout: float = READ_TIMEOUT,
+        timeout: float | None = None,
+        offset: int = 0,
+        validators: Mapping[Origin, str] | None = None,
     ) -> Iterator[Response]:
         """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
 
@@ -110,18 +116,21 @@ class Transport:
             downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
             same_host: whether a redirect to another host is refused (S05).
             identify: whether the origin of ``url`` may see a client certificate of ours (S08).
-            timeout: seconds between two bytes at most.
+            timeout: seconds between two bytes at most, where fewer than usual.
+            offset: the first byte that is wanted; a server may send them all.
+            validators: strong ``ETag`` values by the origin that sent them, for which alone they mean anything.
 
         Raises:
             TransportError: no answer came.
             RegistryError: the redirects lead nowhere (M13).
         """
-        terms = _Terms(downgrade=downgrade, same_host=same_host, identify=identify, timeout=timeout)
-        with self._registered(self._follow(url, {"Accept": accept}, authorization, terms)) as response:
+        terms = _Terms(downgrade, same_host, identify, min(timeout or self._timeout, self._timeout), validators or {})
+        headers = {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
+        with self._registered(self._follow(url, headers, authorization, terms)) as response:
             yield response
 
     @contextmanager
-    def post(self, url: str, form: bytes, *, timeout: float = READ_TIMEOUT) -> Iterator[Response]:
+    def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
         """Send a form, which may hold a secret, to ``url`` and nowhere else, and yield the answer.
 
         A redirect is yielded like any other answer: the form goes to nobody whom it was not meant for (S05).
@@ -130,7 +139,9 @@ class Transport:
             TransportError: no answer came.
         """
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        with self._registered(self._send(url, headers, timeout, form=form)) as response:
+        with self._registered(
+            self._send(url, headers, min(timeout or self._timeout, self._timeout), form=form)
+        ) as response:
             yield response
 
     @contextmanager
@@ -167,6 +178,8 @@ class Transport:
         while True:
             at_home = Origin.of(url) == home
             own = {**headers, "Authorization": authorization} if authorization and at_home else headers
+            validator = terms.validators.get(Origin.of(url))
+            own = {**own, "If-Range": validator} if validator and "Range" in headers else own
             response = self._send(url, own, terms.timeout, identify=terms.identify and at_home)
             if response.status not in _REDIRECTS:
                 return response
@@ -215,7 +228,7 @@ class Transport:
                 timeout=(self._connect_timeout, timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        response = Response(answer, url, _secrets(headers.get("Authorization", ""), form))
+        response = Response(answer, url, _secrets(headers.get("Authorization", ""), form), timeout=timeout)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == _PROXY_WANTS_LOGIN and proxy:
             response.close()
@@ -229,7 +242,7 @@ class Transport:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
                 context = self._trust.context(origin.host, origin.port, client_certificate=identify)
-                adapter = ContextAdapter(context, connections=_CONNECTIONS, proxy_context=self._trust.common())
+                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._trust.common())
                 self._adapters[origin, identify] = adapter
             return adapter
 

@@ -26,6 +26,7 @@ import requests.adapters
 import requests.utils
 import truststore
 
+from imgfetch import connections
 from imgfetch.errors import StorageError
 from imgfetch.origin import DEFAULT_PORTS
 from imgfetch.printable import clean
@@ -150,13 +151,12 @@ def from_environment(
 class ContextAdapter(requests.adapters.HTTPAdapter):
     """Connections with one `ssl.SSLContext`; ``verify`` and ``cert``, by which certifi would come in, have no say."""
 
-    def __init__(
-        self, context: ssl.SSLContext, *, connections: int, proxy_context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, *, most: int, proxy_context: ssl.SSLContext | None = None) -> None:
         """Open no connection yet; an https proxy is believed by ``proxy_context``, by default the system's store."""
         self._context = context
         self._proxy_context = proxy_context or _context(truststore.SSLContext)
-        super().__init__(pool_maxsize=connections, max_retries=0)  # all retrying is ours (P09)
+        super().__init__(pool_maxsize=most, max_retries=0)  # all retrying is ours (P09)
+        self.poolmanager.pool_classes_by_scheme = connections.POOLS
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
@@ -171,7 +171,9 @@ class ContextAdapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as in requests
         """Check an https proxy by its own context; urllib3 would check it as little as the host behind it (S33)."""
-        return super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **options)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **options)
+        manager.pool_classes_by_scheme = connections.POOLS
+        return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """Log in to the proxy, and to it alone (P12), in UTF-8, where requests knows Latin-1 only (P15)."""

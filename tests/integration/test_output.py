@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 
 from tests.images import OCI_TAR, hello, image, layer, tar
 from tests.integration.conftest import Command
-from tests.loopback import Loopback
+from tests.loopback import Answer, Loopback, Request
 from tests.tools import missing, root, tool
 
 BUILT = image(hello(), layer(tar({"data": bytes(range(256)) * 16384}), OCI_TAR))  # 4 MiB
@@ -28,12 +30,20 @@ def reference(loopback: Loopback) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a tmpfs of 1 MiB."""
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Return a tmpfs of 1 MiB, or of as many as the test says."""
     root()
     directory = tmp_path / "small"
     directory.mkdir()
-    mount = [tool("mount"), "-t", "tmpfs", "-o", "size=1m", "imgfetch-test", str(directory)]
+    mount = [
+        tool("mount"),
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={getattr(request, 'param', 1)}m",
+        "imgfetch-test",
+        str(directory),
+    ]
     done = subprocess.run(mount, capture_output=True, check=False, timeout=30)
     if done.returncode:
         missing(f"no tmpfs can be mounted: {done.stderr.decode()}")
@@ -47,29 +57,98 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_full_disk_under_the_output_leaves_the_target_as_it_was(
-    small_disk: Path, reference: str, command: Command, tmp_path: Path
+def fill(disk: Path, room: int) -> None:
+    """Leave no more than ``room`` bytes on a disk."""
+    with (disk / "others").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with (disk / "others").open("r+b") as file:
+        file.truncate((disk / "others").stat().st_size - room)
+
+
+def filling(loopback: Loopback, disk: Path, room: int) -> None:
+    """Let others fill a disk when the last layer is asked for, long after the plan was made."""
+    path = f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"
+    answer = loopback.answers[path]
+    assert isinstance(answer, Answer)
+
+    def serve(_: Request) -> Answer:
+        fill(disk, room)
+        return answer
+
+    loopback.answers[path] = serve
+
+
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
+def test_a_disk_that_others_fill_leaves_the_target_as_it_was(
+    small_disk: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path
 ) -> None:
     target = small_disk / "y.tar"
     target.write_bytes(b"before")
+    filling(loopback, small_disk, 1024**2)
     done = command("save", reference, "-o", target, *PLATFORM)
     assert done.status == 7
     assert "y.tar: No space left on device" in done.err
     assert "free" in done.err
-    assert names(small_disk) == ["y.tar"]
+    assert "what was fetched is kept in the cache" in done.err  # M19
+    assert names(small_disk) == ["others", "y.tar"]
     assert target.read_bytes() == b"before"
     assert len(list((tmp_path / "cache" / "blobs" / "sha256").iterdir())) == 4  # what was fetched is kept
 
 
-def test_a_full_disk_under_the_cache_leaves_the_target_as_it_was(
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
+@pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
+def test_a_save_goes_on_where_a_full_disk_stopped_it(
+    small_disk: Path, reference: str, command: Command, loopback: Loopback, *, cache: bool
+) -> None:
+    target = small_disk / "y.tar"
+    where = ("--cache-dir", small_disk / "cache") if cache else ("--no-cache",)
+    good = loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"]
+    filling(loopback, small_disk, 2 * 1024**2)
+    done = command("save", reference, "-o", target, *where, *PLATFORM)
+    assert done.status == 7  # F60
+    assert "No space left on device" in done.err
+    assert "run the same command" in done.err or "what was fetched is kept" in done.err
+    assert not target.exists()
+    (part,) = small_disk.glob(f"**/parts/sha256/{BUILT.layers[-1].digest[7:]}")
+    assert 0 < part.stat().st_size < len(BUILT.layers[-1].content)
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600  # S35
+
+    (small_disk / "others").unlink()
+    loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = good
+    loopback.requests.clear()
+    kept = part.stat().st_size
+    assert command("save", reference, "-o", target, *where, *PLATFORM).status == 0
+    assert tarfile.is_tarfile(target)
+    assert names(small_disk) == (["cache", "y.tar"] if cache else ["y.tar"])
+    (asked,) = [request for request in loopback.requests if BUILT.layers[-1].digest in request.path]
+    assert asked.headers["Range"] == f"bytes={kept}-"
+
+
+@pytest.mark.parametrize("where", ["the output", "the cache"])
+def test_too_small_a_disk_is_told_before_any_layer_is_fetched(
+    small_disk: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path, *, where: str
+) -> None:
+    target = (small_disk if where == "the output" else tmp_path) / "y.tar"
+    cache = ("--cache-dir", small_disk / "cache") if where == "the cache" else ()
+    done = command("save", reference, "-o", target, *cache, *PLATFORM)
+    assert done.status == 7
+    assert "no room on the file system of" in done.err
+    assert str(small_disk) in done.err
+    assert re.search(r"4\.\d+ MB needed \(4\.\d+ MB for (the archive|layers)\), 1\.\d+ MB free", done.err)  # M19
+    assert not any(layer.digest in path for layer in BUILT.layers for path in loopback.paths)
+    assert not target.exists()
+
+
+def test_a_cache_that_is_read_only_is_done_without(
     small_disk: Path, reference: str, command: Command, tmp_path: Path
 ) -> None:
-    target = tmp_path / "y.tar"
-    done = command("save", reference, "-o", target, "--cache-dir", small_disk / "cache", *PLATFORM)
-    assert done.status == 7
-    assert "No space left on device" in done.err
-    assert not target.exists()
-    assert list(small_disk.rglob("*.part")) == []
+    subprocess.run([tool("mount"), "-o", "remount,ro", str(small_disk)], check=True, timeout=30)
+    done = command("save", reference, "-o", tmp_path / "y.tar", "--cache-dir", small_disk / "cache", *PLATFORM)
+    assert done.status == 0
+    assert "Read-only file system" in done.err
+    assert "going on without a cache" in done.err
+    assert tarfile.is_tarfile(tmp_path / "y.tar")
 
 
 def test_a_device_that_is_full_is_told(reference: str, command: Command) -> None:

@@ -14,18 +14,18 @@ PACKAGE = Path(imgfetch.__file__).parent
 
 RANKS = {
     0: ["contentrange", "errors", "retryafter", "version"],
-    1: ["printable", "retries"],
+    1: ["connections", "printable", "retries"],
     2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
     3: ["challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
-    4: ["codings", "credential_helpers", "failures", "image", "layers"],
-    5: ["answer", "blobs", "credentials", "docker_archive", "mirrors"],
-    6: ["access", "httperrors", "resolve", "transport"],
-    7: ["downloads", "tokens"],
-    8: ["auth", "mirrored"],
-    9: ["registry"],
+    4: ["claims", "codings", "credential_helpers", "failures", "image", "layers", "output", "room", "workspace"],
+    5: ["answer", "credentials", "docker_archive", "eviction", "mirrors", "parts"],
+    6: ["access", "blobs", "httperrors", "transport"],
+    7: ["fetching", "tokens"],
+    8: ["auth", "downloads", "resolve"],
+    9: ["mirrored", "registry"],
     10: ["pull"],
-    11: ["display"],
-    12: ["options"],
+    11: ["display", "signals"],
+    12: ["options", "reporting"],
     13: ["cli"],
     14: ["__init__"],
     15: ["__main__"],
@@ -33,10 +33,11 @@ RANKS = {
 THIRD_PARTY = {
     "requests": {"transport", "answer", "failures", "trust"},
     "truststore": {"trust"},
-    "urllib3": {"failures"},
+    "urllib3": {"connections", "failures"},
     "zstandard": {"decompress"},
     "tqdm": {"display"},
     "platformdirs": {"cli"},
+    "filelock": {"claims", "workspace"},
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))

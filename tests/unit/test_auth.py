@@ -193,15 +193,20 @@ def test_the_token_is_not_sent_to_the_storage_host(wire: responses.RequestsMock,
     assert authorizations(wire) == [None, None, f"Bearer {SECRET}", None]  # P72, S07
 
 
-def test_a_challenge_of_the_storage_host_is_not_answered(wire: responses.RequestsMock, registry: Registry) -> None:
+def test_a_challenge_of_the_storage_host_is_answered_without_a_login_and_once(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
     store = "https://store.example/data"
     wire.get(BLOB_URL, status=401, headers={"WWW-Authenticate": CHALLENGE})
     give_tokens(wire, SECRET)
     wire.get(BLOB_URL, status=307, headers={"Location": store})
-    wire.get(store, status=401, headers={"WWW-Authenticate": 'Bearer realm="https://evil.example/token"'})
+    wire.get(store, status=401, headers={"WWW-Authenticate": 'Bearer realm="https://other.example/token"'})
+    wire.get("https://other.example/token", json={"token": "ANYBODYS"})
+    wire.get(store, status=401)
     with pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert authorizations(wire) == [None, None, f"Bearer {SECRET}", None]  # S07, F53
+    given = [None, None, f"Bearer {SECRET}", None, None, "Bearer ANYBODYS"]
+    assert authorizations(wire) == given  # S07, F53
 
 
 # ---- challenges ----

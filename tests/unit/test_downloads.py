@@ -23,6 +23,7 @@ from imgfetch.progress import Item, Progress
 from imgfetch.pull import save
 from imgfetch.reference import Reference
 from imgfetch.registry import Registry
+from imgfetch.retries import Patience
 from tests import images
 
 REFERENCE = Reference.parse("registry.example/team/app:1")
@@ -36,6 +37,7 @@ class Body:
     wait: Callable[[], object] = lambda: None
     codings: tuple[str, ...] = ()
     name: str = "registry.example"
+    start: int = 0
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         content = self.content[:limit]
@@ -60,12 +62,12 @@ class Dictionary:
         return self.documents[reference.target]
 
     @contextmanager
-    def blob(self, _reference: Reference, descriptor: Descriptor, _what: str) -> Iterator[Body]:
+    def blob(self, _reference: Reference, descriptor: Descriptor, _what: str, *, offset: int = 0) -> Iterator[Body]:
         self.asked.append(str(descriptor.digest))
         body = self.bodies[str(descriptor.digest)]
         if isinstance(body, Exception):
             raise body
-        yield body
+        yield replace(body, content=body.content[offset:], start=offset)
 
     def abort(self) -> None:
         self.aborted.set()
@@ -136,7 +138,14 @@ def bring(
     oddities: Oddities | None = None,
 ) -> None:
     """Bring layers, and wait for each in its order."""
-    downloads = Downloads(wanted, store, jobs=jobs, progress=progress or Progress(), oddities=oddities or Oddities())
+    downloads = Downloads(
+        wanted,
+        store,
+        jobs=jobs,
+        progress=progress or Progress(),
+        oddities=oddities or Oddities(),
+        patience=Patience(retries=0),
+    )
     with downloads:
         for layer in wanted:
             downloads.wait(layer.descriptor.digest)
@@ -197,6 +206,7 @@ def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
             out,
             platform="linux/amd64",
             open_registry=lambda _: registry,
+            patience=Patience(retries=0),
         )
 
 
@@ -232,7 +242,9 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, st
     registry.add(ONE)
     registry.bodies[TWO.digest] = Body(TWO.content, lambda: is_read.wait(30))
     wanted = layers(registry, ONE, TWO)
-    with Downloads(wanted, store, jobs=2, progress=Progress(), oddities=Oddities()) as downloads:
+    with Downloads(
+        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
         downloads.wait(wanted[0].descriptor.digest)
         assert store.read(wanted[0].descriptor.digest) == ONE.content
         is_read.set()
@@ -241,13 +253,17 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, st
 
 def test_what_is_no_layer_is_not_waited_for(registry: Dictionary, store: BlobStore) -> None:
     registry.add(ONE)
-    with Downloads(layers(registry, ONE), store, jobs=1, progress=Progress(), oddities=Oddities()) as downloads:
+    with Downloads(
+        layers(registry, ONE), store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
         downloads.wait(Digest.of(b"a config"))
         downloads.wait(Digest.parse(ONE.digest))
 
 
 def test_no_layers_need_no_thread(store: BlobStore) -> None:
-    with Downloads([], store, jobs=4, progress=Progress(), oddities=Oddities()) as downloads:
+    with Downloads(
+        [], store, jobs=4, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
         downloads.wait(Digest.of(b"a config"))
 
 
@@ -342,7 +358,9 @@ def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: Dictiona
     registry.bodies[TWO.digest] = UnsupportedError("no")
     wanted = layers(registry, ONE, TWO)
     with (
-        Downloads(wanted, store, jobs=2, progress=Progress(), oddities=Oddities()) as downloads,
+        Downloads(
+            wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+        ) as downloads,
         pytest.raises(UnsupportedError, match="no"),
     ):
         downloads.wait(wanted[0].descriptor.digest)
@@ -366,7 +384,7 @@ def test_a_bug_is_told_as_it_is(registry: Dictionary, store: BlobStore) -> None:
 
 def interrupted(wanted: Sequence[Layer], store: BlobStore, begun: threading.Event) -> None:
     """Be interrupted while layers are brought."""
-    with Downloads(wanted, store, jobs=1, progress=Progress(), oddities=Oddities()):
+    with Downloads(wanted, store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)):
         assert begun.wait(30)
         raise KeyboardInterrupt
 

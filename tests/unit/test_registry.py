@@ -377,13 +377,15 @@ def test_a_refusal_of_the_storage_is_not_taken_for_one_of_the_registry(
 ) -> None:
     wire.get(BLOB_URL, status=307, headers={"Location": "https://store.example/data?Signature=SECRET"})
     wire.get("https://store.example/data?Signature=SECRET", status=status, headers=CHALLENGE)
+    if status == 401:  # F53
+        wire.get("https://auth.example/token", status=401)
     with pytest.raises(RegistryError) as caught:
         read_blob(registry)
     for words in ("layer 1 of 2", "registry.example", "store.example", str(status)):  # M13, F53
         assert words in str(caught.value)
     assert "SECRET" not in f"{caught.value} {caught.value.url} {caught.value.hint}"
     assert asked(wire)[0] == BLOB_URL
-    assert all("store.example" in url for url in asked(wire)[1:])
+    assert "store.example" in asked(wire)[1]
 
 
 # ---- content codings, all the way into the store ----
@@ -482,26 +484,18 @@ def test_a_coded_blob_that_is_something_else_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("change", "cls"),
-    [
-        (lambda content: content[:-1] + b"!", VerificationError),
-        (lambda content: content + b"!", VerificationError),
-        (lambda content: content[:-1], VerificationError),
-        (lambda _: b"", VerificationError),
-    ],
+    "change",
+    [lambda content: content[:-1] + b"!", lambda content: content + b"!", lambda content: content[:-1], lambda _: b""],
     ids=["changed (F43)", "longer (F44)", "shorter", "empty"],
 )
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
 def test_a_blob_that_is_something_else_is_refused(
-    loopback: Loopback,
-    store: BlobStore,
-    change: Callable[[bytes], bytes],
-    cls: type[ImgfetchError],
-    *,
-    chunked: bool,
+    loopback: Loopback, store: BlobStore, change: Callable[[bytes], bytes], *, chunked: bool
 ) -> None:
-    with pytest.raises(cls) as caught:
-        taken(loopback, store, LAYER, Answer(change(LAYER.content), chunked=chunked))
+    content = change(LAYER.content)
+    is_cut = chunked and len(content) < len(LAYER.content)  # without a length, a cut cannot be told from an end (P76)
+    with pytest.raises(TransportError if is_cut else VerificationError) as caught:
+        taken(loopback, store, LAYER, Answer(content, chunked=chunked))
     for words in ("layer 1 of 2", LAYER.digest, loopback.host):  # M12
         assert words in str(caught.value)
     assert store.has(Descriptor("", Digest.parse(LAYER.digest), len(LAYER.content))) is False

@@ -27,6 +27,7 @@ from imgfetch.pull import save
 from imgfetch.reference import Reference
 from imgfetch.registry import Registry
 from imgfetch.resolve import Resolver
+from imgfetch.retries import Patience
 from tests import transcripts
 from tests.transcripts import Exchange
 
@@ -217,7 +218,9 @@ def replay(stack: ExitStack, name: str, directory: Path) -> Replayed:
     reference = Reference.parse(pull.reference)
     registry = stack.enter_context(Registry(reference.registry))
     try:
-        replayed.image = Resolver(registry, replayed.store, Oddities()).resolve(reference, LINUX_AMD64)
+        replayed.image = Resolver(registry, replayed.store, Oddities(), Patience(retries=0)).resolve(
+            reference, LINUX_AMD64
+        )
     except VerificationError as error:
         replayed.failure = error
     recorded = {exchange.url.rpartition("/")[2] for exchange in exchanges if exchange.is_blob} - {pull.config}
@@ -396,7 +399,7 @@ def saved(name: str, wire: responses.RequestsMock, output: Path, *, strict: bool
     layer = f"https://{reference.registry}/v2/{reference.repository}/blobs/{pull.layers[0][0]}"
     if layer not in {exchange.url for exchange in exchanges}:
         wire.get(layer, status=404, json={"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown"}]})
-    save(pull.reference, output, platform="linux/amd64", jobs=1, strict=strict)
+    save(pull.reference, output, platform="linux/amd64", jobs=1, strict=strict, patience=Patience(retries=0))
 
 
 @each_pull
@@ -446,6 +449,7 @@ def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
                 "alpine",
                 tmp_path / "image.tar",
                 platform=LINUX_AMD64,
+                patience=Patience(retries=0),
                 access=Access(credentials=credentials, mirrors=mirrors),
             )
         asked = [str(call.request.url).split("/")[2] for call in wire.calls]

@@ -545,7 +545,7 @@ def test_options_and_environment_make_up_whom_to_trust(tmp_path: Path) -> None:
 
 @contextmanager
 def adapter(context: ssl.SSLContext, proxy_context: ssl.SSLContext | None = None) -> Iterator[ContextAdapter]:
-    made = ContextAdapter(context, connections=2, proxy_context=proxy_context)
+    made = ContextAdapter(context, most=2, proxy_context=proxy_context)
     yield made
     made.close()
 

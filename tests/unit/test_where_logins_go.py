@@ -566,18 +566,24 @@ def test_s07_authorization_is_not_sent_up_to_https_of_a_registry_that_was_asked_
     assert [of_ours(request) for request in sent_to(wire, BASE)] == [[]]  # S07: another scheme is another origin
 
 
-@pytest.mark.parametrize("challenge", [ASKS_BASIC, bearer("/token"), bearer(REALM)], ids=["Basic", "own", "known"])
-def test_s07_a_401_at_a_redirects_target_is_not_answered(
-    wire: responses.RequestsMock, challenge: dict[str, str]
+@pytest.mark.parametrize(
+    ("challenge", "realm"),
+    [(ASKS_BASIC, ""), (bearer("/token"), f"{BASE}:8443/token"), (bearer(REALM), REALM)],
+    ids=["Basic", "own", "known"],
+)
+def test_s07_a_401_at_a_redirects_target_is_not_answered_with_anything_of_ours(
+    wire: responses.RequestsMock, challenge: dict[str, str], realm: str
 ) -> None:
     target = f"{BASE}:8443/data"
     wire.get(BLOB_URL, status=401, headers=ASKS_BASIC)
     wire.get(BLOB_URL, status=307, headers={"Location": target})
     wire.get(target, status=401, headers=challenge)
+    if realm:
+        wire.get(realm, status=401)
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL, BLOB_URL, target]  # S07
-    assert [of_ours(request) for request in sent_to(wire, target)] == [[]]
+    assert asked(wire) == [BLOB_URL, BLOB_URL, target, *([realm] if realm else [])]  # S07, F53
+    assert all(of_ours(call.request) == [] for call in list(wire.calls)[2:])
 
 
 @pytest.mark.parametrize("status", [200, 401])

@@ -1,0 +1,257 @@
+"""A blob on its way into the store: what of it has come so far, kept across interruptions.
+
+What an earlier run, or another server, has left of a blob is hashed again before it is continued (S35).  It is only
+believed when the whole is what its digest says; if what was continued is not, it is begun anew.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from imgfetch import codings
+from imgfetch.errors import ResumeError, TransportError, VerificationError
+from imgfetch.files import BUFFER, storing
+from imgfetch.image import Descriptor
+from imgfetch.layers import Contents, LayerCheck
+from imgfetch.printable import clean
+
+MODE = 0o600
+_TRIES = 2  # once more from the first byte (F43)
+_CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
+_FLAGS = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+
+
+class Source(Protocol):
+    """A body on its way in, such as an HTTP answer."""
+
+    @property
+    def codings(self) -> tuple[str, ...]:
+        """The content codings that the sender names, whether or not they are to be undone."""
+
+    @property
+    def name(self) -> str:
+        """Where it comes from, for messages."""
+
+    @property
+    def start(self) -> int:
+        """Which byte of the blob is its first; 0 unless a later one was asked for."""
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """Yield at most ``limit`` bytes."""
+
+
+class Part:
+    """What has come of a blob; to be used in a ``with`` statement, by one thread, under the blob's claim.
+
+    Attributes:
+        descriptor: what is promised.
+        size: bytes that are here, hashed.
+        received: bytes that ever came by `take`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        descriptor: Descriptor,
+        what: str,
+        *,
+        layer: Callable[[], LayerCheck] | None = None,
+        advanced: Callable[[int], None] | None = None,
+    ) -> None:
+        """Open what is there, and hash it.
+
+        Args:
+            path: where it stands.
+            descriptor: what is promised.
+            what: the blob's name in messages.
+            layer: opens the check of a layer's decompressed stream.
+            advanced: told of bytes that count from now on, or fewer than none where it is begun anew.
+
+        Raises:
+            StorageError: it cannot be read or written.
+        """
+        self._path = path
+        self.descriptor = descriptor
+        self._what = what
+        self._open_layer = layer
+        self._advanced = advanced or (lambda _: None)
+        self.size = self.received = 0
+        self._is_continued = False
+        with storing(path, "write"):
+            self._file = os.fdopen(os.open(path, _FLAGS, MODE), "r+b", 0)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._hasher = self.descriptor.digest.hasher()
+        self._watch = self._open_layer() if self._open_layer else None
+        self._is_coded = False
+
+    def rehash(self) -> None:
+        """Take in what an earlier run has left.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        with storing(self._path, "read"):
+            while self.size <= self.descriptor.size and (chunk := self._file.read(BUFFER)):
+                self._absorb(chunk)
+        self._is_continued = self.size > 0
+        if self.size > self.descriptor.size:
+            self.restart()
+
+    def restart(self) -> None:
+        """Forget what is here."""
+        with storing(self._path, "write"):
+            self._file.seek(0)
+            self._file.truncate()
+        self._advanced(-self.size)
+        self.size = 0
+        self._is_continued = False
+        self._begin()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much is here as was promised."""
+        return self.size == self.descriptor.size
+
+    def take(self, source: Source) -> Contents | None:
+        """Take what comes, and return what a layer turned out to hold, now that all of it is here and is right.
+
+        Args:
+            source: begins where this ends, or at the first byte.
+
+        Raises:
+            TransportError: it broke off; what came is kept.
+            VerificationError: size or digest differ, and nothing is kept; or a layer's data is damaged.
+            ResumeError: they differ, and what was continued may be to blame.
+            UnsupportedError: a layer cannot be decompressed by us.
+            StorageError: it cannot be written.
+        """
+        if source.start != self.size:
+            self.restart()
+        self._is_continued = self.size > 0
+        self._is_coded = self._is_coded or bool(source.codings)
+        size = self.descriptor.size
+        room = size + 1 + (_CODING_OVERHEAD + size // 100 if source.codings else 0)
+        for chunk in source.chunks(max(room - self.size, 0)):
+            self.received += len(chunk)
+            with storing(self._path, "write"):
+                _write_all(self._file, chunk)
+            self._absorb(chunk)
+        return self._finish(source)
+
+    def finish(self) -> Contents | None:
+        """Return what `take` would, where nothing is missing.
+
+        Raises:
+            ImgfetchError: as for `take`.
+        """
+        return self._finish(None)
+
+    def close(self) -> None:
+        """Leave what is here for another run, unless there is nothing."""
+        self._file.close()
+        if self.size == 0:
+            self._path.unlink(missing_ok=True)
+
+    def moved_to(self, path: Path) -> None:
+        """Give what is here, which has been finished, its name.
+
+        Raises:
+            StorageError: it cannot be had.
+        """
+        with storing(path, "write"):
+            self._file.close()
+            self._path.replace(path)
+
+    def _absorb(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._hasher.update(chunk)
+        if self._watch is not None and not self._is_coded:
+            self._watch.update(chunk)
+        self._advanced(len(chunk))
+
+    def _finish(self, source: Source | None) -> Contents | None:
+        descriptor = self.descriptor
+        got = self._difference()
+        if got is not None and source is not None and source.codings:
+            # Not the blob itself, then perhaps a proxy's encoding of it (P77).
+            try:
+                self._undo(source.codings)
+            except VerificationError as error:
+                self.restart()
+                error.tries = _TRIES
+                raise
+            got = self._difference()
+        is_short = self.size < descriptor.size and not descriptor.digest.matches(self._hasher)
+        if got is not None and is_short and not (source and source.codings):
+            raise TransportError(
+                f"{self._what} ({descriptor.digest}) {'from ' + source.name + ' ' if source else ''}broke off: "
+                f"{self.size} of {descriptor.size} bytes came"
+            )
+        if got is not None:
+            mismatch = self._mismatch(got, source)
+            self.restart()
+            raise mismatch
+        return self._contents()
+
+    def _difference(self) -> str | None:
+        """Return what is here, if it is not what was promised."""
+        if self.size != self.descriptor.size:
+            return f"{self.size} bytes" if self.size < self.descriptor.size else "more"
+        if not self.descriptor.digest.matches(self._hasher):
+            return f"{self.descriptor.digest.algorithm}:{self._hasher.hexdigest()}"
+        return None
+
+    def _mismatch(self, got: str, source: Source | None) -> VerificationError:
+        """Say what a blob should be and is (M12)."""
+        coded = f", with content coding {clean(', '.join(source.codings))}" if source and source.codings else ""
+        wanted = str(self.descriptor.digest) if ":" in got else f"{self.descriptor.size} bytes"
+        place = f" from {source.name}" if source else ""
+        resumed = ", continued from an earlier attempt," if self._is_continued else ""
+        error = (ResumeError if self._is_continued else VerificationError)(
+            f"{self._what} ({self.descriptor.digest}){place}{coded}{resumed} is not what the manifest promises",
+            wanted=wanted,
+            got=got,
+            hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
+            "or the registry's copy is damaged",
+        )
+        error.tries = _TRIES
+        return error
+
+    def _contents(self) -> Contents | None:
+        if self._open_layer is None:
+            return None
+        if self._watch is None or self._is_coded:
+            self._watch = self._open_layer()
+            with storing(self._path, "read"):
+                self._file.seek(0)
+                for chunk in iter(lambda: self._file.read(BUFFER), b""):
+                    self._watch.update(chunk)
+        return self._watch.finish()
+
+    def _undo(self, names: tuple[str, ...]) -> None:
+        """Replace what is here by what it is without its content codings."""
+        with storing(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as plain:
+            self._file.seek(0)
+            coded = iter(lambda: self._file.read(BUFFER), b"")
+            for chunk in codings.undo(coded, names, self.descriptor.size + 1, self._what):
+                plain.write(chunk)
+            plain.seek(0)
+            self.restart()
+            for chunk in iter(lambda: plain.read(BUFFER), b""):
+                _write_all(self._file, chunk)
+                self._absorb(chunk)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -1,0 +1,84 @@
+"""A directory beside the output, for what is not ready yet.
+
+It is on the output's file system, so that a change of name is one step, and its name is made from the output's, so that
+a run finds what a killed one for the same output has left.  While a run lives, nobody else uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import filelock
+
+from imgfetch.files import storing
+
+STORE = "store"
+_LONGEST_NAME = 255
+
+
+def name(output: Path) -> str:
+    """Return the directory's name, which is hidden and as long as a name may be."""
+    plain = f".{output.name}.imgfetch"
+    if len(os.fsencode(plain)) <= _LONGEST_NAME:
+        return plain
+    return f".{hashlib.sha256(os.fsencode(output.name)).hexdigest()}.imgfetch"
+
+
+@contextmanager
+def beside(output: Path) -> Iterator[Path]:
+    """Yield the directory, and remove it in the end, but for what was fetched where the block fails.
+
+    Args:
+        output: the file that is to be written.
+
+    Raises:
+        StorageError: there can be none.
+    """
+    with ExitStack() as stack:
+        path = output.parent / name(output)
+        with storing(output, "write"):
+            path = (
+                path if _is_ours(path, stack) else Path(tempfile.mkdtemp(prefix=name(output)[:32], dir=output.parent))
+            )
+        try:
+            yield path
+        except BaseException:
+            _remove_all_but_blobs(path)
+            raise
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: Path, stack: ExitStack) -> bool:
+    """Make a directory, or take over one that was left; tell whether nobody else uses or can reach it (S25)."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        found = path.lstat()
+        mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or not mine or (os.name == "posix" and found.st_mode & 0o077):
+            return False
+    lock = filelock.FileLock(path / "lock", mode=0o600, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return False
+    stack.callback(lock.release)
+    return True
+
+
+def _remove_all_but_blobs(path: Path) -> None:
+    """Leave the store if a layer, or part of one, is in it."""
+    kept = [file for below in ("layers", "parts") for file in (path / STORE / below).rglob("*") if file.is_file()]
+    if not kept:
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    for other in path.iterdir():
+        if other.name not in (STORE, "lock"):
+            other.unlink(missing_ok=True)

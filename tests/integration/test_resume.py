@@ -1,0 +1,328 @@
+"""What was fetched is not fetched again, whatever ended the run, and however many runs there are at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from imgfetch import ustar
+from tests.engines import RealRegistry
+from tests.images import OCI_TAR, Blob, hello, image, layer
+from tests.loopback import Answer, Loopback, Request
+from tests.throttled import Throttled
+
+KILLS = 30
+SEED = 4
+RATE = 8 * 1024**2
+RUN = 60  # seconds that a run gets
+
+
+def noise(seed: str, size: int) -> Blob:
+    """Return a layer with one file that does not compress."""
+    content = random.Random(seed).randbytes(size)
+    return layer(ustar.header("data", size, mtime=1) + content + ustar.padding(size) + ustar.END, OCI_TAR)
+
+
+def save(reference: str, target: Path, *arguments: str | Path) -> list[str]:
+    command = [sys.executable, "-m", "imgfetch", "save", reference, "-o", target, "--platform", "linux/amd64"]
+    return [str(part) for part in (*command, *arguments)]
+
+
+def completed(reference: str, target: Path, *arguments: str | Path) -> str:
+    done = subprocess.run(save(reference, target, *arguments), capture_output=True, check=False, timeout=RUN)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stderr.decode()
+
+
+def check_names(root: Path) -> None:
+    """Hash everything that has a final name."""
+    for path in (root / "blobs").glob("*/*"):
+        with path.open("rb") as file:
+            assert hashlib.file_digest(file, path.parent.name).hexdigest() == path.name
+
+
+# ---- kill -9 ----
+
+
+@pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
+def test_a_pull_that_is_killed_at_30_points_is_continued_at_the_byte(tmp_path: Path, *, cache: bool) -> None:
+    built = image(hello(), *(noise(f"layer {number}", 3 * 1024**2) for number in range(8)))
+    total = sum(len(blob.content) for blob in built.blobs)
+    choice = random.Random(SEED)
+    points = [total * (number + choice.random()) / KILLS for number in range(KILLS)]
+    target, wanted = tmp_path / "out" / "y.tar", tmp_path / "wanted.tar"
+    target.parent.mkdir()
+    arguments = ("--cache-dir", tmp_path / "cache") if cache else ("--no-cache",)
+    store = tmp_path / "cache" if cache else target.parent / ".y.tar.imgfetch" / "store"
+    killed = 0
+    with Throttled(RATE) as registry:
+        reference = registry.add("team/app", "v1", built)
+        completed(reference, wanted, "--no-cache")
+        registry.sent, registry.blobs = 0, []
+        for point in points:
+            with subprocess.Popen(save(reference, target, *arguments), stderr=subprocess.PIPE) as process:
+                end = time.monotonic() + RUN
+                while registry.sent < point and process.poll() is None:
+                    assert time.monotonic() < end
+                    time.sleep(0.002)
+                process.kill()
+                process.communicate(timeout=RUN)
+            killed += process.returncode == -signal.SIGKILL
+            check_names(store)
+            assert not target.exists() or target.read_bytes() == wanted.read_bytes()
+        completed(reference, target, *arguments)
+        received, starts = registry.sent, [start for _, start in registry.blobs]
+    print(f"{killed} kills, {received} bytes for {total}, {sum(start > 0 for start in starts)} continued")
+    assert killed >= KILLS - 2  # the last ones may come when all is done
+    assert sum(start > 0 for start in starts) >= KILLS // 2
+    assert target.read_bytes() == wanted.read_bytes()
+    documents = (KILLS + 1) * len(built.raw)
+    one_retry = len(built.layers[1].content)
+    assert received <= 1.1 * total + documents + one_retry
+    assert [path.name for path in target.parent.iterdir()] == ["y.tar"]
+
+
+def test_a_part_that_was_spoilt_meanwhile_is_begun_anew(tmp_path: Path) -> None:
+    built = image(noise("a layer", 2 * 1024**2))
+    with Throttled(1e12) as registry:
+        reference = registry.add("team/app", "v1", built)
+        part = tmp_path / "cache" / "parts" / "sha256" / built.layers[0].digest[7:]
+        part.parent.mkdir(parents=True)
+        (tmp_path / "cache").chmod(0o700)
+        part.write_bytes(bytes(10**6))
+        err = completed(reference, tmp_path / "y.tar", "--cache-dir", tmp_path / "cache", "-v")
+        asked = [start for digest, start in registry.blobs if digest == built.layers[0].digest]
+    assert asked == [10**6, 0]
+    assert "continued from an earlier attempt, is not what the manifest promises" in err
+    check_names(tmp_path / "cache")
+    assert tarfile.is_tarfile(tmp_path / "y.tar")
+
+
+def test_a_part_that_was_complete_costs_no_request(tmp_path: Path) -> None:
+    built = image(noise("a layer", 2 * 1024**2))
+    with Throttled(1e12) as registry:
+        reference = registry.add("team/app", "v1", built)
+        part = tmp_path / "cache" / "parts" / "sha256" / built.layers[0].digest[7:]
+        part.parent.mkdir(parents=True)
+        (tmp_path / "cache").chmod(0o700)
+        part.write_bytes(built.layers[0].content)
+        completed(reference, tmp_path / "y.tar", "--cache-dir", tmp_path / "cache")
+        assert [digest for digest, _ in registry.blobs] == [built.config.digest]
+    assert not part.exists()
+
+
+# ---- several processes ----
+
+PROCESSES = 8
+IMAGES = 20
+
+
+def test_eight_processes_with_one_store_ask_for_each_blob_once(tmp_path: Path) -> None:
+    shared = [noise(f"shared {number}", 256 * 1024) for number in range(6)]
+    builts = [
+        image(*shared[: number % 6 + 1], hello(f"own {number}"), config={"author": str(number)})
+        for number in range(IMAGES)
+    ]
+    with Throttled(RATE) as registry:
+        references = [registry.add(f"team/app{number}", "v1", built) for number, built in enumerate(builts)]
+        waiting = [
+            (reference, save(reference, tmp_path / f"{number}.tar", "--cache-dir", tmp_path / "cache"))
+            for number, reference in enumerate(references)
+        ]
+        running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        while waiting or running:
+            while waiting and len(running) < PROCESSES:
+                reference, command = waiting.pop()
+                running.append((reference, subprocess.Popen(command, stderr=subprocess.PIPE)))
+            reference, process = running.pop(0)
+            _, err = process.communicate(timeout=2 * RUN)
+            assert process.returncode == 0, (reference, err.decode())
+        asked = Counter(digest for digest, _ in registry.blobs)
+        for number, reference in enumerate(references):
+            completed(reference, tmp_path / "alone.tar", "--no-cache")
+            assert (tmp_path / "alone.tar").read_bytes() == (tmp_path / f"{number}.tar").read_bytes()
+    assert set(asked) == {blob.digest for built in builts for blob in built.blobs}
+    assert set(asked.values()) == {1}
+    check_names(tmp_path / "cache")
+    assert list((tmp_path / "cache" / "runs").iterdir()) == []
+    assert [path for path in (tmp_path / "cache" / "parts").rglob("*") if path.is_file()] == []
+
+
+def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
+    built = image(noise("a layer", 2 * 1024**2))
+    with Throttled(512 * 1024) as registry:
+        reference = registry.add("team/app", "v1", built)
+        command = save(reference, tmp_path / "one.tar", "--cache-dir", tmp_path / "cache")
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as holder:
+            end = time.monotonic() + RUN
+            while registry.sent < 10**6:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            command = save(reference, tmp_path / "two.tar", "--cache-dir", tmp_path / "cache")
+            with subprocess.Popen(command, stderr=subprocess.PIPE) as other:
+                time.sleep(0.7)
+                holder.kill()
+                holder.communicate(timeout=RUN)
+                registry.rate = 1e12
+                _, err = other.communicate(timeout=RUN)
+                assert other.returncode == 0, err
+        starts = [start for digest, start in registry.blobs if digest == built.layers[0].digest]
+    assert starts[0] == 0
+    assert len(starts) == 2
+    assert starts[1] >= 500_000
+
+
+def test_two_saves_to_one_output_do_not_disturb_each_other(tmp_path: Path) -> None:
+    built = image(noise("a layer", 1024**2))
+    (tmp_path / "out").mkdir()
+    target = tmp_path / "out" / "y.tar"
+    with Throttled(RATE) as registry:
+        reference = registry.add("team/app", "v1", built)
+        completed(reference, tmp_path / "wanted.tar", "--no-cache")
+        runs = [subprocess.Popen(save(reference, target, "--no-cache"), stderr=subprocess.PIPE) for _ in range(3)]
+        for run in runs:
+            _, err = run.communicate(timeout=RUN)
+            assert run.returncode == 0, err
+    assert target.read_bytes() == (tmp_path / "wanted.tar").read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == ["y.tar"]
+
+
+# ---- eviction ----
+
+
+def test_the_least_recently_used_goes_and_what_a_running_save_needs_stays(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first, second = (image(noise(name, 1024**2)) for name in ("first", "second"))
+    slow = image(*first.layers, noise("slow", 2 * 1024**2))
+    with Throttled(1e12) as registry:
+        references = [registry.add(name, "v1", built) for name, built in (("a", first), ("b", second), ("c", slow))]
+        completed(references[0], tmp_path / "a.tar", "--cache-dir", cache)
+        registry.rate = 512 * 1024
+        command = save(references[2], tmp_path / "c.tar", "--cache-dir", cache, "--cache-size", "1GB")
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
+            end = time.monotonic() + RUN
+            while registry.sent < 1.5 * 1024**2:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            running.send_signal(signal.SIGSTOP)  # alive, and in the middle of it
+            registry.rate = 1e12
+            completed(references[1], tmp_path / "b.tar", "--cache-dir", cache, "--cache-size", "100kB")
+            names = {path.name for path in (cache / "blobs" / "sha256").iterdir()}
+            running.send_signal(signal.SIGCONT)
+            _, err = running.communicate(timeout=RUN)
+            assert running.returncode == 0, err
+    assert first.layers[0].digest[7:] in names  # used least recently, and needed
+    assert second.layers[0].digest[7:] not in names
+    left = {path.name for path in (cache / "blobs" / "sha256").iterdir()}
+    assert {blob.digest[7:] for blob in slow.layers} <= left
+    assert tarfile.is_tarfile(tmp_path / "c.tar")
+
+
+def imgfetch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "imgfetch", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=RUN, text=True)
+
+
+def test_the_cache_is_listed_and_pruned(tmp_path: Path, loopback: Loopback) -> None:
+    cache = tmp_path / "cache"
+    built = image(hello(), noise("a layer", 1024**2))
+    completed(loopback.add("team/app", "v1", built), tmp_path / "y.tar", "--cache-dir", cache)
+    assert imgfetch("cache", "dir", "--cache-dir", cache).stdout == f"{cache}\n"
+    os.utime(cache / "blobs" / "sha256" / built.layers[0].digest[7:], (time.time() - 90_000,) * 2)
+    listed = imgfetch("cache", "list", "--cache-dir", cache).stdout.splitlines()
+    assert len(listed) == 5
+    assert re.fullmatch(rf"{built.layers[0].digest} +\d+ B +1 d", listed[0])
+    assert listed[-1] == "4 blobs, 1.05 MB"
+    pruned = imgfetch("cache", "prune", "--cache-dir", cache, "--older-than", "12h")
+    assert pruned.stderr.startswith("imgfetch: removed 1 of 4 blobs, ")
+    assert imgfetch("cache", "prune", "--cache-dir", cache).returncode == 0
+    assert imgfetch("cache", "list", "--cache-dir", cache).stdout == "0 blobs, 0 B\n"
+    assert [path for path in (cache / "layers").rglob("*") if path.is_file()] == []
+
+
+def test_a_list_whose_reader_goes_away_gives_no_traceback(tmp_path: Path) -> None:
+    parts = tmp_path / "cache" / "blobs" / "sha256"
+    parts.mkdir(parents=True)
+    for number in range(3000):
+        (parts / f"{number:064x}").touch()
+    program = f"'{sys.executable}' -m imgfetch cache list --cache-dir cache | head -n1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "-c", program], cwd=tmp_path, capture_output=True, check=False, timeout=RUN
+    )
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+# ---- a real registry ----
+
+
+def test_a_real_registry_continues_a_part(registry: RealRegistry, tmp_path: Path) -> None:
+    built = image(noise("for docker-registry", 2 * 1024**2))
+    reference = registry.push("resume/app", "v1", built)
+    completed(reference, tmp_path / "wanted.tar", "--no-cache")
+    part = tmp_path / "cache" / "parts" / "sha256" / built.layers[0].digest[7:]
+    part.parent.mkdir(parents=True)
+    (tmp_path / "cache").chmod(0o700)
+    part.write_bytes(built.layers[0].content[: 10**6])
+    err = completed(reference, tmp_path / "y.tar", "--cache-dir", tmp_path / "cache", "-v")
+    assert "going on at 1000000 of" in err
+    assert re.search(r"blobs/sha256:\w+: 206", err)
+    assert (tmp_path / "y.tar").read_bytes() == (tmp_path / "wanted.tar").read_bytes()
+
+
+# ---- signals ----
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_within_a_second_while_it_waits_for_another_attempt(
+    number: signal.Signals, loopback: Loopback, tmp_path: Path
+) -> None:
+    reference = loopback.add("team/app", "v1", image(hello()))
+    loopback.answers["/v2/team/app/manifests/v1"] = Answer(status=503, headers={"Retry-After": "30"})
+    with subprocess.Popen(save(reference, tmp_path / "y.tar"), stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline().decode()  # the wait is announced
+        assert "attempt 2 of 5 in 30 s" in line
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=RUN)
+        took = time.monotonic() - began
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in err
+    assert took < 20  # far less than the wait; a second on an idle machine
+
+
+def test_a_second_signal_ends_a_run_at_once(loopback: Loopback, tmp_path: Path) -> None:
+    built = image(noise("a layer", 1024**2))
+    reference = loopback.add("team/app", "v1", built)
+    path = f"/v2/team/app/blobs/{built.layers[0].digest}"
+
+    def slow(_: Request) -> Answer:
+        time.sleep(5)
+        return Answer(b"")
+
+    loopback.answers[path] = slow
+    with subprocess.Popen(save(reference, tmp_path / "y.tar"), stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + RUN
+        while path not in loopback.paths:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=RUN)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert not (tmp_path / "y.tar").exists()
