@@ -6,7 +6,7 @@ IMAGE ?=
 OUTPUT ?= demo.tar
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test integration e2e coverage fixtures build clean check
+.PHONY: help demo dev format lint test integration e2e coverage fixtures faults build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 
 fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
 	$(BIN)/python -m tests.make_fixtures
+
+faults: $(VENV)/.test ## a registry on the loopback that breaks in all known ways, and what is expected, until Ctrl-C
+	@$(BIN)/python -m tests.faults
 
 build: $(VENV)/.dev ## sdist and wheel, in dist/
 	$(BIN)/python -m build

@@ -6,6 +6,8 @@ A message is one line: what was wanted, what was got, where.  ``hint`` says what
 
 from __future__ import annotations
 
+_MAX_NAMED = 16
+
 
 class ImgfetchError(Exception):
     """Base of all errors that imgfetch raises on purpose.
@@ -68,6 +70,12 @@ class CertificateError(TransportError):
 
 class ProxyError(TransportError):
     """A proxy does not let us through."""
+
+    tries = 1
+
+
+class UnusableError(TransportError):
+    """There is nothing that could be sent: a URL that is none, a name or a header that cannot be encoded."""
 
     tries = 1
 
@@ -164,7 +172,9 @@ class PlatformNotFoundError(ImgfetchError):
 
     def __init__(self, message: str, *, wanted: str, available: tuple[str, ...]) -> None:
         """Keep both sides, and hint at the available ones."""
-        there = ", ".join(available) or "none"
+        there = ", ".join(available[:_MAX_NAMED]) or "none"
+        if len(available) > _MAX_NAMED:
+            there += f" and {len(available) - _MAX_NAMED} more"
         super().__init__(message, hint=f"available: {there}; choose one with --platform")
         self.wanted = wanted
         self.available = available

@@ -129,8 +129,9 @@ def _pull_limit(error: RateLimitedError, response: Response, words: str) -> Rate
         remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
         source = clean(response.header("Docker-RateLimit-Source"), 80)
         counted = f"; counted are those of {source}" if source else ""
+        left = clean(remaining, 20) or "0"
         error.details = (
-            f"The limit is {limit[1]} pulls per {window / _HOUR:g} hours, {clean(remaining, 20) or '0'} are left{counted}.",
+            f"The limit is {limit[1]} pulls per {window / _HOUR:g} hours, {left} are left{counted}.",
             "It was not tried again, for that would not help.",
         )
         until = f"at about {time.strftime('%H:%M', time.localtime(time.time() + window))}"

@@ -1,0 +1,78 @@
+"""Runs all faults ten times in random order in one process, and tells its peak of memory.
+
+``python -m tests.faultrounds DIRECTORY`` prints the seconds it took and the bytes; it fails where a run ends otherwise
+than expected, leaves a file or a thread, or prints a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import re
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+from imgfetch import cli
+from imgfetch.retries import Patience
+from tests.faults import SCENARIOS, reference, served
+
+ROUNDS = 10
+SEED = 20
+
+
+def rounds(where: Path) -> None:
+    """Go through all scenarios."""
+    with served(where / "certificates") as servers:
+        order = [name for _ in range(ROUNDS) for name in SCENARIOS]
+        random.Random(SEED).shuffle(order)
+        for name in order:
+            scenario = SCENARIOS[name]
+            for server in servers.values():
+                server.asked.clear()
+            names = servers["https" if scenario.tls else "http"].names
+            arguments = [argument.format(**names) for argument in scenario.arguments]
+            environment = {key: value.format(**names) for key, value in scenario.environment.items()}
+            target = where / "out" / "y.tar"
+            target.parent.mkdir(exist_ok=True)
+            os.environ.update(environment)
+            err = io.StringIO()
+            with contextlib.redirect_stderr(err):
+                status = cli.main(["save", reference(name, servers), "-o", str(target), *PLATFORM, *arguments])
+            for key in environment:
+                del os.environ[key]
+            left = sorted(path.name for path in target.parent.iterdir())
+            assert status == scenario.status, (name, status, err.getvalue())
+            assert left == ([] if status else ["y.tar"]), (name, left)
+            assert "Traceback" not in err.getvalue(), (name, err.getvalue())
+            shutil.rmtree(target.parent)
+            shutil.rmtree(where / "cache", ignore_errors=True)
+        end = time.monotonic() + 10
+        while (
+            threads := [thread for thread in threading.enumerate() if thread.name.startswith("imgfetch-")]
+        ) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert threads == []
+
+
+PLATFORM = ("--platform", "linux/amd64")
+
+
+def main(directory: str) -> int:
+    """Run in a fresh process, for this one's memory is to be measured."""
+    os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
+    cli._patience = lambda _: Patience(pause=lambda _: None)
+    began = time.monotonic()
+    rounds(Path(directory))
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    print(f"{time.monotonic() - began:.0f} s, {ROUNDS} rounds of {len(SCENARIOS)}, peak {int(peak[1]) * 1024}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

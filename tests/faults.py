@@ -1,0 +1,827 @@
+"""A registry that serves a valid image for every scenario and breaks one thing: the repository's name says which.
+
+A scenario is data: which answers are replaced, for the first, second, … request, and what imgfetch is expected to make
+of it.  The names are those of the rows of the fault matrix (F01 to F61), with a letter where a row has several cases.
+Run by hand, ``python -m tests.faults`` is a playground: it prints the references, and serves them until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from imgfetch import mediatypes, ustar
+from tests import certificates
+from tests.images import OCI_TAR, Blob, Built, hello, image, layer
+from tests.loopback import LoopbackServer
+
+LAYER_SIZE = 2 * 1024**2
+CUT = 1_500_000
+LONGEST = 30.0  # seconds that a stall lasts at most
+FLOOD = 100 * 1024**2  # bytes that a flood has at most
+TOKEN = "fault-token"  # of nobody
+ESCAPES = "\x1b[2J\x1b[31mfake: success\u202e\r\nimgfetch: saved"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer in the place of the good one.
+
+    Attributes:
+        status: the HTTP status; a good part that is wanted from some byte on is sent with 206 all the same.
+        headers: more headers, or others; empty ones are left out.
+        body: the body; ``None`` is the good one.
+        ranges: honour ``Range``.
+        shift: by how much the ``Content-Range`` of a 206 is wrong, and what is sent with it.
+        cut: body bytes after which the connection ends.
+        reset: end it by a reset.
+        stall: seconds of silence after the cut, or before the head where there is no cut.
+        step: bytes a tenth of a second; ``0`` is all at once.
+        chunked: send no length, but chunks.
+        plain: speak HTTP/1.0, without a length.
+        raw: these bytes in the place of everything.
+        flood: these bytes over and over, after everything else.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    ranges: bool = True
+    shift: int = 0
+    cut: int | None = None
+    reset: bool = False
+    stall: float = 0
+    step: int = 0
+    chunked: bool = False
+    plain: bool = False
+    raw: bytes | None = None
+    flood: bytes = b""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A fault, and what is expected.
+
+    Attributes:
+        what: what is broken.
+        status: the exit status.
+        says: what stderr must hold.
+        replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``ping``, ``data``), the answers to the first,
+            second, … request; ``None`` is the good one, and the last one stays.
+        challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
+            which nobody listens.
+        demands: the parts for which it does.
+        waits: seconds of each wait, rounded down.
+        asked: how often a part was asked for.
+        arguments: more arguments, in which the same names stand.
+        environment: variables.
+        built: the image; by default one of two layers, the first of them large.
+        reference: another reference.
+        tls: by https.
+    """
+
+    what: str
+    status: int = 0
+    says: tuple[str, ...] = ()
+    replies: Mapping[str, Sequence[Reply | None]] = field(default_factory=dict)
+    challenge: str = ""
+    demands: frozenset[str] = frozenset({"manifest", "config", "layer", "other"})
+    waits: tuple[int, ...] | None = None
+    asked: Mapping[str, int] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    built: Built | None = None
+    reference: str = ""
+    tls: bool = False
+
+
+@lru_cache(maxsize=4)
+def good(name: str) -> Built:
+    """Return a scenario's image, whose layers no other one has."""
+    content = random.Random(name).randbytes(LAYER_SIZE - len(ustar.END) - 512)
+    raw = ustar.header("data", len(content), mtime=1) + content + ustar.padding(len(content)) + ustar.END
+    return image(layer(raw, OCI_TAR), hello(name))
+
+
+class FaultRegistry(LoopbackServer):
+    """The server; its other half, the store, is another one of the same kind.
+
+    Attributes:
+        asked: how often each part of each scenario was asked for.
+        scenarios: what it serves.
+    """
+
+    def __init__(self, scenarios: Mapping[str, Scenario], context: ssl.SSLContext | None = None) -> None:
+        super().__init__(_handler(self))
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.scheme = "https" if context else "http"
+        self.scenarios = scenarios
+        self.asked: Counter[tuple[str, str]] = Counter()
+        self.names = {"host": self.host, "url": f"{self.scheme}://{self.host}"}
+        self.lock = threading.Lock()
+
+    def built(self, name: str) -> Built:
+        return self.scenarios[name].built or good(name)
+
+    def next_reply(self, name: str, part: str) -> Reply:
+        """Return the answer to the next request for a part."""
+        with self.lock:
+            number = self.asked[name, part]
+            self.asked[name, part] += 1
+        replies = self.scenarios[name].replies.get(part) or (None,)
+        return replies[min(number, len(replies) - 1)] or Reply()
+
+
+def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of small methods
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def handle(self) -> None:
+            with suppress(OSError, ssl.SSLError, ValueError):  # the client went away
+                if registry.scheme == "http" and self.connection.recv(1, socket.MSG_PEEK)[:1] == b"\x16":
+                    self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                    return
+                super().handle()
+
+        def do_GET(self) -> None:
+            found = re.fullmatch(r"/(v2|token|data)/([a-z0-9-]+)/?(.*)", self.path.partition("?")[0])
+            name = found[2] if found else ""
+            if self.path.partition("?")[0] == "/v2/":
+                self._send(Reply(), b"{}", "application/json")
+            elif found is None or name not in registry.scenarios:
+                self._send(Reply(404), b"nothing here", "text/plain")
+            else:
+                self._serve(name, found[1], found[3])
+
+        def _serve(self, name: str, kind: str, rest: str) -> None:
+            scenario, built = registry.scenarios[name], registry.built(name)
+            part, content, media_type = _part(built, kind, rest)
+            with registry.lock:
+                number = registry.asked[name, part]
+            is_foreign = kind == "data" and "Authorization" in self.headers
+            if is_foreign and not scenario.challenge:
+                self._send(
+                    Reply(400), b"<Code>InvalidArgument</Code> only one auth mechanism allowed", "application/xml"
+                )
+                return
+            wanted = f"Bearer {TOKEN}"
+            if scenario.challenge and part in scenario.demands and self.headers.get("Authorization") != wanted:
+                lines = scenario.challenge.format(**registry.names, name=name).split("\n")
+                self._send(Reply(401), b"", "text/plain", *(("WWW-Authenticate", line) for line in lines if line))
+                return
+            del number
+            self._send(registry.next_reply(name, part), content, media_type)
+
+        def _send(self, reply: Reply, content: bytes, media_type: str, *more: tuple[str, str]) -> None:
+            if reply.stall and reply.cut is None:
+                self._silence(reply.stall)
+            if reply.raw is not None:
+                self.wfile.write(reply.raw)
+                self._flood(reply.flood)
+                self.close_connection = True
+                return
+            body = content if reply.body is None else reply.body
+            status, headers = reply.status, {"Content-Type": media_type, "Content-Length": str(len(body))}
+            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if wanted and reply.ranges and status == 200 and reply.body is None:
+                start = int(wanted[1])
+                headers["Content-Range"] = f"bytes {start + reply.shift}-{len(body) - 1}/{len(body)}"
+                body = body[start + reply.shift :]
+                status, headers["Content-Length"] = 206, str(len(body))
+            if reply.chunked or reply.plain:
+                headers["Content-Length"] = ""
+            if reply.chunked:
+                headers["Transfer-Encoding"] = "chunked"
+            blob = self.path.rpartition("/")[2]
+            names = {**registry.names, "path": self.path, "blob": f"{self.path.split('/')[2]}/{blob}"}
+            headers |= {
+                key: value.format(**names) if key == "Location" else value for key, value in reply.headers.items()
+            }
+            if reply.plain:
+                self.protocol_version = "HTTP/1.0"
+            self.send_response(status)
+            for key, value in (*headers.items(), *more):
+                if value:
+                    self.send_header(key, value)
+            self.end_headers()
+            self._send_body(reply, body)
+            self.close_connection = self.close_connection or reply.plain
+
+        def _send_body(self, reply: Reply, body: bytes) -> None:
+            sent = body if reply.cut is None else body[: reply.cut]
+            step = reply.step or (64 * 1024 if reply.chunked else max(len(sent), 1))
+            for at in range(0, len(sent), step):
+                piece = sent[at : at + step]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked else piece)
+                time.sleep(0.1 if reply.step else 0)
+            self._flood(reply.flood)
+            if reply.cut is not None:
+                self._silence(reply.stall)
+                self.close_connection = True
+                if reply.reset:
+                    time.sleep(0.2)  # what was sent before a reset may be lost with it
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+            elif reply.chunked:
+                self.wfile.write(b"0\r\n\r\n")
+
+        def _flood(self, piece: bytes) -> None:
+            block = piece * max(1, 65536 // max(len(piece), 1))
+            sent = 0
+            while piece and sent < FLOOD:
+                self.wfile.write(block)
+                sent += len(block)
+
+        def _silence(self, seconds: float) -> None:
+            end = time.monotonic() + min(seconds, LONGEST)
+            self.connection.settimeout(0.1)
+            while time.monotonic() < end:
+                try:
+                    if not self.connection.recv(1):
+                        break
+                except TimeoutError:
+                    continue
+            self.connection.settimeout(self.timeout)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    return Handler
+
+
+def _part(built: Built, kind: str, rest: str) -> tuple[str, bytes, str]:
+    """Return which part of a scenario a path means, with its content and type."""
+    if kind == "token":
+        return "token", json.dumps({"token": TOKEN, "expires_in": 300}).encode(), "application/json"
+    if rest.startswith("manifests/"):
+        return "manifest", built.raw, built.media_type
+    blobs = {blob.digest: blob for blob in built.blobs}
+    blob = blobs.get(rest.rpartition("/")[2]) or built.config
+    if kind == "data":
+        return "data", blob.content, "binary/octet-stream"
+    names = {built.config.digest: "config", built.layers[0].digest: "layer"}
+    return names.get(blob.digest, "other"), blob.content, "application/octet-stream"
+
+
+# ---- what scenarios are made of ----
+
+
+def errors(code: str, message: str = "") -> bytes:
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+
+JSON = {"Content-Type": "application/json"}
+HTML = Reply(
+    headers={"Content-Type": "text/html"}, body=b"<html><head><title>Welcome to the hotel</title></head></html>"
+)
+BEARER = 'Bearer realm="{url}/token/{name}",service="fault",scope="repository:{name}:pull"'
+TO_STORE = Reply(307, {"Location": "{store}/data/{blob}?X-Signature=abc~def__&Expires=1"}, b"")
+EXPIRED = Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
+UNAVAILABLE = Reply(503, body=b"")
+HUB_LIMIT = Reply(
+    429,
+    {
+        **JSON,
+        "RateLimit-Limit": "100;w=21600",
+        "RateLimit-Remaining": "0;w=21600",
+        "Docker-RateLimit-Source": "192.0.2.7",
+    },
+    errors("TOOMANYREQUESTS", "You have reached your pull rate limit."),
+)
+SCHEMA1 = json.dumps({"schemaVersion": 1, "name": "x", "tag": "v1", "fsLayers": [], "history": []}).encode()
+
+
+def manifest(*replies: Reply | None) -> dict[str, Sequence[Reply | None]]:
+    return {"manifest": replies}
+
+
+def config(*replies: Reply | None) -> dict[str, Sequence[Reply | None]]:
+    return {"config": replies}
+
+
+def of_layer(*replies: Reply | None, **others: Sequence[Reply | None]) -> dict[str, Sequence[Reply | None]]:
+    return {"layer": replies, **others}
+
+
+def typed(media_type: str) -> Reply:
+    return Reply(headers={"Content-Type": media_type})
+
+
+def token(*replies: Reply | None, status: int = 0, says: tuple[str, ...] = (), **more: Any) -> Scenario:
+    what = more.pop("what")
+    return Scenario(what, status, says, {"token": replies}, challenge=BEARER, **more)
+
+
+def replied(**members: object) -> Reply:
+    return Reply(headers=JSON, body=json.dumps(members).encode())
+
+
+def challenged(challenge: str, what: str, status: int = 0, says: tuple[str, ...] = (), **more: Any) -> Scenario:
+    return Scenario(what, status, says, challenge=challenge, **more)
+
+
+def _gzipped() -> Built:
+    content = gzip.compress(random.Random("gzip").randbytes(100_000), 1, mtime=0)
+    raw = gzip.decompress(content)
+    tarred = ustar.header("data", len(raw), mtime=1) + raw + ustar.padding(len(raw)) + ustar.END
+    return image(layer(tarred), hello("gzip"))
+
+
+def _wrong_diff_id() -> Built:
+    first = hello("wrong")
+    return image(Blob(first.content, first.media_type, "sha256:" + "0" * 64), hello("other"))
+
+
+def _two_diff_ids_short() -> Built:
+    return image(hello("a"), hello("b"), config={"rootfs": {"type": "layers", "diff_ids": [hello("a").diff_id]}})
+
+
+_AMBIGUOUS = Reply(body=json.dumps({**json.loads(good("f36").raw), "manifests": []}).encode())
+
+SCENARIOS: dict[str, Scenario] = {
+    "good": Scenario("nothing", waits=()),
+    # 2.1 Reaching the registry.
+    "f01-name": Scenario(
+        "its name does not resolve", 5, ("nowhere.invalid", "does not resolve"), reference="nowhere.invalid/f01-name:v1"
+    ),
+    "f02-refused": Scenario(
+        "nobody listens",
+        5,
+        ("{closed}", "connection refused", "Tried 3 times"),
+        reference="{closed}/f02-refused:v1",
+        waits=(0, 1),
+    ),
+    "f03-untrusted": Scenario(
+        "its certificate is not trusted",
+        5,
+        ("is not to be trusted", "--ca-file", "certs.d"),
+        tls=True,
+        waits=(),
+        arguments=("--ca-file", "{another_ca}"),
+    ),
+    "f04-http": Scenario("it speaks http on the loopback", waits=()),
+    "f05-proxy": Scenario(
+        "the proxy wants a login",
+        5,
+        ("the proxy", "HTTP_PROXY", "407"),
+        reference="registry.invalid/f05-proxy:v1",
+        arguments=("--plain-http",),
+        environment={"HTTP_PROXY": "http://{proxy}"},
+        waits=(),
+    ),
+    "f06-head": Scenario(
+        "the head of the answer does not come, once",
+        replies=manifest(Reply(stall=LONGEST), None),
+        arguments=("--timeout", "0.5"),
+        asked={"manifest": 2},
+    ),
+    # 2.2 Authentication.
+    "f10-realm": challenged(
+        'Bearer realm="http://{closed}/nowhere/{name}",service="fault"',
+        "nobody listens at the token server",
+        4,
+        ("announced", "{closed}", "the registry", "connection refused", "--realm-override"),
+        waits=(0,),
+    ),
+    "f10b-own": challenged(
+        'Bearer realm="http://{closed}/token/{name}",service="fault"',
+        "nobody listens at the token server, but at the registry's own address somebody does",
+        0,
+        ("announced", "{closed}", "is asked instead"),
+        waits=(0,),
+    ),
+    "f11-no-realm": challenged('Bearer service="fault"', "the challenge names no realm", 4, ("realm",), waits=()),
+    "f12-relative": challenged('Bearer realm="/token/{name}",service="fault"', "the realm is relative", waits=()),
+    "f13-three": challenged(
+        f'Negotiate\nBasic realm="x"\n{BEARER}', "it offers three schemes in three headers", waits=()
+    ),
+    "f14-two": challenged(f'Basic realm="x", {BEARER}', "it offers two schemes in one header", waits=()),
+    "f15-bare": Scenario(
+        "it answers 401 without a challenge", 4, ("401", "needs a login"), manifest(Reply(401, body=b"")), waits=()
+    ),
+    "f16-digest": challenged(
+        'Digest realm="x", nonce="y"\nNegotiate', "it offers schemes that nobody speaks", 4, ("digest", "negotiate")
+    ),
+    "f16b-basic": challenged(
+        'Basic realm="Sonatype Nexus"',
+        "it wants a password",
+        4,
+        ("user name and password", "Sonatype Nexus", "docker login"),
+    ),
+    "f17-html": token(HTML, what="the token server sends a page", status=4, says=("Welcome to the hotel", "text/html")),
+    "f18-empty": token(replied(token=""), what="the token is empty", status=4, says=("without a usable token",)),
+    "f18b-null": token(replied(access_token=TOKEN, token=None), what="one of two tokens is null"),
+    "f19-401": token(
+        Reply(401, JSON, b'{"details":"no such user"}'),
+        what="the token server answers 401",
+        status=4,
+        says=("no such user", "a request without a login"),
+        waits=(),
+    ),
+    "f19b-500": token(Reply(500, body=b""), None, what="the token server answers 500 once", waits=(0,)),
+    "f19c-500": token(
+        Reply(500, body=b""),
+        what="the token server answers 500",
+        status=5,
+        says=("500", "Tried 3 times"),
+        asked={"token": 3},
+    ),
+    "f19d-429": token(Reply(429, {"Retry-After": "2"}, b""), None, what="the token server limits, once", waits=(2,)),
+    "f19e-expires": token(replied(token=TOKEN, expires_in="300", issued_at="yesterday"), what="odd times of a token"),
+    "f20-scope": Scenario(
+        "blobs want another token", challenge=BEARER, replies={"token": (None,)}, demands=frozenset({"layer"}), waits=()
+    ),
+    # 2.3 Manifest.
+    "f21-json": Scenario("the type is application/json", replies=manifest(typed("application/json")), waits=()),
+    "f21b-text": Scenario("the type is text/plain", replies=manifest(typed("text/plain")), waits=()),
+    "f21c-html": Scenario("the type is text/html", replies=manifest(typed("text/html")), waits=()),
+    "f21d-none": Scenario("there is no type", replies=manifest(typed("")), waits=()),
+    "f22-html": Scenario("a login page", 1, ("Welcome to the hotel", "captive portal"), manifest(HTML), waits=()),
+    "f23-no-digest": Scenario("no Docker-Content-Digest", waits=()),
+    "f26-wrong-digest": Scenario(
+        "a wrong Docker-Content-Digest",
+        0,
+        ("Docker-Content-Digest",),
+        manifest(Reply(headers={"Docker-Content-Digest": "sha256:" + "0" * 64})),
+    ),
+    "f27-pinned": Scenario(
+        "another document under a digest",
+        6,
+        ("is not what was asked for", "do not use it"),
+        manifest(Reply(body=good("f28").raw)),
+        reference="{host}/f27-pinned@{digest}",
+        waits=(),
+    ),
+    "f28-404": Scenario(
+        "no such tag",
+        3,
+        ("was not found", "manifest unknown", "v1"),
+        manifest(Reply(404, JSON, errors("MANIFEST_UNKNOWN", "manifest unknown"))),
+        waits=(),
+    ),
+    "f29-403": Scenario(
+        "denied",
+        4,
+        ("does not exist or needs a login", "DENIED"),
+        manifest(Reply(403, JSON, errors("DENIED"))),
+        waits=(),
+    ),
+    "f30-details": Scenario(
+        "an error of another form",
+        4,
+        ("not in the allowlist",),
+        manifest(Reply(403, JSON, b'{"details":"image is not in the allowlist"}')),
+    ),
+    "f30b-escapes": Scenario(
+        "an error with terminal escapes",
+        3,
+        (r"\x1b[2J", r"\u202e", r"\x0d\x0a"),
+        manifest(Reply(404, JSON, errors("X", ESCAPES))),
+        waits=(),
+    ),
+    "f31-429": Scenario(
+        "it limits twice, and says how long",
+        replies=manifest(*[Reply(429, {"Retry-After": "2"}, b"")] * 2, None),
+        waits=(2, 2),
+        asked={"manifest": 3},
+    ),
+    "f32-429": Scenario(
+        "it limits for ever",
+        5,
+        ("too many requests", "Tried 5 times"),
+        manifest(Reply(429, body=b"")),
+        asked={"manifest": 5},
+    ),
+    "f32b-hub": Scenario(
+        "Docker Hub's limit of pulls",
+        5,
+        ("100 pulls per 6 hours", "0 are left", "192.0.2.7", "not tried again", "log in"),
+        manifest(HUB_LIMIT),
+        asked={"manifest": 1},
+        waits=(),
+    ),
+    "f32c-long": Scenario(
+        "it wants to wait an hour",
+        5,
+        ("3600", "--max-wait"),
+        manifest(Reply(429, {"Retry-After": "3600"}, b"")),
+        asked={"manifest": 1},
+        waits=(),
+    ),
+    "f33-malformed": Scenario(
+        "a malformed 429, once",
+        replies=manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nContent-Length: 3\n\nHAP"), None),
+        waits=(60,),
+        says=("attempt 2 of 5 in 60 s",),
+    ),
+    "f34-500": Scenario("it answers 500 once", replies=manifest(Reply(500, body=b""), None), waits=(0,)),
+    "f34b-502": Scenario("a proxy's page, once", replies=manifest(Reply(502, body=b"<html>502</html>"), None)),
+    "f34c-503": Scenario("it answers 503 once", replies=manifest(UNAVAILABLE, None)),
+    "f34d-500": Scenario(
+        "it answers 500", 5, ("500", "Tried 5 times"), manifest(Reply(500, body=b"")), asked={"manifest": 5}
+    ),
+    "f34e-501": Scenario(
+        "it answers 501", 5, ("501",), manifest(Reply(501, body=b"")), asked={"manifest": 1}, waits=()
+    ),
+    "f35-schema1": Scenario(
+        "schema 1 only",
+        1,
+        ("schema 1", "another tag"),
+        manifest(Reply(headers={"Content-Type": mediatypes.DOCKER_SCHEMA1}, body=SCHEMA1)),
+    ),
+    "f36-ambiguous": Scenario("an ambiguous document", 6, ("ambiguous",), manifest(_AMBIGUOUS), waits=()),
+    "f37-large": Scenario(
+        "a manifest of more than 4 MiB", 6, ("4194304 bytes at most",), manifest(Reply(body=b" " * (4 * 1024**2 + 1)))
+    ),
+    # 2.4 Blobs.
+    "f40-label": Scenario(
+        "a .tar.gz that is labelled as coded",
+        replies=of_layer(Reply(headers={"Content-Encoding": "gzip"})),
+        built=_gzipped(),
+        waits=(),
+    ),
+    "f41-proxy": Scenario(
+        "a proxy compresses the config",
+        replies=config(
+            Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41-proxy").config.content))
+        ),
+        waits=(),
+    ),
+    "f42-chunked": Scenario("no length, but chunks", replies=of_layer(Reply(chunked=True)), waits=()),
+    "f43-wrong": Scenario(
+        "wrong bytes of the right length",
+        6,
+        ("layer 1 of 2", "expected sha256:", "from {host}"),
+        of_layer(Reply(body=bytes(LAYER_SIZE))),
+        asked={"layer": 2},
+    ),
+    "f43b-once": Scenario(
+        "wrong bytes, once", replies=of_layer(Reply(body=bytes(LAYER_SIZE)), None), asked={"layer": 2}
+    ),
+    "f44-longer": Scenario(
+        "more bytes than promised", 6, ("layer 1 of 2", "the wrong size"), of_layer(Reply(body=bytes(LAYER_SIZE + 9)))
+    ),
+    "f44b-longer": Scenario(
+        "more bytes than promised, in chunks",
+        6,
+        ("layer 1 of 2", "got more"),
+        of_layer(Reply(body=bytes(LAYER_SIZE + 9), chunked=True)),
+        asked={"layer": 2},
+    ),
+    "f45-cut": Scenario(
+        "cut at 1.5 MB, then at 100 kB; ranges work",
+        replies=of_layer(Reply(cut=CUT), Reply(cut=100_000), None),
+        asked={"layer": 3},
+    ),
+    "f46-cut": Scenario(
+        "cut at 1.5 MB; ranges are ignored",
+        replies=of_layer(Reply(cut=CUT, ranges=False), Reply(ranges=False)),
+        asked={"layer": 2},
+    ),
+    "f46b-416": Scenario(
+        "cut, and 416 for the rest", replies=of_layer(Reply(cut=CUT), Reply(416, body=b""), None), asked={"layer": 3}
+    ),
+    "f47-reset": Scenario("a reset at 1.5 MB", replies=of_layer(Reply(cut=CUT, reset=True), None), asked={"layer": 2}),
+    "f48-offset": Scenario(
+        "the rest from a wrong byte on", replies=of_layer(Reply(cut=CUT), Reply(shift=4096), None), asked={"layer": 3}
+    ),
+    "f48b-no-header": Scenario(
+        "a 206 that does not say what of",
+        asked={"layer": 3},
+        replies=of_layer(Reply(cut=CUT), Reply(headers={"Content-Range": ""}), None),
+    ),
+    "f49-expired": Scenario(
+        "the signed URL has expired when it is continued",
+        replies=of_layer(TO_STORE, data=(Reply(cut=CUT), EXPIRED, None)),
+        asked={"layer": 3, "data": 3},
+    ),
+    "f49b-first": Scenario(
+        "the signed URL has expired at once",
+        replies=of_layer(TO_STORE, data=(EXPIRED, EXPIRED, None)),
+        asked={"layer": 3},
+    ),
+    "f49c-always": Scenario(
+        "the signed URL has always expired",
+        1,
+        ("redirects to {store_host}", "403"),
+        of_layer(TO_STORE, data=(EXPIRED,)),
+        asked={"layer": 3},
+    ),
+    "f50-503": Scenario("503 once for a layer", replies=of_layer(UNAVAILABLE, None), waits=(0,), asked={"layer": 2}),
+    "f51-429": Scenario(
+        "a limit for a layer, once",
+        replies=of_layer(Reply(429, {"Retry-After": "5"}, b""), None),
+        waits=(5,),
+        says=("attempt 2 of 5 in 5 s",),
+    ),
+    "f52-404": Scenario(
+        "a layer is not there",
+        3,
+        ("layer 1 of 2", "sha256:", "the manifest lists it"),
+        of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
+        asked={"layer": 1},
+        waits=(),
+    ),
+    "f53-token": Scenario(
+        "the store wants a token of its own",
+        challenge='Bearer realm="{url}/token/{name}",service="store"',
+        demands=frozenset({"data"}),
+        replies=of_layer(TO_STORE),
+        waits=(),
+    ),
+    "f53b-basic": Scenario(
+        "the store wants a password",
+        1,
+        ("redirects to {store_host}", "401"),
+        of_layer(TO_STORE),
+        challenge='Basic realm="store"',
+        demands=frozenset({"data"}),
+        waits=(),
+    ),
+    "f54-loop": Scenario(
+        "redirects in a circle",
+        1,
+        ("in a circle",),
+        of_layer(Reply(307, {"Location": "{path}"}, b"")),
+        asked={"layer": 1},
+    ),
+    "f54b-endless": Scenario(
+        "redirects without end",
+        1,
+        ("more than 10 redirects",),
+        of_layer(Reply(307, {"Location": "{path}?x"}, b"")),
+        waits=(),
+    ),
+    "f54c-nowhere": Scenario(
+        "a redirect without a Location", 1, ("without a Location",), of_layer(Reply(307, body=b""))
+    ),
+    "f55-relative": Scenario(
+        "a relative redirect", replies=of_layer(Reply(307, {"Location": "/data/{blob}"}, b""), data=(None,)), waits=()
+    ),
+    "f56-store": Scenario(
+        "a store that wants no token of the registry", challenge=BEARER, replies=of_layer(TO_STORE), waits=()
+    ),
+    "f57-http": Scenario(
+        "a redirect from https to http",
+        0,
+        ("over plain http",),
+        of_layer(TO_STORE),
+        tls=True,
+        waits=(),
+        arguments=("--ca-file", "{ca}"),
+    ),
+    "f58-metadata": Scenario(
+        "a redirect to a metadata service",
+        1,
+        ("where no registry's storage can be",),
+        of_layer(Reply(307, {"Location": "http://169.254.169.254/latest"}, b"")),
+        waits=(),
+    ),
+    "f59-stall": Scenario(
+        "nothing comes after 1.5 MB",
+        replies=of_layer(Reply(cut=CUT, stall=LONGEST), None),
+        asked={"layer": 2},
+        arguments=("--timeout", "0.5"),
+    ),
+    "f59b-trickle": Scenario(
+        "a byte now and then",
+        replies=of_layer(Reply(step=1, cut=100), None),
+        asked={"layer": 2},
+        arguments=("--timeout", "0.5"),
+    ),
+    # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
+    "f61-diff-id": Scenario(
+        "a wrong diff_id",
+        6,
+        ("layer 1 of 2", "expected diff_id sha256:000", "docker load would refuse"),
+        built=_wrong_diff_id(),
+        waits=(),
+    ),
+    "f61b-number": Scenario(
+        "a diff_id too few", 6, ("expected 2 diff_ids", "got 1"), built=_two_diff_ids_short(), waits=()
+    ),
+    # Beside the matrix.
+    "x01-http10": Scenario(
+        "HTTP/1.0 without a length, cut once",
+        replies=of_layer(Reply(plain=True, cut=CUT), Reply(plain=True)),
+        asked={"layer": 2},
+    ),
+    "x02-headers": Scenario(
+        "100 MB of headers", 5, ("{host}",), manifest(Reply(raw=b"HTTP/1.1 200 OK\r\n", flood=b"X-A: b\r\n"))
+    ),
+    "x03-header": Scenario(
+        "a header of 100 MB", 5, ("{host}",), manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: ", flood=b"b"))
+    ),
+    "x04-continue": Scenario(
+        "100 Continue without end",
+        5,
+        ("{host}",),
+        manifest(Reply(flood=b"HTTP/1.1 100 Continue\r\n\r\n", raw=b"")),
+        arguments=("--timeout", "0.5"),
+    ),
+    "x05-redirect-body": Scenario(
+        "a redirect with a body of 100 MB",
+        replies=of_layer(Reply(307, {**TO_STORE.headers, "Content-Length": str(FLOOD)}, b"", flood=b"body")),
+        waits=(),
+    ),
+    "x06-error-body": Scenario(
+        "an error with a body of 100 MB",
+        3,
+        ("404",),
+        manifest(Reply(404, {"Content-Length": str(FLOOD)}, b"", flood=b"body")),
+        waits=(),
+    ),
+    "x07-token-body": token(
+        Reply(headers={"Content-Length": str(4 * 1024**3)}, body=b"", flood=b"token"),
+        what="a token of 4 GiB",
+        status=4,
+        says=("token",),
+    ),
+    "x08-garbage": Scenario("no HTTP at all", 5, ("{host}",), manifest(Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"))),
+    "x09-hang-up": Scenario("it hangs up, once", replies=manifest(Reply(raw=b""), None), waits=(0,)),
+    "x10-deep": Scenario(
+        "JSON nested too deeply", 6, ("nested too deeply",), manifest(Reply(body=b"[" * 200_000 + b"1"))
+    ),
+}
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
+    """Serve all scenarios by http and https, with the store at an origin of its own; ``names`` has who is where."""
+    made = certificates.make(directory)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.server_cert, made.server_key)
+    with ExitStack() as stack:
+        servers = {
+            "http": stack.enter_context(FaultRegistry(SCENARIOS)),
+            "https": stack.enter_context(FaultRegistry(SCENARIOS, context)),
+            "store": stack.enter_context(FaultRegistry(SCENARIOS)),
+            "proxy": stack.enter_context(_Proxy()),
+        }
+        held = stack.enter_context(socket.socket())
+        held.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        for server in servers.values():
+            server.names |= {
+                "closed": f"127.0.0.1:{held.getsockname()[1]}",
+                "store": f"http://{servers['store'].host}",
+                "store_host": servers["store"].host,
+                "proxy": servers["proxy"].host,
+                "ca": str(made.ca),
+                "another_ca": str(made.another_ca),
+            }
+        yield servers
+
+
+class _Proxy(FaultRegistry):
+    """Lets nobody through."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        handler: Any = self._server.RequestHandlerClass
+        handler.do_GET = lambda handler: handler._send(Reply(407), b"", "text/plain")
+
+
+def reference(name: str, servers: Mapping[str, FaultRegistry]) -> str:
+    """Return what to save for a scenario."""
+    scenario = SCENARIOS[name]
+    server = servers["https" if scenario.tls else "http"]
+    host = server.host.replace("127.0.0.1", "localhost") if scenario.tls else server.host
+    wanted = scenario.reference or "{host}/{name}:v1"
+    return wanted.format(**server.names | {"host": host}, name=name, digest=server.built(name).digest)
+
+
+def main() -> int:
+    """Serve until it is interrupted."""
+    with tempfile.TemporaryDirectory() as directory, served(Path(directory)) as servers, suppress(KeyboardInterrupt):
+        for name, scenario in SCENARIOS.items():
+            expected = f"exit {scenario.status}" if scenario.status else "works"
+            arguments = " ".join(scenario.arguments).format(**servers["http"].names)
+            print(f"{reference(name, servers)} {arguments}\n    {scenario.what}; {expected}", flush=True)
+        print("Ctrl-C ends it.  Each reference breaks again after a restart; --no-cache hides nothing.", flush=True)
+        threading.Event().wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Every row of the fault matrix, with what is expected of imgfetch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgfetch import cli
+from imgfetch.retries import Patience
+from tests.faults import SCENARIOS, FaultRegistry, reference, served
+from tests.integration.conftest import Command
+
+Servers = dict[str, FaultRegistry]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with served(tmp_path_factory.mktemp("faults")) as servers:
+        yield servers
+
+
+def check_archive(path: Path) -> list[str]:
+    """Hash every blob of an archive, and return the digests of its layers."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile() and member.name.startswith("blobs/sha256/"):
+                file = archive.extractfile(member)
+                assert file is not None
+                assert hashlib.file_digest(file, "sha256").hexdigest() == member.name.rpartition("/")[2]
+        listed = archive.extractfile("manifest.json")
+        assert listed is not None
+        return [f"sha256:{name.rpartition('/')[2]}" for name in json.load(listed)[0]["Layers"]]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_fault_ends_as_the_matrix_says(
+    name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = SCENARIOS[name]
+    waits: list[float] = []
+    monkeypatch.setattr(cli, "_patience", lambda _: Patience(pause=waits.append))
+    names = servers["https" if scenario.tls else "http"].names
+    for variable, value in scenario.environment.items():
+        monkeypatch.setenv(variable, value.format(**names))
+    for server in servers.values():
+        server.asked.clear()
+    target = tmp_path / "out" / "y.tar"
+    target.parent.mkdir()
+    arguments = [argument.format(**names) for argument in scenario.arguments]
+    done = command("save", reference(name, servers), "-o", target, "--platform", "linux/amd64", *arguments)
+
+    assert done.status == scenario.status, done.err
+    assert "Traceback" not in done.err
+    assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", done.err) is None  # S31
+    for words in scenario.says:
+        assert words.format(**names) in done.err
+    if scenario.status:
+        assert list(target.parent.iterdir()) == []
+    else:
+        assert [path.name for path in target.parent.iterdir()] == ["y.tar"]
+        assert check_archive(target) == [blob.digest for blob in servers["http"].built(name).layers]
+    if scenario.waits is not None:
+        assert _about(waits, scenario.waits), waits
+    for part, count in scenario.asked.items():
+        assert sum(server.asked[name, part] for server in servers.values()) == count, (part, waits)
+
+
+def _about(waits: list[float], expected: tuple[int, ...]) -> bool:
+    """Compare waits with their expectation, a quarter more or less being left to chance (2.0)."""
+    return len(waits) == len(expected) and all(
+        wanted <= wait <= max(wanted + 1.5, 1.5) for wait, wanted in zip(waits, expected, strict=True)
+    )
+
+
+def test_every_row_of_the_matrix_has_a_scenario() -> None:
+    rows = {*range(1, 7), *range(10, 24), *range(26, 38), *range(40, 60), 61}  # 24, 25: no HEAD is sent; 60: a disk
+    named = {int(match[1]) for name in SCENARIOS if (match := re.match(r"f(\d\d)", name))}
+    assert named == rows
+
+
+def test_ten_rounds_of_all_faults_leave_nothing_and_take_little_memory(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.faultrounds", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=500, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    peak = int(done.stdout.split()[-1])
+    print(done.stdout)
+    assert peak < 200 * 1024**2
