@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
-from imgfetch.errors import TransportError, UnsupportedError
+from imgfetch.errors import UnsupportedError, UnusableError
 from imgfetch.origin import DEFAULT_PORTS, Origin
 
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
@@ -72,7 +72,8 @@ class Proxies:
         """Return the proxy for a URL, or ``None`` where there is none to be used.
 
         Raises:
-            TransportError: the URL, or that of the proxy, is not usable.
+            UnusableError: the URL of the proxy is not usable.
+            TransportError: this URL is not.
             UnsupportedError: the proxy is of a kind that we don't know.
         """
         origin = Origin.of(url)
@@ -178,7 +179,7 @@ def _login(user: str | None, password: str | None) -> str:
     return "{}:{}@".format(*(quote(unquote(part or ""), safe="") for part in (user, password)))
 
 
-def _unusable(variable: str, reason: str) -> TransportError:
-    return TransportError(
+def _unusable(variable: str, reason: str) -> UnusableError:
+    return UnusableError(
         f"{variable} is not a usable proxy URL: {reason}", hint="it should look like http://user:password@host:port"
     )

@@ -353,7 +353,7 @@ def test_a_refused_connection_names_address_and_cause() -> None:
     failure = failure_of(f"http://localhost:{port}/v2/")
     assert isinstance(failure, NotTlsError)
     assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"  # M01, F02
-    assert failure.hint == "check the name and the port; a proxy or VPN may be needed"
+    assert failure.hint == "check the name and the port, and that the registry runs"
 
 
 def test_a_refused_connection_is_told_though_the_name_resolves_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +362,8 @@ def test_a_refused_connection_is_told_though_the_name_resolves_no_more(monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", gone)
     failure = raised(not_connected(ConnectionRefusedError(111, "Connection refused")), "https://registry.example/v2/")
-    assert str(failure) == "cannot connect to registry.example:443: connection refused"
+    assert str(failure) == "cannot connect to registry.example:443 (no proxy): connection refused"
+    assert failure.hint == "check the name, the port and the VPN; if a proxy is needed, set HTTPS_PROXY"
 
 
 @pytest.mark.parametrize(
@@ -406,4 +407,7 @@ def test_a_certificate_that_is_not_trusted_is_named_as_the_cause(tmp_path: Path)
     with serving(serve) as host:
         failure = failure_of(f"https://{host}/v2/")
     assert not isinstance(failure, NotTlsError)  # P32
-    assert str(failure) == f"the certificate of {host} is not to be trusted: self-signed certificate"  # M02, F03
+    assert str(failure) == (  # M02, F03
+        f"the certificate of {host} is not to be trusted: nobody known here vouches for it (self-signed certificate)"
+    )
+    assert failure.tries == 1
