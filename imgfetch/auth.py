@@ -15,13 +15,13 @@ from imgfetch.answer import Response
 from imgfetch.challenges import Challenge
 from imgfetch.credentials import Credentials
 from imgfetch.errors import AuthenticationError
-from imgfetch.httperrors import rejection
+from imgfetch.httperrors import login_command, rejection
 from imgfetch.login import Login
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.realms import Realms
 from imgfetch.retries import Patience
-from imgfetch.tokens import Grant, Token, TokenClient
+from imgfetch.tokens import Grant, Token, TokenClient, login_again
 from imgfetch.transport import Transport
 
 _MAX_SCHEMES = 8
@@ -118,10 +118,11 @@ class Authenticator:
             used = self._presented.get(repository) or (token.login if token else None)
             found = self._credentials.find(self._name, repository) if grant and grant.realm.refused else None
         if used is not None:
-            return f"asked with {used.description}"
+            again = login_again(self._name, used)
+            return f"asked with {used.description}, which may not be allowed to have it; if it should be, {again}"
         if found is not None and grant is not None:
             return f"{found.description} was kept back: {grant.realm.refused}"
-        return f"asked without a login; if it needs one: docker login {clean(self._name)}"
+        return f"asked without a login; if it needs one: {login_command(self._name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Ask the registry's root for the challenge that the real request lacked (P33; gcr.io does so)."""
@@ -139,9 +140,10 @@ class Authenticator:
         schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
         if schemes:
             raise AuthenticationError(
-                f"{what} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak"
+                f"{what} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
+                hint="whoever runs the registry, or the proxy in front of it, can make it offer Basic or Bearer",
             )
-        raise rejection(refusal, what, hint=f"if it needs a login: docker login {refusal.origin}")
+        raise rejection(refusal, what, hint=f"if it needs a login: {login_command(self._name)}")
 
     def _present(
         self,
@@ -162,10 +164,13 @@ class Authenticator:
             realm = clean(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
                 f'{what} needs a login: {refusal.origin} asks for a user name and password (Basic, realm "{realm}")',
-                hint=f"docker login {clean(self._name)}, or --username with --password-stdin",
+                hint=f"{login_command(self._name)}, or --username with --password-stdin{_nexus(realm)}",
             )
         if used == header:
-            raise AuthenticationError(f"{refusal.origin} refuses {login.description} for {what}", hint="log in again")
+            denied = AuthenticationError(
+                f"{refusal.origin} refuses {login.description} for {what}", hint=login_again(self._name, login)
+            )
+            raise denied from rejection(refusal, what)
         self._ready[repository] = header
         self._presented[repository] = login
         return header
@@ -182,6 +187,13 @@ class Authenticator:
             login = self._credentials.find(self._name, repository)
             token = self._tokens[grant] = self._client.fetch(grant, login, f"{self._name}/{repository}")
         return token.authorization
+
+
+def _nexus(realm: str) -> str:
+    """Say what opens a Nexus to everybody: without it, it asks for a password even where it needs none (M05)."""
+    if "nexus" not in realm.lower():
+        return ""
+    return "; for pulls without a login, Nexus needs its Docker Bearer Token realm enabled, and anonymous access"
 
 
 def _scopes(challenge: Challenge, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ class Credentials:
                 login = self._ask(store, host, registry) or self._look_up(store, f"{host}/{repository}")
             except AuthenticationError as error:
                 # Of this file nothing else (P26); another file's login for the same host is as good as ever.
-                self._warn(f"{error}; going on without it")
+                self._warn(f"{error}; going on without its logins; fix or remove it")
                 continue
             if login is not None:
                 return login
@@ -113,7 +113,7 @@ class Credentials:
             try:
                 yield _Store.of(source)
             except AuthenticationError as error:
-                self._warn(f"{error}; going on without it")
+                self._warn(f"{error}; going on without its logins; fix or remove it")
 
     def _ask(self, store: _Store, host: str, registry: str) -> Login | None:
         helper = store.helper(host)
@@ -129,7 +129,10 @@ class Credentials:
             try:
                 login = store.login(key)
             except AuthenticationError as error:
-                self._warn(f"the entry {quoted(key)} of {store.source} is unusable: {error}; going on without it")
+                self._warn(
+                    f"the entry {quoted(key)} of {store.source} is unusable: {error}; "
+                    "going on without that login; log in again, or remove it"
+                )
                 continue
             if login is not None:
                 return login

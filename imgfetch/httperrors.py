@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import time
+from contextlib import suppress
 
 from imgfetch import retryafter
 from imgfetch.answer import Response
@@ -17,6 +19,8 @@ from imgfetch.errors import (
     UnavailableError,
 )
 from imgfetch.printable import clean, quoted
+from imgfetch.reference import DOCKER_HUB
+from imgfetch.retries import LONGEST_WAIT, MAX_WAIT
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
@@ -30,8 +34,10 @@ _PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # what another try
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
-_HOUR = 3600
+_MINUTE, _HOUR = 60, 3600
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
+_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_NO_REGISTRY = "check the host and the port: this may be no registry, or something in front of one"
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
@@ -48,6 +54,8 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
     said = f"{response.origin} answers {response.status} {response.reason}".rstrip() + (f" ({words})" if words else "")
     url, status = response.url, response.status
+    if words.startswith(_PAGE) and hint:
+        hint = f"{hint}; a page may come from something else than a registry: check the host and the port"
     if status in _NOT_FOUND:
         return NotFoundError(f"{what} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
     if status in _DENIED:
@@ -56,13 +64,21 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         limited = RateLimitedError(
             f"{what} is not served for now, too many requests: {said}", url=url, status=status, codes=codes
         )
-        return _pull_limit(limited, response, words) or _with_wait(limited, response, "try again later, or log in")
+        _add_wait(limited, response, "try again later, or log in")
+        _add_pull_limit(limited, response, words)
+        return limited
     if status >= _SERVER_ERROR or status in _LATER:
         unavailable = UnavailableError(f"{what} is not served for now: {said}", url=url, status=status, codes=codes)
         if not (status in _LATER or status in _PASSING):
             unavailable.tries = 1
-        return _with_wait(unavailable, response, "the server has a problem of its own; try again later")
-    return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes)
+        _add_wait(unavailable, response, "the server has a problem of its own; try again later")
+        return unavailable
+    return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+
+
+def login_command(registry: str) -> str:
+    """Return the command that logs in to a registry, for a hint."""
+    return "docker login" if registry in _HUB_HOSTS else f"docker login {clean(registry)}"
 
 
 def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool = True) -> RegistryError:
@@ -107,33 +123,66 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     return codes, clean("; ".join(said), MAX_QUOTED)
 
 
-def _with_wait(error: UnavailableError, response: Response, hint: str) -> UnavailableError:
+def _add_wait(error: UnavailableError, response: Response, hint: str) -> None:
     """Add what the server says of when to come again (2.0, M10)."""
-    header = response.header("Retry-After")
-    error.retry_after = retryafter.parse(header)
+    error.retry_after = wait = retryafter.parse(response.header("Retry-After"))
     error.hint = hint
-    if header:
-        error.hint = f"the server asks to wait: Retry-After: {clean(header, 80)}; --max-wait allows longer waits"
-    return error
+    if wait:
+        error.hint = f"the server asks to wait {_duration(wait)}"
+        if MAX_WAIT < wait <= LONGEST_WAIT:
+            error.hint += f"; try again then, or wait for it with --max-wait {wait:.0f}"
+        else:
+            error.hint += "; try again then" if wait > LONGEST_WAIT else "; --max-wait allows longer waits"
 
 
-def _pull_limit(error: RateLimitedError, response: Response, words: str) -> RateLimitedError | None:
-    """Return the error for Docker Hub's limit of pulls, which no second try overcomes (M09, F32)."""
+def _add_pull_limit(error: RateLimitedError, response: Response, words: str) -> None:
+    """Say so where it is Docker Hub's limit of pulls, which no second try overcomes (M09, F32)."""
     limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
-    if response.header("Retry-After") or not (limit or "pull rate limit" in words):
-        return None
-    error.tries = 1
-    until = "later"
-    if limit:
+    remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
+    is_used_up = limit is not None and remaining == "0"
+    if not is_used_up and "pull rate limit" not in words.lower():
+        return
+    wait = error.retry_after
+    if wait is None:
+        error.tries = 1
+    source = clean(response.header("Docker-RateLimit-Source").strip(), 80)
+    counted = f"; counted are those of {_counted(source)}" if source else ""
+    if limit is not None:
         window = int(limit[2])
-        remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
-        source = clean(response.header("Docker-RateLimit-Source"), 80)
-        counted = f"; counted are those of {source}" if source else ""
-        left = clean(remaining, 20) or "0"
-        error.details = (
-            f"The limit is {limit[1]} pulls per {window / _HOUR:g} hours, {left} are left{counted}.",
-            "It was not tried again, for that would not help.",
-        )
-        until = f"at about {time.strftime('%H:%M', time.localtime(time.time() + window))}"
-    error.hint = f"log in (docker login {response.origin}), take a mirror (--mirror), or try again {until}"
-    return error
+        wait = window if wait is None else wait
+        left = clean(remaining, 20)
+        error.details = (f"The limit is {limit[1]} pulls per {_duration(window)}, {left} are left{counted}.",)
+    if error.tries == 1:
+        error.details += ("It was not tried again, for that would not help.",)
+    until = "later" if wait is None else _clock(wait)
+    log_in = login_command(str(response.origin))
+    log_in = f"log in ({log_in})" if _is_address(source) or not source else "log in with an account that may have more"
+    error.hint = f"{log_in}, take a mirror (--mirror), or try again {until}"
+
+
+def _counted(source: str) -> str:
+    return f"the address {source}" if _is_address(source) else f"the user {source}"
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return False
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as a person would say it."""
+    if seconds < _HOUR:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    named = f"{hours} hour{'' if hours == 1 else 's'}"
+    return f"{named} {minutes} min" if minutes else named
+
+
+def _clock(seconds: float) -> str:
+    """Say when a time from now will be over, by this machine's clock."""
+    with suppress(ValueError, OverflowError, OSError):
+        then = time.localtime(time.time() + seconds)
+        is_today = seconds < 12 * _HOUR
+        return f"at about {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', then)}"
+    return "much later"

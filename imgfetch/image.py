@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -186,6 +187,11 @@ class Config:
             VerificationError: it is malformed.
             UnsupportedError: it is no image's config, and does not say that it is.
         """
+        with _telling():
+            return cls._read(raw, media_type, what)
+
+    @classmethod
+    def _read(cls, raw: bytes, media_type: str, what: str) -> Self:
         members = strictjson.Object(strictjson.loads(raw, what), what, _CONFIG_KEYS)
         rootfs_json = members.get("rootfs")
         if media_type in mediatypes.VAGUE_CONFIGS and not (isinstance(rootfs_json, dict) and "diff_ids" in rootfs_json):
@@ -250,6 +256,23 @@ def parse_document(
         VerificationError: it is malformed or ambiguous.
         UnsupportedError: it is well-formed, but no image: schema 1, an artifact.
     """
+    with _telling():
+        return _parse(document, descriptor, what, oddities, pinned=pinned)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say what to do about a document that is not usable, where nothing better is said (M14)."""
+    try:
+        yield
+    except VerificationError as error:
+        error.hint = error.hint or "do not use it; if it stays so, tell the publisher"
+        raise
+
+
+def _parse(
+    document: Document, descriptor: Descriptor, what: str, oddities: Oddities, *, pinned: bool
+) -> Index | Manifest:
     members = strictjson.Object(strictjson.loads(document.raw, what), what, _DOCUMENT_KEYS)
     _refuse_ambiguity(members, what)
     shape = _shape(members)
@@ -385,24 +408,27 @@ def _refuse_two_sizes(descriptors: tuple[Descriptor, ...], what: str) -> None:
 def _no_image(what: str, config_type: str, artifact_type: str) -> UnsupportedError:
     """Say what it is instead (M17, L23, L25)."""
     kind = artifact_type or config_type
-    name = next((name for part, name in _ARTIFACTS.items() if part in kind), "an artifact")
+    name, tool = next((told for part, told in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
     return UnsupportedError(
         f"{what} is not a container image but {name} ({clean(kind)})",
-        hint="fetch it with the tool that it is made for, or with oras",
+        hint=f"fetch it with the tool that it is made for: {tool}",
     )
 
 
 _ARTIFACTS = {
-    "cncf.helm": "a Helm chart",
-    "in-toto": "an attestation",
-    "dev.cosign": "a signature",
-    "cncf.notary": "a signature",
-    "wasm": "a WebAssembly module",
-    "cncf.model": "a model",
-    "ollama": "a model",
-    "sif": "a Singularity image",
-    "oci.empty": "an artifact",
+    "cncf.helm": ("a Helm chart", "helm pull oci://…"),
+    "in-toto": ("an attestation", "cosign download attestation"),
+    "dev.cosign": ("a signature", "cosign verify"),
+    "dev.sigstore": ("a signature", "cosign verify"),
+    "cncf.notary": ("a signature", "notation verify"),
+    "wasm": ("a WebAssembly module", "wkg, or oras pull"),
+    "cncf.model": ("a model", "modctl pull"),
+    "docker.ai": ("a model", "docker model pull"),
+    "ollama": ("a model", "ollama pull"),
+    "sif": ("a Singularity image", "apptainer pull oras://…"),
+    "oci.empty": ("an artifact", "oras pull"),
 }
+"""What is no image, by a part of its type, and what fetches it."""
 
 
 def _platform(members: strictjson.Object, what: str) -> Platform | None:

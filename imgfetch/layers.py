@@ -21,6 +21,15 @@ MAX_LAYER = 100 * 1024**3
 """Bytes of a decompressed layer at most (S27)."""
 
 _SHOWN_MAGIC = 8
+_KNOWN = {
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+    b"hsqs": "squashfs",
+    b"LZIP": "lzip",
+    b"<": "HTML or XML",
+    b"{": "JSON",
+}
+"""What is not supported, by its first bytes, for the message (M22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +142,11 @@ class LayerCheck:
         self._compression = detect(self._head)
         if self._compression is None:
             magic = self._head[:_SHOWN_MAGIC].hex(" ")
+            kind = next((f" ({name})" for sign, name in _KNOWN.items() if self._head.startswith(sign)), "")
             raise UnsupportedError(
-                f"it is neither a tar nor compressed in a known way: it begins with {magic}, "
+                f"it is neither a tar nor compressed in a known way: it begins with {magic}{kind}, "
                 f"its type is {clean(self._media_type) or 'not given'}",
-                hint="gzip, zstd, bzip2, xz and plain tars are known",
+                hint="gzip, zstd, bzip2, xz and plain tars are known; ask the publisher for one of them",
             )
         self._decompressor = decompressor(self._compression, self._take)
         return self._decompressor
@@ -146,7 +156,8 @@ class LayerCheck:
         self._size += len(data)
         if self._size > self._limit:
             raise UnsupportedError(
-                f"decompressed it is larger than {self._limit} bytes", hint="the limit guards against bombs"
+                f"decompressed it is larger than {self._limit} bytes, the limit; {self._size} bytes had come",
+                hint="the limit guards against bombs; --max-layer-size allows more, if the image is to be trusted",
             )
         self._hasher.update(data)
 

@@ -25,7 +25,7 @@ from imgfetch.errors import (
     UnavailableError,
     VerificationError,
 )
-from imgfetch.httperrors import not_the_protocol, rejection
+from imgfetch.httperrors import login_command, not_the_protocol, rejection
 from imgfetch.login import Login
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
@@ -51,6 +51,7 @@ _NOT_FOUND = 404
 _DENIED = (401, 403)
 _NO_POST = (400, 401, 404, 405)
 """What servers that know no refresh tokens answer to one: ACR, JFrog, GCR, and others (P45)."""
+_PUBLIC_ECR, _AMAZON = "public.ecr.aws", (".amazonaws.com", ".amazonaws.com.cn")
 _REPLY_KEYS = frozenset({"token", "access_token", "expires_in"})
 
 _logger = logging.getLogger(__name__)
@@ -237,10 +238,11 @@ class TokenClient:
 
     def _refusal(self, response: Response, url: str, login: Login | None, subject: str) -> DeniedError:
         asked = login.description if login else "a request without a login"
+        registry = str(Origin.of(self._base))
         error = DeniedError(
             f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
             f"announced, refuses {asked}",
-            hint=None if login else f"log in: docker login {Origin.of(self._base)}",
+            hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
         )
         error.__cause__ = rejection(response, f"{subject}: a token of {shown_url(url)}")
         return error
@@ -276,6 +278,20 @@ class TokenClient:
             details=details,
             hint=self._override(realm),
         )
+
+
+def login_again(registry: str, login: Login) -> str:
+    """Say what to do about a login that a registry, or its token server, refuses (M06)."""
+    if login.is_explicit:
+        return "check the user name and the password that were given"
+    host = registry.partition(":")[0].lower()
+    if host == _PUBLIC_ECR:
+        return f"a login of ECR ends after 12 hours; what is public needs none: docker logout {_PUBLIC_ECR}"
+    if host.endswith(_AMAZON):
+        return (
+            f"a login of ECR ends after 12 hours; log in again (aws ecr get-login-password): {login_command(registry)}"
+        )
+    return f"log in again: {login_command(registry)}"
 
 
 def _places(realm: Realm, url: str) -> str:

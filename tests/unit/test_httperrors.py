@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -111,19 +112,118 @@ def test_the_callers_hint_is_for_what_is_not_there_or_not_allowed(rejected: Reje
 @pytest.mark.parametrize(
     ("status", "headers", "retry_after", "hint"),
     [
-        (429, {"Retry-After": "60"}, 60.0, "the server asks to wait: Retry-After: 60"),
+        (429, {"Retry-After": "60"}, 60.0, "the server asks to wait 60 s; --max-wait allows longer waits"),
+        (503, {"Retry-After": "61"}, 61.0, "asks to wait 61 s; try again then, or wait for it with --max-wait 61"),
+        (500, {"Retry-After": "3700"}, 3700.0, "asks to wait 1 hour 2 min; try again then"),
+        (429, {"Retry-After": "7200"}, 7200.0, "asks to wait 2 hours; try again then, or wait for it with --max-wait"),
+        (429, {"Retry-After": "86400"}, 86400.0, "the server asks to wait 24 hours; try again then"),
+        (429, {"Retry-After": "0"}, 0.0, "try again later, or log in"),
+        (429, {"Retry-After": "soon"}, None, "try again later, or log in"),
         (429, {}, None, "try again later, or log in"),
-        (429, {"Retry-After": "Thu, 20 Aug 2020 06:14:18 GMT"}, None, "06:14:18 GMT"),
+        (502, {}, None, "the server has a problem of its own; try again later"),
+        (429, {"Retry-After": "Thu, 20 Aug 2020 06:14:18 GMT"}, None, "try again later, or log in"),
     ],
-    ids=["seconds", "none", "date"],
+    ids=["60", "61", "3700", "7200", "86400", "0", "garbage", "none", "none of a 502", "past"],
 )
 def test_what_the_server_asks_to_wait_is_passed_on(
     rejected: Reject, status: int, headers: dict[str, str], retry_after: float | None, hint: str
 ) -> None:
     error = rejected(status, headers=headers)
-    assert isinstance(error, RateLimitedError)
-    assert error.retry_after == retry_after  # M09, M10
-    assert hint in str(error.hint)
+    assert isinstance(error, UnavailableError)
+    assert error.retry_after == retry_after  # M10
+    assert str(error.hint).endswith(hint) or hint in str(error.hint)
+
+
+def test_no_wait_is_suggested_that_is_not_allowed(rejected: Reject) -> None:
+    assert "--max-wait" not in str(rejected(429, headers={"Retry-After": "21601"}).hint)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "tries"),
+    [
+        ((408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524), 5),
+        ((400, 401, 403, 404, 405, 406, 407, 410, 416, 451, 501, 505, 507, 511, 519, 525, 599), 1),
+    ],
+    ids=["passing", "lasting"],
+)
+def test_the_status_says_whether_another_try_makes_sense(
+    rejected: Reject, statuses: tuple[int, ...], tries: int
+) -> None:
+    assert {rejected(status, url=f"{URL}&n={status}").tries for status in statuses} == {tries}  # 2.0
+
+
+# ---- Docker Hub's limit of pulls (M09, F32) ----
+
+LIMITED = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "0;w=21600"}
+BY_ADDRESS = {**LIMITED, "Docker-RateLimit-Source": "192.0.2.7"}
+BY_USER = {**LIMITED, "Docker-RateLimit-Source": "0cd5c9e0-5b1c-4bd0-b8f0-8e5b5d6e4b2f"}
+PULL_LIMIT = '{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}'
+HUB = "https://registry-1.docker.io/v2/library/x/manifests/1"
+
+
+def at_about(seconds: float) -> str:
+    return f"at about {time.strftime('%H:%M', time.localtime(time.time() + seconds))}"
+
+
+def test_the_limit_of_pulls_is_told_with_who_is_counted_and_is_not_tried_again(rejected: Reject) -> None:
+    before = at_about(21600)
+    error = rejected(429, PULL_LIMIT, BY_ADDRESS, url=HUB)
+    assert error.tries == 1
+    assert "You have reached your pull rate limit." in str(error)
+    assert error.details == (
+        "The limit is 100 pulls per 6 hours, 0 are left; counted are those of the address 192.0.2.7.",
+        "It was not tried again, for that would not help.",
+    )
+    hint = "log in (docker login), take a mirror (--mirror), or try again "
+    assert error.hint in (hint + before, hint + at_about(21600))
+
+
+def test_whoever_is_logged_in_is_not_told_to_log_in(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, BY_USER, url=HUB)
+    assert "counted are those of the user 0cd5c9e0-" in error.details[0]
+    assert str(error.hint).startswith("log in with an account that may have more, take a mirror")
+
+
+def test_the_limit_of_pulls_with_a_retry_after_is_tried_again_when_that_says(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, {**BY_ADDRESS, "Retry-After": "1800"}, url=HUB)
+    assert error.tries == 5
+    assert len(error.details) == 1
+    assert str(error.hint).partition(" at about ")[0].endswith("or try again")
+
+
+def test_the_limit_of_pulls_is_known_by_its_words(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, url=HUB)
+    assert error.tries == 1
+    assert error.details == ("It was not tried again, for that would not help.",)
+    assert error.hint == "log in (docker login), take a mirror (--mirror), or try again later"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ("Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"}),
+        ("", {}),
+        ("", {"RateLimit-Limit": "60", "RateLimit-Remaining": "0"}),
+        ("", {**LIMITED, "RateLimit-Remaining": "7;w=21600"}),
+    ],
+    ids=["abuse", "bare", "another limit", "some pulls are left"],
+)
+def test_other_limits_are_tried_again(rejected: Reject, body: str, headers: dict[str, str]) -> None:
+    error = rejected(429, body, headers, url=HUB)
+    assert error.tries == 5
+    assert error.details == ()
+
+
+@pytest.mark.parametrize("window", ["999999999", "60"])
+def test_a_window_of_any_length_is_told(rejected: Reject, window: str) -> None:
+    error = rejected(429, "", {"RateLimit-Limit": f"5;w={window}"})
+    assert "5 pulls per" in error.details[0]
+    assert str(error.hint).startswith("log in (docker login registry.example)")
+
+
+def test_a_time_beyond_all_clocks_is_no_bug(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, {"Retry-After": "999999999999"})
+    assert "try again" in str(error.hint)
 
 
 # ---- the server's words ----
@@ -258,8 +358,9 @@ def test_a_servers_words_are_cleaned(rejected: Reject, body: str) -> None:
     assert all(code.isprintable() for code in error.codes)
 
 
-def test_a_retry_after_is_cleaned(rejected: Reject) -> None:
-    assert str(rejected(429, headers={"Retry-After": "\x1b[31m5"}).hint).isprintable()  # S31
+def test_a_page_hints_at_another_server(rejected: Reject) -> None:
+    error = rejected(404, "<html><title>nginx</title>", {"Content-Type": "text/html"}, hint="check the name")
+    assert str(error.hint).startswith("check the name; a page may come from something else than a registry")
 
 
 # ---- no registry at all ----
