@@ -65,9 +65,10 @@ def _kept(arguments: argparse.Namespace) -> str:
         return ""
     if not arguments.no_cache:
         return "what was fetched is kept in the cache"
-    if arguments.output == "-":
+    output = Path(arguments.output)
+    if arguments.output == "-" or not (output.parent / workspace.name(output)).is_dir():
         return ""
-    return f"what was fetched is kept in {clean(workspace.name(Path(arguments.output)))} beside the output"
+    return f"what was fetched is kept in {clean(workspace.name(output))} beside the output"
 
 
 def _save(arguments: argparse.Namespace, display: Display) -> int:

@@ -9,6 +9,10 @@ from __future__ import annotations
 _MAX_NAMED = 16
 
 
+OFTEN = 5
+"""`ImgfetchError.tries` of what is worth as many attempts as the user allows, which is five unless told otherwise."""
+
+
 class ImgfetchError(Exception):
     """Base of all errors that imgfetch raises on purpose.
 
@@ -38,7 +42,7 @@ class InvalidPlatformError(ImgfetchError, ValueError):
 class TransportError(ImgfetchError):
     """No HTTP answer came, or not all of one: name, connection, TLS, time-out, cut off."""
 
-    tries = 5
+    tries = OFTEN
 
 
 class NotTlsError(TransportError):
@@ -116,7 +120,7 @@ class UnavailableError(RegistryError):
         retry_after: the seconds that the server asks to wait, or ``None`` where it does not say.
     """
 
-    tries = 5
+    tries = OFTEN
     retry_after: float | None = None
 
 

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from imgfetch.errors import ImgfetchError, RefusedError, UnavailableError, VerificationError
+from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
 
 RETRIES = 4
 MAX_WAIT = 60.0
@@ -122,7 +122,7 @@ class Attempts:
         self._last = time.monotonic()
 
     def _limit_for(self, error: ImgfetchError) -> int:
-        limit = min(self._limit, error.tries)
+        limit = self._limit if error.tries >= OFTEN else min(self._limit, error.tries)
         return min(limit, self._refused) if self._refused and isinstance(error, RefusedError) else limit
 
     def _wait(self, error: ImgfetchError, count: int, *, is_anew: bool) -> float | None:

@@ -83,7 +83,7 @@ def test_no_pause_is_longer_than_half_a_minute_and_a_quarter() -> None:
     assert max(waits) <= 1.25 * 30
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("count", [0, 1, 3, 20])
 def test_the_user_says_how_often(count: int) -> None:
     waits: list[float] = []
     waits_until_over(TransportError("reset"), Patience(retries=count, pause=waits.append))

@@ -1,0 +1,199 @@
+"""What is far larger than it looks ends in an error, with bounded memory and time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.images import OCI_GZIP, OCI_ZSTD, Blob, Built, hello, image, index, layer, sha256
+from tests.loopback import Answer, Loopback
+
+MIB = 1024**2
+LIMIT = 200 * MIB
+RUN = 120  # seconds that a run gets; none is near
+
+PROGRAM = """
+import re, sys
+from pathlib import Path
+from imgfetch.cli import main
+status = main(sys.argv[1:])
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+sys.exit(status)
+"""
+
+
+@cache
+def gzip_bomb() -> bytes:
+    """Return 1 MB that becomes 1 GiB."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(compressor.compress(bytes(MIB)) for _ in range(1024)) + compressor.flush()
+
+
+def zstd_bomb() -> bytes:
+    """Return 32 kB that become 1 GiB: a frame of blocks that repeat one byte (RFC 8878, section 3.1.1.2)."""
+    size, count = 128 * 1024, 8192
+    header = b"\x28\xb5\x2f\xfd" + b"\x00" + b"\x38"  # a window of 128 KiB, no length, no checksum
+    blocks = b"".join(
+        struct.pack("<I", (size << 3) | (1 << 1) | (number == count - 1))[:3] + b"\0" for number in range(count)
+    )
+    return header + blocks
+
+
+def wide_zstd() -> bytes:
+    """Return a frame that wants a window of 2 GiB."""
+    return b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(31 - 10) << 3]) + b"\x01\x00\x00" + bytes(4096)
+
+
+def lying(content: bytes, media_type: str) -> Built:
+    """Return an image with a layer of which nobody has seen the end."""
+    return image(Blob(content, media_type, "sha256:" + "0" * 64))
+
+
+def entries(count: int) -> bytes:
+    one = {"mediaType": OCI_GZIP, "digest": sha256(b""), "size": 0}
+    return json.dumps({"schemaVersion": 2, "config": GOOD.config.descriptor, "layers": [one] * count}).encode()
+
+
+GOOD = image(hello())
+MANIFEST = "/v2/team/app/manifests/v1"
+DEEP = b'{"a":' * 100_000
+
+
+@dataclass(frozen=True)
+class Bomb:
+    """Something that is larger than it looks.
+
+    Attributes:
+        serve: puts it into a registry.
+        status: the exit status.
+        says: what the message must hold.
+        arguments: further arguments.
+    """
+
+    serve: Callable[[Loopback], object]
+    status: int
+    says: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+
+
+def built(make: Callable[[], Built]) -> Callable[[Loopback], object]:
+    return lambda registry: registry.add("team/app", "v1", make())
+
+
+def answering(path: str, make: Callable[[], Answer]) -> Callable[[Loopback], object]:
+    def serve(registry: Loopback) -> None:
+        registry.add("team/app", "v1", GOOD)
+        registry.answers[path] = make()
+
+    return serve
+
+
+def _self_listing(registry: Loopback) -> None:
+    inner = index(GOOD)
+    outer = index(inner)
+    registry.add("team/app", "v1", outer)
+    registry.answers[f"/v2/team/app/manifests/{inner.digest}"] = Answer(outer.raw)
+
+
+def _deep_config() -> Built:
+    blob = Blob(DEEP, GOOD.config.media_type)
+    made = image(*GOOD.layers, manifest={"config": blob.descriptor})
+    return Built(made.raw, made.media_type, (blob, *GOOD.layers))
+
+
+def _large_config() -> Built:
+    blob = Blob(b" " * 5 * MIB, GOOD.config.media_type)
+    made = image(*GOOD.layers, manifest={"config": blob.descriptor})
+    return Built(made.raw, made.media_type, (blob, *GOOD.layers))
+
+
+SMALL = ("--max-layer-size", "100MB")
+BOMBS = {
+    "gzip of 1000:1": Bomb(built(lambda: lying(gzip_bomb(), OCI_GZIP)), 1, ("--max-layer-size", "100000000"), SMALL),
+    "gzip of 1000:1 without a limit that matters": Bomb(
+        built(lambda: lying(gzip_bomb(), OCI_GZIP)), 6, ("layer 1 of 1", "diff_id")
+    ),
+    "zstd of 30000:1": Bomb(built(lambda: lying(zstd_bomb(), OCI_ZSTD)), 1, ("--max-layer-size",), SMALL),
+    "a zstd window of 2 GiB": Bomb(built(lambda: lying(wide_zstd(), OCI_ZSTD)), 1, ("window",)),
+    "a gzip bomb as a coding of the config": Bomb(
+        answering(
+            f"/v2/team/app/blobs/{GOOD.config.digest}",
+            lambda: Answer(gzip_bomb(), headers={"Content-Encoding": "gzip"}),
+        ),
+        6,
+        ("the config", "gzip"),
+    ),
+    "a gzip bomb as a coding of the manifest": Bomb(
+        answering(MANIFEST, lambda: Answer(gzip_bomb(), headers={"Content-Encoding": "gzip"})), 6, ("too large",)
+    ),
+    "100 content codings": Bomb(
+        answering(MANIFEST, lambda: Answer(b"x", headers={"Content-Encoding": "gzip, " * 100})), 6, ("codings",)
+    ),
+    "JSON nested 100 000 deep": Bomb(answering(MANIFEST, lambda: Answer(DEEP)), 6, ("nested too deeply",)),
+    "a config nested 100 000 deep": Bomb(built(_deep_config), 6, ("nested too deeply",)),
+    "an error nested 100 000 deep": Bomb(answering(MANIFEST, lambda: Answer(DEEP, 404)), 3, ("404",)),
+    "a config of 5 MiB": Bomb(built(_large_config), 6, ("too large",)),
+    "a manifest with 20 000 layers": Bomb(
+        answering(MANIFEST, lambda: Answer(entries(20_000), headers={"Content-Type": GOOD.media_type})),
+        6,
+        ("too many layers",),
+    ),
+    "a manifest with 100 000 layers": Bomb(
+        answering(MANIFEST, lambda: Answer(entries(100_000), headers={"Content-Type": GOOD.media_type})),
+        6,
+        ("too large",),
+    ),
+    "an index that lists itself": Bomb(_self_listing, 6, ("is not what",)),
+    "10 000 warnings": Bomb(
+        answering(MANIFEST, lambda: Answer(GOOD.raw, headers={"Warning": '299 - "x' + "y" * 60_000 + '"'})), 0, ()
+    ),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_ends_in_an_error_and_takes_little_memory(name: str, loopback: Loopback, tmp_path: Path) -> None:
+    bomb = BOMBS[name]
+    bomb.serve(loopback)
+    arguments = ["save", f"{loopback.host}/team/app:v1", "-o", str(tmp_path / "y.tar"), "--retries", "0"]
+    arguments += ["--platform", "linux/amd64", *bomb.arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        check=False,
+        timeout=RUN,
+        env=os.environ | {"IMGFETCH_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    err = done.stderr.decode()
+    assert done.returncode == bomb.status, err
+    assert "Traceback" not in err
+    for words in bomb.says:
+        assert words in err
+    assert max(map(len, err.splitlines()), default=0) < 6000
+    assert int(done.stdout) * 1024 < LIMIT
+    assert (tmp_path / "y.tar").exists() == (bomb.status == 0)
+    assert re.search(r"[\x00-\x09\x0b-\x1f]", err) is None
+
+
+def test_the_limit_of_a_layer_is_the_decompressed_one(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.add("team/app", "v1", image(layer(bytes(10 * MIB))))
+    arguments = ["save", f"{loopback.host}/team/app:v1", "-o", str(tmp_path / "y.tar"), "--platform", "linux/amd64"]
+    for limit, status in (("10MiB", 0), ("10485759", 1)):
+        done = subprocess.run(
+            [sys.executable, "-m", "imgfetch", *arguments, "--no-cache", "--max-layer-size", limit],
+            capture_output=True,
+            check=False,
+            timeout=RUN,
+        )
+        assert done.returncode == status, done.stderr.decode()

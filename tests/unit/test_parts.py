@@ -1,0 +1,259 @@
+"""A part is continued where it ends, and believed only when it is whole."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from imgfetch import fetching
+from imgfetch.blobs import BlobStore
+from imgfetch.digest import Digest
+from imgfetch.errors import ResumeError, StorageError, TransportError, UnavailableError, VerificationError
+from imgfetch.fetching import PROGRESS
+from imgfetch.image import Descriptor, Document
+from imgfetch.layers import LayerCheck
+from imgfetch.parts import Part
+from imgfetch.reference import Reference
+from imgfetch.retries import Patience
+from tests import images
+
+LAYER = images.hello()
+BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
+REFERENCE = Reference.parse("registry.example/team/app:1")
+WHAT = "layer 1 of 1"
+
+
+@dataclass
+class Body:
+    """A body on its way in."""
+
+    content: bytes
+    start: int = 0
+    codings: tuple[str, ...] = ()
+    name: str = "registry.example"
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        content = self.content[:limit]
+        for at in range(0, len(content), 40):
+            yield content[at : at + 40]
+
+
+@dataclass
+class Script:
+    """A registry that answers by a script: a body's bytes, how many of the rest to send, or an error."""
+
+    answers: list[bytes | int | Exception]
+    asked: list[int] = field(default_factory=list)
+    has_ranges: bool = True
+    content: bytes = LAYER.content
+
+    def manifest(self, reference: Reference) -> Document:
+        raise NotImplementedError(str(reference))
+
+    def blob(self, _reference: Reference, _descriptor: Descriptor, _what: str, *, offset: int = 0) -> Script:
+        self.asked.append(offset)
+        return self
+
+    def __enter__(self) -> Body:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, bytes):
+            return Body(answer)
+        start = self.asked[-1] if self.has_ranges else 0
+        return Body(self.content[start : start + answer], start)
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "part"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "store")
+
+
+def check() -> LayerCheck:
+    return LayerCheck(WHAT, LAYER.media_type)
+
+
+_PARTS: list[Part] = []
+
+
+def opened(path: Path, advanced: list[int] | None = None) -> Part:
+    told = advanced if advanced is not None else []
+    _PARTS.append(Part(path, BLOB, WHAT, layer=check, advanced=told.append))
+    return _PARTS[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _PARTS:
+        _PARTS.pop().close()
+
+
+def fetch(registry: Script, store: BlobStore, retries: int = 4, pauses: list[float] | None = None) -> None:
+    pauses = pauses if pauses is not None else []
+    fetching.fetch(registry, store, REFERENCE, BLOB, WHAT, patience=Patience(retries=retries, pause=pauses.append))
+
+
+# ---- a part ----
+
+
+def test_a_part_is_private_and_stays_when_it_is_cut(path: Path) -> None:
+    part = opened(path)
+    with pytest.raises(TransportError, match=f"50 of {BLOB.size} bytes came"):
+        part.take(Body(LAYER.content[:50]))
+    part.close()
+    assert path.read_bytes() == LAYER.content[:50]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600  # S35
+
+
+def test_an_empty_part_goes_away(path: Path) -> None:
+    opened(path).close()
+    assert not path.exists()
+
+
+def test_a_later_run_hashes_what_is_there_and_goes_on(path: Path) -> None:
+    path.write_bytes(LAYER.content[:50])
+    told: list[int] = []
+    part = opened(path, told)
+    part.rehash()
+    assert (part.size, part.received) == (50, 0)
+    contents = part.take(Body(LAYER.content[50:], start=50))
+    assert contents is not None
+    assert str(contents.diff_id) == LAYER.diff_id
+    assert sum(told) == BLOB.size
+    assert part.received == BLOB.size - 50
+
+
+def test_a_body_from_the_first_byte_replaces_what_is_there(path: Path) -> None:
+    path.write_bytes(b"x" * 50)
+    told: list[int] = []
+    part = opened(path, told)
+    part.rehash()
+    assert part.take(Body(LAYER.content)) is not None
+    assert sum(told) == BLOB.size
+    part.close()
+    assert path.read_bytes() == LAYER.content
+
+
+def test_what_was_continued_and_is_wrong_is_told_from_what_was_wrong_at_once(path: Path) -> None:
+    path.write_bytes(b"x" * 50)
+    part = opened(path)
+    part.rehash()
+    with pytest.raises(ResumeError, match="continued from an earlier attempt"):
+        part.take(Body(LAYER.content[50:], start=50))
+    assert part.size == 0
+    with pytest.raises(VerificationError) as caught:
+        part.take(Body(LAYER.content[:-1] + b"!"))
+    assert type(caught.value) is VerificationError
+    assert caught.value.tries == 2  # F43
+    part.close()
+    assert not path.exists()
+
+
+def test_a_part_that_is_too_long_is_begun_anew(path: Path) -> None:
+    path.write_bytes(LAYER.content + b"more")
+    part = opened(path)
+    part.rehash()
+    assert part.size == 0
+
+
+def test_a_part_that_is_no_file_is_a_failure_of_the_disk(path: Path, tmp_path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StorageError):
+        opened(path)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError):  # S25
+        opened(link)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_size_that_is_too_large_is_a_lie_where_the_digest_is_right(path: Path) -> None:
+    lying = Descriptor(BLOB.media_type, BLOB.digest, BLOB.size + 9)
+    part = Part(path, lying, WHAT)
+    with pytest.raises(VerificationError) as caught:
+        part.take(Body(LAYER.content))
+    part.close()
+    assert (caught.value.wanted, caught.value.got) == (f"{BLOB.size + 9} bytes", f"{BLOB.size} bytes")
+
+
+# ---- until all of it is here ----
+
+
+def test_each_attempt_asks_for_the_rest(store: BlobStore) -> None:
+    registry = Script([40, TransportError("reset"), 30, 10**6])  # F45, F47
+    fetch(registry, store)
+    assert registry.asked == [0, 40, 40, 70]
+    assert store.has(BLOB)
+
+
+def test_a_server_without_ranges_sends_it_all_again(store: BlobStore) -> None:
+    registry = Script([40, 10**6], has_ranges=False)  # F46
+    fetch(registry, store)
+    assert registry.asked == [0, 40]
+    assert store.has(BLOB)
+
+
+def test_wrong_bytes_are_asked_for_once_more(store: BlobStore) -> None:
+    registry = Script([b"x" * BLOB.size, 10**6])  # F43
+    fetch(registry, store)
+    assert registry.asked == [0, 0]
+    registry = Script([b"x" * BLOB.size] * 2 + [10**6])
+    other = BlobStore(store.root / "other")
+    with pytest.raises(VerificationError):
+        fetch(registry, other)
+    assert registry.asked == [0, 0]
+    assert not other.has(BLOB)
+
+
+def test_a_part_of_something_else_costs_one_attempt_and_then_it_is_clean(store: BlobStore) -> None:
+    registry = Script([b"x" * 40, 10**6, b"y" * BLOB.size, 10**6])
+    fetch(registry, store)
+    assert registry.asked == [0, 40, 0, 0]
+    assert store.has(BLOB)
+
+
+def test_attempts_without_progress_come_to_an_end(store: BlobStore) -> None:
+    error = UnavailableError("not now", url="", status=503)
+    registry = Script([error] * 9)
+    with pytest.raises(UnavailableError):
+        fetch(registry, store)
+    assert len(registry.asked) == 5
+
+
+def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobStore) -> None:
+    content = bytes(9 * PROGRESS)
+    blob = Descriptor("", Digest.of(content), len(content))
+    registry = Script([PROGRESS] * 9, content=content)
+    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
+    assert registry.asked == [number * PROGRESS for number in range(9)]
+
+
+def test_a_full_disk_is_not_tried_again(store: BlobStore) -> None:
+    registry = Script([StorageError("full"), 10**6])  # F60
+    with pytest.raises(StorageError):
+        fetch(registry, store)
+    assert registry.asked == [0]
+
+
+def test_what_another_process_left_complete_is_not_asked_for(store: BlobStore) -> None:
+    part = store.root / "parts" / "sha256" / BLOB.digest.encoded
+    part.parent.mkdir(parents=True)
+    store.root.chmod(0o700)
+    part.write_bytes(LAYER.content)
+    registry = Script([])
+    fetch(registry, store)
+    assert registry.asked == []
+    assert store.read(BLOB.digest) == LAYER.content
