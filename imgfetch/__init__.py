@@ -29,6 +29,7 @@ from imgfetch.progress import Item, Progress
 from imgfetch.pull import Saved, SavedImage, save
 from imgfetch.reference import Reference
 from imgfetch.registry import Registry
+from imgfetch.retries import Patience
 from imgfetch.version import VERSION
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidReferenceError",
     "Item",
     "NotFoundError",
+    "Patience",
     "Platform",
     "PlatformNotFoundError",
     "Progress",
