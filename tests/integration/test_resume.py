@@ -265,6 +265,39 @@ def test_a_list_whose_reader_goes_away_gives_no_traceback(tmp_path: Path) -> Non
     assert done.stderr == b""
 
 
+# ---- validators ----
+
+
+@pytest.mark.parametrize(
+    ("etag", "wanted"),
+    [('"v1"', '"v1"'), ('W/"v1"', None), ("v1", None), ("", None)],
+    ids=["strong", "weak", "bare", "none"],
+)
+@pytest.mark.parametrize("moves", [False, True], ids=["one store", "another store"])
+def test_a_strong_etag_is_sent_back_to_the_origin_that_gave_it(
+    loopback: Loopback, tmp_path: Path, etag: str, wanted: str | None, *, moves: bool
+) -> None:
+    built = image(noise("a layer", 1024**2))
+    content, half = built.layers[0].content, 300_000
+    reference = loopback.add("team/app", "v1", built)
+    with Loopback() as first, Loopback() as second:
+        stores = [first, second if moves else first]
+        locations = iter(stores)
+        loopback.answers[f"/v2/team/app/blobs/{built.layers[0].digest}"] = lambda _: Answer(
+            status=307, headers={"Location": f"http://{next(locations).host}/data"}
+        )
+        rest = Answer(content[half:], 206, {"Content-Range": f"bytes {half}-{len(content) - 1}/{len(content)}"})
+        cut = Answer(content[:half], headers={"Content-Length": str(len(content)), "ETag": etag})
+        for store in {*stores}:
+            store.answers["/data"] = lambda request: rest if "Range" in request.headers else cut
+        completed(reference, tmp_path / "y.tar", "--no-cache")
+        asked = [request.headers for request in stores[-1].requests if "Range" in request.headers]
+    assert [headers["Range"] for headers in asked] == [f"bytes={half}-"]
+    assert asked[0].get("If-Range") == (None if moves else wanted)
+    registrys = [request.headers for request in loopback.requests if "/blobs/" in request.path]
+    assert all("If-Range" not in headers for headers in registrys)
+
+
 # ---- a real registry ----
 
 
