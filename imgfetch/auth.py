@@ -15,11 +15,11 @@ from imgfetch.answer import Response
 from imgfetch.challenges import Challenge
 from imgfetch.credentials import Credentials
 from imgfetch.errors import AuthenticationError
-from imgfetch.httperrors import login_command, rejection
+from imgfetch.httperrors import answer_of, login_command, rejection
 from imgfetch.login import Login
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
-from imgfetch.realms import Realms
+from imgfetch.realms import Realm, Realms
 from imgfetch.retries import Patience
 from imgfetch.tokens import Grant, Token, TokenClient, login_again
 from imgfetch.transport import Transport
@@ -101,7 +101,7 @@ class Authenticator:
                 return self._present(login, challenge, refusal, repository=repository, used=used, what=what)
             known = self._grants.get(repository)
             grant = Grant(
-                self._realms.find(challenge.parameters.get("realm", ""), asked),
+                self._realm(challenge.parameters.get("realm", ""), asked, what),
                 challenge.parameters.get("service", ""),
                 _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
             )
@@ -131,6 +131,16 @@ class Authenticator:
                 return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
 
+    def _realm(self, text: str, asked: str, what: str) -> Realm:
+        """Find the token server, or say what for it is wanted (M08, M11)."""
+        try:
+            return self._realms.find(text, asked)
+        except AuthenticationError as error:
+            hint = "the registry, or a proxy in front of it, is set up wrongly"
+            if text.strip():
+                hint += "; another token server is named by --realm-override HOST:PORT=URL"
+            raise AuthenticationError(f"{what} needs a token: {error}", hint=hint) from None
+
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, what: str) -> Challenge:
         """Take Bearer where it is offered, else Basic (P41)."""
         for scheme in ("bearer", "basic"):
@@ -143,7 +153,9 @@ class Authenticator:
                 f"{what} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
                 hint="whoever runs the registry, or the proxy in front of it, can make it offer Basic or Bearer",
             )
-        raise rejection(refusal, what, hint=f"if it needs a login: {login_command(self._name)}")
+        raise rejection(
+            refusal, what, hint=f"check the name and the tag; if it needs a login: {login_command(self._name)}"
+        )
 
     def _present(
         self,
@@ -170,7 +182,7 @@ class Authenticator:
             denied = AuthenticationError(
                 f"{refusal.origin} refuses {login.description} for {what}", hint=login_again(self._name, login)
             )
-            raise denied from rejection(refusal, what)
+            raise denied from AuthenticationError(answer_of(refusal))
         self._ready[repository] = header
         self._presented[repository] = login
         return header

@@ -49,10 +49,7 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         what: what was asked for, as the subject of a sentence.
         hint: what to try when it is not there or not allowed.
     """
-    # What came with a success may be what was asked for, such as a token (S14).
-    is_error = response.status >= _CLIENT_ERROR
-    codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
-    said = f"{response.origin} answers {response.status} {response.reason}".rstrip() + (f" ({words})" if words else "")
+    codes, words, said = _said(response)
     url, status = response.url, response.status
     if words.startswith(_PAGE) and hint:
         hint = f"{hint}; a page may come from something else than a registry: check the host and the port"
@@ -74,6 +71,20 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         _add_wait(unavailable, response, "the server has a problem of its own; try again later")
         return unavailable
     return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+
+
+def answer_of(response: Response) -> str:
+    """Return who answers with which status, and in which words, for a message that says the rest."""
+    return _said(response)[2]
+
+
+def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
+    """Return the codes and the words of an answer, and the sentence about it."""
+    # What came with a success may be what was asked for, such as a token (S14).
+    is_error = response.status >= _CLIENT_ERROR
+    codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
+    said = f"{response.origin} answers {response.status} {response.reason}".rstrip()
+    return codes, words, f"{said} ({words})" if words else said
 
 
 def login_command(registry: str) -> str:
@@ -105,7 +116,8 @@ def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
     if isinstance(parsed, dict):
         codes, words = _json_words(parsed)
         return codes, words or clean(text, MAX_QUOTED)
-    if text.startswith("<") or "html" in content_type:
+    is_xml = text.startswith("<?xml") or ("xml" in content_type and "html" not in content_type)
+    if (text.startswith("<") and not is_xml) or "html" in content_type:
         match = _TITLE.search(text)
         return (), f"{_PAGE}, {quoted(match[1].strip(), MAX_QUOTED)}" if match else _PAGE
     return (), clean(text, MAX_QUOTED)

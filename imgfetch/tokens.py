@@ -25,7 +25,7 @@ from imgfetch.errors import (
     UnavailableError,
     VerificationError,
 )
-from imgfetch.httperrors import login_command, not_the_protocol, rejection
+from imgfetch.httperrors import answer_of, login_command, not_the_protocol, rejection
 from imgfetch.login import Login
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
@@ -244,7 +244,7 @@ class TokenClient:
             f"announced, refuses {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
         )
-        error.__cause__ = rejection(response, f"{subject}: a token of {shown_url(url)}")
+        error.__cause__ = AuthenticationError(answer_of(response))
         return error
 
     def _failed(self, subject: str, url: str, realm: Realm, hint: str | None) -> _FailedError:

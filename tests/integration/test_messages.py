@@ -1,0 +1,927 @@
+"""What the user reads when something fails: cause and what to do, one test or more for each message of the notes.
+
+The numbers are those of section 4 of the protocol notes, M01 to M23.  Everything is read off stderr, as it is shown.
+Names below ``.example`` and the like lead to this machine here, so that hosts can be what they have to be.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+from imgfetch import cli, mediatypes
+from imgfetch.retries import Patience
+from tests import certificates
+from tests.images import ARM64, OCI_GZIP, Blob, Built, gz, hello, image, index, layer, sha256, tar
+from tests.integration.conftest import Command
+from tests.loopback import Answer, Loopback
+
+RAW = tar({"hello.txt": b"hello\n" * 500})
+GOOD = image(layer(RAW))
+LAYER = GOOD.layers[0]
+MANIFEST = "/v2/team/app/manifests/v1"
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+HUB = "https://registry-1.docker.io/v2/library/busybox/manifests/latest"
+PASSWORD = "PASSWORD-of-alice"
+ESCAPES = "\x1b[2J\x9b31m\x7f\u202e\u2066"
+
+Tell = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def resolving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name lead to this machine, but for those below ``.invalid``."""
+    lookup = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if str(host).endswith("again.invalid"):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return lookup(host if re.fullmatch("[0-9.:]*", str(host)) else "127.0.0.1", *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep out what the environment says, and return where logins stand."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    (home / ".docker").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def tell(command: Command, tmp_path: Path) -> Tell:
+    """Return a function that fails to save an image, and returns what is read."""
+
+    def tell(reference: str, status: int, *arguments: str | Path, platform: str = "linux/amd64") -> str:
+        target = tmp_path / "x.tar"
+        done = command("save", reference, "-o", target, "--platform", platform, "--no-mirror", "-q", *arguments)
+        print(done.err)
+        assert done.status == status, done.err
+        assert not target.exists()
+        assert "\nTraceback" not in done.err
+        assert PASSWORD not in done.err  # S14
+        assert all(line.isprintable() for line in done.err.splitlines())  # S31
+        assert all(line.startswith("imgfetch: ") for line in done.err.splitlines())
+        return done.err
+
+    return tell
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Try as often as usual, and keep the waits instead of waiting."""
+    waits: list[float] = []
+    monkeypatch.setattr(cli, "_patience", lambda _: Patience(pause=waits.append))
+    return waits
+
+
+def log_in(home: Path, registry: str, user: str = "alice") -> Path:
+    path = home / ".docker" / "config.json"
+    auth = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
+    path.write_text(json.dumps({"auths": {registry: {"auth": auth}}}))
+    return path
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Leave every connection to ``serve``, and yield ``host:port``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.settimeout(10)
+                        serve(connection)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(30)
+
+
+def saying(answer: bytes) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    return serve
+
+
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """Return a port at which nobody listens, and which nobody else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+# ---- M01: no connection ----
+
+
+def test_m01_a_refusal_names_address_port_and_what_to_check(tell: Tell, closed: int) -> None:
+    err = tell(f"registry.example:{closed}/team/app", 5)
+    assert f"cannot connect to registry.example:{closed} (127.0.0.1, no proxy): connection refused" in err
+    assert "hint: check the name, the port and the VPN; if a proxy is needed, set HTTPS_PROXY" in err
+
+
+def test_m01_on_this_machine_no_proxy_is_spoken_of(tell: Tell, closed: int) -> None:
+    err = tell(f"localhost:{closed}/team/app", 5)
+    assert f"cannot connect to localhost:{closed} (127.0.0.1): connection refused" in err
+    assert "proxy" not in err.lower()
+    assert "that the registry runs" in err
+
+
+@pytest.mark.parametrize(
+    ("host", "reason", "waits"),
+    [("nowhere.invalid", "Name or service not known", 0), ("again.invalid", "Temporary failure", 1)],
+    ids=["no such name", "no name server"],
+)
+def test_m01_a_name_that_does_not_resolve_is_told_as_such(
+    host: str, reason: str, waits: int, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = patient(monkeypatch)
+    err = tell(f"{host}/team/app", 5)
+    assert f"cannot find {host}:443: the name does not resolve ({reason}" in err
+    assert "check the name, the DNS and the VPN; if a proxy is needed, set HTTPS_PROXY" in err
+    assert len([wait for wait in waited if wait]) == waits  # F01
+
+
+# ---- M02: TLS trust ----
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
+
+
+@contextmanager
+def secured(certificate: Path, key: Path) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with listening(lambda connection: context.wrap_socket(connection, server_side=True).close()) as host:
+        yield host.replace("127.0.0.1", "registry.example")
+
+
+def test_m02_an_unknown_authority_is_named_with_where_to_put_it(tell: Tell, made: certificates.Certificates) -> None:
+    with secured(made.server_cert, made.server_key) as host:
+        err = tell(f"{host}/team/app", 5)
+    assert f"the certificate of {host} is not to be trusted: nobody known here vouches for it" in err
+    assert "it is for server, by imgfetch test ca" in err
+    assert f"hint: put the CA as a .crt file into certs.d/{host}/, or name it with --ca-file" in err
+    assert f"last resort: --insecure {host}" in err
+
+
+def test_m02_an_expired_certificate_is_told_with_its_date_and_the_clock(
+    tell: Tell, made: certificates.Certificates
+) -> None:
+    with secured(made.expired_cert, made.server_key) as host:
+        err = tell(f"{host}/team/app", 5, "--ca-file", made.ca)
+    assert re.search(r"is not to be trusted: it has expired on 20\d\d-\d\d-\d\d \d\d:\d\d UTC; it is for server", err)
+    assert "hint: check the clock of this machine; if it is right, the server needs a new certificate" in err
+
+
+def test_m02_another_name_is_told_with_the_name_that_the_certificate_has(
+    tell: Tell, made: certificates.Certificates
+) -> None:
+    with secured(made.wrong_name_cert, made.server_key) as host:
+        err = tell(f"{host}/team/app", 5, "--ca-file", made.ca)
+    assert "it is not for registry.example, but for elsewhere.test; it is for server, by imgfetch test ca" in err
+    assert "hint: ask by a name that it is for" in err
+
+
+# ---- M03: plain http on a TLS port ----
+
+
+def test_m03_http_where_https_was_wanted_is_told_with_the_option(tell: Tell, loopback: Loopback) -> None:
+    host = loopback.host.replace("127.0.0.1", "registry.example")
+    err = tell(f"{host}/team/app", 5)
+    assert f"{host} does not speak https; it seems to speak http" in err
+    assert "hint: if that is intended: --plain-http" in err
+
+
+# ---- M04: proxy ----
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_m04_a_proxy_that_wants_a_login_is_named_with_its_variable(
+    variable: str, scheme: str, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    if scheme == "http":
+        variable = variable.replace("HTTPS", "HTTP").replace("https", "http")
+    with listening(saying(answer)) as proxy:
+        monkeypatch.setenv(variable, f"http://{proxy}")
+        err = tell("registry.example/team/app", 5, *(["--plain-http"] if scheme == "http" else []))
+    assert f"the proxy {proxy}, which {variable} names, does not let us through" in err
+    assert "407 Proxy Authentication Required" in err
+    assert f"http://USER:PASSWORD@{proxy}, in {variable}" in err
+    assert "NO_PROXY" in err
+
+
+def test_m04_a_proxy_that_is_not_there_is_named_with_its_variable_and_whom_it_is_for(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch, closed: int
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://alice:{PASSWORD}@proxy.example:{closed}")
+    err = tell("registry.example/team/app", 5)
+    assert f"the proxy proxy.example:{closed}, which HTTPS_PROXY names, does not let us through" in err
+    assert "through to registry.example:443: connection refused" in err
+    assert "check HTTPS_PROXY and that the proxy runs" in err
+    assert "NO_PROXY, such as registry.example" in err
+
+
+def test_m04_a_proxy_whose_name_does_not_resolve_is_told_so(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    err = tell("registry.example/team/app", 5)
+    assert "does not let us through to registry.example:443: its name does not resolve (Name or service not" in err
+
+
+def test_m04_a_proxys_own_words_are_told_and_cleaned(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(saying(b"HTTP/1.1 403 Blocked by\x1b[2J \x9b31m policy\r\n\r\n")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy}")
+        err = tell("registry.example/team/app", 5)
+    assert r"403 Blocked by\x1b[2J \x9b31m policy" in err
+
+
+def test_m04_a_proxy_url_that_is_none_is_told_with_how_it_should_look(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = patient(monkeypatch)
+    monkeypatch.setenv("HTTPS_PROXY", f"ftp://alice:{PASSWORD}@proxy.example")
+    err = tell("registry.example/team/app", 5)
+    assert "HTTPS_PROXY is not a usable proxy URL: it begins neither with http:// nor with https://" in err
+    assert "http://user:password@host:port" in err
+    assert waits == []
+
+
+# ---- M05: a login is wanted ----
+
+
+def demand(challenge: str, status: int = 401, **headers: str) -> Answer:
+    return Answer(status=status, headers={"WWW-Authenticate": challenge, **headers})
+
+
+def test_m05_a_registry_that_asks_for_a_password_is_told_with_realm_and_command(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand('Basic realm="Team registry"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"the manifest of {loopback.host}/team/app:v1 needs a login" in err
+    assert f'{loopback.host} asks for a user name and password (Basic, realm "Team registry")' in err
+    assert f"docker login {loopback.host}, or --username with --password-stdin" in err
+    assert "Nexus" not in err
+
+
+def test_m05_a_nexus_is_told_what_it_needs(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand('BASIC realm="Sonatype Nexus Repository Manager"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert "Nexus needs its Docker Bearer Token realm enabled" in err
+
+
+def test_m05_schemes_that_nobody_speaks_are_named(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand('Digest realm="x", nonce="y", Negotiate')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"{loopback.host} offers only digest, negotiate" in err
+    assert "can make it offer Basic or Bearer" in err
+
+
+# ---- M06: a login is refused ----
+
+
+def test_m06_a_registry_that_refuses_a_login_is_told_with_user_file_and_its_words(
+    tell: Tell, loopback: Loopback, home: Path
+) -> None:
+    path = log_in(home, loopback.host)
+    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"account is locked"}]}'
+    loopback.answers[MANIFEST] = replace(demand('Basic realm="x"'), body=body)
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"{loopback.host} refuses the login of alice from {path}" in err
+    assert "account is locked" in err
+    assert f"hint: log in again: docker login {loopback.host}" in err
+
+
+@pytest.mark.parametrize("refusing", [401, 403])
+def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(
+    refusing: int, tell: Tell, loopback: Loopback, home: Path
+) -> None:
+    path = log_in(home, loopback.host)
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
+    loopback.answers["/token"] = Answer(b'{"details":"incorrect username or password"}', refusing)
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"the token server http://{loopback.host}/token, which the registry announced, refuses" in err
+    assert f"the login of alice from {path}" in err
+    assert "incorrect username or password" in err
+    assert f"hint: log in again: docker login {loopback.host}" in err
+
+
+def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
+    loopback.answers["/token"] = Answer(status=401)
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert "refuses a request without a login" in err
+    assert f"hint: log in: docker login {loopback.host}" in err
+    assert "password" not in err.lower()
+    assert "credential" not in err.lower()
+
+
+def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(
+    tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_password", lambda _: PASSWORD)
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    err = tell(f"{loopback.host}/team/app:v1", 4, "--username", "bob", "--password-stdin")
+    assert "refuses the login of bob from --username" in err
+    assert "hint: check the user name and the password that were given" in err
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("public.ecr.aws", "what is public needs none: docker logout public.ecr.aws"),
+        (ECR, f"log in again (aws ecr get-login-password): docker login {ECR}"),
+    ],
+)
+def test_m06_a_login_of_ecr_is_said_to_last_12_hours(
+    host: str, says: str, tell: Tell, loopback: Loopback, home: Path
+) -> None:
+    host = loopback.host.replace("127.0.0.1", host)
+    log_in(home, host, "AWS")
+    loopback.answers[MANIFEST] = demand('Basic realm="https://ecr"')
+    err = tell(f"{host}/team/app:v1", 4, "--plain-http")
+    assert f"{host} refuses the login of AWS" in err
+    assert "a login of ECR ends after 12 hours" in err
+    assert says in err
+
+
+def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, loopback: Loopback, home: Path) -> None:
+    path = log_in(home, loopback.host)
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
+    loopback.answers["/token"] = Answer(b'{"token":"t"}')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"asked with the login of alice from {path}, which may not be allowed to have it" in err
+    assert f"log in again: docker login {loopback.host}" in err
+
+
+# ---- M07: the manifest is not there ----
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "says"),
+    [
+        (Answer(b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}', 404), 3, "was not found"),
+        (Answer(b'{"errors":[{"code":"DENIED"}]}', 403), 4, "does not exist or needs a login"),
+        (Answer(status=401), 4, "does not exist or needs a login"),
+    ],
+    ids=["404", "403", "401"],
+)
+def test_m07_an_image_that_is_not_there_is_told_by_its_exact_name_with_both_possibilities(
+    answer: Answer, status: int, says: str, tell: Tell, loopback: Loopback
+) -> None:
+    loopback.answers[MANIFEST] = answer
+    err = tell(f"{loopback.host}/team/app:v1", status)
+    assert f"the manifest of {loopback.host}/team/app:v1 {says}: {loopback.host} answers" in err
+    assert f"docker login {loopback.host}" in err
+    assert "check the name and the tag" in err
+
+
+def test_m07_a_tag_that_was_not_given_is_told(tell: Tell, loopback: Loopback) -> None:
+    assert f"the manifest of {loopback.host}/team/app:latest was not found" in tell(f"{loopback.host}/team/app", 3)
+
+
+def test_m07_on_docker_hub_library_is_explained(tell: Tell) -> None:
+    with responses.RequestsMock() as wire:
+        wire.get(HUB, status=404, json={"errors": [{"code": "MANIFEST_UNKNOWN"}]})
+        err = tell("busybox", 3)
+    assert "the manifest of docker.io/library/busybox:latest was not found" in err
+    assert "registry-1.docker.io answers 404" in err
+    assert "looked for below library/" in err
+    assert "if it needs one: docker login\n" in f"{err}\n"
+
+
+# ---- M08: nobody is at the token server ----
+
+
+def test_m08_a_token_server_where_nobody_listens_is_told_as_the_registrys_doing(
+    tell: Tell, loopback: Loopback, closed: int
+) -> None:
+    realm = f"http://localhost:{closed}/service/token"
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="{realm}?key=SECRET",service="s"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    for words in (
+        f"cannot get an access token for {loopback.host}/team/app",
+        realm,
+        "announced",
+        "connection refused",
+        f"localhost:{closed}",
+        "imgfetch did not choose this address; the registry did",
+        "proxy_set_header Host $http_host",
+        f"--realm-override localhost:{closed}=http://{loopback.host}",
+    ):
+        assert words in err
+    assert "SECRET" not in err
+
+
+@pytest.mark.parametrize("realm", ["http://169.254.169.254/token", "ftp://x/token", "http://a:b@x/token"])
+def test_m08_a_token_server_that_is_refused_is_told_with_the_option(realm: str, tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="{realm}",service="s"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"the manifest of {loopback.host}/team/app:v1 needs a token: {loopback.host} announced" in err
+    assert "a token server that cannot be used" in err
+    assert "--realm-override HOST:PORT=URL" in err
+    assert "a:b" not in err
+
+
+# ---- M09, M10: later ----
+
+
+def test_m09_docker_hubs_limit_of_pulls_is_told_with_limit_who_is_counted_and_when(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = patient(monkeypatch)
+    headers = {
+        "ratelimit-limit": "100;w=21600",
+        "ratelimit-remaining": "0;w=21600",
+        "docker-ratelimit-source": "192.0.2.7",
+    }
+    with responses.RequestsMock() as wire:
+        wire.get(HUB, status=429, headers=headers, json={"errors": [{"code": "TOOMANYREQUESTS", "message": "Sorry"}]})
+        err = tell("busybox", 5)
+        assert len(wire.calls) == 1
+    assert waits == []
+    assert "the manifest of docker.io/library/busybox:latest is not served for now, too many requests" in err
+    assert "The limit is 100 pulls per 6 hours, 0 are left; counted are those of the address 192.0.2.7." in err
+    assert "It was not tried again" in err
+    assert re.search(
+        r"hint: log in \(docker login\), take a mirror \(--mirror\), or try again at about \d\d:\d\d$", err
+    )
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_m10_what_persists_is_told_with_attempts_seconds_and_the_servers_wish(
+    status: int, tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = patient(monkeypatch)
+    loopback.answers[MANIFEST] = Answer(status=status, headers={"Retry-After": "2"})
+    err = tell(f"{loopback.host}/team/app:v1", 5)
+    assert waits == [2, 2, 2, 2]
+    assert f"{loopback.host} answers {status}" in err
+    assert re.search(r"Tried 5 times in \d+ s", err)
+    assert "hint: the server asks to wait 2 s; --max-wait allows longer waits" in err
+
+
+def test_m10_a_long_wait_is_not_waited_for_but_told(
+    tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = patient(monkeypatch)
+    loopback.answers[MANIFEST] = Answer(status=503, headers={"Retry-After": "5400"})
+    err = tell(f"{loopback.host}/team/app:v1", 5)
+    assert waits == []
+    assert "the server asks to wait 1 hour 30 min; try again then, or wait for it with --max-wait 5400" in err
+
+
+# ---- M11: no registry ----
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (
+            b"<html><title>Log in to the Wi-Fi</title>",
+            "text/html",
+            "with text/html: an HTML page, 'Log in to the Wi-Fi'",
+        ),
+        (b"<?xml version='1.0'?><x/>", "text/xml", "with text/xml: <?xml version='1.0'?><x/>"),
+    ],
+    ids=["a portal", "XML"],
+)
+def test_m11_what_is_no_registrys_answer_is_told_with_url_status_type_and_title(
+    body: bytes, kind: str, says: str, tell: Tell, loopback: Loopback
+) -> None:
+    loopback.answers[MANIFEST] = Answer(body, headers={"Content-Type": kind})
+    err = tell(f"{loopback.host}/team/app:v1", 1)
+    assert f"came as something else: http://{loopback.host}{MANIFEST} answers 200 {says}" in err
+    assert "hint: a captive portal, a proxy's page, a wrong port, or no registry at all" in err
+
+
+def test_m11_a_challenge_without_a_realm_is_told(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand('Bearer service="s"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"the manifest of {loopback.host}/team/app:v1 needs a token: {loopback.host} asks for a token" in err
+    assert "names no token server (its challenge has no realm)" in err
+    assert "hint: the registry, or a proxy in front of it, is set up wrongly" in err
+    assert "--realm-override" not in err
+
+
+def test_m11_a_token_servers_page_is_told_with_url_status_type_and_title(tell: Tell, loopback: Loopback) -> None:
+    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
+    loopback.answers["/token"] = Answer(b"<title>Sign in</title>", headers={"Content-Type": "text/html"})
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"http://{loopback.host}/token" in err
+    assert "answers 200 with text/html: an HTML page, 'Sign in'" in err
+
+
+# ---- M12 to M16: what came is not what was promised ----
+
+
+def test_m12_a_blob_that_does_not_match_is_told_with_layer_digests_and_place(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", GOOD)
+    wrong = LAYER.content[:-1] + bytes([LAYER.content[-1] ^ 1])
+    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(wrong, headers={"Content-Encoding": "br"})
+    err = tell(reference, 6)
+    assert f"layer 1 of 1 of {reference}" in err
+    assert "br" in err
+    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(wrong)
+    err = tell(reference, 6)
+    assert f"from {loopback.host} is not what the manifest promises" in err
+    assert f"expected {LAYER.digest}, got {sha256(wrong)}" in err
+    assert "--no-mirror" in err
+
+
+def test_m12_a_size_that_does_not_match_is_told(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", GOOD)
+    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(LAYER.content + b"x")
+    err = tell(reference, 6)
+    size = len(LAYER.content)
+    assert f"layer 1 of 1 of {reference} ({LAYER.digest}) from {loopback.host}" in err
+    assert f"expected {size} bytes, got {size + 1} bytes" in err
+
+
+def test_m13_redirects_that_lead_nowhere_are_told_with_the_chain_and_the_reason(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", GOOD)
+    path = f"/v2/team/app/blobs/{LAYER.digest}"
+    loopback.answers[path] = Answer(status=307, headers={"Location": "/there?X-Signature=SECRET"})
+    loopback.answers["/there"] = Answer(status=307, headers={"Location": path})
+    err = tell(reference, 1)
+    assert f"http://{loopback.host}{path} answers with the redirects go round in a circle: " in err
+    assert f" -> http://{loopback.host}/there?X-Signature=REDACTED -> " in err
+    assert "the registry's storage or proxy is set up wrongly" in err
+    assert "SECRET" not in err
+
+
+def test_m13_a_storage_that_refuses_is_named(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", GOOD)
+    path = f"/v2/team/app/blobs/{LAYER.digest}"
+    with Loopback() as store:
+        store.answers["/data"] = Answer(status=403)
+        loopback.answers[path] = Answer(status=307, headers={"Location": f"http://{store.host}/data?sig=SECRET"})
+        err = tell(reference, 1)
+    assert f"http://{loopback.host} redirects to {store.host}, which answers 403 Forbidden" in err
+    assert "SECRET" not in err
+
+
+def _with(**members: Any) -> Built:
+    return image(layer(RAW), manifest=members)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (
+            json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode(),
+            "is ambiguous: it has 'manifests' and 'config'",
+        ),
+        (GOOD.raw[:-9], "is not valid JSON"),
+        (b" " * (4 * 1024**2 + 1), "expected 4194304 bytes at most, got more"),
+        (_with(mediaType=mediatypes.OCI_INDEX).raw, "is ambiguous: its type is"),
+        (_with(layers=[{**LAYER.descriptor, "digest": "sha256:12"}]).raw, "the digest of layer 1"),
+    ],
+    ids=["two things", "cut", "too large", "two types", "no digest"],
+)
+def test_m14_a_manifest_that_is_not_usable_is_told_with_both_values_and_what_to_do(
+    raw: bytes, says: str, tell: Tell, loopback: Loopback
+) -> None:
+    loopback.answers[MANIFEST] = Answer(raw)
+    err = tell(f"{loopback.host}/team/app:v1", 6)
+    assert f"the manifest of {loopback.host}/team/app:v1" in err
+    assert says in err
+    if len(raw) < 10**6:
+        assert "hint: do not use it; if it stays so, tell the publisher" in err
+
+
+def test_m14_another_manifest_under_a_digest_is_told_with_both(tell: Tell, loopback: Loopback) -> None:
+    other = image(hello("other"))
+    loopback.answers[f"/v2/team/app/manifests/{GOOD.digest}"] = Answer(other.raw)
+    err = tell(f"{loopback.host}/team/app@{GOOD.digest}", 6)
+    assert f"is not what was asked for: expected {GOOD.digest}, got {other.digest}" in err
+    assert "do not use it" in err
+
+
+def test_m15_a_blob_that_is_missing_is_told_as_the_registrys_fault(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", GOOD)
+    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(status=404)
+    err = tell(reference, 3)
+    assert f"layer 1 of 1 of {reference} ({LAYER.digest}) was not found: {loopback.host} answers 404" in err
+    assert "hint: the manifest lists it, but the registry does not have it: push it again, or take another tag" in err
+
+
+def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell, loopback: Loopback) -> None:
+    wrong = "sha256:" + "0" * 64
+    reference = loopback.add("team/app", "v1", image(replace(layer(RAW), diff_id=wrong)))
+    err = tell(reference, 6)
+    assert f"layer 1 of 1 of {reference} ({LAYER.digest}, gzip), decompressed, is not what the config promises" in err
+    assert f"expected diff_id {wrong}, got {sha256(RAW)}" in err
+    assert "the image is broken or altered; docker load would refuse it too" in err
+
+
+# ---- M17 to M22: it is no image for us ----
+
+
+@pytest.mark.parametrize(
+    ("config_type", "artifact_type", "says", "tool"),
+    [
+        ("application/vnd.cncf.helm.config.v1+json", "", "a Helm chart", "helm pull"),
+        (
+            "application/vnd.oci.empty.v1+json",
+            "application/vnd.dev.cosign.artifact.sig.v1+json",
+            "a signature",
+            "cosign",
+        ),
+        ("application/vnd.oci.empty.v1+json", "application/vnd.in-toto+json", "an attestation", "cosign"),
+        ("application/vnd.wasm.config.v0+json", "", "a WebAssembly module", "oras"),
+        ("application/vnd.docker.ai.model.config.v0.1+json", "", "a model", "docker model pull"),
+        ("application/vnd.oci.empty.v1+json", "application/vnd.example.thing", "an artifact", "oras"),
+    ],
+)
+def test_m17_what_is_no_image_is_named_with_its_tool(
+    config_type: str, artifact_type: str, says: str, tool: str, *, tell: Tell, loopback: Loopback
+) -> None:
+    members = {"artifactType": artifact_type} if artifact_type else {}
+    built = image(layer(b"x", "application/vnd.example", raw=b"x"), config_type=config_type, manifest=members)
+    reference = loopback.add("team/app", "v1", built)
+    err = tell(reference, 1)
+    kind = artifact_type or config_type
+    assert f"the manifest of {reference} is not a container image but {says} ({kind})" in err
+    assert "hint: fetch it with the tool that it is made for" in err
+    assert tool in err
+
+
+def test_m18_schema_1_is_told_as_old_with_what_to_ask_for(tell: Tell, loopback: Loopback) -> None:
+    raw = json.dumps({"schemaVersion": 1, "name": "team/app", "tag": "v1", "fsLayers": [], "history": []}).encode()
+    loopback.answers[MANIFEST] = Answer(raw)
+    err = tell(f"{loopback.host}/team/app:v1", 1)
+    assert "is in schema 1, the image format that docker has removed" in err
+    assert "hint: ask the publisher for a rebuild, or try another tag" in err
+
+
+def test_m20_a_layer_beyond_the_limit_is_told_with_the_bytes_so_far_and_the_option(
+    tell: Tell, loopback: Loopback
+) -> None:
+    reference = loopback.add("team/app", "v1", image(layer(bytes(4 * 1024**2))))
+    err = tell(reference, 1, "--max-layer-size", "1MiB")
+    assert re.search(
+        f"layer 1 of 1 of {re.escape(reference)} cannot be read: decompressed it is larger than 1048576 bytes, "
+        "the limit; [0-9]{7} bytes had come",
+        err,
+    )
+    assert "--max-layer-size allows more" in err
+
+
+def test_m21_a_platform_that_is_not_there_is_told_with_those_that_are(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", index(image(hello("a")), image(hello("b"), platform=ARM64)))
+    err = tell(reference, 3, platform="linux/s390x")
+    assert f"{reference} is not there for linux/s390x" in err
+    assert "hint: available: linux/amd64, linux/arm64" in err
+    assert "choose one with --platform" in err
+
+
+def test_m21_very_many_platforms_leave_room_for_the_option(tell: Tell, loopback: Loopback) -> None:
+    many = [image(hello(f"{n}"), platform={"os": "linux", "architecture": f"machine{n}"}) for n in range(40)]
+    err = tell(loopback.add("team/app", "v1", index(*many)), 3)
+    assert "linux/machine15 and 24 more; choose one with --platform" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\x04\x22\x4d\x18" + bytes(600), "04 22 4d 18 00 00 00 00 (lz4)"), (b"?" * 600, "3f 3f 3f 3f 3f 3f 3f 3f, its")],
+    ids=["lz4", "unknown"],
+)
+def test_m22_an_unknown_compression_is_told_with_type_and_magic(
+    content: bytes, says: str, tell: Tell, loopback: Loopback
+) -> None:
+    reference = loopback.add("team/app", "v1", image(layer(content, "application/vnd.example.layer", raw=RAW)))
+    err = tell(reference, 1)
+    assert f"layer 1 of 1 of {reference} cannot be read: it is neither a tar nor compressed in a known way" in err
+    assert f"it begins with {says}" in err
+    assert "its type is application/vnd.example.layer" in err
+    assert "gzip, zstd, bzip2, xz and plain tars are known" in err
+
+
+def test_m22_an_encrypted_layer_is_told_with_its_type(tell: Tell, loopback: Loopback) -> None:
+    reference = loopback.add("team/app", "v1", image(layer(b"secret", f"{OCI_GZIP}+encrypted", raw=b"")))
+    err = tell(reference, 1)
+    assert f"layer 1 of the manifest of {reference} is encrypted ({OCI_GZIP}+encrypted)" in err
+    assert "imgfetch has no keys" in err
+
+
+def test_m22_damaged_data_is_told_as_the_images_fault(tell: Tell, loopback: Loopback) -> None:
+    cut = layer(gz(RAW)[:-4], raw=RAW)
+    err = tell(loopback.add("team/app", "v1", image(cut)), 6)
+    assert "is broken: its gzip data ends early" in err
+    assert "docker load would refuse it too" in err
+
+
+# ---- M23: configuration ----
+
+
+def _helper(directory: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory.mkdir()
+    program = directory / "docker-credential-odd"
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(directory), prepend=":")
+
+
+def test_m23_a_file_that_is_no_json_is_told_with_the_position_and_passed_over(
+    tell: Tell, loopback: Loopback, home: Path
+) -> None:
+    path = home / ".docker" / "config.json"
+    path.write_text('{\n  "auths": {,}\n}')
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"warning: {path} is not JSON: " in err
+    assert "(line 2, column 13)" in err
+    assert "going on without its logins; fix or remove it" in err
+
+
+def test_m23_an_entry_that_is_no_login_is_told_by_its_key_and_without_its_value(
+    tell: Tell, loopback: Loopback, home: Path
+) -> None:
+    path = home / ".docker" / "config.json"
+    path.write_text(json.dumps({"auths": {loopback.host: {"auth": f"!{PASSWORD}"}}}))
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert f"the entry '{loopback.host}' of {path} is unusable: its 'auth' is not base64" in err
+    assert "going on without that login; log in again, or remove it" in err
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (
+            "echo no keyring here; echo look at your key >&2; exit 7",
+            "failed (exit status 7) and printed 'no keyring here'",
+        ),
+        ("printf 'a\\033[2Jb'; exit 1", r"failed (exit status 1) and printed 'a\x1b[2Jb'"),
+        ("exit 2", "failed (exit status 2) and printed nothing"),
+        (f"echo '{{{PASSWORD}'", "what docker-credential-odd printed is not JSON: "),
+    ],
+    ids=["words", "escapes", "silence", "garbage"],
+)
+def test_m23_a_helper_that_fails_is_told_by_name_status_and_words(
+    script: str,
+    says: str,
+    tell: Tell,
+    loopback: Loopback,
+    *,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = home / ".docker" / "config.json"
+    path.write_text(json.dumps({"credsStore": "odd"}))
+    _helper(tmp_path / "bin", script, monkeypatch)
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert "docker-credential-odd" in err
+    assert says in err
+    assert f"(named in {path}); going on without its logins; fix or remove it" in err
+
+
+def test_m23_a_helper_that_is_not_there_is_told(tell: Tell, loopback: Loopback, home: Path) -> None:
+    (home / ".docker" / "config.json").write_text(json.dumps({"credsStore": "absent"}))
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    err = tell(f"{loopback.host}/team/app:v1", 4)
+    assert "warning: docker-credential-absent is not on the PATH (named in " in err
+
+
+# ---- S31: whatever a server sends, the terminal gets text ----
+
+HOSTILE = ESCAPES.encode()
+LATIN = "\x1b[2J\x9b31m\x7f\xc2"  # what a header can carry
+TOKENS = "/token"
+
+
+def _hostile_answers(host: str) -> Mapping[str, Answer]:
+    words = json.dumps({"errors": [{"code": ESCAPES, "message": ESCAPES}]}, ensure_ascii=False).encode()
+    limit = {"RateLimit-Limit": "100;w=60", "RateLimit-Remaining": "0", "Docker-RateLimit-Source": LATIN}
+    typed = {"Content-Type": LATIN}
+    document = GOOD.raw.decode()
+
+    def changed(old: str, new: str = ESCAPES) -> bytes:
+        assert old in document
+        return document.replace(old, json.dumps(new, ensure_ascii=False)[1:-1]).encode()
+
+    return {
+        "an error": Answer(words, 404, typed),
+        "a text": Answer(HOSTILE, 403, typed),
+        "a title": Answer(b"<title>" + HOSTILE, 404, typed),
+        "a page": Answer(b"<title>" + HOSTILE, 200, typed),
+        "a wait": Answer(words, 429, {"Retry-After": LATIN}),
+        "a limit": Answer(words, 429, limit),
+        "a server error": Answer(words, 500, {"Retry-After": LATIN}),
+        "a warning": Answer(words, 404, {"Warning": f'299 - "{LATIN}"'}),
+        "a digest": Answer(GOOD.raw, 200, {"Docker-Content-Digest": f"sha256:{LATIN}"}),
+        "a Location": Answer(b"", 307, {"Location": f"http://{LATIN}/"}),
+        "a Location's path": Answer(b"", 307, {"Location": f"/{LATIN}"}),
+        "a Basic realm": demand(f'Basic realm="{LATIN}"'),
+        "a Bearer realm": demand(f'Bearer realm="http://{LATIN}/{LATIN}"'),
+        "a realm's path": demand(f'Bearer realm="http://{host}{TOKENS}{LATIN}?{LATIN}",service="{LATIN}"'),
+        "a token server": demand(f'Bearer realm="http://{host}{TOKENS}",service="{LATIN}",scope="{LATIN}"'),
+        "a scheme": demand(f"{LATIN} Digest{LATIN}"),
+        "a coding": Answer(b"x", 200, {"Content-Encoding": LATIN}),
+        "a media type": Answer(changed(mediatypes.OCI_MANIFEST)),
+        "a config's type": Answer(changed(mediatypes.OCI_CONFIG)),
+        "a layer's type": Answer(changed(OCI_GZIP)),
+        "a layer's digest": Answer(changed(LAYER.digest)),
+        "a key": Answer(changed("schemaVersion", f"schemaVersion{ESCAPES}")),
+        "a key twice": Answer(changed("schemaVersion", "mediaType")),
+    }
+
+
+@pytest.mark.parametrize("name", _hostile_answers(""))
+def test_s31_no_answer_reaches_the_terminal_as_it_is(name: str, command: Command, loopback: Loopback) -> None:
+    loopback.add("team/app", "v1", GOOD)
+    loopback.answers[MANIFEST] = _hostile_answers(loopback.host)[name]
+    loopback.answers[TOKENS] = Answer(HOSTILE, 400, {"Content-Type": LATIN})
+    done = command("save", f"{loopback.host}/team/app:v1", "--platform", "linux/amd64", "-o", "/dev/null", "-vv")
+    check(done.err)
+
+
+def check(err: str) -> None:
+    for line in err.splitlines():
+        assert line.isprintable(), line
+    assert not set(err) & set("\x1b\x9b\x7f\r\u202e\u2066\u2028")
+    assert "Traceback" not in err
+
+
+def test_s31_a_reason_phrase_is_cleaned(command: Command) -> None:
+    with listening(saying(b"HTTP/1.1 404 No\x1b[2J\x9b31m \x7f\xe2\x80\xae way\r\nContent-Length: 0\r\n\r\n")) as host:
+        done = command("save", f"{host}/team/app:v1", "--plain-http", "-o", "/dev/null", "-vv")
+    check(done.err)
+    assert r"404 No\x1b[2J" in done.err
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"architecture": ESCAPES}, {"os": ESCAPES}, {"variant": ESCAPES}, {"os.version": ESCAPES}],
+    ids=lambda members: next(iter(members)),
+)
+def test_s31_a_platform_is_cleaned(members: Mapping[str, str], command: Command, loopback: Loopback) -> None:
+    built = image(hello(), platform={"architecture": "amd64", "os": "linux", **members})
+    for reference in (loopback.add("team/app", "v1", built), loopback.add("team/app", "v2", index(built))):
+        done = command("save", reference, "--platform", "linux/s390x", "-o", "/dev/null", "-vv")
+        assert done.status
+        check(done.err)
+
+
+def test_s31_what_a_docker_config_says_is_cleaned(
+    command: Command, loopback: Loopback, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / f"con{ESCAPES}fig"
+    directory.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(directory))
+    path = directory / "config.json"
+    loopback.answers[MANIFEST] = demand('Basic realm="x"')
+    auth = base64.b64encode(f"al{ESCAPES}ice:{PASSWORD}".encode()).decode()
+    for content in (
+        "{",
+        json.dumps({"auths": {loopback.host: {"auth": f"{ESCAPES}"}}}),
+        json.dumps({"auths": {loopback.host: {"auth": auth}}}),
+        json.dumps({"credHelpers": {loopback.host: f"odd{ESCAPES}"}}),
+        json.dumps({"auths": ESCAPES}),
+    ):
+        path.write_text(content)
+        done = command("save", f"{loopback.host}/team/app:v1", "-o", "/dev/null", "-vv")
+        assert done.status == 4
+        check(done.err)
+        assert PASSWORD not in done.err
+    assert home
+
+
+def test_s31_a_layers_type_is_cleaned(command: Command, loopback: Loopback) -> None:
+    odd = Blob(b"?" * 600, f"application/{ESCAPES}", sha256(RAW))
+    done = command("save", loopback.add("team/app", "v1", image(odd)), "--platform", "linux/amd64", "-o", "/dev/null")
+    assert done.status == 1
+    check(done.err)
