@@ -8,6 +8,7 @@ Run by hand, ``python -m tests.faults`` is a playground: it prints the reference
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import re
@@ -22,10 +23,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from imgfetch import mediatypes, ustar
 from tests import certificates
@@ -36,6 +39,7 @@ LAYER_SIZE = 2 * 1024**2
 CUT = 1_500_000
 LONGEST = 30.0  # seconds that a stall lasts at most
 FLOOD = 100 * 1024**2  # bytes that a flood has at most
+IDLE = 40.0  # seconds after which a scenario that nobody asked for begins anew
 TOKEN = "fault-token"  # of nobody
 ESCAPES = "\x1b[2J\x1b[31mfake: success\u202e\r\nimgfetch: saved"
 
@@ -51,9 +55,9 @@ class Reply:
         ranges: honour ``Range``.
         shift: by how much the ``Content-Range`` of a 206 is wrong, and what is sent with it.
         cut: body bytes after which the connection ends.
-        reset: end it by a reset.
+        reset: end it by a reset, after the cut or after ``raw``.
         stall: seconds of silence after the cut, or before the head where there is no cut.
-        step: bytes a tenth of a second; ``0`` is all at once.
+        step: bytes a tenth of a second, of the body or of ``raw``; ``0`` is all at once.
         chunked: send no length, but chunks.
         plain: speak HTTP/1.0, without a length.
         raw: these bytes in the place of everything.
@@ -83,18 +87,26 @@ class Scenario:
         what: what is broken.
         status: the exit status.
         says: what stderr must hold.
-        replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``ping``, ``data``), the answers to the first,
-            second, … request; ``None`` is the good one, and the last one stays.
+        replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``data``, ``head``, of a proxy
+            ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is the good one, and the
+            last one stays.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
-            which nobody listens.
-        demands: the parts for which it does.
+            which nobody listens.  Lines become headers; one that is empty is none.
+        ping: what it demands at its root.
+        demands: the parts for which it demands a token.
+        uses: how often a token is good; below zero, never.
+        scope: what a token for the layer has to be for besides.
+        error: why it is refused otherwise, as the challenge has it.
+        once: a signed URL is good for one request.
         waits: seconds of each wait, rounded down.
-        asked: how often a part was asked for.
+        asked: how often a part was asked for; ``refused`` are the answers that demand a token.
+        sent: bytes of bodies that were sent for a part at most.
         arguments: more arguments, in which the same names stand.
         environment: variables.
         built: the image; by default one of two layers, the first of them large.
         reference: another reference.
         tls: by https.
+        pending: why imgfetch does not do so yet.
     """
 
     what: str
@@ -103,13 +115,20 @@ class Scenario:
     replies: Mapping[str, Sequence[Reply | None]] = field(default_factory=dict)
     challenge: str = ""
     demands: frozenset[str] = frozenset({"manifest", "config", "layer", "other"})
+    ping: str = ""
+    uses: int = 0
+    scope: str = ""
+    error: str = ""
+    once: bool = False
     waits: tuple[int, ...] | None = None
     asked: Mapping[str, int] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     built: Built | None = None
     reference: str = ""
     tls: bool = False
+    pending: str = ""
 
 
 @lru_cache(maxsize=4)
@@ -125,6 +144,10 @@ class FaultRegistry(LoopbackServer):
 
     Attributes:
         asked: how often each part of each scenario was asked for.
+        sent: bytes of bodies that were sent for it, or tried to be.
+        granted: the scopes of each token that was given.
+        used: how often each token and each signature was shown.
+        last: whom the last challenge was for; a ping does not say.
         scenarios: what it serves.
     """
 
@@ -137,15 +160,32 @@ class FaultRegistry(LoopbackServer):
         self.scheme = "https" if context else "http"
         self.scenarios = scenarios
         self.asked: Counter[tuple[str, str]] = Counter()
+        self.sent: Counter[tuple[str, str]] = Counter()
+        self.granted: dict[str, tuple[str, ...]] = {TOKEN: ()}
+        self.used: Counter[str] = Counter()
+        self.last = ""
+        self.numbers = itertools.count(1)
+        self._times: dict[str, float] = {}
         self.names = {"host": self.host, "url": f"{self.scheme}://{self.host}"}
         self.lock = threading.Lock()
 
     def built(self, name: str) -> Built:
         return self.scenarios[name].built or good(name)
 
+    def forget(self) -> None:
+        """Let everything break anew."""
+        with self.lock:
+            self.asked.clear()
+            self.sent.clear()
+
     def next_reply(self, name: str, part: str) -> Reply:
         """Return the answer to the next request for a part."""
         with self.lock:
+            now = time.monotonic()
+            if now - self._times.get(name, now) > IDLE:
+                for key in [key for key in self.asked if key[0] == name]:
+                    del self.asked[key]
+            self._times[name] = now
             number = self.asked[name, part]
             self.asked[name, part] += 1
         replies = self.scenarios[name].replies.get(part) or (None,)
@@ -156,6 +196,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
+        _counted = ("", "")
 
         def handle(self) -> None:
             with suppress(OSError, ssl.SSLError, ValueError):  # the client went away
@@ -165,41 +206,97 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 super().handle()
 
         def do_GET(self) -> None:
-            found = re.fullmatch(r"/(v2|token|data)/([a-z0-9-]+)/?(.*)", self.path.partition("?")[0])
-            name = found[2] if found else ""
-            if self.path.partition("?")[0] == "/v2/":
-                self._send(Reply(), b"{}", "application/json")
-            elif found is None or name not in registry.scenarios:
+            self._counted = ("", "")
+            self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy is asked
+            path = self.path.partition("?")[0]
+            found = re.fullmatch(r"/(v2|token|data)/([a-z0-9-]+)/?(.*)", path)
+            if path == "/v2/":
+                asked = registry.scenarios.get(registry.last)
+                self._refuse(registry.last, asked.ping if asked else "", Reply(401 if asked and asked.ping else 200))
+            elif found is None or found[2] not in registry.scenarios:
                 self._send(Reply(404), b"nothing here", "text/plain")
             else:
-                self._serve(name, found[1], found[3])
+                self._serve(found[2], found[1], found[3])
+
+        def do_HEAD(self) -> None:
+            found = re.match(r"/v2/([a-z0-9-]+)/", self.path)
+            reply = registry.next_reply(found[1], "head") if found and found[1] in registry.scenarios else Reply(404)
+            self.send_response(reply.status)
+            self.end_headers()
+
+        def do_CONNECT(self) -> None:
+            """Let the client speak to nobody else than us, who speak no TLS."""
+            name = self.path.partition(".")[0]
+            reply = registry.next_reply(name, "connect") if name in registry.scenarios else Reply(403)
+            if reply.status != 200:
+                self._send(reply, b"", "text/plain")
+                return
+            self.send_response(200, "Connection established")
+            self.end_headers()
+            self.connection.recv(65536)
+            reply = registry.next_reply(name, "hello")
+            self._send(reply if reply.raw is not None else Reply(raw=b"HTTP/1.0 400 Bad Request\r\n\r\n"), b"", "")
 
         def _serve(self, name: str, kind: str, rest: str) -> None:
-            scenario, built = registry.scenarios[name], registry.built(name)
-            part, content, media_type = _part(built, kind, rest)
+            scenario = registry.scenarios[name]
+            part, content, media_type = _part(registry.built(name), kind, rest)
+            if kind == "data" and "Authorization" in self.headers and part not in scenario.demands:
+                body = b"<Code>InvalidArgument</Code> only one auth mechanism allowed"
+                self._send(Reply(400), body, "application/xml")
+                return
+            if (demand := self._demand(scenario, part)) is not None:
+                with registry.lock:
+                    registry.asked[name, "refused"] += 1
+                    registry.last = name
+                self._refuse(name, demand, Reply(401))
+                return
+            if part == "token" and (scenario.uses or scenario.scope):
+                content = self._grant(name)
+            reply = registry.next_reply(name, part)
+            if kind == "data" and scenario.once:
+                with registry.lock:
+                    registry.used[self.path] += 1
+                reply = EXPIRED if registry.used[self.path] > 1 else reply
             with registry.lock:
-                number = registry.asked[name, part]
-            is_foreign = kind == "data" and "Authorization" in self.headers
-            if is_foreign and not scenario.challenge:
-                self._send(
-                    Reply(400), b"<Code>InvalidArgument</Code> only one auth mechanism allowed", "application/xml"
-                )
-                return
-            wanted = f"Bearer {TOKEN}"
-            if scenario.challenge and part in scenario.demands and self.headers.get("Authorization") != wanted:
-                lines = scenario.challenge.format(**registry.names, name=name).split("\n")
-                self._send(Reply(401), b"", "text/plain", *(("WWW-Authenticate", line) for line in lines if line))
-                return
-            del number
-            self._send(registry.next_reply(name, part), content, media_type)
+                self._counted = (name, part)
+            self._send(reply, content, media_type)
+
+        def _demand(self, scenario: Scenario, part: str) -> str | None:
+            """Return the challenge for who may not have a part."""
+            if not scenario.challenge or part not in scenario.demands:
+                return None
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            with registry.lock:
+                scopes = registry.granted.get(token)
+                registry.used[token] += 1
+                if scopes is None or (scenario.uses and registry.used[token] > scenario.uses):
+                    return scenario.challenge
+            if part == "layer" and scenario.scope and scenario.scope not in scopes:
+                error = f',error="{scenario.error}"' if scenario.error else ""
+                return f'Bearer realm="{{url}}/token/{{name}}",service="fault",scope="{scenario.scope}"{error}'
+            return None
+
+        def _grant(self, name: str) -> bytes:
+            """Return a token that no other one is equal to."""
+            scopes = parse_qs(urlsplit(self.path).query).get("scope", [])
+            with registry.lock:
+                token = f"{TOKEN}-{name}-{next(registry.numbers)}"
+                registry.granted[token] = tuple(scope for text in scopes for scope in text.split())
+            return json.dumps({"token": token, "expires_in": 300}).encode()
+
+        def _refuse(self, name: str, challenge: str, reply: Reply) -> None:
+            lines = challenge.format(**registry.names, name=name).split("\n")
+            self._send(reply, b"{}", "application/json", *(("WWW-Authenticate", line) for line in lines if line))
 
         def _send(self, reply: Reply, content: bytes, media_type: str, *more: tuple[str, str]) -> None:
             if reply.stall and reply.cut is None:
                 self._silence(reply.stall)
             if reply.raw is not None:
-                self.wfile.write(reply.raw)
+                self._trickle(reply.raw, reply.step)
                 self._flood(reply.flood)
                 self.close_connection = True
+                if reply.reset:
+                    self._reset()
                 return
             body = content if reply.body is None else reply.body
             status, headers = reply.status, {"Content-Type": media_type, "Content-Length": str(len(body))}
@@ -213,10 +310,12 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 headers["Content-Length"] = ""
             if reply.chunked:
                 headers["Transfer-Encoding"] = "chunked"
-            blob = self.path.rpartition("/")[2]
-            names = {**registry.names, "path": self.path, "blob": f"{self.path.split('/')[2]}/{blob}"}
+            parts = self.path.split("/")
+            names = {**registry.names, "path": self.path, "blob": "/".join(parts[2:3] + parts[-1:])}
+            names |= {"number": str(next(registry.numbers)), "soon": formatdate(time.time() + 5.5, usegmt=True)}
+            is_formatted = ("Location", "Retry-After")
             headers |= {
-                key: value.format(**names) if key == "Location" else value for key, value in reply.headers.items()
+                key: value.format(**names) if key in is_formatted else value for key, value in reply.headers.items()
             }
             if reply.plain:
                 self.protocol_version = "HTTP/1.0"
@@ -230,21 +329,32 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
 
         def _send_body(self, reply: Reply, body: bytes) -> None:
             sent = body if reply.cut is None else body[: reply.cut]
-            step = reply.step or (64 * 1024 if reply.chunked else max(len(sent), 1))
-            for at in range(0, len(sent), step):
-                piece = sent[at : at + step]
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked else piece)
-                time.sleep(0.1 if reply.step else 0)
+            with registry.lock:
+                registry.sent[self._counted] += len(sent)
+            if reply.chunked:
+                for at in range(0, len(sent), 64 * 1024):
+                    piece = sent[at : at + 64 * 1024]
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            else:
+                self._trickle(sent, reply.step)
             self._flood(reply.flood)
             if reply.cut is not None:
                 self._silence(reply.stall)
                 self.close_connection = True
                 if reply.reset:
-                    time.sleep(0.2)  # what was sent before a reset may be lost with it
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    self.connection.close()
+                    self._reset()
             elif reply.chunked:
                 self.wfile.write(b"0\r\n\r\n")
+
+        def _reset(self) -> None:
+            time.sleep(0.2)  # what was sent before a reset may be lost with it
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+        def _trickle(self, content: bytes, step: int) -> None:
+            for at in range(0, len(content), step or max(len(content), 1)):
+                self.wfile.write(content[at : at + (step or len(content))])
+                time.sleep(0.1 if step else 0)
 
         def _flood(self, piece: bytes) -> None:
             block = piece * max(1, 65536 // max(len(piece), 1))
@@ -297,6 +407,7 @@ HTML = Reply(
 )
 BEARER = 'Bearer realm="{url}/token/{name}",service="fault",scope="repository:{name}:pull"'
 TO_STORE = Reply(307, {"Location": "{store}/data/{blob}?X-Signature=abc~def__&Expires=1"}, b"")
+TO_STORE_ONCE = Reply(307, {"Location": "{store}/data/{blob}?X-Signature={number}"}, b"")
 EXPIRED = Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
 UNAVAILABLE = Reply(503, body=b"")
 HUB_LIMIT = Reply(
@@ -322,6 +433,11 @@ def config(*replies: Reply | None) -> dict[str, Sequence[Reply | None]]:
 
 def of_layer(*replies: Reply | None, **others: Sequence[Reply | None]) -> dict[str, Sequence[Reply | None]]:
     return {"layer": replies, **others}
+
+
+def answered(text: str, **more: Any) -> Reply:
+    """Return an answer of these lines."""
+    return Reply(raw=text.replace("\n", "\r\n").encode(), **more)
 
 
 def typed(media_type: str) -> Reply:
@@ -372,6 +488,20 @@ SCENARIOS: dict[str, Scenario] = {
         reference="{closed}/f02-refused:v1",
         waits=(0, 1),
     ),
+    "f02b-reset": Scenario(
+        "it resets the connection, once",
+        replies=manifest(Reply(raw=b"", reset=True), None),
+        waits=(0,),
+        asked={"manifest": 2},
+    ),
+    "f02c-reset": Scenario(
+        "it resets every connection",
+        5,
+        ("{host}", "Tried 5 times"),
+        manifest(Reply(raw=b"", reset=True)),
+        waits=(0, 1, 3, 6),
+        asked={"manifest": 5},
+    ),
     "f03-untrusted": Scenario(
         "its certificate is not trusted",
         5,
@@ -380,7 +510,32 @@ SCENARIOS: dict[str, Scenario] = {
         waits=(),
         arguments=("--ca-file", "{another_ca}"),
     ),
+    "f03b-expired": Scenario(
+        "its certificate has expired",
+        5,
+        ("is not to be trusted", "has expired", "clock"),
+        reference="{expired}/f03b-expired:v1",
+        waits=(),
+        arguments=("--ca-file", "{ca}"),
+    ),
+    "f03c-name": Scenario(
+        "its certificate is for another name",
+        5,
+        ("is not to be trusted", "elsewhere.test"),
+        reference="{misnamed}/f03c-name:v1",
+        waits=(),
+        arguments=("--ca-file", "{ca}"),
+    ),
     "f04-http": Scenario("it speaks http on the loopback", waits=()),
+    "f04b-elsewhere": Scenario(
+        "it speaks http where https should be",
+        5,
+        ("f04b-elsewhere.invalid:443 does not speak https", "--plain-http"),
+        reference="f04b-elsewhere.invalid/f04b-elsewhere:v1",
+        environment={"HTTPS_PROXY": "http://{host}"},
+        waits=(),
+        asked={"hello": 1},
+    ),
     "f05-proxy": Scenario(
         "the proxy wants a login",
         5,
@@ -390,11 +545,51 @@ SCENARIOS: dict[str, Scenario] = {
         environment={"HTTP_PROXY": "http://{proxy}"},
         waits=(),
     ),
+    "f05b-tunnel": Scenario(
+        "the proxy wants a login for a tunnel",
+        5,
+        ("the proxy {host}", "HTTPS_PROXY", "407"),
+        {"connect": (Reply(407),)},
+        reference="f05b-tunnel.invalid/f05b-tunnel:v1",
+        environment={"HTTPS_PROXY": "http://{host}"},
+        waits=(),
+        asked={"connect": 1},
+    ),
+    "f05c-refused": Scenario(
+        "nobody listens at the proxy",
+        5,
+        ("the proxy {closed}", "HTTP_PROXY", "connection refused"),
+        reference="registry.invalid/f05c-refused:v1",
+        arguments=("--plain-http",),
+        environment={"HTTP_PROXY": "http://{closed}"},
+        waits=(),
+    ),
     "f06-head": Scenario(
         "the head of the answer does not come, once",
         replies=manifest(Reply(stall=LONGEST), None),
         arguments=("--timeout", "0.5"),
         asked={"manifest": 2},
+    ),
+    "f06b-head": Scenario(
+        "the head of the answer never comes",
+        5,
+        ("{host} went silent", "Tried 2 times"),
+        manifest(Reply(stall=LONGEST)),
+        arguments=("--timeout", "0.3", "--retries", "1"),
+        asked={"manifest": 2},
+    ),
+    "f06c-trickle": Scenario(
+        "the head of the answer trickles, once",
+        replies=manifest(answered("HTTP/1.1 200 OK\nX-Slow: " + "a" * 300, step=1), None),
+        arguments=("--timeout", "0.5"),
+        asked={"manifest": 2},
+    ),
+    "f06d-token": token(
+        Reply(stall=LONGEST),
+        None,
+        what="a token does not come, once",
+        arguments=("--timeout", "0.3"),
+        asked={"token": 2},
     ),
     # 2.2 Authentication.
     "f10-realm": challenged(
@@ -411,15 +606,61 @@ SCENARIOS: dict[str, Scenario] = {
         ("announced", "{closed}", "is asked instead"),
         waits=(0,),
     ),
+    "f10c-name": challenged(
+        'Bearer realm="http://realm.invalid/token/{name}",service="fault"',
+        "the token server's name does not resolve",
+        4,
+        ("announced", "the registry", "realm.invalid:80", "does not resolve"),
+    ),
+    "f10d-path": challenged(
+        'Bearer realm="{url}/nothing/{name}",service="fault"',
+        "the token server has no such path",
+        4,
+        ("announced", "{url}/nothing/f10d-path", "does not exist there"),
+        waits=(),
+    ),
+    "f10e-certificate": challenged(
+        'Bearer realm="https://{tls}/token/{name}",service="fault"',
+        "the token server's certificate is not trusted",
+        5,
+        ("announced", "is not to be trusted", "{tls}"),
+        waits=(),
+    ),
+    "f10f-metadata": challenged(
+        'Bearer realm="http://169.254.169.254/token",service="fault"',
+        "the token server is a metadata service",
+        4,
+        ("announced", "169.254.169.254", "where none can be"),
+        waits=(),
+    ),
+    "f10g-scheme": challenged(
+        'Bearer realm="ftp://{host}/token/{name}",service="fault"',
+        "the token server is asked by ftp",
+        4,
+        ("announced", "cannot be used"),
+        waits=(),
+    ),
     "f11-no-realm": challenged('Bearer service="fault"', "the challenge names no realm", 4, ("realm",), waits=()),
     "f12-relative": challenged('Bearer realm="/token/{name}",service="fault"', "the realm is relative", waits=()),
     "f13-three": challenged(
         f'Negotiate\nBasic realm="x"\n{BEARER}', "it offers three schemes in three headers", waits=()
     ),
     "f14-two": challenged(f'Basic realm="x", {BEARER}', "it offers two schemes in one header", waits=()),
+    "f14b-two": challenged(f'{BEARER}, Basic realm="x"', "it offers two schemes in one header, Basic last", waits=()),
+    "f14c-commas": challenged(
+        'Bearer realm="{url}/token/{name}",service="a, b=\\"c\\"",scope="repository:{name}:pull,push"',
+        "the challenge has commas and quotes in quotes",
+        waits=(),
+    ),
+    "f14d-spaces": challenged(
+        'bearer   REALM="{url}/token/{name}" ,  Service=fault,',
+        "the challenge is in lower case, with odd spaces",
+        waits=(),
+    ),
     "f15-bare": Scenario(
         "it answers 401 without a challenge", 4, ("401", "needs a login"), manifest(Reply(401, body=b"")), waits=()
     ),
+    "f15b-ping": challenged("\n", "its challenge stands at /v2/ only", ping=BEARER, waits=(), asked={"token": 1}),
     "f16-digest": challenged(
         'Digest realm="x", nonce="y"\nNegotiate', "it offers schemes that nobody speaks", 4, ("digest", "negotiate")
     ),
@@ -432,6 +673,11 @@ SCENARIOS: dict[str, Scenario] = {
     "f17-html": token(HTML, what="the token server sends a page", status=4, says=("Welcome to the hotel", "text/html")),
     "f18-empty": token(replied(token=""), what="the token is empty", status=4, says=("without a usable token",)),
     "f18b-null": token(replied(access_token=TOKEN, token=None), what="one of two tokens is null"),
+    "f18c-none": token(replied(), what="the token server sends no token", status=4, says=("without a usable token",)),
+    "f18d-nulls": token(
+        replied(access_token=None, token=None), what="both tokens are null", status=4, says=("without a usable token",)
+    ),
+    "f18e-access": token(replied(access_token=TOKEN), what="the token is called access_token", waits=()),
     "f19-401": token(
         Reply(401, JSON, b'{"details":"no such user"}'),
         what="the token server answers 401",
@@ -449,8 +695,46 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "f19d-429": token(Reply(429, {"Retry-After": "2"}, b""), None, what="the token server limits, once", waits=(2,)),
     "f19e-expires": token(replied(token=TOKEN, expires_in="300", issued_at="yesterday"), what="odd times of a token"),
+    "f19f-403": token(
+        Reply(403, body=b""),
+        what="the token server answers 403",
+        status=4,
+        says=("a request without a login", "403"),
+        waits=(),
+        asked={"token": 1},
+    ),
+    "f19g-429": token(
+        Reply(429, body=b""),
+        what="the token server limits for ever",
+        status=5,
+        says=("429", "Tried 3 times"),
+        waits=(0, 1),
+        asked={"token": 3},
+    ),
+    "f19h-503": token(UNAVAILABLE, None, what="the token server answers 503 once", waits=(0,), asked={"token": 2}),
+    "f19i-expires": token(
+        replied(token=TOKEN, expires_in=0, issued_at="2001-01-01T00:00:00Z"),
+        what="a token that ended in 2001",
+        waits=(),
+        asked={"token": 1},
+    ),
     "f20-scope": Scenario(
         "blobs want another token", challenge=BEARER, replies={"token": (None,)}, demands=frozenset({"layer"}), waits=()
+    ),
+    "f20b-ends": challenged(BEARER, "a token is good for two requests", uses=2, waits=(), asked={"token": 2}),
+    "f20c-base": challenged(
+        BEARER, "a layer wants another scope", scope="repository:base:pull", waits=(), asked={"token": 2}
+    ),
+    "f20d-base": challenged(
+        BEARER,
+        "a layer wants another scope, and says so",
+        scope="repository:base:pull",
+        error="insufficient_scope",
+        waits=(),
+        asked={"token": 2},
+    ),
+    "f20e-never": challenged(
+        BEARER, "no token is good", 4, ("401",), uses=-1, waits=(), asked={"token": 2, "refused": 3}
     ),
     # 2.3 Manifest.
     "f21-json": Scenario("the type is application/json", replies=manifest(typed("application/json")), waits=()),
@@ -459,6 +743,9 @@ SCENARIOS: dict[str, Scenario] = {
     "f21d-none": Scenario("there is no type", replies=manifest(typed("")), waits=()),
     "f22-html": Scenario("a login page", 1, ("Welcome to the hotel", "captive portal"), manifest(HTML), waits=()),
     "f23-no-digest": Scenario("no Docker-Content-Digest", waits=()),
+    "f24-head": Scenario("HEAD is not allowed", replies={"head": (Reply(405),)}, waits=()),
+    "f25-head": Scenario("HEAD finds nothing", replies={"head": (Reply(404),)}, waits=()),
+    "f25b-head": Scenario("HEAD fails", replies={"head": (Reply(500),)}, waits=()),
     "f26-wrong-digest": Scenario(
         "a wrong Docker-Content-Digest",
         0,
@@ -506,6 +793,17 @@ SCENARIOS: dict[str, Scenario] = {
         waits=(2, 2),
         asked={"manifest": 3},
     ),
+    "f31b-date": Scenario(
+        "it limits until a date", replies=manifest(Reply(429, {"Retry-After": "{soon}"}, b""), None), waits=(4,)
+    ),
+    "f31c-garbage": Scenario(
+        "it limits, and says nonsense", replies=manifest(Reply(429, {"Retry-After": "soon"}, b""), None), waits=(0,)
+    ),
+    "f31d-past": Scenario(
+        "it limits until 2015",
+        replies=manifest(Reply(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, b""), None),
+        waits=(0,),
+    ),
     "f32-429": Scenario(
         "it limits for ever",
         5,
@@ -529,9 +827,15 @@ SCENARIOS: dict[str, Scenario] = {
         asked={"manifest": 1},
         waits=(),
     ),
+    "f32d-longer": Scenario(
+        "it wants to wait for longer than usual, and may",
+        replies=manifest(Reply(429, {"Retry-After": "90"}, b""), None),
+        arguments=("--max-wait", "120"),
+        waits=(90,),
+    ),
     "f33-malformed": Scenario(
         "a malformed 429, once",
-        replies=manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nContent-Length: 3\n\nHAP"), None),
+        replies=manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nConnection: close\n\nHAP"), None),
         waits=(60,),
         says=("attempt 2 of 5 in 60 s",),
     ),
@@ -544,6 +848,10 @@ SCENARIOS: dict[str, Scenario] = {
     "f34e-501": Scenario(
         "it answers 501", 5, ("501",), manifest(Reply(501, body=b"")), asked={"manifest": 1}, waits=()
     ),
+    "f34f-504": Scenario("it answers 504 once", replies=manifest(Reply(504, body=b""), None), waits=(0,)),
+    "f34g-408": Scenario("it answers 408 once", replies=manifest(Reply(408, body=b""), None), waits=(0,)),
+    "f34h-499": Scenario("it answers 499 once", replies=manifest(Reply(499, body=b""), None), waits=(0,)),
+    "f34i-520": Scenario("it answers 520 once", replies=manifest(Reply(520, body=b""), None), waits=(0,)),
     "f35-schema1": Scenario(
         "schema 1 only",
         1,
@@ -561,6 +869,12 @@ SCENARIOS: dict[str, Scenario] = {
         built=_gzipped(),
         waits=(),
     ),
+    "f40b-label": Scenario(
+        "a .tar.gz that is labelled as coded, by an old name",
+        replies=of_layer(Reply(headers={"Content-Encoding": "x-gzip"})),
+        built=_gzipped(),
+        waits=(),
+    ),
     "f41-proxy": Scenario(
         "a proxy compresses the config",
         replies=config(
@@ -568,7 +882,24 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         waits=(),
     ),
+    "f41b-manifest": Scenario(
+        "a proxy compresses the manifest",
+        replies=manifest(
+            Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41b-manifest").raw, mtime=0))
+        ),
+        waits=(),
+    ),
+    "f41c-label": Scenario(
+        "a plain manifest that is labelled as coded",
+        replies=manifest(Reply(headers={"Content-Encoding": "gzip"})),
+        waits=(),
+    ),
     "f42-chunked": Scenario("no length, but chunks", replies=of_layer(Reply(chunked=True)), waits=()),
+    "f42b-chunked": Scenario(
+        "no length of anything, but chunks",
+        replies={part: (Reply(chunked=True),) for part in ("manifest", "config", "layer", "other")},
+        waits=(),
+    ),
     "f43-wrong": Scenario(
         "wrong bytes of the right length",
         6,
@@ -578,6 +909,13 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "f43b-once": Scenario(
         "wrong bytes, once", replies=of_layer(Reply(body=bytes(LAYER_SIZE)), None), asked={"layer": 2}
+    ),
+    "f43c-config": Scenario(
+        "a wrong config",
+        6,
+        ("the config of", "expected sha256:"),
+        config(Reply(body=b"x" * len(good("f43c-config").config.content))),
+        asked={"config": 2},
     ),
     "f44-longer": Scenario(
         "more bytes than promised", 6, ("layer 1 of 2", "the wrong size"), of_layer(Reply(body=bytes(LAYER_SIZE + 9)))
@@ -593,6 +931,23 @@ SCENARIOS: dict[str, Scenario] = {
         "cut at 1.5 MB, then at 100 kB; ranges work",
         replies=of_layer(Reply(cut=CUT), Reply(cut=100_000), None),
         asked={"layer": 3},
+        sent={"layer": LAYER_SIZE},
+    ),
+    "f45b-cuts": Scenario(
+        "cut at 100 kB each time",
+        5,
+        ("{host} broke off", "Tried 5 times", "what was fetched is kept"),
+        of_layer(Reply(cut=100_000)),
+        waits=(0, 1, 3, 6),
+        asked={"layer": 5},
+        sent={"layer": 500_000},
+    ),
+    "f45c-progress": Scenario(
+        "cut each time, but every time there is progress",
+        replies=of_layer(Reply(cut=1_100_000), Reply(cut=300_000), Reply(cut=300_000), None),
+        asked={"layer": 4},
+        waits=(1, 1, 3),
+        sent={"layer": LAYER_SIZE},
     ),
     "f46-cut": Scenario(
         "cut at 1.5 MB; ranges are ignored",
@@ -602,7 +957,27 @@ SCENARIOS: dict[str, Scenario] = {
     "f46b-416": Scenario(
         "cut, and 416 for the rest", replies=of_layer(Reply(cut=CUT), Reply(416, body=b""), None), asked={"layer": 3}
     ),
-    "f47-reset": Scenario("a reset at 1.5 MB", replies=of_layer(Reply(cut=CUT, reset=True), None), asked={"layer": 2}),
+    "f46c-multipart": Scenario(
+        "cut, and the rest comes as several parts",
+        replies=of_layer(
+            Reply(cut=CUT), Reply(206, {"Content-Type": "multipart/byteranges; boundary=x"}, b"--x--"), None
+        ),
+        asked={"layer": 3},
+    ),
+    "f47-reset": Scenario(
+        "a reset at 1.5 MB",
+        replies=of_layer(Reply(cut=CUT, reset=True), None),
+        asked={"layer": 2},
+        sent={"layer": LAYER_SIZE},
+    ),
+    "f47b-resets": Scenario(
+        "a reset each time",
+        5,
+        ("{host}", "Tried 5 times"),
+        of_layer(Reply(cut=0, reset=True)),
+        asked={"layer": 5},
+        waits=(0, 1, 3, 6),
+    ),
     "f48-offset": Scenario(
         "the rest from a wrong byte on", replies=of_layer(Reply(cut=CUT), Reply(shift=4096), None), asked={"layer": 3}
     ),
@@ -615,6 +990,7 @@ SCENARIOS: dict[str, Scenario] = {
         "the signed URL has expired when it is continued",
         replies=of_layer(TO_STORE, data=(Reply(cut=CUT), EXPIRED, None)),
         asked={"layer": 3, "data": 3},
+        sent={"data": LAYER_SIZE + 100},
     ),
     "f49b-first": Scenario(
         "the signed URL has expired at once",
@@ -627,6 +1003,13 @@ SCENARIOS: dict[str, Scenario] = {
         ("redirects to {store_host}", "403"),
         of_layer(TO_STORE, data=(EXPIRED,)),
         asked={"layer": 3},
+    ),
+    "f49d-once": Scenario(
+        "a signed URL is good for one request, and what it leads to is cut",
+        replies=of_layer(TO_STORE_ONCE, data=(Reply(cut=CUT), None)),
+        once=True,
+        asked={"layer": 2, "data": 2},
+        sent={"data": LAYER_SIZE},
     ),
     "f50-503": Scenario("503 once for a layer", replies=of_layer(UNAVAILABLE, None), waits=(0,), asked={"layer": 2}),
     "f51-429": Scenario(
@@ -641,6 +1024,14 @@ SCENARIOS: dict[str, Scenario] = {
         ("layer 1 of 2", "sha256:", "the manifest lists it"),
         of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
         asked={"layer": 1},
+        waits=(),
+    ),
+    "f52b-config": Scenario(
+        "the config is not there",
+        3,
+        ("the config of", "sha256:"),
+        config(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
+        asked={"config": 1},
         waits=(),
     ),
     "f53-token": Scenario(
@@ -691,6 +1082,26 @@ SCENARIOS: dict[str, Scenario] = {
         waits=(),
         arguments=("--ca-file", "{ca}"),
     ),
+    "f57b-strict": Scenario(
+        "a redirect from https to http, which --strict refuses",
+        6,
+        ("plain http",),
+        of_layer(TO_STORE),
+        tls=True,
+        waits=(),
+        arguments=("--ca-file", "{ca}", "--strict"),
+        asked={"data": 0},
+    ),
+    "f57c-manifest": Scenario(
+        "a redirect from https to http, of a manifest",
+        1,
+        ("from https to http",),
+        manifest(Reply(307, {"Location": "{store}/v2/f57c-manifest/manifests/v1"}, b"")),
+        tls=True,
+        waits=(),
+        arguments=("--ca-file", "{ca}"),
+        asked={"manifest": 1},
+    ),
     "f58-metadata": Scenario(
         "a redirect to a metadata service",
         1,
@@ -698,10 +1109,30 @@ SCENARIOS: dict[str, Scenario] = {
         of_layer(Reply(307, {"Location": "http://169.254.169.254/latest"}, b"")),
         waits=(),
     ),
+    "f58b-loopback": Scenario(
+        "a redirect from elsewhere to this machine",
+        1,
+        ("where no registry's storage can be",),
+        of_layer(TO_STORE),
+        reference="f58b-loopback.invalid/f58b-loopback:v1",
+        arguments=("--plain-http",),
+        environment={"HTTP_PROXY": "http://{host}"},
+        waits=(),
+        asked={"layer": 1, "data": 0},
+    ),
+    "f58c-mapped": Scenario(
+        "a redirect to a metadata service in IPv6",
+        1,
+        ("where no registry's storage can be",),
+        of_layer(Reply(307, {"Location": "http://[::ffff:169.254.169.254]/latest"}, b"")),
+        waits=(),
+        asked={"layer": 1},
+    ),
     "f59-stall": Scenario(
         "nothing comes after 1.5 MB",
         replies=of_layer(Reply(cut=CUT, stall=LONGEST), None),
         asked={"layer": 2},
+        sent={"layer": LAYER_SIZE},
         arguments=("--timeout", "0.5"),
     ),
     "f59b-trickle": Scenario(
@@ -709,6 +1140,15 @@ SCENARIOS: dict[str, Scenario] = {
         replies=of_layer(Reply(step=1, cut=100), None),
         asked={"layer": 2},
         arguments=("--timeout", "0.5"),
+    ),
+    "f59c-stalls": Scenario(
+        "nothing comes after 100 kB, each time",
+        5,
+        ("{host}", "Tried 2 times", "what was fetched is kept"),
+        of_layer(Reply(cut=100_000, stall=LONGEST)),
+        arguments=("--timeout", "0.3", "--retries", "1"),
+        asked={"layer": 2},
+        sent={"layer": 200_000},
     ),
     # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
     "f61-diff-id": Scenario(
@@ -763,6 +1203,67 @@ SCENARIOS: dict[str, Scenario] = {
     "x10-deep": Scenario(
         "JSON nested too deeply", 6, ("nested too deeply",), manifest(Reply(body=b"[" * 200_000 + b"1"))
     ),
+    "x11-alert": Scenario(
+        "it breaks TLS off by an alert",
+        5,
+        ("TLS with x11-alert.invalid:443 failed",),
+        {"hello": (Reply(raw=b"\x15\x03\x03\x00\x02\x02\x28"),)},
+        reference="x11-alert.invalid/x11-alert:v1",
+        environment={"HTTPS_PROXY": "http://{host}"},
+        waits=(),
+        asked={"hello": 1},
+    ),
+    "x12-hang-up": Scenario(
+        "it hangs up where TLS should begin",
+        5,
+        ("x12-hang-up.invalid:443", "Tried 5 times"),
+        {"hello": (Reply(raw=b""),)},
+        reference="x12-hang-up.invalid/x12-hang-up:v1",
+        environment={"HTTPS_PROXY": "http://{host}"},
+        asked={"hello": 5},
+    ),
+    "x13-handshake": Scenario(
+        "its TLS is garbage",
+        5,
+        ("TLS with x13-handshake.invalid:443 failed",),
+        {"hello": (Reply(raw=b"\x16\x03\x03\x00\x05hello"),)},
+        reference="x13-handshake.invalid/x13-handshake:v1",
+        environment={"HTTPS_PROXY": "http://{host}"},
+        waits=(),
+    ),
+    "x14-manifest": Scenario(
+        "a manifest without end", 6, ("4194304 bytes at most",), manifest(Reply(plain=True, flood=b" ")), waits=()
+    ),
+    "x15-layer": Scenario(
+        "a layer without end",
+        6,
+        ("layer 1 of 2", "got more"),
+        of_layer(Reply(plain=True, flood=b"more")),
+        asked={"layer": 2},
+    ),
+    "x16-http10": Scenario(
+        "HTTP/1.0 throughout",
+        replies={part: (Reply(plain=True),) for part in ("manifest", "config", "layer", "other")},
+        waits=(),
+    ),
+    "x17-chunks": Scenario(
+        "chunks that are none, once",
+        replies=manifest(answered("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\nzz\n{}"), None),
+        waits=(0,),
+    ),
+    "x18-lengths": Scenario(
+        "two lengths, once",
+        replies=manifest(answered("HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 9\n\n{}"), None),
+        waits=(0,),
+        asked={"manifest": 2},
+    ),
+    "x19-status": Scenario(
+        "a status that is no number",
+        5,
+        ("{host}", "Tried 5 times"),
+        manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}")),
+        asked={"manifest": 5},
+    ),
 }
 
 
@@ -770,12 +1271,18 @@ SCENARIOS: dict[str, Scenario] = {
 def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
     """Serve all scenarios by http and https, with the store at an origin of its own; ``names`` has who is where."""
     made = certificates.make(directory)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.server_cert, made.server_key)
+
+    def secured(certificate: Path) -> FaultRegistry:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, made.server_key)
+        return FaultRegistry(SCENARIOS, context)
+
     with ExitStack() as stack:
         servers = {
             "http": stack.enter_context(FaultRegistry(SCENARIOS)),
-            "https": stack.enter_context(FaultRegistry(SCENARIOS, context)),
+            "https": stack.enter_context(secured(made.server_cert)),
+            "expired": stack.enter_context(secured(made.expired_cert)),
+            "misnamed": stack.enter_context(secured(made.wrong_name_cert)),
             "store": stack.enter_context(FaultRegistry(SCENARIOS)),
             "proxy": stack.enter_context(_Proxy()),
         }
@@ -787,6 +1294,9 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
                 "store": f"http://{servers['store'].host}",
                 "store_host": servers["store"].host,
                 "proxy": servers["proxy"].host,
+                "tls": servers["https"].host,
+                "expired": servers["expired"].host,
+                "misnamed": servers["misnamed"].host,
                 "ca": str(made.ca),
                 "another_ca": str(made.another_ca),
             }
@@ -811,14 +1321,36 @@ def reference(name: str, servers: Mapping[str, FaultRegistry]) -> str:
     return wanted.format(**server.names | {"host": host}, name=name, digest=server.built(name).digest)
 
 
+def stripped(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that would make a test depend on whose it is."""
+    return [
+        name
+        for name in environment
+        if name.startswith(("XDG_", "DOCKER_", "IMGFETCH_RETRIES"))
+        or name.upper().endswith("_PROXY")
+        or name in ("REGISTRY_AUTH_FILE", "REQUESTS_CA_BUNDLE")
+    ]
+
+
+def plain_environment(home: Path, names: Mapping[str, str]) -> dict[str, str]:
+    """Return a home without logins, and one authority to believe: the system's many take a while to read."""
+    return {"HOME": str(home), "SSL_CERT_FILE": names["another_ca"], "SSL_CERT_DIR": str(home / "none")}
+
+
 def main() -> int:
     """Serve until it is interrupted."""
     with tempfile.TemporaryDirectory() as directory, served(Path(directory)) as servers, suppress(KeyboardInterrupt):
+        names = servers["http"].names
         for name, scenario in SCENARIOS.items():
             expected = f"exit {scenario.status}" if scenario.status else "works"
-            arguments = " ".join(scenario.arguments).format(**servers["http"].names)
-            print(f"{reference(name, servers)} {arguments}\n    {scenario.what}; {expected}", flush=True)
-        print("Ctrl-C ends it.  Each reference breaks again after a restart; --no-cache hides nothing.", flush=True)
+            expected += f" (not yet: {scenario.pending})" if scenario.pending else ""
+            variables = "".join(f"{key}={value} " for key, value in scenario.environment.items()).format(**names)
+            arguments = " ".join(("", *scenario.arguments)).format(**names)
+            print(f"{variables}{reference(name, servers)}{arguments}\n    {scenario.what}; {expected}", flush=True)
+        print(
+            f"Ctrl-C ends it.  Each breaks anew when nobody asked for {IDLE:.0f} s; use imgfetch save --no-cache.",
+            flush=True,
+        )
         threading.Event().wait()
     return 0
 

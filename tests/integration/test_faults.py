@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,10 +16,13 @@ import pytest
 
 from imgfetch import cli
 from imgfetch.retries import Patience
-from tests.faults import SCENARIOS, FaultRegistry, reference, served
+from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
 
 Servers = dict[str, FaultRegistry]
+
+BACKOFF = {0: 1.25, 1: 2.5, 3: 5, 6: 10}
+"""The longest waits of 1, 2, 4 and 8 s, by the shortest rounded down; what a server asks for is no such number."""
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +44,30 @@ def check_archive(path: Path) -> list[str]:
         return [f"sha256:{name.rpartition('/')[2]}" for name in json.load(listed)[0]["Layers"]]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=scenario.pending, strict=True) if scenario.pending else ())
+        for name, scenario in SCENARIOS.items()
+    ],
+)
 def test_a_fault_ends_as_the_matrix_says(
     name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = SCENARIOS[name]
     waits: list[float] = []
-    monkeypatch.setattr(cli, "_patience", lambda _: Patience(pause=waits.append))
+    monkeypatch.setattr(
+        cli,
+        "_patience",
+        lambda arguments: Patience(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
+    )
     names = servers["https" if scenario.tls else "http"].names
-    for variable, value in scenario.environment.items():
+    for variable in stripped(os.environ):
+        monkeypatch.delenv(variable)
+    for variable, value in {**plain_environment(tmp_path, names), **scenario.environment}.items():
         monkeypatch.setenv(variable, value.format(**names))
     for server in servers.values():
-        server.asked.clear()
+        server.forget()
     target = tmp_path / "out" / "y.tar"
     target.parent.mkdir()
     arguments = [argument.format(**names) for argument in scenario.arguments]
@@ -59,6 +75,7 @@ def test_a_fault_ends_as_the_matrix_says(
 
     assert done.status == scenario.status, done.err
     assert "Traceback" not in done.err
+    assert "wrong password" not in done.err  # nobody gave one (F19)
     assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", done.err) is None  # S31
     for words in scenario.says:
         assert words.format(**names) in done.err
@@ -69,26 +86,28 @@ def test_a_fault_ends_as_the_matrix_says(
         assert check_archive(target) == [blob.digest for blob in servers["http"].built(name).layers]
     if scenario.waits is not None:
         assert _about(waits, scenario.waits), waits
-    for part, count in scenario.asked.items():
+    for part, count in {"head": 0, **scenario.asked}.items():  # no HEAD is sent (F24, F25)
         assert sum(server.asked[name, part] for server in servers.values()) == count, (part, waits)
+    for part, most in scenario.sent.items():
+        assert sum(server.sent[name, part] for server in servers.values()) <= most, part
 
 
 def _about(waits: list[float], expected: tuple[int, ...]) -> bool:
     """Compare waits with their expectation, a quarter more or less being left to chance (2.0)."""
     return len(waits) == len(expected) and all(
-        wanted <= wait <= max(wanted + 1.5, 1.5) for wait, wanted in zip(waits, expected, strict=True)
+        wanted <= wait <= BACKOFF.get(wanted, wanted + 1.5) for wait, wanted in zip(waits, expected, strict=True)
     )
 
 
 def test_every_row_of_the_matrix_has_a_scenario() -> None:
-    rows = {*range(1, 7), *range(10, 24), *range(26, 38), *range(40, 60), 61}  # 24, 25: no HEAD is sent; 60: a disk
+    rows = {*range(1, 7), *range(10, 38), *range(40, 60), 61}  # 60, a full disk, stands in test_output.py
     named = {int(match[1]) for name in SCENARIOS if (match := re.match(r"f(\d\d)", name))}
     assert named == rows
 
 
 def test_ten_rounds_of_all_faults_leave_nothing_and_take_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.faultrounds", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=500, text=True)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=1500, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     peak = int(done.stdout.split()[-1])
     print(done.stdout)
