@@ -119,13 +119,14 @@ def receive(
     for place in places:
         is_over = False
         while not is_over:
-            before = part.received
+            before, is_open = part.received, False
             try:
                 with place.blob(reference, part.descriptor, what, offset=part.size) as answer:
+                    is_open = True
                     return store.keep(part, part.take(answer))
-            except StorageError:
-                raise
             except ImgfetchError as error:
+                if is_open and isinstance(error, StorageError):
+                    raise  # our disk's, and not that of a file about the place, such as a certificate
                 is_over = place.failed(error)
                 if not is_over:
                     attempts.failed(error, progressed=part.received - before >= PROGRESS)

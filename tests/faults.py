@@ -196,6 +196,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
+        disable_nagle_algorithm = True  # head and body are two packets, and the second must not wait for the first
         _counted = ("", "")
 
         def handle(self) -> None:
@@ -296,7 +297,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 self._flood(reply.flood)
                 self.close_connection = True
                 if reply.reset:
-                    self._reset()
+                    self._reset(after=len(reply.raw))
                 return
             body = content if reply.body is None else reply.body
             status, headers = reply.status, {"Content-Type": media_type, "Content-Length": str(len(body))}
@@ -342,12 +343,12 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 self._silence(reply.stall)
                 self.close_connection = True
                 if reply.reset:
-                    self._reset()
+                    self._reset(after=len(sent))
             elif reply.chunked:
                 self.wfile.write(b"0\r\n\r\n")
 
-        def _reset(self) -> None:
-            time.sleep(0.2)  # what was sent before a reset may be lost with it
+        def _reset(self, *, after: int) -> None:
+            time.sleep(0.2 if after else 0)  # what was sent before a reset may be lost with it
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 

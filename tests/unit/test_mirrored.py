@@ -56,8 +56,12 @@ class Body:
     name: str = "a mirror"
     start: int = 0
 
+    error: ImgfetchError | None = None
+
     def chunks(self, limit: int) -> Iterator[bytes]:
         yield self.content[:limit]
+        if self.error is not None:
+            raise self.error
 
 
 def missing(what: str) -> NotFoundError:
@@ -70,7 +74,7 @@ class Dictionary:
 
     host: str
     documents: dict[str, Document | ImgfetchError] = field(default_factory=dict)
-    contents: dict[str, bytes | ImgfetchError] = field(default_factory=dict)
+    contents: dict[str, bytes | Body | ImgfetchError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     open_bodies: int = 0
@@ -87,6 +91,9 @@ class Dictionary:
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
         self.asked.append(f"{reference.name} {descriptor.digest}")
         found = self.contents.get(str(descriptor.digest)) or missing(what)
+        if isinstance(found, Body):
+            yield found
+            return
         if isinstance(found, ImgfetchError):
             raise found
         self.open_bodies += 1
@@ -298,7 +305,9 @@ def test_whatever_fails_at_a_mirror_leads_to_the_next_place(
     assert warnings(caplog) == [f"mirror one.example: {error}; going on"]  # P86: its words are shown whole
 
 
-def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
+    store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
     registries = Registries()
     registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
 
@@ -309,8 +318,8 @@ def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(caplog: pytest.L
 
     mirrored = Mirrored(Mirrors(urls=("https://one.example",)), open_registry)
     assert mirrored.manifest(TAGGED) == DOCUMENT  # P84
-    with mirrored.blob(TAGGED, BLOB, WHAT) as source:
-        assert source.name == "docker.io"
+    fetch(mirrored, store)
+    assert store.has(BLOB)
     assert warnings(caplog) == ["mirror one.example: its CA file cannot be read; going on"]
 
 
@@ -509,7 +518,7 @@ def test_a_blob_that_nobody_has_is_missing_at_the_upstream(
 def test_a_full_disk_is_no_reason_to_ask_elsewhere(
     registries: Registries, mirrored: Mirrored, store: BlobStore
 ) -> None:
-    registries["one.example"].contents[str(BLOB.digest)] = StorageError("no space left")
+    registries["one.example"].contents[str(BLOB.digest)] = Body(b"", error=StorageError("no space left"))
     registries.hold("docker.io", content=CONTENT)
     with pytest.raises(StorageError, match="no space"):
         fetch(mirrored, store)
