@@ -35,6 +35,7 @@ _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 _MINUTE, _HOUR = 60, 3600
+_TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
 _HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _NO_REGISTRY = "check the host and the port: this may be no registry, or something in front of one"
@@ -193,8 +194,7 @@ def _duration(seconds: float) -> str:
 
 def _clock(seconds: float) -> str:
     """Say when a time from now will be over, by this machine's clock."""
-    with suppress(ValueError, OverflowError, OSError):
-        then = time.localtime(time.time() + seconds)
-        is_today = seconds < 12 * _HOUR
-        return f"at about {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', then)}"
-    return "much later"
+    if seconds > _LONG:  # no clock of ours need know that year
+        return "much later"
+    then = time.localtime(time.time() + seconds)
+    return f"at about {time.strftime('%H:%M' if seconds < _TODAY else '%Y-%m-%d %H:%M', then)}"

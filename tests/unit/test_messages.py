@@ -16,7 +16,7 @@ import requests
 import responses
 import urllib3.exceptions
 
-from imgfetch import challenges
+from imgfetch import challenges, peercert
 from imgfetch.answer import Response
 from imgfetch.auth import Authenticator
 from imgfetch.credential_helpers import Helpers
@@ -28,6 +28,7 @@ from imgfetch.image import Config, Descriptor, Document, parse_document
 from imgfetch.layers import Contents, LayerCheck
 from imgfetch.login import Login
 from imgfetch.oddities import Oddities
+from imgfetch.peercert import Certificate
 from imgfetch.proxies import Proxies, Proxy
 from imgfetch.realms import Realms
 from imgfetch.tokens import Grant, TokenClient, login_again
@@ -177,6 +178,68 @@ def test_a_proxy_is_not_tried_again() -> None:
         Proxies(https=f"http://{HOSTILE}").choose("https://registry.example/")
     check(caught.value)
     assert caught.value.tries == 1
+
+
+PROXY = Proxy("http://proxy.example:1", "HTTPS_PROXY", "proxy.example:1")
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "hint"),
+    [
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "cannot connect to 192.0.2.7:9 (through the proxy proxy.example:1 of HTTPS_PROXY): connection refused",
+            "check the name, the port and the VPN, and that the proxy may go there",
+        ),
+        (
+            socket.gaierror(socket.EAI_NONAME, "no such name"),
+            "cannot find 192.0.2.7:9: the name does not resolve (no such name)",
+            "check the name, the DNS and the VPN, and that the proxy may go there",
+        ),
+    ],
+    ids=["refused", "name"],
+)
+def test_a_failure_behind_a_proxy_names_it(error: Exception, says: str, hint: str) -> None:
+    with pytest.raises(ImgfetchError) as caught, mapped("https://192.0.2.7:9/v2/", PROXY):
+        raise error
+    assert str(caught.value) == says  # M01
+    assert caught.value.hint == hint
+
+
+CERTIFICATE = Certificate("me", "them", "2030-01-01 00:00 UTC", "2031-01-01 00:00 UTC", ("a.example", "b.example"))
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "says", "hint"),
+    [
+        (9, CERTIFICATE, "it is not valid before 2030-01-01 00:00 UTC; it is for me, by", "check the clock of this ma"),
+        (9, None, "trusted: not yet", "check the clock of this machine; last resort: --insecure 127.0.0.1:9"),
+        (10, CERTIFICATE, "it has expired on 2031-01-01 00:00 UTC", "check the clock of this machine; if it is right"),
+        (10, None, "trusted: not yet", "check the clock of this machine; if it is right"),
+        (20, None, "nobody known here vouches for it (not yet)", "put the CA as a .crt file into certs.d/127.0.0.1:9/"),
+        (62, CERTIFICATE, "it is not for 127.0.0.1, but for a.example, b.example", "ask by a name that it is for"),
+        (64, None, "trusted: not yet", "ask by a name that it is for"),
+        (1, None, "trusted: not yet", "put the CA as a .crt file into certs.d/127.0.0.1:9/"),
+    ],
+)
+def test_a_certificate_is_told_with_why_and_what_to_do(
+    code: int, found: Certificate | None, says: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = ssl.SSLCertVerificationError(1, "verify failed")
+    error.verify_code, error.verify_message = code, "not yet"
+    monkeypatch.setattr(peercert, "fetch", lambda *_: found)
+    with pytest.raises(ImgfetchError) as caught, mapped("https://127.0.0.1:9/v2/"):
+        raise error
+    assert says in str(caught.value)  # M02
+    assert str(caught.value.hint).startswith(hint)
+    assert str(caught.value.hint).endswith("--insecure 127.0.0.1:9")
+
+
+def test_a_certificate_behind_a_proxy_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peercert, "fetch", lambda *_: pytest.fail("there is no way there"))
+    with pytest.raises(ImgfetchError) as caught, mapped("https://192.0.2.7/v2/", PROXY):
+        raise ssl.SSLCertVerificationError(1, "verify failed")
+    assert "192.0.2.7:443 is not to be trusted" in str(caught.value)
 
 
 # ---- documents ----
@@ -380,6 +443,25 @@ def test_a_challenges_and_a_token_servers_words_are_cleaned(
 )
 def test_what_to_do_about_a_refused_login_depends_on_the_registry(registry: str, source: str, says: str) -> None:
     assert says in login_again(registry, Login("alice", "secret", source=source))  # M06
+
+
+def test_a_login_that_was_kept_back_is_named_with_the_option(transport: Transport) -> None:
+    login = Login("alice", "secret", source="/x")
+    authenticator = Authenticator(
+        transport,
+        "registry.example",
+        "https://registry.example",
+        credentials=Credentials(explicit=login),
+        realms=Realms(),
+    )
+    challenge = 'Bearer realm="https://other.example/token"'
+    with responses.RequestsMock() as wire:
+        wire.get("https://other.example/token", json={"token": "t"})
+        refusal = response(401, **{"WWW-Authenticate": challenge})
+        assert authenticator.answer(refusal, "team/app", None, WHAT) == "Bearer t"
+    hint = authenticator.hint("team/app")
+    assert hint.startswith("the login of alice from /x was kept back: other.example does not belong to")  # M08, S03
+    assert "--trust-realm other.example" in hint
 
 
 def test_a_login_command_is_cleaned() -> None:
