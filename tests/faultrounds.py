@@ -77,6 +77,7 @@ def main(directory: str) -> int:
     cli._patience = lambda arguments: Patience(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )
+    os.fsync = lambda _: None  # no power fails here
     began = time.monotonic()
     rounds(Path(directory))
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())

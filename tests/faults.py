@@ -131,10 +131,13 @@ class Scenario:
     pending: str = ""
 
 
+_NOISE = random.Random("faults").randbytes(LAYER_SIZE - len(ustar.END) - 1024)
+
+
 @lru_cache(maxsize=4)
 def good(name: str) -> Built:
     """Return a scenario's image, whose layers no other one has."""
-    content = random.Random(name).randbytes(LAYER_SIZE - len(ustar.END) - 512)
+    content = name.encode().ljust(512, b".") + _NOISE
     raw = ustar.header("data", len(content), mtime=1) + content + ustar.padding(len(content)) + ustar.END
     return image(layer(raw, OCI_TAR), hello(name))
 
@@ -202,6 +205,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
         def handle(self) -> None:
             with suppress(OSError, ssl.SSLError, ValueError):  # the client went away
                 if registry.scheme == "http" and self.connection.recv(1, socket.MSG_PEEK)[:1] == b"\x16":
+                    self.connection.recv(65536)  # what is left unread at the end resets the connection
                     self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
                     return
                 super().handle()
@@ -240,7 +244,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
 
         def _serve(self, name: str, kind: str, rest: str) -> None:
             scenario = registry.scenarios[name]
-            part, content, media_type = _part(registry.built(name), kind, rest)
+            part, content, media_type = _part(name, kind, rest)
             if kind == "data" and "Authorization" in self.headers and part not in scenario.demands:
                 body = b"<Code>InvalidArgument</Code> only one auth mechanism allowed"
                 self._send(Reply(400), body, "application/xml")
@@ -290,8 +294,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             self._send(reply, b"{}", "application/json", *(("WWW-Authenticate", line) for line in lines if line))
 
         def _send(self, reply: Reply, content: bytes, media_type: str, *more: tuple[str, str]) -> None:
-            if reply.stall and reply.cut is None:
-                self._silence(reply.stall)
+            if reply.stall and reply.cut is None and self._silence(reply.stall):
+                self.close_connection = True
+                return
             if reply.raw is not None:
                 self._trickle(reply.raw, reply.step)
                 self._flood(reply.flood)
@@ -364,16 +369,18 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 self.wfile.write(block)
                 sent += len(block)
 
-        def _silence(self, seconds: float) -> None:
+        def _silence(self, seconds: float) -> bool:
+            """Send nothing for a while, and tell whether the client went away meanwhile."""
             end = time.monotonic() + min(seconds, LONGEST)
             self.connection.settimeout(0.1)
             while time.monotonic() < end:
                 try:
                     if not self.connection.recv(1):
-                        break
+                        return True
                 except TimeoutError:
                     continue
             self.connection.settimeout(self.timeout)
+            return False
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
@@ -381,18 +388,26 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
     return Handler
 
 
-def _part(built: Built, kind: str, rest: str) -> tuple[str, bytes, str]:
+@lru_cache(maxsize=4)
+def _blobs(name: str) -> dict[str, tuple[str, Blob]]:
+    """Return a scenario's blobs by digest, each with its part's name."""
+    built = SCENARIOS[name].built or good(name)
+    names = ("config", "layer", *["other"] * len(built.layers))
+    return {blob.digest: (part, blob) for part, blob in zip(names, built.blobs, strict=False)}
+
+
+def _part(name: str, kind: str, rest: str) -> tuple[str, bytes, str]:
     """Return which part of a scenario a path means, with its content and type."""
     if kind == "token":
         return "token", json.dumps({"token": TOKEN, "expires_in": 300}).encode(), "application/json"
     if rest.startswith("manifests/"):
+        built = SCENARIOS[name].built or good(name)
         return "manifest", built.raw, built.media_type
-    blobs = {blob.digest: blob for blob in built.blobs}
-    blob = blobs.get(rest.rpartition("/")[2]) or built.config
+    blobs = _blobs(name)
+    part, blob = blobs.get(rest.rpartition("/")[2]) or next(iter(blobs.values()))
     if kind == "data":
         return "data", blob.content, "binary/octet-stream"
-    names = {built.config.digest: "config", built.layers[0].digest: "layer"}
-    return names.get(blob.digest, "other"), blob.content, "application/octet-stream"
+    return part, blob.content, "application/octet-stream"
 
 
 # ---- what scenarios are made of ----
@@ -1179,7 +1194,7 @@ SCENARIOS: dict[str, Scenario] = {
         5,
         ("{host}",),
         manifest(Reply(flood=b"HTTP/1.1 100 Continue\r\n\r\n", raw=b"")),
-        arguments=("--timeout", "0.5"),
+        arguments=("--timeout", "0.5", "--retries", "1"),
     ),
     "x05-redirect-body": Scenario(
         "a redirect with a body of 100 MB",

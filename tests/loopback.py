@@ -124,6 +124,7 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901 
                 self.close_connection = True
                 return
             if first[:1] == bytes([_TLS_HANDSHAKE]):
+                self.connection.recv(65536)  # what is left unread at the end resets the connection
                 self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
                 self.close_connection = True
                 return
