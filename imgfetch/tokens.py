@@ -266,7 +266,6 @@ class TokenClient:
         details = (
             f"The registry {self._base} announced it in its WWW-Authenticate header.",
             f"{error}.",
-            *error.details,
             *([f"It was not asked itself, for {realm.refused}."] if asked != realm.url else []),
             "imgfetch did not choose this address; the registry did. Usual cause: a reverse proxy in front",
             "of the registry does not pass on the public host name and port.",
