@@ -92,7 +92,10 @@ class Response:
             if time.monotonic() - since > self._timeout:
                 if before - left < MIN_PROGRESS:
                     came = f"{before - left} bytes in {self._timeout:g} s"
-                    raise TransportError(f"{self.origin} hardly sends anything: {came} of {self.url}")
+                    raise TransportError(
+                        f"{self.origin} hardly sends anything: {came} of {self.url}",
+                        hint="run the same command again; --timeout allows a longer silence",
+                    )
                 before, since = left, time.monotonic()
 
     def document(self, limit: int, what: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:

@@ -32,9 +32,9 @@ class _Watched(HTTPConnection):
         timer.start()
         try:
             return super().getresponse()
-        except (OSError, ValueError) as error:
-            if is_late.is_set():
-                raise TimeoutError("its answer does not begin") from error
+        except (OSError, ValueError):
+            if is_late.is_set():  # what the shutdown led to is not the cause
+                raise TimeoutError("its answer does not begin") from None
             raise
         finally:
             timer.cancel()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from imgfetch.errors import TransportError
+from imgfetch.errors import UnusableError
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 
@@ -44,20 +44,20 @@ class Origin:
         """Return a URL's origin.
 
         Raises:
-            TransportError: the URL has none that HTTP can reach, or holds a login, which is never ours.
+            UnusableError: the URL has none that HTTP can reach, or holds a login, which is never ours.
         """
         try:
             parts = urlsplit(url)
             given, host = parts.port, (parts.hostname or "").lower()
         except ValueError as error:
-            raise TransportError(f"{shown_url(url)} is not a usable URL: {clean(str(error))}") from None
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: {clean(str(error))}") from None
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS or not host:
-            raise TransportError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
         if not _HOST.fullmatch(host):  # libraries disagree over where such a host ends
-            raise TransportError(f"{shown_url(url)} is not a usable URL: its host is no name and no address")
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: its host is no name and no address")
         if "@" in parts.netloc:
-            raise TransportError(f"{shown_url(url)} is not a usable URL: it holds a login")
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: it holds a login")
         return cls(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
 
     @property

@@ -223,6 +223,8 @@ class Registry:
                 f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
                 wanted=f"{wanted} bytes",
                 got=f"{length} bytes",
+                hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
+                "or the registry's copy is damaged",
             )
             error.tries = 2  # P75
             raise error
