@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import zlib
 from collections.abc import Callable
 from typing import IO, Protocol, cast
 
-import zstandard
-
 from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.inflate import GZIP, ZLIB, InflateError, Inflater
 from imgfetch.zstdframes import MAGIC as ZSTD_MAGIC
 from imgfetch.zstdframes import MAX_WINDOW, FrameScanner, is_skippable
 
 Sink = Callable[[bytes], object]
 
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
+"""Bytes that come out at a time: few enough to be hashed while the processor's cache has them."""
 HEAD = 512
 """Bytes that `detect` needs: a tar header."""
 
@@ -30,9 +29,6 @@ _SLICE = 32 * 1024  # what stands behind a member's end is copied; where members
 _XZ_MEMORY = 128 * 1024 * 1024
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
-_GZIP_BITS = 31  # zlib's "wbits": a gzip wrapper and the largest window
-_ZLIB_BITS = 15
-
 _TAR_MAGIC = slice(257, 262)
 _TAR_CHECKSUM = slice(148, 156)
 
@@ -73,9 +69,9 @@ def decompressor(name: str, sink: Sink) -> Decompressor:
     """Return a decompressor for a compression that `detect` names, or for HTTP's ``deflate``."""
     match name:
         case "gzip":
-            return _Streams(name, lambda: _Zlib(_GZIP_BITS), sink)
+            return _Streams(name, lambda: Inflater(GZIP), sink)
         case "deflate":
-            return _Streams(name, lambda: _Zlib(_ZLIB_BITS), sink)
+            return _Streams(name, lambda: Inflater(ZLIB), sink)
         case "bzip2":
             return _Streams(name, bz2.BZ2Decompressor, sink)
         case "xz":
@@ -96,28 +92,6 @@ class _Stream(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Zlib:
-    """The same interface over `zlib`."""
-
-    def __init__(self, bits: int) -> None:
-        self._zlib = zlib.decompressobj(bits)
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._zlib.eof and not self._zlib.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
 
 
 class _Streams:
@@ -167,7 +141,7 @@ class _Streams:
             self._sink(stream.decompress(data, PIECE))
             while not stream.eof and not stream.needs_input:
                 self._sink(stream.decompress(b"", PIECE))
-        except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+        except (InflateError, lzma.LZMAError, OSError, EOFError) as error:
             if "limit" in str(error):
                 limit = f"{_XZ_MEMORY // 1024**2} MiB"
                 raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
@@ -182,6 +156,9 @@ class _Zstd:
     """Frames one after the other, skippable ones among them (L06, L08, L09)."""
 
     def __init__(self, sink: Sink) -> None:
+        import zstandard  # noqa: PLC0415  # few images need it, and it takes its time
+
+        self._damage = zstandard.ZstdError
         self._scanner = FrameScanner()
         decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         # The writer bounds what it hands on at a time, whatever the ratio; a ``decompressobj`` does not.
@@ -191,7 +168,7 @@ class _Zstd:
         self._scanner.feed(data)
         try:
             self._writer.write(data)
-        except zstandard.ZstdError as error:
+        except self._damage as error:
             raise VerificationError(f"its zstd data is damaged ({error})") from None
 
     def finish(self) -> str | None:

@@ -7,50 +7,19 @@ Member by member, base to the byte, so that an archive is a function of its imag
     blobs/sha256/<manifest>  blobs/sha256/<config>  blobs/sha256/<layer>…   of each image, each digest once
 
 The blobs stand in it as the registry has them, so the registry's manifest digest survives wherever the reader
-keeps it.  All sizes are known beforehand, and with them every member's offset.
+keeps it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
 
-from imgfetch import mediatypes, ustar
+from imgfetch import mediatypes
+from imgfetch.archive import Member
 from imgfetch.digest import Digest
 from imgfetch.errors import VerificationError
 from imgfetch.image import Descriptor, Image
-
-DEFAULT_MTIME = 1
-"""Seconds since 1970; GNU tar warns at 0."""
-BUFFER = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An entry of the archive.
-
-    Attributes:
-        name: its path; a directory's ends with a slash.
-        size: its content's length in bytes.
-        content: the content itself, or the digest of the blob that it is.
-    """
-
-    name: str
-    size: int
-    content: bytes | Digest = b""
-
-    def header(self, mtime: int) -> bytes:
-        """Return the tar blocks before the content."""
-        if self.name.endswith("/"):
-            return ustar.header(self.name, 0, mtime=mtime, mode=0o755, typeflag=ustar.DIRECTORY)
-        return ustar.header(self.name, self.size, mtime=mtime)
-
-
-Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
-"""Opens a blob's verified content, and may wait until it is there."""
 
 
 def members(images: Sequence[Image]) -> tuple[Member, ...]:
@@ -83,49 +52,6 @@ def members(images: Sequence[Image]) -> tuple[Member, ...]:
         *(Member(f"blobs/{algorithm}/", 0) for algorithm in algorithms),
         *(Member(_path(blob.digest), blob.size, blob.digest) for blob in blobs.values()),
     )
-
-
-def size(entries: Iterable[Member], *, mtime: int = DEFAULT_MTIME) -> int:
-    """Return the length of the archive in bytes."""
-    return sum(len(entry.header(mtime)) + ustar.padded(entry.size) for entry in entries) + len(ustar.END)
-
-
-def write(entries: Iterable[Member], open_blob: Opener, out: BinaryIO, *, mtime: int = DEFAULT_MTIME) -> None:
-    """Write an archive.
-
-    Args:
-        entries: what `members` returned.
-        open_blob: opens the blobs, which are asked for in the order of ``entries``.
-        out: where the bytes go; needs no more than ``write``.
-        mtime: the time of every entry, in seconds since 1970.
-
-    Raises:
-        OSError: ``out`` does not take them.
-        VerificationError: a blob has not the length that it should have.
-    """
-    for entry in entries:
-        if isinstance(entry.content, Digest):
-            with open_blob(entry.content) as blob:
-                out.write(entry.header(mtime))
-                _copy(blob, out, entry)
-        else:
-            out.write(entry.header(mtime) + entry.content)
-        out.write(ustar.padding(entry.size))
-    out.write(ustar.END)
-
-
-def _copy(source: BinaryIO, out: BinaryIO, entry: Member) -> None:
-    """Copy exactly the bytes that the header announces; one more would be taken for another entry."""
-    left = entry.size
-    while chunk := source.read(min(BUFFER, left + 1)):
-        left -= len(chunk)
-        if left < 0:
-            break
-        out.write(chunk)
-    if left:
-        raise VerificationError(
-            f"{entry.name} was changed while it was written", wanted=f"{entry.size} bytes", got="others"
-        )
 
 
 def _index(images: Sequence[Image]) -> dict[str, object]:

@@ -81,6 +81,11 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     return tuple(found.values())
 
 
+def largest_first(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return layers in the order that keeps all threads busy to the end."""
+    return tuple(sorted(layers, key=lambda layer: -layer.descriptor.size))
+
+
 class Downloads:
     """Threads that bring layers, in order; to be used in a ``with`` statement, which ends them.
 
@@ -117,6 +122,7 @@ class Downloads:
         self._oddities = oddities
         self._waiting = deque(layers)
         self._awaited = {layer.descriptor.digest for layer in layers}
+        self._arrived: deque[Digest] = deque()
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
@@ -155,6 +161,21 @@ class Downloads:
             if self._failure is not None:
                 raise self._failure
 
+    def arrivals(self) -> Iterator[Digest]:
+        """Yield each layer's digest when it is in the store, as they come.
+
+        Raises:
+            ImgfetchError: a layer could not be had.
+        """
+        for _ in self._layers:
+            with self._changed:
+                while not self._arrived and self._failure is None:
+                    self._changed.wait(_TICK)
+                if self._failure is not None:
+                    raise self._failure
+                digest = self._arrived.popleft()
+            yield digest
+
     def _work(self) -> None:
         passed = 0
         while True:
@@ -173,6 +194,7 @@ class Downloads:
             with self._changed:
                 if is_here:
                     self._awaited.discard(layer.descriptor.digest)
+                    self._arrived.append(layer.descriptor.digest)
                     self._changed.notify_all()
                     passed = 0
                     continue

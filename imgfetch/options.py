@@ -10,8 +10,8 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from imgfetch import errors, ustar
+from imgfetch.archive import DEFAULT_MTIME
 from imgfetch.display import DISPLAYS
-from imgfetch.docker_archive import DEFAULT_MTIME
 from imgfetch.eviction import CACHE_SIZE
 from imgfetch.failures import READ_TIMEOUT
 from imgfetch.layers import MAX_LAYER

@@ -9,15 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from imgfetch import docker_archive, eviction, room
 from imgfetch.access import Access
+from imgfetch.archive import DEFAULT_MTIME, Layout, Member
 from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
-from imgfetch.docker_archive import DEFAULT_MTIME, Member, Opener
-from imgfetch.downloads import Abortable, Downloads, Layer, distinct, layers_of
+from imgfetch.downloads import Abortable, Downloads, Layer, distinct, largest_first, layers_of
 from imgfetch.errors import InvalidReferenceError, StorageError
 from imgfetch.eviction import CACHE_SIZE
 from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -50,12 +51,6 @@ class Format(Protocol):
 
     def members(self, images: Sequence[Image], /) -> tuple[Member, ...]:
         """Return the archive's entries."""
-
-    def size(self, entries: Iterable[Member], /, *, mtime: int) -> int:
-        """Return the archive's length in bytes."""
-
-    def write(self, entries: Iterable[Member], open_blob: Opener, out: BinaryIO, /, *, mtime: int) -> None:
-        """Write the archive."""
 
 
 FORMATS: Mapping[str, Format] = {"docker": docker_archive}
@@ -178,11 +173,12 @@ def save(
         )
         store.reserve(layer.descriptor.digest for layer in plan.layers)
         missing = store.bytes_missing(layer.descriptor for layer in plan.layers)
-        room.check([(store.root, missing, "layers"), *([(path.parent, plan.size, "the archive")] if path else [])])
+        size = plan.layout.size
+        room.check([(store.root, missing, "layers"), *([(path.parent, size, "the archive")] if path else [])])
         out = stack.enter_context(opened(output, workspace))
         progress.planned(plan.items)
         with Downloads(
-            plan.layers,
+            plan.layers if path is None else largest_first(plan.layers),
             store,
             jobs=jobs,
             progress=progress,
@@ -190,10 +186,13 @@ def save(
             patience=patience,
             max_layer_size=max_layer_size,
         ) as downloads:
-            plan.write(store, downloads, out)
+            if path is None:
+                _stream(plan.layout, store, downloads, out)
+            else:
+                _fill(plan, store, downloads, out)
     if cache_dir is not None and store.root == Path(cache_dir):
         eviction.trim(store.root, cache_size)
-    return Saved(tuple(_saved(image) for image in plan.images), plan.size)
+    return Saved(tuple(_saved(image) for image in plan.images), size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,26 +201,30 @@ class _Plan:
 
     images: tuple[Image, ...]
     layers: tuple[Layer, ...]
-    entries: tuple[Member, ...]
-    form: Format
-    mtime: int
+    layout: Layout
 
     @property
     def items(self) -> list[Item]:
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
-    @property
-    def size(self) -> int:
-        return self.form.size(self.entries, mtime=self.mtime)
 
-    def write(self, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
-        """Write the archive, each blob when it is in the store."""
+def _stream(layout: Layout, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
+    """Write the archive in order, each blob when it is in the store."""
 
-        def open_blob(digest: Digest) -> BinaryIO:
-            downloads.wait(digest)
-            return store.open(digest)
+    def open_blob(digest: Digest) -> BinaryIO:
+        downloads.wait(digest)
+        return store.open(digest)
 
-        self.form.write(self.entries, open_blob, out, mtime=self.mtime)
+    layout.stream(open_blob, out)
+
+
+def _fill(plan: _Plan, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
+    """Write the archive into a file, the layers in the order in which they come."""
+    plan.layout.scaffold(out)
+    here = plan.layout.blobs - {layer.descriptor.digest for layer in plan.layers}
+    for digest in chain(here, downloads.arrivals()):
+        with store.open(digest) as blob:
+            plan.layout.place(digest, blob, out)
 
 
 def _plan(
@@ -241,7 +244,7 @@ def _plan(
         images.append(image)
         layers += layers_of(image, registry)
     merged = _merged(images)
-    return _Plan(merged, distinct(layers), form.members(merged), form, mtime)
+    return _Plan(merged, distinct(layers), Layout(form.members(merged), mtime=mtime))
 
 
 def _opener(

@@ -241,8 +241,9 @@ class Transport:
         with self._lock:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
-                context = self._trust.context(origin.host, origin.port, client_certificate=identify)
-                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._trust.common())
+                is_tls = origin.scheme == "https"
+                context = self._trust.context(origin.host, origin.port, client_certificate=identify) if is_tls else None
+                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._trust.common)
                 self._adapters[origin, identify] = adapter
             return adapter
 

@@ -17,7 +17,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -151,10 +151,23 @@ def from_environment(
 class ContextAdapter(requests.adapters.HTTPAdapter):
     """Connections with one `ssl.SSLContext`; ``verify`` and ``cert``, by which certifi would come in, have no say."""
 
-    def __init__(self, context: ssl.SSLContext, *, most: int, proxy_context: ssl.SSLContext | None = None) -> None:
-        """Open no connection yet; an https proxy is believed by ``proxy_context``, by default the system's store."""
+    def __init__(
+        self,
+        context: ssl.SSLContext | None,
+        *,
+        most: int,
+        proxy_context: Callable[[], ssl.SSLContext] = lambda: _context(truststore.SSLContext),
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            context: whom to believe; ``None`` for connections without TLS.
+            most: connections that are kept.
+            proxy_context: returns whom an https proxy is believed by, for reading all certificates takes its time; by
+                default the system's store.
+        """
         self._context = context
-        self._proxy_context = proxy_context or _context(truststore.SSLContext)
+        self._proxy_context = proxy_context
         super().__init__(pool_maxsize=most, max_retries=0)  # all retrying is ours (P09)
         self.poolmanager.pool_classes_by_scheme = connections.POOLS
 
@@ -164,14 +177,16 @@ class ContextAdapter(requests.adapters.HTTPAdapter):
         """Name no ``cert_reqs``, which would change the context, and no file, which would be loaded into it."""
         del verify, cert
         host, _ = super().build_connection_pool_key_attributes(request, verify=True)
-        return host, {"ssl_context": self._context}
+        return host, {"ssl_context": self._context} if self._context else {}
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
         """Leave the connections as they are."""
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as in requests
         """Check an https proxy by its own context; urllib3 would check it as little as the host behind it (S33)."""
-        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **options)
+        if proxy not in self.proxy_manager and proxy.lower().startswith("https:"):
+            options["proxy_ssl_context"] = self._proxy_context()
+        manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = connections.POOLS
         return manager
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 
@@ -99,17 +99,26 @@ class RealRegistry:
     verify: str | bool = True
     login: Callable[[str], str] | None = None
 
-    def push(self, repository: str, tag: str, built: Built) -> str:
+    def push(self, repository: str, tag: str, built: Built, *, with_layers: bool = True) -> str:
         """Push an image by the push API, and return its reference with the tag."""
-        with requests.Session() as session:
-            session.verify = self.verify
-            session.trust_env = False
-            if self.login is not None:
-                session.headers["Authorization"] = self.login(repository)
-            for blob in built.blobs:
-                self._push_blob(session, repository, blob.content)
+        with self._session(repository) as session:
+            for blob in built.blobs if with_layers else [built.config]:
+                self._push_blob(session, repository, blob.digest, blob.content)
             self._push_document(session, repository, tag, built)
         return f"{self.host}/{repository}:{tag}"
+
+    def push_blob(self, repository: str, digest: str, content: bytes | BinaryIO) -> None:
+        """Push a blob by the push API, unless it is there."""
+        with self._session(repository) as session:
+            self._push_blob(session, repository, digest, content)
+
+    def _session(self, repository: str) -> requests.Session:
+        session = requests.Session()
+        session.verify = self.verify
+        session.trust_env = False
+        if self.login is not None:
+            session.headers["Authorization"] = self.login(repository)
+        return session
 
     def _push_document(self, session: requests.Session, repository: str, tag: str, built: Built) -> None:
         for child in built.children:
@@ -122,8 +131,7 @@ class RealRegistry:
         )
         assert answer.status_code == 201, answer.text
 
-    def _push_blob(self, session: requests.Session, repository: str, content: bytes) -> None:
-        digest = sha256(content)
+    def _push_blob(self, session: requests.Session, repository: str, digest: str, content: bytes | BinaryIO) -> None:
         if session.head(f"{self.base}/v2/{repository}/blobs/{digest}", timeout=30).status_code == 200:
             return
         start = session.post(f"{self.base}/v2/{repository}/blobs/uploads/", timeout=30)
@@ -139,6 +147,7 @@ def docker_registry(
     auth: Mapping[str, Any] | None = None,
     certificate: tuple[Path, Path, Path] | None = None,
     login: Callable[[str], str] | None = None,
+    address: str = "127.0.0.1",
 ) -> Iterator[RealRegistry]:
     """Start docker-registry.
 
@@ -147,13 +156,14 @@ def docker_registry(
         auth: its ``auth`` section; none by default.
         certificate: certificate, key and CA, for TLS; http by default.
         login: gives the ``Authorization`` header for a push to a repository.
+        address: where it listens.
     """
     program = tool("docker-registry")
     port = free_port()
-    host = f"localhost:{port}" if certificate else f"127.0.0.1:{port}"
+    host = f"localhost:{port}" if certificate else f"{address}:{port}"
     base = f"{'https' if certificate else 'http'}://{host}"
     verify: str | bool = str(certificate[2]) if certificate else True
-    http: dict[str, Any] = {"addr": f"127.0.0.1:{port}"}
+    http: dict[str, Any] = {"addr": f"{address}:{port}"}
     if certificate:
         http["tls"] = {"certificate": str(certificate[0]), "key": str(certificate[1])}
     storage = directory / "storage"

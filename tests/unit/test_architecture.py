@@ -14,9 +14,9 @@ PACKAGE = Path(imgfetch.__file__).parent
 
 RANKS = {
     0: ["contentrange", "errors", "retryafter", "version"],
-    1: ["connections", "printable", "retries"],
+    1: ["connections", "inflate", "printable", "retries"],
     2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
-    3: ["challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
+    3: ["archive", "challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
     4: ["claims", "codings", "credential_helpers", "failures", "image", "layers", "output", "room", "workspace"],
     5: ["answer", "credentials", "docker_archive", "eviction", "mirrors", "parts"],
     6: ["access", "blobs", "httperrors", "transport"],
@@ -34,6 +34,7 @@ THIRD_PARTY = {
     "requests": {"transport", "answer", "failures", "trust"},
     "truststore": {"trust"},
     "urllib3": {"connections", "failures"},
+    "isal": {"inflate"},
     "zstandard": {"decompress"},
     "tqdm": {"display"},
     "platformdirs": {"cli"},

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from imgfetch import docker_archive
+from imgfetch.archive import Layout, Member
 from imgfetch.digest import Digest
-from imgfetch.docker_archive import Member
-from imgfetch.errors import VerificationError
 from imgfetch.image import Config, Descriptor, Image, Manifest
 from imgfetch.mediatypes import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
 from imgfetch.platforms import Platform
@@ -72,7 +71,7 @@ def open_blob(wanted: Digest) -> io.BytesIO:
 
 def written(*images: Image, mtime: int = 1) -> bytes:
     out = io.BytesIO()
-    docker_archive.write(docker_archive.members(images), open_blob, out, mtime=mtime)
+    Layout(docker_archive.members(images), mtime=mtime).stream(open_blob, out)
     return out.getvalue()
 
 
@@ -214,7 +213,7 @@ def test_the_size_is_known_beforehand(
 ) -> None:
     contents = [b"x" * 30, index_json, manifest_json, repositories, "", "", *(BLOBS[name] for name in blobs)]
     blocks = sum(1 + -(-len(content) // 512) for content in contents)
-    assert docker_archive.size(docker_archive.members(images)) == blocks * 512 + 1024
+    assert Layout(docker_archive.members(images)).size == blocks * 512 + 1024
     assert len(written(*images)) == blocks * 512 + 1024
 
 
@@ -231,7 +230,7 @@ def test_every_entry_has_the_same_time_and_owner(mtime: int) -> None:
 
 def test_the_time_is_one_second_past_1970_unless_told_otherwise() -> None:
     out = io.BytesIO()
-    docker_archive.write(docker_archive.members([image("busybox:1")]), open_blob, out)
+    Layout(docker_archive.members([image("busybox:1")])).stream(open_blob, out)
     assert out.getvalue() == written(image("busybox:1"), mtime=1)
 
 
@@ -272,62 +271,10 @@ def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
         f'[{{"Config":"blobs/sha256/{C1}","RepoTags":["quay.io/x/y:1"],"Layers":["blobs/sha512/{WIDE}"]}}]'.encode()
     )
     archive = written(*images)
-    assert docker_archive.size(members) == len(archive)
+    assert Layout(members).size == len(archive)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         last = tar.getmembers()[-1]
         content = tar.extractfile(last)
         assert last.name == f"blobs/sha512/{WIDE}"
         assert content is not None
         assert content.read() == b"wide"
-
-
-def test_a_member_larger_than_8_gib_is_counted_whole() -> None:
-    assert docker_archive.size([Member("layer", 8 * 1024**3 + 1, digest(L1))]) == 512 + 8 * 1024**3 + 512 + 1024
-
-
-def test_blobs_are_asked_for_in_the_order_in_which_they_stand() -> None:
-    asked: list[str] = []
-
-    def open_and_note(wanted: Digest) -> io.BytesIO:
-        asked.append(wanted.encoded)
-        return open_blob(wanted)
-
-    images = [image("x:1", layers=((L1, D1), (L2, D2))), image("x:2", manifest=M2, config=C2, layers=((L1, D1),))]
-    docker_archive.write(docker_archive.members(images), open_and_note, io.BytesIO())
-    assert asked == [M1, C1, L1, L2, M2, C2]
-
-
-def test_nothing_of_a_blob_is_written_before_it_is_there() -> None:
-    out = io.BytesIO()
-
-    def refuse(wanted: Digest) -> io.BytesIO:
-        raise KeyError(wanted.encoded)
-
-    members = docker_archive.members([image("x:1")])
-    with pytest.raises(KeyError, match=M1):
-        docker_archive.write(members, refuse, out)
-    assert len(out.getvalue()) == docker_archive.size(members[:6]) - 1024
-
-
-def test_the_output_needs_no_more_than_write() -> None:
-    class Out:
-        def __init__(self) -> None:
-            self.taken = bytearray()
-
-        def write(self, data: bytes) -> int:
-            self.taken += data
-            return len(data)
-
-    out = Out()
-    docker_archive.write(docker_archive.members([image("busybox:1")]), open_blob, out)  # type: ignore[arg-type]
-    assert bytes(out.taken) == written(image("busybox:1"))
-
-
-@pytest.mark.parametrize("content", [b"1234", b"123456", b""], ids=["shorter", "longer", "empty"])
-def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes) -> None:
-    # what is too much would be taken for another entry
-    entry = Member("blobs/sha256/x", 5, Digest.of(b"12345"))
-    out = io.BytesIO()
-    with pytest.raises(VerificationError, match=r"^blobs/sha256/x was changed while it was written: expected 5 bytes"):
-        docker_archive.write([entry], lambda _: io.BytesIO(content), out)
-    assert len(out.getvalue()) <= 512 + 5

@@ -545,7 +545,8 @@ def test_options_and_environment_make_up_whom_to_trust(tmp_path: Path) -> None:
 
 @contextmanager
 def adapter(context: ssl.SSLContext, proxy_context: ssl.SSLContext | None = None) -> Iterator[ContextAdapter]:
-    made = ContextAdapter(context, most=2, proxy_context=proxy_context)
+    proxied = {"proxy_context": lambda: proxy_context} if proxy_context else {}
+    made = ContextAdapter(context, most=2, **proxied)
     yield made
     made.close()
 

@@ -1,0 +1,164 @@
+"""Images for the benchmark, built from bytes with a fixed seed, as files, for they are large.
+
+Three fifths of a layer's files are texts, the rest programs and data that hardly compresses.  Most files are small,
+most bytes stand in large ones, as in images of the field.  Compressed they have a little less than half of the size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from imgfetch import mediatypes, ustar
+from tests.engines import RealRegistry
+from tests.images import Blob, image
+
+SEED = 20260101
+LEVEL = 6  # what docker and buildkit use
+_POOL = 4 * 1024 * 1024  # far more than gzip's window, so pieces of it are new to gzip each time
+_INSTRUCTION = 8
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """A gzip layer on disk.
+
+    Attributes:
+        path: where it is.
+        digest: of the file.
+        size: of the file, in bytes.
+        diff_id: of the tar in it.
+        plain_size: of the tar in it, in bytes.
+    """
+
+    path: str
+    digest: str
+    size: int
+    diff_id: str
+    plain_size: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An image whose layers are on disk."""
+
+    layers: tuple[LayerFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Compressed bytes of all layers."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def plain_size(self) -> int:
+        """Decompressed bytes of all layers."""
+        return sum(layer.plain_size for layer in self.layers)
+
+    def push(self, registry: RealRegistry, repository: str, tag: str) -> str:
+        """Push it, and return its reference."""
+        blobs = [
+            Blob(b"", mediatypes.OCI_LAYER_GZIP, layer.diff_id, {"digest": layer.digest, "size": layer.size})
+            for layer in self.layers
+        ]
+        for layer in self.layers:
+            with Path(layer.path).open("rb") as file:
+                registry.push_blob(repository, layer.digest, file)
+        return registry.push(repository, tag, image(*blobs), with_layers=False)
+
+
+def build(directory: Path, size: int, layers: int) -> Workload:
+    """Return an image of ``size`` bytes decompressed in ``layers`` layers, made anew unless it is in ``directory``."""
+    directory = directory / f"{size}-{layers}-{SEED}-{LEVEL}"
+    directory.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor() as pool:
+        each = _sizes(size, layers)
+        return Workload(tuple(pool.map(_layer, [directory] * layers, range(layers), each)))
+
+
+def _sizes(size: int, layers: int) -> Sequence[int]:
+    """Share a size out, the largest layer having five times as much as the smallest."""
+    rng = random.Random(SEED)
+    weights = [rng.uniform(1, 5) for _ in range(layers)]
+    return [int(size * weight / sum(weights)) for weight in weights]
+
+
+def _layer(directory: Path, number: int, size: int) -> LayerFile:
+    noted = directory / f"{number}.json"
+    if noted.exists():
+        return LayerFile(**json.loads(noted.read_text()))
+    path = directory / f"{number}.tar.gz"
+    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)
+    plain, packed = hashlib.sha256(), hashlib.sha256()
+    plain_size = packed_size = 0
+    with path.open("wb") as file:
+
+        def put(data: bytes) -> None:
+            nonlocal packed_size
+            file.write(data)
+            packed.update(data)
+            packed_size += len(data)
+
+        for data in _tar(random.Random(f"{SEED}/{number}"), number, size):
+            plain.update(data)
+            plain_size += len(data)
+            put(compressor.compress(data))
+        put(compressor.flush())
+    layer = LayerFile(str(path), f"sha256:{packed.hexdigest()}", packed_size, f"sha256:{plain.hexdigest()}", plain_size)
+    noted.write_text(json.dumps(asdict(layer)))
+    return layer
+
+
+def _tar(rng: random.Random, number: int, size: int) -> Iterator[bytes]:
+    text, program = _text(), _program()
+    done, count = 0, 0
+    while done < size:
+        count += 1
+        length = min(int(rng.lognormvariate(9.5, 2.2)), 48 * 1024 * 1024, size - done + 1)
+        kind = rng.random()
+        name = f"usr/lib/{number}/{count // 200:05}/{count:07}"
+        content = ustar.header(name, length, mtime=1)
+        yield content
+        left = length
+        while left:
+            step = min(left, 64 * 1024)
+            if kind < 0.6:
+                start = rng.randrange(_POOL - step)
+                yield text[start : start + step]
+            elif kind < 0.9:
+                start = rng.randrange(_POOL - step)
+                yield program[start : start + step]
+            else:
+                yield rng.randbytes(step)
+            left -= step
+        yield ustar.padding(length)
+        done += len(content) + ustar.padded(length)
+    yield ustar.END
+
+
+@cache
+def _text() -> bytes:
+    rng = random.Random(f"{SEED}/text")
+    letters = "eeeeeettttaaaaooooiiinnnssshhrrrdlu.cmwfgypbvk"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 11))) for _ in range(8000)]
+    weights = [1 / (rank + 2) for rank in range(len(words))]
+    return " ".join(rng.choices(words, weights, k=_POOL // 4)).encode()[:_POOL]
+
+
+@cache
+def _program() -> bytes:
+    """Return something like machine code: few operations, many operands."""
+    rng = random.Random(f"{SEED}/program")
+    operations = [rng.randbytes(_INSTRUCTION // 2) for _ in range(600)]
+    weights = [1 / (rank + 2) for rank in range(len(operations))]
+    chosen = rng.choices(operations, weights, k=_POOL // _INSTRUCTION)
+    operands = rng.randbytes(_POOL // _INSTRUCTION * 2)
+    return b"".join(
+        operation + operands[2 * number : 2 * number + 2] + b"\0\0" for number, operation in enumerate(chosen)
+    )

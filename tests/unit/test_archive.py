@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from imgfetch import archive
+from imgfetch.archive import Layout, Member
+from imgfetch.digest import Digest
+from imgfetch.errors import VerificationError
+
+HUGE = 8 * 1024**3 + 1
+CONTENTS = [b"base", b"top" * 1000, b"x" * 512, b"", b"a" * (archive._BUFFER + 1)]
+BLOBS = {Digest.of(content): content for content in CONTENTS}
+MEMBERS = [
+    Member("index.json", 2, b"{}"),
+    Member("blobs/", 0),
+    *(Member(f"blobs/{number}", len(content), digest) for number, (digest, content) in enumerate(BLOBS.items())),
+    Member("again", 4, Digest.of(b"base")),
+]
+LAYOUT = Layout(MEMBERS, mtime=7)
+
+
+def open_blob(wanted: Digest) -> io.BytesIO:
+    return io.BytesIO(BLOBS[wanted])
+
+
+def streamed(layout: Layout = LAYOUT) -> bytes:
+    out = io.BytesIO()
+    layout.stream(open_blob, out)
+    return out.getvalue()
+
+
+def on_disk(directory: Path, digest: Digest, content: bytes) -> Path:
+    path = directory / digest.encoded
+    path.write_bytes(content)
+    return path
+
+
+def filled(directory: Path, order: list[Digest]) -> bytes:
+    """Return an archive that was written into a file, its blobs from files, in the order given."""
+    with (directory / "out.tar").open("w+b") as out:
+        LAYOUT.scaffold(out)
+        for digest in order:
+            with on_disk(directory, digest, BLOBS[digest]).open("rb", buffering=0) as blob:
+                LAYOUT.place(digest, blob, out)
+    return (directory / "out.tar").read_bytes()
+
+
+def test_the_length_is_known_beforehand() -> None:
+    assert len(streamed()) == LAYOUT.size
+    assert Layout([Member("layer", HUGE, Digest.of(b""))]).size == 512 + 8 * 1024**3 + 512 + 1024
+
+
+def test_blobs_are_asked_for_in_the_order_in_which_they_stand() -> None:
+    asked: list[Digest] = []
+
+    def open_and_note(wanted: Digest) -> io.BytesIO:
+        asked.append(wanted)
+        return open_blob(wanted)
+
+    LAYOUT.stream(open_and_note, io.BytesIO())
+    assert asked == [*BLOBS, Digest.of(b"base")]
+    assert LAYOUT.blobs == BLOBS.keys()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_file_gets_the_bytes_of_the_stream_whatever_comes_first(seed: int, tmp_path: Path) -> None:
+    order = random.Random(seed).sample(sorted(BLOBS, key=str), len(BLOBS))
+    assert filled(tmp_path, order) == streamed()
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_where_the_system_cannot_copy_we_do(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
+    monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    assert filled(tmp_path, list(BLOBS)) == streamed()
+
+
+def test_where_the_system_knows_no_such_call_we_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "copy_file_range", raising=False)
+    assert filled(tmp_path, list(BLOBS)) == streamed()
+
+
+def test_where_the_system_copies_in_pieces_the_rest_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_STEP", 1000)
+    assert filled(tmp_path, list(BLOBS)) == streamed()
+
+
+def test_a_disk_that_fails_while_the_system_copies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "copy_file_range", fail, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        filled(tmp_path, list(BLOBS))
+
+
+def test_nothing_of_a_blob_is_written_before_it_is_there() -> None:
+    out = io.BytesIO()
+
+    def refuse(wanted: Digest) -> io.BytesIO:
+        raise KeyError(wanted.encoded)
+
+    with pytest.raises(KeyError):
+        LAYOUT.stream(refuse, out)
+    assert len(out.getvalue()) == Layout(MEMBERS[:2]).size - 1024
+
+
+def test_a_stream_needs_no_more_than_write() -> None:
+    class Out:
+        def __init__(self) -> None:
+            self.taken = bytearray()
+
+        def write(self, data: bytes) -> int:
+            self.taken += data
+            return len(data)
+
+    out = Out()
+    LAYOUT.stream(open_blob, out)  # type: ignore[arg-type]
+    assert bytes(out.taken) == streamed()
+
+
+@pytest.mark.parametrize("content", [b"1234", b"123456", b""], ids=["shorter", "longer", "empty"])
+def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes, tmp_path: Path) -> None:
+    # what is too much would be taken for another entry
+    digest = Digest.of(b"12345")
+    layout = Layout([Member("blobs/sha256/x", 5, digest)])
+    said = r"^blobs/sha256/x was changed while it was written: expected 5 bytes"
+    out = io.BytesIO()
+    with pytest.raises(VerificationError, match=said):
+        layout.stream(lambda _: io.BytesIO(content), out)
+    assert len(out.getvalue()) <= 512 + 5
+    with (tmp_path / "out.tar").open("w+b") as file, on_disk(tmp_path, digest, content).open("rb", 0) as blob:
+        layout.scaffold(file)
+        with pytest.raises(VerificationError, match=said):
+            layout.place(digest, blob, file)
+    assert (tmp_path / "out.tar").stat().st_size == layout.size
