@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 IMAGE ?=
 OUTPUT ?= demo.tar
+BENCH ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test integration e2e coverage fixtures faults build clean check
+.PHONY: help demo dev format lint test integration e2e coverage bench fixtures faults build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+bench: $(VENV)/.test ## measure against the peers that are installed; BENCH="--link 1gbit --docs" and others
+	$(BIN)/python -m tests.bench $(BENCH)
 
 fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
 	$(BIN)/python -m tests.make_fixtures

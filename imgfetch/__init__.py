@@ -5,32 +5,37 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from imgfetch.access import Access
-from imgfetch.digest import Digest
-from imgfetch.errors import (
-    AuthenticationError,
-    ImgfetchError,
-    InvalidPlatformError,
-    InvalidReferenceError,
-    NotFoundError,
-    PlatformNotFoundError,
-    RateLimitedError,
-    RegistryError,
-    StorageError,
-    TransportError,
-    UnavailableError,
-    UnsupportedError,
-    VerificationError,
-)
-from imgfetch.platforms import Platform
-from imgfetch.progress import Item, Progress
-from imgfetch.pull import Saved, SavedImage, save
-from imgfetch.reference import Reference
-from imgfetch.registry import Registry
-from imgfetch.retries import Patience
 from imgfetch.version import VERSION
+
+if TYPE_CHECKING:
+    from imgfetch.access import Access
+    from imgfetch.digest import Digest
+    from imgfetch.errors import (
+        AuthenticationError,
+        ImgfetchError,
+        InvalidPlatformError,
+        InvalidReferenceError,
+        NotFoundError,
+        PlatformNotFoundError,
+        RateLimitedError,
+        RegistryError,
+        StorageError,
+        TransportError,
+        UnavailableError,
+        UnsupportedError,
+        VerificationError,
+    )
+    from imgfetch.platforms import Platform
+    from imgfetch.progress import Item, Progress
+    from imgfetch.pull import Saved, SavedImage, save
+    from imgfetch.reference import Reference
+    from imgfetch.registry import Registry
+    from imgfetch.retries import Patience
 
 __all__ = [
     "Access",
@@ -63,3 +68,43 @@ __all__ = [
 __version__ = VERSION
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+_HOMES: Mapping[str, str] = {
+    "Access": "access",
+    "AuthenticationError": "errors",
+    "Digest": "digest",
+    "ImgfetchError": "errors",
+    "InvalidPlatformError": "errors",
+    "InvalidReferenceError": "errors",
+    "Item": "progress",
+    "NotFoundError": "errors",
+    "Patience": "retries",
+    "Platform": "platforms",
+    "PlatformNotFoundError": "errors",
+    "Progress": "progress",
+    "RateLimitedError": "errors",
+    "Reference": "reference",
+    "Registry": "registry",
+    "RegistryError": "errors",
+    "Saved": "pull",
+    "SavedImage": "pull",
+    "StorageError": "errors",
+    "TransportError": "errors",
+    "UnavailableError": "errors",
+    "UnsupportedError": "errors",
+    "VerificationError": "errors",
+    "save": "pull",
+}
+"""The module of each public name: imported when the name is used, for some take their time."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,8 +9,9 @@ from contextlib import suppress
 import requests
 
 from imgfetch import codings
+from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
-from imgfetch.failures import READ_TIMEOUT, mapped
+from imgfetch.failures import mapped
 from imgfetch.origin import Origin
 from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from imgfetch import ustar
+from imgfetch.defaults import MTIME
 from imgfetch.digest import Digest
 from imgfetch.errors import VerificationError
 
-DEFAULT_MTIME = 1
-"""Seconds since 1970; GNU tar warns at 0."""
 _BUFFER = 256 * 1024
 _STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
 _CANNOT = frozenset(
@@ -54,7 +53,7 @@ Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
 class Layout:
     """Where each member stands."""
 
-    def __init__(self, members: Iterable[Member], *, mtime: int = DEFAULT_MTIME) -> None:
+    def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
         """Lay the members out in their order, ``mtime`` being the time of every entry in seconds since 1970."""
         self._entries: list[tuple[int, bytes, Member]] = []
         self._places: dict[Digest, list[tuple[int, Member]]] = {}

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from imgfetch.blobs import BlobStore
+from imgfetch.defaults import MAX_LAYER
 from imgfetch.digest import Digest
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.fetching import Reads, receive
 from imgfetch.files import BUFFER
 from imgfetch.image import Descriptor, Image
-from imgfetch.layers import MAX_LAYER, Contents, LayerCheck
+from imgfetch.layers import Contents, LayerCheck
 from imgfetch.oddities import Oddities
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference

@@ -17,9 +17,6 @@ from imgfetch.digest import Digest
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storing
 
-CACHE_SIZE = 10 * 1024**3
-"""Bytes that a cache may grow to, unless the user says otherwise."""
-
 _logger = logging.getLogger(__name__)
 
 

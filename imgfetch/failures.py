@@ -25,10 +25,6 @@ from imgfetch.printable import clean
 from imgfetch.printable import url as shown_url
 from imgfetch.proxies import Proxy
 
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
-"""Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""
-
 # OpenSSL's X509_V_ERR_…
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNKNOWN_ISSUERS = frozenset({18, 19, 20, 21})

@@ -13,12 +13,10 @@ from typing import Self
 
 from imgfetch import mediatypes, strictjson
 from imgfetch.decompress import HEAD, Decompressor, decompressor, detect
+from imgfetch.defaults import MAX_LAYER
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.printable import clean, quoted
-
-MAX_LAYER = 100 * 1024**3
-"""Bytes of a decompressed layer at most (S27)."""
 
 _SHOWN_MAGIC = 8
 _KNOWN = {

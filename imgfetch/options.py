@@ -10,20 +10,17 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from imgfetch import errors, ustar
-from imgfetch.archive import DEFAULT_MTIME
+from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.display import DISPLAYS
-from imgfetch.eviction import CACHE_SIZE
-from imgfetch.failures import READ_TIMEOUT
-from imgfetch.layers import MAX_LAYER
 from imgfetch.origin import Origin
 from imgfetch.platforms import Platform
 from imgfetch.printable import quoted
-from imgfetch.pull import DEFAULT_JOBS, FORMATS
 from imgfetch.reference import Reference
 from imgfetch.retries import LONGEST_WAIT, MAX_WAIT, RETRIES
-from imgfetch.version import VERSION
 
 MAX_JOBS = 64
+FORMATS = (FORMAT,)
+"""The names in `imgfetch.formats.FORMATS`, which is not imported here, for help should not wait for it."""
 MAX_RETRIES = 100
 
 
@@ -34,8 +31,10 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Take a container image from a registry to a file, without a container engine.",
     )
-    top.add_argument("--version", action="version", version=f"imgfetch {VERSION}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    top.add_argument("--version", action="store_true", help="show the version; with -v, those of the libraries too")
+    top.add_argument("-v", "--verbose", dest="above", action="store_true", help=argparse.SUPPRESS)
+    commands = top.add_subparsers(metavar="COMMAND")
+    top.set_defaults(command="", usage_error=top.error)
     _add_save(
         commands.add_parser(
             "save", allow_abbrev=False, help="pull images, verify them, write an archive", epilog=_EPILOG
@@ -94,8 +93,8 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
         type=_platform,
         help="the machine that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
     )
-    add("--format", choices=sorted(FORMATS), default="docker", help="the kind of archive (default: %(default)s)")
-    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {DEFAULT_JOBS})")
+    add("--format", choices=FORMATS, default=FORMAT, help="the kind of archive (default: %(default)s)")
+    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {JOBS})")
     add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
     add("--no-cache", action="store_true", help="keep no blobs, but of a save to a file that fails")
     add(
@@ -275,11 +274,11 @@ def _epoch(text: str) -> int:
     return int(text)
 
 
-_PROGRESS = ("auto", *DISPLAYS)
+_PROGRESS = ("auto", "bar", *DISPLAYS)
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
     "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
-    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: DEFAULT_JOBS),
+    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: JOBS),
     "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
     "cache_size": ("IMGFETCH_CACHE_SIZE", _size, lambda: CACHE_SIZE),
     "max_layer_size": ("IMGFETCH_MAX_LAYER_SIZE", _size, lambda: MAX_LAYER),
@@ -294,7 +293,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object
     "mirror": ("IMGFETCH_MIRROR", str.split, list),
     "trust_realm": ("IMGFETCH_TRUST_REALM", str.split, list),
     "realm_override": ("IMGFETCH_REALM_OVERRIDE", _overrides, list),
-    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: DEFAULT_MTIME),
+    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: MTIME),
 }
 """What the environment says of an argument: the variable, its reading, and what holds without it."""
 

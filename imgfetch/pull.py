@@ -6,25 +6,24 @@ import errno
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from imgfetch import docker_archive, eviction, room
+from imgfetch import eviction, room
 from imgfetch.access import Access
-from imgfetch.archive import DEFAULT_MTIME, Layout, Member
+from imgfetch.archive import Layout
 from imgfetch.blobs import BlobStore
+from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.digest import Digest
 from imgfetch.downloads import Abortable, Downloads, Layer, distinct, largest_first, layers_of
 from imgfetch.errors import InvalidReferenceError, StorageError
-from imgfetch.eviction import CACHE_SIZE
-from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.files import storing
+from imgfetch.formats import FORMATS, Format
 from imgfetch.image import Image
-from imgfetch.layers import MAX_LAYER
 from imgfetch.mirrored import Mirrored
 from imgfetch.mirrors import Place
 from imgfetch.oddities import Oddities
@@ -38,22 +37,11 @@ from imgfetch.retries import Patience
 from imgfetch.ustar import MAX_OCTAL
 from imgfetch.workspace import STORE, beside
 
-DEFAULT_JOBS = 4
 MIRROR_CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 _logger = logging.getLogger(__name__)
-
-
-class Format(Protocol):
-    """What a module does that writes a kind of archive."""
-
-    def members(self, images: Sequence[Image], /) -> tuple[Member, ...]:
-        """Return the archive's entries."""
-
-
-FORMATS: Mapping[str, Format] = {"docker": docker_archive}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +79,12 @@ def save(
     output: str | os.PathLike[str] | BinaryIO,
     *,
     platform: str | Platform | None = None,
-    archive_format: str = "docker",
-    jobs: int = DEFAULT_JOBS,
+    archive_format: str = FORMAT,
+    jobs: int = JOBS,
     cache_dir: str | os.PathLike[str] | None = None,
     cache_size: int = CACHE_SIZE,
     max_layer_size: int = MAX_LAYER,
-    source_date_epoch: int = DEFAULT_MTIME,
+    source_date_epoch: int = MTIME,
     strict: bool = False,
     progress: Progress | None = None,
     access: Access | None = None,

@@ -14,6 +14,7 @@ from imgfetch.access import Access
 from imgfetch.answer import Response
 from imgfetch.auth import Authenticator
 from imgfetch.credentials import Credentials
+from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.digest import Digest
 from imgfetch.errors import (
     AuthenticationError,
@@ -24,7 +25,6 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
-from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.httperrors import not_the_protocol, rejection
 from imgfetch.image import MAX_DOCUMENT, Descriptor, Document
 from imgfetch.oddities import Oddities

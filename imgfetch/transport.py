@@ -25,8 +25,9 @@ import requests
 import requests.adapters
 
 from imgfetch.answer import Response
+from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import RegistryError, TransportError
-from imgfetch.failures import CONNECT_TIMEOUT, READ_TIMEOUT, mapped, proxy_error
+from imgfetch.failures import mapped, proxy_error
 from imgfetch.oddities import Oddities
 from imgfetch.origin import Origin
 from imgfetch.printable import clean

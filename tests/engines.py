@@ -192,7 +192,7 @@ class Docker:
     name = "docker"
 
     def __init__(self, client: str, host: str) -> None:
-        self._command = [client, "-H", host]
+        self.command = [client, "-H", host]
         self.version = self._run("version", "--format", "{{.Server.Version}}").strip()
 
     @property
@@ -200,7 +200,7 @@ class Docker:
         return int(self.version.partition(".")[0]) >= 23
 
     def _run(self, *arguments: str | Path) -> str:
-        return output(*self._command, *arguments)
+        return output(*self.command, *arguments)
 
     def load(self, archive: Path) -> Loaded:
         """Load an archive of one image."""
@@ -217,13 +217,13 @@ class Docker:
     def exported(self, image: str) -> bytes:
         """Return a tar of the files of a container that is made of an image, and never started."""
         container = self._run("create", image).strip()
-        done = subprocess.run([*self._command, "export", container], capture_output=True, check=True, timeout=_COMMAND)
+        done = subprocess.run([*self.command, "export", container], capture_output=True, check=True, timeout=_COMMAND)
         self._run("rm", container)
         return done.stdout
 
 
 @contextlib.contextmanager
-def docker(directory: Path) -> Iterator[Docker]:
+def docker(directory: Path, *, storage_driver: str = "vfs") -> Iterator[Docker]:
     """Start dockerd as root, on its own socket, without a network."""
     root()
     server, client = tool("dockerd"), tool("docker")
@@ -231,7 +231,7 @@ def docker(directory: Path) -> Iterator[Docker]:
     host = f"unix://{directory}/docker.sock"
     command: list[str | Path] = [server, "-H", host, "--data-root", directory / "data"]
     command += ["--exec-root", directory / "exec", "-p", directory / "docker.pid"]
-    command += ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"]
+    command += ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", storage_driver]
 
     def is_up() -> bool:
         done = subprocess.run([client, "-H", host, "version"], capture_output=True, check=False, timeout=_COMMAND)

@@ -51,6 +51,10 @@ class Workload:
 
     layers: tuple[LayerFile, ...]
 
+    def __str__(self) -> str:
+        megabytes, plain = self.size / 1e6, self.plain_size / 1e6
+        return f"{len(self.layers)} gzip layers, {megabytes:.0f} MB, {plain:.0f} MB when decompressed"
+
     @property
     def size(self) -> int:
         """Compressed bytes of all layers."""

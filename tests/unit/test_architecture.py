@@ -9,26 +9,28 @@ from pathlib import Path
 import pytest
 
 import imgfetch
+from imgfetch import formats, options
 
 PACKAGE = Path(imgfetch.__file__).parent
 
 RANKS = {
-    0: ["contentrange", "errors", "retryafter", "version"],
+    0: ["contentrange", "defaults", "errors", "retryafter", "version"],
     1: ["connections", "inflate", "printable", "retries"],
     2: ["digest", "mediatypes", "oddities", "origin", "platforms", "progress", "strictjson", "ustar", "zstdframes"],
     3: ["archive", "challenges", "decompress", "files", "login", "peercert", "proxies", "realms", "reference", "trust"],
     4: ["claims", "codings", "credential_helpers", "failures", "image", "layers", "output", "room", "workspace"],
     5: ["answer", "credentials", "docker_archive", "eviction", "mirrors", "parts"],
-    6: ["access", "blobs", "httperrors", "transport"],
+    6: ["access", "blobs", "formats", "httperrors", "transport"],
     7: ["fetching", "tokens"],
     8: ["auth", "downloads", "resolve"],
     9: ["mirrored", "registry"],
     10: ["pull"],
     11: ["display", "signals"],
-    12: ["options", "reporting"],
-    13: ["cli"],
-    14: ["__init__"],
-    15: ["__main__"],
+    12: ["bars", "options", "payload", "reporting"],
+    13: ["commands", "versions"],
+    14: ["cli"],
+    15: ["__init__"],
+    16: ["__main__"],
 }
 THIRD_PARTY = {
     "requests": {"transport", "answer", "failures", "trust"},
@@ -36,8 +38,8 @@ THIRD_PARTY = {
     "urllib3": {"connections", "failures"},
     "isal": {"inflate"},
     "zstandard": {"decompress"},
-    "tqdm": {"display"},
-    "platformdirs": {"cli"},
+    "tqdm": {"bars"},
+    "platformdirs": {"commands"},
     "filelock": {"claims", "workspace"},
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
@@ -91,7 +93,18 @@ def test_the_public_names_exist_and_are_documented() -> None:
 
 
 def test_only_the_command_and_the_display_know_the_terminal_and_the_environment() -> None:
-    for module in set(MODULES) - {"cli", "display", "__main__"}:
+    for module in set(MODULES) - {"bars", "cli", "commands", "display", "payload", "__main__"}:
         source = (PACKAGE / f"{module}.py").read_text()
         for word in ("print(", "os.environ", "sys.argv", "sys.stderr", "sys.stdout", "sys.exit"):
             assert word not in source, f"{module} has {word}"
+
+
+def test_the_formats_that_the_parser_names_are_those_that_there_are() -> None:
+    assert tuple(formats.FORMATS) == options.FORMATS
+
+
+def test_public_names_come_from_where_they_are_looked_for() -> None:
+    assert set(imgfetch._HOMES) | {"__version__"} == set(imgfetch.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        imgfetch.nothing  # noqa: B018
+    assert set(imgfetch.__all__) <= set(dir(imgfetch))

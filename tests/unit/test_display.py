@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from imgfetch.display import DISPLAYS, Bars, Display, Events, Lines
+from imgfetch.bars import Bars
+from imgfetch.display import DISPLAYS, Display, Events, Lines
 from imgfetch.progress import Item, Progress
 
 BASE = Item(f"sha256:{'0123456789abcdef' * 4}", 1_000_000)

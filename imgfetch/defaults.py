@@ -1,0 +1,15 @@
+"""What holds where nobody says otherwise."""
+
+FORMAT = "docker"
+"""The kind of archive."""
+JOBS = 4
+"""Layers that are fetched at a time."""
+CACHE_SIZE = 10 * 1024**3
+"""Bytes that a cache may grow to."""
+MAX_LAYER = 100 * 1024**3
+"""Bytes of a decompressed layer at most (S27)."""
+MTIME = 1
+"""The time of every entry of an archive, in seconds since 1970; GNU tar warns at 0."""
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+"""Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""

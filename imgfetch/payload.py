@@ -1,0 +1,31 @@
+"""What a command is asked for, on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+_PIPE_CLOSED = 141
+
+
+def show(lines: Iterable[str]) -> None:
+    """Write lines; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up()
+        raise SystemExit(_PIPE_CLOSED) from None
+
+
+def give_up() -> None:
+    """Keep the interpreter from writing to a stdout that failed when it ends, which would change the exit status."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,0 +1,125 @@
+"""What commands take: time, processor, memory, disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+Command = Sequence[str | Path]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_SECTOR = 512  # bytes in which the kernel counts what a process makes dirty
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What something took.
+
+    Attributes:
+        wall: seconds from the start to the end.
+        cpu: seconds of processor time, of all processes together.
+        peak: bytes of memory that the largest process had resident.
+        written: bytes that went towards the disk.
+    """
+
+    wall: float
+    cpu: float
+    peak: int
+    written: int
+
+
+class CommandError(Exception):
+    """A command fails."""
+
+
+def middle(usages: Sequence[Usage]) -> Usage:
+    """Return the median of each figure."""
+    return Usage(
+        median(usage.wall for usage in usages),
+        median(usage.cpu for usage in usages),
+        int(median(usage.peak for usage in usages)),
+        int(median(usage.written for usage in usages)),
+    )
+
+
+def measured(commands: Sequence[Command], *, daemon: int = 0, env: Mapping[str, str] | None = None) -> Usage:
+    """Run commands one after the other.
+
+    Args:
+        commands: each with its arguments.
+        daemon: the id of a process that works for them, and so do its children.
+        env: the environment; by default this one.
+
+    Raises:
+        CommandError: one of them fails.
+    """
+    os.sync()  # what others left to be written is not theirs
+    served = _Daemon(daemon) if daemon else None
+    cpu, peak, written, began = 0.0, 0, 0, time.monotonic()
+    for command in commands:
+        with subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=env,
+        ) as process:
+            assert process.stderr is not None
+            said = process.stderr.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise CommandError(f"{command[0]} exits with {process.returncode}: {said.decode()[-500:].strip()}")
+        cpu += used.ru_utime + used.ru_stime
+        peak = max(peak, used.ru_maxrss * 1024)
+        written += used.ru_oublock * _SECTOR
+    wall = time.monotonic() - began
+    if served:
+        cpu, peak, written = cpu + served.cpu(), max(peak, served.peak()), written + served.written()
+    return Usage(wall, cpu, peak, written)
+
+
+class _Daemon:
+    """A process and its children, from now on."""
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        for one in self._family():
+            Path(f"/proc/{one}/clear_refs").write_text("5")  # the peak starts at what is resident now
+        self._before = self._cpu(), self._written()
+
+    def cpu(self) -> float:
+        return self._cpu() - self._before[0]
+
+    def written(self) -> int:
+        return self._written() - self._before[1]
+
+    def peak(self) -> int:
+        return max(self._field(one, "status", "VmHWM:") for one in self._family()) * 1024
+
+    def _cpu(self) -> float:
+        ticks = 0
+        for one in self._family():
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(field) for field in fields[11:15])  # its own, and of children that have ended
+        return ticks / _TICKS
+
+    def _written(self) -> int:
+        return sum(self._field(one, "io", "write_bytes:") for one in self._family())
+
+    def _family(self) -> list[int]:
+        family = [self._process]
+        for one in family:
+            for task in Path(f"/proc/{one}/task").iterdir():
+                family += [int(child) for child in (task / "children").read_text().split()]
+        return family
+
+    @staticmethod
+    def _field(process: int, file: str, name: str) -> int:
+        words = Path(f"/proc/{process}/{file}").read_text().split()
+        return int(words[words.index(name) + 1])
