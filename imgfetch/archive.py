@@ -19,6 +19,8 @@ from imgfetch.errors import VerificationError
 
 _BUFFER = 256 * 1024
 _STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
+CAN_PUT = hasattr(os, "pwrite")
+"""Whether pieces can be written from any thread."""
 _CANNOT = frozenset(
     {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF, errno.ETXTBSY}
 )
@@ -104,6 +106,29 @@ class Layout:
         for position, header, member in self._entries:
             out.seek(position - len(header))
             out.write(header if isinstance(member.content, Digest) else header + member.content)
+        out.flush()
+
+    def put(self, digest: Digest, position: int, data: bytes, out: BinaryIO) -> None:
+        """Write a piece of a blob where it belongs in a file that `scaffold` made ready; from any thread.
+
+        What is too much is left out, for it would stand in another member.  Whether the whole is right is not known
+        before its end: who puts pieces calls `place` if they were not, or puts others in their place.
+
+        Args:
+            digest: the blob.
+            position: where in the blob the piece begins.
+            data: the piece.
+            out: the file.
+
+        Raises:
+            OSError: the file does not take it.
+        """
+        for start, member in self._places[digest]:
+            view = memoryview(data)[: max(member.size - position, 0)]
+            at = start + position
+            while view:
+                count = os.pwrite(out.fileno(), view, at)
+                view, at = view[count:], at + count
 
     def place(self, digest: Digest, blob: BinaryIO, out: BinaryIO) -> None:
         """Write a blob where it belongs in a file that `scaffold` made ready.
@@ -112,10 +137,10 @@ class Layout:
             OSError: the file does not take it.
             VerificationError: the blob has not the length that it should have.
         """
-        out.flush()
         for position, member in self._places[digest]:
             blob.seek(0)
             _place(blob, out, position, member)
+        out.flush()
 
 
 def _place(blob: BinaryIO, out: BinaryIO, position: int, member: Member) -> None:
@@ -125,7 +150,6 @@ def _place(blob: BinaryIO, out: BinaryIO, position: int, member: Member) -> None
         copied = _copied_by_system(blob, out, position, min(_STEP, end - position))
         if not copied:
             break
-        _start_writing(out, position, copied)
         position += copied
     out.seek(position)
     out.writelines(_exactly(blob, member, end - position))
@@ -141,13 +165,6 @@ def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, count: int) 
         if error.errno not in _CANNOT:
             raise
         return 0
-
-
-def _start_writing(out: BinaryIO, position: int, count: int) -> None:
-    """Let the disk begin now, so that little is left for the sync at the end."""
-    if hasattr(os, "posix_fadvise"):
-        # What is being written is not dropped by this: the pages stay for whoever reads the archive next.
-        os.posix_fadvise(out.fileno(), position, count, os.POSIX_FADV_DONTNEED)
 
 
 def _exactly(blob: BinaryIO, member: Member, left: int | None = None) -> Iterator[memoryview]:

@@ -183,6 +183,7 @@ class BlobStore:
         *,
         layer: Callable[[], LayerCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
+        copy: Callable[[int, bytes], None] | None = None,
     ) -> Iterator[Part]:
         """Open what is here of a blob that is claimed; what is there when the block ends stays for another run.
 
@@ -191,6 +192,7 @@ class BlobStore:
             what: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
             advanced: told of bytes that count, or fewer than none where it is begun anew.
+            copy: given each position and what stands there, a second time where it is begun anew.
 
         Raises:
             StorageError: it cannot be read or written.
@@ -199,7 +201,7 @@ class BlobStore:
         path = self._part(descriptor.digest)
         with storing(self._root, "use"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        part = Part(path, descriptor, what, layer=layer, advanced=advanced)
+        part = Part(path, descriptor, what, layer=layer, advanced=advanced, copy=copy)
         try:
             yield part
         finally:

@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, Self
 
 from imgfetch.blobs import BlobStore
@@ -103,6 +104,7 @@ class Downloads:
         oddities: Oddities,
         patience: Patience,
         max_layer_size: int = MAX_LAYER,
+        copy: Callable[[Digest, int, bytes], None] | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -114,7 +116,10 @@ class Downloads:
             oddities: told of layers that some readers stumble over.
             patience: how often to try.
             max_layer_size: bytes of a decompressed layer at most.
+            copy: given what comes of a blob, by position, before it is known to be right; see `has_copied`.
         """
+        self._copy = copy
+        self._copied: set[Digest] = set()
         self._patience = patience
         self._max_layer_size = max_layer_size
         self._layers = layers
@@ -176,6 +181,10 @@ class Downloads:
                     raise self._failure
                 digest = self._arrived.popleft()
             yield digest
+
+    def has_copied(self, digest: Digest) -> bool:
+        """Whether ``copy`` was given the whole of a layer that has arrived."""
+        return digest in self._copied
 
     def _work(self) -> None:
         passed = 0
@@ -273,17 +282,26 @@ class Downloads:
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> Contents | None:
+        digest, copy = layer.descriptor.digest, self._copy
+
         def advanced(count: int) -> None:
             self._end_if_stopped()
             self._progress.advanced(item, count)
 
         with self._store.part(
-            layer.descriptor, layer.what, layer=lambda: self._check(layer), advanced=advanced
+            layer.descriptor,
+            layer.what,
+            layer=lambda: self._check(layer),
+            advanced=advanced,
+            copy=partial(copy, digest) if copy else None,
         ) as part:
             part.rehash()
             if part.size:
                 _logger.info("%s: going on at %d of %d bytes", layer.what, part.size, item.size)
-            return receive(layer.registry, self._store, layer.reference, part, layer.what, patience=self._patience)
+            contents = receive(layer.registry, self._store, layer.reference, part, layer.what, patience=self._patience)
+        if copy:
+            self._copied.add(digest)
+        return contents
 
     def _check(self, layer: Layer) -> LayerCheck:
         return LayerCheck(

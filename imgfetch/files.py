@@ -6,8 +6,10 @@ import errno
 import os
 import secrets
 import shutil
+import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ from imgfetch.errors import StorageError
 from imgfetch.printable import clean, size
 
 BUFFER = 1024 * 1024
+_SYNC_INTERVAL = 0.25  # seconds
 _FLAGS = (
     os.O_RDWR
     | os.O_CREAT
@@ -72,8 +75,9 @@ def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None
     part = (parts or path.parent) / f".imgfetch-{secrets.token_hex(8)}.part"
     try:
         with storing(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
-            yield file
-            file.flush()
+            with _syncing(file.fileno()) if durable else nullcontext():
+                yield file
+                file.flush()
             if durable:
                 os.fsync(file.fileno())
         with storing(path, "write"):
@@ -83,6 +87,39 @@ def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+@contextmanager
+def _syncing(descriptor: int) -> Iterator[None]:
+    """Bring a file's content to the disk again and again while it is written, so that little is left for the end.
+
+    Raises:
+        OSError: the disk did not take it, which it may say only once.
+    """
+    if not hasattr(os, "fdatasync"):
+        yield
+        return
+    own = os.dup(descriptor)  # whoever does not wait for the thread may close the other
+    is_over, failures = threading.Event(), deque[OSError]()
+
+    def work() -> None:
+        try:
+            while not is_over.wait(_SYNC_INTERVAL):
+                os.fdatasync(own)
+        except OSError as error:
+            failures.append(error)
+        finally:
+            os.close(own)
+
+    thread = threading.Thread(target=work, name="imgfetch-sync", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+    thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _sync_directory(directory: Path) -> None:

@@ -63,8 +63,9 @@ class Part:
         *,
         layer: Callable[[], LayerCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
+        copy: Callable[[int, bytes], None] | None = None,
     ) -> None:
-        """Open what is there, and hash it.
+        """Open what is there.
 
         Args:
             path: where it stands.
@@ -72,6 +73,7 @@ class Part:
             what: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
             advanced: told of bytes that count from now on, or fewer than none where it is begun anew.
+            copy: given each position and what stands there, a second time where it is begun anew.
 
         Raises:
             StorageError: it cannot be read or written.
@@ -81,6 +83,7 @@ class Part:
         self._what = what
         self._open_layer = layer
         self._advanced = advanced or (lambda _: None)
+        self._copy = copy or (lambda _position, _data: None)
         self.size = self.received = 0
         self._is_continued = False
         with storing(path, "write"):
@@ -171,6 +174,7 @@ class Part:
             self._path.replace(path)
 
     def _absorb(self, chunk: bytes) -> None:
+        self._copy(self.size, chunk)
         self.size += len(chunk)
         self._hasher.update(chunk)
         if self._watch is not None and not self._is_coded:

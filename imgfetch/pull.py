@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from imgfetch import eviction, room
 from imgfetch.access import Access
-from imgfetch.archive import Layout
+from imgfetch.archive import CAN_PUT, Layout
 from imgfetch.blobs import BlobStore
 from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.digest import Digest
@@ -165,6 +165,8 @@ def save(
         room.check([(store.root, missing, "layers"), *([(path.parent, size, "the archive")] if path else [])])
         out = stack.enter_context(opened(output, workspace))
         progress.planned(plan.items)
+        if path is not None:
+            plan.layout.scaffold(out)
         with Downloads(
             plan.layers if path is None else largest_first(plan.layers),
             store,
@@ -173,6 +175,7 @@ def save(
             oddities=oddities,
             patience=patience,
             max_layer_size=max_layer_size,
+            copy=_copier(plan.layout, path, out) if path is not None and CAN_PUT else None,
         ) as downloads:
             if path is None:
                 _stream(plan.layout, store, downloads, out)
@@ -207,12 +210,22 @@ def _stream(layout: Layout, store: BlobStore, downloads: Downloads, out: BinaryI
 
 
 def _fill(plan: _Plan, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
-    """Write the archive into a file, the layers in the order in which they come."""
-    plan.layout.scaffold(out)
+    """Write into a file what `_copier` does not."""
     here = plan.layout.blobs - {layer.descriptor.digest for layer in plan.layers}
     for digest in chain(here, downloads.arrivals()):
-        with store.open(digest) as blob:
-            plan.layout.place(digest, blob, out)
+        if not downloads.has_copied(digest):
+            with store.open(digest) as blob:
+                plan.layout.place(digest, blob, out)
+
+
+def _copier(layout: Layout, path: Path, out: BinaryIO) -> Callable[[Digest, int, bytes], None]:
+    """Return what writes a layer into the file for ``path`` while it comes, which has no name that anybody reads."""
+
+    def copy(digest: Digest, position: int, data: bytes) -> None:
+        with storing(path, "write"):
+            layout.put(digest, position, data, out)
+
+    return copy
 
 
 def _plan(

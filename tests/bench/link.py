@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-_REGISTRY, _CLIENT = "192.0.2.1", "192.0.2.2"  # TEST-NET-1 (RFC 5737)
+_REGISTRY, _CLIENT = "198.18.0.1", "198.18.0.2"  # set aside for benchmarks (RFC 2544)
 
 
 @dataclass(frozen=True)

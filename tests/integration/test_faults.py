@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import cli
+from imgfetch import commands
 from imgfetch.retries import Patience
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
@@ -57,7 +57,7 @@ def test_a_fault_ends_as_the_matrix_says(
     scenario = SCENARIOS[name]
     waits: list[float] = []
     monkeypatch.setattr(
-        cli,
+        commands,
         "_patience",
         lambda arguments: Patience(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
     )

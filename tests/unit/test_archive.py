@@ -80,7 +80,6 @@ def test_where_the_system_cannot_copy_we_do(code: int, tmp_path: Path, monkeypat
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
-    monkeypatch.delattr(os, "posix_fadvise", raising=False)
     assert filled(tmp_path, list(BLOBS)) == streamed()
 
 
@@ -143,3 +142,14 @@ def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes
         with pytest.raises(VerificationError, match=said):
             layout.place(digest, blob, file)
     assert (tmp_path / "out.tar").stat().st_size == layout.size
+
+
+def test_pieces_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
+    with (tmp_path / "out.tar").open("w+b") as out:
+        LAYOUT.scaffold(out)
+        for digest, content in BLOBS.items():
+            LAYOUT.put(digest, 0, b"wrong" + content + b"too much of it", out)
+            for start in reversed(range(0, len(content), 700)):
+                LAYOUT.put(digest, start, content[start : start + 700], out)
+            LAYOUT.put(digest, len(content) + 9, b"far behind the end", out)
+    assert (tmp_path / "out.tar").read_bytes() == streamed()

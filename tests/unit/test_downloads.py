@@ -251,6 +251,43 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, st
         downloads.wait(wanted[1].descriptor.digest)
 
 
+def test_what_comes_is_copied_and_what_is_here_is_not(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO)
+    bring(layers(registry, ONE), store)
+    copies: dict[Digest, bytearray] = {}
+
+    def copy(digest: Digest, position: int, data: bytes) -> None:
+        copies.setdefault(digest, bytearray())[position : position + len(data)] = data
+
+    wanted = layers(registry, ONE, TWO)
+    with Downloads(
+        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0), copy=copy
+    ) as downloads:
+        arrived = set(downloads.arrivals())
+        assert arrived == {layer.descriptor.digest for layer in wanted}
+        assert [downloads.has_copied(layer.descriptor.digest) for layer in wanted] == [False, True]
+    assert copies == {Digest.parse(TWO.digest): TWO.content}
+
+
+def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE)
+    registry.bodies[ONE.digest] = Body(ONE.content[:-1] + b"!")
+    with (
+        pytest.raises(VerificationError),
+        Downloads(
+            layers(registry, ONE),
+            store,
+            jobs=1,
+            progress=Progress(),
+            oddities=Oddities(),
+            patience=Patience(retries=0),
+            copy=lambda *_: None,
+        ) as downloads,
+    ):
+        list(downloads.arrivals())
+    assert not downloads.has_copied(Digest.parse(ONE.digest))
+
+
 def test_what_is_no_layer_is_not_waited_for(registry: Dictionary, store: BlobStore) -> None:
     registry.add(ONE)
     with Downloads(

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from imgfetch import files
 from imgfetch.errors import StorageError
 from imgfetch.files import replacing, storing
 
@@ -194,6 +196,63 @@ def test_a_disk_that_is_full_while_writing_is_a_storage_error(target: Path) -> N
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert target.read_bytes() == b"old"
     assert names(target.parent) == ["image.tar"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
+def test_content_is_brought_to_the_disk_while_it_is_written(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = threading.Semaphore(0)
+    monkeypatch.setattr(files, "_SYNC_INTERVAL", 0.001)
+    monkeypatch.setattr(os, "fdatasync", lambda _: synced.release())
+    with replacing(target, mode=0o666, durable=True):
+        assert synced.acquire(timeout=30)
+        assert synced.acquire(timeout=30)
+    assert not any(thread.name == "imgfetch-sync" for thread in threading.enumerate())
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
+def test_a_disk_that_fails_meanwhile_is_a_storage_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A later fsync may say that all is well, for such a failure is told once.
+    has_failed = threading.Event()
+
+    def fail(_: int) -> None:
+        has_failed.set()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "_SYNC_INTERVAL", 0.001)
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+    def write() -> None:
+        with replacing(target, mode=0o666, durable=True) as file:
+            file.write(b"new")
+            assert has_failed.wait(30)
+
+    with pytest.raises(StorageError, match="Input/output error"):
+        write()
+    assert target.read_bytes() == b"old"
+    assert names(target.parent) == ["image.tar"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
+def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def hang(_: int) -> None:
+        has_begun.set()
+        may_end.wait(30)
+
+    monkeypatch.setattr(files, "_SYNC_INTERVAL", 0.001)
+    monkeypatch.setattr(os, "fdatasync", hang)
+
+    def interrupt() -> None:
+        with replacing(target, mode=0o666, durable=True):
+            assert has_begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert names(target.parent) == ["image.tar"]
+    assert not may_end.is_set()
+    may_end.set()
 
 
 def test_a_full_disk_tells_what_to_do() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -88,9 +89,14 @@ def check() -> LayerCheck:
 _PARTS: list[Part] = []
 
 
-def opened(path: Path, advanced: list[int] | None = None) -> Part:
+def opened(path: Path, advanced: list[int] | None = None, copied: bytearray | None = None) -> Part:
     told = advanced if advanced is not None else []
-    _PARTS.append(Part(path, BLOB, WHAT, layer=check, advanced=told.append))
+    copy = copied if copied is not None else bytearray()
+
+    def put(position: int, data: bytes) -> None:
+        copy[position : position + len(data)] = data
+
+    _PARTS.append(Part(path, BLOB, WHAT, layer=check, advanced=told.append, copy=put))
     return _PARTS[-1]
 
 
@@ -145,6 +151,36 @@ def test_a_body_from_the_first_byte_replaces_what_is_there(path: Path) -> None:
     assert sum(told) == BLOB.size
     part.close()
     assert path.read_bytes() == LAYER.content
+
+
+@pytest.mark.parametrize("start", [0, 50], ids=["from the first byte", "the rest"])
+@pytest.mark.parametrize("before", [b"", LAYER.content[:50]], ids=["nothing here", "begun"])
+def test_a_copy_has_what_was_here_and_what_came(path: Path, before: bytes, start: int) -> None:
+    path.write_bytes(before)
+    copied = bytearray()
+    part = opened(path, copied=copied)
+    part.rehash()
+    assert copied == before
+    start = min(start, len(before))
+    part.take(Body(LAYER.content[start:], start=start))
+    assert copied == LAYER.content
+
+
+def test_a_copy_is_made_good_where_a_blob_is_begun_anew(path: Path) -> None:
+    copied = bytearray()
+    part = opened(path, copied=copied)
+    with pytest.raises(VerificationError):
+        part.take(Body(LAYER.content[:-1] + b"!"))
+    part.take(Body(LAYER.content))
+    assert copied == LAYER.content
+
+
+def test_a_copy_is_of_the_blob_and_not_of_its_encoding(path: Path) -> None:
+    # P77
+    copied = bytearray()
+    part = opened(path, copied=copied)
+    part.take(Body(gzip.compress(LAYER.content), codings=("gzip",)))
+    assert copied[: BLOB.size] == LAYER.content
 
 
 def test_what_was_continued_and_is_wrong_is_told_from_what_was_wrong_at_once(path: Path) -> None:
