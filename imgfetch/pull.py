@@ -13,32 +13,27 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch import eviction, room
+from imgfetch import eviction, registries, room
 from imgfetch.access import Access
 from imgfetch.archive import CAN_PUT, Layout
 from imgfetch.blobs import BlobStore
-from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
+from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.digest import Digest
 from imgfetch.downloads import Abortable, Downloads, Layer, distinct, largest_first, layers_of
 from imgfetch.errors import InvalidReferenceError, StorageError
 from imgfetch.files import storing
 from imgfetch.formats import FORMATS, Format
 from imgfetch.image import Image
-from imgfetch.mirrored import Mirrored
-from imgfetch.mirrors import Place
 from imgfetch.oddities import Oddities
 from imgfetch.output import opened, regular
 from imgfetch.platforms import Platform
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
-from imgfetch.registry import Registry
 from imgfetch.resolve import Resolver
 from imgfetch.retries import Patience
 from imgfetch.ustar import MAX_OCTAL
 from imgfetch.workspace import STORE, beside
 
-MIRROR_CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 _logger = logging.getLogger(__name__)
@@ -147,10 +142,9 @@ def save(
     with ExitStack() as stack:
         workspace = stack.enter_context(beside(path)) if path else None
         store = _store(stack, cache_dir, workspace)
-        open_place = _opener(
+        registry = registries.opened(
             stack, access, oddities=oddities, patience=patience, timeout=timeout, open_registry=open_registry
         )
-        registry = Mirrored(access.mirrors, open_place)
         plan = _plan(
             parsed,
             wanted,
@@ -246,39 +240,6 @@ def _plan(
         layers += layers_of(image, registry)
     merged = _merged(images)
     return _Plan(merged, distinct(layers), Layout(form.members(merged), mtime=mtime))
-
-
-def _opener(
-    stack: ExitStack,
-    access: Access,
-    *,
-    oddities: Oddities,
-    patience: Patience,
-    timeout: float,
-    open_registry: Callable[[str], Abortable] | None,
-) -> Callable[[Place], Abortable]:
-    """Return what opens a registry or a mirror, each with what is its own."""
-
-    def open_place(place: Place) -> Abortable:
-        if open_registry is not None:
-            return open_registry(place.registry)
-        own = access
-        if place.insecure:
-            own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {place.registry}))
-        if place.is_mirror:
-            own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
-        registry = Registry(
-            place.registry,
-            access=own,
-            scheme=place.scheme,
-            connect_timeout=MIRROR_CONNECT_TIMEOUT if place.is_mirror else CONNECT_TIMEOUT,
-            timeout=timeout,
-            oddities=oddities,
-            patience=Patience(retries=0) if place.is_mirror else patience,  # there is somebody else to ask (P84)
-        )
-        return stack.enter_context(registry)
-
-    return open_place
 
 
 def _several(references: str | Reference | Iterable[str | Reference]) -> list[str | Reference]:

@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from imgfetch import cli, commands
+from imgfetch import cli, invocation
 from imgfetch.retries import Patience
 from tests.faults import SCENARIOS, plain_environment, reference, served, stripped
 
@@ -74,7 +74,7 @@ def main(directory: str) -> int:
     for name in stripped(os.environ):
         del os.environ[name]
     os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
-    commands._patience = lambda arguments: Patience(
+    invocation.patience = lambda arguments: Patience(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )
     os.fsync = lambda _: None  # no power fails here

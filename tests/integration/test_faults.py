@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import commands
+from imgfetch import invocation
 from imgfetch.retries import Patience
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
@@ -57,8 +57,8 @@ def test_a_fault_ends_as_the_matrix_says(
     scenario = SCENARIOS[name]
     waits: list[float] = []
     monkeypatch.setattr(
-        commands,
-        "_patience",
+        invocation,
+        "patience",
         lambda arguments: Patience(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
     )
     names = servers["https" if scenario.tls else "http"].names

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import responses
 
-from imgfetch import commands, mediatypes
+from imgfetch import invocation, mediatypes
 from imgfetch.retries import Patience
 from tests import certificates
 from tests.images import ARM64, OCI_GZIP, Blob, Built, gz, hello, image, index, layer, sha256, tar
@@ -92,7 +92,7 @@ def tell(command: Command, tmp_path: Path) -> Tell:
 def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Try as often as usual, and keep the waits instead of waiting."""
     waits: list[float] = []
-    monkeypatch.setattr(commands, "_patience", lambda _: Patience(pause=waits.append))
+    monkeypatch.setattr(invocation, "patience", lambda _: Patience(pause=waits.append))
     return waits
 
 
@@ -349,7 +349,7 @@ def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell, loop
 def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(
     tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "_password", lambda _: PASSWORD)
+    monkeypatch.setattr(invocation, "_password", lambda _: PASSWORD)
     loopback.answers[MANIFEST] = demand('Basic realm="x"')
     err = tell(f"{loopback.host}/team/app:v1", 4, "--username", "bob", "--password-stdin")
     assert "refuses the login of bob from --username" in err

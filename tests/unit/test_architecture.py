@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import imgfetch
-from imgfetch import formats, options
+from imgfetch import commands, formats, options
 
 PACKAGE = Path(imgfetch.__file__).parent
 
@@ -24,13 +24,15 @@ RANKS = {
     7: ["fetching", "tokens"],
     8: ["auth", "downloads", "resolve"],
     9: ["mirrored", "registry"],
-    10: ["pull"],
-    11: ["display", "signals"],
+    10: ["registries"],
+    11: ["display", "pull", "signals"],
     12: ["bars", "options", "payload", "reporting"],
-    13: ["commands", "versions"],
-    14: ["cli"],
-    15: ["__init__"],
-    16: ["__main__"],
+    13: ["invocation", "versions"],
+    14: ["command_cache", "command_save"],
+    15: ["commands"],
+    16: ["cli"],
+    17: ["__init__"],
+    18: ["__main__"],
 }
 THIRD_PARTY = {
     "requests": {"transport", "answer", "failures", "trust"},
@@ -39,7 +41,7 @@ THIRD_PARTY = {
     "isal": {"inflate"},
     "zstandard": {"decompress"},
     "tqdm": {"bars"},
-    "platformdirs": {"commands"},
+    "platformdirs": {"invocation"},
     "filelock": {"claims", "workspace"},
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
@@ -93,10 +95,14 @@ def test_the_public_names_exist_and_are_documented() -> None:
 
 
 def test_only_the_command_and_the_display_know_the_terminal_and_the_environment() -> None:
-    for module in set(MODULES) - {"bars", "cli", "commands", "display", "payload", "__main__"}:
+    for module in set(MODULES) - {"bars", "cli", "display", "invocation", "payload", "__main__"}:
         source = (PACKAGE / f"{module}.py").read_text()
         for word in ("print(", "os.environ", "sys.argv", "sys.stderr", "sys.stdout", "sys.exit"):
             assert word not in source, f"{module} has {word}"
+
+
+def test_every_command_has_its_module() -> None:
+    assert set(commands._MODULES.values()) == {name for name in MODULES if name.startswith("command_")}
 
 
 def test_the_formats_that_the_parser_names_are_those_that_there_are() -> None:
