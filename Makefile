@@ -42,7 +42,9 @@ coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 	$(BIN)/coverage report
 
 bench: $(VENV)/.test ## measure against the peers that are installed; BENCH="--link 1gbit --docs" and others
-	$(BIN)/python -m tests.bench $(BENCH)
+	$(PYTHON) -m venv --clear $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet .
+	$(BIN)/python -m tests.bench --imgfetch $(VENV)/bench/bin/imgfetch $(BENCH)
 
 fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
 	$(BIN)/python -m tests.make_fixtures

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -67,8 +66,6 @@ __all__ = [
 
 __version__ = VERSION
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
-
 _HOMES: Mapping[str, str] = {
     "Access": "access",
     "AuthenticationError": "errors",
@@ -101,6 +98,9 @@ _HOMES: Mapping[str, str] = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import logging  # noqa: PLC0415  # takes its time too
+
+    logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library leaves it to its user what is shown
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

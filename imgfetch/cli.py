@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from imgfetch import payload, reporting, signals
 from imgfetch.display import DISPLAYS, Display
 from imgfetch.options import fill_in, parser, usage
-from imgfetch.printable import clean
 from imgfetch.reporting import EXIT_STATUS
 from imgfetch.version import VERSION
 
 __all__ = ["EXIT_STATUS", "main"]
-
-_MAX_MESSAGE = 4000
-_VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         usage(arguments, "a COMMAND is missing, such as save; --help lists them")
     fill_in(arguments, os.environ)
     display = _display(arguments)
-    with _logging_to(display, _VERBOSITY[min(arguments.verbose, 2)]), signals.caught():
+    with signals.caught():
         status = _run(arguments, display)
     if status:
         payload.give_up()
@@ -55,9 +49,10 @@ def _run(arguments: argparse.Namespace, display: Display) -> int:
     """Carry a command out, and return the exit status."""
     try:
         # Here, for who only asks for the version or for help should not wait for what speaks HTTP.
-        from imgfetch import commands  # noqa: PLC0415
+        from imgfetch import commands, logs  # noqa: PLC0415
 
-        return commands.run(arguments, display)
+        with logs.shown(display, arguments.verbose):
+            return commands.run(arguments, display)
     except signals.StopError as stop:
         return reporting.stopped(stop, display, "")
     finally:
@@ -75,29 +70,3 @@ def _display(arguments: argparse.Namespace) -> Display:
 
         return Bars(sys.stderr or io.StringIO())
     return DISPLAYS[name](sys.stderr or io.StringIO())
-
-
-class _Handler(logging.Handler):
-    """Sends log records to the display, which knows where bars are drawn."""
-
-    def __init__(self, display: Display) -> None:
-        super().__init__()
-        self._display = display
-
-    def emit(self, record: logging.LogRecord) -> None:
-        kind = "warning" if record.levelno >= logging.WARNING else "info"
-        self._display.message(kind, clean(record.getMessage(), _MAX_MESSAGE))
-
-
-@contextmanager
-def _logging_to(display: Display, level: int) -> Iterator[None]:
-    handler = _Handler(display)
-    logger = logging.getLogger("imgfetch")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)

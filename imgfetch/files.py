@@ -17,7 +17,7 @@ from imgfetch.errors import StorageError
 from imgfetch.printable import clean, size
 
 BUFFER = 1024 * 1024
-_SYNC_INTERVAL = 0.25  # seconds
+_SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = (
     os.O_RDWR
     | os.O_CREAT

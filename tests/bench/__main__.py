@@ -19,7 +19,7 @@ from pathlib import Path
 from imgfetch.options import _size as size
 from tests import engines
 from tests.bench import contenders, report, workload
-from tests.bench.contenders import IMGFETCH, Contender, Source
+from tests.bench.contenders import Contender, Source
 from tests.bench.link import link
 from tests.bench.measuring import Usage, measured, middle
 from tests.bench.report import MIB, Case, Goal
@@ -45,14 +45,14 @@ def main() -> int:
         small = workload.build(images, SMALL_SIZE, SMALL_LAYERS)
         peers = [] if arguments.alone else contenders.peers(stack, scratch)
         ours, warm, floors = (
-            contenders.imgfetch(scratch),
-            contenders.imgfetch(scratch / "warm", warm=True),
+            contenders.imgfetch(arguments.imgfetch, scratch),
+            contenders.imgfetch(arguments.imgfetch, scratch / "warm", warm=True),
             contenders.floors(),
         )
         cases = _on_loopback(scratch, large, small, [ours, warm, *peers, *floors], arguments.rounds)
         if arguments.link:
             cases |= _on_link(scratch, large, [ours, floors[0]], arguments.rounds, arguments.link)
-        start = [measured([[IMGFETCH, "--version"]]) for _ in range(2 * arguments.rounds + 1)]
+        start = [measured([[arguments.imgfetch, "--version"]]) for _ in range(2 * arguments.rounds + 1)]
         goals = _goals(cases, large, middle(start))
         about = {
             "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
@@ -77,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--size", type=size, default=10**9, help="decompressed bytes of the large image (default: 1GB)")
     add("--layers", type=int, default=5, help="its layers (default: %(default)s)")
+    add(
+        "--imgfetch",
+        metavar="PROGRAM",
+        type=Path,
+        default=Path(sys.executable).with_name("imgfetch"),
+        help="the one to measure (default: the one of this environment)",
+    )
     add("--rounds", type=int, default=5, help="how often each runs (default: %(default)s)")
     add("--link", metavar="RATE", help="also over a line of RATE, such as 1gbit; takes root")
     add("--alone", action="store_true", help="run no peers, only imgfetch and the floor")
@@ -102,7 +109,11 @@ def _on_loopback(
         target = scratch / "image.tar"
         return {
             "cold": Case("Cold", f"{large}, from a registry on the loopback.", _runs(cold, much, target, rounds)),
-            "warm": Case("Warm", "The same, the layers in the store.", _runs([warm, *skopeo], much, target, rounds)),
+            "warm": Case(
+                "Warm",
+                "The same, the layers in the store.",
+                _runs([warm, *skopeo, contenders.disk()], much, target, rounds),
+            ),
             "many": Case("Many layers", f"{small}.", _runs([ours, *skopeo], many, target, rounds)),
         }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from tests import engines
 from tests.bench.measuring import Command, Usage, measured
 from tests.bench.workload import Workload
 
-IMGFETCH = Path(sys.executable).with_name("imgfetch")
 JOBS = 2  # blobs at a time, where it is for us to say
 
 
@@ -69,20 +67,20 @@ class Contender:
             target.unlink(missing_ok=True)
 
 
-def imgfetch(directory: Path, *, warm: bool = False) -> Contender:
+def imgfetch(program: Path, directory: Path, *, warm: bool = False) -> Contender:
     """Return ourselves, with an empty store or with one that has all layers."""
     store = directory / "store"
 
     def commands(source: Source, target: Path) -> list[Command]:
         plain = ["--plain-http"] if source.plain else []
         where = ["-o", target, "--cache-dir", store, "--platform", "linux/amd64"]
-        return [[IMGFETCH, "save", "-q", source.reference, *where, *plain]]
+        return [[program, "save", "-q", source.reference, *where, *plain]]
 
     def reset() -> None:
         if not warm:
             shutil.rmtree(store, ignore_errors=True)
 
-    return Contender(f"imgfetch{', warm' if warm else ''}", commands, reset, version=[IMGFETCH, "--version"])
+    return Contender(f"imgfetch{', warm' if warm else ''}", commands, reset, version=[program, "--version"])
 
 
 def peers(stack: ExitStack, directory: Path) -> list[Contender]:
@@ -178,6 +176,16 @@ def floors() -> list[Contender]:
         Contender(f"curl | {hasher} | {tool} | {hasher}", pipes),
         Contender(f"{tool} | {hasher}, from disk", local, version=[tool, "--version"]),
     ]
+
+
+def disk() -> Contender:
+    """Return what it costs to bring as many bytes as the image has to the disk."""
+
+    def commands(source: Source, target: Path) -> list[Command]:
+        count = f"count={source.workload.size}"
+        return [["dd", "if=/dev/zero", f"of={target}", "bs=1M", count, "iflag=count_bytes", "conv=fdatasync"]]
+
+    return Contender("dd to the disk", commands)
 
 
 def _works(command: Sequence[str]) -> bool:

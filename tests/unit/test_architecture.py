@@ -26,7 +26,7 @@ RANKS = {
     9: ["mirrored", "registry"],
     10: ["registries"],
     11: ["display", "pull", "signals"],
-    12: ["bars", "options", "payload", "reporting"],
+    12: ["bars", "logs", "options", "payload", "reporting"],
     13: ["invocation", "versions"],
     14: ["command_cache", "command_save"],
     15: ["commands"],
