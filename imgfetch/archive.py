@@ -13,18 +13,40 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from imgfetch import ustar
+from imgfetch.decompress import decompress
 from imgfetch.defaults import MTIME
 from imgfetch.digest import Digest
 from imgfetch.errors import VerificationError
 
-_BUFFER = 256 * 1024
-_STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
 CAN_PUT = hasattr(os, "pwrite")
 """Whether pieces can be written from any thread."""
+
+_BUFFER = 256 * 1024
+_STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
 _CANNOT = frozenset(
     {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF, errno.ETXTBSY}
 )
 """What a system says that cannot copy between these two files by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The tar stream of a layer.
+
+    Attributes:
+        digest: the layer's, as the registry has it.
+        diff_id: the stream's own.
+    """
+
+    digest: Digest
+    diff_id: Digest
+
+
+Blob = Digest | Plain
+"""What stands in the store, as it is or decompressed."""
+Write = Callable[[bytes | memoryview], object]
+Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
+"""Opens a blob's verified content, and may wait until it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +56,12 @@ class Member:
     Attributes:
         name: its path; a directory's ends with a slash.
         size: its content's length in bytes.
-        content: the content itself, or the digest of the blob that it is.
+        content: the content itself, or the blob that it is.
     """
 
     name: str
     size: int
-    content: bytes | Digest = b""
+    content: bytes | Blob = b""
 
     def header(self, mtime: int) -> bytes:
         """Return the tar blocks before the content."""
@@ -48,30 +70,27 @@ class Member:
         return ustar.header(self.name, self.size, mtime=mtime)
 
 
-Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
-"""Opens a blob's verified content, and may wait until it is there."""
-
-
 class Layout:
     """Where each member stands."""
 
     def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
         """Lay the members out in their order, ``mtime`` being the time of every entry in seconds since 1970."""
+        self.members = tuple(members)
         self._entries: list[tuple[int, bytes, Member]] = []
-        self._places: dict[Digest, list[tuple[int, Member]]] = {}
+        self._places: dict[Blob, list[tuple[int, Member]]] = {}
         position = 0
-        for member in members:
+        for member in self.members:
             header = member.header(mtime)
             position += len(header)
             self._entries.append((position, header, member))
-            if isinstance(member.content, Digest):
+            if not isinstance(member.content, bytes):
                 self._places.setdefault(member.content, []).append((position, member))
             position += ustar.padded(member.size)
         self.size = position + len(ustar.END)
 
     @property
-    def blobs(self) -> KeysView[Digest]:
-        """The digests of the members that are blobs."""
+    def blobs(self) -> KeysView[Blob]:
+        """The members that are blobs."""
         return self._places.keys()
 
     def stream(self, open_blob: Opener, out: BinaryIO) -> None:
@@ -86,26 +105,42 @@ class Layout:
             VerificationError: a blob has not the length that it should have.
         """
         for _, header, member in self._entries:
-            if isinstance(member.content, Digest):
-                with open_blob(member.content) as blob:
-                    out.write(header)
-                    for chunk in _exactly(blob, member):  # noqa: FURB122  # a stream may have no other method
-                        out.write(chunk)
-            else:
+            if isinstance(member.content, bytes):
                 out.write(header + member.content)
+            else:
+                with open_blob(_digest(member.content)) as blob:
+                    out.write(header)
+                    _deliver(blob, member, out.write)
             out.write(ustar.padding(member.size))
         out.write(ustar.END)
 
+    def matches(self, archive: BinaryIO) -> bool:
+        """Tell whether an archive that is read from its first byte on is this one, by the digest of every blob.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        for _, header, member in self._entries:
+            known = header if not isinstance(member.content, bytes) else header + member.content
+            if archive.read(len(known)) != known:
+                return False
+            if not isinstance(member.content, bytes) and not _holds(archive, member):
+                return False
+            if archive.read(-member.size % ustar.BLOCK) != ustar.padding(member.size):
+                return False
+        return archive.read(len(ustar.END) + 1) == ustar.END
+
     def scaffold(self, out: BinaryIO) -> None:
-        """Write all but the blobs into a file, which has its full length from then on.
+        """Write all but the blobs into a file, which has its full length and nothing else from then on.
 
         Raises:
             OSError: it does not take them.
         """
+        out.truncate(0)
         out.truncate(self.size)
         for position, header, member in self._entries:
             out.seek(position - len(header))
-            out.write(header if isinstance(member.content, Digest) else header + member.content)
+            out.write(header + member.content if isinstance(member.content, bytes) else header)
         out.flush()
 
     def put(self, digest: Digest, position: int, data: bytes, out: BinaryIO) -> None:
@@ -123,64 +158,122 @@ class Layout:
         Raises:
             OSError: the file does not take it.
         """
-        for start, member in self._places[digest]:
-            view = memoryview(data)[: max(member.size - position, 0)]
-            at = start + position
-            while view:
-                count = os.pwrite(out.fileno(), view, at)
-                view, at = view[count:], at + count
+        for start, member in self._places.get(digest, ()):
+            _writer(out, start + position)(memoryview(data)[: max(member.size - position, 0)])
 
-    def place(self, digest: Digest, blob: BinaryIO, out: BinaryIO) -> None:
-        """Write a blob where it belongs in a file that `scaffold` made ready.
+    def place(
+        self, content: Blob, open_blob: Opener, out: BinaryIO, *, interrupt: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write a blob where it belongs in a file that `scaffold` made ready; from any thread if `CAN_PUT`.
+
+        Args:
+            content: one of `blobs`.
+            open_blob: opens it.
+            out: the file.
+            interrupt: is called often, and raises to end the work.
 
         Raises:
             OSError: the file does not take it.
             VerificationError: the blob has not the length that it should have.
         """
-        for position, member in self._places[digest]:
-            blob.seek(0)
-            _place(blob, out, position, member)
-        out.flush()
+        for position, member in self._places[content]:
+            with open_blob(_digest(content)) as blob:
+                copied = 0
+                if not isinstance(content, Plain):
+                    copied = _copied_by_system(blob, out, position, member.size, interrupt)
+                _deliver(blob, member, _writer(out, position + copied, interrupt), copied)
 
 
-def _place(blob: BinaryIO, out: BinaryIO, position: int, member: Member) -> None:
-    """Copy a blob into a file, by the system where it can, for then no byte passes through here."""
-    end = position + member.size
-    while position < end:
-        copied = _copied_by_system(blob, out, position, min(_STEP, end - position))
-        if not copied:
-            break
-        position += copied
-    out.seek(position)
-    out.writelines(_exactly(blob, member, end - position))
+def _digest(content: Blob) -> Digest:
+    return content.digest if isinstance(content, Plain) else content
 
 
-def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, count: int) -> int:
-    """Return how many bytes the system copied; none where it cannot."""
+def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda: None) -> Write:
+    """Return what writes one piece after the other, from a position in a file on."""
+
+    def write(data: bytes | memoryview) -> None:
+        nonlocal position
+        interrupt()
+        view = memoryview(data)
+        while view:
+            if CAN_PUT:
+                count = os.pwrite(out.fileno(), view, position)
+            else:
+                out.seek(position)
+                count = out.write(view)
+            view, position = view[count:], position + count
+        if not CAN_PUT:
+            out.flush()
+
+    return write
+
+
+def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, interrupt: Callable[[], None]) -> int:
+    """Let the system copy what it can, for then no byte passes through here; return how much that is."""
+    copied = 0
     if not hasattr(os, "copy_file_range"):
-        return 0
+        return copied
     try:
-        return os.copy_file_range(blob.fileno(), out.fileno(), count, None, position)
+        while copied < size:
+            interrupt()
+            count = os.copy_file_range(
+                blob.fileno(), out.fileno(), min(_STEP, size - copied), copied, position + copied
+            )
+            if not count:
+                break
+            copied += count
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
-        return 0
+    return copied
 
 
-def _exactly(blob: BinaryIO, member: Member, left: int | None = None) -> Iterator[memoryview]:
-    """Yield the bytes that the header announces and no more: one more would be taken for another entry.
+def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> None:
+    """Hand on as many bytes as the header announces and no more: one more would be taken for another entry.
 
     Raises:
         VerificationError: there are others.
     """
-    left = member.size if left is None else left
-    buffer = memoryview(bytearray(min(_BUFFER, left + 1)))
-    while count := blob.readinto(buffer[: left + 1]):  # type: ignore[attr-defined]  # a file has it
-        left -= count
+    left = member.size - start
+
+    def take(piece: bytes | memoryview) -> None:
+        nonlocal left
+        left -= len(piece)
         if left < 0:
-            break
-        yield buffer[:count]
+            raise _changed(member)
+        write(piece)
+
+    if isinstance(member.content, Plain):
+        decompress(blob, take)
+    else:
+        blob.seek(start)
+        for piece in _pieces(blob, left + 1):
+            take(piece)
     if left:
-        raise VerificationError(
-            f"{member.name} was changed while it was written", wanted=f"{member.size} bytes", got="others"
-        )
+        raise _changed(member)
+
+
+def _pieces(file: BinaryIO, limit: int) -> Iterator[memoryview]:
+    """Yield what a file holds from here on, up to a limit; each piece is gone when the next one comes."""
+    buffer = memoryview(bytearray(min(_BUFFER, limit)))
+    while limit and (count := file.readinto(buffer[:limit])):  # type: ignore[attr-defined]  # a file has it
+        limit -= count
+        yield buffer[:count]
+
+
+def _holds(archive: BinaryIO, member: Member) -> bool:
+    """Tell whether an archive goes on with what a member should hold."""
+    content = member.content
+    assert not isinstance(content, bytes)  # noqa: S101  # it is called for blobs
+    digest = content.diff_id if isinstance(content, Plain) else content
+    hasher, left = digest.hasher(), member.size
+    for piece in _pieces(archive, left):
+        hasher.update(piece)
+        left -= len(piece)
+    return not left and digest.matches(hasher)
+
+
+def _changed(member: Member) -> VerificationError:
+    return VerificationError(
+        f"{member.name} was changed while it was written", wanted=f"{member.size} bytes", got="others"
+    )

@@ -30,7 +30,7 @@ from imgfetch.errors import ImgfetchError, StorageError, VerificationError
 from imgfetch.files import BUFFER, replacing, storing
 from imgfetch.image import Descriptor
 from imgfetch.layers import Contents, LayerCheck
-from imgfetch.parts import MODE, Part, Source
+from imgfetch.parts import MODE, Embedded, Part, Source
 from imgfetch.printable import clean
 
 _PRIVATE = 0o700
@@ -174,6 +174,17 @@ class BlobStore:
         with self.claim(descriptor.digest), self.part(descriptor, what, layer=layer) as part:
             part.restart()
             return self.keep(part, part.take(source))
+
+    def put(self, descriptor: Descriptor, content: bytes) -> None:
+        """Take in a document that is here already, unless it is in the store, and keep it from being evicted.
+
+        Raises:
+            VerificationError: it is not what its descriptor says.
+            StorageError: it cannot be written.
+        """
+        self.reserve([descriptor.digest])
+        if not self.has(descriptor):
+            self.add(descriptor, Embedded(content), str(descriptor.digest))
 
     @contextmanager
     def part(

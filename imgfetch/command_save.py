@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 
-from imgfetch import invocation
+from imgfetch import invocation, payload
+from imgfetch.defaults import LAYERS
 from imgfetch.display import Display
+from imgfetch.forecast import Forecast
+from imgfetch.formats import FORMATS
+from imgfetch.options import usage
 from imgfetch.printable import clean, size
-from imgfetch.pull import Saved, save
+from imgfetch.pull import Saved, dry_run, save
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Write an archive, and say what is in it."""
     began = time.monotonic()
+    arguments.references = invocation.references(arguments)
+    _check(arguments)
+    if arguments.dry_run:
+        return _forecast(arguments)
     output = invocation.output(arguments)
     saved = save(
         arguments.references,
         output,
         platform=arguments.platform,
+        all_platforms=arguments.all_platforms,
         archive_format=arguments.format,
+        layers=arguments.layers,
+        name=arguments.name,
+        base=arguments.base,
+        if_changed=arguments.if_changed,
         jobs=arguments.jobs,
         cache_dir=invocation.cache(arguments),
         cache_size=arguments.cache_size,
@@ -35,6 +49,71 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if not arguments.quiet:
         _summarize(saved, arguments.output, time.monotonic() - began, display)
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if FORMATS[arguments.format].HAS_ONE_PLATFORM and (arguments.all_platforms or len(arguments.platform) > 1):
+        usage(arguments, f"an archive in the format {arguments.format} holds one platform")
+    if arguments.base and (FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]):
+        usage(arguments, "--base goes with layers as the registry has them")
+    if arguments.json and not arguments.dry_run:
+        usage(arguments, "--json goes with --dry-run; --progress json tells of a save")
+    if arguments.if_changed and arguments.output == "-":
+        usage(arguments, "--if-changed needs a file: name it with -o")
+    if arguments.name and len(arguments.references) > 1:
+        usage(arguments, "--name is for one image, and these are several")
+
+
+def _forecast(arguments: argparse.Namespace) -> int:
+    """Say what a save would cost."""
+    found = dry_run(
+        arguments.references,
+        platform=arguments.platform,
+        all_platforms=arguments.all_platforms,
+        archive_format=arguments.format,
+        layers=arguments.layers,
+        name=arguments.name,
+        base=arguments.base,
+        cache_dir=invocation.cache(arguments),
+        strict=arguments.strict,
+        access=invocation.access(arguments),
+        patience=invocation.patience(arguments),
+        timeout=arguments.timeout,
+    )
+    payload.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
+    return 0
+
+
+def _lines(found: Forecast) -> list[str]:
+    blobs = [f"{blob.state:<9}  {blob.digest}  {size(blob.size):>7}" for blob in found.blobs]
+    count = found.requests
+    total = (
+        f"the archive has {size(found.archive_size)}"
+        if found.archive_size is not None
+        else "the archive's size is known when they are here"
+    )
+    left = [f"{registry} says that {pulls} pulls are left" for registry, pulls in found.pulls_left.items()]
+    return [
+        *found.names,
+        *blobs,
+        f"{size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}; {total}",
+        *left,
+    ]
+
+
+def _as_json(found: Forecast) -> dict[str, object]:
+    return {
+        "images": list(found.names),
+        "blobs": [
+            {"digest": str(blob.digest), "size": blob.size, "state": blob.state, "missing": blob.missing}
+            for blob in found.blobs
+        ],
+        "bytes": found.missing,
+        "requests": found.requests,
+        "archive_size": found.archive_size,
+        "pulls_left": found.pulls_left,
+    }
 
 
 def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
@@ -58,4 +137,7 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
             for image in saved.images
         ],
     }
-    display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)
+    if saved.is_unchanged:
+        display.message("unchanged", f"{target} holds {images} already; it is left as it was", details)
+    else:
+        display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)

@@ -20,6 +20,9 @@ class _Command(Protocol):
 
 _MODULES: Mapping[str, str] = {
     "save": "command_save",
+    "digest": "command_digest",
+    "tags": "command_tags",
+    "verify": "command_verify",
     "cache dir": "command_cache",
     "cache list": "command_cache",
     "cache prune": "command_cache",

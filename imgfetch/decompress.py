@@ -11,7 +11,7 @@ from __future__ import annotations
 import bz2
 import lzma
 from collections.abc import Callable
-from typing import IO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, cast
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.inflate import GZIP, ZLIB, InflateError, Inflater
@@ -80,6 +80,28 @@ def decompressor(name: str, sink: Sink) -> Decompressor:
             return _Zstd(sink)
         case _:
             return _Plain(sink)
+
+
+def decompress(file: BinaryIO, sink: Sink) -> None:
+    """Hand on the whole of a layer's tar stream.
+
+    Args:
+        file: the layer as it is stored, at its first byte.
+        sink: takes the pieces.
+
+    Raises:
+        VerificationError: the data is damaged or incomplete.
+        UnsupportedError: the compression is unknown, or asks for too much.
+    """
+    piece = file.read(PIECE)
+    compression = detect(piece)
+    if compression is None:
+        raise UnsupportedError("it is neither a tar nor compressed in a known way")
+    stream = decompressor(compression, sink)
+    while piece:
+        stream.feed(piece)
+        piece = file.read(PIECE)
+    stream.finish()
 
 
 class _Stream(Protocol):

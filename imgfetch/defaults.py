@@ -2,6 +2,8 @@
 
 FORMAT = "docker"
 """The kind of archive."""
+LAYERS = ("original", "plain")
+"""How layers stand in an archive: as the registry has them, which is the default, or decompressed."""
 JOBS = 4
 """Layers that are fetched at a time."""
 CACHE_SIZE = 10 * 1024**3
@@ -13,3 +15,9 @@ MTIME = 1
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""
+RETRIES = 4
+"""Attempts after the first one."""
+MAX_WAIT = 60.0
+"""Seconds that a server may make us wait at a time."""
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds that anybody may allow at most."""

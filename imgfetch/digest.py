@@ -21,7 +21,7 @@ _PATTERN = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 class Hasher(Protocol):
     """The part of a :mod:`hashlib` object that is used here."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Take more content."""
 
     def hexdigest(self) -> str:

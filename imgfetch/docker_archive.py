@@ -4,6 +4,7 @@ Member by member, base to the byte, so that an archive is a function of its imag
 
     oci-layout  index.json  manifest.json  repositories
     blobs/  blobs/sha256/
+    blobs/sha256/<index>…                                   where several platforms are saved
     blobs/sha256/<manifest>  blobs/sha256/<config>  blobs/sha256/<layer>…   of each image, each digest once
 
 The blobs stand in it as the registry has them, so the registry's manifest digest survives wherever the reader
@@ -12,79 +13,45 @@ keeps it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-from imgfetch import mediatypes
-from imgfetch.archive import Member
+from imgfetch import mediatypes, oci_layout
+from imgfetch.archive import Blob, Member
 from imgfetch.digest import Digest
-from imgfetch.errors import VerificationError
-from imgfetch.image import Descriptor, Image
+from imgfetch.oci_layout import NAME, REF_NAME, document_member, path
+from imgfetch.selection import Selection
+
+IS_PLAIN = False
+IS_BY_CHAIN = True
+HAS_ONE_PLATFORM = False
 
 
-def members(images: Sequence[Image]) -> tuple[Member, ...]:
-    """Return the entries of an archive of ``images``, in their order.
+def members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+    """Return the entries of an archive, in their order.
+
+    Args:
+        selections: what it holds.
+        contents: what stands in the store otherwise than under its digest.
 
     Raises:
         VerificationError: a blob is given two sizes.
     """
-    blobs: dict[Digest, Descriptor] = {}
-    for image in images:
-        for descriptor in (image.manifest.descriptor, image.manifest.config, *image.manifest.layers):
-            first = blobs.setdefault(descriptor.digest, descriptor)
-            if first.size != descriptor.size:
-                raise VerificationError(
-                    f"{descriptor.digest} is given two sizes",
-                    wanted=f"{first.size} bytes",
-                    got=f"{descriptor.size} bytes",
-                )
-    algorithms = sorted({"sha256", *(digest.algorithm for digest in blobs)})
-    documents = {
-        "oci-layout": {"imageLayoutVersion": "1.0.0"},
-        "index.json": _index(images),
-        "manifest.json": [_item(image) for image in images],
-        "repositories": _repositories(images),
-    }
-    encoded = ((name, _compact(document)) for name, document in documents.items())
     return (
-        *(Member(name, len(content), content) for name, content in encoded),
-        Member("blobs/", 0),
-        *(Member(f"blobs/{algorithm}/", 0) for algorithm in algorithms),
-        *(Member(_path(blob.digest), blob.size, blob.digest) for blob in blobs.values()),
+        oci_layout.VERSION,
+        oci_layout.index(selections, lambda _selection, name, _tag: {NAME: name, REF_NAME: name}),
+        document_member("manifest.json", [_item(selection) for selection in selections]),
+        document_member("repositories", _repositories(selections)),
+        *oci_layout.blobs(selections, contents),
     )
 
 
-def _index(images: Sequence[Image]) -> dict[str, object]:
-    """Return `index.json`: an entry for each name; no platform, for with one containerd drops foreign images."""
-    return {
-        "schemaVersion": 2,
-        "mediaType": mediatypes.OCI_INDEX,
-        "manifests": [_entry(image.manifest.descriptor, name) for image in images for name in _index_names(image)],
-    }
-
-
-def _entry(descriptor: Descriptor, name: str) -> dict[str, object]:
-    return {
-        "mediaType": descriptor.media_type,
-        "digest": str(descriptor.digest),
-        "size": descriptor.size,
-        "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name},
-    }
-
-
-def _index_names(image: Image) -> Iterator[str]:
-    """Yield full names, with the digest of the entry itself where there is no tag."""
-    yield from image.tagged_names
-    for repository in image.untagged:
-        yield f"{repository}@{image.manifest.descriptor.digest}"
-
-
-def _item(image: Image) -> dict[str, object]:
+def _item(selection: Selection) -> dict[str, object]:
     """Return an item of `manifest.json`; a digest in ``RepoTags`` would be fatal to docker and podman."""
+    image = selection.preferred
     item: dict[str, object] = {
-        "Config": _path(image.manifest.config.digest),
-        "RepoTags": list(image.tagged_names),
-        "Layers": [_path(layer.digest) for layer in image.manifest.layers],
+        "Config": path(image.manifest.config.digest),
+        "RepoTags": list(selection.tagged_names),
+        "Layers": [path(layer.digest) for layer in image.manifest.layers],
     }
     sources = {
         str(diff_id): {
@@ -100,19 +67,12 @@ def _item(image: Image) -> dict[str, object]:
     return {**item, "LayerSources": sources} if sources else item
 
 
-def _repositories(images: Sequence[Image]) -> dict[str, dict[str, str]]:
+def _repositories(selections: Sequence[Selection]) -> dict[str, dict[str, str]]:
     """Return `repositories`: the top layer's diff_id by repository and tag, as docker 25 and later write it."""
     repositories: dict[str, dict[str, str]] = {}
-    for image in images:
-        for reference in image.tags:
-            if image.config.diff_ids:
-                repositories.setdefault(reference.name, {})[reference.tag or ""] = image.config.diff_ids[-1].encoded
+    for selection in selections:
+        diff_ids = selection.preferred.config.diff_ids
+        for reference in selection.tags:
+            if diff_ids:
+                repositories.setdefault(reference.name, {})[reference.tag or ""] = diff_ids[-1].encoded
     return repositories
-
-
-def _path(digest: Digest) -> str:
-    return f"blobs/{digest.algorithm}/{digest.encoded}"
-
-
-def _compact(document: object) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode("ascii")

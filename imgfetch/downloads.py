@@ -23,6 +23,7 @@ from imgfetch.oddities import Oddities
 from imgfetch.progress import Item, Progress
 from imgfetch.reference import Reference
 from imgfetch.retries import Patience
+from imgfetch.selection import Selection
 
 _logger = logging.getLogger(__name__)
 
@@ -44,14 +45,14 @@ class Layer:
 
     Attributes:
         descriptor: the blob.
-        diff_id: what it hashes to when it is decompressed.
+        diff_id: what it hashes to when it is decompressed; ``None`` for a blob that is no layer of an image.
         what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
         reference: the image that it is for.
         registry: where it is.
     """
 
     descriptor: Descriptor
-    diff_id: Digest
+    diff_id: Digest | None
     what: str
     reference: Reference
     registry: Abortable
@@ -65,6 +66,13 @@ def layers_of(image: Image, registry: Abortable) -> Iterator[Layer]:
         yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference, registry)
 
 
+def others_of(selection: Selection, registry: Abortable) -> Iterator[Layer]:
+    """Yield the blobs that come with a selection and are no layers."""
+    reference = selection.references[0]
+    for descriptor in selection.others:
+        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference, registry)
+
+
 def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return each blob once, in order.
 
@@ -74,7 +82,9 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     found: dict[Digest, Layer] = {}
     for layer in layers:
         first = found.setdefault(layer.descriptor.digest, layer)
-        if first.diff_id != layer.diff_id:
+        if first.diff_id is None:
+            found[layer.descriptor.digest] = layer
+        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
             raise VerificationError(
                 f"{layer.what} is the same blob as {first.what}, but has another diff_id",
                 wanted=str(first.diff_id),
@@ -132,7 +142,8 @@ class Downloads:
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
-        self._with_zstd: set[Reference] = set()
+        self.contents: dict[Digest, Contents] = {}
+        """What was found in each layer that has arrived."""
         self._threads = [
             threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
             for number in range(min(jobs, len(layers)))
@@ -236,10 +247,13 @@ class Downloads:
                 if not cached:
                     self._progress.started(item)
                     contents = self._fetched(layer, item)
-        if contents is None:
+        if cached:
             self._progress.started(item)
-            contents = self._cached(layer)
-        self._check_contents(layer, contents)
+        if layer.diff_id is not None:
+            if contents is None:
+                contents = self._cached(layer, layer.diff_id.algorithm)
+            self._check_contents(layer, contents)
+            self.contents[layer.descriptor.digest] = contents
         self._progress.finished(item, cached=cached)
         return True
 
@@ -255,25 +269,13 @@ class Downloads:
             )
         for remark in contents.remarks(layer.descriptor.media_type):
             self._oddities.tolerate(f"{layer.what}: {remark}")
-        if contents.compression == "zstd":
-            self._warn_of_zstd(layer)
 
-    def _warn_of_zstd(self, layer: Layer) -> None:
-        """Name the engines that are too old for an image (L06), once for each."""
-        with self._changed:
-            is_new = layer.reference not in self._with_zstd
-            self._with_zstd.add(layer.reference)
-        if is_new:
-            _logger.warning(
-                "%s has layers in zstd, which docker before 23 and containerd before 1.5 cannot load", layer.reference
-            )
-
-    def _cached(self, layer: Layer) -> Contents:
+    def _cached(self, layer: Layer, algorithm: str) -> Contents:
         """Return what an earlier run found in a layer; look again if it did not say."""
         digest = layer.descriptor.digest
-        contents = self._store.contents(digest, layer.diff_id.algorithm)
+        contents = self._store.contents(digest, algorithm)
         if contents is None:
-            check = self._check(layer)
+            check = self._check(layer, algorithm)
             with self._store.open(digest) as file:
                 while chunk := file.read(BUFFER):
                     check.update(chunk)
@@ -282,7 +284,7 @@ class Downloads:
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> Contents | None:
-        digest, copy = layer.descriptor.digest, self._copy
+        digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self._copy
 
         def advanced(count: int) -> None:
             self._end_if_stopped()
@@ -291,7 +293,7 @@ class Downloads:
         with self._store.part(
             layer.descriptor,
             layer.what,
-            layer=lambda: self._check(layer),
+            layer=partial(self._check, layer, diff_id.algorithm) if diff_id else None,
             advanced=advanced,
             copy=partial(copy, digest) if copy else None,
         ) as part:
@@ -303,11 +305,11 @@ class Downloads:
             self._copied.add(digest)
         return contents
 
-    def _check(self, layer: Layer) -> LayerCheck:
+    def _check(self, layer: Layer, algorithm: str) -> LayerCheck:
         return LayerCheck(
             layer.what,
             layer.descriptor.media_type,
-            layer.diff_id.algorithm,
+            algorithm,
             limit=self._max_layer_size,
             interrupt=self._end_if_stopped,
         )

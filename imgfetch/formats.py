@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from imgfetch import docker_archive
-from imgfetch.archive import Member
-from imgfetch.image import Image
+from imgfetch import classic_archive, docker_archive, oci_archive
+from imgfetch.archive import Blob, Member
+from imgfetch.digest import Digest
+from imgfetch.selection import Selection
 
 
 class Format(Protocol):
-    """What a module does that knows a kind of archive."""
+    """What a module has that knows a kind of archive."""
 
-    def members(self, images: Sequence[Image], /) -> tuple[Member, ...]:
+    @property
+    def IS_PLAIN(self) -> bool:  # noqa: N802  # a module's constant
+        """Whether its layers are always decompressed."""
+
+    @property
+    def IS_BY_CHAIN(self) -> bool:  # noqa: N802  # a module's constant
+        """Whether its readers may know a layer by those below it, and not by its blob."""
+
+    @property
+    def HAS_ONE_PLATFORM(self) -> bool:  # noqa: N802  # a module's constant
+        """Whether it cannot hold an index."""
+
+    def members(self, selections: Sequence[Selection], contents: Mapping[Digest, Blob], /) -> tuple[Member, ...]:
         """Return the archive's entries."""
 
 
-FORMATS: Mapping[str, Format] = {"docker": docker_archive}
+FORMATS: Mapping[str, Format] = {
+    "docker": docker_archive,
+    "docker-classic": classic_archive,
+    "oci": oci_archive,
+}

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from imgfetch import retryafter
 from imgfetch.answer import Response
+from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -20,7 +21,6 @@ from imgfetch.errors import (
 )
 from imgfetch.printable import clean, quoted
 from imgfetch.reference import DOCKER_HUB
-from imgfetch.retries import LONGEST_WAIT, MAX_WAIT
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""

@@ -141,10 +141,12 @@ class Index:
     Attributes:
         descriptor: what points at this document.
         manifests: what it lists, in its order.
+        raw: its bytes.
     """
 
     descriptor: Descriptor
     manifests: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +157,28 @@ class Manifest:
         descriptor: what points at this document.
         config: the image's config.
         layers: the image's layers, base first; the same one may occur several times.
+        raw: its bytes.
     """
 
     descriptor: Descriptor
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What is read of an image's config; its bytes stay in the blob store.
+    """An image's config.
 
     Attributes:
         platform: the machine that the image says it is for.
         diff_ids: the digest of each layer's decompressed tar stream, base first.
+        raw: its bytes.
     """
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
+    raw: bytes = field(default=b"", repr=False)
 
     @classmethod
     def from_json(cls, raw: bytes, media_type: str, what: str) -> Self:
@@ -205,7 +211,7 @@ class Config:
                 diff_ids.append(Digest.parse(text))
             except VerificationError as error:
                 raise VerificationError(f"diff_id {number} of {what} is {error}") from None
-        return cls(_read_platform(members, what), tuple(diff_ids))
+        return cls(_read_platform(members, what), tuple(diff_ids), raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,22 +227,6 @@ class Image:
     manifest: Manifest
     config: Config
     references: tuple[Reference, ...]
-
-    @property
-    def tags(self) -> tuple[Reference, ...]:
-        """The references that have a tag, without their digests, each once, sorted by name."""
-        tagged = {replace(reference, digest=None) for reference in self.references if reference.tag}
-        return tuple(sorted(tagged, key=str))
-
-    @property
-    def tagged_names(self) -> tuple[str, ...]:
-        """The canonical names with their tags, sorted."""
-        return tuple(str(reference) for reference in self.tags)
-
-    @property
-    def untagged(self) -> tuple[str, ...]:
-        """``registry/repository`` of the references that have only a digest, sorted."""
-        return tuple(sorted({reference.name for reference in self.references if not reference.tag}))
 
 
 def parse_document(
@@ -258,6 +248,26 @@ def parse_document(
     """
     with _telling():
         return _parse(document, descriptor, what, oddities, pinned=pinned)
+
+
+def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
+    """Return the blobs that a manifest lists, whatever it is a manifest of.
+
+    Args:
+        raw: its bytes.
+        what: its name in messages.
+
+    Raises:
+        VerificationError: it is malformed.
+    """
+    with _telling():
+        members = strictjson.Object(strictjson.loads(raw, what), what, _DOCUMENT_KEYS)
+        entries = [*members.items_of("layers"), *members.items_of("blobs")]
+        if "config" in members:
+            entries.insert(0, members["config"])
+        if len(entries) > MAX_LAYERS:
+            raise VerificationError(f"{what} has too many blobs", wanted=f"{MAX_LAYERS} at most", got=str(len(entries)))
+        return tuple(Descriptor.from_json(entry, f"blob {number} of {what}") for number, entry in enumerate(entries))
 
 
 @contextmanager
@@ -295,8 +305,8 @@ def _parse(
         )
     own = Descriptor(media_type, descriptor.digest, descriptor.size)
     if shape == "index":
-        return _index(members, own, what)
-    return _manifest(members, own, what)
+        return replace(_index(members, own, what), raw=document.raw)
+    return replace(_manifest(members, own, what), raw=document.raw)
 
 
 def _refuse_ambiguity(members: strictjson.Object, what: str) -> None:

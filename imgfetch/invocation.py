@@ -10,9 +10,12 @@ from typing import BinaryIO
 
 import platformdirs
 
-from imgfetch import errors
+from imgfetch import errors, imagelist
 from imgfetch.access import Access
+from imgfetch.files import storing
 from imgfetch.options import usage
+from imgfetch.printable import clean
+from imgfetch.reference import Reference
 from imgfetch.retries import Patience
 
 _MAX_PASSWORD = 64 * 1024
@@ -43,6 +46,27 @@ def access(arguments: argparse.Namespace) -> Access:
         trust_realms=arguments.trust_realm,
         realm_overrides=dict(arguments.realm_override),
     )
+
+
+def references(arguments: argparse.Namespace) -> list[Reference]:
+    """Return those of the command line, and then those of the files of `--images`.
+
+    Raises:
+        InvalidReferenceError: a line of such a file is no reference.
+        StorageError: such a file cannot be read.
+    """
+    found = list(arguments.references)
+    for name in arguments.images:
+        if name == "-":
+            if arguments.password_stdin:
+                usage(arguments, "stdin is both the list of images and the password")
+            found += imagelist.read(sys.stdin or [], "stdin")
+            continue
+        with storing(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
+            found += imagelist.read(file, clean(name))
+    if not found:
+        usage(arguments, "a reference is missing")
+    return found
 
 
 def patience(arguments: argparse.Namespace) -> Patience:

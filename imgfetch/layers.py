@@ -37,11 +37,13 @@ class Contents:
     Attributes:
         diff_id: the digest of its decompressed tar stream.
         compression: as `detect` names it.
+        size: the stream's length in bytes.
         oddity: what is odd about the compressed data, or empty.
     """
 
     diff_id: Digest
     compression: str
+    size: int
     oddity: str = ""
 
     @classmethod
@@ -52,16 +54,31 @@ class Contents:
             VerificationError: it is something else.
         """
         members = strictjson.Object(strictjson.loads(raw, "a note"), "a note", frozenset())
-        return cls(Digest.parse(members.get("diff_id")), members.text("compression"), members.text("oddity"))
+        return cls(
+            Digest.parse(members.get("diff_id")),
+            members.text("compression"),
+            members.count("size"),
+            members.text("oddity"),
+        )
 
     def to_json(self) -> bytes:
         """Return it as JSON."""
-        members = {"diff_id": str(self.diff_id), "compression": self.compression, "oddity": self.oddity}
+        members = {
+            "diff_id": str(self.diff_id),
+            "compression": self.compression,
+            "size": self.size,
+            "oddity": self.oddity,
+        }
         return json.dumps(members).encode()
 
     def remarks(self, media_type: str) -> tuple[str, ...]:
         """Say what a reader may stumble over, given what the layer is called (L03, L05, L07, L11, L12, L22)."""
         return tuple(filter(None, (self.oddity, _mislabelled(media_type, self.compression))))
+
+    def is_refused(self, media_type: str) -> bool:
+        """Tell whether there are readers that do not take the layer as it is (L03, L08, L11, L12)."""
+        is_called_plain = mediatypes.LAYER_COMPRESSION.get(media_type) == "plain"
+        return bool(self.oddity) or (is_called_plain and self.compression != "plain")
 
 
 class LayerCheck:
@@ -134,7 +151,9 @@ class LayerCheck:
             ) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
-        return Contents(Digest(self._algorithm, self._hasher.hexdigest()), self._compression or "", oddity or "")
+        return Contents(
+            Digest(self._algorithm, self._hasher.hexdigest()), self._compression or "", self._size, oddity or ""
+        )
 
     def _begin(self) -> Decompressor:
         self._compression = detect(self._head)

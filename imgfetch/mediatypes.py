@@ -15,6 +15,7 @@ OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -51,7 +52,7 @@ LAYER_COMPRESSION = {
     DOCKER_LAYER_GZIP: "gzip",
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
     "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
-    "application/vnd.docker.image.rootfs.diff.tar": None,
+    DOCKER_LAYER: None,
     "application/vnd.docker.image.rootfs.foreign.diff.tar": None,
 }
 """The compression that a layer's media type promises; docker's bare ``tar`` promises none (L04)."""

@@ -20,10 +20,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from imgfetch.digest import Digest
 from imgfetch.downloads import Abortable
-from imgfetch.errors import ImgfetchError, TransportError, VerificationError
+from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError, VerificationError
 from imgfetch.image import Descriptor, Document, parse_document
 from imgfetch.mirrors import Mirrors, Place
 from imgfetch.oddities import Oddities
@@ -31,6 +32,18 @@ from imgfetch.parts import Source
 from imgfetch.reference import Reference
 
 _logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """What a registry can do besides the two reads."""
+
+    @property
+    def pulls_left(self) -> int | None:
+        """How many pulls are left, if it says so."""
+
+    def tags(self, reference: Reference) -> Iterator[str]:
+        """Yield the tags of a repository."""
 
 
 class Mirrored:
@@ -91,6 +104,30 @@ class Mirrored:
         """
         upstream = self._mirrors.places(reference)[-1]
         return self.open(upstream).blob(_named(reference, upstream), descriptor, what, offset=offset)
+
+    def tags(self, reference: Reference) -> Iterator[str]:
+        """Yield the tags of a repository at the upstream, for a mirror may have only some.
+
+        Raises:
+            UnsupportedError: the configuration blocks it, or the upstream has no list of tags.
+            ImgfetchError: what the upstream raises.
+        """
+        upstream = self._mirrors.places(reference)[-1]
+        registry = self.open(upstream)
+        if not isinstance(registry, Lists):
+            raise UnsupportedError(f"{reference.registry} lists no tags")
+        yield from registry.tags(_named(reference, upstream))
+
+    @property
+    def pulls_left(self) -> dict[str, int]:
+        """How many pulls are left, by the registries and mirrors that say so."""
+        with self._lock:
+            opened = {place.registry: registry for place, registry in self._opened.items()}
+        return {
+            name: registry.pulls_left
+            for name, registry in opened.items()
+            if isinstance(registry, Lists) and registry.pulls_left is not None
+        }
 
     def places(self, reference: Reference) -> Iterator[_Turn]:
         """Yield whom to ask for a blob, mirrors first.

@@ -10,16 +10,27 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from imgfetch import errors, ustar
-from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
+from imgfetch.defaults import (
+    CACHE_SIZE,
+    FORMAT,
+    JOBS,
+    LAYERS,
+    LONGEST_WAIT,
+    MAX_LAYER,
+    MAX_WAIT,
+    MTIME,
+    READ_TIMEOUT,
+    RETRIES,
+)
 from imgfetch.display import DISPLAYS
 from imgfetch.origin import Origin
 from imgfetch.platforms import Platform
 from imgfetch.printable import quoted
 from imgfetch.reference import Reference
-from imgfetch.retries import LONGEST_WAIT, MAX_WAIT, RETRIES
+from imgfetch.targets import is_file
 
 MAX_JOBS = 64
-FORMATS = (FORMAT,)
+FORMATS = (FORMAT, "docker-classic", "oci")
 """The names in `imgfetch.formats.FORMATS`, which is not imported here, for help should not wait for it."""
 MAX_RETRIES = 100
 
@@ -40,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
             "save", allow_abbrev=False, help="pull images, verify them, write an archive", epilog=_EPILOG
         )
     )
+    _add_digest(
+        commands.add_parser(
+            "digest", allow_abbrev=False, help="print REGISTRY/REPOSITORY@DIGEST of images, to pin them", epilog=_EPILOG
+        )
+    )
+    _add_tags(commands.add_parser("tags", allow_abbrev=False, help="print the tags of a repository", epilog=_EPILOG))
+    _add_verify(commands.add_parser("verify", allow_abbrev=False, help="check an archive, without a network"))
     _add_cache(commands.add_parser("cache", allow_abbrev=False, help="the blobs that are kept for the next save"))
     return top
 
@@ -79,21 +97,35 @@ _EPILOG = (
 
 def _add_save(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    _add_references(parser)
     add(
-        "references",
-        metavar="REF",
-        nargs="+",
-        type=_reference,
-        help="what to pull: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]",
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="-",
+        help="the archive; '-', the default, is stdout; FILE.tar.gz, .tgz and .tar.zst are compressed",
     )
-    add("-o", "--output", metavar="FILE", default="-", help="the archive; '-', the default, is stdout")
     add(
         "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        type=_platform,
-        help="the machine that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
+        metavar="OS/ARCH[/VARIANT][,…]",
+        type=_platforms,
+        help="the machines that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
     )
+    add("--all-platforms", action="store_true", help="all platforms of an index, and what else it lists")
     add("--format", choices=FORMATS, default=FORMAT, help="the kind of archive (default: %(default)s)")
+    add("--layers", choices=LAYERS, default=LAYERS[0], help="as the registry has them, or decompressed")
+    add("--name", metavar="NAME[:TAG]", type=_name, help="what the image is called in the archive")
+    add(
+        "--base",
+        metavar="FILE|REF",
+        action="append",
+        default=[],
+        type=_base,
+        help="leave out the layers of this archive or image, which the host has; repeatable",
+    )
+    add("--if-changed", action="store_true", help="leave FILE alone if it holds exactly this; one request")
+    add("--dry-run", action="store_true", help="say what would be fetched and written, and do neither")
+    add("--json", action="store_true", help="with --dry-run, as JSON")
     add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {JOBS})")
     add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
     add("--no-cache", action="store_true", help="keep no blobs, but of a save to a file that fails")
@@ -120,6 +152,71 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
     add("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
     _add_access(parser)
     parser.set_defaults(command="save", usage_error=parser.error, source_date_epoch=None)
+
+
+def _add_references(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "references",
+        metavar="REF",
+        nargs="*",
+        type=_reference,
+        help="an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]",
+    )
+    add(
+        "-i",
+        "--images",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="further images from a file, one a line, # begins a comment; '-' is stdin",
+    )
+
+
+def _add_digest(parser: argparse.ArgumentParser) -> None:
+    _add_references(parser)
+    add = parser.add_argument
+    add(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        type=_platforms,
+        default=[],
+        help="the digest of this platform's manifest (default: of what the name points at, for all platforms)",
+    )
+    add("--keep-tag", action="store_true", help="print NAME:TAG@DIGEST, so that a save of it keeps the tag")
+    _add_quiet(parser, "digest")
+
+
+def _add_tags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("references", metavar="REPOSITORY", nargs=1, type=_reference, help="such as quay.io/x/y")
+    add("--sort", action="store_true", help="in natural order, 1.9 before 1.10 (default: the registry's)")
+    add("--json", action="store_true", help="as a JSON array")
+    _add_quiet(parser, "tags")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", metavar="FILE", type=Path, help="an archive, ours or another tool's; may be compressed as a whole")
+    add(
+        "wanted",
+        metavar="NAME@DIGEST",
+        nargs="*",
+        type=_reference,
+        help="what it should hold: NAME[:TAG]@DIGEST, as imgfetch digest prints it",
+    )
+    add("--json", action="store_true", help="as JSON")
+    add("-q", "--quiet", action="store_true", help="no progress")
+    add("--progress", metavar="|".join(_PROGRESS), type=_progress, help="on stderr (default: auto)")
+    parser.set_defaults(command="verify", usage_error=parser.error, verbose=0)
+
+
+def _add_quiet(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add what a command has that asks a registry and shows no progress."""
+    parser.add_argument("--strict", action="store_true", help="fail where something odd is otherwise tolerated")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
+    _add_access(parser)
+    parser.set_defaults(command=command, usage_error=parser.error, progress="none", quiet=False)
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +272,8 @@ class _NoPassword(argparse.Action):
 
 def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
     """Take from the environment, and then from the defaults, what the command line does not say."""
+    if not getattr(arguments, "references", True) and not arguments.images:
+        usage(arguments, "a reference is missing")
     for name, (variable, parse, default) in _VARIABLES.items():
         if getattr(arguments, name, "") is not None:  # it is given, or not asked for by this command
             continue
@@ -203,6 +302,21 @@ def _platform(text: str) -> Platform:
         return Platform.parse(text)
     except errors.InvalidPlatformError as error:
         raise argparse.ArgumentTypeError(_with_hint(error)) from None
+
+
+def _base(text: str) -> str | Reference:
+    return text if is_file(text) else _reference(text)
+
+
+def _platforms(text: str) -> list[Platform]:
+    return [_platform(part) for part in text.split(",")]
+
+
+def _name(text: str) -> Reference:
+    reference = _reference(text)
+    if reference.digest:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has a digest, which is no name in an archive")
+    return reference
 
 
 def _jobs(text: str) -> int:
@@ -277,7 +391,7 @@ def _epoch(text: str) -> int:
 _PROGRESS = ("auto", "bar", *DISPLAYS)
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
-    "platform": ("DOCKER_DEFAULT_PLATFORM", _platform, lambda: None),
+    "platform": ("DOCKER_DEFAULT_PLATFORM", _platforms, list),
     "jobs": ("IMGFETCH_JOBS", _jobs, lambda: JOBS),
     "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
     "cache_size": ("IMGFETCH_CACHE_SIZE", _size, lambda: CACHE_SIZE),

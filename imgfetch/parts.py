@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -44,6 +45,20 @@ class Source(Protocol):
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield at most ``limit`` bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Bytes that are here already, as a source of a blob."""
+
+    content: bytes
+    codings: tuple[str, ...] = ()
+    name: str = "this machine"
+    start: int = 0
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """Yield at most ``limit`` bytes."""
+        yield self.content[:limit]
 
 
 class Part:

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from imgfetch import eviction, registries, room
+from imgfetch import eviction, outer, registries, room, stores, writing
 from imgfetch.access import Access
-from imgfetch.archive import CAN_PUT, Layout
-from imgfetch.blobs import BlobStore
-from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, MAX_LAYER, MTIME, READ_TIMEOUT
+from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, LAYERS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.digest import Digest
-from imgfetch.downloads import Abortable, Downloads, Layer, distinct, largest_first, layers_of
-from imgfetch.errors import InvalidReferenceError, StorageError
-from imgfetch.files import storing
-from imgfetch.formats import FORMATS, Format
-from imgfetch.image import Image
+from imgfetch.downloads import Abortable, Downloads, largest_first
+from imgfetch.errors import InvalidReferenceError
+from imgfetch.forecast import Forecast, forecast
+from imgfetch.formats import FORMATS
 from imgfetch.oddities import Oddities
 from imgfetch.output import opened, regular
+from imgfetch.plan import Laid, Plan
+from imgfetch.planning import Wanted, planned
 from imgfetch.platforms import Platform
-from imgfetch.progress import Item, Progress
+from imgfetch.progress import Progress
 from imgfetch.reference import Reference
 from imgfetch.resolve import Resolver
 from imgfetch.retries import Patience
+from imgfetch.targets import is_file
+from imgfetch.unchanged import Earlier
 from imgfetch.ustar import MAX_OCTAL
-from imgfetch.workspace import STORE, beside
+from imgfetch.workspace import beside
 
-_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_T = TypeVar("_T", Reference, Platform)
 
 _logger = logging.getLogger(__name__)
 
@@ -48,12 +46,14 @@ class SavedImage:
         digest: its manifest's digest in the registry.
         image_id: its config's digest; what `docker load` prints.
         platform: the machine that it is for.
+        index: the digest of the index in which it stands in the registry, where several platforms are saved.
     """
 
     references: tuple[Reference, ...]
     digest: Digest
     image_id: Digest
     platform: Platform
+    index: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,25 @@ class Saved:
     Attributes:
         images: what it holds.
         size: its length in bytes.
+        is_unchanged: whether it was there already, and was left alone.
     """
 
     images: tuple[SavedImage, ...]
     size: int
+    is_unchanged: bool = False
 
 
 def save(
     references: str | Reference | Iterable[str | Reference],
     output: str | os.PathLike[str] | BinaryIO,
     *,
-    platform: str | Platform | None = None,
+    platform: str | Platform | Iterable[str | Platform] | None = None,
+    all_platforms: bool = False,
     archive_format: str = FORMAT,
+    layers: str = LAYERS[0],
+    name: str | Reference | None = None,
+    base: Iterable[str | os.PathLike[str] | Reference] = (),
+    if_changed: bool = False,
     jobs: int = JOBS,
     cache_dir: str | os.PathLike[str] | None = None,
     cache_size: int = CACHE_SIZE,
@@ -94,10 +101,16 @@ def save(
 
     Args:
         references: what to pull, as for ``docker pull``; a single one or several.
-        output: a path, or a binary stream, which needs no more than ``write``.
-        platform: the machine that the images are for, such as ``linux/arm64``.  By default linux on this machine's
-            architecture, and then an image that has no choice of platforms is taken whatever it is for.
-        archive_format: ``docker``, the one that ``docker load`` and all others read.
+        output: a path, or a binary stream, which needs no more than ``write``.  A path that ends in ``.tar.gz``,
+            ``.tgz`` or ``.tar.zst`` is compressed.
+        platform: the machine that the images are for, such as ``linux/arm64``, or several.  By default linux on this
+            machine's architecture, and then an image that has no choice of platforms is taken whatever it is for.
+        all_platforms: take all that an index lists; ``platform`` is then the one for readers that know only one.
+        archive_format: ``docker``, which ``docker load`` and all others read, ``docker-classic`` or ``oci``.
+        layers: ``original``, as the registry has them, or ``plain``, decompressed.
+        name: what the image is to be called in the archive, if not by its reference.
+        base: paths of archives, and references, whose layers are left out, for the archive's readers have them.
+        if_changed: leave a file alone that is, to the byte, what would be written.
         jobs: how many layers are fetched at a time.
         cache_dir: where verified blobs are kept for the next run; by default they are not, but for those of a save
             that fails, which stand beside ``output``.
@@ -126,124 +139,169 @@ def save(
         VerificationError: bytes are not what was promised.
         UnsupportedError: it is no image, or one that cannot be read.
         StorageError: the disk is full, or not writable.
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or options contradict each other.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be 1 or more, not {jobs}")
-    if not 0 <= source_date_epoch <= MAX_OCTAL:
-        raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {source_date_epoch}")
-    parsed = [_parsed(reference) for reference in _several(references)]
-    wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-    form = FORMATS[archive_format]
+    wanted = _wanted(
+        references,
+        platform=platform,
+        all_platforms=all_platforms,
+        archive_format=archive_format,
+        layers=layers,
+        name=name,
+        base=base,
+        source_date_epoch=source_date_epoch,
+    )
     oddities = Oddities(strict=strict)
     progress = progress or Progress()
     access, patience = access or Access(), (patience or Patience()).renewed()
     path = regular(output)
+    compression = outer.compression(path)
     with ExitStack() as stack:
         workspace = stack.enter_context(beside(path)) if path else None
-        store = _store(stack, cache_dir, workspace)
+        store = stores.opened(stack, cache_dir, workspace)
+        earlier = Earlier.at(path) if path and if_changed else None
+        for descriptor, raw in (earlier.documents() if earlier else {}).items():
+            store.put(descriptor, raw)
         registry = registries.opened(
             stack, access, oddities=oddities, patience=patience, timeout=timeout, open_registry=open_registry
         )
-        plan = _plan(
-            parsed,
-            wanted,
-            form=form,
-            mtime=source_date_epoch,
-            registry=registry,
-            resolver=Resolver(registry, store, oddities, patience),
-        )
-        store.reserve(layer.descriptor.digest for layer in plan.layers)
+        plan = planned(wanted, registry, Resolver(registry, store, oddities, patience))
+        if earlier and (same := earlier.laid_out(plan)) and earlier.is_same(same):
+            return Saved(tuple(_saved(plan)), earlier.path.stat().st_size, is_unchanged=True)
+        laid = plan.laid_out(plan.noted)
         missing = store.bytes_missing(layer.descriptor for layer in plan.layers)
-        size = plan.layout.size
+        size = laid.layout.size if laid and not compression else 0
         room.check([(store.root, missing, "layers"), *([(path.parent, size, "the archive")] if path else [])])
         out = stack.enter_context(opened(output, workspace))
         progress.planned(plan.items)
-        if path is not None:
-            plan.layout.scaffold(out)
+        file = path if not compression else None  # one whose members may be written in any order
+        if file and laid:
+            laid.layout.scaffold(out)
         with Downloads(
-            plan.layers if path is None else largest_first(plan.layers),
+            largest_first(plan.layers) if file else plan.layers,
             store,
             jobs=jobs,
             progress=progress,
             oddities=oddities,
             patience=patience,
             max_layer_size=max_layer_size,
-            copy=_copier(plan.layout, path, out) if path is not None and CAN_PUT else None,
+            copy=writing.copier(laid, file, out) if file and laid else None,
         ) as downloads:
-            if path is None:
-                _stream(plan.layout, store, downloads, out)
+            if file:
+                laid = writing.fill(plan, laid, downloads, out, path=file, jobs=jobs)
             else:
-                _fill(plan, store, downloads, out)
+                with outer.compressed(out, compression) as stream:
+                    laid = writing.stream(plan, laid, downloads, stream, waits=bool(compression))
+        _warn(plan, laid, downloads)
     if cache_dir is not None and store.root == Path(cache_dir):
         eviction.trim(store.root, cache_size)
-    return Saved(tuple(_saved(image) for image in plan.images), size)
+    return Saved(tuple(_saved(plan)), path.stat().st_size if path else laid.layout.size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What an archive will hold, and what has to be brought for it."""
-
-    images: tuple[Image, ...]
-    layers: tuple[Layer, ...]
-    layout: Layout
-
-    @property
-    def items(self) -> list[Item]:
-        return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
-
-
-def _stream(layout: Layout, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
-    """Write the archive in order, each blob when it is in the store."""
-
-    def open_blob(digest: Digest) -> BinaryIO:
-        downloads.wait(digest)
-        return store.open(digest)
-
-    layout.stream(open_blob, out)
-
-
-def _fill(plan: _Plan, store: BlobStore, downloads: Downloads, out: BinaryIO) -> None:
-    """Write into a file what `_copier` does not."""
-    here = plan.layout.blobs - {layer.descriptor.digest for layer in plan.layers}
-    for digest in chain(here, downloads.arrivals()):
-        if not downloads.has_copied(digest):
-            with store.open(digest) as blob:
-                plan.layout.place(digest, blob, out)
-
-
-def _copier(layout: Layout, path: Path, out: BinaryIO) -> Callable[[Digest, int, bytes], None]:
-    """Return what writes a layer into the file for ``path`` while it comes, which has no name that anybody reads."""
-
-    def copy(digest: Digest, position: int, data: bytes) -> None:
-        with storing(path, "write"):
-            layout.put(digest, position, data, out)
-
-    return copy
-
-
-def _plan(
-    references: Sequence[Reference],
-    platform: Platform | None,
+def dry_run(
+    references: str | Reference | Iterable[str | Reference],
     *,
-    form: Format,
-    mtime: int,
-    registry: Abortable,
-    resolver: Resolver,
-) -> _Plan:
-    """Find the images, and lay out the archive."""
-    images: list[Image] = []
-    layers: list[Layer] = []
-    for reference in references:
-        image = resolver.resolve(reference, platform)
-        images.append(image)
-        layers += layers_of(image, registry)
-    merged = _merged(images)
-    return _Plan(merged, distinct(layers), Layout(form.members(merged), mtime=mtime))
+    platform: str | Platform | Iterable[str | Platform] | None = None,
+    all_platforms: bool = False,
+    archive_format: str = FORMAT,
+    layers: str = LAYERS[0],
+    name: str | Reference | None = None,
+    base: Iterable[str | os.PathLike[str] | Reference] = (),
+    cache_dir: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    access: Access | None = None,
+    patience: Patience | None = None,
+    timeout: float = READ_TIMEOUT,
+    open_registry: Callable[[str], Abortable] | None = None,
+) -> Forecast:
+    """Return what `save` would cost, of whose arguments these are; no layer is fetched, no archive is written.
+
+    Raises:
+        ImgfetchError: as for `save`.
+        ValueError: options contradict each other.
+    """
+    wanted = _wanted(
+        references,
+        platform=platform,
+        all_platforms=all_platforms,
+        archive_format=archive_format,
+        layers=layers,
+        name=name,
+        base=base,
+        source_date_epoch=MTIME,
+    )
+    oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
+    with ExitStack() as stack:
+        store = stores.opened(stack, cache_dir)
+        registry = registries.opened(
+            stack,
+            access or Access(),
+            oddities=oddities,
+            patience=patience,
+            timeout=timeout,
+            open_registry=open_registry,
+        )
+        plan = planned(wanted, registry, Resolver(registry, store, oddities, patience))
+        return forecast(plan, registry.pulls_left)
 
 
-def _several(references: str | Reference | Iterable[str | Reference]) -> list[str | Reference]:
-    return [references] if isinstance(references, (str, Reference)) else list(references)
+def _wanted(
+    references: str | Reference | Iterable[str | Reference],
+    *,
+    platform: str | Platform | Iterable[str | Platform] | None,
+    all_platforms: bool,
+    archive_format: str,
+    layers: str,
+    name: str | Reference | None,
+    base: Iterable[str | os.PathLike[str] | Reference],
+    source_date_epoch: int,
+) -> Wanted:
+    """Read and compare arguments.
+
+    Raises:
+        ValueError: they make no sense.
+        ImgfetchError: a name or platform is malformed.
+    """
+    if not 0 <= source_date_epoch <= MAX_OCTAL:
+        raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {source_date_epoch}")
+    if layers not in LAYERS:
+        raise ValueError(f"layers must be one of {', '.join(LAYERS)}, not {layers}")
+    form = FORMATS[archive_format]
+    wanted = Wanted(
+        tuple(_parsed(reference) for reference in _several(references)),
+        form,
+        tuple(Platform.parse(each) if isinstance(each, str) else each for each in _several(platform)),
+        has_all=all_platforms,
+        is_plain=form.IS_PLAIN or layers != LAYERS[0],
+        name=_parsed(name) if name is not None else None,
+        bases=tuple(_base(each) for each in base),
+        mtime=source_date_epoch,
+    )
+    if form.HAS_ONE_PLATFORM and (all_platforms or len(wanted.platforms) > 1):
+        raise ValueError(f"an archive in the format {archive_format} holds one platform")
+    if wanted.bases and wanted.is_plain:
+        raise ValueError("an archive that leaves layers out has the others as the registry has them")
+    if wanted.name and wanted.name.digest:
+        raise InvalidReferenceError(f"{wanted.name} has a digest, which is no name in an archive")
+    return wanted
+
+
+def _several(one_or_more: str | _T | Iterable[str | _T] | None) -> list[str | _T]:
+    """Return a single thing, or several, as a list."""
+    if one_or_more is None:
+        return []
+    if isinstance(one_or_more, (str, Reference, Platform)):
+        return [one_or_more]
+    return list(one_or_more)
+
+
+def _base(base: str | os.PathLike[str] | Reference) -> Reference | Path:
+    """Tell a file from a reference."""
+    if isinstance(base, str) and not is_file(base):
+        return _parsed(base)
+    return base.with_default_tag() if isinstance(base, Reference) else Path(base)
 
 
 def _parsed(reference: str | Reference) -> Reference:
@@ -251,48 +309,36 @@ def _parsed(reference: str | Reference) -> Reference:
     return parsed.with_default_tag()
 
 
-def _merged(images: Sequence[Image]) -> tuple[Image, ...]:
-    """Make one of images that are the same but for their names.
-
-    Raises:
-        InvalidReferenceError: two different images would have the same name.
-    """
-    merged: dict[Digest, Image] = {}
-    names: dict[str, Digest] = {}
-    for image in images:
-        digest = image.manifest.descriptor.digest
-        first = merged.get(digest)
-        merged[digest] = replace(first, references=first.references + image.references) if first else image
-        for name in image.tagged_names:
-            if names.setdefault(name, digest) != digest:
-                raise InvalidReferenceError(f"two different images would be called {name}")
-    return tuple(merged.values())
+def _saved(plan: Plan) -> Iterator[SavedImage]:
+    for selection in plan.selections:
+        index = selection.root.digest if selection.indexes else None
+        for image in selection.images:
+            manifest = image.manifest
+            yield SavedImage(
+                selection.references,
+                manifest.descriptor.digest,
+                manifest.config.digest,
+                image.config.platform,
+                index,
+            )
 
 
-def _saved(image: Image) -> SavedImage:
-    manifest = image.manifest
-    return SavedImage(image.references, manifest.descriptor.digest, manifest.config.digest, image.config.platform)
-
-
-def _store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, workspace: Path | None) -> BlobStore:
-    """Return the cache where it can be used, or else a store of this run's own, beside the output if that is a file."""
-    if cache_dir is not None:
-        store = BlobStore(Path(cache_dir))
-        stack.callback(store.close)
-        try:
-            store.prepare()
-        except StorageError as error:
-            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE):
-                raise
-            _logger.warning("%s; going on without a cache", error)
-        else:
-            return store
-    directory = workspace / STORE if workspace else None
-    if directory is None:
-        with storing(Path(tempfile.gettempdir()), "write to"):
-            temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
-        directory = Path(stack.enter_context(temporary))
-    store = BlobStore(directory)
-    stack.callback(store.close)
-    store.prepare()
-    return store
+def _warn(plan: Plan, laid: Laid, downloads: Downloads) -> None:
+    """Say what somebody may stumble over on the far side: layers in zstd (L06), and digests that are lost."""
+    for selection in plan.selections:
+        digests = {layer.digest for image in selection.images for layer in image.manifest.layers} - laid.plain
+        found = (downloads.contents.get(digest) for digest in digests)
+        if any(contents and contents.compression == "zstd" for contents in found):
+            _logger.warning(
+                "%s has layers in zstd, which docker before 23 and containerd before 1.5 cannot load; "
+                "--layers plain makes an archive that they can",
+                selection.references[0],
+            )
+    here = {selection.root.digest for selection in laid.selections}
+    for selection in plan.selections:
+        if selection.root.digest not in here:
+            _logger.warning(
+                "%s stands with decompressed layers in the archive, and so under another digest than the registry's %s",
+                selection.references[0],
+                selection.root.digest,
+            )

@@ -112,6 +112,11 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
+def is_tag(text: str) -> bool:
+    """Tell whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def _split_registry(name: str) -> tuple[str, str]:
     """Tell the registry from the rest by the look of the first component."""
     first, slash, rest = name.partition("/")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
-from imgfetch import challenges, contentrange, mediatypes
+from imgfetch import challenges, contentrange, mediatypes, taglists
 from imgfetch.access import Access
 from imgfetch.answer import Response
 from imgfetch.auth import Authenticator
@@ -38,6 +38,7 @@ from imgfetch.version import USER_AGENT
 
 MAX_TOKEN_ROUNDS = 2
 MAX_URLS = 8
+MAX_PAGES = 10_000
 _HUB_HOST = "registry-1.docker.io"
 
 _OK = 200
@@ -111,6 +112,8 @@ class Registry:
         self._lock = threading.Lock()
         self._has_ranges = True
         self._validators: dict[Digest, dict[Origin, str]] = {}
+        self.pulls_left: int | None = None
+        """How many pulls are left, if the registry says so."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -155,6 +158,47 @@ class Registry:
                 document = self._manifest(reference, mediatypes.DOCKER_MANIFEST)[0] or document
         assert document is not None  # noqa: S101  # ``last`` raises instead
         return document
+
+    def tags(self, reference: Reference) -> Iterator[str]:
+        """Yield the tags of a repository, page by page, in the registry's order.
+
+        Source: OCI distribution specification, "Listing Tags".
+
+        Raises:
+            NotFoundError: there is no such repository.
+            AuthenticationError: it is not for everybody, or the token step failed.
+            RegistryError: the registry answers with another error, or pages without end.
+            TransportError: the registry does not answer.
+            VerificationError: the answer is malformed.
+        """
+        what = f"the list of tags of {reference.name}"
+        path = f"/v2/{reference.repository}/tags/list"
+        seen: set[str] = set()
+        while path:
+            if path in seen or len(seen) >= MAX_PAGES:
+                raise RegistryError(
+                    f"{what} does not end: {len(seen)} pages came", url=f"{self._base}{path}", status=_OK
+                )
+            seen.add(path)
+            page, path = self._page(path, reference, what)
+            yield from page
+
+    def _page(self, path: str, reference: Reference, what: str) -> tuple[list[str], str]:
+        """Return some tags, and where there are more, if there are."""
+        attempts = self._patience.attempts()
+        while True:
+            try:
+                with self._get(path, reference, what, downgrade=False) as response:
+                    if response.status != _OK:
+                        raise self._refused(
+                            response, what, f"check the name; {self._authenticator.hint(reference.repository)}"
+                        )
+                    raw = response.document(MAX_DOCUMENT, what)
+                    if raw.lstrip().startswith(b"<"):
+                        raise not_the_protocol(response, raw, what)
+                    return taglists.tags(raw, what), taglists.following(response.headers("Link"))
+            except ImgfetchError as error:
+                attempts.failed(error)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
@@ -284,7 +328,14 @@ class Registry:
                 raise not_the_protocol(response, raw, what)
             if reference.digest is None:
                 self._compare_header(response, raw, what)
+            self._note_limit(response)
             return Document(raw, response.header("Content-Type"), response.url), response.status
+
+    def _note_limit(self, response: Response) -> None:
+        """Remember what Docker Hub says of its limit."""
+        remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
+        if remaining.isascii() and remaining.isdigit() and len(remaining) < 10:  # noqa: PLR2004  # no larger limit makes sense
+            self.pulls_left = int(remaining)
 
     def _compare_header(self, response: Response, raw: bytes, what: str) -> None:
         """Warn of a header that contradicts the body; the body counts (P63)."""

@@ -8,7 +8,6 @@ digest and size that led to it, a config likewise.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from imgfetch import mediatypes, platforms
@@ -16,7 +15,17 @@ from imgfetch.blobs import BlobStore
 from imgfetch.digest import Digest
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.fetching import Reads, fetch
-from imgfetch.image import Config, Descriptor, Document, Image, Index, Manifest, parse_document
+from imgfetch.image import (
+    MAX_DOCUMENT,
+    Config,
+    Descriptor,
+    Document,
+    Image,
+    Index,
+    Manifest,
+    listed,
+    parse_document,
+)
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
 from imgfetch.reference import Reference
@@ -60,7 +69,19 @@ class Resolver:
             UnsupportedError: it is no image.
             ImgfetchError: what the registry and the store raise.
         """
-        found = self._document(reference)
+        return self.chosen(self.document(reference), reference, platform)
+
+    def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
+        """Return the image that a document means for a platform, as for `resolve`.
+
+        Args:
+            found: what ``reference`` points at.
+            reference: the image or index.
+            platform: the machine it is for, or ``None``.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
         wanted = platform or platforms.default()
         if isinstance(found, Index):
             seen = _Seen()
@@ -70,7 +91,7 @@ class Resolver:
                     f"{reference} is not there for {wanted}", wanted=str(wanted), available=seen.listed()
                 )
             return image
-        image = self._image(found, reference)
+        image = self.image(found, reference)
         if image.config.platform.fit(wanted) is None and image.config.platform.is_known:
             if platform is not None:
                 available = (str(image.config.platform),)
@@ -102,10 +123,10 @@ class Resolver:
     def _look(
         self, descriptor: Descriptor, reference: Reference, wanted: Platform, seen: _Seen, depth: int
     ) -> Image | None:
-        found = self._document(reference, descriptor)
+        found = self.document(reference, descriptor)
         if isinstance(found, Index):
             return self._search(found, reference, wanted, seen, depth + 1)
-        return self._fitting(self._image(found, reference), descriptor, wanted, seen)
+        return self._fitting(self.image(found, reference), descriptor, wanted, seen)
 
     def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
         """Compare what the config says with what the index says, or decide by it where the index says nothing."""
@@ -120,14 +141,52 @@ class Resolver:
             )
         return image
 
-    def _document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
-        """Fetch a document, by tag or by digest; what is asked for by digest must be that (P63, S21)."""
+    def document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
+        """Fetch a manifest or index, by tag or by digest.
+
+        Args:
+            reference: what was asked for.
+            descriptor: what points at the document, if it is not ``reference`` itself.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
+        document, digest, what = self._fetched(reference, descriptor)
+        media_type = descriptor.media_type if descriptor else ""
+        parsed = parse_document(
+            document,
+            Descriptor(media_type, digest, len(document.raw)),
+            what,
+            self.oddities,
+            pinned=bool(descriptor or reference.digest),
+        )
+        if isinstance(parsed, Manifest):
+            self.store.reserve([parsed.config.digest])
+            self.store.put(parsed.descriptor, document.raw)
+        return parsed
+
+    def statement(self, reference: Reference, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+        """Fetch the manifest of what is no image, and return the blobs that it lists.
+
+        Args:
+            reference: the index that lists it.
+            descriptor: what points at it.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
+        document, _, what = self._fetched(reference, descriptor)
+        self.store.put(descriptor, document.raw)
+        return listed(document.raw, what)
+
+    def _fetched(self, reference: Reference, descriptor: Descriptor | None) -> tuple[Document, Digest, str]:
+        """Return a document with its digest and its name; asked for by digest, it must be that (P63, S21)."""
         what = f"the manifest of {reference}"
         asked = reference
         if descriptor is not None:
             what = f"the manifest {descriptor.digest} of {reference.name}"
             asked = replace(reference, digest=descriptor.digest)
-        document = self._embedded(descriptor) or self.registry.manifest(asked)
+        document = self._known(descriptor) or self.registry.manifest(asked)
         wanted = asked.digest
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
         if descriptor is not None and descriptor.size != len(document.raw):
@@ -143,20 +202,13 @@ class Resolver:
                 got=str(digest),
                 hint="do not use it: the registry, or something on the way to it, sends another document",
             )
-        media_type = descriptor.media_type if descriptor else ""
-        parsed = parse_document(
-            document, Descriptor(media_type, digest, len(document.raw)), what, self.oddities, pinned=wanted is not None
-        )
-        if isinstance(parsed, Manifest):
-            self.store.reserve([parsed.descriptor.digest, parsed.config.digest])
-            self.store.add(parsed.descriptor, Embedded(document.raw), what)
-        return parsed
+        return document, digest, what
 
-    def _image(self, manifest: Manifest, reference: Reference) -> Image:
+    def image(self, manifest: Manifest, reference: Reference) -> Image:
         """Fetch a manifest's config and compare the two."""
         what = f"the config of {reference}"
-        if manifest.config.is_embedded and not self.store.has(manifest.config):
-            self.store.add(manifest.config, Embedded(manifest.config.data or b""), what)
+        if manifest.config.is_embedded:
+            self.store.put(manifest.config, manifest.config.data or b"")
         fetch(self.registry, self.store, reference, manifest.config, what, patience=self.patience)
         config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
         if len(config.diff_ids) != len(manifest.layers):
@@ -168,25 +220,16 @@ class Resolver:
             )
         return Image(manifest, config, (reference,))
 
-    def _embedded(self, descriptor: Descriptor | None) -> Document | None:
-        """Return the document that a descriptor carries with it (P69)."""
-        if descriptor is None or not descriptor.is_embedded:
+    def _known(self, descriptor: Descriptor | None) -> Document | None:
+        """Return the document that a descriptor carries with it (P69), or that is in the store."""
+        if descriptor is None:
             return None
-        return Document(descriptor.data or b"")
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Bytes that are here already, as a source of a blob."""
-
-    content: bytes
-    codings: tuple[str, ...] = ()
-    name: str = "the manifest"
-    start: int = 0
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        """Yield at most ``limit`` bytes."""
-        yield self.content[:limit]
+        if descriptor.is_embedded:
+            return Document(descriptor.data or b"")
+        self.store.reserve([descriptor.digest])
+        if descriptor.size <= MAX_DOCUMENT and self.store.has(descriptor):
+            return Document(self.store.read(descriptor.digest))
+        return None
 
 
 class _Seen:

@@ -13,12 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
 
-RETRIES = 4
-MAX_WAIT = 60.0
-LONGEST_WAIT = 6 * 3600.0
-"""Seconds that ``--max-wait`` may allow at most."""
 ANNOUNCED = 3.0
 """Seconds beyond which a wait is announced."""
 LONG_ATTEMPT = 60.0

@@ -6,8 +6,8 @@ them again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from tests.images import (
     ARM64,
@@ -30,6 +30,8 @@ from tests.images import (
 
 ZSTD = "has layers in zstd, which docker before 23"
 
+REWRITTEN = "stands with decompressed layers in the archive"
+
 EMPTY = layer(bytes(1024), OCI_GZIP)
 """The layer that old builders make for every line that changes no file (L16)."""
 
@@ -42,14 +44,14 @@ class Shape:
         built: the image or index.
         chosen: the manifest that is taken for linux/amd64, if `built` is an index.
         zstd: whether it has a zstd layer, which docker before 23 does not read.
-        refused: why a reader, by name, refuses it.
+        is_rewritten: whether layers stand decompressed in the archive, for some readers refuse them as they are.
         warnings: a part of each warning that imgfetch gives.
     """
 
     built: Built
     chosen: Built | None = None
     zstd: bool = False
-    refused: Mapping[str, str] = field(default_factory=dict)
+    is_rewritten: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -86,18 +88,22 @@ def _skippable_behind(mark: str) -> Shape:
 
 def _skippable_before(mark: str) -> Shape:
     raw = _base(mark)
-    refused = {"skopeo-docker-archive": "takes it for no zstd (L08)", "podman": "takes it for no zstd (L08)"}
     return Shape(
         image(layer(SKIPPABLE + zstd(raw), OCI_ZSTD, raw=raw), layer(_top(mark))),
-        zstd=True,
-        refused=refused,
-        warnings=("begins with a skippable frame", ZSTD),
+        is_rewritten=True,
+        warnings=("begins with a skippable frame", REWRITTEN),
     )
 
 
 def _multi_member(mark: str) -> Shape:
     raw = _base(mark)
     return Shape(image(layer(multi_member_gzip(raw), OCI_GZIP, raw=raw), layer(_top(mark))))
+
+
+def _odd_end(mark: str, end: bytes, warning: str) -> Shape:
+    raw = _base(mark)
+    built = image(layer(gz(raw) + end, OCI_GZIP, raw=raw), layer(_top(mark)))
+    return Shape(built, is_rewritten=True, warnings=(warning, REWRITTEN))
 
 
 def _three_compressions(mark: str) -> Shape:
@@ -110,8 +116,8 @@ def _gzip_called_tar(mark: str) -> Shape:
     raw = _base(mark)
     return Shape(
         image(layer(gz(raw), OCI_TAR, raw=raw)),
-        refused={"containerd": "does not decompress what is called a tar (L03)"},
-        warnings=("its media type promises plain, but it is gzip",),
+        is_rewritten=True,
+        warnings=("its media type promises plain, but it is gzip", REWRITTEN),
     )
 
 
@@ -172,6 +178,8 @@ _MAKERS: dict[str, Callable[[str], Shape]] = {
     "skippable frame behind": _skippable_behind,
     "skippable frame before": _skippable_before,
     "multi-member gzip": _multi_member,
+    "gzip and zeros": lambda mark: _odd_end(mark, bytes(1024), "zeros stand between or behind"),
+    "gzip and garbage": lambda mark: _odd_end(mark, b"garbage", "bytes that are no gzip data"),
     "three compressions": _three_compressions,
     "gzip called tar": _gzip_called_tar,
     "tar called gzip": _tar_called_gzip,

@@ -46,8 +46,8 @@ def filled(directory: Path, order: list[Digest]) -> bytes:
     with (directory / "out.tar").open("w+b") as out:
         LAYOUT.scaffold(out)
         for digest in order:
-            with on_disk(directory, digest, BLOBS[digest]).open("rb", buffering=0) as blob:
-                LAYOUT.place(digest, blob, out)
+            path = on_disk(directory, digest, BLOBS[digest])
+            LAYOUT.place(digest, lambda _, path=path: path.open("rb", buffering=0), out)
     return (directory / "out.tar").read_bytes()
 
 
@@ -137,10 +137,11 @@ def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes
     with pytest.raises(VerificationError, match=said):
         layout.stream(lambda _: io.BytesIO(content), out)
     assert len(out.getvalue()) <= 512 + 5
-    with (tmp_path / "out.tar").open("w+b") as file, on_disk(tmp_path, digest, content).open("rb", 0) as blob:
+    path = on_disk(tmp_path, digest, content)
+    with (tmp_path / "out.tar").open("w+b") as file:
         layout.scaffold(file)
         with pytest.raises(VerificationError, match=said):
-            layout.place(digest, blob, file)
+            layout.place(digest, lambda _: path.open("rb", 0), file)
     assert (tmp_path / "out.tar").stat().st_size == layout.size
 
 

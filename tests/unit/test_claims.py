@@ -18,7 +18,7 @@ from imgfetch.claims import Claims
 from imgfetch.digest import Digest
 from imgfetch.errors import StorageError, TransportError
 from imgfetch.image import Descriptor
-from imgfetch.resolve import Embedded
+from imgfetch.parts import Embedded
 
 
 def nothing() -> None:

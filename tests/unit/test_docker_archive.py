@@ -13,6 +13,7 @@ from imgfetch.image import Config, Descriptor, Image, Manifest
 from imgfetch.mediatypes import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
 from imgfetch.platforms import Platform
 from imgfetch.reference import Reference
+from imgfetch.selection import Selection
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
@@ -69,9 +70,13 @@ def open_blob(wanted: Digest) -> io.BytesIO:
     return io.BytesIO(BLOBS[wanted.encoded])
 
 
+def members(*images: Image) -> tuple[Member, ...]:
+    return docker_archive.members([Selection.of(image) for image in images], {})
+
+
 def written(*images: Image, mtime: int = 1) -> bytes:
     out = io.BytesIO()
-    Layout(docker_archive.members(images), mtime=mtime).stream(open_blob, out)
+    Layout(members(*images), mtime=mtime).stream(open_blob, out)
     return out.getvalue()
 
 
@@ -175,15 +180,15 @@ def test_an_archive_has_these_members(
     images: tuple[Image, ...], index_json: bytes, manifest_json: str, repositories: str, blobs: list[str]
 ) -> None:
     # the table of the archive's description, section 1
-    members = docker_archive.members(images)
-    assert members[:4] == (
+    found = members(*images)
+    assert found[:4] == (
         Member("oci-layout", 30, b'{"imageLayoutVersion":"1.0.0"}'),
         Member("index.json", len(index_json), index_json),
         Member("manifest.json", len(manifest_json), manifest_json.encode()),
         Member("repositories", len(repositories), repositories.encode()),
     )
-    assert members[4:6] == (Member("blobs/", 0), Member("blobs/sha256/", 0))
-    assert members[6:] == tuple(Member(f"blobs/sha256/{name}", len(BLOBS[name]), digest(name)) for name in blobs)
+    assert found[4:6] == (Member("blobs/", 0), Member("blobs/sha256/", 0))
+    assert found[6:] == tuple(Member(f"blobs/sha256/{name}", len(BLOBS[name]), digest(name)) for name in blobs)
 
 
 @pytest.mark.parametrize(("images", "index_json", "manifest_json", "repositories", "blobs"), CASES)
@@ -213,7 +218,7 @@ def test_the_size_is_known_beforehand(
 ) -> None:
     contents = [b"x" * 30, index_json, manifest_json, repositories, "", "", *(BLOBS[name] for name in blobs)]
     blocks = sum(1 + -(-len(content) // 512) for content in contents)
-    assert Layout(docker_archive.members(images)).size == blocks * 512 + 1024
+    assert Layout(members(*images)).size == blocks * 512 + 1024
     assert len(written(*images)) == blocks * 512 + 1024
 
 
@@ -230,7 +235,7 @@ def test_every_entry_has_the_same_time_and_owner(mtime: int) -> None:
 
 def test_the_time_is_one_second_past_1970_unless_told_otherwise() -> None:
     out = io.BytesIO()
-    Layout(docker_archive.members([image("busybox:1")])).stream(open_blob, out)
+    Layout(members(image("busybox:1"))).stream(open_blob, out)
     assert out.getvalue() == written(image("busybox:1"), mtime=1)
 
 
@@ -249,17 +254,16 @@ def test_an_archive_ends_with_two_blocks_of_zeros_and_nothing_else() -> None:
 
 
 def test_a_name_with_a_tag_and_one_with_a_digest_both_lead_to_an_image() -> None:
-    members = docker_archive.members([image("quay.io/x/y:1", f"quay.io/x/y@sha256:{PINNED}")])
-    assert members[1].content == index(entry(M1, "quay.io/x/y:1"), entry(M1, f"quay.io/x/y@sha256:{M1}"))
-    assert members[2].content == (
+    found = members(image("quay.io/x/y:1", f"quay.io/x/y@sha256:{PINNED}"))
+    assert found[1].content == index(entry(M1, "quay.io/x/y:1"), entry(M1, f"quay.io/x/y@sha256:{M1}"))
+    assert found[2].content == (
         f'[{{"Config":"blobs/sha256/{C1}","RepoTags":["quay.io/x/y:1"],"Layers":["blobs/sha256/{L1}"]}}]'.encode()
     )
 
 
 def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
-    images = [image("quay.io/x/y:1", layers=((WIDE, D1),))]
-    members = docker_archive.members(images)
-    assert [member.name for member in members[4:]] == [
+    found = members(image("quay.io/x/y:1", layers=((WIDE, D1),)))
+    assert [member.name for member in found[4:]] == [
         "blobs/",
         "blobs/sha256/",
         "blobs/sha512/",
@@ -267,11 +271,11 @@ def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
         f"blobs/sha256/{C1}",
         f"blobs/sha512/{WIDE}",
     ]
-    assert members[2].content == (
+    assert found[2].content == (
         f'[{{"Config":"blobs/sha256/{C1}","RepoTags":["quay.io/x/y:1"],"Layers":["blobs/sha512/{WIDE}"]}}]'.encode()
     )
-    archive = written(*images)
-    assert Layout(members).size == len(archive)
+    archive = written(image("quay.io/x/y:1", layers=((WIDE, D1),)))
+    assert Layout(found).size == len(archive)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         last = tar.getmembers()[-1]
         content = tar.extractfile(last)

@@ -468,17 +468,6 @@ def test_oddities_of_a_layer_are_told_or_refused(
         bring(layers(registry, odd), store, oddities=Oddities(strict=True))
 
 
-def test_old_engines_are_named_once_for_an_image_with_layers_in_zstd(
-    registry: Dictionary, store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    blobs = [images.hello(text, images.OCI_ZSTD) for text in ("one", "two")]
-    registry.add(*blobs)
-    bring(layers(registry, *blobs), store)
-    assert len(caplog.records) == 1  # L06
-    assert "registry.example/team/app:1" in caplog.records[0].getMessage()
-    assert "zstd" in caplog.records[0].getMessage()
-
-
 # ---- progress ----
 
 

@@ -17,8 +17,8 @@ import pytest
 from imgfetch import save
 from imgfetch.errors import ImgfetchError, NotFoundError
 from imgfetch.image import Descriptor, Document
+from imgfetch.parts import Embedded
 from imgfetch.reference import Reference
-from imgfetch.resolve import Embedded
 from imgfetch.retries import Patience
 from tests import images
 

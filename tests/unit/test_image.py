@@ -9,11 +9,10 @@ import pytest
 
 from imgfetch.digest import Digest
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.image import Config, Descriptor, Document, Image, Index, Manifest, parse_document
+from imgfetch.image import Config, Descriptor, Document, Index, Manifest, parse_document
 from imgfetch.mediatypes import DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
-from imgfetch.reference import Reference
 from tests.images import DOCKER_GZIP, OCI_GZIP, Built, attestation, hello, image, index
 
 SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
@@ -507,7 +506,9 @@ def config(document: object, media_type: str = OCI_CONFIG) -> Config:
 
 
 def test_a_config_is_read() -> None:
-    assert config(CONFIG) == Config(Platform("linux", "arm64"), (Digest.parse(SHA256), Digest.parse(SHA512)))
+    raw = json.dumps(CONFIG).encode()
+    diff_ids = (Digest.parse(SHA256), Digest.parse(SHA512))
+    assert config(raw) == Config(Platform("linux", "arm64"), diff_ids, raw)
 
 
 @pytest.mark.parametrize("rootfs", [{"diff_ids": None}, {"diff_ids": []}], ids=repr)
@@ -586,26 +587,11 @@ def test_a_config_with_a_key_twice_is_refused(raw: bytes) -> None:
         config(raw)
 
 
-def named(*references: str) -> Image:
-    manifest = parse(BARE_MANIFEST)
-    assert isinstance(manifest, Manifest)
-    return Image(manifest, config(CONFIG), tuple(Reference.parse(reference) for reference in references))
-
-
-def test_an_images_tags_are_sorted_and_each_once() -> None:
-    found = named("x:2", "quay.io/a:1", f"x:1@{SHA256}", "x:1", f"y@{SHA256}")
-    assert found.tagged_names == ("docker.io/library/x:1", "docker.io/library/x:2", "quay.io/a:1")
-    assert [tag.digest for tag in found.tags] == [None, None, None]
-
-
-def test_names_with_a_digest_alone_are_untagged() -> None:
-    found = named(f"y@{SHA512}", "x:1", f"quay.io/a@{SHA256}", f"y@{SHA256}", f"x:1@{SHA256}")
-    assert found.untagged == ("docker.io/library/y", "quay.io/a")
-
-
 def test_a_builders_image_is_read_as_it_was_built() -> None:
     built = image(hello("a"), hello("b"), platform={"os": "linux", "architecture": "arm", "variant": "v7"})
     assert built_manifest(built)["schemaVersion"] == 2
     assert config(built.config.content) == Config(
-        Platform("linux", "arm", "v7"), tuple(Digest.parse(layer.diff_id) for layer in built.layers)
+        Platform("linux", "arm", "v7"),
+        tuple(Digest.parse(layer.diff_id) for layer in built.layers),
+        built.config.content,
     )

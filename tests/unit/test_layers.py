@@ -70,7 +70,7 @@ def sha256(content: bytes) -> Digest:
 def test_a_layer_is_decompressed_and_hashed(
     stored: bytes, plain: bytes, compression: str, oddity: str, step: int
 ) -> None:
-    assert check(stored, step=step) == Contents(sha256(plain), compression, oddity)
+    assert check(stored, step=step) == Contents(sha256(plain), compression, len(plain), oddity)
 
 
 @pytest.mark.parametrize(
@@ -248,14 +248,21 @@ def test_every_promise_is_a_compression_that_is_known() -> None:
 
 
 def test_what_was_found_is_kept_as_json() -> None:
-    contents = Contents(sha256(TAR), "gzip", GARBAGE)
+    contents = Contents(sha256(TAR), "gzip", len(TAR), GARBAGE)
     assert Contents.from_json(contents.to_json()) == contents
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"{}", b'{"diff_id": "sha256:12"}', Contents(sha256(TAR), "gzip").to_json()[:-1]],
-    ids=["nothing", "array", "empty", "no digest", "cut short"],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"diff_id": "sha256:12"}',
+        f'{{"diff_id": "{sha256(TAR)}"}}'.encode(),
+        Contents(sha256(TAR), "gzip", len(TAR)).to_json()[:-1],
+    ],
+    ids=["nothing", "array", "empty", "no digest", "no size", "cut short"],
 )
 def test_a_note_that_is_something_else_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match=r"a note|not a digest"):

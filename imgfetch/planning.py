@@ -1,0 +1,95 @@
+"""From what is wanted to a plan: which documents there are, and which blobs have to be brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgfetch.archived import understood
+from imgfetch.defaults import MTIME
+from imgfetch.downloads import Abortable, Layer, distinct, layers_of, others_of
+from imgfetch.formats import Format
+from imgfetch.held import Held
+from imgfetch.multiplatform import select, select_all
+from imgfetch.plan import Plan
+from imgfetch.platforms import Platform
+from imgfetch.reference import Reference
+from imgfetch.resolve import Resolver
+from imgfetch.scanning import scan
+from imgfetch.selection import Selection, blobs_of, merged
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An archive that is wanted.
+
+    Attributes:
+        references: its images.
+        form: its kind.
+        platforms: the machines that they are for; none is this machine.
+        has_all: whether all platforms of an index are wanted, and what else it lists.
+        is_plain: whether all layers are to be decompressed.
+        name: what the image is to be called in it, if not by its reference.
+        bases: images, and archives of images, that its readers have.
+        mtime: the time of every entry, in seconds since 1970.
+    """
+
+    references: tuple[Reference, ...]
+    form: Format
+    platforms: tuple[Platform, ...] = ()
+    has_all: bool = False
+    is_plain: bool = False
+    name: Reference | None = None
+    bases: tuple[Reference | Path, ...] = ()
+    mtime: int = MTIME
+
+
+def planned(wanted: Wanted, registry: Abortable, resolver: Resolver) -> Plan:
+    """Find the images, and what has to be brought for them.
+
+    Args:
+        wanted: the archive.
+        registry: where the images are.
+        resolver: finds documents there, and puts them into its store.
+
+    Raises:
+        InvalidReferenceError: two different images would have one name.
+        ImgfetchError: as for `Resolver.resolve`.
+    """
+    held = _held(wanted, resolver)
+    selections: list[Selection] = []
+    layers: list[Layer] = []
+    for reference in wanted.references:
+        selection = held.without_held(_selected(wanted, reference, resolver), by_chain=wanted.form.IS_BY_CHAIN)
+        for image in selection.images:
+            layers += layers_of(image, registry)
+        layers += others_of(selection, registry)
+        selections.append(selection.named((wanted.name,)) if wanted.name else selection)
+    together = merged(selections)
+    needed = blobs_of(together)
+    plan = Plan(
+        together,
+        distinct(layer for layer in layers if layer.descriptor.digest in needed),
+        form=wanted.form,
+        is_plain=wanted.is_plain,
+        mtime=wanted.mtime,
+        store=resolver.store,
+    )
+    plan.store.reserve(layer.descriptor.digest for layer in plan.layers)
+    return plan
+
+
+def _held(wanted: Wanted, resolver: Resolver) -> Held:
+    held = Held()
+    for base in wanted.bases:
+        if isinstance(base, Path):
+            held |= Held.of_archive(understood(scan(base)))
+        else:
+            held |= Held.of_selection(_selected(wanted, base, resolver))
+    return held
+
+
+def _selected(wanted: Wanted, reference: Reference, resolver: Resolver) -> Selection:
+    if wanted.has_all:
+        return select_all(resolver, reference, wanted.platforms[0] if wanted.platforms else None)
+    return select(resolver, reference, wanted.platforms)

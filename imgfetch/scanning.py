@@ -1,0 +1,181 @@
+"""What stands in an archive file: its members, with what they hash to where that is wanted."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from imgfetch import outer
+from imgfetch.digest import Digest
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
+from imgfetch.files import storing
+from imgfetch.image import MAX_DOCUMENT
+from imgfetch.layers import Contents, LayerCheck
+from imgfetch.printable import clean
+from imgfetch.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, Entry, TarReader
+
+DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")
+_MAX_DOCUMENTS = 256 * 1024 * 1024
+_MAX_LINKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A member, as far as it was looked at.
+
+    Attributes:
+        entry: its header.
+        raw: its content, if it is a document.
+        digest: what it hashes to, if that was wanted.
+        contents: what a layer holds, if that was wanted.
+        failure: why it is no layer.
+    """
+
+    entry: Entry
+    raw: bytes | None = None
+    digest: Digest | None = None
+    contents: Contents | None = None
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class Scan:
+    """An archive's members.
+
+    Attributes:
+        name: the file's, fit to be shown.
+        members: by their names, without ``./`` before them; of two with the same name the first.
+        faults: what is wrong with the tar itself, in its order.
+        is_whole: whether the tar could be read to its end.
+    """
+
+    name: str
+    members: dict[str, Found] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    is_whole: bool = False
+
+    def get(self, name: str) -> Found | None:
+        """Return a file, by way of links if need be."""
+        name = _normal(name)
+        for _ in range(_MAX_LINKS):
+            found = self.members.get(name)
+            if found is None or found.entry.kind == FILE:
+                return found
+            if found.entry.kind == SYMBOLIC_LINK:
+                name = _normal(posixpath.join(posixpath.dirname(name), found.entry.link))
+            elif found.entry.kind == HARD_LINK:
+                name = _normal(found.entry.link)
+            else:
+                return None
+        return None
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document's bytes."""
+        found = self.get(name)
+        return found.raw if found else None
+
+
+def scan(path: Path, *, hashes: bool = False, advanced: Callable[[int], None] | None = None) -> Scan:
+    """Go through an archive once.
+
+    Args:
+        path: the file, which may be compressed as a whole; nothing of it is written anywhere.
+        hashes: whether to hash and decompress everything, or to pass over what is no document.
+        advanced: told of the bytes of the tar that were passed.
+
+    Raises:
+        UnsupportedError: it is no tar.
+        StorageError: it cannot be read.
+    """
+    result = Scan(clean(str(path)))
+    with storing(path, "read"), outer.opened(path) as file:
+        _go_through(file, result, hashes=hashes, advanced=advanced or (lambda _: None))
+    return result
+
+
+def _go_through(file: BinaryIO, result: Scan, *, hashes: bool, advanced: Callable[[int], None]) -> None:
+    reader = TarReader(file)
+    kept = told = 0
+    try:
+        for entry in reader:
+            fault = _fault(entry, result.members)
+            if fault:
+                result.faults.append(fault)
+            found = _looked_at(entry, reader, hashes=hashes, room=_MAX_DOCUMENTS - kept)
+            kept += len(found.raw or b"")
+            result.members.setdefault(_normal(entry.name), found)
+            advanced(reader.position - told)
+            told = reader.position
+        result.is_whole = True
+    except VerificationError as error:
+        if not result.members:
+            raise UnsupportedError(f"{result.name} is no image archive: {error}") from None
+        result.faults.append(str(error))
+    result.faults += reader.remarks
+
+
+def _fault(entry: Entry, members: Mapping[str, Found]) -> str:
+    """Say what is wrong with a header that could be read."""
+    name = entry.name
+    if _leads_out(name):
+        return f"{name} leads out of the archive"
+    if entry.kind in (HARD_LINK, SYMBOLIC_LINK):
+        base = posixpath.dirname(name) if entry.kind == SYMBOLIC_LINK else ""
+        if _leads_out(posixpath.join(base, entry.link)):
+            return f"{name} is a {entry.kind} to {entry.link}, which leads out of the archive"
+    if entry.kind == OTHER:
+        return f"{name} is a special file, which no image archive needs"
+    if _normal(name) in members and entry.kind != DIRECTORY:
+        return f"{name} stands in the archive twice"
+    return ""
+
+
+def _looked_at(entry: Entry, reader: TarReader, *, hashes: bool, room: int) -> Found:
+    if entry.kind != FILE:
+        return Found(entry)
+    may_be_document = entry.size <= min(MAX_DOCUMENT, room)
+    name = _normal(entry.name)
+    if not hashes and not (may_be_document and (name.startswith("blobs/") or _is_named_document(name))):
+        return Found(entry)
+    if may_be_document and (_is_named_document(name) or name.startswith("blobs/")):
+        raw = reader.read(entry.size) or b""
+        digest = Digest.of(raw, _algorithm(name)) if hashes else None
+        if _is_named_document(name) or raw[:1] == b"{":
+            return Found(entry, raw, digest)
+        return _layer(entry, [raw], digest) if hashes else Found(entry)
+    return _layer(entry, reader.pieces(), None)
+
+
+def _layer(entry: Entry, pieces: object, digest: Digest | None) -> Found:
+    algorithm = _algorithm(_normal(entry.name))
+    hasher = Digest(algorithm, "").hasher()
+    check = LayerCheck(entry.name, "")
+    for piece in pieces:  # type: ignore[attr-defined]
+        if digest is None:
+            hasher.update(piece)
+        check.update(bytes(piece))
+    digest = digest or Digest(algorithm, hasher.hexdigest())
+    try:
+        return Found(entry, None, digest, check.finish())
+    except ImgfetchError as error:
+        return Found(entry, None, digest, None, str(error))
+
+
+def _is_named_document(name: str) -> bool:
+    return name in DOCUMENTS or name.endswith((".json", "/json"))
+
+
+def _algorithm(name: str) -> str:
+    """Return the algorithm of a blob's name; sha256 for what is no blob."""
+    return "sha512" if name.startswith("blobs/sha512/") else "sha256"
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or posixpath.normpath(name).split("/")[0] == ".."
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/")

@@ -1,0 +1,84 @@
+"""Whether an archive that is there already is the one that is wanted."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from imgfetch import outer
+from imgfetch.digest import Digest
+from imgfetch.downloads import Layer
+from imgfetch.errors import ImgfetchError
+from imgfetch.files import storing
+from imgfetch.image import Descriptor
+from imgfetch.layers import Contents
+from imgfetch.oci_layout import path as blob_path
+from imgfetch.plan import Laid, Plan
+from imgfetch.scanning import Scan, scan
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An archive that is there already.
+
+    Attributes:
+        path: the file.
+        members: what stands in it.
+    """
+
+    path: Path
+    members: Scan
+
+    @classmethod
+    def at(cls, path: Path) -> Self | None:
+        """Return the archive under a name, if there is one that can be read."""
+        if not path.is_file():
+            return None
+        try:
+            return cls(path, scan(path))
+        except ImgfetchError as error:
+            _logger.info("%s is written anew: %s", path, error)
+            return None
+
+    def documents(self) -> dict[Descriptor, bytes]:
+        """Return the manifests and configs in it that are what they are called, so that nobody has to send them."""
+        found = {}
+        for name, member in self.members.members.items():
+            algorithm, _, encoded = name.removeprefix("blobs/").partition("/")
+            if member.raw is None or not name.startswith("blobs/") or algorithm not in ("sha256", "sha512"):
+                continue
+            digest = Digest.of(member.raw, algorithm)
+            if digest.encoded == encoded:
+                found[Descriptor("", digest, len(member.raw))] = member.raw
+        return found
+
+    def laid_out(self, plan: Plan) -> Laid | None:
+        """Return how a plan would be laid out, taking the sizes of decompressed layers from here."""
+
+        def known(layer: Layer) -> Contents | None:
+            noted = plan.noted(layer)
+            if noted or layer.diff_id is None or not plan.is_plain:
+                return noted
+            found = self.members.get(blob_path(layer.diff_id))
+            return Contents(layer.diff_id, "", found.entry.size) if found else None
+
+        return plan.laid_out(known)
+
+    def is_same(self, laid: Laid) -> bool:
+        """Tell whether it is, to the byte, what would be written.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        if outer.compression_of(self.path) != outer.compression(self.path):
+            return False
+        with storing(self.path, "read"), outer.opened(self.path) as file:
+            try:
+                return laid.layout.matches(file)
+            except ImgfetchError as error:
+                _logger.info("%s is written anew: %s", self.path, error)
+                return False
