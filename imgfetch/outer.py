@@ -13,13 +13,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from imgfetch.decompress import HEAD, PIECE, decompressor, detect
 from imgfetch.targets import SUFFIXES
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _FEED = 2048  # compressed bytes at a time, for a few may hold very many
 _GZIP_LEVEL = 6
@@ -93,7 +90,7 @@ class _Decompressed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # what it is called with
         while not self._ready and not self._is_over:
             piece = self._raw.read(_FEED)
             if piece:
