@@ -235,10 +235,11 @@ def _read_docker(scan: Scan, archive: Archive) -> None:
     except ImgfetchError as error:
         archive.faults.append(str(error))
         return
+    has_layout = bool(archive.images)
     for image in filter(None, found):
         twins = [one for one in archive.images if one.config_digest == image.config_digest]
         if not twins:
-            if archive.images:
+            if has_layout:
                 archive.faults.append(f"index.json has no image with the config {image.config_digest}")
             archive.images.append(image)
         elif [layer.member for layer in twins[0].layers] != [layer.member for layer in image.layers]:

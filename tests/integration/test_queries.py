@@ -1,0 +1,170 @@
+"""`imgfetch digest` and `imgfetch tags`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imgfetch import registry as registry_module
+from imgfetch.queries import natural
+from tests.engines import RealRegistry
+from tests.images import ARM64, hello, image, index
+from tests.integration.conftest import Command
+from tests.loopback import Answer, Loopback, Request
+
+AMD64_IMAGE, ARM64_IMAGE = image(hello("amd64")), image(hello("arm64"), platform=ARM64)
+MANY = index(AMD64_IMAGE, ARM64_IMAGE)
+
+
+def test_a_digest_costs_one_request_and_is_that_of_the_index(loopback: Loopback, command: Command) -> None:
+    loopback.add("team/app", "1", MANY)
+    done = command("digest", f"{loopback.host}/team/app:1")
+    assert (done.status, done.out, done.err) == (0, f"{loopback.host}/team/app@{MANY.digest}\n", "")
+    assert loopback.paths == ["/v2/team/app/manifests/1"]
+
+
+def test_the_default_platform_of_the_environment_does_not_change_a_pin(
+    loopback: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    done = command("digest", loopback.add("team/app", "1", MANY))
+    assert done.out.endswith(f"@{MANY.digest}\n")
+
+
+def test_a_platforms_digest_is_its_manifests(loopback: Loopback, command: Command) -> None:
+    reference = loopback.add("team/app", "1", MANY)
+    done = command("digest", reference, "--platform", "linux/arm64")
+    assert done.out == f"{loopback.host}/team/app@{ARM64_IMAGE.digest}\n"
+    assert command("digest", reference, "--platform", "linux/arm64,linux/amd64").status == 2
+    assert command("digest", reference, "--platform", "linux/s390x").status == 3
+
+
+def test_several_digests_stand_in_the_order_asked_for_and_keep_their_tags_if_wanted(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    one, two = loopback.add("a", "1", AMD64_IMAGE), loopback.add("b", "2", MANY)
+    (tmp_path / "images.txt").write_text(f"{two}\n")
+    done = command("digest", one, "-i", tmp_path / "images.txt", "--keep-tag")
+    assert done.out.splitlines() == [f"{one}@{AMD64_IMAGE.digest}", f"{two}@{MANY.digest}"]
+    lock = tmp_path / "images.lock"
+    lock.write_text(done.out)
+    assert command("save", "-i", lock, "-o", tmp_path / "y.tar", "--platform", "linux/amd64").status == 0
+    assert command("digest", "-i", lock, "--keep-tag").out == done.out
+
+
+def test_nothing_is_printed_where_one_of_several_fails(loopback: Loopback, command: Command) -> None:
+    done = command("digest", loopback.add("a", "1", AMD64_IMAGE), f"{loopback.host}/missing:1")
+    assert (done.status, done.out) == (3, "")
+    assert "missing:1" in done.err
+
+
+def test_a_digest_that_is_asked_for_must_be_what_comes(loopback: Loopback, command: Command) -> None:
+    loopback.add("a", "1", AMD64_IMAGE)
+    wrong = f"{loopback.host}/a@sha256:{'0' * 64}"
+    loopback.answers[f"/v2/a/manifests/sha256:{'0' * 64}"] = Answer(AMD64_IMAGE.raw)
+    assert command("digest", wrong).status == 6
+
+
+def page(*tags: str, link: str = "") -> Answer:
+    body = json.dumps({"name": "team/app", "tags": list(tags)}).encode()
+    return Answer(body, headers={"Content-Type": "application/json", **({"Link": link} if link else {})})
+
+
+def test_tags_come_from_all_pages_in_the_registrys_order(loopback: Loopback, command: Command) -> None:
+    pages = {
+        "/v2/team/app/tags/list": page("1.10", "1.9", link='</v2/team/app/tags/list?last=1.9&n=2>; rel="next"'),
+        "/v2/team/app/tags/list?last=1.9&n=2": page(
+            "1.9", "latest", link="<http://inside.example/v2/team/app/tags/list?last=latest>;rel=next"
+        ),
+        "/v2/team/app/tags/list?last=latest": page("edge"),
+    }
+    loopback.answers["/v2/team/app/tags/list"] = lambda request: pages[request.path]
+    done = command("tags", f"{loopback.host}/team/app")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.split() == ["1.10", "1.9", "latest", "edge"]
+    assert loopback.paths == list(pages)
+    done = command("tags", f"{loopback.host}/team/app", "--sort", "--json")
+    assert json.loads(done.out) == ["1.9", "1.10", "edge", "latest"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"name": "x", "tags": null}', b'{"name": "x"}', b'{"name": "x", "tags": []}'], ids=["null", "none", "[]"]
+)
+def test_a_repository_without_tags_has_none(loopback: Loopback, command: Command, body: bytes) -> None:
+    loopback.answers["/v2/x/tags/list"] = Answer(body)
+    done = command("tags", f"{loopback.host}/x")
+    assert (done.status, done.out) == (0, "")
+
+
+def test_what_cannot_be_a_tag_is_not_shown(loopback: Loopback, command: Command) -> None:
+    loopback.answers["/v2/x/tags/list"] = Answer(json.dumps({"tags": ["1", "\u001b[31m", "a/b", 5, "", "2"]}).encode())
+    assert command("tags", f"{loopback.host}/x").out.split() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Answer(status=404), 3),
+        (Answer(b"[]"), 6),
+        (Answer(b"{"), 6),
+        (Answer(b'{"tags": 5}'), 6),
+        (Answer(b"<html>log in</html>"), 1),
+        (Answer(status=403), 4),
+        (Answer(status=500), 5),
+    ],
+    ids=["404", "array", "no JSON", "number", "HTML", "403", "500"],
+)
+def test_a_list_that_cannot_be_had_is_told(loopback: Loopback, command: Command, answer: Answer, status: int) -> None:
+    loopback.answers["/v2/x/tags/list"] = answer
+    done = command("tags", f"{loopback.host}/x")
+    assert (done.status, done.out) == (status, "")
+    assert f"the list of tags of {loopback.host}/x" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_pages_in_a_circle_and_pages_without_end_come_to_an_end(
+    loopback: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback.answers["/v2/x/tags/list"] = page("1", link='</v2/x/tags/list>; rel="next"')
+    assert "does not end" in command("tags", f"{loopback.host}/x").err
+
+    def more(request: Request) -> Answer:
+        number = int(request.path.partition("=")[2] or "0") + 1
+        return page(str(number), link=f'</v2/x/tags/list?last={number}>; rel="next"')
+
+    monkeypatch.setattr(registry_module, "MAX_PAGES", 20)
+    loopback.answers["/v2/x/tags/list"] = more
+    done = command("tags", f"{loopback.host}/x")
+    assert (done.status, done.out) == (1, "")
+    assert "20 pages came" in done.err
+
+
+@pytest.mark.parametrize("name", ["x:1", f"x@sha256:{'0' * 64}", "NO"])
+def test_tags_are_those_of_a_repository(command: Command, name: str) -> None:
+    assert command("tags", name).status == 2
+
+
+def test_a_real_registry_lists_its_tags_in_pages(registry: RealRegistry, command: Command) -> None:
+    for number in range(1, 13):
+        reference = registry.push("queries/app", f"1.{number}", AMD64_IMAGE)
+    repository = reference.rpartition(":")[0]
+    done = command("tags", repository, "--sort")
+    assert done.out.split() == [f"1.{number}" for number in range(1, 13)]
+    assert command("digest", reference).out == f"{repository}@{AMD64_IMAGE.digest}\n"
+
+
+def test_natural_order_takes_numbers_as_numbers() -> None:
+    tags = ["v1.10", "v1.9", "1.0", "latest", "1.0-rc1", "01.0", "2", "1.0.1", "v1.9-alpine"]
+    assert sorted(tags, key=natural) == [
+        "01.0",
+        "1.0",
+        "1.0-rc1",
+        "1.0.1",
+        "2",
+        "latest",
+        "v1.9",
+        "v1.9-alpine",
+        "v1.10",
+    ]
