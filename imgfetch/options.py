@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
-from imgfetch import errors, ustar
+from imgfetch import values
 from imgfetch.defaults import (
     CACHE_SIZE,
     FORMAT,
     JOBS,
     LAYERS,
-    LONGEST_WAIT,
     MAX_LAYER,
     MAX_WAIT,
     MTIME,
+    PROGRESS,
     READ_TIMEOUT,
     RETRIES,
 )
-from imgfetch.display import DISPLAYS
-from imgfetch.origin import Origin
-from imgfetch.platforms import Platform
-from imgfetch.printable import quoted
-from imgfetch.reference import Reference
-from imgfetch.targets import is_file
 
-MAX_JOBS = 64
 FORMATS = (FORMAT, "docker-classic", "oci")
 """The names in `imgfetch.formats.FORMATS`, which is not imported here, for help should not wait for it."""
-MAX_RETRIES = 100
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,10 +67,10 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
             command.add_argument("--json", action="store_true", help="as JSON: digest, size, age in seconds, part")
         if name == "prune":
             command.add_argument(
-                "--keep", metavar="SIZE", type=_size, default=0, help="until it is no larger than SIZE"
+                "--keep", metavar="SIZE", type=values.size, default=0, help="until it is no larger than SIZE"
             )
             command.add_argument(
-                "--older-than", metavar="TIME", type=_span, help="what was not used for 90min, 12h, 30d"
+                "--older-than", metavar="TIME", type=values.span, help="what was not used for 90min, 12h, 30d"
             )
 
 
@@ -108,45 +98,45 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
     add(
         "--platform",
         metavar="OS/ARCH[/VARIANT][,…]",
-        type=_platforms,
+        type=values.platforms,
         help="the machines that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
     )
     add("--all-platforms", action="store_true", help="all platforms of an index, and what else it lists")
     add("--format", choices=FORMATS, default=FORMAT, help="the kind of archive (default: %(default)s)")
     add("--layers", choices=LAYERS, default=LAYERS[0], help="as the registry has them, or decompressed")
-    add("--name", metavar="NAME[:TAG]", type=_name, help="what the image is called in the archive")
+    add("--name", metavar="NAME[:TAG]", type=values.name, help="what the image is called in the archive")
     add(
         "--base",
         metavar="FILE|REF",
         action="append",
         default=[],
-        type=_base,
+        type=values.base,
         help="leave out the layers of this archive or image, which the host has; repeatable",
     )
     add("--if-changed", action="store_true", help="leave FILE alone if it holds exactly this; one request")
     add("--dry-run", action="store_true", help="say what would be fetched and written, and do neither")
     add("--json", action="store_true", help="with --dry-run, as JSON")
-    add("-j", "--jobs", metavar="N", type=_jobs, help=f"layers fetched at a time (default: {JOBS})")
+    add("-j", "--jobs", metavar="N", type=values.jobs, help=f"layers fetched at a time (default: {JOBS})")
     add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
     add("--no-cache", action="store_true", help="keep no blobs, but of a save to a file that fails")
     add(
         "--cache-size",
         metavar="SIZE",
-        type=_size,
+        type=values.size,
         help="what the cache may grow to, such as 500MB or 10GiB (default: 10GiB)",
     )
     add(
         "--max-layer-size",
         metavar="SIZE",
-        type=_size,
+        type=values.size,
         help="refuse a layer that is larger when it is decompressed (default: 100GiB)",
     )
     add("--strict", action="store_true", help="fail where something odd is otherwise tolerated with a warning")
     add("-q", "--quiet", action="store_true", help="no progress and no summary; warnings and errors are shown")
     add(
         "--progress",
-        metavar="|".join(_PROGRESS),
-        type=_progress,
+        metavar="|".join(PROGRESS),
+        type=values.progress,
         help="on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
     )
     add("-v", "--verbose", action="count", default=0, help="log requests; twice for more")
@@ -160,7 +150,7 @@ def _add_references(parser: argparse.ArgumentParser) -> None:
         "references",
         metavar="REF",
         nargs="*",
-        type=_reference,
+        type=values.reference,
         help="an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]",
     )
     add(
@@ -179,7 +169,7 @@ def _add_digest(parser: argparse.ArgumentParser) -> None:
     add(
         "--platform",
         metavar="OS/ARCH[/VARIANT]",
-        type=_platforms,
+        type=values.platforms,
         default=[],
         help="the digest of this platform's manifest (default: of what the name points at, for all platforms)",
     )
@@ -189,7 +179,7 @@ def _add_digest(parser: argparse.ArgumentParser) -> None:
 
 def _add_tags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("references", metavar="REPOSITORY", nargs=1, type=_reference, help="such as quay.io/x/y")
+    add("references", metavar="REPOSITORY", nargs=1, type=values.reference, help="such as quay.io/x/y")
     add("--sort", action="store_true", help="in natural order, 1.9 before 1.10 (default: the registry's)")
     add("--json", action="store_true", help="as a JSON array")
     _add_quiet(parser, "tags")
@@ -202,12 +192,12 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "wanted",
         metavar="NAME@DIGEST",
         nargs="*",
-        type=_reference,
+        type=values.reference,
         help="what it should hold: NAME[:TAG]@DIGEST, as imgfetch digest prints it",
     )
     add("--json", action="store_true", help="as JSON")
     add("-q", "--quiet", action="store_true", help="no progress")
-    add("--progress", metavar="|".join(_PROGRESS), type=_progress, help="on stderr (default: auto)")
+    add("--progress", metavar="|".join(PROGRESS), type=values.progress, help="on stderr (default: auto)")
     parser.set_defaults(command="verify", usage_error=parser.error, verbose=0)
 
 
@@ -225,17 +215,17 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     add("-u", "--username", metavar="USER", help="log in as USER; with --password-stdin")
     add("--password-stdin", action="store_true", help="read the password, or token, from stdin")
     add("--password", action=_NoPassword, help=argparse.SUPPRESS)
-    add("--retries", metavar="N", type=_retries, help=f"further attempts where one failed (default: {RETRIES})")
+    add("--retries", metavar="N", type=values.retries, help=f"further attempts where one failed (default: {RETRIES})")
     add(
         "--max-wait",
         metavar="SECONDS",
-        type=_seconds,
+        type=values.seconds,
         help=f"wait so long at most when the registry asks for it (default: {MAX_WAIT:.0f})",
     )
     add(
         "--timeout",
         metavar="SECONDS",
-        type=_seconds,
+        type=values.seconds,
         help=f"give a connection up on which nothing comes for so long (default: {READ_TIMEOUT:.0f})",
     )
     add("--authfile", metavar="FILE", type=Path, help="logins, instead of docker's and podman's files")
@@ -258,7 +248,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         "--realm-override",
         metavar="HOST[:PORT]=URL",
         action="append",
-        type=_override,
+        type=values.override,
         help="ask here instead of the token server that a registry announces at HOST; repeatable",
     )
 
@@ -290,127 +280,23 @@ def usage(arguments: argparse.Namespace, message: str) -> NoReturn:
     error(message)
 
 
-def _reference(text: str) -> Reference:
-    try:
-        return Reference.parse(text)
-    except errors.InvalidReferenceError as error:
-        raise argparse.ArgumentTypeError(_with_hint(error)) from None
-
-
-def _platform(text: str) -> Platform:
-    try:
-        return Platform.parse(text)
-    except errors.InvalidPlatformError as error:
-        raise argparse.ArgumentTypeError(_with_hint(error)) from None
-
-
-def _base(text: str) -> str | Reference:
-    return text if is_file(text) else _reference(text)
-
-
-def _platforms(text: str) -> list[Platform]:
-    return [_platform(part) for part in text.split(",")]
-
-
-def _name(text: str) -> Reference:
-    reference = _reference(text)
-    if reference.digest:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has a digest, which is no name in an archive")
-    return reference
-
-
-def _jobs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
-    return int(text)
-
-
-def _retries(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:4]) <= MAX_RETRIES and len(text) < 9):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 0 to {MAX_RETRIES}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text)
-    if match is None or not 0 < float(text) <= LONGEST_WAIT:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds up to {LONGEST_WAIT:.0f}")
-    return float(text)
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([kKMGT]i?)?B?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no size, such as 500MB or 10GiB")
-    whole, part, unit = match[1], match[2] or "", (match[3] or "").upper()
-    power = "KMGT".index(unit[0]) + 1 if unit else 0
-    base = 1024 if unit.endswith("I") else 1000
-    return int(int(f"{whole}{part}") * base**power // 10 ** len(part))
-
-
-def _span(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no time, such as 90min, 12h or 30d")
-    return int(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def _override(text: str) -> tuple[str, str]:
-    announced, equals, url = text.partition("=")
-    try:
-        if announced and equals and Origin.of(url) and not urlsplit(url).path.strip("/"):
-            return announced.lower(), url
-    except errors.TransportError:
-        pass
-    # What stands behind the sign may hold a password by mistake (S13).
-    raise argparse.ArgumentTypeError(f"{quoted(announced)}=… is not HOST[:PORT]=http[s]://HOST[:PORT]")
-
-
-def _overrides(text: str) -> list[tuple[str, str]]:
-    return [_override(part) for part in text.split()]
-
-
-def _progress(text: str) -> str:
-    if text not in _PROGRESS:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is none of {', '.join(_PROGRESS)}")
-    return text
-
-
-def _flag(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is neither 0 nor 1")
-    return text == "1"
-
-
-def _epoch(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds since 1970 that fits in a tar")
-    return int(text)
-
-
-_PROGRESS = ("auto", "bar", *DISPLAYS)
-
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], object], Callable[[], object]]] = {
-    "platform": ("DOCKER_DEFAULT_PLATFORM", _platforms, list),
-    "jobs": ("IMGFETCH_JOBS", _jobs, lambda: JOBS),
+    "platform": ("DOCKER_DEFAULT_PLATFORM", values.platforms, list),
+    "jobs": ("IMGFETCH_JOBS", values.jobs, lambda: JOBS),
     "cache_dir": ("IMGFETCH_CACHE_DIR", str, lambda: None),
-    "cache_size": ("IMGFETCH_CACHE_SIZE", _size, lambda: CACHE_SIZE),
-    "max_layer_size": ("IMGFETCH_MAX_LAYER_SIZE", _size, lambda: MAX_LAYER),
-    "retries": ("IMGFETCH_RETRIES", _retries, lambda: RETRIES),
-    "max_wait": ("IMGFETCH_MAX_WAIT", _seconds, lambda: MAX_WAIT),
-    "timeout": ("IMGFETCH_TIMEOUT", _seconds, lambda: READ_TIMEOUT),
-    "progress": ("IMGFETCH_PROGRESS", _progress, lambda: "auto"),
+    "cache_size": ("IMGFETCH_CACHE_SIZE", values.size, lambda: CACHE_SIZE),
+    "max_layer_size": ("IMGFETCH_MAX_LAYER_SIZE", values.size, lambda: MAX_LAYER),
+    "retries": ("IMGFETCH_RETRIES", values.retries, lambda: RETRIES),
+    "max_wait": ("IMGFETCH_MAX_WAIT", values.seconds, lambda: MAX_WAIT),
+    "timeout": ("IMGFETCH_TIMEOUT", values.seconds, lambda: READ_TIMEOUT),
+    "progress": ("IMGFETCH_PROGRESS", values.progress, lambda: "auto"),
     "ca_file": ("IMGFETCH_CA_FILE", lambda text: [Path(text)], list),
     "certs_dir": ("IMGFETCH_CERTS_DIR", Path, lambda: None),
     "insecure": ("IMGFETCH_INSECURE", str.split, list),
-    "plain_http": ("IMGFETCH_PLAIN_HTTP", _flag, lambda: False),
+    "plain_http": ("IMGFETCH_PLAIN_HTTP", values.flag, lambda: False),
     "mirror": ("IMGFETCH_MIRROR", str.split, list),
     "trust_realm": ("IMGFETCH_TRUST_REALM", str.split, list),
-    "realm_override": ("IMGFETCH_REALM_OVERRIDE", _overrides, list),
-    "source_date_epoch": ("SOURCE_DATE_EPOCH", _epoch, lambda: MTIME),
+    "realm_override": ("IMGFETCH_REALM_OVERRIDE", values.overrides, list),
+    "source_date_epoch": ("SOURCE_DATE_EPOCH", values.epoch, lambda: MTIME),
 }
 """What the environment says of an argument: the variable, its reading, and what holds without it."""
-
-
-def _with_hint(error: errors.ImgfetchError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)

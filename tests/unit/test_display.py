@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from imgfetch.bars import Bars
+from imgfetch.defaults import PROGRESS
 from imgfetch.display import DISPLAYS, Display, Events, Lines
 from imgfetch.progress import Item, Progress
 
@@ -59,6 +60,7 @@ def at_once(*calls: Callable[[], object]) -> None:
 
 def test_the_displays_have_names() -> None:
     assert {"plain": Lines, "json": Events, "none": Display} == DISPLAYS
+    assert {"auto", *ALL} == set(PROGRESS)
 
 
 @pytest.mark.parametrize("name", ALL)
