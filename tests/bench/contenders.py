@@ -67,20 +67,20 @@ class Contender:
             target.unlink(missing_ok=True)
 
 
-def imgfetch(program: Path, directory: Path, *, warm: bool = False) -> Contender:
+def imgfetch(program: Path, directory: Path, name: str, *options: str, warm: bool = False) -> Contender:
     """Return ourselves, with an empty store or with one that has all layers."""
     store = directory / "store"
 
     def commands(source: Source, target: Path) -> list[Command]:
         plain = ["--plain-http"] if source.plain else []
         where = ["-o", target, "--cache-dir", store, "--platform", "linux/amd64"]
-        return [[program, "save", "-q", source.reference, *where, *plain]]
+        return [[program, "save", "-q", source.reference, *where, *plain, *options]]
 
     def reset() -> None:
         if not warm:
             shutil.rmtree(store, ignore_errors=True)
 
-    return Contender(f"imgfetch{', warm' if warm else ''}", commands, reset, version=[program, "--version"])
+    return Contender(name, commands, reset, version=[program, "--version"])
 
 
 def peers(stack: ExitStack, directory: Path) -> list[Contender]:

@@ -116,7 +116,8 @@ def page(cases: Iterable[Case], goals: Sequence[Goal], about: Mapping[str, objec
 
 _NOTES = """## Notes
 
-- skopeo decompresses and compares no diff_id; its docker-archive holds decompressed layers, so it writes more.
+- skopeo decompresses and compares no diff_id; its docker-archive holds decompressed layers, so it writes more.  The
+  same work is `imgfetch --layers plain`.
 - podman and docker write each layer into their stores as files first; that is what they are for.
 - crane decompresses nothing.
 - "written" is what the kernel counted as made dirty by the processes; imgfetch writes a layer into its store and
