@@ -1,6 +1,7 @@
 """Take a container image from a registry to a file, without a container engine.
 
-`save` does all that the command ``imgfetch save`` does; the rest is for programs that want a part of it.
+`save`, `dry_run`, `pin`, `tags`, `inspect` and `verify` do what the commands do; the rest is for programs that want a
+part of it.
 """
 
 from __future__ import annotations
@@ -29,18 +30,26 @@ if TYPE_CHECKING:
         UnsupportedError,
         VerificationError,
     )
+    from imgfetch.forecast import Forecast
+    from imgfetch.inspection import Inspected, InspectedImage, InspectedLayer, inspect
     from imgfetch.platforms import Platform
     from imgfetch.progress import Item, Progress
-    from imgfetch.pull import Saved, SavedImage, save
+    from imgfetch.pull import Saved, SavedImage, dry_run, save
+    from imgfetch.queries import pin, tags
     from imgfetch.reference import Reference
     from imgfetch.registry import Registry
     from imgfetch.retries import Patience
+    from imgfetch.verification import Verified, verify
 
 __all__ = [
     "Access",
     "AuthenticationError",
     "Digest",
+    "Forecast",
     "ImgfetchError",
+    "Inspected",
+    "InspectedImage",
+    "InspectedLayer",
     "InvalidPlatformError",
     "InvalidReferenceError",
     "Item",
@@ -60,8 +69,14 @@ __all__ = [
     "UnavailableError",
     "UnsupportedError",
     "VerificationError",
+    "Verified",
     "__version__",
+    "dry_run",
+    "inspect",
+    "pin",
     "save",
+    "tags",
+    "verify",
 ]
 
 __version__ = VERSION
@@ -70,7 +85,11 @@ _HOMES: Mapping[str, str] = {
     "Access": "access",
     "AuthenticationError": "errors",
     "Digest": "digest",
+    "Forecast": "forecast",
     "ImgfetchError": "errors",
+    "Inspected": "inspection",
+    "InspectedImage": "inspection",
+    "InspectedLayer": "inspection",
     "InvalidPlatformError": "errors",
     "InvalidReferenceError": "errors",
     "Item": "progress",
@@ -90,7 +109,13 @@ _HOMES: Mapping[str, str] = {
     "UnavailableError": "errors",
     "UnsupportedError": "errors",
     "VerificationError": "errors",
+    "Verified": "verification",
+    "dry_run": "pull",
+    "inspect": "inspection",
+    "pin": "queries",
     "save": "pull",
+    "tags": "queries",
+    "verify": "verification",
 }
 """The module of each public name: imported when the name is used, for some take their time."""
 

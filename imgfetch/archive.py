@@ -93,6 +93,10 @@ class Layout:
         """The members that are blobs."""
         return self._places.keys()
 
+    def size_of(self, content: Blob) -> int:
+        """Return the length in bytes of one of `blobs`."""
+        return self._places[content][0][1].size
+
     def stream(self, open_blob: Opener, out: BinaryIO) -> None:
         """Write the archive from its first byte to its last.
 

@@ -16,7 +16,7 @@ from imgfetch.image import Config, Descriptor, Document, Index, Manifest, parse_
 from imgfetch.oci_layout import ABSENT, BASE, NAME, REF_NAME, path
 from imgfetch.oddities import Oddities
 from imgfetch.reference import Reference
-from imgfetch.scanning import Scan
+from imgfetch.scanning import Found, Scan
 
 _MAX_DEPTH = 3
 _NO_KEYS: frozenset[str] = frozenset()
@@ -32,6 +32,7 @@ class ArchivedLayer:
         digest: the blob's digest, where a manifest has one.
         media_type: what a manifest calls it.
         size: the member's length in bytes; what the manifest says where it is absent.
+        compression: how it is compressed, as `decompress.detect` names it; empty if that was not looked at.
         is_absent: whether the member is not there.
         is_left_out: whether the archive says that it leaves it out.
     """
@@ -41,6 +42,7 @@ class ArchivedLayer:
     digest: Digest | None
     media_type: str
     size: int
+    compression: str
     is_absent: bool
     is_left_out: bool
 
@@ -170,7 +172,7 @@ class _Oci:
         if member is None or member.raw is None:
             self._archive.faults.append(f"{what} is not in the archive")
             return None
-        if not self._is(descriptor, member.raw, what):
+        if not self._is(descriptor, member, what):
             return None
         own = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
         try:
@@ -187,7 +189,7 @@ class _Oci:
         if member is None or member.raw is None:
             self._archive.faults.append(f"{what} is not in the archive")
             return None
-        if not self._is(manifest.config, member.raw, what):
+        if not self._is(manifest.config, member, what):
             return None
         config = _config(member.raw, manifest.config.media_type, what, self._archive)
         if config is None:
@@ -209,17 +211,28 @@ class _Oci:
                 self._archive.faults.append(f"the layer {descriptor.digest} is not in the archive")
             layers.append(
                 ArchivedLayer(
-                    diff_id, name, descriptor.digest, descriptor.media_type, descriptor.size, not found, is_left_out
+                    diff_id,
+                    name,
+                    descriptor.digest,
+                    descriptor.media_type,
+                    descriptor.size,
+                    found.compression if found else "",
+                    not found,
+                    is_left_out,
                 )
             )
         return ArchivedImage(
             _names(top), config, manifest.config.digest, tuple(layers), manifest, base=top.annotations.get(BASE, "")
         )
 
-    def _is(self, descriptor: Descriptor, raw: bytes, what: str) -> bool:
+    def _is(self, descriptor: Descriptor, member: Found, what: str) -> bool:
+        raw = member.raw or b""
         if len(raw) != descriptor.size:
             self._archive.faults.append(f"{what} has {len(raw)} bytes, but what points at it says {descriptor.size}")
-        return descriptor.digest == Digest.of(raw, descriptor.digest.algorithm)  # if not, that is told of the blob
+        got = member.digest or Digest.of(raw, descriptor.digest.algorithm)
+        if member.digest is None and got != descriptor.digest:  # of what was hashed that is told for the blob
+            self._archive.faults.append(f"{what} is damaged: it hashes to {got}")
+        return got == descriptor.digest
 
 
 def _read_docker(scan: Scan, archive: Archive) -> None:
@@ -280,7 +293,8 @@ def _docker_image(scan: Scan, archive: Archive, item: strictjson.Object) -> Arch
         is_known = any(layer.member == member for one in archive.images for layer in one.layers)
         if not found and not left_out and not is_known and scan.is_whole:
             archive.faults.append(f"the layer {member} is not in the archive")
-        layers.append(ArchivedLayer(diff_id, member, None, "", found.entry.size if found else 0, not found, left_out))
+        size, compression = (found.entry.size, found.compression) if found else (0, "")
+        layers.append(ArchivedLayer(diff_id, member, None, "", size, compression, not found, left_out))
     return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
 
 

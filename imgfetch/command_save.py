@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from typing import TYPE_CHECKING
 
 from imgfetch import invocation, payload
 from imgfetch.defaults import LAYERS
 from imgfetch.display import Display
-from imgfetch.forecast import Forecast
 from imgfetch.formats import FORMATS
 from imgfetch.options import usage
 from imgfetch.printable import clean, size
 from imgfetch.pull import Saved, dry_run, save
+
+if TYPE_CHECKING:
+    from imgfetch.forecast import Forecast
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:

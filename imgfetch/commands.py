@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ _MODULES: Mapping[str, str] = {
     "save": "command_save",
     "digest": "command_digest",
     "tags": "command_tags",
+    "inspect": "command_inspect",
     "verify": "command_verify",
     "cache dir": "command_cache",
     "cache list": "command_cache",
@@ -33,12 +35,21 @@ _MODULES: Mapping[str, str] = {
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Carry a command out, turn its failure into words, and return the exit status."""
     try:
-        command = cast(_Command, import_module(f"imgfetch.{_MODULES[arguments.command]}"))
-        return command.run(arguments, display)
+        return _imported(arguments.command).run(arguments, display)
     except errors.ImgfetchError as error:
         return reporting.report(error, display, _kept(arguments))
     except signals.StopError as stop:
         return reporting.stopped(stop, display, _kept(arguments))
+
+
+def _imported(command: str) -> _Command:
+    """Import a command's module; the collector of garbage finds none in libraries, and need not look, now or ever."""
+    gc.disable()
+    try:
+        return cast(_Command, import_module(f"imgfetch.{_MODULES[command]}"))
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _kept(arguments: argparse.Namespace) -> str:

@@ -147,11 +147,12 @@ class VerificationError(ImgfetchError):
         wanted: str | None = None,
         got: str | None = None,
         hint: str | None = None,
+        details: tuple[str, ...] = (),
     ) -> None:
         """Keep both sides of the comparison, and say them."""
         if wanted is not None or got is not None:
             message = f"{message}: expected {wanted}, got {got}"
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, details=details)
         self.wanted = wanted
         self.got = got
 

@@ -27,7 +27,8 @@ def access(arguments: argparse.Namespace) -> Access:
         usage(arguments, "--anonymous goes with neither --username nor --authfile")
     if bool(arguments.username) != arguments.password_stdin:
         usage(arguments, "--username and --password-stdin go together")
-    registries = sorted({reference.registry for reference in arguments.references})
+    asked = [*getattr(arguments, "references", ()), *getattr(arguments, "base", ()), getattr(arguments, "target", "")]
+    registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
     if arguments.username and len(registries) > 1:
         usage(arguments, f"--username is for one registry, and these are several: {', '.join(registries)}")
     if arguments.username is not None and ":" in arguments.username:

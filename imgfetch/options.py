@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _add_tags(commands.add_parser("tags", allow_abbrev=False, help="print the tags of a repository", epilog=_EPILOG))
+    _add_inspect(
+        commands.add_parser("inspect", allow_abbrev=False, help="show what an image or an archive is", epilog=_EPILOG)
+    )
     _add_verify(commands.add_parser("verify", allow_abbrev=False, help="check an archive, without a network"))
     _add_cache(commands.add_parser("cache", allow_abbrev=False, help="the blobs that are kept for the next save"))
     return top
@@ -183,6 +186,21 @@ def _add_tags(parser: argparse.ArgumentParser) -> None:
     add("--sort", action="store_true", help="in natural order, 1.9 before 1.10 (default: the registry's)")
     add("--json", action="store_true", help="as a JSON array")
     _add_quiet(parser, "tags")
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("target", metavar="REF|FILE", type=values.base, help="an image, or an archive, ours or another tool's")
+    add(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        type=values.platforms,
+        default=[],
+        help="the image for this platform (default: linux on this architecture; in a file, all)",
+    )
+    add("--json", action="store_true", help="as JSON")
+    add("--raw", action="store_true", help="only the bytes of the manifest, or of the index that the name points at")
+    _add_quiet(parser, "inspect")
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:

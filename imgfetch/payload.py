@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,30 @@ def show(lines: Iterable[str]) -> None:
     """Write lines; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
     try:
         sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up()
+        raise SystemExit(_PIPE_CLOSED) from None
+
+
+def width() -> int | None:
+    """Return the columns of the terminal that stdout is, if it is one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def can_show(character: str) -> bool:
+    """Tell whether stdout's encoding has a character."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def show_bytes(raw: bytes) -> None:
+    """Write bytes as they are; a reader that goes away ends the command as for `show`."""
+    try:
+        sys.stdout.buffer.write(raw)
         sys.stdout.flush()
     except BrokenPipeError:
         give_up()

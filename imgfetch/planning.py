@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imgfetch.archived import understood
 from imgfetch.defaults import MTIME
 from imgfetch.downloads import Abortable, Layer, distinct, layers_of, others_of
 from imgfetch.formats import Format
-from imgfetch.held import Held
 from imgfetch.multiplatform import select, select_all
 from imgfetch.plan import Plan
 from imgfetch.platforms import Platform
 from imgfetch.reference import Reference
 from imgfetch.resolve import Resolver
-from imgfetch.scanning import scan
 from imgfetch.selection import Selection, blobs_of, merged
+
+if TYPE_CHECKING:
+    from imgfetch.held import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,13 @@ def planned(wanted: Wanted, registry: Abortable, resolver: Resolver) -> Plan:
         InvalidReferenceError: two different images would have one name.
         ImgfetchError: as for `Resolver.resolve`.
     """
-    held = _held(wanted, resolver)
+    held = _held(wanted, resolver) if wanted.bases else None
     selections: list[Selection] = []
     layers: list[Layer] = []
     for reference in wanted.references:
-        selection = held.without_held(_selected(wanted, reference, resolver), by_chain=wanted.form.IS_BY_CHAIN)
+        selection = _selected(wanted, reference, resolver)
+        if held:
+            selection = held.without_held(selection, by_chain=wanted.form.IS_BY_CHAIN)
         for image in selection.images:
             layers += layers_of(image, registry)
         layers += others_of(selection, registry)
@@ -80,6 +83,11 @@ def planned(wanted: Wanted, registry: Abortable, resolver: Resolver) -> Plan:
 
 
 def _held(wanted: Wanted, resolver: Resolver) -> Held:
+    # Most archives leave nothing out, and do not wait for what reads those of others.
+    from imgfetch.archived import understood  # noqa: PLC0415
+    from imgfetch.held import Held  # noqa: PLC0415
+    from imgfetch.scanning import scan  # noqa: PLC0415
+
     held = Held()
     for base in wanted.bases:
         if isinstance(base, Path):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from imgfetch import eviction, outer, registries, room, stores, writing
 from imgfetch.access import Access
@@ -16,7 +16,6 @@ from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, LAYERS, MAX_LAYER, MTIME
 from imgfetch.digest import Digest
 from imgfetch.downloads import Abortable, Downloads, largest_first
 from imgfetch.errors import InvalidReferenceError
-from imgfetch.forecast import Forecast, forecast
 from imgfetch.formats import FORMATS
 from imgfetch.oddities import Oddities
 from imgfetch.output import opened, regular
@@ -28,9 +27,12 @@ from imgfetch.reference import Reference
 from imgfetch.resolve import Resolver
 from imgfetch.retries import Patience
 from imgfetch.targets import is_file
-from imgfetch.unchanged import Earlier
 from imgfetch.ustar import MAX_OCTAL
 from imgfetch.workspace import beside
+
+if TYPE_CHECKING:
+    from imgfetch.forecast import Forecast
+    from imgfetch.unchanged import Earlier
 
 _T = TypeVar("_T", Reference, Platform)
 
@@ -161,7 +163,7 @@ def save(
     with ExitStack() as stack:
         workspace = stack.enter_context(beside(path)) if path else None
         store = stores.opened(stack, cache_dir, workspace)
-        earlier = Earlier.at(path) if path and if_changed else None
+        earlier = _earlier(path) if path and if_changed else None
         for descriptor, raw in (earlier.documents() if earlier else {}).items():
             store.put(descriptor, raw)
         registry = registries.opened(
@@ -244,6 +246,8 @@ def dry_run(
             open_registry=open_registry,
         )
         plan = planned(wanted, registry, Resolver(registry, store, oddities, patience))
+        from imgfetch.forecast import forecast  # noqa: PLC0415  # a save does not wait for it
+
         return forecast(plan, registry.pulls_left)
 
 
@@ -286,6 +290,12 @@ def _wanted(
     if wanted.name and wanted.name.digest:
         raise InvalidReferenceError(f"{wanted.name} has a digest, which is no name in an archive")
     return wanted
+
+
+def _earlier(path: Path) -> Earlier | None:
+    from imgfetch.unchanged import Earlier  # noqa: PLC0415  # most saves need none
+
+    return Earlier.at(path)
 
 
 def _several(one_or_more: str | _T | Iterable[str | _T] | None) -> list[str | _T]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch import outer
+from imgfetch.decompress import HEAD, detect
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.files import storing
@@ -28,8 +30,9 @@ class Found:
 
     Attributes:
         entry: its header.
-        raw: its content, if it is a document.
+        raw: its content, if it is a document of some JSON, and not too large for one.
         digest: what it hashes to, if that was wanted.
+        compression: how it is compressed, if it is no document; empty if it is nothing known.
         contents: what a layer holds, if that was wanted.
         failure: why it is no layer.
     """
@@ -37,6 +40,7 @@ class Found:
     entry: Entry
     raw: bytes | None = None
     digest: Digest | None = None
+    compression: str = ""
     contents: Contents | None = None
     failure: str = ""
 
@@ -73,17 +77,26 @@ class Scan:
         return None
 
     def document(self, name: str) -> bytes | None:
-        """Return a document's bytes."""
+        """Return a document's bytes, or ``None`` if it is not there, or no document.
+
+        Raises:
+            VerificationError: it is too large for one.
+        """
         found = self.get(name)
+        if found and found.raw is None and found.entry.size > MAX_DOCUMENT:
+            raise VerificationError(f"{name} has {found.entry.size} bytes, more than {MAX_DOCUMENT}")
         return found.raw if found else None
 
 
-def scan(path: Path, *, hashes: bool = False, advanced: Callable[[int], None] | None = None) -> Scan:
+def scan(
+    path: Path, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Callable[[int], None] | None = None
+) -> Scan:
     """Go through an archive once.
 
     Args:
         path: the file, which may be compressed as a whole; nothing of it is written anywhere.
         hashes: whether to hash and decompress everything, or to pass over what is no document.
+        diff_ids: the algorithm by which layers are hashed when they are decompressed.
         advanced: told of the bytes of the tar that were passed.
 
     Raises:
@@ -92,11 +105,11 @@ def scan(path: Path, *, hashes: bool = False, advanced: Callable[[int], None] | 
     """
     result = Scan(clean(str(path)))
     with storing(path, "read"), outer.opened(path) as file:
-        _go_through(file, result, hashes=hashes, advanced=advanced or (lambda _: None))
+        _go_through(file, result, diff_ids if hashes else "", advanced or (lambda _: None))
     return result
 
 
-def _go_through(file: BinaryIO, result: Scan, *, hashes: bool, advanced: Callable[[int], None]) -> None:
+def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[[int], None]) -> None:
     reader = TarReader(file)
     kept = told = 0
     try:
@@ -104,7 +117,7 @@ def _go_through(file: BinaryIO, result: Scan, *, hashes: bool, advanced: Callabl
             fault = _fault(entry, result.members)
             if fault:
                 result.faults.append(fault)
-            found = _looked_at(entry, reader, hashes=hashes, room=_MAX_DOCUMENTS - kept)
+            found = _looked_at(entry, reader, diff_ids, room=_MAX_DOCUMENTS - kept)
             kept += len(found.raw or b"")
             result.members.setdefault(_normal(entry.name), found)
             advanced(reader.position - told)
@@ -133,39 +146,35 @@ def _fault(entry: Entry, members: Mapping[str, Found]) -> str:
     return ""
 
 
-def _looked_at(entry: Entry, reader: TarReader, *, hashes: bool, room: int) -> Found:
+def _looked_at(entry: Entry, reader: TarReader, diff_ids: str, *, room: int) -> Found:
     if entry.kind != FILE:
         return Found(entry)
-    may_be_document = entry.size <= min(MAX_DOCUMENT, room)
     name = _normal(entry.name)
-    if not hashes and not (may_be_document and (name.startswith("blobs/") or _is_named_document(name))):
-        return Found(entry)
-    if may_be_document and (_is_named_document(name) or name.startswith("blobs/")):
-        raw = reader.read(entry.size) or b""
-        digest = Digest.of(raw, _algorithm(name)) if hashes else None
-        if _is_named_document(name) or raw[:1] == b"{":
-            return Found(entry, raw, digest)
-        return _layer(entry, [raw], digest) if hashes else Found(entry)
-    return _layer(entry, reader.pieces(), None)
+    head = reader.head(HEAD)
+    compression = detect(head)
+    if entry.size <= min(MAX_DOCUMENT, room) and (
+        name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{")
+    ):
+        raw = head + (reader.read(entry.size) or b"")
+        return Found(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
+    if not diff_ids:
+        return Found(entry, compression=compression or "")
+    return _layer(entry, chain([head], reader.pieces()), diff_ids)
 
 
-def _layer(entry: Entry, pieces: object, digest: Digest | None) -> Found:
+def _layer(entry: Entry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> Found:
     algorithm = _algorithm(_normal(entry.name))
     hasher = Digest(algorithm, "").hasher()
-    check = LayerCheck(entry.name, "")
-    for piece in pieces:  # type: ignore[attr-defined]
-        if digest is None:
-            hasher.update(piece)
+    check = LayerCheck(entry.name, "", diff_ids)
+    for piece in pieces:
+        hasher.update(piece)
         check.update(bytes(piece))
-    digest = digest or Digest(algorithm, hasher.hexdigest())
+    digest = Digest(algorithm, hasher.hexdigest())
     try:
-        return Found(entry, None, digest, check.finish())
+        contents = check.finish()
     except ImgfetchError as error:
-        return Found(entry, None, digest, None, str(error))
-
-
-def _is_named_document(name: str) -> bool:
-    return name in DOCUMENTS or name.endswith((".json", "/json"))
+        return Found(entry, None, digest, failure=str(error))
+    return Found(entry, None, digest, contents.compression, contents)
 
 
 def _algorithm(name: str) -> str:

@@ -101,6 +101,20 @@ class TarReader:
             self.position += count
             yield buffer[:count]
 
+    def head(self, limit: int) -> bytes:
+        """Return the first bytes of the member that was yielded last, ``limit`` at most.
+
+        Raises:
+            VerificationError: the archive ends within them.
+        """
+        wanted = min(limit, self._left)
+        head = self._file.read(wanted)
+        self._left -= len(head)
+        self.position += len(head)
+        if len(head) < wanted:
+            raise self._damaged(f"it ends {self._left} bytes before the end of this entry")
+        return head
+
     def read(self, limit: int) -> bytes | None:
         """Return the content of the member that was yielded last, or ``None`` if there is more than ``limit``.
 

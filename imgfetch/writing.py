@@ -111,7 +111,8 @@ def _place(layout: Layout, pending: Collection[Blob], plan: Plan, out: BinaryIO,
 
     with ThreadPoolExecutor(jobs if CAN_PUT else 1, "imgfetch-write") as pool:
         try:
-            placed = pool.map(lambda blob: layout.place(blob, plan.store.open, out, interrupt=interrupt), pending)
+            largest_first = sorted(pending, key=lambda blob: -layout.size_of(blob))
+            placed = pool.map(lambda blob: layout.place(blob, plan.store.open, out, interrupt=interrupt), largest_first)
             for _ in placed:
                 pass
         except BaseException:

@@ -414,6 +414,7 @@ def test_an_image_gets_another_name(loopback: Loopback, command: Command, tmp_pa
         ("x:1", "--base", "y:1", "--layers", "plain"),
         ("x:1", "--json"),
         ("x:1", "--if-changed", "-o", "-"),
+        ("a.example/x", "--base", "b.example/y", "-u", "me", "--password-stdin"),
     ],
     ids=" ".join,
 )

@@ -76,7 +76,7 @@ RANKS = {
         "taglists",
         "values",
     ],
-    4: ["access", "answer", "options", "parts", "running", "scanning", "selection"],
+    4: ["access", "answer", "details", "options", "parts", "running", "scanning", "selection"],
     5: ["blobs", "cli", "httperrors", "invocation", "oci_layout", "transport"],
     6: [
         "archived",
@@ -92,8 +92,8 @@ RANKS = {
     7: ["auth", "downloads", "formats", "held", "resolve", "verification"],
     8: ["command_verify", "mirrored", "multiplatform", "plan", "registry"],
     9: ["forecast", "planning", "registries", "unchanged", "writing"],
-    10: ["pull", "queries"],
-    11: ["command_digest", "command_save", "command_tags"],
+    10: ["inspection", "pull", "queries"],
+    11: ["command_digest", "command_inspect", "command_save", "command_tags"],
     12: ["__init__"],
     13: ["__main__"],
 }

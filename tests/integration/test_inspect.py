@@ -1,0 +1,272 @@
+"""`imgfetch inspect`, of references and of files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.images import ARM64, OCI_TAR, Built, attestation, hello, image, index, layer, tar
+from tests.integration.conftest import Command
+from tests.loopback import Loopback
+
+BASE, TOP = layer(tar({"base": bytes(range(256)) * 4000})), hello("top")
+RUN = {
+    "config": {
+        "Entrypoint": ["/bin/sh", "-c"],
+        "Cmd": ["echo \u001b[31m"],
+        "Env": ["PATH=/bin", "LANG=C"],
+        "Labels": {"b": "2", "a": "1"},
+        "ExposedPorts": {"80/tcp": {}, "443/tcp": {}},
+        "Volumes": {"/data": {}},
+        "User": "nobody",
+        "WorkingDir": "/srv",
+    },
+    "created": "2024-05-06T07:08:09Z",
+    "history": [
+        {"created_by": "ADD base"},
+        {"created_by": "ENV LANG=C", "empty_layer": True},
+        {"created_by": "COPY\ttop"},
+    ],
+}
+ONE = image(BASE, TOP, config=RUN)
+OTHER = image(hello("arm64", OCI_TAR), platform=ARM64)
+MANY = index(ONE, OTHER, attestation(ONE))
+
+
+def as_json(command: Command, *arguments: str | Path) -> Any:
+    done = command("inspect", "--json", *arguments)
+    assert (done.status, done.err) == (0, "")
+    return json.loads(done.out)
+
+
+def test_an_image_of_an_index_is_shown_and_no_layer_fetched(loopback: Loopback, command: Command) -> None:
+    reference = loopback.add("team/app", "1", MANY)
+    done = command("inspect", reference, "--platform", "linux/amd64")
+    assert (done.status, done.err) == (0, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    for line in (
+        reference,
+        "kind an image index",
+        f"digest {MANY.digest}",
+        f"platforms linux/amd64 {ONE.digest}",
+        f"linux/arm64 {OTHER.digest}",
+        f"digest {ONE.digest}",
+        f"image ID {ONE.config.digest}",
+        "created 2024-05-06T07:08:09Z",
+        'entrypoint ["/bin/sh", "-c"]',
+        'command ["echo \\u001b[31m"]',
+        "user nobody",
+        "directory /srv",
+        "ports 443/tcp 80/tcp",
+        "volumes /data",
+        "environment PATH=/bin",
+        "LANG=C",
+        "labels a=1",
+        "b=2",
+        "ADD base",
+        "COPY top",
+    ):
+        assert line in lines, (line, lines)
+    assert any(line.startswith("attestation ") for line in lines)
+    assert not [path for path in loopback.paths if BASE.digest in path or TOP.digest in path]
+
+
+def test_layers_are_drawn_to_scale(loopback: Loopback, command: Command) -> None:
+    done = command("inspect", loopback.add("team/app", "1", ONE), "--platform", "linux/amd64")
+    drawn = [line for line in done.out.splitlines() if "█" in line]
+    assert [line.count("█") for line in drawn] == [24, max(round(24 * len(TOP.content) / len(BASE.content)), 1)]
+
+
+def test_the_json_has_everything(loopback: Loopback, command: Command) -> None:
+    reference = loopback.add("team/app", "1", MANY)
+    found = as_json(command, reference, "--platform", "linux/amd64")
+    (one,) = found.pop("images")
+    assert found.pop("manifests")[1] == {
+        "digest": OTHER.digest,
+        "media_type": OTHER.media_type,
+        "size": len(OTHER.raw),
+        "platform": "linux/arm64",
+        "attestation": False,
+    }
+    assert found == {
+        "source": reference,
+        "kind": "an image index",
+        "digest": MANY.digest,
+        "media_type": MANY.media_type,
+        "file_size": None,
+        "notes": [],
+    }
+    assert one["layers"][1] == {
+        "digest": TOP.digest,
+        "diff_id": TOP.diff_id,
+        "media_type": TOP.media_type,
+        "compression": "gzip",
+        "size": len(TOP.content),
+        "state": "present",
+        "created_by": "COPY\ttop",
+    }
+    assert one["size"] == len(BASE.content) + len(TOP.content)
+    assert one["history"][1] == {"created_by": "ENV LANG=C", "empty": True}
+    assert (one["labels"], one["command"]) == ({"a": "1", "b": "2"}, ["echo \u001b[31m"])
+
+
+@pytest.mark.parametrize(("platform", "wanted"), [((), MANY), (("--platform", "linux/arm64"), OTHER)])
+def test_raw_is_the_document_to_the_byte(
+    loopback: Loopback, command: Command, platform: tuple[str, ...], wanted: Built
+) -> None:
+    done = command("inspect", "--raw", loopback.add("team/app", "1", MANY), *platform)
+    assert (done.status, done.out) == (0, wanted.raw.decode())
+
+
+def test_our_archive_is_known_and_so_is_what_it_leaves_out(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    base, app = loopback.add("base", "1", image(BASE)), loopback.add("team/app", "1", ONE)
+    target = tmp_path / "delta.tar.gz"
+    assert command("save", app, "--base", base, "-o", target, "--platform", "linux/amd64").status == 0
+    found = as_json(command, target)
+    assert (found["kind"], found["file_size"]) == ("an imgfetch archive", target.stat().st_size)
+    (one,) = found["images"]
+    assert [each["state"] for each in one["layers"]] == ["left out", "present"]
+    assert (one["names"], one["digest"], one["base"]) == ([app], ONE.digest, base)
+    said = command("inspect", target).out
+    assert f"base {base}" in " ".join(said.split())
+    assert command("inspect", target, "--raw").out == ONE.raw.decode()
+
+
+def test_an_archive_of_several_images_shows_all_or_one_platform(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    target = tmp_path / "y.tar"
+    assert command("save", loopback.add("team/app", "1", MANY), "--all-platforms", "-o", target).status == 0
+    assert [one["platform"] for one in as_json(command, target)["images"]] == ["linux/amd64", "linux/arm64"]
+    (one,) = as_json(command, target, "--platform", "linux/arm64")["images"]
+    assert one["layers"][0]["compression"] == "plain"
+    done = command("inspect", target, "--raw")
+    assert (done.status, done.out) == (2, "")
+    assert "choose one with --platform" in done.err
+    assert command("inspect", target, "--platform", "linux/s390x").status == 3
+
+
+CONFIG = json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [TOP.diff_id]}}).encode()
+
+
+def written(path: Path, members: Mapping[str, bytes]) -> Path:
+    path.write_bytes(tar(members))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("layer_name", "others", "kind"),
+    [
+        ("a.tar", {"b.json": b""}, "a docker archive, as podman and skopeo write it"),
+        (
+            "d/layer.tar",
+            {"b.json": b"", "d/VERSION": b"1.0", "d/json": b"{}"},
+            "a docker save archive (1.10 to 24)",
+        ),
+        ("e.tar.gz", {"sha256:abc": b""}, "a docker archive, as crane writes it"),
+    ],
+    ids=["podman", "docker", "crane"],
+)
+def test_other_tools_archives_are_known(
+    command: Command, tmp_path: Path, layer_name: str, others: dict[str, bytes], kind: str
+) -> None:
+    config_name = next(iter(others))
+    manifest = [{"Config": config_name, "RepoTags": ["x:1"], "Layers": [layer_name]}]
+    content = TOP.content if layer_name.endswith("gz") else gzip.decompress(TOP.content)
+    members = {**others, config_name: CONFIG, layer_name: content, "manifest.json": json.dumps(manifest).encode()}
+    found = as_json(command, written(tmp_path / "y.tar", members))
+    assert found["kind"] == kind
+    (one,) = found["images"]
+    assert one["names"] == ["docker.io/library/x:1"]
+    assert one["digest"] is None
+    assert one["layers"][0]["compression"] == ("gzip" if layer_name.endswith("gz") else "plain")
+    assert command("verify", tmp_path / "y.tar").status == 0
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"x": b""}, (1, "is no image archive")),
+        ({"manifest.json": b"null"}, (6, "manifest.json is malformed")),
+        ({"manifest.json": b"[]"}, (0, "")),
+        ({"manifest.json": b'[{"Config": 5}]'}, (6, "'Config' of item 1 of manifest.json is malformed")),
+        ({"manifest.json": b"[{}]"}, (6, "item 1 of manifest.json has the config ''")),
+        ({"manifest.json": b"[" * 100_000}, (6, "nested too deeply")),
+        ({"manifest.json": b" " * 100_000_000}, (6, "manifest.json has 100000000 bytes")),
+        ({"oci-layout": b"{}", "index.json": b"[]"}, (6, "index.json is malformed")),
+        ({"oci-layout": b"{}", "index.json": b'{"manifests": [{}]}'}, (6, "entry 1 of index.json")),
+        ({"repositories": b"{}"}, (1, "docker before 1.10")),
+    ],
+    ids=["no archive", "null", "empty", "type", "keys", "deep", "huge", "array", "entry", "ancient"],
+)
+@pytest.mark.parametrize("verb", ["inspect", "verify"])
+def test_documents_that_are_wrong_are_told(
+    command: Command, tmp_path: Path, members: dict[str, bytes], expected: tuple[int, str], verb: str
+) -> None:
+    done = command(verb, written(tmp_path / "y.tar", members))
+    assert done.status == expected[0], done
+    assert expected[1] in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"config": []}, {"config": {"Cmd": "x"}}, {"config": {"Env": [1]}}, {"config": {"Volumes": []}}, {"history": [1]}],
+    ids=str,
+)
+def test_a_config_with_wrong_types_is_told(loopback: Loopback, command: Command, config: dict[str, Any]) -> None:
+    done = command("inspect", loopback.add("x", "1", image(TOP, config=config)))
+    assert (done.status, done.out) == (6, "")
+    assert "is malformed" in done.err
+
+
+def test_a_truncated_archive_is_told(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+    target = tmp_path / "y.tar"
+    assert command("save", loopback.add("x", "1", ONE), "-o", target, "--platform", "linux/amd64").status == 0
+    target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    done = command("inspect", target)
+    assert (done.status, done.out) == (6, "")
+    assert "y.tar is damaged" in done.err
+    assert "imgfetch verify" in done.err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no tar" * 1000], ids=["missing", "empty", "no tar"])
+def test_a_file_that_is_none_is_told(command: Command, tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "y.tar").write_bytes(content)
+    done = command("inspect", tmp_path / "y.tar")
+    assert (done.status, done.out) == (7 if content is None else 1, "")
+
+
+@pytest.mark.parametrize("arguments", [("--json", "--raw"), ("--platform", "linux/amd64,linux/arm64")])
+def test_what_does_not_go_together_is_a_usage_error(command: Command, arguments: tuple[str, ...]) -> None:
+    assert command("inspect", "x", *arguments).status == 2
+
+
+def test_a_link_in_an_archive_is_followed(command: Command, tmp_path: Path) -> None:
+    manifest = [{"Config": "b.json", "RepoTags": None, "Layers": ["link.tar"]}]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in (("b.json", CONFIG), ("a.tar", gzip.decompress(TOP.content))):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("link.tar")
+        link.type, link.linkname = tarfile.SYMTYPE, "a.tar"
+        archive.addfile(link)
+        member = tarfile.TarInfo("manifest.json")
+        raw = json.dumps(manifest).encode()
+        member.size = len(raw)
+        archive.addfile(member, io.BytesIO(raw))
+    (tmp_path / "y.tar").write_bytes(out.getvalue())
+    assert command("verify", tmp_path / "y.tar").status == 0
+    (one,) = as_json(command, tmp_path / "y.tar")["images"]
+    assert one["layers"][0]["size"] == len(gzip.decompress(TOP.content))
