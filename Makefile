@@ -7,7 +7,7 @@ OUTPUT ?= demo.tar
 BENCH ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test integration e2e coverage bench fixtures faults build clean check
+.PHONY: help demo dev format lint test integration e2e coverage bench fixtures faults man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
 
 faults: $(VENV)/.test ## a registry on the loopback that breaks in all known ways, and what is expected, until Ctrl-C
 	@$(BIN)/python -m tests.faults
+
+man: build/imgfetch.1 ## the manual page, in build/, by go-md2man
+
+build/imgfetch.1: docs/imgfetch.1.md
+	mkdir -p build
+	go-md2man -in $< -out $@
 
 build: $(VENV)/.dev ## sdist and wheel, in dist/
 	$(BIN)/python -m build

@@ -25,6 +25,7 @@ _MODULES: Mapping[str, str] = {
     "tags": "command_tags",
     "inspect": "command_inspect",
     "verify": "command_verify",
+    "completion": "command_completion",
     "cache dir": "command_cache",
     "cache list": "command_cache",
     "cache prune": "command_cache",

@@ -21,6 +21,7 @@ from imgfetch.defaults import (
     RETRIES,
 )
 
+SHELLS = ("bash", "zsh", "fish")
 FORMATS = (FORMAT, "docker-classic", "oci")
 """The names in `imgfetch.formats.FORMATS`, which is not imported here, for help should not wait for it."""
 
@@ -52,7 +53,15 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_verify(commands.add_parser("verify", allow_abbrev=False, help="check an archive, without a network"))
     _add_cache(commands.add_parser("cache", allow_abbrev=False, help="the blobs that are kept for the next save"))
+    _add_completion(
+        commands.add_parser("completion", allow_abbrev=False, help="print what a shell needs to complete commands")
+    )
     return top
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help='for ~/.bashrc: eval "$(imgfetch completion bash)"')
+    parser.set_defaults(command="completion", usage_error=parser.error, progress="none", quiet=False, verbose=0)
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from imgfetch.selection import Selection, blobs_of, merged
 
 if TYPE_CHECKING:
     from imgfetch.held import Held
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def planned(wanted: Wanted, registry: Abortable, resolver: Resolver) -> Plan:
         selection = _selected(wanted, reference, resolver)
         if held:
             selection = held.without_held(selection, by_chain=wanted.form.IS_BY_CHAIN)
+            _warn(reference, selection, held)
         for image in selection.images:
             layers += layers_of(image, registry)
         layers += others_of(selection, registry)
@@ -80,6 +84,23 @@ def planned(wanted: Wanted, registry: Abortable, resolver: Resolver) -> Plan:
     )
     plan.store.reserve(layer.descriptor.digest for layer in plan.layers)
     return plan
+
+
+def _warn(reference: Reference, selection: Selection, held: Held) -> None:
+    """Say where a base is of no use, or not for every reader."""
+    bases = ", ".join(held.names) or "the base"
+    if not selection.left_out:
+        _logger.warning(
+            "%s has no layers in common with %s, or is for another platform; none is left out", reference, bases
+        )
+    elif others := selection.left_out - held.blobs:
+        _logger.warning(
+            "%d of the layers of %s that are left out are in %s by their content, but not known to be the same blobs: "
+            "docker's classic store takes the archive, containerd does not",
+            len(others),
+            reference,
+            bases,
+        )
 
 
 def _held(wanted: Wanted, resolver: Resolver) -> Held:

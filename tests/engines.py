@@ -247,15 +247,15 @@ class Podman:
     name = "podman"
 
     def __init__(self, directory: Path) -> None:
-        self._command = [tool("podman"), "--root", directory / "root", "--runroot", directory / "run"]
-        self._command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
+        self.command = [tool("podman"), "--root", directory / "root", "--runroot", directory / "run"]
+        self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
 
     def load(self, archive: Path) -> Loaded:
         """Load an archive of one image."""
-        said = output(*self._command, "load", "-i", archive)
+        said = output(*self.command, "load", "-i", archive)
         name = re.search(r"Loaded image:\s*(\S+)", said)
         assert name, said
-        inspected: list[dict[str, Any]] = json.loads(output(*self._command, "image", "inspect", name[1]))
+        inspected: list[dict[str, Any]] = json.loads(output(*self.command, "image", "inspect", name[1]))
         return Loaded(f"sha256:{inspected[0]['Id']}", inspected[0]["Digest"])
 
 
@@ -304,16 +304,21 @@ class Containerd:
         """Import and unpack an archive of one image."""
         before = self.images()
         # A loose platform would take any image; the plain command is what people type.
-        output(*self._command, "images", "import", archive)
+        self.run("images", "import", archive)
         new = {name: digest for name, digest in self.images().items() if before.get(name) != digest}
         assert len(new) == 1, new
         digest = next(iter(new.values()))
-        manifest = json.loads(output(*self._command, "content", "get", digest))
+        manifest = json.loads(self.run("content", "get", digest))
+        if "manifests" in manifest:
+            manifest = json.loads(self.run("content", "get", manifest["manifests"][0]["digest"]))
         return Loaded(manifest["config"]["digest"], digest)
+
+    def run(self, *arguments: str | Path) -> str:
+        return output(*self._command, *arguments)
 
     def images(self) -> dict[str, str]:
         """Return manifest digests by name."""
-        lines = output(*self._command, "images", "ls").splitlines()[1:]
+        lines = self.run("images", "ls").splitlines()[1:]
         return {fields[0]: fields[2] for fields in (line.split() for line in lines)}
 
 

@@ -16,6 +16,7 @@ from tests.engines import RealRegistry
 from tests.images import OCI_TAR, OCI_ZSTD, hello, image, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
+from tests.make_fixtures import hello_image
 from tests.tools import missing
 
 PROJECT = Path(__file__).parents[2]
@@ -101,7 +102,29 @@ def other_pythons() -> list[str]:
     return list(found.values())
 
 
-def test_another_python_gives_the_same_bytes(first: tuple[str, str], tmp_path: Path) -> None:
+FORMS = {
+    "docker": ("", "--format", "docker", *PLATFORM),
+    "plain": ("", "--layers", "plain", *PLATFORM),
+    "classic": ("", "--format", "docker-classic", *PLATFORM),
+    "oci": ("", "--format", "oci", *PLATFORM),
+    "all platforms": ("", "--all-platforms", *PLATFORM),
+}
+"""The digest of the archive of `hello_image` in each form, and the options that make it."""
+
+
+def form_options(loopback: Loopback, form: str) -> list[str]:
+    """Return arguments that do not let the registry's port into the archive."""
+    reference = loopback.add("demo/hello", "v1", hello_image())
+    return ["save", reference, "--name", "registry.example/demo/hello:v1", "--no-cache", *FORMS[form][1:]]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_has_always_had_these_bytes(form: str, command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    assert command(*form_options(loopback, form), "-o", tmp_path / "y.tar").status == 0
+    assert sha256(tmp_path / "y.tar") == FORMS[form][0]
+
+
+def test_another_python_gives_the_same_bytes(first: tuple[str, str], loopback: Loopback, tmp_path: Path) -> None:
     pythons = other_pythons()
     if not pythons:
         pytest.skip("no other Python from 3.11 on is installed")
@@ -119,6 +142,10 @@ def test_another_python_gives_the_same_bytes(first: tuple[str, str], tmp_path: P
         command = [venv / "bin" / "imgfetch", "save", first[0], "-o", target, "--no-cache", *PLATFORM]
         subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
         assert sha256(target) == first[1], python
+        for form, (digest, *_) in FORMS.items():
+            command = [venv / "bin" / "imgfetch", *form_options(loopback, form), "-o", target]
+            subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
+            assert sha256(target) == digest, (python, form)
 
 
 def test_two_runs_against_a_real_registry_give_the_same_bytes(

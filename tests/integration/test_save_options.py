@@ -525,6 +525,33 @@ def test_a_layer_counts_as_held_only_on_top_of_the_same_layers(
     assert not {blob(BASE), blob(TOP)} & set(members(tmp_path / "x.tar"))  # containerd goes by the blob
 
 
+@pytest.mark.parametrize("base", [image(hello("arm64"), platform=ARM64), image(TOP)], ids=["platform", "layers"])
+def test_a_base_that_is_of_no_use_gives_a_whole_archive_and_a_warning(
+    loopback: Loopback, command: Command, tmp_path: Path, base: Built
+) -> None:
+    reference, held = loopback.add("a", "1", ONE), loopback.add("b", "1", base)
+    saved(command, tmp_path / "whole.tar", reference, *PLATFORM)
+    architecture = (base.platform or {})["architecture"]
+    saved(command, tmp_path / "base.tar", held, "--platform", f"linux/{architecture}")
+    done = saved(command, tmp_path / "y.tar", reference, "--base", tmp_path / "base.tar", *PLATFORM)
+    assert "has no layers in common with" in done.err
+    assert held in done.err
+    assert (tmp_path / "y.tar").read_bytes() == (tmp_path / "whole.tar").read_bytes()
+
+
+def test_layers_that_are_the_same_in_other_blobs_are_left_out_with_a_warning(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    raw = gzip.decompress(BASE.content)
+    reference, held = loopback.add("a", "1", TWO), loopback.add("b", "1", image(layer(raw, OCI_TAR)))
+    done = saved(command, tmp_path / "y.tar", reference, "--base", held, *PLATFORM)
+    assert blob(BASE) not in members(tmp_path / "y.tar")
+    assert "containerd does not" in done.err
+    done = saved(command, tmp_path / "x.tar", reference, "--base", held, *PLATFORM, "--format", "oci")
+    assert blob(BASE) in members(tmp_path / "x.tar")
+    assert "has no layers in common" in done.err
+
+
 def test_a_layer_that_is_needed_higher_up_is_not_left_out(loopback: Loopback, command: Command, tmp_path: Path) -> None:
     base, wanted = loopback.add("a", "1", image(BASE)), loopback.add("b", "1", image(BASE, TOP, BASE))
     saved(command, tmp_path / "y.tar", wanted, "--base", base, *PLATFORM)

@@ -77,7 +77,7 @@ RANKS = {
         "values",
     ],
     4: ["access", "answer", "details", "options", "parts", "running", "scanning", "selection"],
-    5: ["blobs", "cli", "httperrors", "invocation", "oci_layout", "transport"],
+    5: ["blobs", "cli", "command_completion", "httperrors", "invocation", "oci_layout", "transport"],
     6: [
         "archived",
         "classic_archive",
@@ -105,6 +105,7 @@ THIRD_PARTY = {
     "zstandard": {"decompress", "outer"},
     "tqdm": {"bars"},
     "platformdirs": {"invocation"},
+    "shtab": {"command_completion"},
     "filelock": {"claims", "workspace"},
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}

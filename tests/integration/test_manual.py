@@ -1,0 +1,66 @@
+"""The manual page and the completions work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.tools import tool
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_manual_page_is_made_and_groff_reads_it(tmp_path: Path) -> None:
+    page = tmp_path / "imgfetch.1"
+    subprocess.run([tool("go-md2man"), "-in", ROOT / "docs/imgfetch.1.md", "-out", page], check=True)
+    done = subprocess.run(
+        [tool("groff"), "-ww", "-man", "-Tutf8", "-P-cbou", page], capture_output=True, check=True, text=True
+    )
+    assert done.stderr == ""
+    for text in ("NAME", "--if-changed", "EXIT STATUS", "-o, --output FILE"):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_reads_its_completions(shell: str, run: Run, tmp_path: Path) -> None:
+    done = run("completion", shell)
+    assert (done.returncode, done.stderr) == (0, b"")
+    script = tmp_path / f"imgfetch.{shell}"
+    script.write_bytes(done.stdout)
+    subprocess.run([tool(shell), "-n", script], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", {"save", "digest", "tags", "inspect", "verify", "cache", "completion"}),
+        ("save --form", {"--format"}),
+        ("save --format ", {"docker", "docker-classic", "oci"}),
+        ("cache ", {"dir", "list", "prune"}),
+        ("save --base y", {"y.tar"}),
+    ],
+)
+def test_bash_completes(typed: str, offered: set[str], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "imgfetch.bash").write_bytes(run("completion", "bash").stdout)
+    (tmp_path / "y.tar").touch()
+    words = ["imgfetch", *re.split(" ", typed)]
+    quoted = " ".join(f'"{word}"' for word in words)
+    script = (
+        f". ./imgfetch.bash; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMP_LINE='imgfetch {typed}'; "
+        "COMP_POINT=${#COMP_LINE}; function=$(complete -p imgfetch | sed 's/.*-F \\([^ ]*\\).*/\\1/'); "
+        f'$function imgfetch "{words[-1]}" "{words[-2]}"; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run([tool("bash"), "-c", script], cwd=tmp_path, capture_output=True, check=True, text=True)
+    found = {line.strip() for line in done.stdout.splitlines()}
+    assert offered <= found, done
+
+
+def test_without_the_library_it_says_what_to_install(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shtab.py").write_text("raise ImportError\n")
+    done = run("completion", "bash", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert b"pip install 'imgfetch[completion]'" in done.stderr

@@ -1,0 +1,59 @@
+"""docs/imgfetch.1.md says all that may be said on the command line, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgfetch import options, reporting
+
+MANUAL = (Path(__file__).parents[2] / "docs" / "imgfetch.1.md").read_text()
+SECTIONS = dict(re.findall(r"^#{1,2} (.+)\n((?:(?!#).*\n?)*)", MANUAL, re.MULTILINE))
+SHARED = SECTIONS["OPTIONS OF COMMANDS THAT ASK A REGISTRY"] + SECTIONS["OPTIONS OF ALL COMMANDS"]
+HIDDEN = {"--password"}
+
+
+def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    commands = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in commands:
+        for word, command in action.choices.items():
+            yield from parsers(command, f"{name} {word}".strip())
+    if name and not commands:
+        yield name, parser
+
+
+COMMANDS = dict(parsers(options.parser()))
+
+
+def described(text: str) -> set[str]:
+    """Return the options that a section has an entry for."""
+    entries = re.findall(r"^(\*\*-.*)\n: ", text, re.MULTILINE)
+    return {option for entry in entries for option in re.findall(r"\*\*(--?[\w-]+)\*\*", entry)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_in_the_manual(command: str) -> None:
+    given = {name for action in COMMANDS[command]._actions for name in action.option_strings} - HIDDEN
+    assert given <= described(SECTIONS[command]) | described(SHARED)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_manual_has_no_option_that_does_not_exist(command: str) -> None:
+    assert described(SECTIONS[command]) <= set(COMMANDS[command]._option_string_actions)
+
+
+def test_shared_options_are_those_of_every_command_that_asks_a_registry() -> None:
+    shared = described(SECTIONS["OPTIONS OF COMMANDS THAT ASK A REGISTRY"])
+    for command in ("save", "digest", "tags", "inspect"):
+        assert shared <= set(COMMANDS[command]._option_string_actions)
+
+
+def test_every_variable_and_every_exit_status_is_in_the_manual() -> None:
+    for variable, *_ in options._VARIABLES.values():
+        assert f"**{variable}**" in SECTIONS["ENVIRONMENT"]
+    for status in {0, *reporting.EXIT_STATUS.values()}:
+        assert re.search(rf"^{status}$", SECTIONS["EXIT STATUS"], re.MULTILINE)
