@@ -103,11 +103,16 @@ def other_pythons() -> list[str]:
 
 
 FORMS = {
-    "docker": ("", "--format", "docker", *PLATFORM),
-    "plain": ("", "--layers", "plain", *PLATFORM),
-    "classic": ("", "--format", "docker-classic", *PLATFORM),
-    "oci": ("", "--format", "oci", *PLATFORM),
-    "all platforms": ("", "--all-platforms", *PLATFORM),
+    "docker": ("de3400cfbfee54de0e5b28c13535c37652be2670498ca973caeb3a008e01a4dd", "--format", "docker", *PLATFORM),
+    "plain": ("8f4ab3412ea5edf891f657822d4fcc6bef15dd2e171b990b9db69b39ecae6de6", "--layers", "plain", *PLATFORM),
+    "classic": (
+        "23a682984bc397a9e6d629c9e711347bb7a878ef8928a176b1dfbfaecf2a2913",
+        "--format",
+        "docker-classic",
+        *PLATFORM,
+    ),
+    "oci": ("4e2db52b8d53053c03ea3f54994a1f8036f008ee4886629cf5943bc013707a51", "--format", "oci", *PLATFORM),
+    "all platforms": ("11e894e989b06b0e2a33243d62edd659a1c71f4323cfbbd9a72130f686a9d1f0", "--all-platforms", *PLATFORM),
 }
 """The digest of the archive of `hello_image` in each form, and the options that make it."""
 
