@@ -167,8 +167,11 @@ class TarReader:
         if block.strip(b"\0"):
             self.position += BLOCK
             return block
-        if len(self._file.read(BLOCK).strip(b"\0")) or self._has_more():
+        second = self._file.read(BLOCK)
+        if second.strip(b"\0") or self._has_more():
             self.remarks.append("something stands behind the end of the tar")
+        elif len(second) < BLOCK:
+            self.remarks.append("one of the two blocks of zeros that end a tar is missing")
         return None
 
     def _has_more(self) -> bool:

@@ -32,16 +32,19 @@ class Form:
         options: what makes it.
         suffix: how the file's name ends.
         refused_by: why a reader is expected to refuse it, by its name.
+        some_refuse: readers of which some versions refuse it, and why.
         keeps_digest: whether the manifest in it is the registry's.
     """
 
     options: tuple[str, ...]
     suffix: str = ".tar"
     refused_by: tuple[tuple[str, str], ...] = ()
+    some_refuse: tuple[tuple[str, str], ...] = ()
     keeps_digest: bool = True
 
 
 NO_LAYOUT = ("skopeo_oci_archive", "it has no OCI layout")
+NO_COMPRESSION = ("containerd", "ctr reads no compressed archives")
 NO_DOCKER = (("skopeo_docker_archive", "it has no manifest.json"), ("docker", "docker before 25 reads no OCI layout"))
 FORMS = {
     "docker": Form(PLATFORM),
@@ -51,11 +54,16 @@ FORMS = {
     "oci plain": Form((*PLATFORM, "--format", "oci", "--layers", "plain"), refused_by=NO_DOCKER, keeps_digest=False),
     "all platforms": Form((*PLATFORM, "--all-platforms")),
     "two platforms": Form(("--platform", "linux/amd64,linux/arm64"), keeps_digest=False),
-    "gzip": Form(PLATFORM, ".tar.gz"),
+    "gzip": Form(
+        PLATFORM,
+        ".tar.gz",
+        refused_by=(NO_COMPRESSION,),
+        some_refuse=(("skopeo_docker_archive", "skopeo 1.9 reads no gzip, of its own archives either"),),
+    ),
     "zstd": Form(
         PLATFORM,
         ".tar.zst",
-        refused_by=(("docker", "docker before 23 reads no zstd"),),
+        refused_by=(NO_COMPRESSION, ("docker", "docker before 23 reads no zstd")),
     ),
 }
 BASE, TOP = hello("forms-base"), hello("forms-top")
@@ -102,7 +110,12 @@ def test_a_reader_takes_a_form(
         with pytest.raises(ConsumerError):
             consumer.load(archive)
         pytest.xfail(f"{consumer_name}: {reason}")
-    loaded = consumer.load(archive)
+    try:
+        loaded = consumer.load(archive)
+    except ConsumerError:
+        if consumer_name not in dict(form.some_refuse):
+            raise
+        pytest.xfail(f"{consumer_name}: {dict(form.some_refuse)[consumer_name]}")
     assert loaded.image_id == AMD64_IMAGE.config.digest
     if form.keeps_digest:
         assert loaded.digest in ("", AMD64_IMAGE.digest, MANY.digest)
@@ -113,8 +126,8 @@ def test_containerd_takes_all_platforms(registry: RealRegistry, save: Save, cont
     archive = save("y.tar", reference, "--all-platforms")
     containerd.run("images", "import", "--all-platforms", archive)
     assert containerd.images()[reference] == MANY.digest
-    for part in (AMD64_IMAGE, ARM64_IMAGE, *AMD64_IMAGE.blobs, *ARM64_IMAGE.blobs):
-        assert containerd.run("content", "get", part.digest) is not None
+    held = containerd.run("content", "ls", "-q").split()
+    assert {MANY.digest, *(child.digest for child in MANY.children), *(blob.digest for blob in MANY.blobs)} <= set(held)
 
 
 @pytest.fixture

@@ -151,11 +151,12 @@ def test_sparse_files_are_refused() -> None:
     ("content", "remark"),
     [
         (GOOD[:1024], "two blocks of zeros that end a tar are missing"),
+        (GOOD[:-512], "one of the two blocks of zeros"),
         (GOOD + b"more", "something stands behind the end"),
         (GOOD + GOOD, "something stands behind the end"),
         (GOOD + bytes(10240), None),
     ],
-    ids=["no end", "text", "another", "zeros"],
+    ids=["no end", "half an end", "text", "another", "zeros"],
 )
 def test_the_end_is_looked_at(content: bytes, remark: str | None) -> None:
     reader = TarReader(io.BytesIO(content))
