@@ -104,9 +104,10 @@ def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
 def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
     bar = "" if layer.state != "present" else _drawn(layer.size, largest)
     told = layer.state if layer.state != "present" else layer.compression
-    yield f"    {size(layer.size):>8} {bar:<{_BAR}} {told:<8} {layer.digest or layer.diff_id}"
-    if layer.created_by:
-        yield f"    {'':>8} {clean(' '.join(layer.created_by.split()), max(width - 13, 40))}"
+    line = f"    {size(layer.size):>8} {bar:<{_BAR}} {told:<8} "
+    step = clean(" ".join(layer.created_by.split()), max(width - len(line), 20))
+    yield f"{line}{step}".rstrip()
+    yield f"        {layer.digest or layer.diff_id}"
 
 
 def _drawn(count: int, largest: int) -> str:

@@ -39,7 +39,7 @@ def _lines(verified: Verified) -> list[str]:
     held = [
         f"ok: {', '.join(image.names) or 'an image without a name'} "
         f"{image.manifest.descriptor.digest if image.manifest else f'(image ID {image.config_digest})'} "
-        f"{image.config.platform}, {len(image.layers)} layers"
+        f"{image.config.platform}, {len(image.layers)} layer{'' if len(image.layers) == 1 else 's'}"
         for image in verified.images
     ]
     return [*held, *(f"note: {note}" for note in verified.notes)]
