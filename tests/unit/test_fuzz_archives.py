@@ -1,0 +1,91 @@
+"""Archives that are nearly right: `verify` and `inspect` end in an answer or in one of our own errors."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from imgfetch import save
+from imgfetch.archived import understood
+from imgfetch.errors import ImgfetchError
+from imgfetch.held import Held
+from imgfetch.inspection import inspect
+from imgfetch.scanning import scan
+from imgfetch.verification import verify
+from tests import images
+from tests.loopback import Loopback
+from tests.mutations import CHANGES
+
+CASES = 300
+BUILT = images.index(
+    images.image(images.hello("one"), images.hello("two")), images.image(images.hello("three"), platform=images.ARM64)
+)
+
+
+def members(raw: bytes) -> dict[str, bytes]:
+    """Return an archive's files."""
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        return {
+            member.name: content.read() for member in archive if (content := archive.extractfile(member)) is not None
+        }
+
+
+@pytest.fixture(scope="module")
+def archives() -> list[dict[str, bytes]]:
+    """Return one of each form."""
+    written = []
+    with Loopback() as registry:
+        reference = registry.add("team/app", "1", BUILT)
+        for options in ({"all_platforms": True}, {"archive_format": "docker-classic"}, {"archive_format": "oci"}):
+            out = io.BytesIO()
+            save(reference, out, platform="linux/amd64", **options)  # type: ignore[arg-type]
+            written.append(members(out.getvalue()))
+    return written
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_document_that_was_changed_is_told_or_harmless(
+    how: str, archives: list[dict[str, bytes]], tmp_path: Path
+) -> None:
+    change, chance = CHANGES[how], random.Random(how)
+    path = tmp_path / "y.tar"
+    told = 0
+    for number in range(CASES):
+        files = dict(archives[number % len(archives)])
+        name = chance.choice([name for name, content in files.items() if content[:1] in (b"{", b"[")])
+        files[name] = change(chance, files[name])
+        path.write_bytes(images.tar(files))
+        try:
+            told += bool(verify(path).findings)
+        except ImgfetchError as error:
+            assert str(error)  # noqa: PT017  # either may happen
+            told += 1
+        try:
+            json.dumps([str(image.details) for image in inspect(path).images])
+            Held.of_archive(understood(scan(path)))
+        except ImgfetchError as error:
+            assert str(error)  # noqa: PT017
+    assert told > CASES // 2
+
+
+def test_an_archive_whose_bytes_were_changed_is_told(archives: list[dict[str, bytes]], tmp_path: Path) -> None:
+    chance = random.Random("bytes of the tar")
+    path = tmp_path / "y.tar"
+    told = 0
+    for number in range(CASES):
+        raw = bytearray(images.tar(archives[number % len(archives)]))
+        for _ in range(chance.randint(1, 4)):
+            raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+        path.write_bytes(raw[: chance.choice([len(raw), chance.randrange(len(raw))])])
+        try:
+            told += bool(verify(path).findings)
+            inspect(path)
+        except ImgfetchError as error:
+            assert str(error)  # noqa: PT017
+            told += 1
+    assert told > CASES // 2
