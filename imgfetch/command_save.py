@@ -57,9 +57,11 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
     if FORMATS[arguments.format].HAS_ONE_PLATFORM and (arguments.all_platforms or len(arguments.platform) > 1):
-        usage(arguments, f"an archive in the format {arguments.format} holds one platform")
+        several = "--all-platforms" if arguments.all_platforms else "several in --platform"
+        usage(arguments, f"--format {arguments.format} holds one platform, and does not go with {several}")
     if arguments.base and (FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]):
-        usage(arguments, "--base goes with layers as the registry has them")
+        plain = f"--format {arguments.format}" if FORMATS[arguments.format].IS_PLAIN else f"--layers {arguments.layers}"
+        usage(arguments, f"--base leaves out layers as the registry has them, and does not go with {plain}")
     if arguments.json and not arguments.dry_run:
         usage(arguments, "--json goes with --dry-run; --progress json tells of a save")
     if arguments.if_changed and arguments.output == "-":

@@ -218,6 +218,15 @@ def test_containerd_loads_an_update_on_top_of_its_base(
         assert containerd.load(update).image_id == NEW_APP.config.digest
 
 
+def test_podman_loads_an_update_on_top_of_its_base(delta: Callable[[str], tuple[Path, Path]], tmp_path: Path) -> None:
+    base, update = delta("docker")
+    podman = engines.Podman(tmp_path)
+    with pytest.raises(ConsumerError):
+        podman.load(update)
+    podman.load(base)
+    assert podman.load(update).image_id == NEW_APP.config.digest
+
+
 def content_of(layer_content: bytes, name: str) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(layer_content)) as archive:
         content = archive.extractfile(name)

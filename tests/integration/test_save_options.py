@@ -406,6 +406,7 @@ def test_an_image_gets_another_name(loopback: Loopback, command: Command, tmp_pa
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("x:1", "--base", "y:1", "--format", "docker-classic"),
         ("x:1", "y:1", "--name", "z:1"),
         ("x:1", "--name", f"z@{ONE.digest}"),
         ("x:1", "--name", "NO"),
@@ -414,7 +415,6 @@ def test_an_image_gets_another_name(loopback: Loopback, command: Command, tmp_pa
         ("x:1", "--base", "y:1", "--layers", "plain"),
         ("x:1", "--json"),
         ("x:1", "--if-changed", "-o", "-"),
-        ("a.example/x", "--base", "b.example/y", "-u", "me", "--password-stdin"),
     ],
     ids=" ".join,
 )
@@ -422,6 +422,15 @@ def test_what_does_not_go_together_is_a_usage_error(command: Command, arguments:
     done = command("save", "-o", "y.tar", *arguments)
     assert done.status == 2
     assert done.err.startswith("usage: imgfetch save")
+    said = done.err.splitlines()[-1]
+    assert all(option in said for option in arguments if option.startswith("--"))
+
+
+def test_a_login_is_not_for_a_base_elsewhere(command: Command) -> None:
+    arguments = ("a.example/x", "--base", "b.example/y", "-u", "me", "--password-stdin")
+    done = command("save", "-o", "y.tar", *arguments)
+    assert done.status == 2
+    assert "--username is for one registry, and these are several: a.example, b.example" in done.err
 
 
 # ---- what is there already ----
