@@ -26,7 +26,8 @@ checksums: $(IMAGES_DIR)/SHA256SUMS
 
 # A line for each image: NAME:TAG@DIGEST # name-here reference-here.  `imgfetch save -i images.lock` reads it too.
 define write_lock
-	$(IMGFETCH) digest --keep-tag $(foreach name,$(images),$(image.$(name))) > $(IMAGES_LOCK).new
+	$(IMGFETCH) digest --keep-tag $(foreach name,$(images),$(image.$(name))) > $(IMAGES_LOCK).new \
+	  || { rm $(IMAGES_LOCK).new; exit 1; }
 	printf '# %s\n' $(foreach name,$(images),'$(name) $(image.$(name))') | paste -d ' ' $(IMAGES_LOCK).new - \
 	  > $(IMAGES_LOCK).named
 	rm $(IMAGES_LOCK).new
