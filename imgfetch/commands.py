@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -45,9 +46,12 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 def _imported(command: str) -> _Command:
     """Import a command's module; the collector of garbage finds none in libraries, and need not look, now or ever."""
+    name = f"imgfetch.{_MODULES[command]}"
+    if name in sys.modules:  # what is there by now may well be garbage
+        return cast(_Command, sys.modules[name])
     gc.disable()
     try:
-        return cast(_Command, import_module(f"imgfetch.{_MODULES[command]}"))
+        return cast(_Command, import_module(name))
     finally:
         gc.freeze()
         gc.enable()
