@@ -11,7 +11,7 @@ from tqdm import tqdm
 from imgfetch.display import Display
 from imgfetch.progress import Item
 
-_SHOWN_DIGEST = slice(len("sha256:"), len("sha256:") + 12)
+_SHOWN = 12  # characters of a digest, as in docker's output
 
 
 class Bars(Display):
@@ -31,7 +31,7 @@ class Bars(Display):
     def started(self, item: Item) -> None:
         """Draw a blob's bar."""
         with self._lock:
-            self._bars[item.name] = self._bar(item.name[_SHOWN_DIGEST], item.size)
+            self._bars[item.name] = self._bar(_label(item.name), item.size)
 
     def advanced(self, item: Item, count: int) -> None:
         """Lengthen two bars."""
@@ -75,3 +75,8 @@ class Bars(Display):
             leave=position is not None,
             position=position,
         )
+
+
+def _label(name: str) -> str:
+    """Return the beginning of a digest without its algorithm, or of a file's name."""
+    return (name.partition(":")[2] if name.startswith(("sha256:", "sha512:")) else name)[:_SHOWN]

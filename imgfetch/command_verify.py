@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     """Check an archive, and say what is wrong, a line each, or what it holds."""
     path = arguments.file
     with storing(path, "read"):
-        item = Item(str(path), path.stat().st_size)
+        item = Item(clean(path.name), path.stat().st_size)
     display.planned([item])
     display.started(item)
     verified = verify(path, arguments.wanted, advanced=lambda count: display.advanced(item, count))
