@@ -99,12 +99,9 @@ def _lines(found: Forecast) -> list[str]:
         else "the archive's size is known when they are here"
     )
     left = [f"{registry} says that {pulls} pulls are left" for registry, pulls in found.pulls_left.items()]
-    return [
-        *found.names,
-        *blobs,
-        f"{size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}; {total}",
-        *left,
-    ]
+    sums = f"{size(found.cached)} cached, {size(found.left_out)} left out; {total}"
+    to_fetch = f"{size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}"
+    return [*found.names, *blobs, f"{to_fetch}, {sums}", *left]
 
 
 def _as_json(found: Forecast) -> dict[str, object]:
@@ -115,6 +112,8 @@ def _as_json(found: Forecast) -> dict[str, object]:
             for blob in found.blobs
         ],
         "bytes": found.missing,
+        "cached": found.cached,
+        "left_out": found.left_out,
         "requests": found.requests,
         "archive_size": found.archive_size,
         "pulls_left": found.pulls_left,

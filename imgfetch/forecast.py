@@ -51,6 +51,16 @@ class Forecast:
         return sum(blob.missing for blob in self.blobs)
 
     @property
+    def cached(self) -> int:
+        """Bytes that need not come, for they are in the cache."""
+        return sum(blob.size - blob.missing for blob in self.blobs if blob.state != LEFT_OUT)
+
+    @property
+    def left_out(self) -> int:
+        """Bytes that need not come, for the archive leaves them out."""
+        return sum(blob.size for blob in self.blobs if blob.state == LEFT_OUT)
+
+    @property
     def requests(self) -> int:
         """Requests for blobs that are yet to come, redirects and tokens not counted."""
         return sum(blob.missing > 0 for blob in self.blobs)

@@ -604,6 +604,7 @@ def test_a_dry_run_says_to_the_byte_what_a_run_does(loopback: Loopback, command:
     states = {one["digest"]: one["state"] for one in told["blobs"]}
     assert states == {BASE.digest: "cached", TOP.digest: "fetched"}
     assert (told["bytes"], told["requests"]) == (len(TOP.content), 1)
+    assert (told["cached"], told["left_out"]) == (len(BASE.content), 0)
     loopback.requests.clear()
     saved(command, tmp_path / "two.tar", two, *PLATFORM)
     assert len([path for path in loopback.paths if "/blobs/" in path]) == told["requests"]
@@ -616,7 +617,8 @@ def test_a_dry_run_is_readable_and_writes_nothing(loopback: Loopback, command: C
     assert reference in done.out
     assert f"left out   {BASE.digest}" in done.out
     assert f"fetched    {TOP.digest}" in done.out
-    assert "in 1 request; the archive has" in done.out
+    assert "in 1 request, 0 B cached, " in done.out
+    assert "left out; the archive has" in done.out
     assert not (tmp_path / "y.tar").exists()
 
 
