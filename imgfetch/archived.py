@@ -6,7 +6,8 @@ Three descriptions are known, of which a file may have several: the OCI image la
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imgfetch import mediatypes, strictjson
@@ -57,7 +58,7 @@ class ArchivedImage:
         config_digest: the config's digest, the image ID.
         layers: its layers, base first.
         manifest: its manifest, where the archive has one.
-        index: the digest of the index that it stands in.
+        indexes: the digests of the indexes in the archive that list it, the nearest first.
         base: what has the layers that are left out.
     """
 
@@ -66,14 +67,14 @@ class ArchivedImage:
     config_digest: Digest
     layers: tuple[ArchivedLayer, ...]
     manifest: Manifest | None = None
-    index: Digest | None = None
+    indexes: tuple[Digest, ...] = ()
     base: str = ""
 
     @property
     def digests(self) -> tuple[Digest, ...]:
         """Those by which it can be asked for."""
         own = [self.manifest.descriptor.digest] if self.manifest else []
-        return (*own, *([self.index] if self.index else []))
+        return (*own, *self.indexes)
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ def understood(scan: Scan) -> Archive:
     archive = Archive()
     if scan.get("index.json") and scan.get("oci-layout"):
         _Oci(scan, archive).read()
+        _find_indexes(scan, archive)
     if scan.get("manifest.json"):
         _read_docker(scan, archive)
     elif scan.get("repositories") and not archive.images:
@@ -148,7 +150,7 @@ class _Oci:
         if isinstance(found, Manifest):
             image = self._image(top, found, what)
             if image:
-                yield replace(image, index=top.digest if depth > 1 else None)
+                yield image
             return
         if depth > _MAX_DEPTH:
             self._archive.faults.append(f"{what} has indexes within indexes, more than {_MAX_DEPTH} deep")
@@ -233,6 +235,38 @@ class _Oci:
         if member.digest is None and got != descriptor.digest:  # of what was hashed that is told for the blob
             self._archive.faults.append(f"{what} is damaged: it hashes to {got}")
         return got == descriptor.digest
+
+
+def _find_indexes(scan: Scan, archive: Archive) -> None:
+    """Note for every image which indexes list it, those that nothing points at too: they prove what it is."""
+    parents: dict[Digest, list[Digest]] = {}
+    for name, member in scan.members.items():
+        parts = name.split("/")
+        if parts[0] != "blobs" or len(parts) != 3 or member.raw is None or b'"manifests"' not in member.raw:  # noqa: PLR2004
+            continue
+        if parts[1] not in ("sha256", "sha512") or (digest := Digest.of(member.raw, parts[1])).encoded != parts[2]:
+            continue
+        own = Descriptor("", digest, len(member.raw))
+        try:
+            found = parse_document(Document(member.raw), own, name, Oddities(), pinned=True)
+        except ImgfetchError:
+            continue  # if it is of any use, somebody points at it, and then it is told
+        for child in found.manifests if isinstance(found, Index) else ():
+            parents.setdefault(child.digest, []).append(digest)
+    for number, image in enumerate(archive.images):
+        if image.manifest:
+            archive.images[number] = replace(image, indexes=_above(image.manifest.descriptor.digest, parents))
+
+
+def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:
+    found: dict[Digest, None] = {}
+    waiting = deque([digest])
+    while waiting:
+        for parent in parents.get(waiting.popleft(), ()):
+            if parent not in found:
+                found[parent] = None
+                waiting.append(parent)
+    return tuple(found)
 
 
 def _read_docker(scan: Scan, archive: Archive) -> None:

@@ -55,7 +55,7 @@ def _as_json(verified: Verified) -> dict[str, object]:
             {
                 "names": list(image.names),
                 "digest": str(image.manifest.descriptor.digest) if image.manifest else None,
-                "index": str(image.index) if image.index else None,
+                "index": str(image.indexes[-1]) if image.indexes else None,
                 "image_id": str(image.config_digest),
                 "platform": str(image.config.platform),
                 "layers": [

@@ -222,11 +222,13 @@ class Image:
         manifest: the manifest.
         config: what its config says.
         references: the names by which it was asked for, at least one.
+        indexes: those by which it was found, the outermost first; none where a reference points at the manifest.
     """
 
     manifest: Manifest
     config: Config
     references: tuple[Reference, ...]
+    indexes: tuple[Descriptor, ...] = ()
 
 
 def parse_document(

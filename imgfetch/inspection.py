@@ -57,7 +57,7 @@ class InspectedImage:
     Attributes:
         names: what it is called.
         digest: its manifest's digest, where there is a manifest.
-        index: the digest of the index that it stands in, if it does.
+        index: the digest of the index that it stands in, if it does; of several the outermost.
         media_type: its manifest's.
         image_id: its config's digest.
         platform: the machine that it is for.
@@ -231,7 +231,7 @@ def _archived(image: ArchivedImage, name: str) -> InspectedImage:
     return InspectedImage(
         image.names,
         image.manifest.descriptor.digest if image.manifest else None,
-        image.index,
+        image.indexes[-1] if image.indexes else None,
         image.manifest.descriptor.media_type if image.manifest else "",
         image.config_digest,
         image.config.platform,

@@ -13,7 +13,7 @@ from imgfetch.oci_layout import compact
 from imgfetch.platforms import Platform
 from imgfetch.reference import Reference
 from imgfetch.resolve import MAX_DEPTH, Resolver
-from imgfetch.selection import Selection
+from imgfetch.selection import Selection, pinned
 
 
 def select_all(resolver: Resolver, reference: Reference, preferred: Platform | None = None) -> Selection:
@@ -58,7 +58,7 @@ def select(resolver: Resolver, reference: Reference, wanted: Sequence[Platform])
     listed = [descriptor.digest for descriptor in found.manifests]
     in_order = sorted(images.values(), key=lambda image: _place(listed, image.manifest.descriptor.digest))
     preferred = _best(list(images.values()), platforms.default())
-    return Selection(preferred, tuple(in_order), (index,))
+    return Selection(preferred, tuple(in_order), (index,), parents=pinned(reference, in_order))
 
 
 class _Everything:
@@ -134,11 +134,11 @@ def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) ->
     """Return an index that lists these images only, for some readers fail on a child that is absent."""
     document = json.loads(index.raw)
     entries = [entry for entry in document["manifests"] if Digest.parse(entry["digest"]) in images]
-    here = {Digest.parse(entry["digest"]) for entry in entries}
-    entries += [_entry(image) for digest, image in images.items() if digest not in here]
-    if len(entries) == len(document["manifests"]):
+    if len(entries) == len(document["manifests"]):  # it lists no others
         resolver.store.put(index.descriptor, index.raw)
         return index.descriptor
+    here = {Digest.parse(entry["digest"]) for entry in entries}
+    entries += [_entry(image) for digest, image in images.items() if digest not in here]
     raw = compact({**document, "manifests": entries})
     descriptor = Descriptor.of(raw, index.descriptor.media_type)
     resolver.store.put(descriptor, raw)

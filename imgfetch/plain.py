@@ -49,6 +49,7 @@ def rewritten(
         ),
         images=tuple(images.values()),
         indexes=tuple(indexes),
+        parents=() if new else selection.parents,
     )
 
 

@@ -22,6 +22,7 @@ class Selection:
         indexes: the index, and those that stand in it; empty where there is a manifest alone.
         statements: manifests of what the index lists beside images, such as attestations.
         others: the blobs of these.
+        parents: indexes that are no part of it, by whose digest it was asked for, and so what proves that it is that.
         left_out: the layers that the reader has already.
         bases: what has them.
     """
@@ -31,13 +32,14 @@ class Selection:
     indexes: tuple[Descriptor, ...] = ()
     statements: tuple[Descriptor, ...] = ()
     others: tuple[Descriptor, ...] = ()
+    parents: tuple[Descriptor, ...] = ()
     left_out: frozenset[Digest] = frozenset()
     bases: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, image: Image) -> Self:
         """Return that of an image alone."""
-        return cls(image, (image,))
+        return cls(image, (image,), parents=pinned(image.references[0], [image]))
 
     @property
     def root(self) -> Descriptor:
@@ -78,6 +80,13 @@ class Selection:
             yield from image.manifest.layers
         yield from self.statements
         yield from self.others
+        yield from self.parents
+
+
+def pinned(reference: Reference, images: Iterable[Image]) -> tuple[Descriptor, ...]:
+    """Return the indexes by which images were found, if the reference has the digest of the outermost."""
+    indexes = {index.digest: index for image in images for index in image.indexes}
+    return tuple(indexes.values()) if reference.digest in indexes else ()
 
 
 def blobs_of(selections: Iterable[Selection]) -> Mapping[Digest, Descriptor]:
@@ -113,8 +122,14 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
     for selection in selections:
         digest = selection.root.digest
         first = found.get(digest)
-        found[digest] = first.named(first.references + selection.references) if first else selection
+        found[digest] = _together(first, selection) if first else selection
         for name in selection.tagged_names:
             if names.setdefault(name, digest) != digest:
                 raise InvalidReferenceError(f"two different images would be called {name}")
     return tuple(found.values())
+
+
+def _together(first: Selection, second: Selection) -> Selection:
+    """Return what is the same but for its names, and for the indexes by which it was found."""
+    parents = {parent.digest: parent for parent in first.parents + second.parents}
+    return replace(first.named(first.references + second.references), parents=tuple(parents.values()))

@@ -114,7 +114,8 @@ def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
     """Say that something is not there, if it is not."""
     held = [image for image in images if wanted.digest in image.digests]
     if not held:
-        return f"{wanted} is not in the archive: no image has the digest {wanted.digest}"
+        hint = "an index's is in archives that were saved by it; imgfetch digest --platform tells an image's own"
+        return f"{wanted} is not in the archive: no image has that digest ({hint})"
     names = {name for image in held for name in image.names}
     repositories = {_repository(name) for name in names}
     if wanted.tag and f"{wanted.name}:{wanted.tag}" not in names:

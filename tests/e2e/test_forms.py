@@ -34,6 +34,7 @@ class Form:
         refused_by: why a reader is expected to refuse it, by its name.
         some_refuse: readers of which some versions refuse it, and why.
         keeps_digest: whether the manifest in it is the registry's.
+        is_pinned: whether it is asked for by the digest of its index, which then stands beside it.
     """
 
     options: tuple[str, ...]
@@ -41,6 +42,7 @@ class Form:
     refused_by: tuple[tuple[str, str], ...] = ()
     some_refuse: tuple[tuple[str, str], ...] = ()
     keeps_digest: bool = True
+    is_pinned: bool = False
 
 
 NO_LAYOUT = ("skopeo_oci_archive", "it has no OCI layout")
@@ -48,6 +50,7 @@ NO_COMPRESSION = ("containerd", "ctr reads no compressed archives")
 NO_DOCKER = (("skopeo_docker_archive", "it has no manifest.json"), ("docker", "docker before 25 reads no OCI layout"))
 FORMS = {
     "docker": Form(PLATFORM),
+    "pinned": Form(PLATFORM, is_pinned=True),
     "plain": Form((*PLATFORM, "--layers", "plain"), keeps_digest=False),
     "classic": Form((*PLATFORM, "--format", "docker-classic"), refused_by=(NO_LAYOUT,), keeps_digest=False),
     "oci": Form((*PLATFORM, "--format", "oci"), refused_by=NO_DOCKER),
@@ -103,7 +106,7 @@ def test_a_reader_takes_a_form(
     consumer = request.getfixturevalue(consumer_name)
     form = FORMS[name]
     reference = registry.push("forms/" + name.replace(" ", "-"), "v1", MANY)
-    archive = save(f"y{form.suffix}", reference, *form.options)
+    archive = save(f"y{form.suffix}", f"{reference}@{MANY.digest}" if form.is_pinned else reference, *form.options)
     assert verify(archive).findings == ()
     reason = refusal(form, consumer_name, consumer)
     if reason:

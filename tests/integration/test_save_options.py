@@ -205,6 +205,67 @@ def test_some_platforms_come_with_an_index_of_them_alone(loopback: Loopback, com
     assert (tmp_path / "x.tar").read_bytes() == (tmp_path / "y.tar").read_bytes()
 
 
+@pytest.mark.parametrize("options", [PLATFORM, ("--platform", "linux/amd64,linux/arm64")], ids=["one", "two"])
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_an_image_that_was_asked_for_by_its_indexs_digest_can_be_proved_to_be_it(
+    loopback: Loopback, command: Command, tmp_path: Path, form: str, options: tuple[str, ...]
+) -> None:
+    outer = index(MANY, image(MIDDLE, platform={"architecture": "s390x", "os": "linux"}))
+    tagged = loopback.add("a", "1", outer)
+    pinned = f"{tagged}@{outer.digest}"
+    saved(command, tmp_path / "y.tar", pinned, *options, "--format", form)
+    found = members(tmp_path / "y.tar")
+    assert list(found)[-2:] == [blob(outer), blob(MANY)]
+    assert found[blob(outer)] == outer.raw
+    for digest in (outer.digest, MANY.digest, AMD64_IMAGE.digest):
+        assert verify(tmp_path / "y.tar", [f"{tagged}@{digest}"]).findings == ()
+    done = command("verify", tmp_path / "y.tar", f"{tagged}@{ONE.digest}")
+    assert done.status == 6
+    assert "no image has that digest" in done.out
+    loopback.requests.clear()
+    done = saved(command, tmp_path / "y.tar", pinned, *options, "--format", form, "--if-changed", "--no-cache")
+    assert "left as it was" in done.err
+    assert len(loopback.paths) == 1
+
+
+def test_an_image_that_was_asked_for_by_tag_has_no_index_beside_it(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    tagged = loopback.add("a", "1", MANY)
+    saved(command, tmp_path / "y.tar", tagged, *PLATFORM)
+    assert blob(MANY) not in members(tmp_path / "y.tar")
+    (finding,) = verify(tmp_path / "y.tar", [f"{tagged}@{MANY.digest}"]).findings
+    assert "imgfetch digest --platform" in finding
+
+
+def test_plain_layers_leave_no_proof(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+    tagged = loopback.add("a", "1", MANY)
+    saved(command, tmp_path / "y.tar", f"{tagged}@{MANY.digest}", *PLATFORM, "--layers", "plain")
+    assert blob(MANY) not in members(tmp_path / "y.tar")
+    check(tmp_path / "y.tar")
+
+
+def test_an_index_that_lies_proves_nothing(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+    tagged = loopback.add("a", "1", MANY)
+    saved(command, tmp_path / "y.tar", f"{tagged}@{MANY.digest}", *PLATFORM)
+    found = {name: content for name, content in members(tmp_path / "y.tar").items() if content is not None}
+    found[f"blobs/sha256/{'0' * 64}"] = found[blob(MANY)]
+    (tmp_path / "x.tar").write_bytes(tar(found))
+    findings = verify(tmp_path / "x.tar", [f"{tagged}@sha256:{'0' * 64}"]).findings
+    assert any("is not in the archive" in finding for finding in findings)
+    assert any("is damaged" in finding for finding in findings)
+
+
+def test_one_image_by_several_names_has_the_indexes_of_all(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    other = index(AMD64_IMAGE)
+    one, two = loopback.add("a", "1", MANY), loopback.add("b", "2", other)
+    names = (f"{one}@{MANY.digest}", f"{two}@{other.digest}", f"{one}@{AMD64_IMAGE.digest}")
+    saved(command, tmp_path / "y.tar", *names, *PLATFORM)
+    assert verify(tmp_path / "y.tar", names).findings == ()
+
+
 def test_a_platform_of_several_that_is_not_there_is_told(loopback: Loopback, command: Command, tmp_path: Path) -> None:
     reference = loopback.add("a", "1", MANY)
     done = command("save", reference, "-o", tmp_path / "y.tar", "--platform", "linux/amd64,linux/s390x")
