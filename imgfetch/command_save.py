@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch import invocation, payload
+from imgfetch import invocation, outer, payload
 from imgfetch.defaults import LAYERS
 from imgfetch.display import Display
 from imgfetch.formats import FORMATS
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     )
     display.close()
     if not arguments.quiet:
+        _note(arguments, display)
         _summarize(saved, arguments.output, time.monotonic() - began, display)
     return 0
 
@@ -68,6 +70,17 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, "--if-changed needs a file: name it with -o")
     if arguments.name and len(arguments.references) > 1:
         usage(arguments, "--name is for one image, and these are several")
+
+
+def _note(arguments: argparse.Namespace, display: Display) -> None:
+    """Say what an option is of little use for."""
+    is_plain = FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]
+    if outer.compression(Path(arguments.output)) and not is_plain:
+        display.message(
+            "info",
+            f"{clean(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "
+            "already; --layers plain has them decompressed",
+        )
 
 
 def _forecast(arguments: argparse.Namespace) -> int:

@@ -6,9 +6,11 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests import engines
 from tests.conftest import Run
 from tests.engines import ConsumerError, Containerd, Docker, RealRegistry
 from tests.images import ARM64, OCI_ZSTD, attestation, hello, image, index, layer, tar
+from tests.tools import tool
 
 CONSUMERS = ["docker", "podman", "skopeo_docker_archive", "skopeo_oci_archive", "containerd"]
 PLATFORM = ("--platform", "linux/amd64")
@@ -237,6 +240,36 @@ def content_of(layer_content: bytes, name: str) -> bytes:
         content = archive.extractfile(name)
         assert content is not None
         return content.read()
+
+
+@pytest.mark.parametrize(
+    "reader",
+    ["{docker} load", "zstd -q | zstd -dq | {docker} load", "cat > y.tar; {docker} load < y.tar"],
+    ids=["load", "zstd", "file"],
+)
+def test_an_archive_goes_through_a_pipe(reader: str, registry: RealRegistry, docker: Docker, tmp_path: Path) -> None:
+    tool("zstd")
+    built = image(BASE, hello(f"pipe {reader[:5].strip('{}')}"))
+    reference = registry.push("forms/pipe", "v1", built)
+    save = f"{sys.executable} -m imgfetch save {reference} -o - --platform linux/amd64 --cache-dir {tmp_path}/cache"
+    command = f"set -o pipefail; {save} | {reader.format(docker=' '.join(docker.command))}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"Loaded image: {reference}" in done.stdout.decode()
+    assert engines.output(*docker.command, "image", "inspect", "--format", "{{.Id}}", reference).strip() == (
+        built.config.digest
+    )
+
+
+def test_a_pipe_that_fails_on_the_way_loads_nothing(registry: RealRegistry, docker: Docker, tmp_path: Path) -> None:
+    wrong = image(BASE, replace(hello("pipe wrong"), diff_id=f"sha256:{'0' * 64}"))
+    reference = registry.push("forms/pipe-wrong", "v1", wrong)
+    save = f"{sys.executable} -m imgfetch save {reference} -o - --platform linux/amd64 --cache-dir {tmp_path}/cache"
+    command = f"set -o pipefail; {save} | {' '.join(docker.command)} load"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=False, timeout=120)
+    assert done.returncode != 0
+    assert b"is not what the config promises" in done.stderr
+    assert reference not in docker.tags()
 
 
 def test_old_docker_takes_zstd_as_plain_layers(registry: RealRegistry, save: Save, docker: Docker) -> None:

@@ -440,7 +440,10 @@ def test_an_archive_is_compressed_as_its_name_says_and_always_the_same(
 ) -> None:
     reference = loopback.add("a", "1", ONE)
     saved(command, tmp_path / "y.tar", reference, *PLATFORM)
-    saved(command, tmp_path / f"y{suffix}", reference, *PLATFORM)
+    done = saved(command, tmp_path / f"y{suffix}", reference, *PLATFORM)
+    assert "which gains little" in done.err
+    assert "gains" not in saved(command, tmp_path / f"x{suffix}", reference, *PLATFORM, "--layers", "plain").err
+    assert "gains" not in saved(command, tmp_path / f"w{suffix}", reference, *PLATFORM, "-q").err
     saved(command, tmp_path / f"z{suffix}", reference, *PLATFORM, "--no-cache")
     stored = (tmp_path / f"y{suffix}").read_bytes()
     if suffix == ".tar.zst":
