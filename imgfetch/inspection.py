@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgfetch import registries, stores
 from imgfetch.access import Access
-from imgfetch.archived import ArchivedImage, understood
+from imgfetch.archived import ArchivedImage
 from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.details import Details
 from imgfetch.digest import Digest
@@ -25,6 +25,7 @@ from imgfetch.resolve import Resolver
 from imgfetch.retries import Patience
 from imgfetch.scanning import scan
 from imgfetch.targets import is_file
+from imgfetch.understanding import understood
 
 
 @dataclass(frozen=True, slots=True)

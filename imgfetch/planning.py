@@ -105,9 +105,9 @@ def _warn(reference: Reference, selection: Selection, held: Held) -> None:
 
 def _held(wanted: Wanted, resolver: Resolver) -> Held:
     # Most archives leave nothing out, and do not wait for what reads those of others.
-    from imgfetch.archived import understood  # noqa: PLC0415
     from imgfetch.held import Held  # noqa: PLC0415
     from imgfetch.scanning import scan  # noqa: PLC0415
+    from imgfetch.understanding import understood  # noqa: PLC0415
 
     held = Held()
     for base in wanted.bases:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgfetch.archived import Archive, ArchivedImage, ArchivedLayer, understood
+from imgfetch.archived import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.reference import Reference
 from imgfetch.scanning import Scan, scan
+from imgfetch.understanding import understood
 
 
 @dataclass(frozen=True, slots=True)

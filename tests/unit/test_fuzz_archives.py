@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from imgfetch import save
-from imgfetch.archived import understood
 from imgfetch.errors import ImgfetchError
 from imgfetch.held import Held
 from imgfetch.inspection import inspect
 from imgfetch.scanning import scan
+from imgfetch.understanding import understood
 from imgfetch.verification import verify
 from tests import images
 from tests.loopback import Loopback

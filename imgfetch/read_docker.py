@@ -1,0 +1,91 @@
+"""What an archive says as docker's: `manifest.json`, since docker 1.10."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from imgfetch import mediatypes, strictjson
+from imgfetch.archived import Archive, ArchivedImage, ArchivedLayer
+from imgfetch.digest import Digest
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationError
+from imgfetch.reference import Reference
+from imgfetch.scanning import Scan
+
+_NO_KEYS: frozenset[str] = frozenset()
+
+
+def read(scan: Scan, archive: Archive) -> None:
+    """Read `manifest.json`, and compare it with what the layout says, if there is one."""
+    try:
+        items = strictjson.loads(scan.document("manifest.json") or b"", "manifest.json")
+        if not isinstance(items, list):
+            raise VerificationError("manifest.json is malformed", wanted="an array", got=strictjson.shown(items))
+        objects = [
+            strictjson.Object(item, f"item {number} of manifest.json", _NO_KEYS) for number, item in enumerate(items, 1)
+        ]
+        found = [_docker_image(scan, archive, item) for item in objects]
+    except ImgfetchError as error:
+        archive.faults.append(str(error))
+        return
+    has_layout = bool(archive.images)
+    for image in filter(None, found):
+        twins = [one for one in archive.images if one.config_digest == image.config_digest]
+        if not twins:
+            if has_layout:
+                archive.faults.append(f"index.json has no image with the config {image.config_digest}")
+            archive.images.append(image)
+        elif [layer.member for layer in twins[0].layers] != [layer.member for layer in image.layers]:
+            archive.faults.append(f"manifest.json and index.json have other layers for {image.config_digest}")
+        else:
+            _merge_names(archive, image)
+
+
+def _merge_names(archive: Archive, image: ArchivedImage) -> None:
+    for number, one in enumerate(archive.images):
+        if one.config_digest == image.config_digest and not set(image.names) <= set(one.names):
+            names = tuple(sorted({*one.names, *image.names}))
+            archive.images[number] = replace(one, names=names)
+            return
+
+
+def _docker_image(scan: Scan, archive: Archive, item: strictjson.Object) -> ArchivedImage | None:
+    name = item.text("Config")
+    raw = scan.document(name) if name else None
+    if raw is None:
+        archive.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
+        return None
+    digest = Digest.of(raw)
+    encoded = name.rpartition("/")[2].removesuffix(".json")
+    if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
+        archive.faults.append(f"{name} is damaged: its name is not what it hashes to, {digest.encoded}")
+    config = archive.config(raw, mediatypes.DOCKER_CONFIG, name)
+    if config is None:
+        return None
+    members = [text for text in item.items_of("Layers") if isinstance(text, str)]
+    if len(members) != len(config.diff_ids):
+        archive.faults.append(f"{item.what} has {len(members)} layers, but its config {len(config.diff_ids)} diff_ids")
+        return None
+    layers = []
+    for member, diff_id in zip(members, config.diff_ids, strict=True):
+        found = scan.get(member)
+        left_out = any(layer.member == member and layer.is_left_out for one in archive.images for layer in one.layers)
+        is_known = any(layer.member == member for one in archive.images for layer in one.layers)
+        if not found and not left_out and not is_known and scan.is_whole:
+            archive.faults.append(f"the layer {member} is not in the archive")
+        size, compression = (found.entry.size, found.compression) if found else (0, "")
+        layers.append(ArchivedLayer(diff_id, member, None, "", size, compression, not found, left_out))
+    return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
+
+
+def _repo_tags(archive: Archive, item: strictjson.Object) -> tuple[str, ...]:
+    names = []
+    for text in item.items_of("RepoTags"):
+        try:
+            reference = Reference.parse(str(text)).with_default_tag()
+        except InvalidReferenceError as error:
+            archive.faults.append(f"{item.what} has a name that is none: {error}")
+        else:
+            if reference.digest:
+                archive.faults.append(f"{item.what} has a name with a digest, which docker does not load")
+            names.append(str(reference))
+    return tuple(sorted(names))
