@@ -12,6 +12,7 @@ from imgfetch.image import Descriptor
 from imgfetch.inspection import Inspected, InspectedImage, InspectedLayer, inspect
 from imgfetch.options import usage
 from imgfetch.printable import clean, size
+from imgfetch.reference import Reference
 
 _BAR = 24
 _LEFT = 13
@@ -25,9 +26,12 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         usage(arguments, "--json and --raw exclude each other")
     if len(arguments.platform) > 1:
         usage(arguments, "an image is that of one platform, or without --platform that of this machine")
+    platform = arguments.platform[0] if arguments.platform else None
+    if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
+        platform = invocation.default_platform(arguments)
     found = inspect(
         arguments.target,
-        platform=arguments.platform[0] if arguments.platform else None,
+        platform=platform,
         access=invocation.access(arguments),
         patience=invocation.patience(arguments),
         timeout=arguments.timeout,

@@ -13,7 +13,8 @@ import platformdirs
 from imgfetch import errors, imagelist
 from imgfetch.access import Access
 from imgfetch.files import storing
-from imgfetch.options import usage
+from imgfetch.options import default_platforms, usage
+from imgfetch.platforms import Platform
 from imgfetch.printable import clean
 from imgfetch.reference import Reference
 from imgfetch.retries import Patience
@@ -68,6 +69,11 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
     if not found:
         usage(arguments, "a reference is missing")
     return found
+
+
+def default_platform(arguments: argparse.Namespace) -> Platform | None:
+    """Return the platform that the environment names, if it names one."""
+    return next(iter(default_platforms(arguments, os.environ)), None)
 
 
 def patience(arguments: argparse.Namespace) -> Patience:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from imgfetch import values
 from imgfetch.defaults import (
@@ -20,6 +20,9 @@ from imgfetch.defaults import (
     READ_TIMEOUT,
     RETRIES,
 )
+
+if TYPE_CHECKING:
+    from imgfetch.platforms import Platform
 
 SHELLS = ("bash", "zsh", "fish")
 FORMATS = (FORMAT, "docker-classic", "oci")
@@ -299,6 +302,15 @@ def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> No
             setattr(arguments, name, parse(value) if value else default())
         except argparse.ArgumentTypeError as error:
             usage(arguments, f"${variable}: {error}")
+
+
+def default_platforms(arguments: argparse.Namespace, environment: Mapping[str, str]) -> list[Platform]:
+    """Return the platforms that the environment names; none, where it names none."""
+    variable, *_ = _VARIABLES["platform"]
+    try:
+        return values.platforms(environment[variable]) if environment.get(variable) else []
+    except argparse.ArgumentTypeError as error:
+        usage(arguments, f"${variable}: {error}")
 
 
 def usage(arguments: argparse.Namespace, message: str) -> NoReturn:

@@ -127,6 +127,19 @@ def test_raw_is_the_document_to_the_byte(
     assert (done.status, done.out) == (0, wanted.raw.decode())
 
 
+def test_the_default_platform_is_the_environments_but_for_files_and_raw(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = loopback.add("team/app", "1", MANY)
+    assert command("save", reference, "--all-platforms", "-o", tmp_path / "y.tar").status == 0
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert [one["platform"] for one in as_json(command, reference)["images"]] == ["linux/arm64"]
+    assert len(as_json(command, tmp_path / "y.tar")["images"]) == 2
+    assert command("inspect", reference, "--raw").out == MANY.raw.decode()
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "nonsense")
+    assert command("inspect", reference).status == 2
+
+
 def test_our_archive_is_known_and_so_is_what_it_leaves_out(
     loopback: Loopback, command: Command, tmp_path: Path
 ) -> None:
