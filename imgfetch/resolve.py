@@ -117,7 +117,8 @@ class Resolver:
                     raise
                 continue  # an artifact beside the images
             if image is not None:
-                self.store.put(index.descriptor, index.raw)
+                if reference.digest:  # the archive may need it
+                    self.store.put(index.descriptor, index.raw)
                 return replace(image, indexes=(index.descriptor, *image.indexes))
         return None
 
