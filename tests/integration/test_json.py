@@ -1,0 +1,69 @@
+"""docs/json.md names every member that the commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.images import ARM64, attestation, hello, image, index
+from tests.integration.conftest import Command
+from tests.loopback import Loopback
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+IMAGE = image(hello("base"), hello("top"), config={"config": {}})
+BUILT = index(IMAGE, image(hello("arm64"), platform=ARM64), attestation(IMAGE))
+
+
+def section(title: str) -> set[str]:
+    """Return the names that a section has in code."""
+    (text,) = re.findall(rf"^## `{re.escape(title)}`\n(.*?)(?=^## |\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"`([\w ]+)`", text))
+
+
+def keys(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from keys(inner)
+
+
+@pytest.mark.parametrize(
+    ("title", "arguments"),
+    [
+        ("inspect --json", ("inspect", "REFERENCE", "--json")),
+        ("inspect --json", ("inspect", "ARCHIVE", "--json")),
+        ("verify --json", ("verify", "ARCHIVE", "--json")),
+        ("save --dry-run --json", ("save", "REFERENCE", "--dry-run", "--json")),
+        ("cache list --json", ("cache", "list", "--json")),
+    ],
+    ids=["inspect", "inspect a file", "verify", "dry run", "cache list"],
+)
+def test_every_member_is_described(
+    title: str, arguments: tuple[str, ...], loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("team/app", "1", BUILT)
+    archive = tmp_path / "y.tar"
+    assert command("save", reference, "-o", archive, "--all-platforms").status == 0
+    replaced = {"REFERENCE": reference, "ARCHIVE": str(archive)}
+    done = command(*(replaced.get(argument, argument) for argument in arguments))
+    assert done.status == 0
+    found = set(keys(json.loads(done.out)))
+    assert found
+    assert found <= section(title)
+
+
+def test_every_event_and_its_members_are_described(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "1", BUILT)
+    arguments = ("-o", tmp_path / "y.tar", "--progress", "json", "--platform", "linux/amd64")
+    said = command("save", reference, *arguments).err.splitlines()
+    said += command("save", reference, *arguments, "--if-changed").err.splitlines()
+    said += command("save", f"{reference}0", *arguments).err.splitlines()
+    events = [json.loads(line) for line in said]
+    described = section("save --progress json")
+    assert {"planned", "started", "finished", "saved", "unchanged", "error"} <= {event["event"] for event in events}
+    for event in events:
+        assert {event["event"], *keys(event)} <= described, event
