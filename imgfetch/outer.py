@@ -57,7 +57,7 @@ def compression_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         compression = detect(file.read(HEAD))
-    return compression if compression in ("gzip", "zstd") else ""
+    return compression if compression and compression != "plain" else ""
 
 
 @contextmanager

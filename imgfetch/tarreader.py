@@ -37,6 +37,7 @@ _NAME, _SIZE, _CHECKSUM, _TYPE, _LINK, _MAGIC, _PREFIX = (
 _POSIX_MAGIC = b"ustar\0"
 _MAX_SIZE = 2**62
 _BUFFER = 256 * 1024
+_MAX_PADDING = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,11 @@ class TarReader:
         return None
 
     def _has_more(self) -> bool:
-        """Tell whether there is anything but zeros; programs fill up the last record with those."""
+        """Tell whether there is anything but zeros, with which programs fill up the last record, or no end of them."""
+        passed = 0
         while piece := self._file.read(_BUFFER):
-            if piece.strip(b"\0"):
+            passed += len(piece)
+            if piece.strip(b"\0") or passed > _MAX_PADDING:
                 return True
         return False
 

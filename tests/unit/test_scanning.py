@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,18 @@ def test_what_is_no_tar_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "y.tar").write_bytes(content)
     with pytest.raises(ImgfetchError):
         verify(tmp_path / "y.tar")
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, gzip.compress], ids=["bzip2", "xz", "gzip"])
+def test_archives_that_others_compressed_are_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "y.tar").write_bytes(compress(tar({"manifest.json": b"[]"})))
+    assert verify(tmp_path / "y.tar").findings == ()
+
+
+def test_there_is_an_end_to_the_zeros_behind_a_tar(tmp_path: Path) -> None:
+    bomb = gzip.compress(tar({"manifest.json": b"[]"}) + bytes(65 * MIB), 1)
+    (tmp_path / "y.tar").write_bytes(bomb)
+    assert "something stands behind the end" in verify(tmp_path / "y.tar").findings[0]
 
 
 def test_a_directory_is_no_archive(tmp_path: Path) -> None:
