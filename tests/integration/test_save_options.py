@@ -273,6 +273,42 @@ def test_a_platform_of_several_that_is_not_there_is_told(loopback: Loopback, com
     assert "linux/s390x" in done.err
 
 
+def test_an_artifact_beside_the_images_is_carried_with_all_platforms(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    chart = image(hello("chart"), platform=None, config_type="application/vnd.cncf.helm.config.v1+json")
+    reference = loopback.add("a", "1", index(AMD64_IMAGE, chart))
+    saved(command, tmp_path / "y.tar", reference, *PLATFORM, "--all-platforms")
+    assert {blob(chart), blob(chart.config), blob(chart.layers[0])} <= set(members(tmp_path / "y.tar"))
+    assert verify(tmp_path / "y.tar").findings == ()
+
+
+def test_all_platforms_that_are_all_of_them_keep_the_index(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    both = index(AMD64_IMAGE, ARM64_IMAGE)
+    saved(command, tmp_path / "y.tar", loopback.add("a", "1", both), "--platform", "linux/amd64,linux/arm64")
+    assert members(tmp_path / "y.tar")[blob(both)] == both.raw
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"),
+    [
+        (index(index(index(index(index(AMD64_IMAGE))))), (6, "indexes within indexes")),
+        (index(attestation(AMD64_IMAGE)), (3, "lists no image")),
+        (index(), (3, "lists no image")),
+    ],
+    ids=["deep", "no image", "empty"],
+)
+def test_an_index_without_an_end_or_an_image_is_told(
+    loopback: Loopback, command: Command, tmp_path: Path, built: Built, expected: tuple[int, str]
+) -> None:
+    done = command("save", loopback.add("a", "1", built), "--all-platforms", "-o", tmp_path / "y.tar")
+    assert done.status == expected[0]
+    assert expected[1] in done.err
+    assert not (tmp_path / "y.tar").exists()
+
+
 def test_all_platforms_of_an_image_without_an_index_are_one(
     loopback: Loopback, command: Command, tmp_path: Path
 ) -> None:
