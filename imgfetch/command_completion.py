@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         import shtab  # noqa: PLC0415  # who wants no script needs no library for it
     except ImportError:
         raise errors.UnsupportedError(
-            "the library that writes completions, shtab, is not installed", hint="pip install 'imgfetch[completion]'"
+            "the library that writes completions, shtab, is not installed", hint="pip install shtab"
         ) from None
     top = parser()
     for action in _actions(top):

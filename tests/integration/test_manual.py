@@ -63,4 +63,4 @@ def test_without_the_library_it_says_what_to_install(run: Run, tmp_path: Path) -
     (tmp_path / "shtab.py").write_text("raise ImportError\n")
     done = run("completion", "bash", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
-    assert b"pip install 'imgfetch[completion]'" in done.stderr
+    assert b"pip install shtab" in done.stderr
