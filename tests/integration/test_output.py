@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,13 +67,16 @@ def fill(disk: Path, room: int) -> None:
         file.truncate((disk / "others").stat().st_size - room)
 
 
-def filling(loopback: Loopback, disk: Path, room: int) -> None:
-    """Let others fill a disk when the last layer is asked for, long after the plan was made."""
+def filling(loopback: Loopback, disk: Path, room: int, *, after: Path | None = None) -> None:
+    """Let others fill a disk when the last layer is asked for, long after the plan was made, and a file is there."""
     path = f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"
     answer = loopback.answers[path]
     assert isinstance(answer, Answer)
 
     def serve(_: Request) -> Answer:
+        end = time.monotonic() + 10
+        while after and not after.exists() and time.monotonic() < end:
+            time.sleep(0.01)
         fill(disk, room)
         return answer
 
@@ -85,7 +89,8 @@ def test_a_disk_that_others_fill_leaves_the_target_as_it_was(
 ) -> None:
     target = small_disk / "y.tar"
     target.write_bytes(b"before")
-    filling(loopback, small_disk, 1024**2)
+    cache = tmp_path / "cache"
+    filling(loopback, small_disk, 1024**2, after=cache / "blobs" / "sha256" / BUILT.layers[0].digest[7:])
     done = command("save", reference, "-o", target, *PLATFORM)
     assert done.status == 7
     assert "y.tar: No space left on device" in done.err
@@ -93,12 +98,9 @@ def test_a_disk_that_others_fill_leaves_the_target_as_it_was(
     assert "what was fetched is kept in the cache" in done.err  # M19
     assert names(small_disk) == ["others", "y.tar"]
     assert target.read_bytes() == b"before"
-    cache = tmp_path / "cache"
     blobs, parts = (list((cache / name / "sha256").iterdir()) for name in ("blobs", "parts"))
-    assert (len(blobs), len(parts)) == (
-        3,
-        1,
-    )  # what was fetched is kept, and what was on its way when the disk was full
+    # What was fetched is kept, and what was on its way when the disk was full.
+    assert (len(blobs), len(parts)) == (3, 1)
 
 
 @pytest.mark.parametrize("small_disk", [16], indirect=True)
