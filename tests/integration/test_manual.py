@@ -59,6 +59,16 @@ def test_bash_completes(typed: str, offered: set[str], run: Run, tmp_path: Path)
     assert offered <= found, done
 
 
+def test_zsh_and_fish_complete(run: Run, tmp_path: Path) -> None:
+    for shell in ("zsh", "fish"):
+        (tmp_path / shell).write_bytes(run("completion", shell).stdout)
+    load = 'autoload -U compinit; compinit -u -d ./dump; eval "$(cat zsh)"; echo "${_comps[imgfetch]}"'
+    ask = 'source fish; complete -C "imgfetch save --for"; complete -C "imgfetch ca"'
+    for command, said in (([tool("zsh"), "-fc", load], "_shtab_imgfetch"), ([tool("fish"), "-Nc", ask], "--format")):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True, timeout=60)
+        assert said in done.stdout, done
+
+
 def test_without_the_library_it_says_what_to_install(run: Run, tmp_path: Path) -> None:
     (tmp_path / "shtab.py").write_text("raise ImportError\n")
     done = run("completion", "bash", env={"PYTHONPATH": str(tmp_path)})
