@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import IO, BinaryIO, Protocol, cast
 
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.inflate import GZIP, ZLIB, InflateError, Inflater
+from imgfetch.inflate import GZIP, ZLIB, InflateError, inflater
 from imgfetch.zstdframes import MAGIC as ZSTD_MAGIC
 from imgfetch.zstdframes import MAX_WINDOW, FrameScanner, is_skippable
 
@@ -25,7 +25,8 @@ PIECE = 256 * 1024
 HEAD = 512
 """Bytes that `detect` needs: a tar header."""
 
-_SLICE = 32 * 1024  # what stands behind a member's end is copied; where members are tiny, that is much of a slice
+_SLICES = (1024, 256 * 1024)
+"""Bytes that a stream is given at a time: few where streams are short, for what stands behind an end is copied."""
 _XZ_MEMORY = 128 * 1024 * 1024
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
@@ -69,9 +70,9 @@ def decompressor(name: str, sink: Sink) -> Decompressor:
     """Return a decompressor for a compression that `detect` names, or for HTTP's ``deflate``."""
     match name:
         case "gzip":
-            return _Streams(name, lambda: Inflater(GZIP), sink)
+            return _Streams(name, lambda: inflater(GZIP), sink)
         case "deflate":
-            return _Streams(name, lambda: Inflater(ZLIB), sink)
+            return _Streams(name, lambda: inflater(ZLIB), sink)
         case "bzip2":
             return _Streams(name, bz2.BZ2Decompressor, sink)
         case "xz":
@@ -125,15 +126,21 @@ class _Streams:
         self._open = open_stream
         self._sink = sink
         self._stream: _Stream | None = open_stream()
+        self._slice = _SLICES[1]
+        self._fed = 0
         self._between = b""
         self._has_zeros = False
         self._has_garbage = False
 
     def feed(self, data: bytes) -> None:
-        for start in range(0, len(data), _SLICE):
-            rest = data[start : start + _SLICE]
-            while rest and not self._has_garbage:
-                rest = self._begin(rest) if self._stream is None else self._continue(self._stream, rest)
+        start = 0
+        while start < len(data) and not self._has_garbage:
+            piece = data[start : start + self._slice]
+            start += len(piece)
+            if self._stream is None:
+                piece = self._begin(piece)
+            if self._stream is not None:
+                start -= self._continue(self._stream, piece)
 
     def finish(self) -> str | None:
         if self._stream is not None:
@@ -157,8 +164,8 @@ class _Streams:
             self._has_garbage = True
         return b""
 
-    def _continue(self, stream: _Stream, data: bytes) -> bytes:
-        """Decompress; return what stands behind the stream's end."""
+    def _continue(self, stream: _Stream, data: bytes) -> int:
+        """Decompress; return how many bytes stand behind the stream's end."""
         try:
             self._sink(stream.decompress(data, PIECE))
             while not stream.eof and not stream.needs_input:
@@ -168,10 +175,13 @@ class _Streams:
                 limit = f"{_XZ_MEMORY // 1024**2} MiB"
                 raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
             raise VerificationError(f"its {self._name} data is damaged ({error})") from None
-        if not stream.eof:
-            return b""
-        self._stream = None
-        return stream.unused_data
+        self._fed += len(data)
+        behind = len(stream.unused_data) if stream.eof else 0
+        # The next stream, or the next piece of this one, is likely to be as long as all of it so far.
+        self._slice = min(max(2 * (self._fed - behind), _SLICES[0]), _SLICES[1])
+        if stream.eof:
+            self._stream, self._fed = None, 0
+        return behind
 
 
 class _Zstd:

@@ -1,75 +1,46 @@
 """Deflated data, undone by the fastest library that is here.
 
 `isal` is more than twice as fast as `zlib` where gzip layers are concerned, and has no build for some machines.
-Both take the same calls, save for what they raise.
+Both are put behind the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
 """
 
 from __future__ import annotations
 
 import zlib
-from types import ModuleType
-from typing import Protocol
+from typing import Protocol, cast
 
 try:
     import isal
-    from isal import isal_zlib
+    from isal import igzip_lib
 except ImportError:  # no build for this machine
-    _fastest: ModuleType = zlib
     ENGINE = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
 else:
-    _fastest = isal_zlib
     ENGINE = f"isal {isal.__version__}"
+    _IsalError = cast(type[Exception], igzip_lib.IsalError)
 
-GZIP = 31
-"""zlib's "wbits" for a gzip wrapper and the largest window."""
-ZLIB = 15
-"""The same for a zlib wrapper."""
+GZIP = "gzip"
+ZLIB = "zlib"
+"""What is wrapped around the deflated data."""
 
 
 class InflateError(Exception):
     """The data is damaged."""
 
 
-class _Decompress(Protocol):
-    """What `zlib.decompressobj` returns."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-
-
-class Inflater:
-    """One stream, with the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share."""
-
-    def __init__(self, bits: int, *, library: ModuleType | None = None) -> None:
-        """Wait for the first byte of a stream whose wrapper is `GZIP` or `ZLIB`.
-
-        Args:
-            bits: the wrapper.
-            library: `zlib`, or what stands in for it; by default the fastest that is here.
-        """
-        library = library or _fastest
-        self._stream: _Decompress = library.decompressobj(bits)
-        self._damage: type[Exception] = library.error
+class Inflater(Protocol):
+    """Undoes one stream."""
 
     @property
     def eof(self) -> bool:
         """Whether the stream's end has come."""
-        return self._stream.eof
 
     @property
     def needs_input(self) -> bool:
         """Whether nothing more comes out before more goes in."""
-        return not self._stream.eof and not self._stream.unconsumed_tail
 
     @property
     def unused_data(self) -> bytes:
         """What came behind the stream's end."""
-        return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most ``max_length`` bytes of what ``data`` and what was left of earlier data hold.
@@ -77,7 +48,64 @@ class Inflater:
         Raises:
             InflateError: the data is damaged.
         """
+
+
+class _ByZlib:
+    """An `Inflater`, for every machine."""
+
+    def __init__(self, wrapper: str) -> None:
+        """Wait for the first byte of a stream in a wrapper."""
+        self._stream = zlib.decompressobj({GZIP: 31, ZLIB: 15}[wrapper])
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.eof and not self._stream.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
         try:
             return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
-        except self._damage as error:
+        except zlib.error as error:
             raise InflateError(str(error)) from None
+
+
+class _ByIsal:
+    """An `Inflater` for machines that `isal` is built for."""
+
+    def __init__(self, wrapper: str) -> None:
+        """Wait for the first byte of a stream in a wrapper."""
+        flag = {GZIP: igzip_lib.DECOMP_GZIP, ZLIB: igzip_lib.DECOMP_ZLIB}[wrapper]
+        self._stream = igzip_lib.IgzipDecompressor(flag=flag)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._stream.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return self._stream.decompress(data, max_length)
+        except _IsalError as error:
+            raise InflateError(str(error)) from None
+
+
+_fastest: type[_ByIsal | _ByZlib] = _ByIsal if ENGINE.startswith("isal") else _ByZlib
+
+
+def inflater(wrapper: str) -> Inflater:
+    """Return what undoes a stream in a wrapper, by the fastest library that is here."""
+    return _fastest(wrapper)

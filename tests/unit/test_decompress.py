@@ -8,14 +8,8 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Callable
-from types import ModuleType
 
 import pytest
-
-try:
-    from isal import isal_zlib
-except ImportError:
-    isal_zlib = None
 
 from imgfetch import inflate
 from imgfetch.decompress import PIECE, decompressor, detect
@@ -23,7 +17,7 @@ from imgfetch.errors import UnsupportedError, VerificationError
 from tests.images import SKIPPABLE, gz, multi_member_gzip, tar, zstd
 
 MIB = 1024 * 1024
-LIBRARIES = [zlib, *([isal_zlib] if isal_zlib else [])]
+LIBRARIES = [inflate._ByZlib, *([inflate._ByIsal] if inflate.ENGINE.startswith("isal") else [])]
 TAR = tar({"etc/": b"", "etc/motd": b"welcome\n" * 50})
 
 Compress = Callable[[bytes], bytes]
@@ -31,7 +25,7 @@ COMPRESSIONS: dict[str, Compress] = {"gzip": gz, "bzip2": bz2.compress, "xz": lz
 
 
 @pytest.fixture(autouse=True, params=LIBRARIES, ids=lambda library: library.__name__)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type:
     """Let gzip be undone by each library that is here."""
     monkeypatch.setattr(inflate, "_fastest", request.param)
     return request.param
