@@ -61,7 +61,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if FORMATS[arguments.format].HAS_ONE_PLATFORM and (arguments.all_platforms or len(arguments.platform) > 1):
         several = "--all-platforms" if arguments.all_platforms else "several in --platform"
         usage(arguments, f"--format {arguments.format} holds one platform, and does not go with {several}")
-    if arguments.base and (FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]):
+    if arguments.base and _is_plain(arguments):
         plain = f"--format {arguments.format}" if FORMATS[arguments.format].IS_PLAIN else f"--layers {arguments.layers}"
         usage(arguments, f"--base leaves out layers as the registry has them, and does not go with {plain}")
     if arguments.json and not arguments.dry_run:
@@ -72,10 +72,13 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, "--name is for one image, and these are several")
 
 
+def _is_plain(arguments: argparse.Namespace) -> bool:
+    return FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]
+
+
 def _note(arguments: argparse.Namespace, display: Display) -> None:
     """Say what an option is of little use for."""
-    is_plain = FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]
-    if outer.compression(Path(arguments.output)) and not is_plain:
+    if outer.compression(Path(arguments.output)) and not _is_plain(arguments):
         display.message(
             "info",
             f"{clean(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "

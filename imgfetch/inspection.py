@@ -146,26 +146,25 @@ def inspect(
 def _reference(resolver: Resolver, reference: Reference, platform: Platform | None) -> Inspected:
     found = resolver.document(reference)
     image = resolver.chosen(found, reference, platform)
-    is_index = isinstance(found, Index)
     return Inspected(
         str(reference),
-        "an image index" if is_index else "an image",
+        "an image index" if isinstance(found, Index) else "an image",
         found.descriptor,
         found.manifests if isinstance(found, Index) else (),
-        (_image(image, found.descriptor.digest if is_index else None),),
+        (_image(image),),
         None,
         (),
         image.manifest.raw if platform else found.raw,
     )
 
 
-def _image(image: Image, index: Digest | None) -> InspectedImage:
+def _image(image: Image) -> InspectedImage:
     manifest, config = image.manifest, image.config
     details = Details.of(config, f"the config of {image.references[0]}")
     return InspectedImage(
         tuple(map(str, image.references)),
         manifest.descriptor.digest,
-        index,
+        image.indexes[0].digest if image.indexes else None,
         manifest.descriptor.media_type,
         manifest.config.digest,
         config.platform,

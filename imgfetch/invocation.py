@@ -6,14 +6,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import platformdirs
 
 from imgfetch import errors, imagelist
 from imgfetch.access import Access
 from imgfetch.files import storing
-from imgfetch.options import default_platforms, usage
+from imgfetch.options import from_environment, usage
 from imgfetch.platforms import Platform
 from imgfetch.printable import clean
 from imgfetch.reference import Reference
@@ -73,7 +73,8 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
 
 def default_platform(arguments: argparse.Namespace) -> Platform | None:
     """Return the platform that the environment names, if it names one."""
-    return next(iter(default_platforms(arguments, os.environ)), None)
+    platforms = cast(list[Platform], from_environment(arguments, "platform", os.environ))
+    return next(iter(platforms), None)
 
 
 def patience(arguments: argparse.Namespace) -> Patience:

@@ -53,7 +53,7 @@ class Contents:
         Raises:
             VerificationError: it is something else.
         """
-        members = strictjson.Object(strictjson.loads(raw, "a note"), "a note", frozenset())
+        members = strictjson.Object(strictjson.loads(raw, "a note"), "a note")
         return cls(
             Digest.parse(members.get("diff_id")),
             members.text("compression"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from imgfetch import values
 from imgfetch.defaults import (
@@ -20,9 +20,6 @@ from imgfetch.defaults import (
     READ_TIMEOUT,
     RETRIES,
 )
-
-if TYPE_CHECKING:
-    from imgfetch.platforms import Platform
 
 SHELLS = ("bash", "zsh", "fish")
 FORMATS = (FORMAT, "docker-classic", "oci")
@@ -180,15 +177,12 @@ def _add_references(parser: argparse.ArgumentParser) -> None:
 
 def _add_digest(parser: argparse.ArgumentParser) -> None:
     _add_references(parser)
-    add = parser.add_argument
-    add(
-        "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        type=values.platforms,
-        default=[],
-        help="the digest of this platform's manifest (default: of what the name points at, for all platforms)",
+    _add_platform(
+        parser, "the digest of this platform's manifest (default: of what the name points at, for all platforms)"
     )
-    add("--keep-tag", action="store_true", help="print NAME:TAG@DIGEST, so that a save of it keeps the tag")
+    parser.add_argument(
+        "--keep-tag", action="store_true", help="print NAME:TAG@DIGEST, so that a save of it keeps the tag"
+    )
     _add_quiet(parser, "digest")
 
 
@@ -203,13 +197,7 @@ def _add_tags(parser: argparse.ArgumentParser) -> None:
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("target", metavar="REF|FILE", type=values.base, help="an image, or an archive, ours or another tool's")
-    add(
-        "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        type=values.platforms,
-        default=[],
-        help="the image for this platform (default: linux on this architecture; in a file, all)",
-    )
+    _add_platform(parser, "the image for this platform (default: linux on this architecture; in a file, all)")
     add("--json", action="store_true", help="as JSON")
     add("--raw", action="store_true", help="only the bytes of the manifest, or of the index that the name points at")
     _add_quiet(parser, "inspect")
@@ -229,6 +217,11 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("-q", "--quiet", action="store_true", help="no progress")
     add("--progress", metavar="|".join(PROGRESS), type=values.progress, help="on stderr (default: auto)")
     parser.set_defaults(command="verify", usage_error=parser.error, verbose=0)
+
+
+def _add_platform(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the platform for commands that take one, and have a default of their own."""
+    parser.add_argument("--platform", metavar="OS/ARCH[/VARIANT]", type=values.platforms, default=[], help=what)
 
 
 def _add_quiet(parser: argparse.ArgumentParser, command: str) -> None:
@@ -294,21 +287,18 @@ def fill_in(arguments: argparse.Namespace, environment: Mapping[str, str]) -> No
     """Take from the environment, and then from the defaults, what the command line does not say."""
     if not getattr(arguments, "references", True) and not arguments.images:
         usage(arguments, "a reference is missing")
-    for name, (variable, parse, default) in _VARIABLES.items():
+    for name in _VARIABLES:
         if getattr(arguments, name, "") is not None:  # it is given, or not asked for by this command
             continue
-        value = environment.get(variable)
-        try:
-            setattr(arguments, name, parse(value) if value else default())
-        except argparse.ArgumentTypeError as error:
-            usage(arguments, f"${variable}: {error}")
+        setattr(arguments, name, from_environment(arguments, name, environment))
 
 
-def default_platforms(arguments: argparse.Namespace, environment: Mapping[str, str]) -> list[Platform]:
-    """Return the platforms that the environment names; none, where it names none."""
-    variable, *_ = _VARIABLES["platform"]
+def from_environment(arguments: argparse.Namespace, name: str, environment: Mapping[str, str]) -> object:
+    """Return what holds of an argument that the command line does not give."""
+    variable, parse, default = _VARIABLES[name]
+    value = environment.get(variable)
     try:
-        return values.platforms(environment[variable]) if environment.get(variable) else []
+        return parse(value) if value else default()
     except argparse.ArgumentTypeError as error:
         usage(arguments, f"${variable}: {error}")
 

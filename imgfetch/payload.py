@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 _PIPE_CLOSED = 141
 
 
 def show(lines: Iterable[str]) -> None:
     """Write lines; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
-    try:
+    with _ending_with_the_reader():
         sys.stdout.writelines(f"{line}\n" for line in lines)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        give_up()
-        raise SystemExit(_PIPE_CLOSED) from None
 
 
 def width() -> int | None:
@@ -37,8 +33,14 @@ def can_show(character: str) -> bool:
 
 def show_bytes(raw: bytes) -> None:
     """Write bytes as they are; a reader that goes away ends the command as for `show`."""
-    try:
+    with _ending_with_the_reader():
         sys.stdout.buffer.write(raw)
+
+
+@contextmanager
+def _ending_with_the_reader() -> Iterator[None]:
+    try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         give_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from imgfetch import mediatypes, strictjson
@@ -11,8 +12,6 @@ from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationEr
 from imgfetch.reference import Reference
 from imgfetch.scanning import Scan
 
-_NO_KEYS: frozenset[str] = frozenset()
-
 
 def read(scan: Scan, archive: Archive) -> None:
     """Read `manifest.json`, and compare it with what the layout says, if there is one."""
@@ -20,10 +19,11 @@ def read(scan: Scan, archive: Archive) -> None:
         items = strictjson.loads(scan.document("manifest.json") or b"", "manifest.json")
         if not isinstance(items, list):
             raise VerificationError("manifest.json is malformed", wanted="an array", got=strictjson.shown(items))
-        objects = [
-            strictjson.Object(item, f"item {number} of manifest.json", _NO_KEYS) for number, item in enumerate(items, 1)
-        ]
-        found = [_docker_image(scan, archive, item) for item in objects]
+        objects = [strictjson.Object(item, f"item {number} of manifest.json") for number, item in enumerate(items, 1)]
+        described: dict[str, bool] = {}
+        for layer in (layer for image in archive.images for layer in image.layers):
+            described[layer.member] = described.get(layer.member, False) or layer.is_left_out
+        found = [_docker_image(scan, archive, item, described) for item in objects]
     except ImgfetchError as error:
         archive.faults.append(str(error))
         return
@@ -48,7 +48,17 @@ def _merge_names(archive: Archive, image: ArchivedImage) -> None:
             return
 
 
-def _docker_image(scan: Scan, archive: Archive, item: strictjson.Object) -> ArchivedImage | None:
+def _docker_image(
+    scan: Scan, archive: Archive, item: strictjson.Object, described: Mapping[str, bool]
+) -> ArchivedImage | None:
+    """Read an item.
+
+    Args:
+        scan: the archive's members.
+        archive: takes what is wrong.
+        item: the item.
+        described: the members that the layout describes, and whether it leaves them out.
+    """
     name = item.text("Config")
     raw = scan.document(name) if name else None
     if raw is None:
@@ -68,12 +78,12 @@ def _docker_image(scan: Scan, archive: Archive, item: strictjson.Object) -> Arch
     layers = []
     for member, diff_id in zip(members, config.diff_ids, strict=True):
         found = scan.get(member)
-        left_out = any(layer.member == member and layer.is_left_out for one in archive.images for layer in one.layers)
-        is_known = any(layer.member == member for one in archive.images for layer in one.layers)
-        if not found and not left_out and not is_known and scan.is_whole:
+        if not found and member not in described and scan.is_whole:
             archive.faults.append(f"the layer {member} is not in the archive")
         size, compression = (found.entry.size, found.compression) if found else (0, "")
-        layers.append(ArchivedLayer(diff_id, member, None, "", size, compression, not found, left_out))
+        layers.append(
+            ArchivedLayer(diff_id, member, None, "", size, compression, not found, described.get(member, False))
+        )
     return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
 
 

@@ -17,7 +17,6 @@ from imgfetch.reference import Reference
 from imgfetch.scanning import Found, Scan
 
 _MAX_DEPTH = 3
-_NO_KEYS: frozenset[str] = frozenset()
 
 
 def read(scan: Scan, archive: Archive) -> None:
@@ -35,9 +34,8 @@ class _Layout:
 
     def read(self) -> None:
         try:
-            top = strictjson.Object(
-                strictjson.loads(self._scan.document("index.json") or b"", "index.json"), "index.json", _NO_KEYS
-            )
+            raw = self._scan.document("index.json") or b""
+            top = strictjson.Object(strictjson.loads(raw, "index.json"), "index.json")
             entries = [
                 Descriptor.from_json(entry, f"entry {number} of index.json")
                 for number, entry in enumerate(top.items_of("manifests"), 1)
@@ -149,15 +147,12 @@ class _Layout:
 def _find_indexes(scan: Scan, archive: Archive) -> None:
     """Note for every image which indexes list it, those that nothing points at too: they prove what it is."""
     parents: dict[Digest, list[Digest]] = {}
-    for name, member in scan.members.items():
-        parts = name.split("/")
-        if parts[0] != "blobs" or len(parts) != 3 or member.raw is None or b'"manifests"' not in member.raw:  # noqa: PLR2004
+    for digest, raw in scan.blob_documents():
+        if b'"manifests"' not in raw:
             continue
-        if parts[1] not in ("sha256", "sha512") or (digest := Digest.of(member.raw, parts[1])).encoded != parts[2]:
-            continue
-        own = Descriptor("", digest, len(member.raw))
+        own = Descriptor("", digest, len(raw))
         try:
-            found = parse_document(Document(member.raw), own, name, Oddities(), pinned=True)
+            found = parse_document(Document(raw), own, path(digest), Oddities(), pinned=True)
         except ImgfetchError:
             continue  # if it is of any use, somebody points at it, and then it is told
         for child in found.manifests if isinstance(found, Index) else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -76,6 +76,13 @@ class Scan:
                 return None
         return None
 
+    def blob_documents(self) -> Iterator[tuple[Digest, bytes]]:
+        """Yield the documents among the blobs that are what they are called."""
+        for name, member in self.members.items():
+            digest = named(name)
+            if digest and member.raw is not None and Digest.of(member.raw, digest.algorithm) == digest:
+                yield digest, member.raw
+
     def document(self, name: str) -> bytes | None:
         """Return a document's bytes, or ``None`` if it is not there, or no document.
 
@@ -86,6 +93,14 @@ class Scan:
         if found and found.raw is None and found.entry.size > MAX_DOCUMENT:
             raise VerificationError(f"{name} has {found.entry.size} bytes, more than {MAX_DOCUMENT}")
         return found.raw if found else None
+
+
+def named(name: str) -> Digest | None:
+    """Return the digest that the name of a blob of an OCI image layout says, if it is such a name."""
+    parts = name.split("/")
+    if len(parts) != 3 or parts[0] != "blobs" or parts[1] not in ("sha256", "sha512"):  # noqa: PLR2004
+        return None
+    return Digest(parts[1], parts[2])
 
 
 def scan(

@@ -38,13 +38,13 @@ def loads(raw: bytes, what: str) -> object:
 class Object(Mapping[str, object]):
     """A JSON object whose members are read by name and type."""
 
-    def __init__(self, value: object, what: str, known: frozenset[str]) -> None:
+    def __init__(self, value: object, what: str, known: frozenset[str] = frozenset()) -> None:
         """Take a parsed value.
 
         Args:
             value: what should be an object.
             what: its name in messages.
-            known: the keys that have a meaning in it.
+            known: the keys whose other spellings are refused; by default none are.
 
         Raises:
             VerificationError: it is no object, or has a key that only its case tells from a known one.

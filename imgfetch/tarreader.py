@@ -97,7 +97,7 @@ class TarReader:
         while self._left:
             count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
             if not count:
-                raise self._damaged(f"it ends {self._left} bytes before the end of this entry")
+                raise self._cut_short()
             self._left -= count
             self.position += count
             yield buffer[:count]
@@ -113,7 +113,7 @@ class TarReader:
         self._left -= len(head)
         self.position += len(head)
         if len(head) < wanted:
-            raise self._damaged(f"it ends {self._left} bytes before the end of this entry")
+            raise self._cut_short()
         return head
 
     def read(self, limit: int) -> bytes | None:
@@ -252,6 +252,9 @@ class TarReader:
                 count -= len(piece)
                 self.position += len(piece)
         self._left = self._padding = 0
+
+    def _cut_short(self) -> VerificationError:
+        return self._damaged(f"it ends {self._left} bytes before the end of this entry")
 
     def _damaged(self, why: str) -> VerificationError:
         return VerificationError(f"the tar is damaged at byte {self.position}: {why}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 from imgfetch import outer
-from imgfetch.digest import Digest
 from imgfetch.downloads import Layer
 from imgfetch.errors import ImgfetchError
 from imgfetch.files import storing
@@ -46,15 +45,7 @@ class Earlier:
 
     def documents(self) -> dict[Descriptor, bytes]:
         """Return the manifests and configs in it that are what they are called, so that nobody has to send them."""
-        found = {}
-        for name, member in self.members.members.items():
-            algorithm, _, encoded = name.removeprefix("blobs/").partition("/")
-            if member.raw is None or not name.startswith("blobs/") or algorithm not in ("sha256", "sha512"):
-                continue
-            digest = Digest.of(member.raw, algorithm)
-            if digest.encoded == encoded:
-                found[Descriptor("", digest, len(member.raw))] = member.raw
-        return found
+        return {Descriptor("", digest, len(raw)): raw for digest, raw in self.members.blob_documents()}
 
     def laid_out(self, plan: Plan) -> Laid | None:
         """Return how a plan would be laid out, taking the sizes of decompressed layers from here."""

@@ -10,7 +10,7 @@ from imgfetch.archived import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.reference import Reference
-from imgfetch.scanning import Scan, scan
+from imgfetch.scanning import Scan, named, scan
 from imgfetch.understanding import understood
 
 
@@ -73,10 +73,7 @@ def _pinned(reference: Reference | str) -> Reference:
 def _damaged_blobs(found: Scan) -> Iterator[str]:
     """Yield what is not what its name says."""
     for name, member in found.members.items():
-        parts = name.split("/")
-        if parts[0] != "blobs" or len(parts) != 3 or member.digest is None:  # noqa: PLR2004  # blobs/ALGORITHM/ENCODED
-            continue
-        if parts[1] in ("sha256", "sha512") and member.digest.encoded != parts[2]:
+        if member.digest and named(name) not in (None, member.digest):
             yield f"{name} is damaged: it hashes to {member.digest.encoded}"
 
 

@@ -53,6 +53,10 @@ def archive(registry: RealRegistry, directory: Path, run: Run, request: pytest.F
     return target
 
 
+def _copy(source: str, target: str) -> None:
+    output(tool("skopeo"), "--insecure-policy", "copy", "-q", "--src-tls-verify=false", source, target)
+
+
 def _make(maker: str, reference: str, target: Path, run: Run, request: pytest.FixtureRequest) -> None:
     program, _, form = maker.partition(" ")
     if program == "imgfetch":
@@ -65,9 +69,8 @@ def _make(maker: str, reference: str, target: Path, run: Run, request: pytest.Fi
         assert done.returncode == 0, done.stderr
         return
     if program == "skopeo":
-        copy = [tool("skopeo"), "--insecure-policy", "copy", "-q", "--src-tls-verify=false"]
         name = "verify/app:v1" if form == "docker-archive" else "v1"
-        output(*copy, f"docker://{reference}", f"{form}:{target}:{name}")
+        _copy(f"docker://{reference}", f"{form}:{target}:{name}")
         return
     ours = target.with_name("imgfetch.tar")
     if not ours.exists():
@@ -81,9 +84,8 @@ def _make(maker: str, reference: str, target: Path, run: Run, request: pytest.Fi
         podman.load(ours)
         output(*podman.command, "save", "--format", form, "-o", target, reference)
     else:
-        copy = [tool("skopeo"), "--insecure-policy", "copy", "-q", "--src-tls-verify=false"]
         layout = target.with_suffix(".layout")
-        output(*copy, f"docker://{reference}", f"oci:{layout}:v1")
+        _copy(f"docker://{reference}", f"oci:{layout}:v1")
         subprocess.run(["tar", "-C", layout, "-cf", target, "."], check=True, timeout=60)
 
 
