@@ -54,15 +54,14 @@ def _several(images: Sequence[InspectedImage]) -> str:
 
 def _lines(found: Inspected, width: int) -> Iterator[str]:
     yield clean(found.source, width)
-    yield from _fields("  ", [("kind", found.kind)])
+    yield from _fields(("kind", found.kind))
     if found.root:
-        yield from _fields("  ", [("digest", str(found.root.digest)), ("media type", clean(found.root.media_type))])
+        yield from _fields(("digest", str(found.root.digest)), ("media type", clean(found.root.media_type)))
     if found.file_size is not None:
-        yield from _fields("  ", [("size", size(found.file_size))])
-    for number, manifest in enumerate(found.manifests):
-        yield f"  {'platforms' if number == 0 else '':<{_LEFT}}{_listed(manifest)}"
+        yield from _fields(("size", size(found.file_size)))
+    yield from _list("platforms", [_listed(manifest) for manifest in found.manifests])
     for note in found.notes:
-        yield from _fields("  ", [("note", clean(note, width))])
+        yield from _fields(("note", clean(note, width)))
     for image in found.images:
         yield ""
         yield from _image_lines(image, width)
@@ -78,22 +77,19 @@ def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
     yield clean(", ".join(image.names) or "an image without a name", width)
     room = max(width - _LEFT - 2, 40)
     yield from _fields(
-        "  ",
-        [
-            ("platform", str(image.platform)),
-            ("digest", str(image.digest or "")),
-            ("media type", clean(image.media_type)),
-            ("image ID", str(image.image_id)),
-            ("created", clean(details.created)),
-            ("author", clean(details.author, room)),
-            ("entrypoint", _arguments(details.entrypoint, room)),
-            ("command", _arguments(details.command, room)),
-            ("user", clean(details.user)),
-            ("directory", clean(details.working_dir)),
-            ("stop signal", clean(details.stop_signal)),
-            ("ports", clean(" ".join(details.ports), room)),
-            ("volumes", clean(" ".join(details.volumes), room)),
-        ],
+        ("platform", str(image.platform)),
+        ("digest", str(image.digest or "")),
+        ("media type", clean(image.media_type)),
+        ("image ID", str(image.image_id)),
+        ("created", clean(details.created)),
+        ("author", clean(details.author, room)),
+        ("entrypoint", _arguments(details.entrypoint, room)),
+        ("command", _arguments(details.command, room)),
+        ("user", clean(details.user)),
+        ("directory", clean(details.working_dir)),
+        ("stop signal", clean(details.stop_signal)),
+        ("ports", clean(" ".join(details.ports), room)),
+        ("volumes", clean(" ".join(details.volumes), room)),
     )
     yield from _list("environment", [clean(text, room) for text in details.environment])
     yield from _list("labels", [clean(f"{name}={text}", room) for name, text in details.labels.items()])
@@ -101,8 +97,7 @@ def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
     largest = max((layer.size for layer in image.layers), default=0)
     for layer in image.layers:
         yield from _layer_lines(layer, largest, width)
-    if image.base:
-        yield from _fields("  ", [("base", clean(image.base, room))])
+    yield from _fields(("base", clean(image.base, room)))
 
 
 def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
@@ -120,10 +115,11 @@ def _drawn(count: int, largest: int) -> str:
     return cell * max(round(_BAR * count / largest), 1 if count else 0) if largest else ""
 
 
-def _fields(indent: str, fields: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _fields(*fields: tuple[str, str]) -> Iterator[str]:
+    """Yield a line for each that says something."""
     for name, text in fields:
         if text:
-            yield f"{indent}{name:<{_LEFT}}{text}"
+            yield from _list(name, [text])
 
 
 def _list(name: str, texts: Sequence[str]) -> Iterator[str]:
