@@ -5,9 +5,10 @@ BIN = $(VENV)/bin
 IMAGE ?=
 OUTPUT ?= demo.tar
 BENCH ?=
+MUTANTS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test integration e2e coverage bench fixtures faults man build clean check
+.PHONY: help demo dev format lint test mutants integration e2e coverage bench fixtures faults man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ lint: $(VENV)/.dev ## ruff, and mypy --strict
 
 test: $(VENV)/.test ## all tests; those that need a tool that is not installed skip and say which
 	$(BIN)/python -m pytest
+
+mutants: $(VENV)/.test ## break each check on purpose; fails unless a test notices
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 integration: $(VENV)/.test ## the tests against a real registry
 	$(BIN)/python -m pytest tests/integration

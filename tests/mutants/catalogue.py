@@ -1,0 +1,14 @@
+"""All mutants: one list for each subject."""
+
+from __future__ import annotations
+
+from tests.mutants import archives, command, layers, network, outputs, store
+
+MUTANTS = (
+    *archives.MUTANTS,
+    *layers.MUTANTS,
+    *outputs.MUTANTS,
+    *network.MUTANTS,
+    *command.MUTANTS,
+    *store.MUTANTS,
+)

@@ -1,0 +1,85 @@
+"""A small change that breaks one check on purpose, and the tests that must notice."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A patch.  It names functions, not files, so it survives a move.
+
+    Attributes:
+        rule: the rule that the patch breaks, as a sentence.
+        function: the qualified name of a function, method or class, such as ``TarReader._number``.
+            If several modules have one, ``module:name`` selects, by the module's file name.
+        old: the text to be replaced, which occurs exactly once in the function.
+        new: its replacement.
+        tests: names of the test functions of which at least one must fail.
+    """
+
+    rule: str
+    function: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, package: Path) -> Path:
+        """Change the one file below a package that has the function, and return its path.
+
+        Raises:
+            ValueError: no file, or more than one, has the function; or the text does not occur once.
+        """
+        module, _, name = self.function.rpartition(":")
+        found = [
+            (path, node)
+            for path in sorted(package.rglob(f"{module or '*'}.py"))
+            for node in _functions(ast.parse(path.read_text()), name)
+        ]
+        if len(found) != 1:
+            raise ValueError(f"{self.function} is defined {len(found)} times, expected once")
+        path, node = found[0]
+        lines = path.read_text().splitlines(keepends=True)
+        before, body, after = (
+            lines[: node.lineno - 1],
+            lines[node.lineno - 1 : node.end_lineno],
+            lines[node.end_lineno :],
+        )
+        text = "".join(body)
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.function} contains {self.old!r} {text.count(self.old)} times, expected once")
+        changed = "".join([*before, text.replace(self.old, self.new), *after])
+        ast.parse(changed)
+        path.write_text(changed)
+        return path
+
+    def find_tests(self, tests: Path) -> list[str]:
+        """Return pytest's ids of the tests, relative to the parent of ``tests``.
+
+        Raises:
+            ValueError: a name is not that of exactly one test function.
+        """
+        return [_test_id(name, tests) for name in self.tests]
+
+
+def _functions(tree: ast.AST, name: str) -> list[Function]:
+    """Return the definitions with a qualified name."""
+    first, _, rest = name.partition(".")
+    found: list[Function] = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Function) and node.name == first:
+            found += _functions(node, rest) if rest else [node]
+    return found
+
+
+def _test_id(name: str, tests: Path) -> str:
+    pattern = re.compile(rf"^def {re.escape(name)}\(", re.MULTILINE)
+    found = [path for path in sorted(tests.rglob("test_*.py")) if pattern.search(path.read_text())]
+    if len(found) != 1:
+        raise ValueError(f"{name} is a test in {len(found)} files, expected one")
+    return f"{found[0].relative_to(tests.parent)}::{name}"
