@@ -1,7 +1,10 @@
-"""Deflated data, undone by the fastest library that is here.
+"""Deflated data, decompressed by ``zlib-ng`` where it has wheels and by ``zlib`` elsewhere.
 
-`isal` is more than twice as fast as `zlib` where gzip layers are concerned, and has no build for some machines.
-Both are put behind the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
+Both come from one source and refuse the same streams, which are those that Go's ``compress/flate`` refuses too.
+`isal` is a fifth faster, but accepts an incomplete Huffman code, so a layer that only it can read would be saved
+without a word (RFC 1951, section 3.2.7; ``inflate_table`` in zlib's ``inftrees.c``).
+
+Either library is put behind the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
 """
 
 from __future__ import annotations
@@ -9,18 +12,9 @@ from __future__ import annotations
 import zlib
 from typing import Protocol, cast
 
-try:
-    import isal
-    from isal import igzip_lib
-except ImportError:  # no build for this machine
-    ENGINE = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
-else:
-    ENGINE = f"isal {isal.__version__}"
-    _IsalError = cast(type[Exception], igzip_lib.IsalError)
-
-GZIP = "gzip"
-ZLIB = "zlib"
-"""What is wrapped around the deflated data."""
+GZIP = 31
+ZLIB = 15
+"""Window bits that select the wrapper around the deflated data, as for ``inflateInit2``."""
 
 
 class InflateError(Exception):
@@ -28,7 +22,7 @@ class InflateError(Exception):
 
 
 class Inflater(Protocol):
-    """Undoes one stream."""
+    """Decompresses one stream."""
 
     @property
     def eof(self) -> bool:
@@ -40,22 +34,52 @@ class Inflater(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What came behind the stream's end."""
+        """Bytes behind the stream's end."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most ``max_length`` bytes of what ``data`` and what was left of earlier data hold.
+        """Return at most ``max_length`` decompressed bytes of earlier data and of ``data``.
 
         Raises:
             InflateError: the data is damaged.
         """
 
 
-class _ByZlib:
-    """An `Inflater`, for every machine."""
+class _Library(Protocol):
+    """The interface that both modules share."""
 
-    def __init__(self, wrapper: str) -> None:
-        """Wait for the first byte of a stream in a wrapper."""
-        self._stream = zlib.decompressobj({GZIP: 31, ZLIB: 15}[wrapper])
+    error: type[Exception]
+
+    def decompressobj(self, wbits: int) -> _Stream: ...
+
+
+class _Stream(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+_zlib = cast(_Library, zlib)
+LIBRARIES: tuple[_Library, ...]
+"""The libraries that this machine has, the fastest first."""
+
+try:
+    from zlib_ng import zlib_ng
+except ImportError:  # no build for this machine
+    ENGINE, LIBRARIES = f"zlib {zlib.ZLIB_RUNTIME_VERSION}", (_zlib,)
+else:
+    ENGINE, LIBRARIES = f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}", (cast(_Library, zlib_ng), _zlib)
+
+
+class _Inflater:
+    """An `Inflater` by one of the libraries."""
+
+    def __init__(self, library: _Library, wrapper: int) -> None:
+        self._stream = library.decompressobj(wrapper)
+        self._damage = library.error
 
     @property
     def eof(self) -> bool:
@@ -70,42 +94,13 @@ class _ByZlib:
         return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
+        kept = self._stream.unconsumed_tail
         try:
-            return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
-        except zlib.error as error:
+            return self._stream.decompress(kept + data if kept else data, max_length)
+        except self._damage as error:
             raise InflateError(str(error)) from None
 
 
-class _ByIsal:
-    """An `Inflater` for machines that `isal` is built for."""
-
-    def __init__(self, wrapper: str) -> None:
-        """Wait for the first byte of a stream in a wrapper."""
-        flag = {GZIP: igzip_lib.DECOMP_GZIP, ZLIB: igzip_lib.DECOMP_ZLIB}[wrapper]
-        self._stream = igzip_lib.IgzipDecompressor(flag=flag)
-
-    @property
-    def eof(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return self._stream.needs_input
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._stream.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        try:
-            return self._stream.decompress(data, max_length)
-        except _IsalError as error:
-            raise InflateError(str(error)) from None
-
-
-_fastest: type[_ByIsal | _ByZlib] = _ByIsal if ENGINE.startswith("isal") else _ByZlib
-
-
-def inflater(wrapper: str) -> Inflater:
-    """Return what undoes a stream in a wrapper, by the fastest library that is here."""
-    return _fastest(wrapper)
+def inflater(wrapper: int) -> Inflater:
+    """Return a decompressor for one stream in a wrapper, by the fastest library."""
+    return _Inflater(LIBRARIES[0], wrapper)

@@ -30,6 +30,13 @@ from tests.images import (
 from tests.integration.conftest import Command
 from tests.loopback import Answer, Loopback
 
+LAYERS = Path(__file__).parents[2] / "fixtures/layers"
+INCOMPLETE = Blob(
+    (LAYERS / "incomplete-huffman.tar.gz").read_bytes(),
+    OCI_GZIP,
+    "sha256:ba2d6678c61f20a773ea54c7ce0e1e051b1ada3b896d943537bb676d5e3634f3",  # of what a lenient library makes of it
+    {},
+)
 RAW = tar({"data.txt": b"a line of text\n" * 1000})
 GOOD = image(layer(RAW), hello("top"))
 FIRST, SECOND = GOOD.layers
@@ -332,6 +339,9 @@ BROKEN: dict[str, Broken] = {
     ),
     "zstd cut short under a true digest": Broken(
         built(image(layer(zstd(RAW)[:-4], OCI_ZSTD, raw=RAW))), 6, ("zstd data ends early",)
+    ),
+    "a gzip layer with an incomplete Huffman code": Broken(
+        built(image(INCOMPLETE)), 6, ("layer 1 of 1", "is broken: its gzip data is damaged")
     ),
     "damaged gzip under a true digest": Broken(
         built(image(layer(changed(gz(RAW)), raw=RAW))), 6, ("gzip data is damaged",)

@@ -9,9 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("imgfetch", "tests", "fixtures", "docs", "setup.cfg", "pyproject.toml", "README.md", "Makefile")
@@ -23,28 +26,36 @@ def main(words: list[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if all(word in f"{mutant.rule} {mutant.function}" for word in words)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="imgfetch-mutants-") as directory:
-        copy = Path(directory) / "copy"
-        make_copy(copy)
-        needed = sorted({test for mutant in chosen for test in mutant.find_tests(copy / "tests")})
-        status = run_tests(copy, needed)
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(os.cpu_count() or 1):
+            copies.put(make_copy(Path(directory) / f"copy-{number}"))
+        needed = sorted({test for mutant in chosen for test in mutant.find_tests(ROOT / "tests")})
+        status = run_tests(Path(directory) / "copy-0", needed)
         if status:
             print(f"the tests fail without any mutant: pytest exits with {status}")
             return 1
-        missed = []
-        for number, mutant in enumerate(chosen, 1):
-            changed = mutant.apply(copy / "imgfetch")
-            status = run_tests(copy, mutant.find_tests(copy / "tests"))
-            shutil.copy2(ROOT / changed.relative_to(copy), changed)
-            verdict = "noticed" if status == TESTS_FAILED else f"MISSED (pytest exits with {status})"
-            print(f"{number:3} of {len(chosen)} {verdict}: {mutant.function}: {mutant.rule}", flush=True)
-            if status != TESTS_FAILED:
-                missed.append(mutant)
-    print(f"{len(chosen) - len(missed)} of {len(chosen)} mutants noticed in {time.monotonic() - began:.0f} s")
-    return 1 if missed or not chosen else 0
+        with ThreadPoolExecutor(copies.qsize()) as pool:
+            noticed = list(pool.map(lambda mutant: is_noticed(mutant, copies), chosen))
+    print(f"{sum(noticed)} of {len(chosen)} mutants noticed in {time.monotonic() - began:.0f} s")
+    return 0 if chosen and all(noticed) else 1
 
 
-def make_copy(copy: Path) -> None:
-    """Copy what the tests need, so that no mutant is ever in the checkout."""
+def is_noticed(mutant: Mutant, copies: SimpleQueue[Path]) -> bool:
+    """Apply a mutant to a free copy, run its tests there, and restore the copy."""
+    copy = copies.get()
+    try:
+        changed = mutant.apply(copy / "imgfetch")
+        status = run_tests(copy, mutant.find_tests(copy / "tests"))
+        shutil.copy2(ROOT / changed.relative_to(copy), changed)
+    finally:
+        copies.put(copy)
+    verdict = "noticed" if status == TESTS_FAILED else f"MISSED (pytest exits with {status})"
+    print(f"{verdict}: {mutant.function}: {mutant.rule}", flush=True)
+    return status == TESTS_FAILED
+
+
+def make_copy(copy: Path) -> Path:
+    """Copy what the tests need, so that no mutant is ever in the checkout; return ``copy``."""
     copy.mkdir()
     for name in COPIED:
         source = ROOT / name
@@ -52,6 +63,7 @@ def make_copy(copy: Path) -> None:
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, copy / name)
+    return copy
 
 
 def run_tests(copy: Path, tests: Iterable[str]) -> int:

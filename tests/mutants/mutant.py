@@ -20,7 +20,8 @@ class Mutant:
             If several modules have one, ``module:name`` selects, by the module's file name.
         old: the text to be replaced, which occurs exactly once in the function.
         new: its replacement.
-        tests: names of the test functions of which at least one must fail.
+        tests: names of the test functions of which at least one must fail, each with or without
+            the id of one case in brackets.
     """
 
     rule: str
@@ -78,8 +79,9 @@ def _functions(tree: ast.AST, name: str) -> list[Function]:
 
 
 def _test_id(name: str, tests: Path) -> str:
-    pattern = re.compile(rf"^def {re.escape(name)}\(", re.MULTILINE)
+    function = name.partition("[")[0]
+    pattern = re.compile(rf"^def {re.escape(function)}\(", re.MULTILINE)
     found = [path for path in sorted(tests.rglob("test_*.py")) if pattern.search(path.read_text())]
     if len(found) != 1:
-        raise ValueError(f"{name} is a test in {len(found)} files, expected one")
+        raise ValueError(f"{function} is a test in {len(found)} files, expected one")
     return f"{found[0].relative_to(tests.parent)}::{name}"

@@ -111,7 +111,7 @@ THIRD_PARTY = {
     "requests": {"transport", "answer", "failures", "trust"},
     "truststore": {"trust"},
     "urllib3": {"connections", "failures"},
-    "isal": {"inflate"},
+    "zlib_ng": {"inflate"},
     "zstandard": {"decompress", "outer"},
     "tqdm": {"bars"},
     "platformdirs": {"invocation"},

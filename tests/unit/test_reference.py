@@ -12,8 +12,8 @@ from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.reference import Reference
 
-CASES = Path(__file__).parents[3] / "shared" / "references.json"
-"""What the distribution project's own library answers; the file's licence wants it to stay where its notice is."""
+CASES = Path(__file__).parents[2] / "fixtures/references.json"
+"""Answers of the distribution project's own library."""
 
 SHA256 = f"sha256:{'0123456789abcdef' * 4}"
 SHA512 = f"sha512:{'0123456789abcdef' * 8}"
@@ -22,10 +22,7 @@ Case = dict[str, Any]
 
 
 def reference_cases(part: str, select: Callable[[Case], bool] = lambda _: True) -> list[Any]:
-    """Return a part of the file as a table, or one case that is skipped where there is no file."""
-    if not CASES.is_file():
-        reason = "the reference cases, shared/references.json beside the project, are not there"
-        return [pytest.param({}, marks=pytest.mark.skip(reason=reason), id="absent")]
+    """Return a part of the file as a table."""
     cases = [case for case in json.loads(CASES.read_text())[part] if select(case)]
     return [pytest.param(case, id=f"{number}-{name_of(case)[:50]}") for number, case in enumerate(cases)]
 
