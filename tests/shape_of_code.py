@@ -120,8 +120,8 @@ def imports(path: Path, modules: Mapping[str, Path]) -> set[str]:
     return found
 
 
-def floors(graph: Graph) -> int:
-    """Return the length of the longest chain of imports."""
+def floors(graph: Graph) -> int | str:
+    """Return the length of the longest chain of imports, or a cycle."""
     known: dict[str, int] = {}
 
     def height(name: str, above: tuple[str, ...] = ()) -> int:
@@ -132,7 +132,10 @@ def floors(graph: Graph) -> int:
             known[name] = 1 + max((height(other, (*above, name)) for other in below), default=0)
         return known[name]
 
-    return max(map(height, graph))
+    try:
+        return max(map(height, graph))
+    except ValueError as error:
+        return str(error)
 
 
 def line_count(path: Path) -> int:
