@@ -100,6 +100,9 @@ class Layout:
     def stream(self, open_blob: Opener, out: BinaryIO) -> None:
         """Write the archive from its first byte to its last.
 
+        Some readers take what ends where a member ends for a whole archive.  So the stream never rests there: a header
+        is written before its blob is waited for, and the last byte of each piece goes out with the next one.
+
         Args:
             open_blob: opens the blobs, which are asked for in the order of the members.
             out: where the bytes go; needs no more than ``write``.
@@ -108,15 +111,23 @@ class Layout:
             OSError: ``out`` does not take them.
             VerificationError: a blob has not the length that it should have.
         """
+        held = padding = b""
+
+        def write(data: bytes | memoryview) -> None:
+            nonlocal held
+            if data:
+                out.write(b"".join((held, data[:-1])))
+                held = bytes(data[-1:])
+
         for _, header, member in self._entries:
+            write(padding + header)
             if isinstance(member.content, bytes):
-                out.write(header + member.content)
+                write(member.content)
             else:
                 with open_blob(_digest(member.content)) as blob:
-                    out.write(header)
-                    _deliver(blob, member, out.write)
-            out.write(ustar.padding(member.size))
-        out.write(ustar.END)
+                    _deliver(blob, member, write)
+            padding = ustar.padding(member.size)
+        out.write(held + padding + ustar.END)
 
     def matches(self, archive: BinaryIO) -> bool:
         """Tell whether an archive that is read from its first byte on is this one, by the digest of every blob.

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from imgfetch import archive
-from imgfetch.archive import Layout, Member
+from imgfetch.archive import Layout, Member, Plain
 from imgfetch.digest import Digest
 from imgfetch.errors import VerificationError
+from tests.images import gz
 
 HUGE = 8 * 1024**3 + 1
 CONTENTS = [b"base", b"top" * 1000, b"x" * 512, b"", b"a" * (archive._BUFFER + 1)]
@@ -33,6 +34,31 @@ def streamed(layout: Layout = LAYOUT) -> bytes:
     out = io.BytesIO()
     layout.stream(open_blob, out)
     return out.getvalue()
+
+
+def ends_of_members(layout: Layout) -> list[range]:
+    """Return, for each member, where a reader may take a stream that ends for a whole archive."""
+    return [
+        range(position + member.size, position + member.size + -member.size % 512 + 1)
+        for position, _, member in layout._entries
+    ]
+
+
+class Sink:
+    """Takes a stream, and keeps how long it was after each write."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+        self.lengths: list[int] = []
+
+    def write(self, data: bytes) -> int:
+        self.taken += data
+        self.lengths.append(len(self.taken))
+        return len(data)
+
+
+def gzipped_with_a_wrong_end(content: bytes) -> bytes:
+    return gz(content)[:-8] + bytes(8)
 
 
 def on_disk(directory: Path, digest: Digest, content: bytes) -> Path:
@@ -110,21 +136,50 @@ def test_nothing_of_a_blob_is_written_before_it_is_there() -> None:
 
     with pytest.raises(KeyError):
         LAYOUT.stream(refuse, out)
-    assert len(out.getvalue()) == Layout(MEMBERS[:2]).size - 1024
+    assert len(out.getvalue()) == Layout(MEMBERS[:2]).size - 1024 + 511  # but for a byte of its header
 
 
 def test_a_stream_needs_no_more_than_write() -> None:
-    class Out:
-        def __init__(self) -> None:
-            self.taken = bytearray()
-
-        def write(self, data: bytes) -> int:
-            self.taken += data
-            return len(data)
-
-    out = Out()
+    out = Sink()
     LAYOUT.stream(open_blob, out)  # type: ignore[arg-type]
     assert bytes(out.taken) == streamed()
+
+
+def test_a_stream_never_rests_where_a_member_ends() -> None:
+    out = Sink()
+    LAYOUT.stream(open_blob, out)  # type: ignore[arg-type]
+    *lengths, size = out.lengths
+    assert size == LAYOUT.size
+    assert not [length for length in lengths for end in ends_of_members(LAYOUT) if length in end]
+
+
+@pytest.mark.parametrize("number", range(len(CONTENTS)))
+def test_a_stream_whose_blob_fails_has_part_of_the_next_header(number: int) -> None:
+    position, header, _ = LAYOUT._entries[2 + number]
+    out = io.BytesIO()
+
+    def fail(wanted: Digest) -> io.BytesIO:
+        if wanted == list(BLOBS)[number]:
+            raise KeyboardInterrupt
+        return open_blob(wanted)
+
+    with pytest.raises(KeyboardInterrupt):
+        LAYOUT.stream(fail, out)
+    assert position - len(header) < len(out.getvalue()) < position
+    assert streamed().startswith(out.getvalue())
+
+
+@pytest.mark.parametrize("size", [512, 513, 1000, archive._BUFFER])
+@pytest.mark.parametrize("fault", ["longer", "damaged at its end"])
+def test_a_blob_that_is_wrong_at_its_end_ends_the_stream_before_its_last_byte(size: int, fault: str) -> None:
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    digest = Digest.of(content)
+    layout = Layout([Member("layer", size, digest if fault == "longer" else Plain(digest, digest)), Member("next", 0)])
+    blob = content + b"?" if fault == "longer" else gzipped_with_a_wrong_end(content)
+    out = io.BytesIO()
+    with pytest.raises(VerificationError):
+        layout.stream(lambda _: io.BytesIO(blob), out)
+    assert len(out.getvalue()) < 512 + size
 
 
 @pytest.mark.parametrize("content", [b"1234", b"123456", b""], ids=["shorter", "longer", "empty"])
