@@ -78,7 +78,8 @@ def _is_plain(arguments: argparse.Namespace) -> bool:
 
 def _note(arguments: argparse.Namespace, display: Display) -> None:
     """Say what an option is of little use for."""
-    if outer.compression(Path(arguments.output)) and not _is_plain(arguments):
+    path = Path(arguments.output)
+    if outer.compression(path) and path.is_file() and not _is_plain(arguments):
         display.message(
             "info",
             f"{clean(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "

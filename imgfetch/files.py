@@ -30,11 +30,11 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
-def storing(path: Path, purpose: str) -> Iterator[None]:
+def storing(path: Path | str, purpose: str) -> Iterator[None]:
     """Turn an `OSError` of the block into a `StorageError` that names ``path``.
 
     Args:
-        path: what is worked on.
+        path: what is worked on; a text for what is no file of its own, whose disk is not known.
         purpose: what is being done to it, such as ``write``.
 
     Raises:
@@ -47,7 +47,7 @@ def storing(path: Path, purpose: str) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
             with suppress(OSError):  # a device has no free space
-                if not path.is_char_device():
+                if isinstance(path, Path) and not path.is_char_device():
                     reason += f" ({size(shutil.disk_usage(path.parent).free)} free)"
             raise StorageError(
                 f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"

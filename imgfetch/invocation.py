@@ -14,6 +14,7 @@ from imgfetch import errors, imagelist
 from imgfetch.access import Access
 from imgfetch.files import storing
 from imgfetch.options import from_environment, usage
+from imgfetch.output import is_terminal
 from imgfetch.platforms import Platform
 from imgfetch.printable import clean
 from imgfetch.reference import Reference
@@ -103,13 +104,12 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
 
 def output(arguments: argparse.Namespace) -> str | BinaryIO:
     """Return a path, or stdout where it takes an archive."""
-    if arguments.output != "-":
-        return str(arguments.output)
-    if sys.stdout is None:
+    if arguments.output == "-" and sys.stdout is None:
         usage(arguments, "stdout is closed: name a file with -o")
-    if sys.stdout.isatty():
+    chosen: str | BinaryIO = sys.stdout.buffer if arguments.output == "-" else str(arguments.output)
+    if is_terminal(chosen):
         usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
-    return sys.stdout.buffer
+    return chosen
 
 
 def _password(arguments: argparse.Namespace) -> str:

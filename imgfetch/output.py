@@ -15,8 +15,10 @@ from imgfetch.files import replacing, storing
 Output = str | os.PathLike[str] | BinaryIO
 
 _MODE = 0o666  # before the umask
-_DEVICES = (("/", "dev"), ("/", "proc"))  # /dev/stdout may be a regular file, and must not be replaced by one
 _MAX_LINKS = 40
+_OPEN_FILES = ("/dev/fd/*", "/proc/*/fd/*", "/proc/*/task/*/fd/*")
+"""Names of what a process has open; /dev/stdout is a link to one.  A file by such a name is a stream to its user."""
+_OWN = ("/dev/fd", "/proc/self/fd")
 
 
 def regular(output: Output) -> Path | None:
@@ -28,7 +30,7 @@ def regular(output: Output) -> Path | None:
     if not isinstance(output, (str, os.PathLike)):
         return None
     path = Path(output)
-    if any(link.absolute().parts[:2] in _DEVICES for link in _links(path)):
+    if _open_file(path):
         return None
     with storing(path, "write"):
         try:
@@ -56,13 +58,52 @@ def opened(output: Output, workspace: Path | None) -> Iterator[BinaryIO]:
         with replacing(path, mode=_MODE, durable=True, parts=workspace) as file:
             yield file
     elif isinstance(output, (str, os.PathLike)):
-        device = Path(output)
-        with storing(device, "write"), device.open("wb") as file:
+        with storing(os.fspath(output), "write"), os.fdopen(_open(Path(output)), "wb") as file:
             yield file
     else:
-        with storing(Path("the output"), "write"):
+        with storing("the output", "write"):
             yield output
             output.flush()
+
+
+def is_terminal(output: Output) -> bool:
+    """Tell whether an output is a terminal, by its own name or by another."""
+    if not isinstance(output, (str, os.PathLike)):
+        return output.isatty()
+    try:
+        if not Path(output).is_char_device():
+            return False
+        with os.fdopen(_open(Path(output)), "wb") as file:
+            return file.isatty()
+    except OSError:  # writing will tell
+        return False
+
+
+def _open(path: Path) -> int:
+    """Open a device, a pipe or what a process has open; a file is never emptied.
+
+    Raises:
+        OSError: it cannot be opened, or is a regular file, which has to be replaced as a whole.
+    """
+    place = _open_file(path)
+    if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
+        return os.dup(int(place.name))  # which goes on where the others that have it open are
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not place:
+            os.close(descriptor)
+            raise FileExistsError(errno.EEXIST, "it has become a regular file meanwhile; run it again")
+        os.lseek(descriptor, 0, os.SEEK_END)
+    return descriptor
+
+
+def _open_file(path: Path) -> Path | None:
+    """Return the name of what a process has open, if a path is one or leads to one link by link."""
+    for link in _links(path):
+        place = Path(os.path.realpath(link.parent), link.name)
+        if any(place.match(pattern) for pattern in _OPEN_FILES):
+            return place
+    return None
 
 
 def _links(path: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import struct
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,16 @@ def tar(files: Mapping[str, bytes]) -> bytes:
         out += ustar.header(name, len(content), mtime=1, mode=mode, typeflag=typeflag)
         out += content + ustar.padding(len(content))
     return bytes(out) + ustar.END
+
+
+def part_of_a_header(stream: bytes) -> bytes:
+    """Return the part of a header with which a tar stream ends, or nothing if it ends elsewhere."""
+    position = 0
+    while position + ustar.BLOCK < len(stream):
+        header = tarfile.TarInfo.frombuf(stream[position : position + ustar.BLOCK], "ascii", "strict")
+        position += ustar.BLOCK + ustar.padded(header.size)
+    rest = stream[position:]
+    return rest if len(rest) < ustar.BLOCK else b""
 
 
 def gz(content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import re
@@ -10,13 +11,15 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.images import OCI_TAR, hello, image, layer, tar
+from imgfetch import NotFoundError, save
+from tests.images import OCI_TAR, hello, image, layer, part_of_a_header, tar
 from tests.integration.conftest import Command
 from tests.loopback import Answer, Loopback, Request
 from tests.tools import missing, root, tool
@@ -169,6 +172,67 @@ def test_a_device_stays_a_device(reference: str, command: Command) -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
+@pytest.fixture
+def below_dev() -> Iterator[Path]:
+    """Return a directory on a file system of plain files below /dev."""
+    if not os.access("/dev/shm", os.W_OK):  # that is the point
+        missing("this system has no /dev/shm that can be written to")
+    with tempfile.TemporaryDirectory(prefix="imgfetch-test-", dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+def test_a_file_below_dev_is_a_file(
+    below_dev: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    target = below_dev / "y.tar"
+    target.write_bytes(b"before")
+    good = dict(loopback.answers)
+    loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
+    assert command("save", reference, "-o", target, *PLATFORM).status == 3
+    assert target.read_bytes() == b"before"
+    assert names(below_dev) == ["y.tar"]
+    loopback.answers = dict(good)
+    assert command("save", reference, "-o", target, *PLATFORM).status == 0
+    assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
+    assert target.read_bytes() == (tmp_path / "y.tar").read_bytes()
+    assert names(below_dev) == ["y.tar"]
+
+
+@pytest.mark.parametrize("where", ["stdout", "/dev/stdout", "/dev/fd/3", "a pipe"])
+def test_a_stream_that_fails_ends_inside_a_header(
+    where: str, reference: str, loopback: Loopback, tmp_path: Path
+) -> None:
+    loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
+    save = SAVE.format(reference=reference)
+    done = shell(
+        {
+            "stdout": f"{save} >part",
+            "/dev/stdout": f"{save} -o /dev/stdout >part",
+            "/dev/fd/3": f"{save} -o /dev/fd/3 3>part",
+            "a pipe": f"mkfifo y.tar; cat y.tar >part & {save} -o y.tar; status=$?; wait; exit $status",
+        }[where],
+        tmp_path,
+    )
+    assert done.returncode == 3, done.stderr
+    stream = (tmp_path / "part").read_bytes()
+    assert part_of_a_header(stream), len(stream)
+
+
+def test_a_library_s_stream_that_fails_ends_inside_a_header(reference: str, loopback: Loopback) -> None:
+    loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
+    out = io.BytesIO()
+    with pytest.raises(NotFoundError):
+        save(reference, out, platform="linux/amd64")
+    assert part_of_a_header(out.getvalue())
+
+
+def test_a_stream_that_fails_before_it_begins_is_empty(loopback: Loopback) -> None:
+    out = io.BytesIO()
+    with pytest.raises(NotFoundError):
+        save(f"{loopback.host}/team/nothing:v1", out, platform="linux/amd64")
+    assert out.getvalue() == b""
+
+
 def test_a_directory_that_is_not_there_is_told_before_any_layer_is_fetched(
     reference: str, command: Command, loopback: Loopback, tmp_path: Path
 ) -> None:
@@ -212,9 +276,11 @@ def test_a_link_at_the_target_is_replaced_and_not_followed(reference: str, comma
     assert tarfile.is_tarfile(target)
 
 
-def test_a_terminal_gets_no_archive(reference: str, loopback: Loopback, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["-", "/dev/stdout", "link"])
+def test_a_terminal_gets_no_archive(output: str, reference: str, loopback: Loopback, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "imgfetch", "save", reference, *PLATFORM, "--no-cache"]
+    (tmp_path / "link").symlink_to(os.ttyname(theirs))
+    command = [sys.executable, "-m", "imgfetch", "save", reference, *PLATFORM, "--no-cache", "-o", output]
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60, cwd=tmp_path)
     os.close(theirs)
     os.close(ours)
@@ -235,13 +301,21 @@ ENV = {"IMGFETCH_CACHE_DIR": "cache"}
 SAVE = "imgfetch save {reference} --platform linux/amd64"
 SHELL = {
     "a pipe that closes": (SAVE + " | head -c 100 >head; exit ${{PIPESTATUS[0]}}", 7, "Broken pipe"),
-    "a stdout that is full": (SAVE + " >/dev/full", 7, "No space left on device"),
+    "a stdout that is full": (SAVE + " >/dev/full", 7, "cannot write the output: No space left on device\n"),
     "a stdout that is closed": (SAVE + " >&-", 2, "stdout is closed"),
     "a stderr that is closed": (SAVE + " -o y.tar 2>&-", 0, ""),
     "a stderr that is full": (SAVE + " -o y.tar 2>/dev/full", 0, ""),
     "a stdout that is a file": (SAVE + " >y.tar", 0, "saved "),
     "a file by the name of stdout": (SAVE + " -o /dev/stdout >y.tar && tar -tf y.tar >list", 0, "saved "),
     "a link to the name of stdout": ("ln -s /dev/stdout out; " + SAVE + " -o out >y.tar && test -L out", 0, "saved "),
+    "a stdout that is appended to": (
+        "printf before >both; " + SAVE + " -o /dev/stdout >>both && printf after >>both && tail -c +7 both >y.tar && "
+        "test $(head -c 6 both)$(tail -c 5 both) = beforeafter",
+        0,
+        "saved ",
+    ),
+    "the stdout of the shell": (SAVE + " -o /proc/$$/fd/1 >y.tar", 0, "saved "),
+    "a device by the name of stdout": (SAVE + " -o /dev/stdout >/dev/full", 7, "stdout: No space left on device\n"),
     "a directory's name": (SAVE + " -o nowhere/", 7, "Is a directory"),
     "a name that is too long": (SAVE + " -o $(printf x%.0s {{1..300}})", 7, "File name too long"),
     "a name of many bytes": (SAVE + " -o $(printf 漢%.0s {{1..80}})", 0, "saved "),
