@@ -211,6 +211,15 @@ class Docker:
         assert name, said
         return Loaded(self._run("image", "inspect", "--format", "{{.Id}}", name[1]).strip())
 
+    @property
+    def load_command(self) -> list[str | Path]:
+        """Loads an archive from stdin."""
+        return [*self.command, "load"]
+
+    def image_named(self, name: str) -> str:
+        """Return which image a name stands for."""
+        return self._run("image", "inspect", "--format", "{{.Id}}", name).strip()
+
     def tags(self) -> set[str]:
         return set(self._run("images", "--format", "{{.Repository}}:{{.Tag}}").split())
 
@@ -249,6 +258,15 @@ class Podman:
     def __init__(self, directory: Path) -> None:
         self.command = [tool("podman"), "--root", directory / "root", "--runroot", directory / "run"]
         self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
+
+    @property
+    def load_command(self) -> list[str | Path]:
+        """Loads an archive from stdin."""
+        return [*self.command, "load"]
+
+    def image_named(self, name: str) -> str:
+        """Return which image a name stands for."""
+        return output(*self.command, "image", "inspect", "--format", "{{.Id}}", name).strip()
 
     def load(self, archive: Path) -> Loaded:
         """Load an archive of one image."""
@@ -299,6 +317,15 @@ class Containerd:
 
     def __init__(self, ctr: str, address: Path) -> None:
         self._command = [ctr, "-a", address]
+
+    @property
+    def load_command(self) -> list[str | Path]:
+        """Imports an archive from stdin."""
+        return [*self._command, "images", "import", "-"]
+
+    def image_named(self, name: str) -> str:
+        """Return which image a name stands for."""
+        return self.images()[name]
 
     def load(self, archive: Path) -> Loaded:
         """Import and unpack an archive of one image."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import OCI_TAR, Built, hello, image, layer, tar
+from tests.images import OCI_TAR, Built, hello, image, layer, part_of_a_header, tar
 from tests.loopback import Answer, Loopback
 
 BUILT = image(hello("first"), layer(tar({"data": bytes(range(256)) * 4096}), OCI_TAR), hello("third"))
@@ -90,6 +90,19 @@ def test_a_signal_leaves_the_target_as_it_was(
     kept = [path for path in target.parent.iterdir() if path != target]
     assert kept in ([], [target.parent / ".y.tar.imgfetch"] if cache else [])
     assert [path for directory in kept for path in directory.glob("*.part")] == []
+
+
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("moment", ["first layer", "second layer"])
+def test_a_signal_leaves_a_stream_inside_a_header(
+    number: signal.Signals, moment: str, loopback: Loopback, hold: threading.Event, tmp_path: Path
+) -> None:
+    process = start(held(loopback, BUILT, moment, hold), tmp_path, "-j1", stdout=subprocess.PIPE)
+    wait_for(loopback, MOMENTS[moment])
+    process.send_signal(number)
+    stream, _ = process.communicate(timeout=30)
+    assert process.returncode == (-number if number == signal.SIGKILL else SIGNALS[number][0])
+    assert part_of_a_header(stream) or (number == signal.SIGKILL and not stream), len(stream)
 
 
 def test_a_signal_ends_a_save_whose_reader_does_not_read(loopback: Loopback, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""A stream that fails on the way into an engine leaves the engine's tag where it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engines import Containerd, Docker, Podman
+from tests.images import OCI_TAR, Built, hello, image, layer, tar
+from tests.loopback import Answer, Loopback
+
+Engine = Docker | Podman | Containerd
+
+NAME = "streams.example/team/app:v1"
+GOOD = image(hello("streams-good"))
+BROKEN = image(hello("streams-first"), layer(tar({"data": bytes(range(256)) * 4096}), OCI_TAR), hello("streams-third"))
+FIRST, SECOND, THIRD = (layer.digest for layer in BROKEN.layers)
+CONSUMERS = ["docker", "podman", "containerd"]
+
+
+@pytest.fixture(params=CONSUMERS)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    found: Engine = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def hold() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+class Pipeline:
+    """``imgfetch save REF | ENGINE load``."""
+
+    def __init__(self, engine: Engine, reference: str) -> None:
+        save = [sys.executable, "-m", "imgfetch", "save", reference, "--name", NAME, "--platform", "linux/amd64"]
+        save += ["--no-cache", "-j1", "--retries", "0", "-q"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("IMGFETCH_")}
+        self.save = subprocess.Popen(save, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        load = [str(part) for part in engine.load_command]
+        self._load = subprocess.Popen(
+            load, stdin=self.save.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        assert self.save.stdout is not None
+        self.save.stdout.close()
+
+    def statuses(self) -> tuple[int, int]:
+        return self.save.wait(120), self._load.wait(120)
+
+
+def loaded(engine: Engine, registry: Loopback, built: Built) -> str:
+    """Load a good image by a stream, and return what its name stands for."""
+    assert Pipeline(engine, registry.add("team/good", "v1", built)).statuses() == (0, 0)
+    return engine.image_named(NAME)
+
+
+@pytest.mark.parametrize(
+    ("digest", "answer", "status"),
+    [
+        (FIRST, Answer(b"", 404), 3),
+        (SECOND, Answer(b"", 404), 3),
+        (THIRD, Answer(b"", 404), 3),
+        (THIRD, Answer(BROKEN.layers[2].content[:-1] + b"?"), 6),
+    ],
+    ids=["first", "second", "third", "damaged"],
+)
+def test_a_stream_that_fails_is_refused_and_the_tag_stays(
+    engine: Engine, digest: str, answer: Answer, status: int, loopback: Loopback
+) -> None:
+    before = loaded(engine, loopback, GOOD)
+    reference = loopback.add("team/app", "v1", BROKEN)
+    loopback.answers[f"/v2/team/app/blobs/{digest}"] = answer
+    saved, taken = Pipeline(engine, reference).statuses()
+    assert saved == status
+    assert taken
+    assert engine.image_named(NAME) == before
+
+
+@pytest.mark.parametrize("digest", [SECOND, THIRD], ids=["second", "third"])
+def test_a_save_that_is_killed_is_refused_and_the_tag_stays(
+    engine: Engine, digest: str, loopback: Loopback, hold: threading.Event
+) -> None:
+    before = loaded(engine, loopback, GOOD)
+    reference = loopback.add("team/app", "v1", BROKEN)
+    path = f"/v2/team/app/blobs/{digest}"
+    answer = loopback.answers[path]
+    assert isinstance(answer, Answer)
+    loopback.answers[path] = Answer(answer.body, headers=answer.headers, hold=hold)
+    pipeline = Pipeline(engine, reference)
+    end = time.monotonic() + 60
+    while path not in loopback.paths:
+        assert time.monotonic() < end, loopback.paths
+        time.sleep(0.01)
+    time.sleep(0.5)  # let what is here already be written
+    pipeline.save.kill()
+    saved, taken = pipeline.statuses()
+    assert saved < 0 < taken
+    assert engine.image_named(NAME) == before
+
+
+def test_the_image_that_failed_loads_when_nothing_fails(engine: Engine, loopback: Loopback) -> None:
+    before = loaded(engine, loopback, GOOD)
+    assert loaded(engine, loopback, BROKEN) != before
