@@ -99,7 +99,7 @@ def save(
     """Pull images, verify every byte of them, and write one archive.
 
     On failure there is nothing new under the name of ``output``, and what stood there before is as it was; a
-    stream has been given verified bytes only, and no end of the archive.
+    stream has been given verified bytes only, and ends inside an entry or its header, or is empty.
 
     Args:
         references: what to pull, as for ``docker pull``; a single one or several.
