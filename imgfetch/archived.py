@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgfetch.digest import Digest
-from imgfetch.errors import ImgfetchError, UnsupportedError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.image import Config, Manifest
+from imgfetch.platforms import Platform
+from imgfetch.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class ArchivedImage:
         manifest: its manifest, where the archive has one.
         indexes: the digests of the indexes in the archive that list it, the nearest first.
         base: what has the layers that are left out.
+        listed_for: the platform for which an index lists it, where it does.
     """
 
     names: tuple[str, ...]
@@ -55,6 +59,7 @@ class ArchivedImage:
     manifest: Manifest | None = None
     indexes: tuple[Digest, ...] = ()
     base: str = ""
+    listed_for: Platform | None = None
 
     @property
     def digests(self) -> tuple[Digest, ...]:
@@ -70,12 +75,15 @@ class Archive:
     Attributes:
         kind: what it is, in words.
         images: its images, in its order.
+        choices: what each name selects: for each place where it stands the images there, of which a reader takes the
+            one for its platform.
         faults: what is wrong, each in a sentence.
         notes: what is worth knowing and not wrong.
     """
 
     kind: str = ""
     images: list[ArchivedImage] = field(default_factory=list)
+    choices: dict[str, list[list[ArchivedImage]]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -88,3 +96,33 @@ class Archive:
         except ImgfetchError as error:
             self.faults.append(str(error))
         return None
+
+    def add_choice(self, names: Sequence[str], images: list[ArchivedImage]) -> None:
+        """Note the images that names select in one place."""
+        for name in names:
+            self.choices.setdefault(_without_digest(name), []).append(images)
+
+    def ambiguous_names(self) -> Iterator[str]:
+        """Yield a sentence for each name that readers take for different images, for most let the last one win."""
+        for name, choices in self.choices.items():
+            configs = [{image.config.raw for image in images} for images in choices]
+            widest = max(configs, key=len)
+            if any(not some <= widest for some in configs) or any(map(_has_two_for_one_platform, choices)):
+                yield f"readers differ over the name {name}: it stands for different images"
+
+
+def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
+    first: dict[Platform, bytes] = {}
+    return any(
+        first.setdefault(image.listed_for or image.config.platform, image.config.raw) != image.config.raw
+        for image in images
+    )
+
+
+def _without_digest(name: str) -> str:
+    """Return a name as readers know it that drop the digest behind a tag; a bare tag as it is."""
+    try:
+        reference = Reference.parse(name) if "/" in name else None
+    except InvalidReferenceError:
+        return name
+    return f"{reference.name}:{reference.tag}" if reference and reference.tag else name

@@ -13,6 +13,7 @@ import lzma
 from collections.abc import Callable
 from typing import IO, BinaryIO, Protocol, cast
 
+from imgfetch import tarheaders
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.inflate import GZIP, ZLIB, InflateError, inflater
 from imgfetch.zstdframes import MAGIC as ZSTD_MAGIC
@@ -31,7 +32,6 @@ _XZ_MEMORY = 128 * 1024 * 1024
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 _TAR_MAGIC = slice(257, 262)
-_TAR_CHECKSUM = slice(148, 156)
 
 
 def detect(head: bytes) -> str | None:
@@ -242,9 +242,7 @@ def _is_tar(block: bytes) -> bool:
         return False
     if block[_TAR_MAGIC] == b"ustar":
         return True
-    field = block[_TAR_CHECKSUM].strip(b" \0")
     try:
-        wanted = int(field, 8)
-    except ValueError:
+        return tarheaders.has_right_checksum(block)
+    except tarheaders.HeaderError:
         return False
-    return wanted == sum(block) - sum(block[_TAR_CHECKSUM]) + 8 * ord(" ")

@@ -13,19 +13,17 @@ from imgfetch.archived import ArchivedImage
 from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.details import Details
 from imgfetch.digest import Digest
-from imgfetch.errors import PlatformNotFoundError, VerificationError
+from imgfetch.errors import PlatformNotFoundError
 from imgfetch.files import storing
 from imgfetch.image import Descriptor, Image, Index
 from imgfetch.mediatypes import LAYER_COMPRESSION
 from imgfetch.oddities import Oddities
 from imgfetch.platforms import Platform
-from imgfetch.printable import clean
 from imgfetch.reference import Reference
 from imgfetch.resolve import Resolver
 from imgfetch.retries import Patience
-from imgfetch.scanning import scan
 from imgfetch.targets import is_file
-from imgfetch.understanding import understood
+from imgfetch.understanding import sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +186,7 @@ def _image(image: Image) -> InspectedImage:
 def _file(path: Path, platform: Platform | None) -> Inspected:
     with storing(path, "read"):
         size = path.stat().st_size
-    members = scan(path)
-    archive = understood(members)
-    faults = [*members.faults, *archive.faults]
-    if faults:
-        first = clean(faults[0])
-        raise VerificationError(
-            f"{members.name} is damaged: {first}",
-            details=tuple(faults[1:]),
-            hint="imgfetch verify checks all of it; make it anew",
-        )
+    members, archive = sound(path)
     images = _for_platform(archive.images, platform, members.name)
     only = images[0].manifest if len(images) == 1 else None
     return Inspected(

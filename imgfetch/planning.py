@@ -106,13 +106,12 @@ def _warn(reference: Reference, selection: Selection, held: Held) -> None:
 def _held(wanted: Wanted, resolver: Resolver) -> Held:
     # Most archives leave nothing out, and do not wait for what reads those of others.
     from imgfetch.held import Held  # noqa: PLC0415
-    from imgfetch.scanning import scan  # noqa: PLC0415
-    from imgfetch.understanding import understood  # noqa: PLC0415
+    from imgfetch.understanding import sound  # noqa: PLC0415
 
     held = Held()
     for base in wanted.bases:
         if isinstance(base, Path):
-            held |= Held.of_archive(understood(scan(base)))
+            held |= Held.of_archive(sound(base)[1])
         else:
             held |= Held.of_selection(_selected(wanted, base, resolver))
     return held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from imgfetch import mediatypes, strictjson
@@ -12,6 +12,9 @@ from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationEr
 from imgfetch.reference import Reference
 from imgfetch.scanning import Scan
 
+_KEYS = frozenset({"Config", "RepoTags", "Layers", "Parent", "LayerSources"})
+_SHA512_LENGTH = 128
+
 
 def read(scan: Scan, archive: Archive) -> None:
     """Read `manifest.json`, and compare it with what the layout says, if there is one."""
@@ -19,7 +22,10 @@ def read(scan: Scan, archive: Archive) -> None:
         items = strictjson.loads(scan.document("manifest.json") or b"", "manifest.json")
         if not isinstance(items, list):
             raise VerificationError("manifest.json is malformed", wanted="an array", got=strictjson.shown(items))
-        objects = [strictjson.Object(item, f"item {number} of manifest.json") for number, item in enumerate(items, 1)]
+        objects = [
+            strictjson.Object(item, f"item {number} of manifest.json", _KEYS, in_any_case=True)
+            for number, item in enumerate(items, 1)
+        ]
         described: dict[str, bool] = {}
         for layer in (layer for image in archive.images for layer in image.layers):
             described[layer.member] = described.get(layer.member, False) or layer.is_left_out
@@ -27,24 +33,33 @@ def read(scan: Scan, archive: Archive) -> None:
     except ImgfetchError as error:
         archive.faults.append(str(error))
         return
-    has_layout = bool(archive.images)
+    in_layout = {image.config.raw for image in archive.images}
+    places: dict[object, list[int]] = {}
+    for number, image in enumerate(archive.images):
+        places.setdefault(_identity(image), []).append(number)
     for image in filter(None, found):
-        twins = [one for one in archive.images if one.config_digest == image.config_digest]
-        if not twins:
-            if has_layout:
-                archive.faults.append(f"index.json has no image with the config {image.config_digest}")
-            archive.images.append(image)
-        elif [layer.member for layer in twins[0].layers] != [layer.member for layer in image.layers]:
-            archive.faults.append(f"manifest.json and index.json have other layers for {image.config_digest}")
-        else:
-            _merge_names(archive, image)
+        archive.add_choice(image.names, [image])
+        if same := places.get(_identity(image)):
+            _merge_names(archive, same, image.names)
+            continue
+        if image.config.raw in in_layout:
+            archive.faults.append(f"manifest.json and index.json have different layers for {image.config_digest}")
+        elif in_layout:
+            archive.faults.append(f"index.json has no image with the config {image.config_digest}")
+        places[_identity(image)] = [len(archive.images)]
+        archive.images.append(image)
 
 
-def _merge_names(archive: Archive, image: ArchivedImage) -> None:
-    for number, one in enumerate(archive.images):
-        if one.config_digest == image.config_digest and not set(image.names) <= set(one.names):
-            names = tuple(sorted({*one.names, *image.names}))
-            archive.images[number] = replace(one, names=names)
+def _identity(image: ArchivedImage) -> object:
+    """Return what tells an image from others: its config alone does not, for its layers may be compressed anew."""
+    return image.config.raw, tuple(layer.member for layer in image.layers)
+
+
+def _merge_names(archive: Archive, places: Iterable[int], names: Iterable[str]) -> None:
+    for number in places:
+        image = archive.images[number]
+        if not set(names) <= set(image.names):
+            archive.images[number] = replace(image, names=tuple(sorted({*image.names, *names})))
             return
 
 
@@ -64,8 +79,8 @@ def _docker_image(
     if raw is None:
         archive.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
         return None
-    digest = Digest.of(raw)
     encoded = name.rpartition("/")[2].removesuffix(".json")
+    digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
     if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
         archive.faults.append(f"{name} is damaged: its name is not what it hashes to, {digest.encoded}")
     config = archive.config(raw, mediatypes.DOCKER_CONFIG, name)

@@ -17,6 +17,8 @@ from imgfetch.reference import Reference
 from imgfetch.scanning import Found, Scan
 
 _MAX_DEPTH = 3
+_KEYS = frozenset({"schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"})
+_VERSION_KEYS = frozenset({"imageLayoutVersion"})
 
 
 def read(scan: Scan, archive: Archive) -> None:
@@ -34,8 +36,8 @@ class _Layout:
 
     def read(self) -> None:
         try:
-            raw = self._scan.document("index.json") or b""
-            top = strictjson.Object(strictjson.loads(raw, "index.json"), "index.json")
+            self._top("oci-layout", _VERSION_KEYS)
+            top = self._top("index.json", _KEYS)
             entries = [
                 Descriptor.from_json(entry, f"entry {number} of index.json")
                 for number, entry in enumerate(top.items_of("manifests"), 1)
@@ -43,11 +45,23 @@ class _Layout:
         except ImgfetchError as error:
             self._archive.faults.append(str(error))
             return
-        for entry in entries:
+        for_platforms: dict[tuple[str, ...], list[ArchivedImage]] = {}
+        for number, entry in enumerate(entries, 1):
             found = list(self._images(entry, entry, 1))
             if not found and not self._archive.faults:
                 self._archive.faults.append(f"of the image {entry.digest} nothing is in the archive")
             self._archive.images += found
+            self._archive.faults += _two_names(entry, number)
+            if entry.platform:  # of entries that say theirs a reader takes the one for its own, as of an index's
+                for_platforms.setdefault(_names(entry), []).extend(found)
+            else:
+                self._archive.add_choice(_names(entry), found)
+        for names, images in for_platforms.items():
+            self._archive.add_choice(names, images)
+
+    def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
+        raw = self._scan.document(name) or b""
+        return strictjson.Object(strictjson.loads(raw, name), name, known, in_any_case=True)
 
     def _images(self, top: Descriptor, descriptor: Descriptor, depth: int) -> Iterator[ArchivedImage]:
         what = f"the manifest {descriptor.digest}"
@@ -57,7 +71,7 @@ class _Layout:
         if isinstance(found, Manifest):
             image = self._image(top, found, what)
             if image:
-                yield image
+                yield replace(image, listed_for=descriptor.platform)
             return
         if depth > _MAX_DEPTH:
             self._archive.faults.append(f"{what} has indexes within indexes, more than {_MAX_DEPTH} deep")
@@ -174,13 +188,24 @@ def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[
 
 
 def _names(entry: Descriptor) -> tuple[str, ...]:
-    """Return the full name of an entry of `index.json`, as far as it says one."""
-    for key in (NAME, REF_NAME):
-        text = entry.annotations.get(key, "")
-        if text and ("/" in text or ":" in text):
-            try:
-                return (str(Reference.parse(text)),)
-            except InvalidReferenceError:
-                continue
-    tag = entry.annotations.get(REF_NAME, "")
-    return (tag,) if tag else ()
+    """Return the full name of an entry of `index.json`, as far as it says one, or else its tag."""
+    full = _full_name(entry, NAME) or _full_name(entry, REF_NAME)
+    name = str(full) if full else entry.annotations.get(REF_NAME, "")
+    return (name,) if name else ()
+
+
+def _two_names(entry: Descriptor, number: int) -> Iterator[str]:
+    """Yield a sentence if an entry has two full names; a part of the other one is none of its own."""
+    one, other = _full_name(entry, NAME), _full_name(entry, REF_NAME)
+    if one and other and one != other and not str(one).endswith(f"/{entry.annotations[REF_NAME]}"):
+        yield f"entry {number} of index.json has two names, {one} and {other}; readers differ over which counts"
+
+
+def _full_name(entry: Descriptor, key: str) -> Reference | None:
+    text = entry.annotations.get(key, "")
+    if not text or (key == REF_NAME and not {"/", ":"} & set(text)):
+        return None
+    try:
+        return Reference.parse(text).with_default_tag()
+    except InvalidReferenceError:
+        return None

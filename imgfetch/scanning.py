@@ -139,7 +139,7 @@ def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[
             told = reader.position
         result.is_whole = True
     except VerificationError as error:
-        if not result.members:
+        if not reader.is_tar:
             raise UnsupportedError(f"{result.name} is no image archive: {error}") from None
         result.faults.append(str(error))
     result.faults += reader.remarks

@@ -38,28 +38,34 @@ def loads(raw: bytes, what: str) -> object:
 class Object(Mapping[str, object]):
     """A JSON object whose members are read by name and type."""
 
-    def __init__(self, value: object, what: str, known: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, value: object, what: str, known: frozenset[str] = frozenset(), *, in_any_case: bool = False
+    ) -> None:
         """Take a parsed value.
 
         Args:
             value: what should be an object.
             what: its name in messages.
             known: the keys whose other spellings are refused; by default none are.
+            in_any_case: whether a known key may be spelled in another case, as Go reads it, if it is there once.
 
         Raises:
             VerificationError: it is no object, or has a key that only its case tells from a known one.
         """
         if not isinstance(value, dict):
             raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
-        folded = {key.casefold(): key for key in known}
-        for key in value:
-            if key not in known and key.casefold() in folded:
+        self._members: dict[str, object] = {}
+        self.what = what
+        folded = _folded if in_any_case else str.casefold
+        proper: Mapping[str, str] = {folded(key): key for key in known}
+        for key, member in value.items():
+            name = proper.get(folded(key), key)
+            if name != key and (name in value or name in self._members or not in_any_case):
                 raise VerificationError(
                     f"{what} is ambiguous: readers differ over the key {quoted(key)}, "
-                    f"which is {folded[key.casefold()]!r} but for its case"
+                    f"which is {name!r} but for its case"
                 )
-        self._members: dict[str, object] = value
-        self.what = what
+            self._members[name] = member
 
     def __getitem__(self, key: str) -> object:
         """Return a member."""
@@ -111,6 +117,11 @@ class Object(Mapping[str, object]):
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
         return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))
+
+
+def _folded(key: str) -> str:
+    """Return a key as Go compares it: in lower case, with an s for a long s (U+017F) and a k for a kelvin (U+212A)."""
+    return key.lower().replace("\u017f", "s")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

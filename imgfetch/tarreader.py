@@ -4,7 +4,7 @@ Our own, for :mod:`tarfile` holds a PAX header in memory however large it says t
 end of the archive, and its filters are for extracting, which is never done here.
 
 Layouts: v7, POSIX.1-1988 ``ustar``, GNU (long names in entries of type ``L`` and ``K``, sizes in base 256) and PAX
-(``path``, ``linkpath``, ``size``).
+(``path``, ``linkpath``, ``size``), as `tarheaders` reads them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from imgfetch import tarheaders
 from imgfetch.errors import VerificationError
-from imgfetch.printable import quoted
+from imgfetch.tarheaders import EXTENSIONS, Extensions, Header, HeaderError, decoded
 from imgfetch.ustar import BLOCK
 
 MAX_ENTRIES = 200_000
@@ -24,18 +25,7 @@ MAX_EXTENSION = 1024 * 1024
 FILE, DIRECTORY, HARD_LINK, SYMBOLIC_LINK, OTHER = "file", "directory", "hard link", "symbolic link", "special file"
 
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARD_LINK, b"2": SYMBOLIC_LINK, b"5": DIRECTORY}
-_LONG_NAME, _LONG_LINK, _PAX, _GLOBAL_PAX = b"L", b"K", b"x", b"g"
-_NAME, _SIZE, _CHECKSUM, _TYPE, _LINK, _MAGIC, _PREFIX = (
-    slice(0, 100),
-    slice(124, 136),
-    slice(148, 156),
-    slice(156, 157),
-    slice(157, 257),
-    slice(257, 263),
-    slice(345, 500),
-)
-_POSIX_MAGIC = b"ustar\0"
-_MAX_SIZE = 2**62
+_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 _BUFFER = 256 * 1024
 _MAX_PADDING = 64 * 1024 * 1024
 
@@ -62,6 +52,7 @@ class TarReader:
 
     Attributes:
         position: the offset of the block that is read next, or was read last when an error is raised.
+        is_tar: whether it begins with the header of a tar, damaged or not behind it.
         remarks: what is wrong with the end of the archive, where that does not keep it from being read.
     """
 
@@ -71,6 +62,7 @@ class TarReader:
         self._can_seek = file.seekable()
         self._left = self._padding = 0
         self.position = 0
+        self.is_tar = False
         self.remarks: list[str] = []
 
     def __iter__(self) -> Iterator[Entry]:
@@ -125,35 +117,34 @@ class TarReader:
         return None if self._left > limit else b"".join(bytes(piece) for piece in self.pieces())
 
     def _next(self) -> Entry | None:
-        name = link = b""
-        size: int | None = None
-        for _ in range(8):  # a long name, a long link, a PAX header, and some that mean nothing
+        extensions = Extensions()
+        for _ in range(8):  # a long name, a long link, and some that mean nothing
             block = self._block()
             if block is None:
                 return None
-            own, kind = self._number(block[_SIZE]), block[_TYPE]
-            self._check(block)
-            if kind in (_LONG_NAME, _LONG_LINK, _PAX, _GLOBAL_PAX):
-                content = self._extension(own)
-                if kind == _LONG_NAME:
-                    name = content.partition(b"\0")[0]
-                elif kind == _LONG_LINK:
-                    link = content.partition(b"\0")[0]
-                elif kind == _PAX:
-                    records = self._records(content)
-                    name, link = records.get(b"path", name), records.get(b"linkpath", link)
-                    size = self._decimal(records[b"size"]) if b"size" in records else size
-                continue
-            return self._entry(block, name or _name(block), link or _text(block[_LINK]), own if size is None else size)
+            try:
+                header = self._header(block)
+                if header.kind not in EXTENSIONS:
+                    return self._entry(extensions.applied(header))
+                extensions.add(header.kind, self._extension(header.size))
+            except HeaderError as error:
+                raise self._damaged(str(error)) from None
         raise self._damaged("it has one extended header after the other")
 
-    def _entry(self, block: bytes, name: bytes, link: bytes, size: int) -> Entry:
-        kind = _KINDS.get(block[_TYPE], OTHER)
-        if kind == FILE and name.endswith(b"/"):
+    def _header(self, block: bytes) -> Header:
+        if not tarheaders.has_right_checksum(block):
+            raise HeaderError("the checksum of this header is wrong")
+        self.is_tar = True
+        return Header.parse(block)
+
+    def _entry(self, header: Header) -> Entry:
+        kind = _KINDS.get(header.kind, OTHER)
+        if kind == FILE and header.name.endswith(b"/"):
             kind = DIRECTORY  # as v7 writes them
-        if kind in (FILE, OTHER):
-            self._left, self._padding = size, -size % BLOCK
-        return Entry(_decoded(name), kind, size if kind in (FILE, OTHER) else 0, _decoded(link))
+        if header.size and (kind == DIRECTORY or header.kind in _WITHOUT_CONTENT):
+            raise HeaderError(f"this entry is a {kind} with content, which some readers read as further entries")
+        self._left, self._padding = header.size, -header.size % BLOCK
+        return Entry(decoded(header.name), kind, header.size, decoded(header.link))
 
     def _block(self) -> bytes | None:
         """Return a header, or nothing at the end of the archive."""
@@ -184,14 +175,6 @@ class TarReader:
                 return True
         return False
 
-    def _check(self, block: bytes) -> None:
-        field = block[_CHECKSUM].strip(b" \0")
-        wanted = self._octal(field, "checksum")
-        blank = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
-        signed = sum(byte - 256 if byte > 127 else byte for byte in blank)  # noqa: PLR2004  # some old programs' way
-        if wanted not in (sum(blank), signed):
-            raise self._damaged("the checksum of this header is wrong")
-
     def _extension(self, size: int) -> bytes:
         if size > MAX_EXTENSION:
             raise self._damaged(f"this extended header has {size} bytes, more than {MAX_EXTENSION}")
@@ -199,41 +182,6 @@ class TarReader:
         content = b"".join(bytes(piece) for piece in self.pieces())
         self._skip()
         return content
-
-    def _records(self, content: bytes) -> dict[bytes, bytes]:
-        records = {}
-        while content.strip(b"\0"):
-            length_text, space, _ = content.partition(b" ")
-            length = self._decimal(length_text)
-            record, content = content[:length], content[length:]
-            key, equals, value = record[len(length_text) + 1 :].partition(b"=")
-            if not (space and equals and value.endswith(b"\n") and len(record) == length):
-                raise self._damaged("this PAX header is malformed")
-            records[key] = value[:-1]
-        if any(key.startswith(b"GNU.sparse.") for key in records):
-            raise self._damaged("it holds a sparse file, which no image archive needs")
-        return records
-
-    def _number(self, field: bytes) -> int:
-        """Return a size, in octal digits or in base 256."""
-        if field[0] & 0x80:
-            value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-        else:
-            value = self._octal(field.strip(b" \0"), "size")
-        if value > _MAX_SIZE:
-            raise self._damaged("the size in this header is beyond reason")
-        return value
-
-    def _octal(self, text: bytes, what: str) -> int:
-        try:
-            return int(text or b"0", 8)
-        except ValueError:
-            raise self._damaged(f"the {what} in this header is no number") from None
-
-    def _decimal(self, text: bytes) -> int:
-        if not text.isdigit() or len(text) > 18:  # noqa: PLR2004  # digits of 2**62
-            raise self._damaged(f"{quoted(_decoded(text[:40]))} in this PAX header is no number")
-        return int(text)
 
     def _skip(self) -> None:
         """Pass over what is left of an entry, and its padding."""
@@ -258,16 +206,3 @@ class TarReader:
 
     def _damaged(self, why: str) -> VerificationError:
         return VerificationError(f"the tar is damaged at byte {self.position}: {why}")
-
-
-def _name(block: bytes) -> bytes:
-    prefix = _text(block[_PREFIX]) if block[_MAGIC] == _POSIX_MAGIC else b""
-    return prefix + b"/" + _text(block[_NAME]) if prefix else _text(block[_NAME])
-
-
-def _text(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
-
-
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")

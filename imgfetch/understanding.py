@@ -6,10 +6,38 @@ Three descriptions are known, of which a file may have several: the OCI image la
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imgfetch import read_docker, read_layout
 from imgfetch.archived import Archive
-from imgfetch.errors import UnsupportedError
-from imgfetch.scanning import Scan
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
+from imgfetch.printable import clean
+from imgfetch.scanning import Scan, scan
+
+
+def sound(path: Path) -> tuple[Scan, Archive]:
+    """Return the members of an archive file, and what its documents say, none of its layers decompressed.
+
+    Raises:
+        VerificationError: it is damaged, or readers differ over it.
+        UnsupportedError: it is no image archive.
+        StorageError: it cannot be read.
+    """
+    members = scan(path)
+    try:
+        archive = understood(members)
+    except ImgfetchError:
+        if not members.faults:
+            raise
+        archive = Archive()
+    faults = [clean(fault) for fault in (*members.faults, *archive.faults)]
+    if faults:
+        raise VerificationError(
+            f"{members.name} is damaged: {faults[0]}",
+            details=tuple(faults[1:]),
+            hint="imgfetch verify checks all of it; make it anew",
+        )
+    return members, archive
 
 
 def understood(scan: Scan) -> Archive:
@@ -30,6 +58,7 @@ def understood(scan: Scan) -> Archive:
         )
     if not (scan.get("index.json") or scan.get("manifest.json")):
         raise UnsupportedError(f"{scan.name} is no image archive: it has neither index.json nor manifest.json")
+    archive.faults += archive.ambiguous_names()
     archive.kind = _kind(scan)
     return archive
 
