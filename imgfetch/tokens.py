@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,6 +38,7 @@ from imgfetch.transport import Transport
 CLIENT_ID = "imgfetch"
 MAX_TOKEN_REPLY = 1024 * 1024
 MIN_LIFE = 60.0
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 """Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
 RENEW_BEFORE = 10.0
 """Seconds before its end at which a token is not used any more."""
@@ -327,8 +329,10 @@ def _life(value: object) -> float:
     """Return the seconds that a token lives; ``expires_in`` comes as a number, as text, or not at all (P48)."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return MIN_LIFE
+    if isinstance(value, str) and not _SECONDS.fullmatch(value.strip()):
+        return MIN_LIFE
     try:
         seconds = float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return MIN_LIFE
     return max(seconds, MIN_LIFE) if math.isfinite(seconds) else MIN_LIFE

@@ -634,6 +634,8 @@ def test_an_endless_reply_is_not_read_beyond_its_bound(loopback: Loopback) -> No
         ("-5", 60),
         ('"0"', 60),
         ('"soon"', 60),
+        ('"1_000"', 60),
+        ('"\u0663\u0660\u0660"', 60),  # 300 in Arabic digits
         ('""', 60),
         ('"NaN"', 60),
         ('"inf"', 60),

@@ -15,9 +15,9 @@ from imgfetch.errors import ImgfetchError
 from imgfetch.held import Held
 from imgfetch.inspection import inspect
 from imgfetch.scanning import scan
-from imgfetch.understanding import understood
+from imgfetch.understanding import sound, understood
 from imgfetch.verification import verify
-from tests import images
+from tests import headers, images
 from tests.loopback import Loopback
 from tests.mutations import CHANGES
 
@@ -89,3 +89,46 @@ def test_an_archive_whose_bytes_were_changed_is_told(archives: list[dict[str, by
             assert str(error)  # noqa: PT017
             told += 1
     assert told > CASES // 2
+
+
+VALUES = (*headers.NO_NUMBERS, b"\xff" * 12, b"\x80" + b"\xff" * 11, b"", b"7" * 12, b"x/", b"manifest.json", b"../x")
+KINDS = (b"0", b"\0", b"7", b"1", b"2", b"3", b"5", b"S", b"V", b"L", b"K", b"x", b"g", b"X")
+RECORDS = (b"path", b"linkpath", b"size", b"mtime", b"uid", b"comment", b"GNU.sparse.major", b"")
+
+
+def test_an_archive_whose_headers_were_changed_ends_in_an_answer_or_an_error(
+    archives: list[dict[str, bytes]], tmp_path: Path
+) -> None:
+    chance = random.Random("headers of the tar")
+    path = tmp_path / "y.tar"
+    told = 0
+    for number in range(CASES * 2):
+        path.write_bytes(with_changed_header(chance, images.tar(archives[number % len(archives)])))
+        for look in (lambda: verify(path).findings, lambda: inspect(path).notes, lambda: sound(path)):
+            try:
+                told += bool(look())
+            except ImgfetchError as error:
+                assert str(error)  # noqa: PT017
+    assert told > CASES
+
+
+def with_changed_header(chance: random.Random, raw: bytes) -> bytes:
+    """Return a tar with one header changed, the checksum right, and perhaps extended headers before it."""
+    starts = [start for start in range(0, len(raw) - 1024, 512) if raw[start + 257 : start + 262] == b"ustar"]
+    start = chance.choice(starts)
+    block = raw[start : start + 512]
+    for _ in range(chance.randint(1, 2)):
+        field = chance.choice(list(headers.FIELDS))
+        value = chance.choice({"type": KINDS, "magic": (headers.GNU, headers.USTAR, headers.V7)}.get(field, VALUES))
+        size = headers.FIELDS[field].stop - headers.FIELDS[field].start
+        block = headers.replaced(block, field, value[:size])
+    before = b"".join(extended(chance) for _ in range(chance.choice([0, 0, 1, 2])))
+    return raw[:start] + before + headers.checked(block) + raw[start + 512 :]
+
+
+def extended(chance: random.Random) -> bytes:
+    """Return an extended header of some kind, right or wrong."""
+    records = [headers.record(chance.choice(RECORDS), chance.choice(VALUES)) for _ in range(chance.randint(0, 2))]
+    kind = chance.choice([b"x", b"x", b"g", b"L", b"K"])
+    content = b"".join(records) if kind in b"xg" else chance.choice(VALUES)
+    return headers.entry(b"p", content, kind)
