@@ -80,9 +80,7 @@ class _Layout:
         for child in found.manifests:
             if self._scan.get(path(child.digest)) is None:
                 absent += 1
-            elif child.is_attestation or child.media_type not in mediatypes.INDEXES | mediatypes.MANIFESTS:
-                continue
-            else:
+            elif child.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS and not _is_attestation(child):
                 yield from self._images(top, child, depth + 1)
         if absent:
             self._archive.notes.append(
@@ -185,6 +183,11 @@ def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[
                 found[parent] = None
                 waiting.append(parent)
     return tuple(found)
+
+
+def _is_attestation(child: Descriptor) -> bool:
+    """Tell whether no reader takes it for an image: they go by the platform, not by what else it says of itself."""
+    return child.is_attestation and not (child.platform and child.platform.is_known)
 
 
 def _names(entry: Descriptor) -> tuple[str, ...]:

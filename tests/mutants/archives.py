@@ -160,6 +160,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ("test_two_images_for_one_platform_in_an_index_with_a_name_are_a_finding",),
     ),
     Mutant(
+        "what is for a platform is an image",
+        "read_layout:_is_attestation",
+        " and not (child.platform and child.platform.is_known)",
+        "",
+        ("test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation",),
+    ),
+    Mutant(
         "an index says for which platform an image is",
         "archived:_has_two_for_one_platform",
         "image.listed_for or ",

@@ -110,6 +110,12 @@ def test_one_name_may_stand_for_images_of_several_platforms(tmp_path: Path) -> N
     assert "over the name 1:" in findings(tmp_path, entries, None)[0]
 
 
+def test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation(tmp_path: Path) -> None:
+    marked = {**EVIL.entry, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    every = index(EVIL, GOOD, entries=[marked, GOOD.entry])
+    assert findings(tmp_path, [entry(every, name=FULL)], None, every) == (DIFFER,)
+
+
 def test_variants_are_platforms_of_their_own_though_configs_do_not_tell(tmp_path: Path) -> None:
     entries = [GOOD.entry, {**EVIL.entry, "platform": {**AMD64, "variant": "v3"}}]
     every = index(GOOD, EVIL, entries=entries)
