@@ -172,7 +172,7 @@ class BlobStore:
             ImgfetchError: as for `Part.take`.
         """
         with self.claim(descriptor.digest), self.part(descriptor, what, layer=layer) as part:
-            part.restart()
+            part.discard()
             return self.keep(part, part.take(source))
 
     def put(self, descriptor: Descriptor, content: bytes) -> None:

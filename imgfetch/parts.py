@@ -1,7 +1,9 @@
 """A blob on its way into the store: what of it has come so far, kept across interruptions.
 
-What an earlier run, or another server, has left of a blob is hashed again before it is continued (S35).  It is only
-believed when the whole is what its digest says; if what was continued is not, it is begun anew.
+A partial download from an earlier run, or from another server, is hashed again before it is resumed (S35).  Only the
+digest of the whole blob decides; if a resumed download does not match it, the download starts over with an empty file.
+If a server sends the blob from its first byte instead of resuming, the new bytes overwrite the old ones in place, so an
+interruption before the old end loses nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -67,7 +70,7 @@ class Part:
     Attributes:
         descriptor: what is promised.
         size: bytes that are here, hashed.
-        received: bytes that ever came by `take`.
+        furthest: the largest `size` so far; 0 again after a mismatch, which a retry limit bounds.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class Part:
         self._open_layer = layer
         self._advanced = advanced or (lambda _: None)
         self._copy = copy or (lambda _position, _data: None)
-        self.size = self.received = 0
+        self.size = self.furthest = 0
         self._is_continued = False
         with storing(path, "write"):
             self._file = os.fdopen(os.open(path, _FLAGS, MODE), "r+b", 0)
@@ -111,7 +114,7 @@ class Part:
         self._is_coded = False
 
     def rehash(self) -> None:
-        """Take in what an earlier run has left.
+        """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten.
 
         Raises:
             StorageError: it cannot be read.
@@ -121,17 +124,22 @@ class Part:
                 self._absorb(chunk)
         self._is_continued = self.size > 0
         if self.size > self.descriptor.size:
-            self.restart()
+            self.discard()
 
     def restart(self) -> None:
-        """Forget what is here."""
+        """Go back to the first byte; the file keeps its bytes until new ones overwrite them."""
         with storing(self._path, "write"):
             self._file.seek(0)
-            self._file.truncate()
         self._advanced(-self.size)
         self.size = 0
         self._is_continued = False
         self._begin()
+
+    def discard(self) -> None:
+        """Go back to the first byte with an empty file."""
+        self.restart()
+        self._trim()
+        self.furthest = 0
 
     @property
     def is_full(self) -> bool:
@@ -158,7 +166,6 @@ class Part:
         size = self.descriptor.size
         room = size + 1 + (_CODING_OVERHEAD + size // 100 if source.codings else 0)
         for chunk in source.chunks(max(room - self.size, 0)):
-            self.received += len(chunk)
             with storing(self._path, "write"):
                 _write_all(self._file, chunk)
             self._absorb(chunk)
@@ -173,10 +180,11 @@ class Part:
         return self._finish(None)
 
     def close(self) -> None:
-        """Leave what is here for another run, unless there is nothing."""
+        """Leave the file for another run, unless it is empty."""
         self._file.close()
-        if self.size == 0:
-            self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_size == 0:
+                self._path.unlink()
 
     def moved_to(self, path: Path) -> None:
         """Give what is here, which has been finished, its name.
@@ -184,13 +192,20 @@ class Part:
         Raises:
             StorageError: it cannot be had.
         """
+        self._trim()
         with storing(path, "write"):
             self._file.close()
             self._path.replace(path)
 
+    def _trim(self) -> None:
+        """Cut off the bytes of an earlier attempt that no new ones have overwritten."""
+        with storing(self._path, "write"):
+            self._file.truncate(self.size)
+
     def _absorb(self, chunk: bytes) -> None:
         self._copy(self.size, chunk)
         self.size += len(chunk)
+        self.furthest = max(self.furthest, self.size)
         self._hasher.update(chunk)
         if self._watch is not None and not self._is_coded:
             self._watch.update(chunk)
@@ -204,7 +219,7 @@ class Part:
             try:
                 self._undo(source.codings)
             except VerificationError as error:
-                self.restart()
+                self.discard()
                 error.tries = _TRIES
                 raise
             got = self._difference()
@@ -216,7 +231,7 @@ class Part:
             )
         if got is not None:
             mismatch = self._mismatch(got, source)
-            self.restart()
+            self.discard()
             raise mismatch
         return self._contents()
 
@@ -257,13 +272,14 @@ class Part:
 
     def _undo(self, names: tuple[str, ...]) -> None:
         """Replace what is here by what it is without its content codings."""
+        self._trim()
         with storing(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as plain:
             self._file.seek(0)
             coded = iter(lambda: self._file.read(BUFFER), b"")
             for chunk in codings.undo(coded, names, self.descriptor.size + 1, self._what):
                 plain.write(chunk)
             plain.seek(0)
-            self.restart()
+            self.discard()
             for chunk in iter(lambda: plain.read(BUFFER), b""):
                 _write_all(self._file, chunk)
                 self._absorb(chunk)

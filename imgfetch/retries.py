@@ -2,6 +2,9 @@
 
 The numbers are those of table 2.0 of the protocol notes: five attempts; 1, 2, 4, 8 s and a quarter more or less between
 them; ``Retry-After`` where the server says it.  `ImgfetchError.tries` tells which failures are worth it.
+
+Only progress restarts the count, and only the caller can measure it and so has to bound it.  Time is no progress: a
+server that stays silent for as long as it may fails like any other.
 """
 
 from __future__ import annotations
@@ -17,9 +20,7 @@ from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
 
 ANNOUNCED = 3.0
-"""Seconds beyond which a wait is announced."""
-LONG_ATTEMPT = 60.0
-"""Seconds after which a failed attempt counts for nothing: the connection was good for a while."""
+"""Seconds beyond which a wait, or the failed attempt before it, is reported."""
 
 _LONGEST_PAUSE = 30.0
 _RECONNECT = 1.0
@@ -54,6 +55,11 @@ class Patience:
         """End every wait, now and from now on."""
         self._stopped.set()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing is to be tried again."""
+        return self._stopped.is_set()
+
     def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Attempts:
         """Return the attempts at one thing.
 
@@ -65,9 +71,9 @@ class Patience:
 
     def wait(self, seconds: float) -> bool:
         """Wait, and tell whether it makes sense to go on."""
-        if not self._stopped.is_set():
+        if not self.is_stopped:
             self._pause(seconds)
-        return not self._stopped.is_set()
+        return not self.is_stopped
 
 
 class Attempts:
@@ -92,31 +98,40 @@ class Attempts:
         self._all = 0
         self._began = self._last = time.monotonic()
 
-    def failed(self, error: ImgfetchError, *, progressed: bool = False) -> None:
-        """Return when it is time for another attempt.
+    def failed(self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False) -> int:
+        """Return the number of attempts that are left, when it is time for the next one.
 
         Args:
             error: why the last one failed.
             progressed: whether it brought enough to count for nothing.
+            has_other: whether the caller can try something else.  Then 0 is returned, at once and without counting this
+                failure, where no further attempt of this kind makes sense.
 
         Raises:
             ImgfetchError: ``error`` itself, where no further attempt makes sense.
         """
         self._all += 1
-        was_long = time.monotonic() - self._last >= LONG_ATTEMPT
         # Wrong bytes are counted apart: what came of them is no progress, and other failures are no fault of theirs.
         kind = type(error) if isinstance(error, VerificationError) else ImgfetchError
-        is_anew = kind is ImgfetchError and (progressed or was_long)
-        count = self._counts[kind] = 1 if is_anew else self._counts[kind] + 1
+        is_anew = kind is ImgfetchError and progressed
+        count = 1 if is_anew else self._counts[kind] + 1
         limit = self._limit_for(error)
         wait = self._wait(error, count, is_anew=is_anew)
         if count >= limit or wait is None:
+            if has_other and not self._patience.is_stopped:
+                return 0
             raise self._told(error)
-        level = logging.WARNING if wait > ANNOUNCED else logging.INFO
-        _logger.log(level, "%s; attempt %d of %d in %.0f s", error, count + 1, limit, wait)
+        self._counts[kind] = count
+        self._report(error, f"attempt {count + 1} of {limit} in {wait:.0f} s", wait)
         if not self._patience.wait(wait):
             raise error
         self._last = time.monotonic()
+        return self._limit - count
+
+    def _report(self, error: ImgfetchError, plan: str, wait: float) -> None:
+        """Report a failure, by default only where the user has waited for a while or is going to."""
+        is_long = max(wait, time.monotonic() - self._last) > ANNOUNCED
+        _logger.log(logging.WARNING if is_long else logging.INFO, "%s; %s", error, plan)
 
     def _limit_for(self, error: ImgfetchError) -> int:
         limit = self._limit if error.tries >= OFTEN else min(self._limit, error.tries)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -25,6 +26,13 @@ from imgfetch.errors import (
     VerificationError,
 )
 from imgfetch.retries import Attempts, Patience
+
+
+@dataclass
+class Clock:
+    """The time, which passes when a test says so."""
+
+    now: float = 1000.0
 
 
 def unavailable(retry_after: float | None = None) -> UnavailableError:
@@ -129,13 +137,65 @@ def test_progress_begins_the_count_anew_and_shortens_the_pause() -> None:
         attempts.failed(TransportError("cut"))
 
 
-def test_a_connection_that_was_good_for_a_minute_counts_as_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(retries.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 60, 61, 3600])
+def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clock) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(retries, "LONG_ATTEMPT", 0.0)
     attempts = Patience(pause=waits.append).attempts()
-    for _ in range(9):
+    error = TransportError("silent")
+    for _ in range(4):
+        clock.now += seconds
+        attempts.failed(error)
+    clock.now += seconds
+    with pytest.raises(TransportError):
+        attempts.failed(error)
+    assert len(waits) == 4
+    assert error.details == (f"Tried 5 times in {5 * seconds:.0f} s.",)
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(2, "INFO"), (4, "WARNING"), (60, "WARNING")])
+def test_an_attempt_that_took_long_is_reported(
+    seconds: float, level: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = Patience(pause=lambda _: None).attempts()
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            clock.now += seconds
+            attempts.failed(TransportError("silent"))
+    assert [record.levelname for record in caplog.records] == [level] * 2
+    assert "silent; attempt 2 of 5 in 1 s" in caplog.text
+
+
+def test_the_attempts_that_are_left_are_returned() -> None:
+    attempts = Patience(pause=lambda _: None).attempts()
+    assert [attempts.failed(TransportError("cut")) for _ in range(4)] == [4, 3, 2, 1]
+    assert attempts.failed(TransportError("cut"), progressed=True) == 4
+
+
+def test_who_can_try_something_else_is_told_at_once_that_no_attempt_is_left() -> None:
+    waits: list[float] = []
+    attempts = Patience(pause=waits.append).attempts()
+    missing = NotFoundError("gone", url="", status=404)
+    assert attempts.failed(missing, has_other=True) == 0
+    assert (waits, missing.tries, missing.details) == ([], 1, ())
+    assert [attempts.failed(TransportError("cut")) for _ in range(4)] == [4, 3, 2, 1]  # and it is not counted
+    assert attempts.failed(TransportError("cut"), has_other=True) == 0
+    with pytest.raises(TransportError):
         attempts.failed(TransportError("cut"))
-    assert len(waits) == 9
+
+
+def test_after_a_stop_nothing_else_is_tried() -> None:
+    patience = Patience()
+    patience.stop()
+    for error in (NotFoundError("gone", url="", status=404), TransportError("cut")):
+        with pytest.raises(type(error)):
+            patience.attempts().failed(error, has_other=True)
 
 
 def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
