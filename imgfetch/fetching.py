@@ -182,7 +182,7 @@ class _Start:
             left = attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_refused)
         if is_refused and left <= 1:
             _logger.warning(
-                "%s: the server did not resume the download at byte %d; requesting the whole blob",
+                "%s: could not resume the download at byte %d; downloading the whole blob",
                 self._what,
                 self.offset,
             )

@@ -29,7 +29,7 @@ def rounds(where: Path) -> None:
     """Go through all scenarios."""
     with served(where / "certificates") as servers:
         os.environ.update(plain_environment(where / "home", servers["http"].names))
-        order = [name for _ in range(ROUNDS) for name in SCENARIOS]
+        order = [name for _ in range(ROUNDS) for name in CHOSEN]
         random.Random(SEED).shuffle(order)
         for name in order:
             scenario = SCENARIOS[name]
@@ -66,6 +66,8 @@ def rounds(where: Path) -> None:
         assert threads == []
 
 
+CHOSEN = [name for name in SCENARIOS if not name.startswith("r-")]
+"""One server that refuses to resume a download is like another."""
 PLATFORM = ("--platform", "linux/amd64")
 
 
@@ -82,7 +84,7 @@ def main(directory: str) -> int:
     rounds(Path(directory))
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    print(f"{time.monotonic() - began:.0f} s, {ROUNDS} rounds of {len(SCENARIOS)}, peak {int(peak[1]) * 1024}")
+    print(f"{time.monotonic() - began:.0f} s, {ROUNDS} rounds of {len(CHOSEN)}, peak {int(peak[1]) * 1024}")
     return 0
 
 

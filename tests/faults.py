@@ -89,7 +89,7 @@ class Scenario:
         says: what stderr must hold.
         replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``data``, ``head``, of a proxy
             ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is the good one, and the
-            last one stays.
+            last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
         ping: what it demands at its root.
@@ -257,7 +257,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 return
             if part == "token" and (scenario.uses or scenario.scope):
                 content = self._grant(name)
-            reply = registry.next_reply(name, part)
+            resumed = f"{part}-resumed"
+            is_resumed = "Range" in self.headers and resumed in scenario.replies
+            reply = registry.next_reply(name, resumed if is_resumed else part)
             if kind == "data" and scenario.once:
                 with registry.lock:
                     registry.used[self.path] += 1
@@ -487,6 +489,51 @@ def _wrong_diff_id() -> Built:
 
 def _two_diff_ids_short() -> Built:
     return image(hello("a"), hello("b"), config={"rootfs": {"type": "layers", "diff_ids": [hello("a").diff_id]}})
+
+
+REFUSALS = {
+    **{
+        str(status): Reply(status, body=b"")
+        for status in (204, 300, 400, 401, 402, 403, 404, 405, 406, 408, 410, 412, 416, 418, 429)
+    },
+    **{str(status): Reply(status, body=b"") for status in (500, 501, 502, 503, 504, 505, 520)},
+    "429-long": Reply(429, {"Retry-After": "3600"}, b""),
+    "lost": Reply(307, body=b""),
+    "circle": Reply(307, {"Location": "{path}"}, b""),
+    "closed": Reply(307, {"Location": "http://{closed}/x"}, b""),
+    "forbidden": Reply(307, {"Location": "http://169.254.169.254/x"}, b""),
+    "elsewhere": Reply(307, {"Location": "{store}/v2/nobody/x"}, b""),
+    "reset": Reply(raw=b"", reset=True),
+    "hang-up": Reply(raw=b""),
+    "garbage": Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "nothing": Reply(cut=0),
+    "shift": Reply(shift=4096),
+    "no-header": Reply(headers={"Content-Range": ""}),
+    "length": Reply(headers={"Content-Length": "5"}),
+    "multipart": Reply(206, {"Content-Type": "multipart/byteranges; boundary=x"}, b"--x--"),
+    "page": Reply(headers={"Content-Type": "text/html"}, body=b"<html>no ranges here</html>", ranges=False),
+}
+"""Answers to a request with ``Range`` by servers that answer other requests well."""
+
+
+def _refusing() -> dict[str, Scenario]:
+    """Return a scenario for each refusal, of the registry and of its storage."""
+    found = {
+        "r-little": Scenario(
+            "resumed downloads end after 1000 bytes",
+            5,
+            ("what was fetched is kept",),
+            {"layer": (Reply(cut=CUT), None), "layer-resumed": (Reply(cut=1000),)},
+            asked={"layer": 1},
+        )
+    }
+    for name, refusal in REFUSALS.items():
+        what = f"the download is cut, and a request to resume it gets {name}"
+        resumed = {"layer": (Reply(cut=CUT), None), "layer-resumed": (refusal,)}
+        found[f"r-{name}"] = Scenario(what, replies=resumed, asked={"layer": 2})
+        resumed = {"layer": (TO_STORE,), "data": (Reply(cut=CUT), None), "data-resumed": (refusal,)}
+        found[f"r-{name}-store"] = Scenario(f"{what} from the storage", replies=resumed, asked={"data": 2})
+    return found
 
 
 _AMBIGUOUS = Reply(body=json.dumps({**json.loads(good("f36").raw), "manifests": []}).encode())
@@ -965,10 +1012,52 @@ SCENARIOS: dict[str, Scenario] = {
         waits=(1, 1, 3),
         sent={"layer": LAYER_SIZE},
     ),
+    "f45d-token": Scenario(
+        "the token has ended when the download is resumed",
+        replies=of_layer(Reply(cut=CUT), None),
+        challenge=BEARER,
+        demands=frozenset({"layer"}),
+        uses=1,
+        asked={"layer": 2, "token": 2},
+        sent={"layer": LAYER_SIZE},
+        waits=(1,),
+    ),
+    "f45e-both": Scenario(
+        "cut, and then a layer is not there, resumed or not",
+        3,
+        ("layer 1 of 2", "the manifest lists it"),
+        of_layer(Reply(cut=CUT), Reply(404, body=b"")),
+        waits=(1,),
+        asked={"layer": 3},
+    ),
+    "f45f-both": Scenario(
+        "cut, and then one error for what is resumed, and another one for the whole",
+        4,
+        ("layer 1 of 2", "403"),
+        {"layer": (Reply(cut=CUT), Reply(403, body=b"")), "layer-resumed": (UNAVAILABLE,)},
+        waits=(1, 1, 3, 6),
+        asked={"layer": 2, "layer-resumed": 3},
+    ),
     "f46-cut": Scenario(
         "cut at 1.5 MB; ranges are ignored",
         replies=of_layer(Reply(cut=CUT, ranges=False), Reply(ranges=False)),
         asked={"layer": 2},
+    ),
+    "f46d-same": Scenario(
+        "cut at 1.5 MB each time; ranges are ignored",
+        5,
+        ("{host} broke off", "Tried 5 times", "what was fetched is kept"),
+        of_layer(Reply(cut=CUT, ranges=False)),
+        waits=(1, 1, 3, 6),
+        asked={"layer": 5},
+    ),
+    "f46e-same": Scenario(
+        "cut at 1.5 MB each time; ranges are refused",
+        5,
+        ("{host} broke off", "Tried 6 times", "what was fetched is kept"),
+        {"layer": (Reply(cut=CUT),), "layer-resumed": (Reply(400, body=b""),)},
+        waits=(1, 1, 3, 6),
+        asked={"layer": 5, "layer-resumed": 1},
     ),
     "f46b-416": Scenario(
         "cut, and 416 for the rest", replies=of_layer(Reply(cut=CUT), Reply(416, body=b""), None), asked={"layer": 3}
@@ -1166,6 +1255,24 @@ SCENARIOS: dict[str, Scenario] = {
         asked={"layer": 2},
         sent={"layer": 200_000},
     ),
+    "f59d-silent": Scenario(
+        "nothing comes after 1.5 MB, nor at any other request",
+        5,
+        ("{host} went silent", "Tried 5 times", "what was fetched is kept"),
+        of_layer(Reply(cut=CUT, stall=LONGEST), Reply(stall=LONGEST)),
+        arguments=("--timeout", "0.3"),
+        waits=(1, 1, 3, 6),
+        asked={"layer": 5},
+    ),
+    "f59e-manifest": Scenario(
+        "it never answers",
+        5,
+        ("{host} went silent", "Tried 5 times"),
+        manifest(Reply(stall=LONGEST)),
+        arguments=("--timeout", "0.3"),
+        waits=(0, 1, 3, 6),
+        asked={"manifest": 5},
+    ),
     # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
     "f61-diff-id": Scenario(
         "a wrong diff_id",
@@ -1280,6 +1387,7 @@ SCENARIOS: dict[str, Scenario] = {
         manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}")),
         asked={"manifest": 5},
     ),
+    **_refusing(),
 }
 
 

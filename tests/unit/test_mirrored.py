@@ -78,6 +78,7 @@ class Dictionary:
     asked: list[str] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     open_bodies: int = 0
+    refusal: Body | ImgfetchError | None = None  # of what is resumed
     is_aborted: bool = False
 
     def manifest(self, reference: Reference) -> Document:
@@ -90,7 +91,7 @@ class Dictionary:
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
         self.asked.append(f"{reference.name} {descriptor.digest}")
-        found = self.contents.get(str(descriptor.digest)) or missing(what)
+        found = (self.refusal if offset else None) or self.contents.get(str(descriptor.digest)) or missing(what)
         if isinstance(found, Body):
             yield found
             return
@@ -491,6 +492,46 @@ def test_what_a_mirror_sent_before_it_broke_off_is_continued_elsewhere(
     registries.hold("docker.io", content=CONTENT)
     fetch(mirrored, store)  # P85
     assert store.read(BLOB.digest) == CONTENT
+    assert registries["docker.io"].offsets == [7]
+
+
+def put_part(store: BlobStore, content: bytes) -> None:
+    part = store.root / "parts" / "sha256" / BLOB.digest.encoded
+    part.parent.mkdir(parents=True)
+    store.root.chmod(0o700)
+    part.write_bytes(content)
+
+
+REFUSALS = [
+    missing("it"),
+    TransportError("reset"),
+    Body(b"", start=7),
+    Body(CONTENT[7:8], start=7),
+    Body(b"?" * len(CONTENT[7:]), start=7),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["404", "reset", "no bytes", "a byte", "other bytes"])
+def test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob(
+    registries: Registries, mirrored: Mirrored, store: BlobStore, refusal: Body | ImgfetchError
+) -> None:
+    put_part(store, CONTENT[:7])
+    registries.hold("one.example", content=CONTENT)
+    registries["one.example"].refusal = refusal
+    fetch(mirrored, store)
+    assert store.read(BLOB.digest) == CONTENT
+    assert registries["one.example"].offsets == [0]
+    assert len(registries["one.example"].asked) == 2
+    assert "two.example" not in registries
+
+
+def test_a_mirror_that_has_nothing_is_asked_no_more_than_twice(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    put_part(store, CONTENT[:7])
+    registries.hold("docker.io", content=CONTENT)
+    fetch(mirrored, store)
+    assert [len(registries[name].asked) for name in ("one.example", "two.example")] == [2, 2]
     assert registries["docker.io"].offsets == [7]
 
 

@@ -239,9 +239,10 @@ def test_a_part_that_was_not_overtaken_stays_for_another_run(path: Path) -> None
 
 @pytest.mark.parametrize("codings", [(), ("gzip",)], ids=["plain", "coded"])
 def test_nothing_of_a_longer_part_stays_behind_the_blob(path: Path, tmp_path: Path, codings: tuple[str, ...]) -> None:
-    path.write_bytes(b"x" * (10 * BLOB.size))
+    content = gzip.compress(LAYER.content) if codings else LAYER.content
+    path.write_bytes(content * 10)
     part = opened(path)
-    part.take(Body(gzip.compress(LAYER.content) if codings else LAYER.content, codings=codings))
+    part.take(Body(content, codings=codings))
     part.moved_to(tmp_path / "blob")
     assert (tmp_path / "blob").read_bytes() == LAYER.content
 
@@ -476,6 +477,15 @@ def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
         fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
     assert registry.asked == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_a_server_without_ranges_is_asked_no_more_often_than_others(store: BlobStore, retries: int) -> None:
+    put_part(store, LAYER.content[:40])
+    registry = Script([40] * 50, has_ranges=False)
+    with pytest.raises(TransportError):
+        fetch(registry, store, retries)
+    assert registry.asked == [40] * (retries + 1)
 
 
 def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobStore) -> None:
