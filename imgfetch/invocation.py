@@ -35,6 +35,9 @@ def access(arguments: argparse.Namespace) -> Access:
         usage(arguments, f"--username is for one registry, and these are several: {', '.join(registries)}")
     if arguments.username is not None and ":" in arguments.username:
         usage(arguments, "a user name has no ':'; the password comes with --password-stdin")
+    overrides = dict(arguments.realm_override)
+    if len(overrides) < len(set(arguments.realm_override)):
+        usage(arguments, "--realm-override names one HOST twice with different URLs; give one URL for each HOST")
     return Access.from_environment(
         os.environ,
         anonymous=arguments.anonymous,
@@ -47,7 +50,7 @@ def access(arguments: argparse.Namespace) -> Access:
         plain_http=arguments.plain_http,
         mirrors_first=None if arguments.no_mirror else arguments.mirror,
         trust_realms=arguments.trust_realm,
-        realm_overrides=dict(arguments.realm_override),
+        realm_overrides=overrides,
     )
 
 

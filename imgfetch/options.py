@@ -20,6 +20,7 @@ from imgfetch.defaults import (
     READ_TIMEOUT,
     RETRIES,
 )
+from imgfetch.repeats import Collect, Once
 
 SHELLS = ("bash", "zsh", "fish")
 FORMATS = (FORMAT, "docker-classic", "oci")
@@ -72,7 +73,9 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
         ("prune", "remove what no running save needs, the least recently used first"),
     ):
         command = commands.add_parser(name, allow_abbrev=False, help=what, description=what)
-        command.add_argument("--cache-dir", metavar="DIR", help="the cache (default: the user's cache directory)")
+        command.add_argument(
+            "--cache-dir", metavar="DIR", action=Once, help="the cache (default: the user's cache directory)"
+        )
         command.set_defaults(command=f"cache {name}", usage_error=command.error)
         command.set_defaults(progress="none", quiet=False, verbose=0)
         if name == "list":
@@ -104,19 +107,22 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FILE",
+        action=Once,
         default="-",
         help="the archive; '-', the default, is stdout; FILE.tar.gz, .tgz and .tar.zst are compressed",
     )
     add(
         "--platform",
         metavar="OS/ARCH[/VARIANT][,…]",
+        action=Collect,
         type=values.platforms,
-        help="the machines that the image is for (default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
+        help="the machines that the image is for; repeatable "
+        "(default: $DOCKER_DEFAULT_PLATFORM, else linux on this architecture)",
     )
     add("--all-platforms", action="store_true", help="all platforms of an index, and what else it lists")
-    add("--format", choices=FORMATS, default=FORMAT, help="the kind of archive (default: %(default)s)")
-    add("--layers", choices=LAYERS, default=LAYERS[0], help="as the registry has them, or decompressed")
-    add("--name", metavar="NAME[:TAG]", type=values.name, help="what the image is called in the archive")
+    add("--format", choices=FORMATS, action=Once, default=FORMAT, help="the kind of archive (default: %(default)s)")
+    add("--layers", choices=LAYERS, action=Once, default=LAYERS[0], help="as the registry has them, or decompressed")
+    add("--name", metavar="NAME[:TAG]", action=Once, type=values.name, help="what the image is called in the archive")
     add(
         "--base",
         metavar="FILE|REF",
@@ -129,7 +135,12 @@ def _add_save(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="say what would be fetched and written, and do neither")
     add("--json", action="store_true", help="with --dry-run, as JSON")
     add("-j", "--jobs", metavar="N", type=values.jobs, help=f"layers fetched at a time (default: {JOBS})")
-    add("--cache-dir", metavar="DIR", help="where verified blobs are kept (default: the user's cache directory)")
+    add(
+        "--cache-dir",
+        metavar="DIR",
+        action=Once,
+        help="where verified blobs are kept (default: the user's cache directory)",
+    )
     add("--no-cache", action="store_true", help="keep no blobs, but of a save to a file that fails")
     add(
         "--cache-size",
@@ -171,7 +182,7 @@ def _add_references(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="further images from a file, one a line, # begins a comment; '-' is stdin",
+        help="further images from a file, one a line, # begins a comment; '-' is stdin; repeatable",
     )
 
 
@@ -221,7 +232,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 def _add_platform(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the platform for commands that take one, and have a default of their own."""
-    parser.add_argument("--platform", metavar="OS/ARCH[/VARIANT]", type=values.platforms, default=[], help=what)
+    parser.add_argument(
+        "--platform", metavar="OS/ARCH[/VARIANT]", action=Collect, type=values.platforms, default=[], help=what
+    )
 
 
 def _add_quiet(parser: argparse.ArgumentParser, command: str) -> None:
@@ -235,7 +248,7 @@ def _add_quiet(parser: argparse.ArgumentParser, command: str) -> None:
 def _add_access(parser: argparse.ArgumentParser) -> None:
     """Add what every command has that speaks to a registry."""
     add = parser.add_argument_group("access to the registry").add_argument
-    add("-u", "--username", metavar="USER", help="log in as USER; with --password-stdin")
+    add("-u", "--username", metavar="USER", action=Once, help="log in as USER; with --password-stdin")
     add("--password-stdin", action="store_true", help="read the password, or token, from stdin")
     add("--password", action=_NoPassword, help=argparse.SUPPRESS)
     add("--retries", metavar="N", type=values.retries, help=f"further attempts where one failed (default: {RETRIES})")
@@ -251,12 +264,18 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         type=values.seconds,
         help=f"give a connection up on which nothing comes for so long (default: {READ_TIMEOUT:.0f})",
     )
-    add("--authfile", metavar="FILE", type=Path, help="logins, instead of docker's and podman's files")
+    add("--authfile", metavar="FILE", action=Once, type=Path, help="logins, instead of docker's and podman's files")
     add("--anonymous", action="store_true", help="use no login")
     add(
         "--ca-file", metavar="FILE", type=Path, action="append", help="believe this CA besides the system's; repeatable"
     )
-    add("--certs-dir", metavar="DIR", type=Path, help="look here first for a host's certificates (certs.d)")
+    add(
+        "--certs-dir",
+        metavar="DIR",
+        action=Once,
+        type=Path,
+        help="look here first for a host's certificates (certs.d)",
+    )
     add("--insecure", metavar="HOST", action="append", help="check no certificate of HOST[:PORT]; repeatable")
     add("--plain-http", action="store_true", default=None, help="ask registries by http")
     add(

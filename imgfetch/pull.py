@@ -276,7 +276,7 @@ def _wanted(
     wanted = Wanted(
         tuple(_parsed(reference) for reference in _several(references)),
         form,
-        tuple(Platform.parse(each) if isinstance(each, str) else each for each in _several(platform)),
+        tuple(dict.fromkeys(Platform.parse(each) if isinstance(each, str) else each for each in _several(platform))),
         has_all=all_platforms,
         is_plain=form.IS_PLAIN or layers != LAYERS[0],
         name=_parsed(name) if name is not None else None,

@@ -48,8 +48,8 @@ def base(text: str) -> str | Reference:
 
 
 def platforms(text: str) -> list[Platform]:
-    """Read platforms with commas between."""
-    return [platform(part) for part in text.split(",")]
+    """Read platforms with commas between, each once."""
+    return list(dict.fromkeys(platform(part) for part in text.split(",")))
 
 
 def name(text: str) -> Reference:

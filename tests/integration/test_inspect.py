@@ -261,7 +261,14 @@ def test_a_file_that_is_none_is_told(command: Command, tmp_path: Path, content: 
     assert (done.status, done.out) == (7 if content is None else 1, "")
 
 
-@pytest.mark.parametrize("arguments", [("--json", "--raw"), ("--platform", "linux/amd64,linux/arm64")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "--raw"),
+        ("--platform", "linux/amd64,linux/arm64"),
+        ("--platform", "linux/amd64", "--platform", "linux/arm64"),
+    ],
+)
 def test_what_does_not_go_together_is_a_usage_error(command: Command, arguments: tuple[str, ...]) -> None:
     assert command("inspect", "x", *arguments).status == 2
 

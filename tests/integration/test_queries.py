@@ -38,6 +38,8 @@ def test_a_platforms_digest_is_its_manifests(loopback: Loopback, command: Comman
     done = command("digest", reference, "--platform", "linux/arm64")
     assert done.out == f"{loopback.host}/team/app@{ARM64_IMAGE.digest}\n"
     assert command("digest", reference, "--platform", "linux/arm64,linux/amd64").status == 2
+    assert command("digest", reference, "--platform", "linux/arm64", "--platform", "linux/amd64").status == 2
+    assert command("digest", reference, "--platform", "linux/arm64", "--platform", "linux/arm64").out == done.out
     assert command("digest", reference, "--platform", "linux/s390x").status == 3
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from imgfetch import pull
 from imgfetch.outer import opened
 from imgfetch.verification import verify
 from tests.images import (
@@ -283,6 +284,75 @@ def test_an_artifact_beside_the_images_is_carried_with_all_platforms(
     assert verify(tmp_path / "y.tar").findings == ()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [("linux/amd64", "linux/arm64"), ("linux/arm64,linux/amd64", "linux/arm64"), ("linux/amd64", "linux/amd64,arm64")],
+    ids=" and ".join,
+)
+def test_a_repeated_platform_adds_to_the_first(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/s390x")  # counts only where no platform is given
+    first, second = (platforms.replace(",arm64", ",linux/arm64") for platforms in given)
+    reference = loopback.add("a", "1", MANY)
+    saved(command, tmp_path / "y.tar", reference, "--platform", first, "--platform", second)
+    saved(command, tmp_path / "x.tar", reference, "--platform", "linux/amd64,linux/arm64")
+    assert (tmp_path / "y.tar").read_bytes() == (tmp_path / "x.tar").read_bytes()
+    assert {blob(AMD64_IMAGE), blob(ARM64_IMAGE)} <= set(members(tmp_path / "y.tar"))
+
+
+def test_the_same_platform_twice_is_one(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = loopback.add("a", "1", MANY)
+    for twice in (("linux/arm64", "--platform", "linux/arm64"), ("linux/arm64,linux/arm64/v8",)):
+        saved(command, tmp_path / "y.tar", reference, "--format", "docker-classic", "--platform", *twice)
+    pull.save(reference, tmp_path / "x.tar", archive_format="docker-classic", platform=["linux/arm64", "linux/arm64"])
+    assert (tmp_path / "x.tar").read_bytes() == (tmp_path / "y.tar").read_bytes()
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64,linux/arm64")
+    saved(command, tmp_path / "z.tar", reference, "--format", "docker-classic")
+    assert (tmp_path / "z.tar").read_bytes() == (tmp_path / "y.tar").read_bytes()
+
+
+def test_a_repeated_base_leaves_out_the_layers_of_each(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+    two = [loopback.add("a", "1", image(BASE)), loopback.add("b", "1", image(BASE, MIDDLE))]
+    built = loopback.add("c", "1", image(BASE, MIDDLE, TOP))
+    saved(command, tmp_path / "y.tar", built, *PLATFORM, "--base", two[1], "--base", two[0])
+    assert not {blob(BASE), blob(MIDDLE)} & set(members(tmp_path / "y.tar"))
+
+
+@pytest.mark.parametrize(
+    ("option", "first", "second"),
+    [
+        ("-o", "a.tar", "b.tar"),
+        ("--output", "a.tar", "-"),
+        ("--name", "a:1", "a:2"),
+        ("--format", "docker", "oci"),
+        ("--layers", "plain", "original"),
+        ("--authfile", "a.json", "b.json"),
+        ("--certs-dir", "a", "b"),
+        ("--cache-dir", "a", "b"),
+        ("-u", "me", "you"),
+    ],
+)
+def test_a_repeated_option_that_takes_one_value_is_a_usage_error(
+    command: Command, option: str, first: str, second: str
+) -> None:
+    done = command("save", "a.example/x", option, first, option, second)
+    assert done.status == 2
+    assert f"{option}" in done.err.splitlines()[-1]
+    assert f"given twice with different values: '{first}' and '{second}'" in done.err.replace("docker.io/library/", "")
+
+
+def test_the_same_value_twice_and_a_number_that_is_overridden_are_no_errors(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("a", "1", ONE)
+    target = tmp_path / "y.tar"
+    twice = ("--format", "oci", "-j", "1", "--format", "oci", "-j", "2", "--cache-size", "1GB", "--cache-size", "2GB")
+    saved(command, target, reference, "-o", target, *PLATFORM, *twice)
+
+
 def test_all_platforms_that_are_all_of_them_keep_the_index(
     loopback: Loopback, command: Command, tmp_path: Path
 ) -> None:
@@ -514,12 +584,13 @@ def test_an_image_gets_another_name(loopback: Loopback, command: Command, tmp_pa
         ("x:1", "--format", "docker-classic", "--platform", "linux/amd64,linux/arm64"),
         ("x:1", "--base", "y:1", "--layers", "plain"),
         ("x:1", "--json"),
-        ("x:1", "--if-changed", "-o", "-"),
+        ("x:1", "--if-changed"),
+        ("x:1", "--realm-override", "a.example=https://b.example", "--realm-override", "a.example=https://c.example"),
     ],
     ids=" ".join,
 )
-def test_what_does_not_go_together_is_a_usage_error(command: Command, arguments: tuple[str, ...]) -> None:
-    done = command("save", "-o", "y.tar", *arguments)
+def test_what_does_not_go_together_is_a_usage_error_of_save(command: Command, arguments: tuple[str, ...]) -> None:
+    done = command("save", *arguments, *([] if "--if-changed" in arguments else ["-o", "y.tar"]))
     assert done.status == 2
     assert done.err.startswith("usage: imgfetch save")
     said = done.err.splitlines()[-1]

@@ -40,6 +40,7 @@ RANKS = {
         "origin",
         "peercert",
         "platforms",
+        "repeats",
         "retries",
         "strictjson",
         "tarheaders",
