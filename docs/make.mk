@@ -1,4 +1,5 @@
-# Container images as files, by imgfetch and GNU make.  Copy this file, name the images in a Makefile, and include it:
+# Container images as files, by imgfetch and GNU make.  Copy this file, name the images in a Makefile, and include it
+# below them:
 #
 #     images := busybox app
 #     image.busybox := quay.io/prometheus/busybox:latest
@@ -11,7 +12,8 @@
 #     make checksums    writes images/SHA256SUMS, for `sha256sum -c` on the other side
 #     make clean        removes images/; images.lock and imgfetch's cache stay
 #
-# An archive is made anew when its line in images.lock has changed; the others are left as they are.
+# An archive is made anew when its line in images.lock, its reference or IMGFETCH_FLAGS has changed; the others are left
+# as they are.
 
 IMGFETCH ?= imgfetch
 IMGFETCH_FLAGS ?= -q
@@ -24,40 +26,66 @@ fetch: $(images:%=$(IMAGES_DIR)/%.tar)
 bundle: $(IMAGES_DIR)/bundle.tar
 checksums: $(IMAGES_DIR)/SHA256SUMS
 
-# A line for each image: NAME:TAG@DIGEST # name-here reference-here.  `imgfetch save -i images.lock` reads it too.
+# A misspelt name must not bring a wrong image under a right name, so it ends make.
+image_reference = $(strip $(image.$(1)))
+$(foreach variable,$(filter-out $(images:%=image.%),$(filter image.%,$(.VARIABLES))), \
+  $(warning $(variable) is not used, because images does not list $(variable:image.%=%)))
+$(if $(strip $(images)),,$(error images is undefined or empty; define it above the line that includes make.mk))
+$(if $(filter bundle,$(images)),$(error an image cannot be named bundle, because `make bundle` writes bundle.tar))
+$(if $(filter-out $(words $(sort $(images))),$(words $(images))),$(error images lists a name twice: $(images)))
+$(foreach name,$(images),$(if $(call image_reference,$(name)),, \
+  $(error image.$(name) is undefined or empty; define it above the line that includes make.mk)))
+$(foreach name,$(images),$(if $(word 2,$(call image_reference,$(name))), \
+  $(error image.$(name) must be one reference, not several: $(call image_reference,$(name)))))
+
+# One line for each image: NAME:TAG@DIGEST # name-here reference-here.  `imgfetch save -i images.lock` reads it too.
+# Each image is pinned by a command of its own, and the file is replaced when all lines are there.
 define write_lock
-	$(IMGFETCH) digest --keep-tag $(foreach name,$(images),$(image.$(name))) > $(IMAGES_LOCK).new \
-	  || { rm $(IMAGES_LOCK).new; exit 1; }
-	printf '# %s\n' $(foreach name,$(images),'$(name) $(image.$(name))') | paste -d ' ' $(IMAGES_LOCK).new - \
-	  > $(IMAGES_LOCK).named
-	rm $(IMAGES_LOCK).new
-	cmp -s $(IMAGES_LOCK).named $(IMAGES_LOCK) || cp $(IMAGES_LOCK).named $(IMAGES_LOCK)
-	rm $(IMAGES_LOCK).named
+	pin() { pinned=$$($(IMGFETCH) digest --keep-tag -- "$$2") && printf '%s # %s %s\n' "$$pinned" "$$1" "$$2"; }; \
+	  { $(foreach name,$(images),pin '$(name)' '$(call image_reference,$(name))' &&) :; } > $(IMAGES_LOCK).new \
+	  || { rm -f $(IMAGES_LOCK).new; exit 1; }
+	if cmp -s $(IMAGES_LOCK).new $(IMAGES_LOCK); then rm $(IMAGES_LOCK).new; else mv $(IMAGES_LOCK).new $(IMAGES_LOCK); fi
 endef
 
 pin:
 	$(write_lock)
 
+ifneq ($(filter pin,$(MAKECMDGOALS)),)
+$(IMAGES_LOCK): pin  # `make -j4 pin fetch` fetches what was pinned
+	@:
+else
 $(IMAGES_LOCK):
 	$(write_lock)
+endif
 
-# The command that prints what an image is pinned to, if it is pinned as it is named here.
-pinned = awk -v name='$(1)' -v reference='$(image.$(1))' \
-	'$$3 == name && $$4 == reference { print $$1; found = 1 } \
-	END { if (!found) { print name " is not in $(IMAGES_LOCK) as " reference "; run make pin" > "/dev/stderr"; exit 1 } }' \
-	$(IMAGES_LOCK)
+# The commands that print what an image is pinned to, if it is pinned once, by the name and reference that it has here.
+define image_pinned
+pinned() { awk -v name="$$1" -v reference="$$2" ' \
+	  function last(text) { sub(/@.*/, "", text); sub(/.*\//, "", text); return text ~ /:/ ? text : text ":latest" } \
+	  $$1 ~ /@/ && $$3 == name && $$4 == reference && last($$1) == last(reference) { print $$1; found++ } \
+	  END { if (found != 1) { print name " is not in $(IMAGES_LOCK) as " reference "; run make pin" > "/dev/stderr"; exit 1 } }' \
+	  $(IMAGES_LOCK); }; \
+	  pinned=$$($(foreach name,$(1),pinned '$(name)' '$(call image_reference,$(name))' &&) :)
+endef
+
+# When the flags or the references change, every archive is looked at again.
+images_wanted := $(strip $(IMGFETCH_FLAGS) $(DOCKER_DEFAULT_PLATFORM) $(foreach name,$(images),$(name)=$(call image_reference,$(name))))
+ifneq ($(images_wanted),$(strip $(shell cat $(IMAGES_DIR)/.wanted 2>/dev/null)))
+.PHONY: $(IMAGES_DIR)/.wanted
+endif
+$(IMAGES_DIR)/.wanted: | $(IMAGES_DIR)
+	@printf '%s\n' '$(subst ','\'',$(images_wanted))' > $@
 
 # --if-changed leaves an archive alone that is what the lock asks for; `touch` then tells make that this was looked at.
-$(images:%=$(IMAGES_DIR)/%.tar): $(IMAGES_DIR)/%.tar: $(IMAGES_LOCK) | $(IMAGES_DIR)
-	reference=$$($(call pinned,$*)) && $(IMGFETCH) save $(IMGFETCH_FLAGS) --if-changed "$$reference" -o $@
-	touch $@
+$(images:%=$(IMAGES_DIR)/%.tar): $(IMAGES_DIR)/%.tar: $(IMAGES_LOCK) $(IMAGES_DIR)/.wanted
+	@$(call image_pinned,$*) && set -x && $(IMGFETCH) save $(IMGFETCH_FLAGS) --if-changed $$pinned -o $@
+	@touch $@
 
-$(IMAGES_DIR)/bundle.tar: $(IMAGES_LOCK) | $(IMAGES_DIR)
-	references=$$($(foreach name,$(images),$(call pinned,$(name)) &&) true) && \
-	  $(IMGFETCH) save $(IMGFETCH_FLAGS) --if-changed $$references -o $@
-	touch $@
+$(IMAGES_DIR)/bundle.tar: $(IMAGES_LOCK) $(IMAGES_DIR)/.wanted
+	@$(call image_pinned,$(images)) && set -x && $(IMGFETCH) save $(IMGFETCH_FLAGS) --if-changed $$pinned -o $@
+	@touch $@
 
-$(IMAGES_DIR)/SHA256SUMS: $(images:%=$(IMAGES_DIR)/%.tar)
+$(IMAGES_DIR)/SHA256SUMS: $(images:%=$(IMAGES_DIR)/%.tar) $(IMAGES_DIR)/.wanted
 	cd $(IMAGES_DIR) && sha256sum $(images:%=%.tar) > SHA256SUMS.new
 	mv $@.new $@
 

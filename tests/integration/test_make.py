@@ -153,3 +153,156 @@ def test_clean_leaves_the_lock(make: Make, tmp_path: Path) -> None:
     make("clean")
     assert (tmp_path / "images.lock").exists()
     assert not (tmp_path / "images").exists()
+
+
+# ---- mistakes in the makefile and in the lock: never a wrong image under a right name ----
+
+
+def change(directory: Path, old: str, new: str, name: str = "Makefile") -> None:
+    text = (directory / name).read_text()
+    assert text.count(old) == 1
+    (directory / name).write_text(text.replace(old, new))
+    time.sleep(0.02)  # file times have to differ
+
+
+@pytest.mark.parametrize("target", ["pin", "bundle"])
+def test_a_misspelt_variable_is_an_error_that_names_both_spellings(make: Make, tmp_path: Path, target: str) -> None:
+    change(tmp_path, "image.app :=", "image.aap :=")
+    done = make(target, status=2)
+    assert "image.app is undefined or empty" in done.stderr
+    assert "image.aap is not used, because images does not list aap" in done.stderr
+    assert not list(tmp_path.glob("images*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("image.app := ", "image.app := # ", "image.app is undefined or empty"),
+        ("image.app := ", "image.app := $(NOWHERE) # ", "image.app is undefined or empty"),
+        ("image.app := ", "image.app := x:1 ", "image.app must be one reference, not several: x:1 "),
+        ("images := app web", "images := app web app", "images lists a name twice: app web app"),
+        ("images := app web", "images :=", "images is undefined or empty"),
+        ("images := app web", "images := app web bundle\nimage.bundle := x:1", "an image cannot be named bundle"),
+    ],
+    ids=["empty", "unknown variable", "two references", "name twice", "no names", "name of the bundle"],
+)
+def test_a_mistake_in_the_names_ends_make(make: Make, tmp_path: Path, old: str, new: str, said: str) -> None:
+    change(tmp_path, old, new)
+    assert said in make("fetch", status=2).stderr
+    assert not list(tmp_path.glob("images*"))
+
+
+def test_an_image_that_is_defined_and_not_listed_is_warned_of(make: Make, tmp_path: Path) -> None:
+    change(tmp_path, "images := app web", "images := web")
+    assert "image.app is not used, because images does not list app" in make("fetch").stderr
+    assert [path.name for path in tmp_path.glob("images/*.tar")] == ["web.tar"]
+
+
+def test_no_shell_expands_a_reference(make: Make, tmp_path: Path) -> None:
+    change(tmp_path, "/team/app:1", "/team/app:$$(touch expanded; echo 1)")
+    change(tmp_path, "$$(touch expanded; echo 1)", "$$TAG")
+    (tmp_path / "Makefile").write_text("export TAG = 1\n" + (tmp_path / "Makefile").read_text())
+    assert "invalid reference" in make("fetch", status=2).stderr
+    assert not list(tmp_path.glob("images*"))
+
+
+@pytest.mark.parametrize("behind", ["   ", "  # the newest", f"@{APP.digest}", f"@{APP.digest}  # pinned here"])
+def test_what_may_stand_behind_a_reference(make: Make, tmp_path: Path, behind: str) -> None:
+    change(tmp_path, "/team/app:1", f"/team/app:1{behind}")
+    make("fetch", "bundle")
+    pinned = [line.split()[0] for line in (tmp_path / "images.lock").read_text().splitlines()]
+    for name, one, built in zip(ARCHIVES, pinned, (APP, WEB), strict=True):
+        assert one.endswith(built.digest)
+        assert verify(tmp_path / name, [one]).findings == ()
+    make("pin")
+    make("-q", "fetch", "bundle")
+
+
+def test_a_name_finds_its_own_digest_in_whatever_order_the_names_are(
+    make: Make, loopback: Loopback, tmp_path: Path
+) -> None:
+    make("pin")
+    change(tmp_path, "images := app web", "images := web app")
+    make("fetch")
+    for name, reference in zip(ARCHIVES, ("app:1@" + APP.digest, "web:stable@" + WEB.digest), strict=True):
+        assert verify(tmp_path / name, [f"{loopback.host}/team/{reference}"]).findings == ()
+
+
+@pytest.mark.parametrize("target", ["fetch", "bundle"])
+def test_another_reference_of_an_image_that_is_here_already_is_told(make: Make, tmp_path: Path, target: str) -> None:
+    make(target)
+    change(tmp_path, "image.app := ", "image.app := other.example/")
+    assert "run make pin" in make(target, status=2).stderr
+
+
+def test_other_flags_make_the_archives_anew(make: Make, tmp_path: Path) -> None:
+    make("fetch", "bundle", "checksums")
+    before = stamps(tmp_path)
+    change(tmp_path, "IMGFETCH_FLAGS = -q", "IMGFETCH_FLAGS = -q --format oci")
+    make("fetch", "bundle", "checksums")
+    assert all(stamp != before[name] for name, stamp in stamps(tmp_path).items())
+    assert {verify(path).kind for path in tmp_path.glob("images/*.tar")} == {verify(tmp_path / ARCHIVES[0]).kind}
+    make("-q", "fetch", "bundle", "checksums")
+
+
+def test_a_bundle_loses_an_image_that_is_not_listed_any_more(make: Make, tmp_path: Path) -> None:
+    make("bundle")
+    change(tmp_path, "images := app web", "images := web")
+    make("bundle")
+    assert len(verify(tmp_path / "images/bundle.tar").images) == 1
+
+
+@pytest.mark.parametrize("target", ["fetch", "bundle"])
+@pytest.mark.parametrize("mistake", ["another image's digest", "twice", "no digest"])
+def test_a_spoilt_lock_is_told(make: Make, tmp_path: Path, target: str, mistake: str) -> None:
+    make("pin")
+    lock = tmp_path / "images.lock"
+    app, web = lock.read_text().splitlines()
+    if mistake == "twice":  # as after a merge that went wrong
+        lock.write_text(f"{app}\n{app.replace(APP.digest, NEWER.digest)}\n{web}\n")
+    elif mistake == "no digest":
+        lock.write_text(f"{app.replace('@' + APP.digest, '')}\n{web}\n")
+    else:
+        lock.write_text(f"{' '.join([web.split()[0], *app.split()[1:]])}\n{web}\n")
+    assert "app is not in images.lock as " in make(target, status=2).stderr
+    assert not list(tmp_path.glob("images/*.tar" if target == "bundle" else "images/app.tar"))
+
+
+def test_what_is_pinned_and_fetched_at_once_is_fetched_as_pinned(
+    make: Make, loopback: Loopback, tmp_path: Path
+) -> None:
+    make("fetch")
+    move(loopback, NEWER)
+    make("-j4", "fetch", "bundle", "pin")
+    for name in ("app", "bundle"):
+        wanted = f"{loopback.host}/team/app:1@{NEWER.digest}"
+        assert verify(tmp_path / f"images/{name}.tar", [wanted]).findings == ()
+    make("-q", "fetch", "bundle")
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True], ids=["failed", "interrupted"])
+def test_a_pin_that_ends_halfway_leaves_the_lock_as_it_was(
+    make: Make, loopback: Loopback, tmp_path: Path, *, is_interrupted: bool
+) -> None:
+    make("pin")
+    before = (tmp_path / "images.lock").read_bytes()
+    move(loopback, NEWER)
+    web, held = "/v2/team/web/manifests/stable", threading.Event()
+    asked = len(loopback.requests)
+    answer = loopback.answers.pop(web)
+    if is_interrupted:
+        loopback.answers[web] = Answer(answer.body, hold=held)
+        program = [tool("make"), f"IMGFETCH={sys.executable} -m imgfetch", "pin"]
+        process = subprocess.Popen(program, cwd=tmp_path, env=environment(), start_new_session=True)
+        end = time.monotonic() + 30
+        while web not in loopback.paths[asked:] and time.monotonic() < end:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) != 0
+        held.set()
+    else:
+        make("pin", status=2)
+    assert (tmp_path / "images.lock").read_bytes() == before
+    loopback.answers[web] = answer
+    make("pin")
+    assert NEWER.digest.encode() in (tmp_path / "images.lock").read_bytes()
