@@ -8,8 +8,9 @@ Layout::
     locks/, runs/, lock             who is at work here; see `imgfetch.claims`
 
 `Part` is the only way in.  It counts and hashes what comes, and what is right gets its name at the end.
-A blob that an earlier run left is hashed again before it is relied on.  What that run found in a layer is not
-found out again, so a directory that others may write to is refused.
+A blob that an earlier run left is hashed again before it is relied on, and whenever the file has changed since then.
+What that run found in a layer is not found out again.  So nobody else may write here: a root that others can write to
+is refused, and all below it is for this user alone; see `imgfetch.permissions`.
 
 Several processes may use one directory: who brings a blob claims it, and who needs one says so beforehand.
 """
@@ -17,7 +18,6 @@ Several processes may use one directory: who brings a blob claims it, and who ne
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,13 +27,19 @@ from typing import BinaryIO
 from imgfetch.claims import Claims
 from imgfetch.digest import Digest
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
-from imgfetch.files import BUFFER, replacing, storing
+from imgfetch.files import BUFFER, Identity, replacing, storing
 from imgfetch.image import Descriptor
 from imgfetch.layers import Contents, LayerCheck
-from imgfetch.parts import MODE, Embedded, Part, Source
+from imgfetch.parts import Embedded, Part, Source
+from imgfetch.permissions import (
+    FILE,
+    close_directories,
+    is_private_file,
+    make_directory,
+    open_regular,
+    refuse_strangers,
+)
 from imgfetch.printable import clean
-
-_PRIVATE = 0o700
 
 
 class BlobStore:
@@ -47,9 +53,9 @@ class BlobStore:
         """
         self._root = root
         self._lock = threading.Lock()
-        self._verified: dict[Digest, int] = {}
+        self._verified: dict[Digest, Identity] = {}
         self._claims = Claims(root)
-        self._is_closed = False
+        self._is_closed = self._is_closed_to_others = False
 
     def prepare(self) -> None:
         """Make the directory, and find out whether it can be used.
@@ -58,8 +64,8 @@ class BlobStore:
             StorageError: it cannot be made or written, or others may write to it.
         """
         with storing(self._root, "use"):
-            self._root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-            self._refuse_strangers()
+            make_directory(self._root)
+            self._secure()
             self._claims.prepare()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
@@ -102,10 +108,8 @@ class BlobStore:
             VerificationError: the descriptor gives the blob a size that it does not have.
             StorageError: it cannot be read.
         """
-        with self._lock:
-            size = self._verified.get(descriptor.digest)
-        if size is None:
-            size = self._verify(descriptor.digest)
+        identity = self._verified.get(descriptor.digest)
+        size = identity.size if identity else self._verify(descriptor.digest)
         if size is not None and size != descriptor.size:
             raise VerificationError(
                 f"the size that is given for {descriptor.digest} is wrong",
@@ -118,41 +122,74 @@ class BlobStore:
         """Hash what stands under a digest; return its size if it is that."""
         path = self._path(digest)
         try:
-            with storing(self._root, "use"), path.open("rb", buffering=0) as file:
-                self._refuse_strangers()
-                hasher, size = digest.hasher(), 0
-                while chunk := file.read(BUFFER):
-                    self._check_open()
-                    hasher.update(chunk)
-                    size += len(chunk)
+            with storing(self._root, "use"):
+                self._secure()
+                with open_regular(path) as file:
+                    with suppress(OSError):  # a cache that is read only has no need to know what was used last
+                        os.utime(path)
+                    is_right = self._is_right(digest, file)
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        if not digest.matches(hasher):
+        if not is_right:
             with storing(path, "remove"):
                 path.unlink(missing_ok=True)
             return None
-        with suppress(OSError):  # a cache that is read only has no need to know what was used last
-            os.utime(path)
-        self._trust(digest, size)
-        return size
+        return self._verified[digest].size
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """Open a blob that `has` or `add` vouched for.
+    def _is_right(self, digest: Digest, file: BinaryIO) -> bool:
+        """Hash an open file; tell whether it is a blob that no other user can change, and trust it then."""
+        identity = Identity.of(file)  # before it is hashed, for a later change must not go unnoticed
+        if not is_private_file(file):
+            return False
+        hasher = digest.hasher()
+        while chunk := file.read(BUFFER):
+            self._check_open()
+            hasher.update(chunk)
+        if not digest.matches(hasher):
+            return False
+        self._verified[digest] = identity
+        return True
+
+    @contextmanager
+    def open(self, digest: Digest) -> Iterator[BinaryIO]:
+        """Open a blob that `has` or `add` verified; what is read until the block ends is what was hashed.
 
         Raises:
             StorageError: it cannot be read.
+            VerificationError: it was changed or exchanged, before the block or in it.
         """
         path = self._path(digest)
         with storing(path, "read"):
-            return path.open("rb", buffering=0)
+            file = open_regular(path)
+        with file:
+            self._refuse_changes(digest, file)
+            yield file
+            self._refuse_changes(digest, file)
+
+    def _refuse_changes(self, digest: Digest, file: BinaryIO) -> None:
+        """Hash an open blob again unless it is the file that was hashed, in the same state."""
+        path = self._path(digest)
+        with storing(path, "read"):
+            if Identity.of(file) == self._verified.get(digest):
+                return
+            file.seek(0)
+            if not self._is_right(digest, file):
+                raise VerificationError(
+                    f"{clean(str(path))} was changed after it was verified",
+                    wanted=str(digest),
+                    got="other content",
+                    hint="run the command again; if it happens again, another program writes to the cache",
+                )
+            file.seek(0)
 
     def read(self, digest: Digest) -> bytes:
-        """Return the whole of a small blob that `has` or `add` vouched for.
+        """Return the whole of a small blob that `has` or `add` verified.
 
         Raises:
             StorageError: it cannot be read.
+            VerificationError: it was changed or exchanged.
         """
         with self.open(digest) as file, storing(self._path(digest), "read"):
             return file.read()
@@ -211,7 +248,7 @@ class BlobStore:
         self._check_open()
         path = self._part(descriptor.digest)
         with storing(self._root, "use"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
         part = Part(path, descriptor, what, layer=layer, advanced=advanced, copy=copy)
         try:
             yield part
@@ -228,10 +265,9 @@ class BlobStore:
         descriptor = part.descriptor
         path = self._path(descriptor.digest)
         with storing(self._root, "use"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
         self._check_open()
-        part.moved_to(path)
-        self._trust(descriptor.digest, descriptor.size)
+        self._verified[descriptor.digest] = part.moved_to(path)
         if contents is not None:
             self.remember(descriptor.digest, contents)
         return contents
@@ -244,7 +280,10 @@ class BlobStore:
             algorithm: in which its ``diff_id`` is wanted.
         """
         try:
-            with self._notes(digest).open("rb") as file:
+            self._secure()
+            with open_regular(self._notes(digest)) as file:
+                if not is_private_file(file):
+                    return None
                 contents = Contents.from_json(file.read(4096))
         except (OSError, ImgfetchError):
             return None
@@ -254,8 +293,8 @@ class BlobStore:
         """Keep what was found in a layer, for the next run; a disk that refuses costs only time."""
         path = self._notes(digest)
         with suppress(StorageError, OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path, mode=MODE, durable=False) as file:
+            make_directory(path.parent)
+            with replacing(path, mode=FILE, durable=False) as file:
                 file.write(contents.to_json())
 
     def bytes_missing(self, descriptors: Iterable[Descriptor]) -> int:
@@ -274,23 +313,17 @@ class BlobStore:
         """The directory."""
         return self._root
 
-    def _trust(self, digest: Digest, size: int) -> None:
-        with self._lock:
-            self._verified[digest] = size
-
     def _check_open(self) -> None:
         if self._is_closed:
             raise StorageError(f"{self._root} is not used any more")
 
-    def _refuse_strangers(self) -> None:
-        """Refuse a directory in which somebody else may say what a layer holds."""
-        status = self._root.stat()
-        strange = hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid())
-        if strange or (os.name == "posix" and status.st_mode & stat.S_IWOTH):
-            raise StorageError(
-                f"{clean(str(self._root))} can be written by others, so what is in it is not to be trusted",
-                hint="choose another --cache-dir, or --no-cache",
-            )
+    def _secure(self) -> None:
+        """Refuse a directory that others can write to, and let nobody else write to those below it."""
+        refuse_strangers(self._root)
+        with self._lock:
+            if not self._is_closed_to_others:
+                close_directories(self._root, rehashed=("blobs", "parts", "locks", "runs"), remembered="layers")
+                self._is_closed_to_others = True
 
     def _path(self, digest: Digest) -> Path:
         return self._root / "blobs" / digest.algorithm / digest.encoded

@@ -26,6 +26,7 @@ import filelock
 from imgfetch.digest import Digest
 from imgfetch.errors import StorageError
 from imgfetch.files import storing
+from imgfetch.permissions import FILE, make_directory
 from imgfetch.printable import clean
 
 _DIGITS = 3  # of a digest, in the name of its lock
@@ -59,8 +60,8 @@ class Claims:
             if self._is_prepared:
                 return
             for directory in (self._root / "locks", self._root / "runs"):
-                directory.mkdir(exist_ok=True)
-            (self._root / "lock").touch(mode=0o600)
+                make_directory(directory)
+            (self._root / "lock").touch(mode=FILE)
             self._is_prepared = True
 
     @contextmanager
@@ -102,6 +103,7 @@ class Claims:
                     _taken(self._held, 0)
                 self._needed |= new
                 needs = self._run.with_suffix(".new")
+                needs.touch(mode=FILE)
                 needs.write_text(json.dumps([str(digest) for digest in sorted(self._needed)]))
                 needs.replace(self._run.with_suffix(".json"))
 
@@ -152,7 +154,7 @@ class Claims:
 
 
 def _lock(path: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(path, mode=0o600, thread_local=False)
+    return filelock.FileLock(path, mode=FILE, thread_local=False)
 
 
 def _taken(lock: filelock.BaseFileLock, seconds: float) -> bool:

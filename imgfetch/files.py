@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self
 
 from imgfetch.errors import StorageError
 from imgfetch.printable import clean, size
@@ -27,6 +27,21 @@ _FLAGS = (
     | getattr(os, "O_BINARY", 0)
 )
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Identity(NamedTuple):
+    """A file and its state: another file under its name, and one that was written to, have another."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> Self:
+        """Return that of an open file."""
+        status = os.fstat(file.fileno())
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager

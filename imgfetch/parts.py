@@ -18,12 +18,12 @@ from typing import BinaryIO, Protocol
 
 from imgfetch import codings
 from imgfetch.errors import ResumeError, TransportError, VerificationError
-from imgfetch.files import BUFFER, storing
+from imgfetch.files import BUFFER, Identity, storing
 from imgfetch.image import Descriptor
 from imgfetch.layers import Contents, LayerCheck
+from imgfetch.permissions import FILE, is_private_file
 from imgfetch.printable import clean
 
-MODE = 0o600
 _TRIES = 2  # once more from the first byte (F43)
 _CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
 _FLAGS = (
@@ -105,7 +105,7 @@ class Part:
         self.size = self.furthest = 0
         self._is_continued = False
         with storing(path, "write"):
-            self._file = os.fdopen(os.open(path, _FLAGS, MODE), "r+b", 0)
+            self._file = _opened(path)
         self._begin()
 
     def _begin(self) -> None:
@@ -186,16 +186,18 @@ class Part:
             if self._path.stat().st_size == 0:
                 self._path.unlink()
 
-    def moved_to(self, path: Path) -> None:
-        """Give what is here, which has been finished, its name.
+    def moved_to(self, path: Path) -> Identity:
+        """Rename what is here, which has been finished, and return the identity that it has under any name.
 
         Raises:
-            StorageError: it cannot be had.
+            StorageError: it cannot be renamed.
         """
         self._trim()
         with storing(path, "write"):
+            identity = Identity.of(self._file)
             self._file.close()
             self._path.replace(path)
+        return identity
 
     def _trim(self) -> None:
         """Cut off the bytes of an earlier attempt that no new ones have overwritten."""
@@ -283,6 +285,16 @@ class Part:
             for chunk in iter(lambda: plain.read(BUFFER), b""):
                 _write_all(self._file, chunk)
                 self._absorb(chunk)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open what is left of a part, unless another user could change it after it was hashed; or make a new one."""
+    file = os.fdopen(os.open(path, _FLAGS, FILE), "r+b", 0)
+    if is_private_file(file):
+        return file
+    file.close()
+    path.unlink()
+    return os.fdopen(os.open(path, _FLAGS | os.O_EXCL, FILE), "r+b", 0)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

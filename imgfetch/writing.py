@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,7 +81,7 @@ def stream(plan: Plan, laid: Laid | None, downloads: Downloads, out: BinaryIO, *
         laid = _final(plan, downloads)
     layers = {layer.descriptor.digest: layer for layer in plan.layers}
 
-    def open_blob(digest: Digest) -> BinaryIO:
+    def open_blob(digest: Digest) -> AbstractContextManager[BinaryIO]:
         downloads.wait(digest)
         found = downloads.contents.get(digest)
         if found and digest not in laid.plain and found.is_refused(layers[digest].descriptor.media_type):

@@ -4,4 +4,106 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+MUTANTS = (
+    Mutant(
+        "a directory that is made is for this user alone",
+        "make_directory",
+        "path.mkdir(mode=DIRECTORY, exist_ok=True)\n    except",
+        "path.mkdir(exist_ok=True)\n    except",
+        ("test_all_below_the_root_is_for_its_user_alone",),
+    ),
+    Mutant(
+        "a directory that is missing above the root is for this user alone",
+        "make_directory",
+        "make_directory(path.parent)",
+        "path.parent.mkdir(parents=True)",
+        ("test_directories_that_are_missing_above_the_root_are_private_too",),
+    ),
+    Mutant(
+        "what a run needs is noted in a private file",
+        "Claims.reserve",
+        "needs.touch(mode=FILE)",
+        "pass",
+        ("test_a_run_is_noted_in_a_private_file",),
+    ),
+    Mutant(
+        "members of a group are other users",
+        "_is_private",
+        "status.st_mode & _WRITE",
+        "status.st_mode & stat.S_IWOTH",
+        ("test_a_root_that_others_can_write_to_is_refused_with_the_command_that_mends_it",),
+    ),
+    Mutant(
+        "a root that belongs to another user is refused",
+        "_is_private",
+        "_is_ours(status) and ",
+        "",
+        ("test_a_root_that_belongs_to_another_user_is_refused",),
+    ),
+    Mutant(
+        "an open directory is closed before it is used",
+        "_close",
+        "path.chmod(DIRECTORY)",
+        "pass",
+        ("test_an_open_directory_is_closed_before_it_is_used",),
+    ),
+    Mutant(
+        "a directory that another user planted is refused",
+        "_close",
+        "not stat.S_ISDIR(status.st_mode) or not _is_ours(status)",
+        "False",
+        ("test_what_is_no_own_directory_is_refused",),
+    ),
+    Mutant(
+        "nothing is remembered where others could write",
+        "close_directories",
+        "_discard(root / remembered)",
+        "(root / remembered).chmod(DIRECTORY)",
+        (
+            "test_nothing_is_remembered_where_others_could_write",
+            "test_a_diff_id_that_others_could_have_planted_lets_no_image_pass",
+        ),
+    ),
+    Mutant(
+        "a note that another user can write is not trusted",
+        "BlobStore.contents",
+        "not is_private_file(file)",
+        "False",
+        ("test_a_note_that_another_user_can_write_is_none",),
+    ),
+    Mutant(
+        "a blob that another user can write is not trusted",
+        "BlobStore._is_right",
+        "not is_private_file(file)",
+        "False",
+        ("test_a_blob_that_another_user_can_write_goes_away",),
+    ),
+    Mutant(
+        "a part that another user can write is not continued",
+        "parts:_opened",
+        "is_private_file(file)",
+        "True",
+        ("test_a_part_that_another_user_can_write_is_begun_anew",),
+    ),
+    Mutant(
+        "a blob that was exchanged after its check is not read",
+        "BlobStore._refuse_changes",
+        "Identity.of(file) == self._verified.get(digest)",
+        "True",
+        ("test_a_blob_that_is_exchanged_after_its_check_is_in_no_archive",),
+    ),
+    Mutant(
+        "a blob that is changed while it is read is refused",
+        "BlobStore.open",
+        "yield file\n            self._refuse_changes(digest, file)",
+        "yield file",
+        ("test_a_blob_that_is_changed_while_it_is_read_is_refused",),
+    ),
+    Mutant(
+        "another file with the same content is no change",
+        "BlobStore._refuse_changes",
+        "not self._is_right(digest, file)",
+        "True",
+        ("test_the_same_content_in_another_file_or_used_by_another_run_is_no_change",),
+    ),
+)

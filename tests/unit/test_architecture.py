@@ -49,11 +49,11 @@ RANKS = {
     ],
     2: [
         "bars",
-        "claims",
         "credential_helpers",
         "decompress",
         "logs",
         "output",
+        "permissions",
         "proxies",
         "realms",
         "reference",
@@ -65,10 +65,10 @@ RANKS = {
     ],
     3: [
         "archive",
+        "claims",
         "codings",
         "commands",
         "credentials",
-        "eviction",
         "failures",
         "image",
         "imagelist",
@@ -78,7 +78,7 @@ RANKS = {
         "taglists",
         "values",
     ],
-    4: ["access", "answer", "archived", "details", "options", "parts", "running", "scanning", "selection"],
+    4: ["access", "answer", "archived", "details", "eviction", "options", "parts", "running", "scanning", "selection"],
     5: [
         "blobs",
         "cli",
