@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-VERSION = "0.1.0"
+VERSION = "0.1.1"
 USER_AGENT = f"imgfetch/{VERSION}"
