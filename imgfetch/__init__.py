@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from imgfetch.version import VERSION
 
 if TYPE_CHECKING:
-    from imgfetch.access import Access
-    from imgfetch.digest import Digest
+    from imgfetch.archive.verify import Verified, verify
     from imgfetch.errors import (
         AuthenticationError,
         ImgfetchError,
@@ -30,16 +29,17 @@ if TYPE_CHECKING:
         UnsupportedError,
         VerificationError,
     )
-    from imgfetch.forecast import Forecast
-    from imgfetch.inspection import Inspected, InspectedImage, InspectedLayer, inspect
-    from imgfetch.platforms import Platform
+    from imgfetch.http.retries import Patience
+    from imgfetch.oci.digest import Digest
+    from imgfetch.oci.platforms import Platform
+    from imgfetch.oci.reference import Reference
     from imgfetch.progress import Item, Progress
-    from imgfetch.pull import Saved, SavedImage, dry_run, save
-    from imgfetch.queries import pin, tags
-    from imgfetch.reference import Reference
-    from imgfetch.registry import Registry
-    from imgfetch.retries import Patience
-    from imgfetch.verification import Verified, verify
+    from imgfetch.pull.forecast import Forecast
+    from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer, inspect
+    from imgfetch.pull.query import pin, tags
+    from imgfetch.pull.save import Saved, SavedImage, dry_run, save
+    from imgfetch.registry.access import Access
+    from imgfetch.registry.client import Registry
 
 __all__ = [
     "Access",
@@ -82,40 +82,40 @@ __all__ = [
 __version__ = VERSION
 
 _HOMES: Mapping[str, str] = {
-    "Access": "access",
+    "Access": "registry.access",
     "AuthenticationError": "errors",
-    "Digest": "digest",
-    "Forecast": "forecast",
+    "Digest": "oci.digest",
+    "Forecast": "pull.forecast",
     "ImgfetchError": "errors",
-    "Inspected": "inspection",
-    "InspectedImage": "inspection",
-    "InspectedLayer": "inspection",
+    "Inspected": "pull.inspection",
+    "InspectedImage": "pull.inspection",
+    "InspectedLayer": "pull.inspection",
     "InvalidPlatformError": "errors",
     "InvalidReferenceError": "errors",
     "Item": "progress",
     "NotFoundError": "errors",
-    "Patience": "retries",
-    "Platform": "platforms",
+    "Patience": "http.retries",
+    "Platform": "oci.platforms",
     "PlatformNotFoundError": "errors",
     "Progress": "progress",
     "RateLimitedError": "errors",
-    "Reference": "reference",
-    "Registry": "registry",
+    "Reference": "oci.reference",
+    "Registry": "registry.client",
     "RegistryError": "errors",
-    "Saved": "pull",
-    "SavedImage": "pull",
+    "Saved": "pull.save",
+    "SavedImage": "pull.save",
     "StorageError": "errors",
     "TransportError": "errors",
     "UnavailableError": "errors",
     "UnsupportedError": "errors",
     "VerificationError": "errors",
-    "Verified": "verification",
-    "dry_run": "pull",
-    "inspect": "inspection",
-    "pin": "queries",
-    "save": "pull",
-    "tags": "queries",
-    "verify": "verification",
+    "Verified": "archive.verify",
+    "dry_run": "pull.save",
+    "inspect": "pull.inspection",
+    "pin": "pull.query",
+    "save": "pull.save",
+    "tags": "pull.query",
+    "verify": "archive.verify",
 }
 """The module of each public name: imported when the name is used, for some take their time."""
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from imgfetch.cli import main
+from imgfetch.cli.main import main
 
 sys.exit(main())

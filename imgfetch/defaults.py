@@ -5,7 +5,7 @@ FORMAT = "docker"
 LAYERS = ("original", "plain")
 """How layers stand in an archive: as the registry has them, which is the default, or decompressed."""
 PROGRESS = ("auto", "bar", "plain", "json", "none")
-"""How progress may be shown: `imgfetch.display.DISPLAYS`, bars, or what fits."""
+"""How progress may be shown: `imgfetch.cli.display.DISPLAYS`, bars, or what fits."""
 JOBS = 4
 """Layers that are fetched at a time."""
 CACHE_SIZE = 10 * 1024**3

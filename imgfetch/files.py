@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from imgfetch.errors import StorageError
-from imgfetch.printable import clean, size
+from imgfetch.text import clean, size
 
 BUFFER = 1024 * 1024
 _SYNC_INTERVAL = 0.1  # seconds

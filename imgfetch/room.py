@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imgfetch.errors import StorageError
 from imgfetch.files import storing
-from imgfetch.printable import clean, size
+from imgfetch.text import clean, size
 
 
 def check(needs: Iterable[tuple[Path, int, str]]) -> None:

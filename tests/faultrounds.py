@@ -17,8 +17,9 @@ import threading
 import time
 from pathlib import Path
 
-from imgfetch import cli, invocation
-from imgfetch.retries import Patience
+from imgfetch.cli import context
+from imgfetch.cli import main as cli
+from imgfetch.http.retries import Patience
 from tests.faults import SCENARIOS, plain_environment, reference, served, stripped
 
 ROUNDS = 10
@@ -76,7 +77,7 @@ def main(directory: str) -> int:
     for name in stripped(os.environ):
         del os.environ[name]
     os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
-    invocation.patience = lambda arguments: Patience(
+    context.patience = lambda arguments: Patience(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )
     os.fsync = lambda _: None  # no power fails here

@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from imgfetch import mediatypes, ustar
+from imgfetch.archive import ustar
+from imgfetch.oci import mediatypes
 from tests import certificates
 from tests.images import OCI_TAR, Blob, Built, hello, image, layer
 from tests.loopback import LoopbackServer

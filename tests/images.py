@@ -17,7 +17,8 @@ from typing import Any
 
 import zstandard
 
-from imgfetch import mediatypes, ustar
+from imgfetch.archive import ustar
+from imgfetch.oci import mediatypes
 
 DOCKER_GZIP = mediatypes.DOCKER_LAYER_GZIP
 OCI_TAR = mediatypes.OCI_LAYER

@@ -11,7 +11,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from imgfetch import mediatypes
+from imgfetch.oci import mediatypes
 from tests.images import AMD64, ARM64, Blob, Built, image, index, layer, tar
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from imgfetch import mediatypes, ustar
+from imgfetch.archive import ustar
+from imgfetch.oci import mediatypes
 from tests.engines import RealRegistry
 from tests.images import Blob, image
 

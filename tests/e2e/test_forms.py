@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.verification import verify
+from imgfetch.archive.verify import verify
 from tests import engines
 from tests.conftest import Run
 from tests.engines import ConsumerError, Containerd, Docker, RealRegistry

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import cli
+from imgfetch.cli import main
 from tests import engines
 
 
@@ -32,7 +32,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
     def command(*arguments: str | Path) -> Done:
         try:
-            status = cli.main([str(argument) for argument in arguments])
+            status = main.main([str(argument) for argument in arguments])
         except SystemExit as stop:
             status = int(stop.code or 0)
         captured = capsys.readouterr()

@@ -26,7 +26,7 @@ RUN = 120  # seconds that a run gets; none is near
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from imgfetch.cli import main
+from imgfetch.cli.main import main
 status = main(sys.argv[1:])
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 sys.exit(status)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imgfetch.printable import size
+from imgfetch.text import size
 from tests.images import ARM64, OCI_TAR, Built, attestation, hello, image, index, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Loopback

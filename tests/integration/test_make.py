@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.verification import verify
+from imgfetch.archive.verify import verify
 from tests.images import Built, hello, image, layer, tar
 from tests.loopback import Answer, Loopback
 from tests.tools import tool

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from imgfetch import ustar
+from imgfetch.archive import ustar
 from tests.engines import RealRegistry
 from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, image, sha256
 
@@ -50,7 +50,7 @@ def stored(raw: bytes) -> bytes:
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from imgfetch.cli import main
+from imgfetch.cli.main import main
 status = main(sys.argv[1:])
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 sys.exit(status)

@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 import responses
 
-from imgfetch import invocation, mediatypes
-from imgfetch.retries import Patience
+from imgfetch.cli import context as invocation
+from imgfetch.http.retries import Patience
+from imgfetch.oci import mediatypes
 from tests import certificates
 from tests.images import ARM64, OCI_GZIP, Blob, Built, gz, hello, image, index, layer, sha256, tar
 from tests.integration.conftest import Command

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import registry as registry_module
-from imgfetch.queries import natural
+from imgfetch.pull.query import natural
+from imgfetch.registry import client as registry_module
 from tests.engines import RealRegistry
 from tests.images import ARM64, hello, image, index
 from tests.integration.conftest import Command

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import ustar
+from imgfetch.archive import ustar
 from tests.engines import RealRegistry
 from tests.images import OCI_TAR, Blob, hello, image, layer
 from tests.loopback import Answer, Loopback, Request

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from imgfetch import pull
-from imgfetch.outer import opened
-from imgfetch.verification import verify
+from imgfetch.archive.compressed import opened
+from imgfetch.archive.verify import verify
+from imgfetch.pull import save as pull
 from tests.images import (
     ARM64,
     DOCKER_GZIP,

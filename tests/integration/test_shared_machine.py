@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.blobs import BlobStore
-from imgfetch.digest import Digest
-from imgfetch.image import Descriptor
-from imgfetch.layers import Contents
-from imgfetch.verification import verify
+from imgfetch.archive.verify import verify
+from imgfetch.layers.diffid import Contents
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor
+from imgfetch.store.blobs import BlobStore
 from tests.images import hello, image
 from tests.integration.conftest import Command
 from tests.loopback import Loopback

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from imgfetch import inflate
+from imgfetch.layers import inflate
 from tests.conftest import Run
 
 HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "truststore", "filelock"}
@@ -19,7 +19,7 @@ def test_little_is_imported_for_it(arguments: list[str]) -> None:
     code = "import sys; from imgfetch.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False, text=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "imgfetch.options" in loaded
+    assert "imgfetch.cli.options" in loaded
     assert not loaded & HEAVY
 
 

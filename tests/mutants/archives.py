@@ -105,7 +105,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a base is undamaged",
-        "understanding:sound",
+        "recognise:sound",
         "if faults:",
         "if False:",
         ("test_such_an_archive_is_no_base",),
@@ -140,7 +140,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "one name stands for one image",
-        "understanding:understood",
+        "recognise:understood",
         "archive.faults += archive.ambiguous_names()",
         "pass",
         ("test_one_name_for_two_images_in_manifest_json_is_a_finding",),
@@ -161,21 +161,21 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what is for a platform is an image",
-        "read_layout:_is_attestation",
+        "read_image_layout:_is_attestation",
         " and not (child.platform and child.platform.is_known)",
         "",
         ("test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation",),
     ),
     Mutant(
         "an index says for which platform an image is",
-        "archived:_has_two_for_one_platform",
+        "contents:_has_two_for_one_platform",
         "image.listed_for or ",
         "",
         ("test_variants_are_platforms_of_their_own_though_configs_do_not_tell",),
     ),
     Mutant(
         "a name without a tag is the latest",
-        "read_layout:_full_name",
+        "read_image_layout:_full_name",
         ".with_default_tag()",
         "",
         ("test_a_name_without_a_tag_is_the_latest",),
@@ -189,7 +189,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a digest behind a tag makes no other name",
-        "archived:_without_digest",
+        "contents:_without_digest",
         "reference and reference.tag else name",
         "False else name",
         ("test_a_digest_behind_a_tag_makes_no_other_name",),

@@ -21,14 +21,14 @@ MUTANTS = (
     ),
     Mutant(
         "a platform that is listed twice is one",
-        "values:platforms",
+        "arguments:platforms",
         'list(dict.fromkeys(platform(part) for part in text.split(",")))',
         '[platform(part) for part in text.split(",")]',
         ("test_the_same_platform_twice_is_one",),
     ),
     Mutant(
         "a platform that the library is given twice is one",
-        "pull:_wanted",
+        "save:_wanted",
         "dict.fromkeys(Platform.parse(each)",
         "list(Platform.parse(each)",
         ("test_the_same_platform_twice_is_one",),
@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     Mutant(
         "two token servers in the place of one are an error",
-        "invocation:access",
+        "context:access",
         "len(overrides) < len(set(arguments.realm_override))",
         "False",
         ("test_what_does_not_go_together_is_a_usage_error_of_save",),

@@ -84,7 +84,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a terminal gets no archive by any name",
-        "invocation:output",
+        "context:output",
         "if is_terminal(chosen):",
         "if not isinstance(chosen, str) and is_terminal(chosen):",
         ("test_a_terminal_gets_no_archive",),

@@ -80,7 +80,7 @@ MUTANTS = (
     ),
     Mutant(
         "a part that another user can write is not continued",
-        "parts:_opened",
+        "partial:_opened",
         "is_private_file(file)",
         "True",
         ("test_a_part_that_another_user_can_write_is_begun_anew",),

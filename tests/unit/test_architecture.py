@@ -1,166 +1,84 @@
-"""The shape of the code: which module may know which."""
+"""The shape of the code: the folders that each folder may import."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import imgfetch
-from imgfetch import commands, formats, options
+from imgfetch.archive import formats
+from imgfetch.cli import commands, options
 
 PACKAGE = Path(imgfetch.__file__).parent
 
-RANKS = {
-    0: [
-        "challenges",
-        "connections",
-        "contentrange",
-        "defaults",
-        "errors",
-        "inflate",
-        "mediatypes",
-        "payload",
-        "printable",
-        "progress",
-        "retryafter",
-        "signals",
-        "targets",
-        "ustar",
-        "version",
-    ],
-    1: [
-        "digest",
-        "display",
-        "files",
-        "login",
-        "oddities",
-        "origin",
-        "peercert",
-        "platforms",
-        "repeats",
-        "retries",
-        "strictjson",
-        "tarheaders",
-        "versions",
-        "zstdframes",
-    ],
-    2: [
-        "bars",
-        "credential_helpers",
-        "decompress",
-        "logs",
-        "output",
-        "permissions",
-        "proxies",
-        "realms",
-        "reference",
-        "reporting",
-        "room",
-        "tarreader",
-        "trust",
-        "workspace",
-    ],
-    3: [
-        "archive",
-        "claims",
-        "codings",
-        "commands",
-        "credentials",
-        "failures",
-        "image",
-        "imagelist",
-        "layers",
-        "mirrors",
-        "outer",
-        "taglists",
-        "values",
-    ],
-    4: ["access", "answer", "archived", "details", "eviction", "options", "parts", "running", "scanning", "selection"],
-    5: [
-        "blobs",
-        "cli",
-        "command_completion",
-        "held",
-        "httperrors",
-        "invocation",
-        "oci_layout",
-        "read_docker",
-        "transport",
-    ],
-    6: [
-        "classic_archive",
-        "command_cache",
-        "docker_archive",
-        "fetching",
-        "oci_archive",
-        "plain",
-        "read_layout",
-        "stores",
-        "tokens",
-    ],
-    7: ["auth", "downloads", "formats", "resolve", "understanding"],
-    8: ["mirrored", "multiplatform", "plan", "registry", "verification"],
-    9: ["command_verify", "forecast", "planning", "registries", "unchanged", "writing"],
-    10: ["inspection", "pull", "queries"],
-    11: ["command_digest", "command_inspect", "command_save", "command_tags"],
-    12: ["__init__"],
-    13: ["__main__"],
+FOLDERS = {
+    # folder: (the folders that it may import, the third parties)
+    "": ((), ""),
+    "oci": (("",), ""),
+    "layers": (("oci",), "zlib_ng zstandard"),
+    "archive": (("layers",), "zstandard"),
+    "store": (("layers",), "filelock"),
+    "http": (("layers",), "requests truststore urllib3"),
+    "auth": (("http",), ""),
+    "registry": (("auth",), ""),
+    "pull": (("registry", "store", "archive"), ""),
+    "cli": (("pull",), "platformdirs shtab tqdm"),
 }
-THIRD_PARTY = {
-    "requests": {"transport", "answer", "failures", "trust"},
-    "truststore": {"trust"},
-    "urllib3": {"connections", "failures"},
-    "zlib_ng": {"inflate"},
-    "zstandard": {"decompress", "outer"},
-    "tqdm": {"bars"},
-    "platformdirs": {"invocation"},
-    "shtab": {"command_completion"},
-    "filelock": {"claims", "workspace"},
-}
-RANK = {name: rank for rank, names in RANKS.items() for name in names}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+"""A folder may import what those that it names may import, too; all modules at the top level are one folder."""
+ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in ROOF)
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
-def imports(module: str) -> set[str]:
-    """Return the dotted names that a module imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+def folder_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
+
+
+def below(folder: str) -> set[str]:
+    """Return the folders that one may import, and itself."""
+    return {folder}.union(*map(below, FOLDERS[folder][0]))
+
+
+def imports(path: Path) -> Iterator[list[str]]:
+    """Yield the parts of the dotted name of each thing that a module imports, in a function or for types too."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name.split(".") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports are not used"
-            name = node.module or ""
-            found |= {f"imgfetch.{alias.name}" for alias in node.names} if name == "imgfetch" else {name}
-    return found
+            yield from (f"{node.module}.{alias.name}".split(".") for alias in node.names)
 
 
-def test_every_module_has_a_rank() -> None:
-    assert sorted(RANK) == MODULES
+def test_every_folder_is_in_the_table_and_says_what_belongs_there() -> None:
+    assert {folder_of(path) for path in MODULES} == set(FOLDERS)
+    for folder in filter(None, FOLDERS):
+        body = ast.parse((PACKAGE / folder / "__init__.py").read_text()).body
+        assert len(body) == 1, f"{folder}/__init__.py has more than a docstring"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_ranks_below_its_own(module: str) -> None:
-    own = {name.removeprefix("imgfetch.") for name in imports(module) if name.startswith("imgfetch")}
-    assert {name for name in own if RANK.get(name, 99) >= RANK[module]} == set()
+@each_module
+def test_imports_go_one_way(path: Path) -> None:
+    own = [parts[1] if parts[1] in FOLDERS else "" for parts in imports(path) if parts[0] == "imgfetch"]
+    assert set(own) <= below(folder_of(path))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_third_parties_stay_behind_their_doors(module: str) -> None:
-    roots = {name.partition(".")[0] for name in imports(module)}
-    allowed = {party for party, modules in THIRD_PARTY.items() if module in modules}
-    assert roots - set(sys.stdlib_module_names) - {"imgfetch"} == allowed
+@each_module
+def test_third_parties_stay_behind_their_doors(path: Path) -> None:
+    foreign = {parts[0] for parts in imports(path)} - set(sys.stdlib_module_names) - {"imgfetch"}
+    assert foreign <= set(FOLDERS[folder_of(path)][1].split())
+
+
+@each_module
+def test_a_module_begins_with_its_purpose(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
 
 
 def test_no_module_has_a_standard_modules_name() -> None:
-    assert set(MODULES) & set(sys.stdlib_module_names) == set()
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "__main__"])
-def test_a_module_begins_with_what_it_is_for(module: str) -> None:
-    assert ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text()))
+    assert {path.stem for path in MODULES} & set(sys.stdlib_module_names) == set()
 
 
 def test_the_public_names_exist_and_are_documented() -> None:
@@ -170,15 +88,16 @@ def test_the_public_names_exist_and_are_documented() -> None:
         assert name == "__version__" or thing.__doc__
 
 
-def test_only_the_command_and_the_display_know_the_terminal_and_the_environment() -> None:
-    for module in set(MODULES) - {"bars", "cli", "display", "invocation", "payload", "running", "__main__"}:
-        source = (PACKAGE / f"{module}.py").read_text()
+def test_only_the_command_line_knows_the_terminal_and_the_environment() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if folder_of(path) == "cli" or path.name == "__main__.py":
+            continue
         for word in ("print(", "os.environ", "sys.argv", "sys.stderr", "sys.stdout", "sys.exit"):
-            assert word not in source, f"{module} has {word}"
+            assert word not in path.read_text(), f"{path} has {word}"
 
 
 def test_every_command_has_its_module() -> None:
-    assert set(commands._MODULES.values()) == {name for name in MODULES if name.startswith("command_")}
+    assert set(commands._MODULES.values()) == {path.stem for path in PACKAGE.glob("cli/command_*.py")}
 
 
 def test_the_formats_that_the_parser_names_are_those_that_there_are() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from imgfetch.oci_layout import NAME, REF_NAME
-from imgfetch.verification import verify
+from imgfetch.archive.image_layout import NAME, REF_NAME
+from imgfetch.archive.verify import verify
 from tests.images import AMD64, ARM64, Blob, Built, attestation, hello, image, index, tar
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))

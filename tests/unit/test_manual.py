@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import options, reporting
+from imgfetch.cli import options, report
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "imgfetch.1.md").read_text()
 SECTIONS = dict(re.findall(r"^#{1,2} (.+)\n((?:(?!#).*\n?)*)", MANUAL, re.MULTILINE))
@@ -55,5 +55,5 @@ def test_shared_options_are_those_of_every_command_that_asks_a_registry() -> Non
 def test_every_variable_and_every_exit_status_is_in_the_manual() -> None:
     for variable, *_ in options._VARIABLES.values():
         assert f"**{variable}**" in SECTIONS["ENVIRONMENT"]
-    for status in {0, *reporting.EXIT_STATUS.values()}:
+    for status in {0, *report.EXIT_STATUS.values()}:
         assert re.search(rf"^{status}$", SECTIONS["EXIT STATUS"], re.MULTILINE)

@@ -1,0 +1,205 @@
+"""What stands in an archive file: its members, with what they hash to where that is wanted."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from imgfetch.archive import compressed
+from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, Entry, TarReader
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
+from imgfetch.files import storing
+from imgfetch.layers.compression import HEAD, detect
+from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import MAX_DOCUMENT
+from imgfetch.text import clean
+
+DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")
+_MAX_DOCUMENTS = 256 * 1024 * 1024
+_MAX_LINKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A member, as far as it was looked at.
+
+    Attributes:
+        entry: its header.
+        raw: its content, if it is a document of some JSON, and not too large for one.
+        digest: what it hashes to, if that was wanted.
+        compression: how it is compressed, if it is no document; empty if it is nothing known.
+        contents: what a layer holds, if that was wanted.
+        failure: why it is no layer.
+    """
+
+    entry: Entry
+    raw: bytes | None = None
+    digest: Digest | None = None
+    compression: str = ""
+    contents: Contents | None = None
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class Scan:
+    """An archive's members.
+
+    Attributes:
+        name: the file's, fit to be shown.
+        members: by their names, without ``./`` before them; of two with the same name the first.
+        faults: what is wrong with the tar itself, in its order.
+        is_whole: whether the tar could be read to its end.
+    """
+
+    name: str
+    members: dict[str, Found] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    is_whole: bool = False
+
+    def get(self, name: str) -> Found | None:
+        """Return a file, by way of links if need be."""
+        name = _normal(name)
+        for _ in range(_MAX_LINKS):
+            found = self.members.get(name)
+            if found is None or found.entry.kind == FILE:
+                return found
+            if found.entry.kind == SYMBOLIC_LINK:
+                name = _normal(posixpath.join(posixpath.dirname(name), found.entry.link))
+            elif found.entry.kind == HARD_LINK:
+                name = _normal(found.entry.link)
+            else:
+                return None
+        return None
+
+    def blob_documents(self) -> Iterator[tuple[Digest, bytes]]:
+        """Yield the documents among the blobs that are what they are called."""
+        for name, member in self.members.items():
+            digest = named(name)
+            if digest and member.raw is not None and Digest.of(member.raw, digest.algorithm) == digest:
+                yield digest, member.raw
+
+    def document(self, name: str) -> bytes | None:
+        """Return a document's bytes, or ``None`` if it is not there, or no document.
+
+        Raises:
+            VerificationError: it is too large for one.
+        """
+        found = self.get(name)
+        if found and found.raw is None and found.entry.size > MAX_DOCUMENT:
+            raise VerificationError(f"{name} has {found.entry.size} bytes, more than {MAX_DOCUMENT}")
+        return found.raw if found else None
+
+
+def named(name: str) -> Digest | None:
+    """Return the digest that the name of a blob of an OCI image layout says, if it is such a name."""
+    parts = name.split("/")
+    if len(parts) != 3 or parts[0] != "blobs" or parts[1] not in ("sha256", "sha512"):  # noqa: PLR2004
+        return None
+    return Digest(parts[1], parts[2])
+
+
+def scan(
+    path: Path, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Callable[[int], None] | None = None
+) -> Scan:
+    """Go through an archive once.
+
+    Args:
+        path: the file, which may be compressed as a whole; nothing of it is written anywhere.
+        hashes: whether to hash and decompress everything, or to pass over what is no document.
+        diff_ids: the algorithm by which layers are hashed when they are decompressed.
+        advanced: told of the bytes of the tar that were passed.
+
+    Raises:
+        UnsupportedError: it is no tar.
+        StorageError: it cannot be read.
+    """
+    result = Scan(clean(str(path)))
+    with storing(path, "read"), compressed.opened(path) as file:
+        _go_through(file, result, diff_ids if hashes else "", advanced or (lambda _: None))
+    return result
+
+
+def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[[int], None]) -> None:
+    reader = TarReader(file)
+    kept = told = 0
+    try:
+        for entry in reader:
+            fault = _fault(entry, result.members)
+            if fault:
+                result.faults.append(fault)
+            found = _looked_at(entry, reader, diff_ids, room=_MAX_DOCUMENTS - kept)
+            kept += len(found.raw or b"")
+            result.members.setdefault(_normal(entry.name), found)
+            advanced(reader.position - told)
+            told = reader.position
+        result.is_whole = True
+    except VerificationError as error:
+        if not reader.is_tar:
+            raise UnsupportedError(f"{result.name} is no image archive: {error}") from None
+        result.faults.append(str(error))
+    result.faults += reader.remarks
+
+
+def _fault(entry: Entry, members: Mapping[str, Found]) -> str:
+    """Say what is wrong with a header that could be read."""
+    name = entry.name
+    if _leads_out(name):
+        return f"{name} leads out of the archive"
+    if entry.kind in (HARD_LINK, SYMBOLIC_LINK):
+        base = posixpath.dirname(name) if entry.kind == SYMBOLIC_LINK else ""
+        if _leads_out(posixpath.join(base, entry.link)):
+            return f"{name} is a {entry.kind} to {entry.link}, which leads out of the archive"
+    if entry.kind == OTHER:
+        return f"{name} is a special file, which no image archive needs"
+    if _normal(name) in members and entry.kind != DIRECTORY:
+        return f"{name} stands in the archive twice"
+    return ""
+
+
+def _looked_at(entry: Entry, reader: TarReader, diff_ids: str, *, room: int) -> Found:
+    if entry.kind != FILE:
+        return Found(entry)
+    name = _normal(entry.name)
+    head = reader.head(HEAD)
+    compression = detect(head)
+    if entry.size <= min(MAX_DOCUMENT, room) and (
+        name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{")
+    ):
+        raw = head + (reader.read(entry.size) or b"")
+        return Found(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
+    if not diff_ids:
+        return Found(entry, compression=compression or "")
+    return _layer(entry, chain([head], reader.pieces()), diff_ids)
+
+
+def _layer(entry: Entry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> Found:
+    algorithm = _algorithm(_normal(entry.name))
+    hasher = Digest(algorithm, "").hasher()
+    check = LayerCheck(entry.name, "", diff_ids)
+    for piece in pieces:
+        hasher.update(piece)
+        check.update(bytes(piece))
+    digest = Digest(algorithm, hasher.hexdigest())
+    try:
+        contents = check.finish()
+    except ImgfetchError as error:
+        return Found(entry, None, digest, failure=str(error))
+    return Found(entry, None, digest, contents.compression, contents)
+
+
+def _algorithm(name: str) -> str:
+    """Return the algorithm of a blob's name; sha256 for what is no blob."""
+    return "sha512" if name.startswith("blobs/sha512/") else "sha256"
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or posixpath.normpath(name).split("/")[0] == ".."
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/")

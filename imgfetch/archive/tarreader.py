@@ -1,0 +1,208 @@
+"""Reads the entries of a tar archive, whoever wrote it.
+
+Our own, for :mod:`tarfile` holds a PAX header in memory however large it says to be, takes a broken header for the
+end of the archive, and its filters are for extracting, which is never done here.
+
+Layouts: v7, POSIX.1-1988 ``ustar``, GNU (long names in entries of type ``L`` and ``K``, sizes in base 256) and PAX
+(``path``, ``linkpath``, ``size``), as `tarheaders` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from imgfetch.archive.ustar import BLOCK
+from imgfetch.errors import VerificationError
+from imgfetch.layers import tarheaders
+from imgfetch.layers.tarheaders import EXTENSIONS, Extensions, Header, HeaderError, decoded
+
+MAX_ENTRIES = 200_000
+MAX_EXTENSION = 1024 * 1024
+"""Bytes of a long name or a PAX header at most."""
+
+FILE, DIRECTORY, HARD_LINK, SYMBOLIC_LINK, OTHER = "file", "directory", "hard link", "symbolic link", "special file"
+
+_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARD_LINK, b"2": SYMBOLIC_LINK, b"5": DIRECTORY}
+_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+_BUFFER = 256 * 1024
+_MAX_PADDING = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A member of an archive.
+
+    Attributes:
+        name: its path as it is written.
+        kind: `FILE`, `DIRECTORY`, `HARD_LINK`, `SYMBOLIC_LINK` or `OTHER`.
+        size: its content's length in bytes.
+        link: where a link leads.
+    """
+
+    name: str
+    kind: str
+    size: int
+    link: str = ""
+
+
+class TarReader:
+    """Goes through an archive once, from its first byte to its last.
+
+    Attributes:
+        position: the offset of the block that is read next, or was read last when an error is raised.
+        is_tar: whether it begins with the header of a tar, damaged or not behind it.
+        remarks: what is wrong with the end of the archive, where that does not keep it from being read.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read from ``file``, which is at the archive's first byte; content is passed over by seeking if it can."""
+        self._file = file
+        self._can_seek = file.seekable()
+        self._left = self._padding = 0
+        self.position = 0
+        self.is_tar = False
+        self.remarks: list[str] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield every member; its content may be read until the next one is asked for.
+
+        Raises:
+            VerificationError: this is no tar, or it is damaged.
+        """
+        for _ in range(MAX_ENTRIES):
+            self._skip()
+            entry = self._next()
+            if entry is None:
+                return
+            yield entry
+        raise VerificationError(f"the tar has too many entries: more than {MAX_ENTRIES}")
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield the content of the member that was yielded last; each piece is gone when the next one comes.
+
+        Raises:
+            VerificationError: the archive ends within it.
+        """
+        buffer = memoryview(bytearray(min(_BUFFER, self._left) or 1))
+        while self._left:
+            count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
+            if not count:
+                raise self._cut_short()
+            self._left -= count
+            self.position += count
+            yield buffer[:count]
+
+    def head(self, limit: int) -> bytes:
+        """Return the first bytes of the member that was yielded last, ``limit`` at most.
+
+        Raises:
+            VerificationError: the archive ends within them.
+        """
+        wanted = min(limit, self._left)
+        head = self._file.read(wanted)
+        self._left -= len(head)
+        self.position += len(head)
+        if len(head) < wanted:
+            raise self._cut_short()
+        return head
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the content of the member that was yielded last, or ``None`` if there is more than ``limit``.
+
+        Raises:
+            VerificationError: the archive ends within it.
+        """
+        return None if self._left > limit else b"".join(bytes(piece) for piece in self.pieces())
+
+    def _next(self) -> Entry | None:
+        extensions = Extensions()
+        for _ in range(8):  # a long name, a long link, and some that mean nothing
+            block = self._block()
+            if block is None:
+                return None
+            try:
+                header = self._header(block)
+                if header.kind not in EXTENSIONS:
+                    return self._entry(extensions.applied(header))
+                extensions.add(header.kind, self._extension(header.size))
+            except HeaderError as error:
+                raise self._damaged(str(error)) from None
+        raise self._damaged("it has one extended header after the other")
+
+    def _header(self, block: bytes) -> Header:
+        if not tarheaders.has_right_checksum(block):
+            raise HeaderError("the checksum of this header is wrong")
+        self.is_tar = True
+        return Header.parse(block)
+
+    def _entry(self, header: Header) -> Entry:
+        kind = _KINDS.get(header.kind, OTHER)
+        if kind == FILE and header.name.endswith(b"/"):
+            kind = DIRECTORY  # as v7 writes them
+        if header.size and (kind == DIRECTORY or header.kind in _WITHOUT_CONTENT):
+            raise HeaderError(f"this entry is a {kind} with content, which some readers read as further entries")
+        self._left, self._padding = header.size, -header.size % BLOCK
+        return Entry(decoded(header.name), kind, header.size, decoded(header.link))
+
+    def _block(self) -> bytes | None:
+        """Return a header, or nothing at the end of the archive."""
+        block = self._file.read(BLOCK)
+        if not block:
+            if not self.position:
+                raise VerificationError("it is empty")
+            self.remarks.append("the two blocks of zeros that end a tar are missing")
+            return None
+        if len(block) < BLOCK:
+            raise self._damaged("it ends within a header")
+        if block.strip(b"\0"):
+            self.position += BLOCK
+            return block
+        second = self._file.read(BLOCK)
+        if second.strip(b"\0") or self._has_more():
+            self.remarks.append("something stands behind the end of the tar")
+        elif len(second) < BLOCK:
+            self.remarks.append("one of the two blocks of zeros that end a tar is missing")
+        return None
+
+    def _has_more(self) -> bool:
+        """Tell whether there is anything but zeros, with which programs fill up the last record, or no end of them."""
+        passed = 0
+        while piece := self._file.read(_BUFFER):
+            passed += len(piece)
+            if piece.strip(b"\0") or passed > _MAX_PADDING:
+                return True
+        return False
+
+    def _extension(self, size: int) -> bytes:
+        if size > MAX_EXTENSION:
+            raise self._damaged(f"this extended header has {size} bytes, more than {MAX_EXTENSION}")
+        self._left, self._padding = size, -size % BLOCK
+        content = b"".join(bytes(piece) for piece in self.pieces())
+        self._skip()
+        return content
+
+    def _skip(self) -> None:
+        """Pass over what is left of an entry, and its padding."""
+        count = self._left + self._padding
+        if self._can_seek and count > _BUFFER:
+            end = self._file.seek(0, 1) + count - 1
+            self._file.seek(end)
+            if not self._file.read(1):
+                raise self._damaged("it ends within this entry")
+            self.position += count
+        else:
+            while count:
+                piece = self._file.read(min(count, _BUFFER))
+                if not piece:
+                    raise self._damaged("it ends within this entry")
+                count -= len(piece)
+                self.position += len(piece)
+        self._left = self._padding = 0
+
+    def _cut_short(self) -> VerificationError:
+        return self._damaged(f"it ends {self._left} bytes before the end of this entry")
+
+    def _damaged(self, why: str) -> VerificationError:
+        return VerificationError(f"the tar is damaged at byte {self.position}: {why}")

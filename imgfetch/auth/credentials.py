@@ -1,0 +1,261 @@
+"""Who we are to a registry.
+
+Logins stand where docker and podman left them (P20 to P26), in files such as ``~/.docker/config.json``::
+
+    file   := { "auths": { key: entry }, "credHelpers": { key: helper }, "credsStore": helper }
+    key    := [ "http://" | "https://" ] host [ ":" port ] [ "/" path ]
+    entry  := { "auth": base64 of user ":" password | "username", "password"; "identitytoken"; "registrytoken" }
+
+* The first source with a login gives it.  Within a file the host's own helper is asked, else ``credsStore``; if it
+  has no login, the ``auths`` may; if it fails, the file counts for nothing, and the next one is read (P21, P26).
+* A path is podman's: the key is for what is below it, and the longest counts.  In a URL it means nothing, as in docker.
+* Hosts are compared whole, with their ports, in any case; all names of Docker Hub are one (P22, P23).
+* A key without a port is for every port of its host, unless any key has the port that is asked for (S10).
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from imgfetch.auth.helpers import Helpers, members
+from imgfetch.auth.login import Login
+from imgfetch.errors import AuthenticationError
+from imgfetch.oci.reference import DOCKER_HUB
+from imgfetch.text import clean, quoted
+
+HUB_KEY = "https://index.docker.io/v1/"
+"""What docker calls Docker Hub, in files and to helpers (P23)."""
+MAX_FILE = 4 * 1024 * 1024
+
+_HUB_HOSTS = ("index.docker.io", DOCKER_HUB, "registry-1.docker.io")
+_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
+_PORT = re.compile(r":[0-9]+$")
+_FIELDS: tuple[str, ...] = ("auth", "username", "password", "identitytoken", "registrytoken")
+
+_logger = logging.getLogger(__name__)
+
+
+class Credentials:
+    """Finds logins; safe to be used from several threads.
+
+    Files are read and helpers run when the first login is wanted, and once (P27).  Whatever is wrong with them is
+    told once, as a warning, and the pull goes on without (M23).
+
+    Args:
+        explicit: the login of the command line, for every registry of the run.
+        inline: the text of ``$DOCKER_AUTH_CONFIG``.
+        files: files with logins, in order of preference; one that does not exist is no error.
+        path: ``$PATH``, where helpers are; ``None`` runs none.
+    """
+
+    def __init__(
+        self,
+        *,
+        explicit: Login | None = None,
+        inline: str | None = None,
+        files: Sequence[Path] = (),
+        path: str | None = None,
+    ) -> None:
+        """Remember where to look."""
+        self._explicit = explicit
+        self._sources: list[str | Path] = [*([] if inline is None else [inline]), *files]
+        self._helpers = None if path is None else Helpers(path)
+        self._lock = threading.Lock()
+        self._stores: list[_Store] | None = None
+        self._told: set[str] = set()
+
+    def without_explicit(self) -> Self:
+        """Return the same without the login of the command line, which is for no mirror (S09)."""
+        if self._explicit is None:
+            return self
+        other = copy.copy(self)
+        other._explicit = None  # noqa: SLF001  # its own kind
+        return other
+
+    def find(self, registry: str, repository: str) -> Login | None:
+        """Return the login for a repository, if there is one; registry and repository are a ``Reference``'s."""
+        if self._explicit is not None:
+            return self._explicit
+        with self._lock:
+            login = self._search(registry, repository)
+        _logger.debug("login for %s: %s", clean(registry), login.source if login else "none")
+        return login
+
+    def _search(self, registry: str, repository: str) -> Login | None:
+        if self._stores is None:
+            self._stores = list(self._read())
+        host = _normalised(registry)
+        for store in self._stores:
+            try:
+                login = self._ask(store, host, registry) or self._look_up(store, f"{host}/{repository}")
+            except AuthenticationError as error:
+                # Of this file nothing else (P26); another file's login for the same host is as good as ever.
+                self._warn(f"{error}; going on without its logins; fix or remove it")
+                continue
+            if login is not None:
+                return login
+        bare = _PORT.sub("", host)
+        if bare in (host, DOCKER_HUB) or any(store.names(host) for store in self._stores):
+            return None
+        found = (self._look_up(store, f"{bare}/{repository}") for store in self._stores)
+        return next(filter(None, found), None)
+
+    def _read(self) -> Iterator[_Store]:
+        for source in self._sources:
+            try:
+                yield _Store.of(source)
+            except AuthenticationError as error:
+                self._warn(f"{error}; going on without its logins; fix or remove it")
+
+    def _ask(self, store: _Store, host: str, registry: str) -> Login | None:
+        helper = store.helper(host)
+        if not helper or self._helpers is None:
+            return None
+        try:
+            return self._helpers.get(helper, HUB_KEY if host == DOCKER_HUB else registry)
+        except AuthenticationError as error:
+            raise AuthenticationError(f"{error} (named in {store.source})") from error
+
+    def _look_up(self, store: _Store, wanted: str) -> Login | None:
+        for key in store.keys(wanted):
+            try:
+                login = store.login(key)
+            except AuthenticationError as error:
+                self._warn(
+                    f"the entry {quoted(key)} of {store.source} is unusable: {error}; "
+                    "going on without that login; log in again, or remove it"
+                )
+                continue
+            if login is not None:
+                return login
+        return None
+
+    def _warn(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            _logger.warning("%s", message)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Store:
+    """What one source says."""
+
+    source: str
+    fields: tuple[str, ...]
+    auths: Mapping[str, object]
+    helpers: Mapping[str, object]
+    default: object
+
+    @classmethod
+    def of(cls, origin: str | Path) -> Self:
+        """Read a file, or the text of the variable, in which ``auth`` alone counts (P20)."""
+        if isinstance(origin, str):
+            source, fields, raw = "DOCKER_AUTH_CONFIG", _FIELDS[:1], origin.encode("utf-8", "surrogateescape")
+        else:
+            source, fields, raw = clean(str(origin)), _FIELDS, _content(origin)
+        found = members(raw, source) if raw.strip() else {}
+        if isinstance(origin, str):
+            found = {"auths": found.get("auths")}
+        elif origin.name == ".dockercfg" and "auths" not in found:  # entries alone
+            found = {"auths": found}
+        auths, helpers = found.get("auths") or {}, found.get("credhelpers") or {}
+        if not isinstance(auths, dict) or not isinstance(helpers, dict):
+            raise AuthenticationError(f"{source} has an 'auths' or 'credHelpers' that is no object")
+        return cls(source, fields, auths, helpers, found.get("credsstore"))
+
+    def names(self, host: str) -> bool:
+        """Tell whether any key is about the host or a part of it."""
+        return any(_normalised(key).partition("/")[0] == host for key in (*self.auths, *self.helpers))
+
+    def helper(self, host: str) -> str:
+        """Return the host's helper; ``""`` is none, and says so too in ``credHelpers``, as in docker."""
+        helper = next((self.helpers[key] for key in _matching(self.helpers, host)), self.default) or ""
+        if not isinstance(helper, str):
+            raise AuthenticationError(f"the helper for {quoted(host)} in {self.source} is no text")
+        return helper
+
+    def keys(self, wanted: str) -> Iterator[str]:
+        """Find the keys for ``host/repository``, the longest first (P22)."""
+        while wanted:
+            yield from _matching(self.auths, wanted)
+            wanted = wanted.rpartition("/")[0]
+
+    def login(self, key: str) -> Login | None:
+        """Return an entry's login; ``{}`` has none, and says that a helper may (P24)."""
+        entry = self.auths[key] or {}
+        if not isinstance(entry, dict):
+            raise AuthenticationError("it is no object")
+        given = {name.lower(): value or "" for name, value in entry.items()}
+        texts = [given.get(name, "") if name in self.fields else "" for name in _FIELDS]
+        if not all(isinstance(text, str) for text in texts):
+            raise AuthenticationError("a part of it is no text")
+        if not any(texts):
+            return None
+        auth, username, password, identity, registry = texts
+        if auth:
+            username, password = _decoded(auth)
+        return Login.stored(username, password, self.source, identity, registry)
+
+
+def _normalised(key: str) -> str:
+    """Return ``host[:port][/path]``; a URL's path is left out."""
+    rest = _SCHEME.sub("", key)
+    host, _, path = rest.partition("/")
+    host = DOCKER_HUB if host.lower() in _HUB_HOSTS else host.lower()
+    path = "" if rest != key or path in ("v1/", "v2/") else path.rstrip("/")
+    return f"{host}/{path}" if path else host
+
+
+def _matching(keys: Iterable[str], wanted: str) -> list[str]:
+    """Return the keys for a host or a part of it, first those that are spelt as docker and podman would."""
+    spellings = (HUB_KEY, *_HUB_HOSTS, wanted)
+    found = (key for key in keys if _normalised(key) == wanted)
+    return sorted(found, key=lambda key: spellings.index(key) if key in spellings else len(spellings))
+
+
+def _decoded(auth: str) -> tuple[str, str]:
+    """Split base64 of ``user:password``; padding may lack, NUL or a line's end may follow (P24)."""
+    compact = "".join(auth.split()).rstrip("=")
+    try:
+        pair = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except ValueError:
+        raise AuthenticationError("its 'auth' is not base64") from None
+    username, colon, password = pair.decode("utf-8", "surrogateescape").rstrip("\0\r\n").partition(":")
+    if not colon:
+        raise AuthenticationError("its 'auth' holds no ':'")
+    return username, password
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's content; a file that is not there has none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise AuthenticationError(f"{clean(str(path))} cannot be read: {error.strerror}") from error
+    if len(content) > MAX_FILE:
+        raise AuthenticationError(f"{clean(str(path))} is larger than {MAX_FILE} bytes")
+    return content
+
+
+def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:
+    """Return where logins may stand, in the order of P20; a file that the user named stands alone."""
+    alone = authfile or environment.get("REGISTRY_AUTH_FILE")
+    if alone:
+        return (Path(alone),)
+    docker = environment.get("DOCKER_CONFIG") or (home and home / ".docker")
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    config = environment.get("XDG_CONFIG_HOME") or (home and home / ".config")
+    podman = Path("containers", "auth.json")
+    places = ((docker, "config.json"), (runtime, podman), (config, podman), (home, ".dockercfg"))
+    return tuple(Path(directory, name) for directory, name in places if directory)

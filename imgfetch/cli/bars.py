@@ -1,0 +1,82 @@
+"""Progress as bars on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Never, TextIO
+
+from tqdm import tqdm
+
+from imgfetch.cli.display import Display
+from imgfetch.progress import Item
+
+_SHOWN = 12  # characters of a digest, as in docker's output
+
+
+class Bars(Display):
+    """A bar for each blob on its way, and one for the whole, for terminals."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Draw nothing yet."""
+        super().__init__(stream)
+        self._total: tqdm[Never] | None = None
+        self._bars: dict[str, tqdm[Never]] = {}
+
+    def planned(self, items: Sequence[Item]) -> None:
+        """Draw the bar of the whole."""
+        super().planned(items)
+        self._total = self._bar("total", sum(item.size for item in items), position=0)
+
+    def started(self, item: Item) -> None:
+        """Draw a blob's bar."""
+        with self._lock:
+            self._bars[item.name] = self._bar(_label(item.name), item.size)
+
+    def advanced(self, item: Item, count: int) -> None:
+        """Lengthen two bars."""
+        with self._lock:
+            for bar in (self._bars.get(item.name), self._total):
+                if bar is not None:
+                    bar.update(count)
+
+    def finished(self, item: Item, *, cached: bool) -> None:
+        """Take a blob's bar away."""
+        del cached
+        with self._lock:
+            bar = self._bars.pop(item.name, None)
+            if bar is not None:
+                if self._total is not None:
+                    self._total.update(item.size - bar.n)
+                bar.close()
+
+    def close(self) -> None:
+        """Take all bars away but that of the whole."""
+        with self._lock:
+            for bar in self._bars.values():
+                bar.close()
+            self._bars.clear()
+            if self._total is not None:
+                self._total.close()
+                self._total = None
+
+    def _print(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            tqdm.write(text, file=self._stream)
+
+    def _bar(self, name: str, size: int, position: int | None = None) -> tqdm[Never]:
+        return tqdm(
+            total=size,
+            desc=f"{name:<12}",
+            file=self._stream,
+            unit="B",
+            unit_scale=True,
+            dynamic_ncols=True,
+            leave=position is not None,
+            position=position,
+        )
+
+
+def _label(name: str) -> str:
+    """Return the beginning of a digest without its algorithm, or of a file's name."""
+    return (name.partition(":")[2] if name.startswith(("sha256:", "sha512:")) else name)[:_SHOWN]

@@ -1,0 +1,53 @@
+"""`imgfetch cache`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from imgfetch.cli import stdout
+from imgfetch.cli.context import cache_directory
+from imgfetch.cli.display import Display
+from imgfetch.store import eviction
+from imgfetch.text import size, span
+
+
+def run(arguments: argparse.Namespace, display: Display) -> int:
+    """Show or prune the cache."""
+    root = cache_directory(arguments)
+    if arguments.command == "cache dir":
+        stdout.show([str(root)])
+    elif arguments.command == "cache list":
+        _list(root, as_json=arguments.json)
+    else:
+        _prune(root, arguments, display)
+    return 0
+
+
+def _list(root: Path, *, as_json: bool) -> None:
+    entries = eviction.entries(root)
+    if as_json:
+        members = [
+            {"digest": str(entry.digest), "size": entry.size, "age": round(entry.age), "part": entry.is_part}
+            for entry in entries
+        ]
+        stdout.show([json.dumps(members, indent=1)])
+        return
+    stdout.show(
+        [
+            f"{entry.digest}  {size(entry.size):>7}  {span(entry.age):>7}{'  part' if entry.is_part else ''}"
+            for entry in entries
+        ]
+        + [f"{len(entries)} blob{'' if len(entries) == 1 else 's'}, {size(sum(entry.size for entry in entries))}"]
+    )
+
+
+def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
+    gone = eviction.prune(root, limit=arguments.keep, keep=lambda entry: entry.age < (arguments.older_than or 0))
+    left = eviction.entries(root)
+    display.message(
+        "info",
+        f"removed {len(gone)} of {len(gone) + len(left)} blobs, {size(sum(entry.size for entry in gone))}; "
+        f"{size(sum(entry.size for entry in left))} are left",
+    )

@@ -1,0 +1,29 @@
+"""`imgfetch digest`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from imgfetch.cli import context, stdout
+from imgfetch.cli.display import Display
+from imgfetch.cli.options import usage
+from imgfetch.pull.query import pin
+
+
+def run(arguments: argparse.Namespace, display: Display) -> int:
+    """Print each reference with its digest, when all are known."""
+    del display
+    arguments.references = context.references(arguments)
+    if len(arguments.platform) > 1:
+        usage(arguments, "a digest is that of one platform, or without --platform that of all together")
+    pinned = pin(
+        arguments.references,
+        platform=arguments.platform[0] if arguments.platform else None,
+        access=context.access(arguments),
+        patience=context.patience(arguments),
+        timeout=arguments.timeout,
+        strict=arguments.strict,
+    )
+    stdout.show([str(one if arguments.keep_tag else replace(one, tag=None)) for one in pinned])
+    return 0

@@ -1,0 +1,192 @@
+"""`imgfetch inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+
+from imgfetch.cli import context, stdout
+from imgfetch.cli.display import Display
+from imgfetch.cli.options import usage
+from imgfetch.oci.image import Descriptor
+from imgfetch.oci.reference import Reference
+from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer, inspect
+from imgfetch.text import clean, size
+
+_BAR = 24
+_LEFT = 13
+_MAX_LINE = 2000
+
+
+def run(arguments: argparse.Namespace, display: Display) -> int:
+    """Show what an image is, for people, as JSON, or as the bytes of its manifest."""
+    del display
+    if arguments.json and arguments.raw:
+        usage(arguments, "--json and --raw exclude each other")
+    if len(arguments.platform) > 1:
+        usage(arguments, "an image is that of one platform, or without --platform that of this machine")
+    platform = arguments.platform[0] if arguments.platform else None
+    if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
+        platform = context.default_platform(arguments)
+    found = inspect(
+        arguments.target,
+        platform=platform,
+        access=context.access(arguments),
+        patience=context.patience(arguments),
+        timeout=arguments.timeout,
+        strict=arguments.strict,
+    )
+    if arguments.raw:
+        if found.raw is None:
+            usage(arguments, f"{found.source} has {_several(found.images)}; choose one with --platform")
+        stdout.show_bytes(found.raw)
+    elif arguments.json:
+        stdout.show([json.dumps(_as_json(found), indent=1)])
+    else:
+        stdout.show(_lines(found, stdout.width() or _MAX_LINE))
+    return 0
+
+
+def _several(images: Sequence[InspectedImage]) -> str:
+    return f"{len(images)} images" if len(images) != 1 else "an image without a manifest"
+
+
+def _lines(found: Inspected, width: int) -> Iterator[str]:
+    yield clean(found.source, width)
+    yield from _fields(("kind", found.kind))
+    if found.root:
+        yield from _fields(("digest", str(found.root.digest)), ("media type", clean(found.root.media_type)))
+    if found.file_size is not None:
+        yield from _fields(("size", size(found.file_size)))
+    yield from _list("platforms", [_listed(manifest) for manifest in found.manifests])
+    for note in found.notes:
+        yield from _fields(("note", clean(note, width)))
+    for image in found.images:
+        yield ""
+        yield from _image_lines(image, width)
+
+
+def _listed(manifest: Descriptor) -> str:
+    what = "attestation" if manifest.is_attestation else str(manifest.platform or "no platform")
+    return f"{what:<16} {manifest.digest}"
+
+
+def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
+    details = image.details
+    yield clean(", ".join(image.names) or "an image without a name", width)
+    room = max(width - _LEFT - 2, 40)
+    yield from _fields(
+        ("platform", str(image.platform)),
+        ("digest", str(image.digest or "")),
+        ("media type", clean(image.media_type)),
+        ("image ID", str(image.image_id)),
+        ("created", clean(details.created)),
+        ("author", clean(details.author, room)),
+        ("entrypoint", _arguments(details.entrypoint, room)),
+        ("command", _arguments(details.command, room)),
+        ("user", clean(details.user)),
+        ("directory", clean(details.working_dir)),
+        ("stop signal", clean(details.stop_signal)),
+        ("ports", clean(" ".join(details.ports), room)),
+        ("volumes", clean(" ".join(details.volumes), room)),
+    )
+    yield from _list("environment", [clean(text, room) for text in details.environment])
+    yield from _list("labels", [clean(f"{name}={text}", room) for name, text in details.labels.items()])
+    yield f"  {'layers':<{_LEFT}}{len(image.layers)}, {size(image.size)}"
+    largest = max((layer.size for layer in image.layers), default=0)
+    for layer in image.layers:
+        yield from _layer_lines(layer, largest, width)
+    yield from _fields(("base", clean(image.base, room)))
+
+
+def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
+    bar = "" if layer.state != "present" else _drawn(layer.size, largest)
+    told = layer.state if layer.state != "present" else layer.compression
+    line = f"    {size(layer.size):>8} {bar:<{_BAR}} {told:<8} "
+    step = clean(" ".join(layer.created_by.split()), max(width - len(line), 20))
+    yield f"{line}{step}".rstrip()
+    yield f"        {layer.digest or layer.diff_id}"
+
+
+def _drawn(count: int, largest: int) -> str:
+    """Return a bar to scale; what is there at all is seen."""
+    cell = "█" if stdout.can_show("█") else "#"
+    return cell * max(round(_BAR * count / largest), 1 if count else 0) if largest else ""
+
+
+def _fields(*fields: tuple[str, str]) -> Iterator[str]:
+    """Yield a line for each that says something."""
+    for name, text in fields:
+        if text:
+            yield from _list(name, [text])
+
+
+def _list(name: str, texts: Sequence[str]) -> Iterator[str]:
+    for number, text in enumerate(texts):
+        yield f"  {name if number == 0 else '':<{_LEFT}}{text}"
+
+
+def _arguments(arguments: Sequence[str], room: int) -> str:
+    return clean(json.dumps(arguments, ensure_ascii=False), room) if arguments else ""
+
+
+def _as_json(found: Inspected) -> dict[str, object]:
+    """Return what docs/json.md describes."""
+    return {
+        "source": found.source,
+        "kind": found.kind,
+        "digest": str(found.root.digest) if found.root else None,
+        "media_type": found.root.media_type if found.root else None,
+        "file_size": found.file_size,
+        "manifests": [
+            {
+                "digest": str(manifest.digest),
+                "media_type": manifest.media_type,
+                "size": manifest.size,
+                "platform": str(manifest.platform) if manifest.platform else None,
+                "attestation": manifest.is_attestation,
+            }
+            for manifest in found.manifests
+        ],
+        "notes": list(found.notes),
+        "images": [_image_as_json(image) for image in found.images],
+    }
+
+
+def _image_as_json(image: InspectedImage) -> dict[str, object]:
+    details = image.details
+    return {
+        "names": list(image.names),
+        "digest": str(image.digest) if image.digest else None,
+        "index": str(image.index) if image.index else None,
+        "media_type": image.media_type or None,
+        "image_id": str(image.image_id),
+        "platform": str(image.platform),
+        "created": details.created or None,
+        "author": details.author or None,
+        "entrypoint": list(details.entrypoint),
+        "command": list(details.command),
+        "environment": list(details.environment),
+        "labels": details.labels,
+        "ports": list(details.ports),
+        "volumes": list(details.volumes),
+        "user": details.user or None,
+        "working_dir": details.working_dir or None,
+        "stop_signal": details.stop_signal or None,
+        "size": image.size,
+        "base": image.base or None,
+        "layers": [
+            {
+                "digest": str(layer.digest) if layer.digest else None,
+                "diff_id": str(layer.diff_id),
+                "media_type": layer.media_type or None,
+                "compression": layer.compression or None,
+                "size": layer.size,
+                "state": layer.state,
+                "created_by": layer.created_by or None,
+            }
+            for layer in image.layers
+        ],
+        "history": [{"created_by": step.created_by, "empty": step.is_empty} for step in details.history],
+    }

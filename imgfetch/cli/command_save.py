@@ -1,0 +1,165 @@
+"""`imgfetch save`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgfetch.archive import compressed
+from imgfetch.archive.formats import FORMATS
+from imgfetch.cli import context, stdout
+from imgfetch.cli.display import Display
+from imgfetch.cli.options import usage
+from imgfetch.defaults import LAYERS
+from imgfetch.pull.save import Saved, dry_run, save
+from imgfetch.text import clean, size
+
+if TYPE_CHECKING:
+    from imgfetch.pull.forecast import Forecast
+
+
+def run(arguments: argparse.Namespace, display: Display) -> int:
+    """Write an archive, and say what is in it."""
+    began = time.monotonic()
+    arguments.references = context.references(arguments)
+    _check(arguments)
+    if arguments.dry_run:
+        return _forecast(arguments)
+    output = context.output(arguments)
+    saved = save(
+        arguments.references,
+        output,
+        platform=arguments.platform,
+        all_platforms=arguments.all_platforms,
+        archive_format=arguments.format,
+        layers=arguments.layers,
+        name=arguments.name,
+        base=arguments.base,
+        if_changed=arguments.if_changed,
+        jobs=arguments.jobs,
+        cache_dir=context.cache(arguments),
+        cache_size=arguments.cache_size,
+        max_layer_size=arguments.max_layer_size,
+        source_date_epoch=arguments.source_date_epoch,
+        strict=arguments.strict,
+        access=context.access(arguments),
+        patience=context.patience(arguments),
+        timeout=arguments.timeout,
+        progress=display,
+    )
+    display.close()
+    if not arguments.quiet:
+        _note(arguments, display)
+        _summarize(saved, arguments.output, time.monotonic() - began, display)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if FORMATS[arguments.format].HAS_ONE_PLATFORM and (arguments.all_platforms or len(arguments.platform) > 1):
+        several = "--all-platforms" if arguments.all_platforms else "several in --platform"
+        usage(arguments, f"--format {arguments.format} holds one platform, and does not go with {several}")
+    if arguments.base and _is_plain(arguments):
+        plain = f"--format {arguments.format}" if FORMATS[arguments.format].IS_PLAIN else f"--layers {arguments.layers}"
+        usage(arguments, f"--base leaves out layers as the registry has them, and does not go with {plain}")
+    if arguments.json and not arguments.dry_run:
+        usage(arguments, "--json goes with --dry-run; --progress json tells of a save")
+    if arguments.if_changed and arguments.output == "-":
+        usage(arguments, "--if-changed needs a file: name it with -o")
+    if arguments.name and len(arguments.references) > 1:
+        usage(arguments, "--name is for one image, and these are several")
+
+
+def _is_plain(arguments: argparse.Namespace) -> bool:
+    return FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]
+
+
+def _note(arguments: argparse.Namespace, display: Display) -> None:
+    """Say what an option is of little use for."""
+    path = Path(arguments.output)
+    if compressed.compression(path) and path.is_file() and not _is_plain(arguments):
+        display.message(
+            "info",
+            f"{clean(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "
+            "already; --layers plain has them decompressed",
+        )
+
+
+def _forecast(arguments: argparse.Namespace) -> int:
+    """Say what a save would cost."""
+    found = dry_run(
+        arguments.references,
+        platform=arguments.platform,
+        all_platforms=arguments.all_platforms,
+        archive_format=arguments.format,
+        layers=arguments.layers,
+        name=arguments.name,
+        base=arguments.base,
+        cache_dir=context.cache(arguments),
+        strict=arguments.strict,
+        access=context.access(arguments),
+        patience=context.patience(arguments),
+        timeout=arguments.timeout,
+    )
+    stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
+    return 0
+
+
+def _lines(found: Forecast) -> list[str]:
+    blobs = [f"{blob.state:<9}  {blob.digest}  {size(blob.size):>7}" for blob in found.blobs]
+    count = found.requests
+    total = (
+        f"the archive has {size(found.archive_size)}"
+        if found.archive_size is not None
+        else "the archive's size is known when they are here"
+    )
+    left = [f"{registry} says that {pulls} pulls are left" for registry, pulls in found.pulls_left.items()]
+    sums = f"{size(found.cached)} cached, {size(found.left_out)} left out; {total}"
+    to_fetch = f"{size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}"
+    return [*found.names, *blobs, f"{to_fetch}, {sums}", *left]
+
+
+def _as_json(found: Forecast) -> dict[str, object]:
+    return {
+        "images": list(found.names),
+        "blobs": [
+            {"digest": str(blob.digest), "size": blob.size, "state": blob.state, "missing": blob.missing}
+            for blob in found.blobs
+        ],
+        "bytes": found.missing,
+        "cached": found.cached,
+        "left_out": found.left_out,
+        "requests": found.requests,
+        "archive_size": found.archive_size,
+        "pulls_left": found.pulls_left,
+    }
+
+
+def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
+    """Say what was saved: name, digest, platform, size, seconds."""
+    target = "stdout" if output == "-" else clean(output)
+    images = "; ".join(
+        f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"
+        for image in saved.images
+    )
+    details = {
+        "output": output,
+        "size": saved.size,
+        "seconds": round(seconds, 3),
+        "images": [
+            {
+                "references": [str(reference) for reference in image.references],
+                "digest": str(image.digest),
+                "image_id": str(image.image_id),
+                "platform": str(image.platform),
+            }
+            for image in saved.images
+        ],
+    }
+    if saved.is_unchanged:
+        display.message("unchanged", f"{target} holds {images} already; it is left as it was", details)
+    else:
+        display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)

@@ -1,0 +1,124 @@
+"""What the command line, stdin, stdout and the environment give a command to work with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import platformdirs
+
+from imgfetch import errors
+from imgfetch.archive.output import is_terminal
+from imgfetch.cli import imagelist
+from imgfetch.cli.options import from_environment, usage
+from imgfetch.files import storing
+from imgfetch.http.retries import Patience
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.registry.access import Access
+from imgfetch.text import clean
+
+_MAX_PASSWORD = 64 * 1024
+
+
+def access(arguments: argparse.Namespace) -> Access:
+    """Return what the options and the environment give to reach registries with."""
+    if arguments.anonymous and (arguments.username or arguments.authfile):
+        usage(arguments, "--anonymous goes with neither --username nor --authfile")
+    if bool(arguments.username) != arguments.password_stdin:
+        usage(arguments, "--username and --password-stdin go together")
+    asked = [*getattr(arguments, "references", ()), *getattr(arguments, "base", ()), getattr(arguments, "target", "")]
+    registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
+    if arguments.username and len(registries) > 1:
+        usage(arguments, f"--username is for one registry, and these are several: {', '.join(registries)}")
+    if arguments.username is not None and ":" in arguments.username:
+        usage(arguments, "a user name has no ':'; the password comes with --password-stdin")
+    overrides = dict(arguments.realm_override)
+    if len(overrides) < len(set(arguments.realm_override)):
+        usage(arguments, "--realm-override names one HOST twice with different URLs; give one URL for each HOST")
+    return Access.from_environment(
+        os.environ,
+        anonymous=arguments.anonymous,
+        username=arguments.username or "",
+        password=_password(arguments) if arguments.password_stdin else "",
+        authfile=arguments.authfile,
+        ca_files=arguments.ca_file,
+        certs_dir=arguments.certs_dir,
+        insecure=arguments.insecure,
+        plain_http=arguments.plain_http,
+        mirrors_first=None if arguments.no_mirror else arguments.mirror,
+        trust_realms=arguments.trust_realm,
+        realm_overrides=overrides,
+    )
+
+
+def references(arguments: argparse.Namespace) -> list[Reference]:
+    """Return those of the command line, and then those of the files of `--images`.
+
+    Raises:
+        InvalidReferenceError: a line of such a file is no reference.
+        StorageError: such a file cannot be read.
+    """
+    found = list(arguments.references)
+    for name in arguments.images:
+        if name == "-":
+            if arguments.password_stdin:
+                usage(arguments, "stdin is both the list of images and the password")
+            found += imagelist.read(sys.stdin or [], "stdin")
+            continue
+        with storing(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
+            found += imagelist.read(file, clean(name))
+    if not found:
+        usage(arguments, "a reference is missing")
+    return found
+
+
+def default_platform(arguments: argparse.Namespace) -> Platform | None:
+    """Return the platform that the environment names, if it names one."""
+    platforms = cast(list[Platform], from_environment(arguments, "platform", os.environ))
+    return next(iter(platforms), None)
+
+
+def patience(arguments: argparse.Namespace) -> Patience:
+    """Return how often and how long to try."""
+    return Patience(retries=arguments.retries, max_wait=arguments.max_wait)
+
+
+def cache(arguments: argparse.Namespace) -> str | None:
+    """Return the directory of the cache, if one is wanted."""
+    return None if arguments.no_cache else str(cache_directory(arguments))
+
+
+def cache_directory(arguments: argparse.Namespace) -> Path:
+    """Return where the cache is, or would be.
+
+    Raises:
+        StorageError: this user has no such place.
+    """
+    try:
+        return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
+    except RuntimeError as error:  # no HOME, and no such user
+        raise errors.StorageError(
+            f"there is no directory to keep blobs in: {error}", hint="choose a --cache-dir, or --no-cache"
+        ) from None
+
+
+def output(arguments: argparse.Namespace) -> str | BinaryIO:
+    """Return a path, or stdout where it takes an archive."""
+    if arguments.output == "-" and sys.stdout is None:
+        usage(arguments, "stdout is closed: name a file with -o")
+    chosen: str | BinaryIO = sys.stdout.buffer if arguments.output == "-" else str(arguments.output)
+    if is_terminal(chosen):
+        usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
+    return chosen
+
+
+def _password(arguments: argparse.Namespace) -> str:
+    line = sys.stdin.buffer.readline(_MAX_PASSWORD) if sys.stdin else b""
+    password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    if not password:
+        usage(arguments, "--password-stdin finds no password on stdin")
+    return password

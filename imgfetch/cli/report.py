@@ -1,0 +1,76 @@
+"""A failure as words and an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imgfetch import errors
+from imgfetch.cli.display import Display
+from imgfetch.cli.signals import StopError
+from imgfetch.text import clean
+
+EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
+    errors.InvalidReferenceError: 2,
+    errors.InvalidPlatformError: 2,
+    errors.NotFoundError: 3,
+    errors.PlatformNotFoundError: 3,
+    errors.AuthenticationError: 4,
+    errors.TransportError: 5,
+    errors.UnavailableError: 5,
+    errors.VerificationError: 6,
+    errors.StorageError: 7,
+    errors.UnsupportedError: 1,
+    errors.RegistryError: 1,
+    errors.ImgfetchError: 1,
+}
+"""By the first class of an error's ancestry that stands here."""
+
+_MAX_MESSAGE = 4000
+_MAX_CAUSES = 8
+_LATER = frozenset({5, 7})  # what another run may overcome
+
+
+def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
+    """Show an error, its causes and what to do, and return the exit status.
+
+    Args:
+        error: what happened.
+        display: where it is shown.
+        kept: says what another run can go on with, or nothing.
+    """
+    status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
+    causes: list[str] = []
+    hint = error.hint
+    cause = error.__cause__
+    while isinstance(cause, errors.ImgfetchError) and len(causes) < _MAX_CAUSES:
+        causes.append(clean(str(cause), _MAX_MESSAGE))
+        hint = hint or cause.hint
+        cause = cause.__cause__
+    message = clean(str(error), _MAX_MESSAGE)
+    told = [f"  {clean(line, _MAX_MESSAGE)}" for line in error.details]
+    told += [f"  cause: {cause}" for cause in causes if not error.details]
+    notes = [clean(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
+    told += [f"  before: {note}" for note in notes]
+    kept = kept if status in _LATER and display.has_plan else ""
+    lines = [message, *told, *([f"  {kept}"] if kept else []), *([f"  hint: {clean(hint)}"] if hint else [])]
+    details = {
+        "status": status,
+        "error": message,
+        "causes": causes,
+        "details": error.details,
+        "before": notes,
+        "kept": kept,
+        "hint": hint,
+    }
+    display.close()
+    display.message("error", "\n".join(lines), details)
+    return status
+
+
+def stopped(stop: StopError, display: Display, kept: str) -> int:
+    """Say that a signal came, and what is kept (M24), and return the exit status."""
+    status = 128 + stop.number
+    display.close()
+    lines = [f"{stop.how}; {kept}", "  hint: run the same command again to go on"] if kept else [stop.how]
+    display.message("error", "\n".join(lines), {"status": status})
+    return status

@@ -1,0 +1,298 @@
+"""Sends a request and follows its redirects: time-outs, bounds, errors.
+
+`requests` carries the bytes by its adapter alone, for what its sessions add on their own must not be:
+
+* the environment and ``~/.netrc``, which would replace our ``Authorization`` (P01, S12);
+* cookies, which make some registries demand CSRF tokens (P03);
+* redirects, which it follows without a bound, reading their bodies, and with a rewritten URL (P04, P73);
+* content decoding, after which no digest can match (P05, P06).
+
+What the libraries raise is put into our words by `imgfetch.http.network_errors`.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import unquote_plus, urljoin
+
+import requests
+import requests.adapters
+
+from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
+from imgfetch.errors import RegistryError, TransportError
+from imgfetch.http.network_errors import mapped, proxy_error
+from imgfetch.http.origin import Origin
+from imgfetch.http.proxies import Proxies
+from imgfetch.http.response import Response
+from imgfetch.http.tls import ContextAdapter, Trust
+from imgfetch.text import clean
+from imgfetch.text import url as shown_url
+from imgfetch.tolerance import Oddities
+
+MAX_REDIRECTS = 10
+
+_CONNECTIONS = 64
+_PROXY_WANTS_LOGIN = 407
+_SECRET_FIELDS = frozenset({"refresh_token", "password"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+_MAX_WARNINGS = 4096
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for a request and its redirects."""
+
+    downgrade: bool
+    same_host: bool
+    identify: bool
+    timeout: float
+    validators: Mapping[Origin, str]
+
+
+class Transport:
+    """Connections to any number of hosts; safe to be used from several threads."""
+
+    def __init__(
+        self,
+        *,
+        oddities: Oddities,
+        user_agent: str,
+        trust: Trust | None = None,
+        proxies: Proxies | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            oddities: told of redirects to plain http.
+            user_agent: the ``User-Agent`` of every request (P10).
+            trust: whom to believe; by default the system's certificates.
+            proxies: what to go through; by default nothing.
+            connect_timeout: seconds for a connection.
+            timeout: seconds between two bytes, and for the head of an answer.
+        """
+        self._oddities = oddities
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
+        self._trust = trust or Trust()
+        self._proxies = proxies or Proxies()
+        self._connect_timeout = connect_timeout
+        self._timeout = timeout
+        self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
+        self._open: set[Response] = set()
+        self._lock = threading.Lock()
+        self._aborted = False
+        self._warnings_left = _MAX_WARNINGS
+        self._warned: set[str] = set()
+
+    @contextmanager
+    def get(
+        self,
+        url: str,
+        *,
+        accept: str = "*/*",
+        authorization: str | None = None,
+        downgrade: bool = False,
+        same_host: bool = False,
+        identify: bool = True,
+        timeout: float | None = None,
+        offset: int = 0,
+        validators: Mapping[Origin, str] | None = None,
+    ) -> Iterator[Response]:
+        """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
+
+        Args:
+            url: what to ask for, sent as it stands.
+            accept: the ``Accept`` header.
+            authorization: the ``Authorization`` header; only the origin of ``url`` itself is sent it (P72, S07).
+            downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
+            same_host: whether a redirect to another host is refused (S05).
+            identify: whether the origin of ``url`` may see a client certificate of ours (S08).
+            timeout: seconds between two bytes at most, where fewer than usual.
+            offset: the first byte that is wanted; a server may send them all.
+            validators: strong ``ETag`` values by the origin that sent them, for which alone they mean anything.
+
+        Raises:
+            TransportError: no answer came.
+            RegistryError: the redirects lead nowhere (M13).
+        """
+        terms = _Terms(downgrade, same_host, identify, min(timeout or self._timeout, self._timeout), validators or {})
+        headers = {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
+        with self._registered(self._follow(url, headers, authorization, terms)) as response:
+            yield response
+
+    @contextmanager
+    def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
+        """Send a form, which may hold a secret, to ``url`` and nowhere else, and yield the answer.
+
+        A redirect is yielded like any other answer: the form goes to nobody whom it was not meant for (S05).
+
+        Raises:
+            TransportError: no answer came.
+        """
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        with self._registered(
+            self._send(url, headers, min(timeout or self._timeout, self._timeout), form=form)
+        ) as response:
+            yield response
+
+    @contextmanager
+    def _registered(self, response: Response) -> Iterator[Response]:
+        """Keep a response among those that `abort` ends, and close it."""
+        with self._lock:
+            self._open.add(response)
+        try:
+            if self._aborted:
+                raise TransportError(f"stopped while asking {response.url}")
+            yield response
+        finally:
+            with self._lock:
+                self._open.discard(response)
+            response.close()
+
+    def abort(self) -> None:
+        """End every read that a thread waits in, now and from now on."""
+        with self._lock:
+            self._aborted = True
+            waiting = list(self._open)
+        for response in waiting:
+            response.abort()
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            for adapter in self._adapters.values():
+                adapter.close()
+
+    def _follow(self, url: str, headers: dict[str, str], authorization: str | None, terms: _Terms) -> Response:
+        home = Origin.of(url)
+        chain = [url]
+        while True:
+            at_home = Origin.of(url) == home
+            own = {**headers, "Authorization": authorization} if authorization and at_home else headers
+            validator = terms.validators.get(Origin.of(url))
+            own = {**own, "If-Range": validator} if validator and "Range" in headers else own
+            response = self._send(url, own, terms.timeout, identify=terms.identify and at_home)
+            if response.status not in _REDIRECTS:
+                return response
+            location = response.header("Location")
+            status = response.status
+            response.close()
+            if not location:
+                raise _lost(chain, status, "a redirect without a Location")
+            target = _resolved(url, location)
+            self._check_redirect(chain, target, status, terms)
+            chain.append(target)
+            url = target
+
+    def _check_redirect(self, chain: list[str], target: str, status: int, terms: _Terms) -> None:
+        if target in chain:
+            raise _lost([*chain, target], status, "the redirects go round in a circle")
+        if len(chain) > MAX_REDIRECTS:
+            raise _lost([*chain, target], status, f"more than {MAX_REDIRECTS} redirects")
+        home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
+        if not home.may_send_to(there):
+            raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
+        if terms.same_host and there.host != home.host:
+            raise _lost([*chain, target], status, "a redirect to another host, which is refused for a token")
+        if here.scheme == "https" and there.scheme == "http":
+            if not terms.downgrade:
+                raise _lost([*chain, target], status, "a redirect from https to http, which is refused here")
+            self._oddities.tolerate(
+                f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
+            )
+
+    def _send(
+        self, url: str, headers: dict[str, str], timeout: float, *, form: bytes | None = None, identify: bool = True
+    ) -> Response:
+        if self._aborted:
+            raise TransportError(f"stopped before asking {shown_url(url)}")
+        proxy = self._proxies.choose(url)
+        adapter = self._adapter(Origin.of(url), identify=identify)
+        with mapped(url, proxy):
+            method = "GET" if form is None else "POST"
+            prepared = requests.Request(method, url, headers={**self._headers, **headers}, data=form).prepare()
+            # Signed URLs sign the literal text, which preparing has rewritten (P73).
+            prepared.url = url
+            answer = adapter.send(
+                prepared,
+                stream=True,
+                timeout=(self._connect_timeout, timeout),
+                proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
+            )
+        response = Response(answer, url, _secrets(headers.get("Authorization", ""), form), timeout=timeout)
+        _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
+        if response.status == _PROXY_WANTS_LOGIN and proxy:
+            response.close()
+            raise proxy_error(proxy, f"{response.status} {response.reason}")
+        self._pass_on_warnings(response)
+        return response
+
+    def _adapter(self, origin: Origin, *, identify: bool) -> requests.adapters.HTTPAdapter:
+        """Return the connections to an origin, which are never shared with another one's certificates (P02)."""
+        with self._lock:
+            adapter = self._adapters.get((origin, identify))
+            if adapter is None:
+                is_tls = origin.scheme == "https"
+                context = self._trust.context(origin.host, origin.port, client_certificate=identify) if is_tls else None
+                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._trust.common)
+                self._adapters[origin, identify] = adapter
+            return adapter
+
+    def _pass_on_warnings(self, response: Response) -> None:
+        """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""
+        header = response.quotable(",".join(response.headers("Warning")).encode()[:_MAX_WARNINGS])
+        for text in _WARNING.findall(header):
+            message = f"{response.origin} says: {clean(text)}"
+            if message not in self._warned and self._warnings_left >= len(text):
+                self._warnings_left -= len(text)
+                self._warned.add(message)
+                _logger.warning("%s", message)
+
+
+def _secrets(authorization: str, form: bytes | None) -> list[str]:
+    """Return what of a request must not be quoted, in the forms in which a server may repeat it."""
+    secrets = [authorization, value := authorization.partition(" ")[2]]
+    with suppress(ValueError):
+        login = base64.b64decode(value, validate=True).decode("utf-8", "replace")
+        secrets += [login, login.partition(":")[2]] if authorization.startswith("Basic ") else []
+    for pair in (form or b"").decode().split("&"):
+        name, _, text = pair.partition("=")
+        if name in _SECRET_FIELDS:
+            secrets += [text, unquote_plus(text)]
+    return secrets
+
+
+def _resolved(url: str, location: str) -> str:
+    """Return the URL that a ``Location`` means, with not a character changed that need not be (P71, P73)."""
+    with suppress(UnicodeError):  # headers come as Latin-1, URLs are UTF-8
+        location = location.encode("latin-1").decode("utf-8")
+    location = location.strip()
+    if re.match("https?://", location, re.IGNORECASE):
+        return location
+    if location.startswith("/") and not location.startswith("//"):
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}{location}"
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location  # no URL, which will be said
+
+
+def _lost(chain: list[str], status: int, reason: str) -> RegistryError:
+    hosts = " -> ".join(shown_url(url) for url in chain[:4])
+    return RegistryError(
+        f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
+        url=shown_url(chain[-1]),
+        status=status,
+        hint="the registry's storage or proxy is set up wrongly",
+    )

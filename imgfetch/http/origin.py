@@ -1,0 +1,131 @@
+"""Scheme, host and port: what a secret is bound to (RFC 6454)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from imgfetch.errors import UnusableError
+from imgfetch.text import clean
+from imgfetch.text import url as shown_url
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._-]+)?")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+_NUMERIC = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)(?:\.(?:[0-9]+|0x[0-9a-f]*)){0,3}")
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a URL leads.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: lower-case name or address, an IPv6 one without brackets.
+        port: the port, given or the scheme's.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Return a URL's origin.
+
+        Raises:
+            UnusableError: the URL has none that HTTP can reach, or holds a login, which is never ours.
+        """
+        try:
+            parts = urlsplit(url)
+            given, host = parts.port, (parts.hostname or "").lower()
+        except ValueError as error:
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: {clean(str(error))}") from None
+        scheme = parts.scheme.lower()
+        if scheme not in DEFAULT_PORTS or not host:
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
+        if not _HOST.fullmatch(host):  # libraries disagree over where such a host ends
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: its host is no name and no address")
+        if "@" in parts.netloc:
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: it holds a login")
+        return cls(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine: ``localhost``, ``*.localhost``, 127.0.0.0/8, ``::1`` (P31)."""
+        name = self.host.removesuffix(".")
+        if name == "localhost" or name.endswith(".localhost"):
+            return True
+        address = self._address
+        return address is not None and address.is_loopback
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an address rather than a name."""
+        return self._address is not None
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether it is an address at which no registry can be: link-local, metadata, unspecified, multicast (S04)."""
+        address = self._address
+        return address is not None and (
+            address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA
+        )
+
+    def may_send_to(self, other: Origin) -> bool:
+        """Whether a server here may send us there: nobody may to `is_nowhere`, only this machine to itself (S04)."""
+        return not other.is_nowhere and (self.is_loopback or not other.is_loopback)
+
+    @property
+    def _address(self) -> _Address | None:
+        host = self.host.partition("%")[0].removesuffix(".")
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return _old_spelling(host)
+        if isinstance(address, ipaddress.IPv6Address):
+            return address.ipv4_mapped or address.sixtofour or _embedded(address) or address
+        return address
+
+    @property
+    def host_and_port(self) -> str:
+        """``host:port``, fit to be shown."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return clean(f"{host}:{self.port}")
+
+    @property
+    def url(self) -> str:
+        """The URL of its root, without a path."""
+        return f"{self.scheme}://{self}"
+
+    def __str__(self) -> str:
+        """Return the host, with its port unless it is the scheme's own."""
+        return self.host_and_port.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")
+
+
+def _old_spelling(host: str) -> ipaddress.IPv4Address | None:
+    """Read what resolvers take for an address besides: ``127.1``, ``2130706433``, ``0x7f.1``."""
+    if not _NUMERIC.fullmatch(host):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a translator, or an old kind of tunnel, would make of an IPv6 one."""
+    is_plain = address.is_loopback or address.is_unspecified
+    if address in _NAT64 or (address in _COMPATIBLE and not is_plain):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

@@ -1,0 +1,151 @@
+"""An HTTP answer, read within bounds and never decoded behind our back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import requests
+
+from imgfetch.defaults import READ_TIMEOUT
+from imgfetch.errors import ImgfetchError, TransportError, VerificationError
+from imgfetch.http.network_errors import mapped
+from imgfetch.http.origin import Origin
+from imgfetch.layers import content_encoding
+from imgfetch.text import clean
+from imgfetch.text import url as shown_url
+
+MAX_SKIPPED_BODY = 64 * 1024
+"""Bytes of an error's body that are read at most (S26)."""
+DOCUMENT_TIMEOUT = 120.0
+"""Seconds for the whole of a document; a layer has no such limit."""
+CHUNK = 256 * 1024
+MIN_PROGRESS = 1024
+"""Bytes that have to come in the time for which a server may be silent (F59)."""
+
+
+class Response:
+    """An answer whose body has not been read.
+
+    Attributes:
+        status: the HTTP status.
+        reason: its words.
+        url: where it came from in the end, fit to be shown.
+        origin: where it came from in the end.
+        address: the URL as it was sent, which may hold secrets; relative URLs in the answer start from it.
+        start: which byte of the whole is the first of the body.
+    """
+
+    def __init__(
+        self, response: requests.Response, url: str, secrets: Sequence[str] = (), *, timeout: float = READ_TIMEOUT
+    ) -> None:
+        """Wrap an answer to a request for ``url``, which was sent ``secrets``; it may be silent for ``timeout``."""
+        self._response = response
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        self.status = response.status_code
+        self.reason = clean(response.reason or "", 80)
+        self.url = shown_url(url)
+        self.origin = Origin.of(url)
+        self.address = url
+        self.start = 0
+        self._timeout = timeout
+
+    def header(self, name: str) -> str:
+        """Return a header, or the empty string."""
+        return self._response.headers.get(name, "")
+
+    def headers(self, name: str) -> list[str]:
+        """Return each line of a header that may occur several times (P40)."""
+        return list(self._response.raw.headers.getlist(name))
+
+    @property
+    def name(self) -> str:
+        """The host, for messages."""
+        return str(self.origin)
+
+    @property
+    def codings(self) -> tuple[str, ...]:
+        """The ``Content-Encoding``, in the order in which it was applied; empty for identity."""
+        names = (name.strip().lower() for name in self.header("Content-Encoding").split(","))
+        return tuple(name for name in names if name not in ("", "identity"))
+
+    @property
+    def content_length(self) -> int | None:
+        """The ``Content-Length``, or ``None`` where there is none to rely on."""
+        text = self.header("Content-Length").strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        """Yield the body as it is on the wire, undecoded, at most ``limit`` bytes of it (P05, P76).
+
+        Raises:
+            TransportError: the connection broke, or next to nothing came for too long.
+        """
+        left, before, since = limit, limit, time.monotonic()
+        while left > 0:
+            with mapped(self.url):
+                chunk = self._response.raw.read1(min(CHUNK, left), decode_content=False)
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk
+            if time.monotonic() - since > self._timeout:
+                if before - left < MIN_PROGRESS:
+                    came = f"{before - left} bytes in {self._timeout:g} s"
+                    raise TransportError(
+                        f"{self.origin} hardly sends anything: {came} of {self.url}",
+                        hint="run the same command again; --timeout allows a longer silence",
+                    )
+                before, since = left, time.monotonic()
+
+    def document(self, limit: int, what: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
+        """Return a body of JSON, as its sender meant it.
+
+        A ``Content-Encoding`` that we did not ask for is undone unless the bytes are JSON as they are (P77).
+
+        Args:
+            limit: bytes at most.
+            what: the document's name in messages.
+            timeout: seconds for the whole of it.
+
+        Raises:
+            TransportError: the connection broke, or the body comes too slowly.
+            VerificationError: it is larger than ``limit``.
+            UnsupportedError: its coding asks for too much memory.
+        """
+        raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, what))
+        if self.codings and not raw.lstrip().startswith((b"{", b"[")):
+            raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, what))
+        if len(raw) > limit:
+            raise VerificationError(f"{what} is too large", wanted=f"{limit} bytes at most", got="more")
+        return raw
+
+    def excerpt(self) -> str:
+        """Return the start of an error's body, whatever state the connection is in, fit to be quoted."""
+        with suppress(ImgfetchError):
+            return self.quotable(self.document(MAX_SKIPPED_BODY, "the error body"))
+        return ""
+
+    def quotable(self, body: bytes) -> str:
+        """Return the text of a body, without what we sent: servers do repeat it (S14)."""
+        text = body[:MAX_SKIPPED_BODY].decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "REDACTED")
+        return text
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, and up if it was not (S26)."""
+        self._response.close()
+
+    def abort(self) -> None:
+        """End a read that another thread waits in."""
+        with suppress(Exception):
+            self._response.raw.shutdown()
+
+    def _in_time(self, chunks: Iterator[bytes], timeout: float, what: str) -> Iterator[bytes]:
+        end = time.monotonic() + timeout
+        for chunk in chunks:
+            yield chunk
+            if time.monotonic() > end:
+                raise TransportError(f"{what} comes too slowly from {self.origin}: not all of it within {timeout:g} s")

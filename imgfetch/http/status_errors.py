@@ -1,0 +1,200 @@
+"""An HTTP answer that is not the one asked for, as one of our errors."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import time
+from contextlib import suppress
+
+from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    NotFoundError,
+    RateLimitedError,
+    RegistryError,
+    UnavailableError,
+)
+from imgfetch.http import retryafter
+from imgfetch.http.response import Response
+from imgfetch.oci.reference import DOCKER_HUB
+from imgfetch.text import clean, quoted
+
+MAX_QUOTED = 200
+"""Characters of a server's own words in a message (F30)."""
+_PAGE = "an HTML page"
+_MAX_ERRORS = 3
+
+_DENIED = frozenset({401, 403})
+_NOT_FOUND = frozenset({404, 410})
+_LATER = frozenset({408, 499})
+_PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # what another try may overcome (2.0)
+_TOO_MANY_REQUESTS = 429
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
+_MINUTE, _HOUR = 60, 3600
+_TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
+_LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
+_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_NO_REGISTRY = "check the host and the port: this may be no registry, or something in front of one"
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
+
+
+def rejection(response: Response, what: str, *, hint: str | None = None) -> ImgfetchError:
+    """Return the error for an answer whose status says no.
+
+    Args:
+        response: the answer; the start of its body is read.
+        what: what was asked for, as the subject of a sentence.
+        hint: what to try when it is not there or not allowed.
+    """
+    codes, words, said = _said(response)
+    url, status = response.url, response.status
+    if words.startswith(_PAGE) and hint:
+        hint = f"{hint}; a page may come from something else than a registry: check the host and the port"
+    if status in _NOT_FOUND:
+        return NotFoundError(f"{what} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
+    if status in _DENIED:
+        return AuthenticationError(f"{what} does not exist or needs a login: {said}", hint=hint)
+    if status == _TOO_MANY_REQUESTS:
+        limited = RateLimitedError(
+            f"{what} is not served for now, too many requests: {said}", url=url, status=status, codes=codes
+        )
+        _add_wait(limited, response, "try again later, or log in")
+        _add_pull_limit(limited, response, words)
+        return limited
+    if status >= _SERVER_ERROR or status in _LATER:
+        unavailable = UnavailableError(f"{what} is not served for now: {said}", url=url, status=status, codes=codes)
+        if not (status in _LATER or status in _PASSING):
+            unavailable.tries = 1
+        _add_wait(unavailable, response, "the server has a problem of its own; try again later")
+        return unavailable
+    return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+
+
+def answer_of(response: Response) -> str:
+    """Return who answers with which status, and in which words, for a message that says the rest."""
+    return _said(response)[2]
+
+
+def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
+    """Return the codes and the words of an answer, and the sentence about it."""
+    # What came with a success may be what was asked for, such as a token (S14).
+    is_error = response.status >= _CLIENT_ERROR
+    codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
+    said = f"{response.origin} answers {response.status} {response.reason}".rstrip()
+    return codes, words, f"{said} ({words})" if words else said
+
+
+def login_command(registry: str) -> str:
+    """Return the command that logs in to a registry, for a hint."""
+    return "docker login" if registry in _HUB_HOSTS else f"docker login {clean(registry)}"
+
+
+def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool = True) -> RegistryError:
+    """Return the error for an answer that comes from no registry (M11); ``quote`` its text, or a page's title only."""
+    _, words = _words(response.quotable(body), response.header("Content-Type"))
+    if not quote and not words.startswith(_PAGE):
+        words = f"{len(body)} bytes that are none of the expected JSON"
+    kind = clean(response.header("Content-Type"), 80) or "no type"
+    return RegistryError(
+        f"{what} came as something else: {response.url} answers {response.status} with {kind}: {words}",
+        url=response.url,
+        status=response.status,
+        hint="a captive portal, a proxy's page, a wrong port, or no registry at all",
+    )
+
+
+def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
+    """Return the codes and the text of an error body, of whatever form (F30)."""
+    text = text.strip()
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, dict):
+        codes, words = _json_words(parsed)
+        return codes, words or clean(text, MAX_QUOTED)
+    is_xml = text.startswith("<?xml") or ("xml" in content_type and "html" not in content_type)
+    if (text.startswith("<") and not is_xml) or "html" in content_type:
+        match = _TITLE.search(text)
+        return (), f"{_PAGE}, {quoted(match[1].strip(), MAX_QUOTED)}" if match else _PAGE
+    return (), clean(text, MAX_QUOTED)
+
+
+def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
+    errors = body.get("errors")
+    found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    codes = tuple(clean(str(error.get("code", "")), 80) for error in found)
+    said = [
+        ": ".join(str(error[key]) for key in ("code", "message") if error.get(key)) for error in found[:_MAX_ERRORS]
+    ]
+    if not said:
+        said = [str(body[key]) for key in ("details", "message", "error", "error_description") if body.get(key)][:1]
+    return codes, clean("; ".join(said), MAX_QUOTED)
+
+
+def _add_wait(error: UnavailableError, response: Response, hint: str) -> None:
+    """Add what the server says of when to come again (2.0, M10)."""
+    error.retry_after = wait = retryafter.parse(response.header("Retry-After"))
+    error.hint = hint
+    if wait:
+        error.hint = f"the server asks to wait {_duration(wait)}"
+        if MAX_WAIT < wait <= LONGEST_WAIT:
+            error.hint += f"; try again then, or wait for it with --max-wait {wait:.0f}"
+        else:
+            error.hint += "; try again then" if wait > LONGEST_WAIT else "; --max-wait allows longer waits"
+
+
+def _add_pull_limit(error: RateLimitedError, response: Response, words: str) -> None:
+    """Say so where it is Docker Hub's limit of pulls, which no second try overcomes (M09, F32)."""
+    limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
+    remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
+    is_used_up = limit is not None and remaining == "0"
+    if not is_used_up and "pull rate limit" not in words.lower():
+        return
+    wait = error.retry_after
+    if wait is None:
+        error.tries = 1
+    source = clean(response.header("Docker-RateLimit-Source").strip(), 80)
+    counted = f"; counted are those of {_counted(source)}" if source else ""
+    if limit is not None:
+        window = int(limit[2])
+        wait = window if wait is None else wait
+        left = clean(remaining, 20)
+        error.details = (f"The limit is {limit[1]} pulls per {_duration(window)}, {left} are left{counted}.",)
+    if error.tries == 1:
+        error.details += ("It was not tried again, for that would not help.",)
+    until = "later" if wait is None else _clock(wait)
+    log_in = login_command(str(response.origin))
+    log_in = f"log in ({log_in})" if _is_address(source) or not source else "log in with an account that may have more"
+    error.hint = f"{log_in}, take a mirror (--mirror), or try again {until}"
+
+
+def _counted(source: str) -> str:
+    return f"the address {source}" if _is_address(source) else f"the user {source}"
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return False
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as a person would say it."""
+    if seconds < _HOUR:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    named = f"{hours} hour{'' if hours == 1 else 's'}"
+    return f"{named} {minutes} min" if minutes else named
+
+
+def _clock(seconds: float) -> str:
+    """Say when a time from now will be over, by this machine's clock."""
+    if seconds > _LONG:  # no clock of ours need know that year
+        return "much later"
+    then = time.localtime(time.time() + seconds)
+    return f"at about {time.strftime('%H:%M' if seconds < _TODAY else '%Y-%m-%d %H:%M', then)}"

@@ -1,0 +1,266 @@
+"""Which certificates are believed for which host.
+
+A server is believed if its certificate bears its name and leads to an authority of
+
+* the system's store, read by `truststore`; ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` stands in for it;
+* ``SSL_CERT_DIR``, which adds to either, as for OpenSSL and Go wherever the store is one file;
+* a ``--ca-file``, for every host (P13);
+* a ``*.crt`` in the host's own directory of a ``certs.d``, where a ``*.cert`` with its ``*.key`` says who we are (P14).
+
+Only for a host named by ``--insecure`` any certificate will do (S33).
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import requests.adapters
+import requests.utils
+import truststore
+
+from imgfetch.errors import StorageError
+from imgfetch.http import adapter
+from imgfetch.http.origin import DEFAULT_PORTS
+from imgfetch.text import clean
+
+_HUB = ("registry-1.docker.io", "docker.io")
+_HOST = re.compile(r"[\w:][\w.:%-]*")  # may name a directory, as ".." may not
+_COLON = "" if os.name == "nt" else ":"
+_PARTNERS = {".cert": ".key", ".key": ".cert"}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom to believe, and who we are to whom.
+
+    Attributes:
+        ca_files: authorities for every host.
+        certs_directories: where hosts have directories of their own; the first that has something for a host counts.
+        insecure: hosts whose certificates are not checked, as ``host``, which is all its ports, or ``host:port``.
+        bundle: a file of authorities, or a directory by OpenSSL's rules, in the place of the system's store.
+        bundle_directory: authorities besides that, in a directory by OpenSSL's rules, or several with ``:`` between.
+    """
+
+    ca_files: tuple[Path, ...] = ()
+    certs_directories: tuple[Path, ...] = ()
+    insecure: frozenset[str] = frozenset()
+    bundle: Path | None = None
+    bundle_directory: Path | None = None
+
+    def is_insecure(self, host: str, port: int) -> bool:
+        """Whether the user has said that any certificate will do for a host (S33)."""
+        named = {entry.lower() for entry in self.insecure}
+        return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
+
+    def context(self, host: str, port: int, *, client_certificate: bool = True) -> ssl.SSLContext:
+        """Return a new context, for one host alone (P02), which says who we are only if it may (S08).
+
+        The warning of S33 is given here.
+
+        Raises:
+            StorageError: a file cannot be read, or does not hold what it should.
+        """
+        files = self._own_files(host, port)
+        if self.is_insecure(host, port):
+            _logger.warning("the certificate of %s is not checked, for --insecure names it", clean(f"{host}:{port}"))
+            context = _context(ssl.SSLContext)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = self.common()
+            for path in (file for file in files if file.suffix == ".crt"):
+                _believe(context, path)
+        if client_certificate:
+            _identify(context, files)
+        return context
+
+    def common(self) -> ssl.SSLContext:
+        """Return a context that believes what is believed of every host."""
+        context = _context(ssl.SSLContext if self.bundle else truststore.SSLContext)
+        if self.bundle and self.bundle.is_dir():
+            context.load_verify_locations(capath=self.bundle)
+        elif self.bundle:
+            _believe(context, self.bundle, source="SSL_CERT_FILE or REQUESTS_CA_BUNDLE")
+        if self.bundle_directory:
+            context.load_verify_locations(capath=self.bundle_directory)
+        for path in self.ca_files:
+            _believe(context, path, source="--ca-file")
+        return context
+
+    def _own_files(self, host: str, port: int) -> list[Path]:
+        """Return the certificates and keys of the first directory that has any for a host.
+
+        podman takes the first directory that exists and looks no further, as containerd does; docker knows but one.
+        Merged, they would make us believe what no one of them does.
+        """
+        names = _directory_names(host, port) if _HOST.fullmatch(host) else []
+        for directory in (certs / name for certs in self.certs_directories for name in names):
+            if files := _certificates(directory):
+                _logger.debug("certificates for %s are in %s", clean(f"{host}:{port}"), clean(str(directory)))
+                return files
+        return []
+
+
+def certs_directories(
+    environment: Mapping[str, str], home: Path | None, certs_dir: Path | None = None
+) -> tuple[Path, ...]:
+    """Return where directories of hosts are looked for, in order, ``certs_dir`` first (P14)."""
+    places = [certs_dir] if certs_dir else []
+    if home:
+        places.append(home / ".config/containers/certs.d")  # podman does not ask for XDG_CONFIG_HOME here
+    places += [Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
+    config = Path(environment.get("XDG_CONFIG_HOME", ""))
+    if config.is_absolute():  # any other is to be ignored, says its specification
+        places.append(config / "docker/certs.d")
+    elif home:
+        places.append(home / ".config/docker/certs.d")
+    return (*places, Path("/etc/containerd/certs.d"))
+
+
+def from_environment(
+    environment: Mapping[str, str],
+    home: Path | None,
+    *,
+    ca_files: Iterable[Path] = (),
+    certs_dir: Path | None = None,
+    insecure: Iterable[str] = (),
+) -> Trust:
+    """Return what the options and the environment say; an empty variable says nothing."""
+    # What docker and podman read goes before what requests would.
+    bundle = environment.get("SSL_CERT_FILE") or environment.get("REQUESTS_CA_BUNDLE")
+    directory = environment.get("SSL_CERT_DIR")
+    return Trust(
+        ca_files=tuple(ca_files),
+        certs_directories=certs_directories(environment, home, certs_dir),
+        insecure=frozenset(insecure),
+        bundle=Path(bundle) if bundle else None,
+        bundle_directory=Path(directory) if directory else None,
+    )
+
+
+class ContextAdapter(requests.adapters.HTTPAdapter):
+    """Connections with one `ssl.SSLContext`; ``verify`` and ``cert``, by which certifi would come in, have no say."""
+
+    def __init__(
+        self,
+        context: ssl.SSLContext | None,
+        *,
+        most: int,
+        proxy_context: Callable[[], ssl.SSLContext] = lambda: _context(truststore.SSLContext),
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            context: whom to believe; ``None`` for connections without TLS.
+            most: connections that are kept.
+            proxy_context: returns whom an https proxy is believed by, for reading all certificates takes its time; by
+                default the system's store.
+        """
+        self._context = context
+        self._proxy_context = proxy_context
+        super().__init__(pool_maxsize=most, max_retries=0)  # all retrying is ours (P09)
+        self.poolmanager.pool_classes_by_scheme = adapter.POOLS
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Name no ``cert_reqs``, which would change the context, and no file, which would be loaded into it."""
+        del verify, cert
+        host, _ = super().build_connection_pool_key_attributes(request, verify=True)
+        return host, {"ssl_context": self._context} if self._context else {}
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Leave the connections as they are."""
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as in requests
+        """Check an https proxy by its own context; urllib3 would check it as little as the host behind it (S33)."""
+        if proxy not in self.proxy_manager and proxy.lower().startswith("https:"):
+            options["proxy_ssl_context"] = self._proxy_context()
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = adapter.POOLS
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Log in to the proxy, and to it alone (P12), in UTF-8, where requests knows Latin-1 only (P15)."""
+        user, password = requests.utils.get_auth_from_url(proxy)
+        login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Proxy-Authorization": f"Basic {login}"} if user else {}
+
+
+def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
+    """Demand TLS 1.2, and let a chain end at any certificate that is trusted, self-signed or not, as Go does."""
+    context = kind(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _names(host: str, port: int) -> tuple[str, ...]:
+    """Return what a host is called: Docker Hub by two names, an IPv6 address in brackets."""
+    if host in _HUB and port == DEFAULT_PORTS["https"]:
+        return _HUB
+    return (f"[{host}]" if ":" in host else host.lower(),)
+
+
+def _directory_names(host: str, port: int) -> list[str]:
+    """Return what a host's directory may be called: as docker and podman do, or as containerd does (P14)."""
+    ports = [f"{_COLON}{port}", f"_{port}_"] + ([""] if port == DEFAULT_PORTS["https"] else [])
+    return [name + suffix for name in _names(host, port) for suffix in ports]
+
+
+def _certificates(directory: Path) -> list[Path]:
+    try:
+        files = sorted(directory.iterdir())
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            _logger.debug("passed over %s: %s", clean(str(directory)), error.strerror)
+        return []
+    # Where containerd's hosts.toml says what is whose, a pair may be for a mirror.
+    return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
+
+
+def _believe(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
+    """Trust what a file holds; a ``*.crt`` that nobody named may hold nothing, as for docker and podman."""
+    try:
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        is_content = isinstance(error, ssl.SSLError)
+        reason = "it holds no certificate in PEM form, or a broken one" if is_content else error.strerror
+        message = f"cannot trust {clean(str(path))}: {reason}"
+        if source or isinstance(error, PermissionError):
+            raise StorageError(message, hint=f"{source} names it" if source else None) from error
+        _logger.warning("%s; it is passed over", message)
+
+
+def _identify(context: ssl.SSLContext, files: list[Path]) -> None:
+    """Load the client certificates; of several with one kind of key, the first by name is shown."""
+    for path in reversed(files):
+        suffix = _PARTNERS.get(path.suffix, "")
+        partner = path.with_suffix(suffix)
+        if suffix and partner not in files:
+            raise StorageError(
+                f"{clean(str(path))} has no {clean(partner.name)} beside it; a CA's file must end in .crt"
+            )
+        if suffix == ".key":
+            _load_pair(context, path, partner)
+
+
+def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    def refuse() -> NoReturn:  # else OpenSSL would ask the terminal
+        raise StorageError(f"the key {clean(str(key))} is encrypted, and there is nobody to ask for its password")
+
+    try:
+        context.load_cert_chain(certificate, key, password=refuse)
+    except OSError as error:
+        reason = getattr(error, "reason", "") or error.strerror
+        raise StorageError(f"cannot use {clean(str(certificate))} with {clean(str(key))}: {reason}") from error

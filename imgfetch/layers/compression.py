@@ -1,0 +1,248 @@
+"""Bytes as they were before somebody compressed them, as a stream and within bounds.
+
+A `Decompressor` is fed with pieces of any size and hands on what comes out, in pieces of at most
+`PIECE` bytes.  Whatever the ratio, memory stays small (S27).  All formats may hold several streams
+one after the other: gzip members (eStargz has one for each file), zstd frames with skippable ones among
+them (zstd:chunked, pzstd), bzip2 and xz streams.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+from collections.abc import Callable
+from typing import IO, BinaryIO, Protocol, cast
+
+from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.layers import tarheaders
+from imgfetch.layers.inflate import GZIP, ZLIB, InflateError, inflater
+from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
+from imgfetch.layers.zstd import MAX_WINDOW, FrameScanner, is_skippable
+
+Sink = Callable[[bytes], object]
+
+PIECE = 256 * 1024
+"""Bytes that come out at a time: few enough to be hashed while the processor's cache has them."""
+HEAD = 512
+"""Bytes that `detect` needs: a tar header."""
+
+_SLICES = (1024, 256 * 1024)
+"""Bytes that a stream is given at a time: few where streams are short, for what stands behind an end is copied."""
+_XZ_MEMORY = 128 * 1024 * 1024
+
+_MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+_TAR_MAGIC = slice(257, 262)
+
+
+def detect(head: bytes) -> str | None:
+    """Name the compression of a layer by its first `HEAD` bytes; ``plain`` is a tar or nothing at all.
+
+    The table is that of docker's ``archive.DetectCompression``, with a plain tar told from the unknown.
+    """
+    for name, magic in _MAGIC.items():
+        if head.startswith(magic):
+            return name
+    if head.startswith(ZSTD_MAGIC) or is_skippable(head):
+        return "zstd"
+    return "plain" if _is_tar(head[:HEAD]) else None
+
+
+class Decompressor(Protocol):
+    """Undoes one compression."""
+
+    def feed(self, data: bytes) -> None:
+        """Take more compressed bytes.
+
+        Raises:
+            VerificationError: they are damaged.
+            UnsupportedError: they ask for more memory than we give.
+        """
+
+    def finish(self) -> str | None:
+        """Take note that all has come; return what is odd about it, if anything is.
+
+        Raises:
+            VerificationError: the end is missing.
+        """
+
+
+def decompressor(name: str, sink: Sink) -> Decompressor:
+    """Return a decompressor for a compression that `detect` names, or for HTTP's ``deflate``."""
+    match name:
+        case "gzip":
+            return _Streams(name, lambda: inflater(GZIP), sink)
+        case "deflate":
+            return _Streams(name, lambda: inflater(ZLIB), sink)
+        case "bzip2":
+            return _Streams(name, bz2.BZ2Decompressor, sink)
+        case "xz":
+            return _Streams(name, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY), sink)
+        case "zstd":
+            return _Zstd(sink)
+        case _:
+            return _Plain(sink)
+
+
+def decompress(file: BinaryIO, sink: Sink) -> None:
+    """Hand on the whole of a layer's tar stream.
+
+    Args:
+        file: the layer as it is stored, at its first byte.
+        sink: takes the pieces.
+
+    Raises:
+        VerificationError: the data is damaged or incomplete.
+        UnsupportedError: the compression is unknown, or asks for too much.
+    """
+    piece = file.read(PIECE)
+    compression = detect(piece)
+    if compression is None:
+        raise UnsupportedError("it is neither a tar nor compressed in a known way")
+    stream = decompressor(compression, sink)
+    while piece:
+        stream.feed(piece)
+        piece = file.read(PIECE)
+    stream.finish()
+
+
+class _Stream(Protocol):
+    """The interface that `bz2` and `lzma` share."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Streams:
+    """Streams one after the other, with what some builders leave between and behind them (L10 to L12)."""
+
+    def __init__(self, name: str, open_stream: Callable[[], _Stream], sink: Sink) -> None:
+        self._name = name
+        self._magic = _MAGIC.get(name, b"")
+        self._open = open_stream
+        self._sink = sink
+        self._stream: _Stream | None = open_stream()
+        self._slice = _SLICES[1]
+        self._fed = 0
+        self._between = b""
+        self._has_zeros = False
+        self._has_garbage = False
+
+    def feed(self, data: bytes) -> None:
+        start = 0
+        while start < len(data) and not self._has_garbage:
+            piece = data[start : start + self._slice]
+            start += len(piece)
+            if self._stream is None:
+                piece = self._begin(piece)
+            if self._stream is not None:
+                start -= self._continue(self._stream, piece)
+
+    def finish(self) -> str | None:
+        if self._stream is not None:
+            raise VerificationError(f"its {self._name} data ends early")
+        if self._has_garbage or self._between:
+            return f"bytes that are no {self._name} data stand behind its end"
+        return f"zeros stand between or behind its {self._name} streams" if self._has_zeros else None
+
+    def _begin(self, data: bytes) -> bytes:
+        """Look for the next stream; return its bytes."""
+        data = self._between + data
+        stripped = data.lstrip(b"\0")
+        self._has_zeros = self._has_zeros or (len(stripped) < len(data) and self._name != "xz")
+        self._between = b""
+        if self._magic and stripped.startswith(self._magic):
+            self._stream = self._open()
+            return stripped
+        if self._magic.startswith(stripped):
+            self._between = stripped
+        else:
+            self._has_garbage = True
+        return b""
+
+    def _continue(self, stream: _Stream, data: bytes) -> int:
+        """Decompress; return how many bytes stand behind the stream's end."""
+        try:
+            self._sink(stream.decompress(data, PIECE))
+            while not stream.eof and not stream.needs_input:
+                self._sink(stream.decompress(b"", PIECE))
+        except (InflateError, lzma.LZMAError, OSError, EOFError) as error:
+            if "limit" in str(error):
+                limit = f"{_XZ_MEMORY // 1024**2} MiB"
+                raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
+            raise VerificationError(f"its {self._name} data is damaged ({error})") from None
+        self._fed += len(data)
+        behind = len(stream.unused_data) if stream.eof else 0
+        # The next stream, or the next piece of this one, is likely to be as long as all of it so far.
+        self._slice = min(max(2 * (self._fed - behind), _SLICES[0]), _SLICES[1])
+        if stream.eof:
+            self._stream, self._fed = None, 0
+        return behind
+
+
+class _Zstd:
+    """Frames one after the other, skippable ones among them (L06, L08, L09)."""
+
+    def __init__(self, sink: Sink) -> None:
+        import zstandard  # noqa: PLC0415  # few images need it, and it takes its time
+
+        self._damage = zstandard.ZstdError
+        self._scanner = FrameScanner()
+        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        # The writer bounds what it hands on at a time, whatever the ratio; a ``decompressobj`` does not.
+        self._writer = decompressor.stream_writer(cast(IO[bytes], _Writable(sink)), write_size=PIECE, closefd=False)
+
+    def feed(self, data: bytes) -> None:
+        self._scanner.feed(data)
+        try:
+            self._writer.write(data)
+        except self._damage as error:
+            raise VerificationError(f"its zstd data is damaged ({error})") from None
+
+    def finish(self) -> str | None:
+        # zstandard itself is silent when a frame is cut short.
+        if not self._scanner.is_complete:
+            raise VerificationError("its zstd data ends early")
+        if self._scanner.begins_with_skippable:
+            return "its zstd data begins with a skippable frame; some readers take it for no zstd"
+        return None
+
+
+class _Writable:
+    """A sink that looks like a file."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def write(self, data: bytes) -> int:
+        self._sink(data)
+        return len(data)
+
+
+class _Plain:
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def feed(self, data: bytes) -> None:
+        self._sink(data)
+
+    def finish(self) -> str | None:
+        return None
+
+
+def _is_tar(block: bytes) -> bool:
+    """Tell whether a block is a tar header or, for an empty archive, zeros."""
+    if not block.strip(b"\0"):
+        return True
+    if len(block) < HEAD:
+        return False
+    if block[_TAR_MAGIC] == b"ustar":
+        return True
+    try:
+        return tarheaders.has_right_checksum(block)
+    except tarheaders.HeaderError:
+        return False

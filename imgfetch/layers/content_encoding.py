@@ -1,0 +1,65 @@
+"""HTTP content codings, undone within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from imgfetch.errors import VerificationError
+from imgfetch.layers.compression import decompressor
+from imgfetch.text import quoted
+
+MAX_CODINGS = 5
+
+_OVERHEAD = 64 * 1024
+_SLICE = 256  # what comes out of a slice is held at once; zstd makes up to 32 KiB of a byte
+_NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"}
+
+
+def undo(chunks: Iterable[bytes], codings: Sequence[str], limit: int, what: str) -> Iterator[bytes]:
+    """Undo content codings, and yield at most ``limit`` bytes (P77).
+
+    Args:
+        chunks: the body as it is on the wire.
+        codings: the codings in the order in which they were applied.
+        limit: bytes at most.
+        what: the body's name in messages.
+
+    Raises:
+        VerificationError: a coding is unknown, there are too many (S28), or the data is damaged.
+        UnsupportedError: a coding asks for too much memory.
+    """
+    if len(codings) > MAX_CODINGS:
+        raise VerificationError(f"{what} has {len(codings)} content codings, more than {MAX_CODINGS}")
+    room = limit + limit // 100 + _OVERHEAD  # what is still coded may be longer than its content
+    for left, coding in zip(reversed(range(len(codings))), reversed(codings), strict=True):
+        if coding not in _NAMES:
+            raise VerificationError(f"{what} has the content coding {quoted(coding)}, which was not asked for")
+        chunks = _undo(chunks, coding, room if left else limit, what)
+    yield from chunks
+
+
+def _undo(chunks: Iterable[bytes], coding: str, limit: int, what: str) -> Iterator[bytes]:
+    out: list[bytes] = []
+    left = limit
+    decoder = decompressor(_NAMES[coding], out.append)
+    for chunk in chunks:
+        for start in range(0, len(chunk), _SLICE):
+            with _naming(what, coding):
+                decoder.feed(chunk[start : start + _SLICE])
+            for piece in out:
+                yield piece[:left]
+                left -= len(piece)
+                if left <= 0:
+                    return
+            out.clear()
+    with _naming(what, coding):
+        decoder.finish()
+
+
+@contextmanager
+def _naming(what: str, coding: str) -> Iterator[None]:
+    try:
+        yield
+    except VerificationError as error:
+        raise VerificationError(f"{what}, with content coding {coding}, is broken: {error}") from None

@@ -1,0 +1,73 @@
+"""A content address that can check content.
+
+``sha256:`` and 64 lower-case hexadecimal digits, or ``sha512:`` and 128: the registered
+algorithms of the OCI image specification ("Digests"), spelled as its grammar demands.
+Nothing else reaches a URL or a file name (P68, S20).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from imgfetch.errors import VerificationError
+from imgfetch.text import clean
+
+_PATTERN = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
+
+
+class Hasher(Protocol):
+    """The part of a :mod:`hashlib` object that is used here."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take more content."""
+
+    def hexdigest(self) -> str:
+        """Return the digest of the content so far."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """An algorithm and the encoded hash of some content.
+
+    Attributes:
+        algorithm: ``sha256`` or ``sha512``.
+        encoded: the hash in lower-case hexadecimal.
+    """
+
+    algorithm: str
+    encoded: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read ``algorithm:encoded``.
+
+        Raises:
+            VerificationError: it is no digest, or one of an unregistered algorithm.
+        """
+        match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            shown = clean(text) if isinstance(text, str) else type(text).__name__
+            raise VerificationError(
+                "not a digest", wanted="sha256:<64 hex digits> or sha512:<128 hex digits>", got=shown
+            )
+        return cls(match[1] or match[3], match[2] or match[4])
+
+    @classmethod
+    def of(cls, content: bytes, algorithm: str = "sha256") -> Self:
+        """Return the digest of ``content``."""
+        return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
+
+    def hasher(self) -> Hasher:
+        """Return a fresh hash of this digest's algorithm."""
+        return hashlib.new(self.algorithm)
+
+    def matches(self, hasher: Hasher) -> bool:
+        """Tell whether the content that ``hasher`` took is this digest's."""
+        return hasher.hexdigest() == self.encoded
+
+    def __str__(self) -> str:
+        """Return ``algorithm:encoded``."""
+        return f"{self.algorithm}:{self.encoded}"

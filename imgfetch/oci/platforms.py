@@ -1,0 +1,132 @@
+"""Which machine an image is for.
+
+Names are Go's (``GOOS``, ``GOARCH``), as the OCI image specification has them; machine names
+such as ``x86_64`` are read too.  An image fits a machine of its own architecture whose variant is the
+same or a later one (``arm/v6`` runs on ``arm/v7``), and never a machine of another architecture.
+"""
+
+from __future__ import annotations
+
+import platform as machine
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from imgfetch.errors import InvalidPlatformError
+from imgfetch.text import quoted
+
+_TEXT = re.compile(
+    r"(?P<os>[A-Za-z0-9_-]+)/(?P<architecture>[A-Za-z0-9_-]+)"
+    r"(?:/(?P<variant>[A-Za-z0-9_.-]+))?(?::(?P<os_version>[A-Za-z0-9_.-]+))?"
+)
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "i486": ("386", ""),
+    "i586": ("386", ""),
+    "i686": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "armv5tel": ("arm", "v5"),
+    "armv6l": ("arm", "v6"),
+    "armv7l": ("arm", "v7"),
+    "armv8l": ("arm", "v7"),
+    "loongarch64": ("loong64", ""),
+}
+_OSES = {"macos": "darwin"}
+_DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
+"""What an architecture without a variant means (containerd's ``platforms`` package)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """An operating system and an architecture.
+
+    Attributes:
+        os: ``linux``, ``windows``, …
+        architecture: ``amd64``, ``arm64``, ``arm``, …
+        variant: ``v6``, ``v7``, ``v8``, … or empty.
+        os_version: Windows' build, such as ``10.0.20348.2227``, or empty.
+    """
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``OS/ARCH[/VARIANT][:OSVERSION]``.
+
+        Raises:
+            InvalidPlatformError: the text has another form.
+        """
+        match = _TEXT.fullmatch(text.strip())
+        if match is None:
+            raise InvalidPlatformError(
+                f"not a platform: {quoted(text)}", hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
+            )
+        return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
+
+    def normalized(self) -> Self:
+        """Return it with Go's names, without a variant that says nothing."""
+        os = self.os.lower()
+        architecture = self.architecture.lower()
+        architecture, variant = _ARCHITECTURES.get(architecture, (architecture, ""))
+        variant = self.variant.lower() or variant
+        if variant.isdigit():
+            variant = f"v{variant}"
+        if architecture != "arm" and variant == _DEFAULT_VARIANTS.get(architecture):
+            variant = ""
+        return type(self)(_OSES.get(os, os), architecture, variant, self.os_version)
+
+    def fit(self, wanted: Platform) -> int | None:
+        """Tell how well content for this platform suits ``wanted``: 0 is exact, more is worse, ``None`` not at all."""
+        here, there = self.normalized(), wanted.normalized()
+        if (here.os, here.architecture) != (there.os, there.architecture):
+            return None
+        if there.os_version and not _same_build(here.os_version, there.os_version):
+            return None
+        if here.variant == there.variant:
+            return 0
+        return _steps_down(here.architecture, here.variant, there.variant)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it names a machine at all; attestations stand under ``unknown/unknown`` (P66)."""
+        return bool(self.os and self.architecture) and "unknown" not in (self.os, self.architecture)
+
+    def __str__(self) -> str:
+        """Return ``OS/ARCH[/VARIANT][:OSVERSION]``."""
+        variant = f"/{self.variant}" if self.variant else ""
+        version = f":{self.os_version}" if self.os_version else ""
+        return f"{self.os}/{self.architecture}{variant}{version}"
+
+
+def default() -> Platform:
+    """Return linux on this machine's architecture: what docker on this machine would pull."""
+    return Platform("linux", machine.machine() or "amd64").normalized()
+
+
+def _same_build(version: str, wanted: str) -> bool:
+    """Compare Windows versions as far as ``wanted`` goes."""
+    return version == wanted or version.startswith(f"{wanted}.")
+
+
+def _steps_down(architecture: str, variant: str, wanted: str) -> int | None:
+    """Return how many variants below ``wanted`` this one is."""
+    fallback = _DEFAULT_VARIANTS.get(architecture)
+    if fallback is None:
+        return None
+    have, want = _version(variant or fallback), _version(wanted or fallback)
+    if have is None or want is None or have > want:
+        return None
+    return (want[0] - have[0]) * 100 + want[1] - have[1]
+
+
+def _version(variant: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"v(\d{1,3})(?:\.(\d{1,2}))?", variant)
+    return (int(match[1]), int(match[2] or 0)) if match else None

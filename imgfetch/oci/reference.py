@@ -1,0 +1,172 @@
+"""Where an image is.
+
+The grammar is the distribution project's (``distribution/reference: reference.go``)::
+
+    reference  := name [ ":" tag ] [ "@" digest ]
+    name       := [ domain "/" ] path
+    domain     := host [ ":" port ]
+    host       := domain-name | IPv4 address | "[" IPv6 address "]"
+    path       := component { "/" component }
+    component  := alphanumeric { separator alphanumeric }
+    separator  := "_" | "__" | "." | one or more "-"
+    tag        := word character { word character | "." | "-" }, at most 128
+    digest     := algorithm ":" hexadecimal
+
+A first component is a domain if it has a ``.`` or ``:``, an upper-case letter, or is ``localhost``;
+without one the domain is ``docker.io``, where a path of one component stands below ``library/``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from imgfetch.errors import InvalidReferenceError, VerificationError
+from imgfetch.oci.digest import Digest
+from imgfetch.text import clean, quoted
+
+DOCKER_HUB = "docker.io"
+DEFAULT_TAG = "latest"
+MAX_REPOSITORY = 255
+MAX_REFERENCE = 4096
+"""Characters that are looked at; no valid reference is nearly as long."""
+
+_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io"})
+_HUB_NAMESPACE = "library"
+
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]+)?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_IMAGE_ID = re.compile(r"[a-f0-9]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name for an image, complete with its registry.
+
+    Attributes:
+        registry: host and port, such as ``quay.io`` or ``localhost:5000``; Docker Hub is ``docker.io``.
+        repository: the path within the registry, such as ``library/busybox``.
+        tag: the tag as given, or ``None``.
+        digest: the digest as given, or ``None``; it decides where both are given.
+    """
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``docker pull`` takes, by the same grammar and defaults.
+
+        Source: ``ParseNormalizedNamed`` of distribution/reference.
+
+        Raises:
+            InvalidReferenceError: the text is no reference; the message says which part is wrong.
+        """
+        if not text:
+            raise InvalidReferenceError("the reference is empty", hint="write [REGISTRY/]REPOSITORY[:TAG][@DIGEST]")
+        if len(text) > MAX_REFERENCE:
+            raise InvalidReferenceError(f"the reference is too long: {len(text)} characters")
+        _refuse_lookalikes(text)
+        rest, at, digest_text = text.partition("@")
+        digest = _digest(digest_text, text) if at else None
+        registry, rest = _split_registry(rest)
+        repository, colon, tag = rest.partition(":")
+        if not repository:
+            raise _invalid(text, "the repository is missing")
+        _check_registry(registry, text)
+        _check_repository(repository, text)
+        if colon and not _TAG.fullmatch(tag):
+            raise _invalid(
+                text, f"{tag!r} is no tag: up to 128 letters, digits, '_', '.' and '-', not first '.' or '-'"
+            )
+        if registry == DOCKER_HUB and "/" not in repository:
+            repository = f"{_HUB_NAMESPACE}/{repository}"
+        if len(repository) > MAX_REPOSITORY:
+            raise _invalid(text, f"the repository has {len(repository)} characters, more than {MAX_REPOSITORY}")
+        return cls(registry, repository, tag or None, digest)
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def target(self) -> str:
+        """What a manifest's URL ends with: the digest, else the tag, else ``latest``."""
+        return str(self.digest) if self.digest else self.tag or DEFAULT_TAG
+
+    def with_default_tag(self) -> Self:
+        """Return it with the tag ``latest`` if it has neither tag nor digest."""
+        return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
+
+    def __str__(self) -> str:
+        """Return the canonical name, ``registry/repository[:tag][@digest]``."""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    """Tell the registry from the rest by the look of the first component."""
+    first, slash, rest = name.partition("/")
+    is_registry = "." in first or ":" in first or first == "localhost" or first.lower() != first
+    if not slash or not is_registry:
+        return DOCKER_HUB, name
+    return (DOCKER_HUB if first in _HUB_NAMES else first), rest
+
+
+def _check_registry(registry: str, text: str) -> None:
+    if not _DOMAIN.fullmatch(registry):
+        raise _invalid(text, f"{registry!r} is no registry: a host name or address, and perhaps a port")
+
+
+def _check_repository(repository: str, text: str) -> None:
+    if repository.lower() != repository:
+        raise _invalid(text, f"the repository {repository!r} must be lower-case")
+    for component in repository.split("/"):
+        if not component:
+            raise _invalid(text, f"the repository {repository!r} has an empty part")
+        if not _PATH.fullmatch(component):
+            raise _invalid(
+                text,
+                f"{component!r} in the repository: lower-case letters and digits, between them '.', '_', '__' or '-'",
+            )
+
+
+def _digest(digest: str, text: str) -> Digest:
+    try:
+        return Digest.parse(digest)
+    except VerificationError as error:
+        raise _invalid(text, str(error)) from None
+
+
+def _refuse_lookalikes(text: str) -> None:
+    """Name what the grammar alone would take or call something else: URLs, logins (S13), image IDs, bare addresses."""
+    if _IMAGE_ID.fullmatch(text):
+        raise _invalid(text, "64 hexadecimal digits are an image ID, not a name")
+    if text.startswith("[") and "/" not in text:
+        raise _invalid(text, "the repository is missing")
+    if "://" in text:
+        raise InvalidReferenceError(
+            "a reference is not a URL", hint="leave out the scheme: write REGISTRY/REPOSITORY[:TAG]"
+        )
+    before, at, after = text.rpartition("@")
+    if at and ("/" in after or "@" in before):  # a digest has no slash, and stands once
+        raise InvalidReferenceError(
+            "a reference holds no user name or password", hint="log in with docker login, and leave it out of the name"
+        )
+
+
+def _invalid(text: str, reason: str) -> InvalidReferenceError:
+    return InvalidReferenceError(f"invalid reference {quoted(text)}: {clean(reason)}")

@@ -1,0 +1,313 @@
+"""Brings an archive's layers into the store, several at a time, while the archive is being written."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from imgfetch.archive.selection import Selection
+from imgfetch.defaults import MAX_LAYER
+from imgfetch.errors import TransportError, VerificationError
+from imgfetch.files import BUFFER
+from imgfetch.http.retries import Patience
+from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.reference import Reference
+from imgfetch.oci.source import Source
+from imgfetch.progress import Item, Progress
+from imgfetch.pull.fetch import receive
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+
+_logger = logging.getLogger(__name__)
+
+_PATIENCE = 0.5  # seconds that threads get to end after they have been told to
+_BUSY = 0.1  # seconds until another look at what another process brings
+_TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer to be brought.
+
+    Attributes:
+        descriptor: the blob.
+        diff_id: what it hashes to when it is decompressed; ``None`` for a blob that is no layer of an image.
+        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
+        reference: the image that it is for.
+        registry: where it is.
+    """
+
+    descriptor: Descriptor
+    diff_id: Digest | None
+    what: str
+    reference: Reference
+    registry: Source
+
+
+def layers_of(image: Image, registry: Source) -> Iterator[Layer]:
+    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
+    reference = image.references[0]
+    count = len(image.manifest.layers)
+    for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
+        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference, registry)
+
+
+def others_of(selection: Selection, registry: Source) -> Iterator[Layer]:
+    """Yield the blobs that come with a selection and are no layers."""
+    reference = selection.references[0]
+    for descriptor in selection.others:
+        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference, registry)
+
+
+def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return each blob once, in order.
+
+    Raises:
+        VerificationError: a blob is promised to be two different things when it is decompressed.
+    """
+    found: dict[Digest, Layer] = {}
+    for layer in layers:
+        first = found.setdefault(layer.descriptor.digest, layer)
+        if first.diff_id is None:
+            found[layer.descriptor.digest] = layer
+        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
+            raise VerificationError(
+                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
+                wanted=str(first.diff_id),
+                got=str(layer.diff_id),
+            )
+    return tuple(found.values())
+
+
+def largest_first(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return layers in the order that keeps all threads busy to the end."""
+    return tuple(sorted(layers, key=lambda layer: -layer.descriptor.size))
+
+
+class Downloads:
+    """Threads that bring layers, in order; to be used in a ``with`` statement, which ends them.
+
+    The first failure stops them all, and is what `wait` raises.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        store: BlobStore,
+        *,
+        jobs: int,
+        progress: Progress,
+        oddities: Oddities,
+        patience: Patience,
+        max_layer_size: int = MAX_LAYER,
+        copy: Callable[[Digest, int, bytes], None] | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            layers: each blob once.
+            store: where they go.
+            jobs: how many at a time.
+            progress: told of every blob.
+            oddities: told of layers that some readers stumble over.
+            patience: how often to try.
+            max_layer_size: bytes of a decompressed layer at most.
+            copy: given what comes of a blob, by position, before it is known to be right; see `has_copied`.
+        """
+        self._copy = copy
+        self._copied: set[Digest] = set()
+        self._patience = patience
+        self._max_layer_size = max_layer_size
+        self._layers = layers
+        self._store = store
+        self._progress = progress
+        self._oddities = oddities
+        self._waiting = deque(layers)
+        self._awaited = {layer.descriptor.digest for layer in layers}
+        self._arrived: deque[Digest] = deque()
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()
+        self._stopped = False
+        self.contents: dict[Digest, Contents] = {}
+        """What was found in each layer that has arrived."""
+        self._threads = [
+            threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
+            for number in range(min(jobs, len(layers)))
+        ]
+
+    def __enter__(self) -> Self:
+        """Start the threads."""
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError:  # the system gives no more
+            if not any(thread.is_alive() for thread in self._threads):
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the threads, whatever they are doing."""
+        self._stop()
+        end = time.monotonic() + _PATIENCE
+        for thread in filter(threading.Thread.is_alive, self._threads):
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def wait(self, digest: Digest) -> None:
+        """Return when a blob is in the store; at once if it is none of the layers.
+
+        Raises:
+            ImgfetchError: this or another layer could not be had.
+        """
+        with self._changed:
+            while digest in self._awaited and self._failure is None:
+                self._changed.wait(_TICK)
+            if self._failure is not None:
+                raise self._failure
+
+    def arrivals(self) -> Iterator[Digest]:
+        """Yield each layer's digest when it is in the store, as they come.
+
+        Raises:
+            ImgfetchError: a layer could not be had.
+        """
+        for _ in self._layers:
+            with self._changed:
+                while not self._arrived and self._failure is None:
+                    self._changed.wait(_TICK)
+                if self._failure is not None:
+                    raise self._failure
+                digest = self._arrived.popleft()
+            yield digest
+
+    def has_copied(self, digest: Digest) -> bool:
+        """Whether ``copy`` was given the whole of a layer that has arrived."""
+        return digest in self._copied
+
+    def _work(self) -> None:
+        passed = 0
+        while True:
+            with self._changed:
+                if self._stopped or not self._waiting:
+                    return
+                layer = self._waiting.popleft()
+            try:
+                is_here = self._bring(layer)
+            except BaseException as error:  # noqa: BLE001  # it is raised again where somebody waits
+                with self._changed:
+                    self._failure = self._failure or error
+                    self._changed.notify_all()
+                self._stop()
+                return
+            with self._changed:
+                if is_here:
+                    self._awaited.discard(layer.descriptor.digest)
+                    self._arrived.append(layer.descriptor.digest)
+                    self._changed.notify_all()
+                    passed = 0
+                    continue
+                # Another process brings it: the others first, and when there are no others, a moment's rest.
+                self._waiting.append(layer)
+                passed += 1
+                if passed >= len(self._waiting) and not self._stopped:
+                    self._changed.wait(_BUSY)
+
+    def _stop(self) -> None:
+        # Registries first: a mirror's read that ends because of this is no failure of the mirror.
+        for registry in {id(layer.registry): layer.registry for layer in self._layers}.values():
+            registry.abort()
+        self._patience.stop()
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _bring(self, layer: Layer) -> bool:
+        """Bring a layer, and return whether it is here; it is not while another process brings it."""
+        item = Item(str(layer.descriptor.digest), layer.descriptor.size)
+        cached = self._store.has(layer.descriptor)
+        contents = None
+        if not cached:
+            with self._store.claim(layer.descriptor.digest, wait=False) as is_ours:
+                if not is_ours:
+                    return False
+                cached = self._store.has(layer.descriptor)  # by now
+                if not cached:
+                    self._progress.started(item)
+                    contents = self._fetched(layer, item)
+        if cached:
+            self._progress.started(item)
+        if layer.diff_id is not None:
+            if contents is None:
+                contents = self._cached(layer, layer.diff_id.algorithm)
+            self._check_contents(layer, contents)
+            self.contents[layer.descriptor.digest] = contents
+        self._progress.finished(item, cached=cached)
+        return True
+
+    def _check_contents(self, layer: Layer, contents: Contents) -> None:
+        """Compare what a layer holds with what the config says, and tell what some readers stumble over."""
+        if contents.diff_id != layer.diff_id:
+            raise VerificationError(
+                f"{layer.what} ({layer.descriptor.digest}, {contents.compression}), decompressed, "
+                "is not what the config promises",
+                wanted=f"diff_id {layer.diff_id}",
+                got=str(contents.diff_id),
+                hint="the image is broken or altered; docker load would refuse it too",
+            )
+        for remark in contents.remarks(layer.descriptor.media_type):
+            self._oddities.tolerate(f"{layer.what}: {remark}")
+
+    def _cached(self, layer: Layer, algorithm: str) -> Contents:
+        """Return what an earlier run found in a layer; look again if it did not say."""
+        digest = layer.descriptor.digest
+        contents = self._store.contents(digest, algorithm)
+        if contents is None:
+            check = self._check(layer, algorithm)
+            with self._store.open(digest) as file:
+                while chunk := file.read(BUFFER):
+                    check.update(chunk)
+            contents = check.finish()
+            self._store.remember(digest, contents)
+        return contents
+
+    def _fetched(self, layer: Layer, item: Item) -> Contents | None:
+        digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self._copy
+
+        def advanced(count: int) -> None:
+            self._end_if_stopped()
+            self._progress.advanced(item, count)
+
+        with self._store.part(
+            layer.descriptor,
+            layer.what,
+            layer=partial(self._check, layer, diff_id.algorithm) if diff_id else None,
+            advanced=advanced,
+            copy=partial(copy, digest) if copy else None,
+        ) as part:
+            part.rehash()
+            if part.size:
+                _logger.info("%s: going on at %d of %d bytes", layer.what, part.size, item.size)
+            contents = receive(layer.registry, self._store, layer.reference, part, layer.what, patience=self._patience)
+        if copy:
+            self._copied.add(digest)
+        return contents
+
+    def _check(self, layer: Layer, algorithm: str) -> LayerCheck:
+        return LayerCheck(
+            layer.what,
+            layer.descriptor.media_type,
+            algorithm,
+            limit=self._max_layer_size,
+            interrupt=self._end_if_stopped,
+        )
+
+    def _end_if_stopped(self) -> None:
+        if self._stopped:
+            raise TransportError("stopped, for something else failed")

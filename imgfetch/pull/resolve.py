@@ -1,0 +1,276 @@
+"""From a reference to the one image that it means for a platform.
+
+An index may list manifests, further indexes, statements about images, and things we have never heard of; a
+manifest may stand in no index at all.  What is found is verified before it is believed: a document by the
+digest and size that led to it, a config likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
+from imgfetch.http.retries import Patience
+from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import (
+    MAX_DOCUMENT,
+    Config,
+    Descriptor,
+    Document,
+    Image,
+    Index,
+    Manifest,
+    listed,
+    parse_document,
+)
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.oci.source import Source
+from imgfetch.pull.fetch import fetch
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+
+MAX_DEPTH = 3
+"""Indexes within indexes (P66)."""
+MAX_LOOKS = 32
+"""Documents that are fetched at most, to find what an index does not say."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Finds images.
+
+    Attributes:
+        registry: where to look.
+        store: takes in the documents that are found.
+        oddities: told of what is wrong but tolerable.
+        patience: how often to try.
+    """
+
+    registry: Source
+    store: BlobStore
+    oddities: Oddities
+    patience: Patience
+
+    def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
+        """Return the image; its manifest and config are in the store then.
+
+        Args:
+            reference: the image or index.
+            platform: the machine it is for.  ``None`` is linux on this machine's architecture, and
+                allows an image of another one where there is no choice.
+
+        Raises:
+            PlatformNotFoundError: it is not there for the platform.
+            VerificationError: a document is malformed, ambiguous, or not what its digest promises.
+            UnsupportedError: it is no image.
+            ImgfetchError: what the registry and the store raise.
+        """
+        return self.chosen(self.document(reference), reference, platform)
+
+    def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
+        """Return the image that a document means for a platform, as for `resolve`.
+
+        Args:
+            found: what ``reference`` points at.
+            reference: the image or index.
+            platform: the machine it is for, or ``None``.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
+        wanted = platform or platforms.default()
+        if isinstance(found, Index):
+            seen = _Seen()
+            image = self._search(found, reference, wanted, seen)
+            if image is None:
+                raise PlatformNotFoundError(
+                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=seen.listed()
+                )
+            return image
+        image = self.image(found, reference)
+        if image.config.platform.fit(wanted) is None and image.config.platform.is_known:
+            if platform is not None:
+                available = (str(image.config.platform),)
+                raise PlatformNotFoundError(
+                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=available
+                )
+            _logger.warning("%s is for %s, not for %s; it has no other", reference, image.config.platform, wanted)
+        return image
+
+    def _search(
+        self, index: Index, reference: Reference, wanted: Platform, seen: _Seen, depth: int = 1
+    ) -> Image | None:
+        """Look for the best match: by the platforms that the index names, then by looking into what names none."""
+        if depth > MAX_DEPTH:
+            raise VerificationError(f"{reference} has indexes within indexes, more than {MAX_DEPTH} deep")
+        for descriptor in _candidates(index, wanted, seen):
+            if not seen.may_look(descriptor):
+                continue
+            try:
+                image = self._look(descriptor, reference, wanted, seen, depth)
+            except UnsupportedError:
+                if descriptor.platform is not None:
+                    raise
+                continue  # an artifact beside the images
+            if image is not None:
+                if reference.digest:  # the archive may need it
+                    self.store.put(index.descriptor, index.raw)
+                return replace(image, indexes=(index.descriptor, *image.indexes))
+        return None
+
+    def _look(
+        self, descriptor: Descriptor, reference: Reference, wanted: Platform, seen: _Seen, depth: int
+    ) -> Image | None:
+        found = self.document(reference, descriptor)
+        if isinstance(found, Index):
+            return self._search(found, reference, wanted, seen, depth + 1)
+        return self._fitting(self.image(found, reference), descriptor, wanted, seen)
+
+    def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
+        """Compare what the config says with what the index says, or decide by it where the index says nothing."""
+        actual = image.config.platform
+        fits = actual.fit(wanted) is not None
+        if descriptor.platform is None:
+            seen.add(actual)
+            return image if fits else None
+        if not fits and actual.is_known:
+            self.oddities.tolerate(
+                f"{image.references[0]} is for {descriptor.platform} by its index, but for {actual} by its config"
+            )
+        return image
+
+    def document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
+        """Fetch a manifest or index, by tag or by digest.
+
+        Args:
+            reference: what was asked for.
+            descriptor: what points at the document, if it is not ``reference`` itself.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
+        document, digest, what = self._fetched(reference, descriptor)
+        media_type = descriptor.media_type if descriptor else ""
+        parsed = parse_document(
+            document,
+            Descriptor(media_type, digest, len(document.raw)),
+            what,
+            self.oddities,
+            pinned=bool(descriptor or reference.digest),
+        )
+        if isinstance(parsed, Manifest):
+            self.store.reserve([parsed.config.digest])
+            self.store.put(parsed.descriptor, document.raw)
+        return parsed
+
+    def statement(self, reference: Reference, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+        """Fetch the manifest of what is no image, and return the blobs that it lists.
+
+        Args:
+            reference: the index that lists it.
+            descriptor: what points at it.
+
+        Raises:
+            ImgfetchError: as for `resolve`.
+        """
+        document, _, what = self._fetched(reference, descriptor)
+        self.store.put(descriptor, document.raw)
+        return listed(document.raw, what)
+
+    def _fetched(self, reference: Reference, descriptor: Descriptor | None) -> tuple[Document, Digest, str]:
+        """Return a document with its digest and its name; asked for by digest, it must be that (P63, S21)."""
+        what = f"the manifest of {reference}"
+        asked = reference
+        if descriptor is not None:
+            what = f"the manifest {descriptor.digest} of {reference.name}"
+            asked = replace(reference, digest=descriptor.digest)
+        document = self._known(descriptor) or self.registry.manifest(asked)
+        wanted = asked.digest
+        digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
+        if descriptor is not None and descriptor.size != len(document.raw):
+            raise VerificationError(
+                f"{what} is not what the index promises",
+                wanted=f"{descriptor.size} bytes",
+                got=f"{len(document.raw)} bytes",
+            )
+        if wanted is not None and digest != wanted:
+            raise VerificationError(
+                f"{what} is not what was asked for",
+                wanted=str(wanted),
+                got=str(digest),
+                hint="do not use it: the registry, or something on the way to it, sends another document",
+            )
+        return document, digest, what
+
+    def image(self, manifest: Manifest, reference: Reference) -> Image:
+        """Fetch a manifest's config and compare the two."""
+        what = f"the config of {reference}"
+        if manifest.config.is_embedded:
+            self.store.put(manifest.config, manifest.config.data or b"")
+        fetch(self.registry, self.store, reference, manifest.config, what, patience=self.patience)
+        config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
+        if len(config.diff_ids) != len(manifest.layers):
+            raise VerificationError(
+                f"{what} does not match the manifest",
+                wanted=f"{len(manifest.layers)} diff_ids, one for each layer",
+                got=str(len(config.diff_ids)),
+                hint="the image is broken; docker load would refuse it too",
+            )
+        return Image(manifest, config, (reference,))
+
+    def _known(self, descriptor: Descriptor | None) -> Document | None:
+        """Return the document that a descriptor carries with it (P69), or that is in the store."""
+        if descriptor is None:
+            return None
+        if descriptor.is_embedded:
+            return Document(descriptor.data or b"")
+        self.store.reserve([descriptor.digest])
+        if descriptor.size <= MAX_DOCUMENT and self.store.has(descriptor):
+            return Document(self.store.read(descriptor.digest))
+        return None
+
+
+class _Seen:
+    """What a search has come across."""
+
+    def __init__(self) -> None:
+        self._platforms: dict[str, None] = {}
+        self._looked: set[Digest] = set()
+
+    def add(self, platform: Platform) -> None:
+        self._platforms.setdefault(str(platform))
+
+    def may_look(self, descriptor: Descriptor) -> bool:
+        """Tell whether to fetch a document: once each, and not without end."""
+        if descriptor.digest in self._looked or len(self._looked) >= MAX_LOOKS:
+            return False
+        self._looked.add(descriptor.digest)
+        return True
+
+    def listed(self) -> tuple[str, ...]:
+        return tuple(self._platforms)
+
+
+def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor]:
+    """Return what may hold the image, the best first; of equals the one that the index has first (P66)."""
+    ranked: list[tuple[int, Descriptor]] = []
+    unnamed: list[Descriptor] = []
+    for descriptor in index.manifests:
+        is_document = descriptor.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS
+        if descriptor.is_attestation or not is_document:
+            continue
+        if descriptor.platform is None:
+            unnamed.append(descriptor)
+            continue
+        if descriptor.media_type in mediatypes.MANIFESTS:
+            seen.add(descriptor.platform)
+        fit = descriptor.platform.fit(wanted)
+        if fit is not None:
+            ranked.append((fit, descriptor))
+    ranked.sort(key=lambda pair: pair[0])
+    return [descriptor for _, descriptor in ranked] + unnamed

@@ -1,0 +1,250 @@
+"""Where else an image may be had.
+
+These say so, and are asked in this order, the registry itself last (P80):
+
+* ``--mirror [REGISTRY=]URL``, for that registry, else for Docker Hub.  The URL's path goes before the repository:
+  ``https://harbor.example/hub`` has ``hub/library/busybox``.
+* ``registry-mirrors`` in docker's ``daemon.json``, for Docker Hub alone.
+* the one ``[[registry]]`` of containers-registries.conf(5), version 2, that has the longest matching ``prefix``.
+  What that page says of short names (``unqualified-search-registries``, ``[aliases]``, ``short-name-mode``) is not
+  read: a reference without a registry is on Docker Hub here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, TransportError, UnsupportedError, VerificationError
+from imgfetch.http.origin import Origin
+from imgfetch.oci import strictjson
+from imgfetch.oci.reference import DOCKER_HUB, Reference
+from imgfetch.text import clean, quoted
+
+SYSTEM = Path("/etc/containers")
+_PULLS = ("all", "digest-only", "tag-only")
+_FILE_KEYS = frozenset({"registry", "registries", "registry-mirrors"})
+_KEYS = frozenset({"prefix", "location", "insecure", "blocked", "mirror", "mirror-by-digest-only", "pull-from-mirror"})
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A registry to ask, and what the reference is called there.
+
+    Attributes:
+        registry: host and port, as in :attr:`Reference.registry`.
+        repository: the path within that registry.
+        scheme: ``http`` where a mirror's URL says so, else empty.
+        insecure: whether the user has said that its certificate need not verify, nor there be one (S33).
+        by_digest_only: whether it may not say what a tag means (P82).
+        is_mirror: whether it stands in for another; the last place does not.
+    """
+
+    registry: str
+    repository: str
+    scheme: str = ""
+    insecure: bool = False
+    by_digest_only: bool = False
+    is_mirror: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A ``[[registry]]`` of registries.conf.
+
+    Attributes:
+        prefix: ``*.HOST``, or the start of a name, perhaps all of it with its tag or digest.
+        roots: what takes the prefix's place, the upstream last, each with the pulls that it is for: ``all``,
+            ``digest-only`` or ``tag-only``; one without a registry leaves the name as it is.
+    """
+
+    prefix: str
+    roots: tuple[tuple[Place, str], ...]
+    blocked: bool = False
+    file: str = "registries.conf"
+
+    def rest(self, reference: Reference) -> str | None:
+        """Return what of a name follows the prefix, or ``None`` if the rule is for others."""
+        registry = reference.registry.lower()
+        if self.prefix.startswith("*."):
+            return f"/{reference.repository}" if registry.partition(":")[0].endswith(self.prefix[1:]) else None
+        name = f"{registry}/{reference.repository}"
+        if self.prefix in (name, f"{name}:{reference.with_default_tag().tag}", f"{name}@{reference.digest}"):
+            return ""
+        return name.removeprefix(self.prefix) if name.startswith(f"{self.prefix}/") else None
+
+    def places(self, reference: Reference) -> Iterator[Place]:
+        """Yield where to ask for a reference that the rule is for."""
+        # What an index lists is asked for by tag and digest, and belongs to a pull by tag.
+        unasked = "tag-only" if reference.digest and not reference.tag else ""
+        for root, pull in self.roots:
+            if pull != unasked:
+                yield replace(_below(root, reference, self.rest(reference) or ""), by_digest_only=pull == "digest-only")
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """What ``--mirror`` says, daemon.json's ``registry-mirrors``, and the tables of registries.conf."""
+
+    urls: tuple[str, ...] = ()
+    docker: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidReferenceError` for what is no mirror's URL, or holds a login (S13)."""
+        tuple(map(_root, self.urls + self.docker))
+
+    def places(self, reference: Reference) -> tuple[Place, ...]:
+        """Return whom to ask for an image, in order.
+
+        Raises:
+            UnsupportedError: the configuration blocks it, or has no name for it.
+        """
+        matching = [rule for rule in self.rules if rule.rest(reference) is not None]
+        rule = max(matching, key=lambda rule: (len(rule.prefix), not rule.prefix.startswith("*.")), default=None)
+        if rule and rule.blocked:
+            raise UnsupportedError(f"{reference} is blocked by {clean(rule.file)}, which has the prefix {rule.prefix}")
+        registry, rest = reference.registry.lower(), f"/{reference.repository}"
+        roots = map(_root, self.urls + self.docker)
+        mirrors = [_below(root, reference, rest) for served, root in roots if served == registry]
+        upstream = Place(reference.registry, reference.repository, is_mirror=False)
+        return tuple(dict.fromkeys((*mirrors, *(rule.places(reference) if rule else (upstream,)))))
+
+
+def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf: Sequence[Path]) -> Mirrors:
+    """Read the configuration; a file that is broken counts as absent, with a warning.
+
+    Each of ``urls`` is ``[REGISTRY=]URL``.  Of two files of ``registries_conf``, the later decides over a prefix.
+
+    Raises:
+        InvalidReferenceError: one of ``urls`` is malformed, or holds a login (S13).
+    """
+    rules: dict[str, Rule] = {}
+    for path in registries_conf:
+        with _tolerated(str(path)):
+            rules |= _rules(path)
+    docker = tuple(_registry_mirrors(daemon_json)) if daemon_json else ()
+    return Mirrors(tuple(urls), docker, tuple(rules.values()))
+
+
+def registries_conf_files(
+    environment: Mapping[str, str], home: Path | None, *, system: Path = SYSTEM
+) -> tuple[Path, ...]:
+    """Return the files of containers-registries.conf(5) and containers-registries.conf.d(5), in their order."""
+    user = home / ".config/containers" if home else system
+    named, own = environment.get("CONTAINERS_REGISTRIES_CONF"), _files(user, "registries.conf")
+    main = [Path(named)] if named else own or _files(system, "registries.conf")
+    folders = dict.fromkeys([user] if own and not named else [system, user])
+    return (*main, *(path for folder in folders for path in _files(folder / "registries.conf.d", "*.conf")))
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    found: list[Path] = []
+    with _tolerated(str(folder)):
+        found += sorted(path for path in folder.glob(pattern) if path.is_file())
+    return found
+
+
+@contextmanager
+def _tolerated(what: str) -> Iterator[None]:
+    """Make one warning of whatever is wrong with ``what``."""
+    try:
+        yield
+    except (OSError, ValueError, ImgfetchError, RecursionError) as error:
+        level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
+        _logger.log(level, "%s is ignored: %s", clean(what), clean(str(error)))
+
+
+def _registry_mirrors(path: Path) -> Iterator[str]:
+    with _tolerated(str(path)):
+        members = strictjson.Object(strictjson.loads(path.read_bytes().strip() or b"{}", "it"), "it", _FILE_KEYS)
+        for number, url in enumerate(map(str, members.items_of("registry-mirrors")), 1):
+            with _tolerated(f"mirror {number} in {path}"):
+                if "=" in url or _root(url)[1].repository:
+                    raise UnsupportedError("docker has none such, or looks for its path before /v2/, unlike imgfetch")
+                yield url
+
+
+def _rules(path: Path) -> dict[str, Rule]:
+    # By way of JSON, which has no times.  As in JSON, Go takes keys in any case.
+    import tomllib  # noqa: PLC0415  # few have such a file
+
+    content = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
+    members = strictjson.Object(content, "it", _FILE_KEYS)
+    if "registries" in members:
+        raise UnsupportedError("it is in version 1 of its format; write [[registry]] tables")
+    tables = enumerate(members.items_of("registry"), 1)
+    rules = [_rule(strictjson.Object(table, f"[[registry]] {number}", _KEYS), path) for number, table in tables]
+    return {rule.prefix: rule for rule in reversed(rules)}  # of two with the same prefix, the first
+
+
+def _rule(table: strictjson.Object, path: Path) -> Rule:
+    prefix = (table.text("prefix") or table.text("location")).rstrip("/")
+    host, slash, name = prefix.partition("/")
+    is_wild = host.startswith("*.")
+    if not host or "://" in prefix or (is_wild and (slash or ":" in host)):
+        raise VerificationError(f"the prefix of {table.what} is neither HOST[:PORT][/PATH] nor *.HOST")
+    limit = "digest-only" if _flag(table, "mirror-by-digest-only") else ""
+    roots: list[tuple[Place, str]] = []
+    for number, item in enumerate(table.items_of("mirror"), 1):
+        mirror = strictjson.Object(item, f"mirror {number} of {table.what}", _KEYS)
+        pull = mirror.text("pull-from-mirror") or "all"
+        if pull not in _PULLS:
+            raise VerificationError(f"'pull-from-mirror' of {mirror.what} is none of {', '.join(_PULLS)}")
+        roots.append((_place(mirror, mirror.text("location")), limit or pull))
+    upstream = _place(table, table.text("location") or ("*" if is_wild else prefix))
+    roots.append((replace(upstream, is_mirror=False), "all"))
+    return Rule(host.lower() + slash + name, tuple(roots), _flag(table, "blocked"), str(path))
+
+
+def _place(table: strictjson.Object, location: str) -> Place:
+    registry, _, path = location.rstrip("/").partition("/")
+    path = path.replace("@", ":").partition(":")[0]  # the prefix's tag or digest, which stays with the reference
+    with suppress(InvalidReferenceError):
+        return Place("" if location == "*" else _start(registry, path), path, insecure=_flag(table, "insecure"))
+    raise VerificationError(f"the location of {table.what} is not HOST[:PORT][/PATH]")
+
+
+def _flag(table: strictjson.Object, key: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise VerificationError(f"{key!r} of {table.what} is neither true nor false")
+    return value
+
+
+def _root(text: str) -> tuple[str, Place]:
+    """Read ``[REGISTRY=]URL``: for whom, and where all its repositories are."""
+    before, _, after = text.partition("=")
+    registry, url = (before, after) if after and "/" not in before else (DOCKER_HUB, text)
+    path = url.partition("://")[2].partition("/")[2].strip("/")
+    with suppress(TransportError, InvalidReferenceError):
+        origin = Origin.of(url)
+        _start(origin.host_and_port, path)
+        if not set("@?#") & set(url):
+            return _start(registry).lower(), Place(str(origin), path, "" if origin.scheme == "https" else "http")
+    shown = "a URL with a login, a query or a fragment" if set("@?#") & set(text) else quoted(text)
+    raise InvalidReferenceError(f"{shown} is no mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
+
+
+def _start(registry: str, path: str = "") -> str:
+    """Return a registry with which, and with a path, a name can begin."""
+    repository = f"{path}/a/b".lstrip("/")
+    parsed = Reference.parse(f"{registry}/{repository}")
+    if parsed.repository != repository:
+        raise InvalidReferenceError(f"{quoted(registry)} is no registry")
+    return parsed.registry
+
+
+def _below(root: Place, reference: Reference, rest: str) -> Place:
+    """Return where a reference is whose name goes on with ``rest`` after what ``root`` stands for."""
+    if not root.registry:
+        return replace(root, registry=reference.registry, repository=reference.repository)
+    if not root.repository and not rest:
+        raise UnsupportedError(f"{reference} has no name at {root.registry}, for its location has no path")
+    return replace(root, repository=f"{root.repository}{rest}".lstrip("/"))

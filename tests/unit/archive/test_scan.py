@@ -1,0 +1,154 @@
+"""What is found in archives that somebody made on purpose, or by mistake."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import tarfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgfetch.archive import scan as scanning
+from imgfetch.archive.scan import scan
+from imgfetch.archive.verify import verify
+from imgfetch.errors import ImgfetchError, UnsupportedError
+from tests.images import hello, sha256, tar
+
+MIB = 1024 * 1024
+TOP = hello("top")
+
+
+def put(path: Path, *members: tuple[str, bytes, bytes, str]) -> Path:
+    """Write members: name, type, content, link."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, kind, content, link in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = kind, link, len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_links_are_followed_within_the_archive_and_in_no_circle(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "y.tar",
+        ("d/a", tarfile.REGTYPE, b"{}", ""),
+        ("soft", tarfile.SYMTYPE, b"", "d/a"),
+        ("d/soft", tarfile.SYMTYPE, b"", "../soft"),
+        ("hard", tarfile.LNKTYPE, b"", "./d/a"),
+        ("one", tarfile.SYMTYPE, b"", "two"),
+        ("two", tarfile.SYMTYPE, b"", "one"),
+        ("gone", tarfile.SYMTYPE, b"", "nowhere"),
+    )
+    found = scan(path)
+    assert found.faults == []
+    assert [found.document(name) for name in ("d/a", "soft", "d/soft", "hard", "./hard")] == [b"{}"] * 5
+    assert [found.get(name) for name in ("one", "gone", "nothing")] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "link", "said"),
+    [
+        ("../x", tarfile.REGTYPE, "", "leads out"),
+        ("a/../../x", tarfile.REGTYPE, "", "leads out"),
+        ("/x", tarfile.REGTYPE, "", "leads out"),
+        ("a/b", tarfile.SYMTYPE, "../../x", "leads out"),
+        ("a", tarfile.SYMTYPE, "/etc/passwd", "leads out"),
+        ("a", tarfile.LNKTYPE, "../x", "leads out"),
+        ("a", tarfile.CHRTYPE, "", "special file"),
+        ("a", tarfile.FIFOTYPE, "", "special file"),
+    ],
+)
+def test_paths_that_lead_out_are_told(tmp_path: Path, name: str, kind: bytes, link: str, said: str) -> None:
+    (fault,) = scan(put(tmp_path / "y.tar", (name, kind, b"", link))).faults
+    assert said in fault
+
+
+def test_a_name_that_stands_twice_is_told_and_the_first_counts(tmp_path: Path) -> None:
+    path = put(tmp_path / "y.tar", ("a", tarfile.REGTYPE, b"{}", ""), ("./a", tarfile.REGTYPE, b'{"b":1}', ""))
+    found = scan(path)
+    assert found.document("a") == b"{}"
+    assert "twice" in found.faults[0]
+
+
+def test_a_directory_may_stand_twice(tmp_path: Path) -> None:
+    path = put(tmp_path / "y.tar", ("d", tarfile.DIRTYPE, b"", ""), ("d", tarfile.DIRTYPE, b"", ""))
+    assert scan(path).faults == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("look", [scan, lambda path: scan(path, hashes=True)], ids=["passed over", "hashed"])
+def test_memory_has_bounds(tmp_path: Path, look: object, suffix: str) -> None:
+    bomb = gzip.compress(bytes(200 * MIB), 9, mtime=0)
+    content = tar({"bomb": bomb, "huge.json": b"{" + b" " * (20 * MIB), "manifest.json": b"[" + b" " * (20 * MIB)})
+    path = tmp_path / f"y.tar{suffix}"
+    path.write_bytes(gzip.compress(content, 9, mtime=0) if suffix else content)
+    del bomb, content
+    tracemalloc.start()
+    look(path)  # type: ignore[operator]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * MIB
+
+
+def test_documents_are_kept_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_MAX_DOCUMENTS", 1000)
+    path = tmp_path / "y.tar"
+    path.write_bytes(tar({str(number): b"{" + b" " * 400 for number in range(10)}))
+    assert sum(len(member.raw or b"") for member in scan(path).members.values()) <= 1000
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 5000, gzip.compress(b"no tar" * 1000), b"\x28\xb5\x2f\xfd1234", bytes(5000)]
+)
+def test_what_is_no_tar_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "y.tar").write_bytes(content)
+    with pytest.raises(ImgfetchError):
+        verify(tmp_path / "y.tar")
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, gzip.compress], ids=["bzip2", "xz", "gzip"])
+def test_archives_that_others_compressed_are_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "y.tar").write_bytes(compress(tar({"manifest.json": b"[]"})))
+    assert verify(tmp_path / "y.tar").findings == ()
+
+
+def test_there_is_an_end_to_the_zeros_behind_a_tar(tmp_path: Path) -> None:
+    bomb = gzip.compress(tar({"manifest.json": b"[]"}) + bytes(65 * MIB), 1)
+    (tmp_path / "y.tar").write_bytes(bomb)
+    assert "something stands behind the end" in verify(tmp_path / "y.tar").findings[0]
+
+
+def test_a_directory_is_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(ImgfetchError, match="Is a directory"):
+        verify(tmp_path)
+
+
+def test_docker_before_1_10_is_named(tmp_path: Path) -> None:
+    old = {"abc/json": b"{}", "abc/layer.tar": b"", "repositories": b'{"x": {"1": "abc"}}'}
+    (tmp_path / "y.tar").write_bytes(tar(old))
+    with pytest.raises(UnsupportedError, match=r"docker before 1\.10"):
+        verify(tmp_path / "y.tar")
+
+
+def test_diff_ids_by_sha512_are_checked_too(tmp_path: Path) -> None:
+    raw = gzip.decompress(TOP.content)
+    diff_id = f"sha512:{hashlib.sha512(raw).hexdigest()}"
+
+    def archive(diff_id: str) -> Path:
+        config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+        manifest = [{"Config": "c.json", "RepoTags": ["x:1"], "Layers": ["a.tar"]}]
+        path = tmp_path / "y.tar"
+        members = {"c.json": json.dumps(config).encode(), "a.tar": raw, "manifest.json": json.dumps(manifest).encode()}
+        path.write_bytes(tar(members))
+        return path
+
+    assert verify(archive(diff_id)).findings == ()
+    assert "is not what the config promises" in verify(archive("sha512:" + "0" * 128)).findings[0]
+    assert "is not what the config promises" in verify(archive(sha256(b""))).findings[0]

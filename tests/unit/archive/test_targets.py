@@ -1,0 +1,86 @@
+"""What is a file and what a reference; lists of references; compressed archives."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from imgfetch.archive import compressed
+from imgfetch.archive.targets import is_file
+from imgfetch.cli import imagelist
+from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.registry import tags
+
+
+@pytest.mark.parametrize("text", ["./x", "../x", "/x", "x.tar", "x.tar.gz", "x.tgz", "x.tar.zst", "quay.io/x/y.tar"])
+def test_what_looks_like_a_file_is_one(text: str) -> None:
+    assert is_file(text)
+
+
+@pytest.mark.parametrize("text", ["x", "quay.io/x/y", "x:tar", "quay.io/x/y:1.tar.xz", "tar"])
+def test_what_looks_like_a_reference_is_one(text: str) -> None:
+    assert not is_file(text)
+
+
+def test_what_is_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").touch()
+    (tmp_path / "directory").mkdir()
+    assert is_file("x")
+    assert not is_file("directory")
+
+
+def test_a_list_has_comments_blank_lines_and_a_byte_order_mark() -> None:
+    lines = ["\ufeffquay.io/x/y:1 # the first\r\n", "\n", "   # nothing\n", "\tz\n"]
+    assert list(map(str, imagelist.read(lines, "list"))) == ["quay.io/x/y:1", "docker.io/library/z"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [(["x", "two words"], "line 2 of list"), (["x" * 20_000], "too long"), (["\x1b[31m"], "line 1 of list")],
+    ids=["words", "long", "escape"],
+)
+def test_a_bad_line_is_told_with_its_number_and_no_control_characters(lines: list[str], said: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=said) as raised:
+        imagelist.read(lines, "list")
+    assert "\x1b" not in str(raised.value)
+
+
+def test_there_is_an_end_to_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagelist, "MAX_LINES", 2)
+    with pytest.raises(InvalidReferenceError, match="too long"):
+        imagelist.read(["x", "y", "z"], "list")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.zst", "TAR.GZ"])
+def test_what_is_compressed_comes_out_again_and_the_same_each_time(tmp_path: Path, suffix: str) -> None:
+    content = bytes(range(256)) * 5000
+    paths = [tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"]
+    for path in paths:
+        with path.open("wb") as out, compressed.compressed(out, compressed.compression(path)) as stream:
+            for start in range(0, len(content), 10_000):
+                stream.write(content[start : start + 10_000])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert (paths[0].stat().st_size < len(content)) == (suffix != "tar")
+    assert compressed.compression_of(paths[0]) == compressed.compression(paths[0])
+    with compressed.opened(paths[0]) as file:
+        assert file.read() == content
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_cut_in_what_is_compressed_is_told(tmp_path: Path, compression: str) -> None:
+    out = io.BytesIO()
+    with compressed.compressed(out, compression) as stream:  # type: ignore[arg-type]
+        stream.write(os.urandom(100_000))
+    (tmp_path / "y").write_bytes(out.getvalue()[:50_000])
+    with compressed.opened(tmp_path / "y") as file, pytest.raises(ImgfetchError):
+        file.read()
+
+
+def test_tags_are_what_a_tag_can_be() -> None:
+    raw = json.dumps({"name": "x", "tags": ["1", "a" * 129, "-x", "1"]}).encode()
+    assert list(tags.tags(raw, "x")) == ["1", "1"]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from imgfetch.auth.challenges import MAX_HEADER, Challenge, parse
+
+BEARER = Challenge("bearer", {"realm": "https://auth.example/token", "service": "registry.example"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "challenges"),
+    [
+        pytest.param([], [], id="no header"),
+        pytest.param([""], [], id="empty header"),
+        pytest.param([" , ,"], [], id="empty elements"),
+        pytest.param(
+            ['Bearer realm="https://auth.example/token",service="registry.example"'], [BEARER], id="Docker Hub's form"
+        ),
+        pytest.param(
+            ['Bearer realm="https://auth.example/token", service="registry.example"'], [BEARER], id="space after comma"
+        ),
+        pytest.param(
+            ['bEARER REALM="https://auth.example/token",Service="registry.example"'], [BEARER], id="in any case"
+        ),
+        pytest.param(
+            ['  Bearer   realm = "https://auth.example/token" ,\tservice\t=\t"registry.example" , '],
+            [BEARER],
+            id="odd spaces and a trailing comma",
+        ),
+        pytest.param(
+            ["Bearer realm=https://auth.example/token,service=registry.example"], [BEARER], id="without quotes"
+        ),
+        pytest.param(['Basic realm="a"'], [Challenge("basic", {"realm": "a"})], id="Basic"),
+        pytest.param(
+            ['Basic realm="say \\"a\\", \\\\b"'], [Challenge("basic", {"realm": 'say "a", \\b'})], id="quoted quotes"
+        ),
+        pytest.param(
+            ['Bearer realm="a",scope="repository:x:pull,push repository:y:pull"'],
+            [Challenge("bearer", {"realm": "a", "scope": "repository:x:pull,push repository:y:pull"})],
+            id="quoted commas",
+        ),
+        pytest.param(
+            ['Bearer realm="a, Basic realm=b"'], [Challenge("bearer", {"realm": "a, Basic realm=b"})], id="no challenge"
+        ),
+        pytest.param(['Bearer realm=""'], [Challenge("bearer", {"realm": ""})], id="empty value"),
+        pytest.param(['Bearer realm="a",realm="b"'], [Challenge("bearer", {"realm": "a"})], id="the first of two wins"),
+        pytest.param(["Negotiate"], [Challenge("negotiate")], id="scheme alone"),
+        pytest.param(
+            ["Negotiate YWJjZA==, NTLM a/b+c~d==, Basic realm=x"],
+            [Challenge("negotiate"), Challenge("ntlm"), Challenge("basic", {"realm": "x"})],
+            id="token68",
+        ),
+        pytest.param(
+            ["Basic, Bearer realm=a"], [Challenge("basic"), Challenge("bearer", {"realm": "a"})], id="F14 bare Basic"
+        ),
+        pytest.param(
+            ['Basic realm="q", Bearer realm="a",service="s"'],
+            [Challenge("basic", {"realm": "q"}), Challenge("bearer", {"realm": "a", "service": "s"})],
+            id="F14 Basic, Bearer",
+        ),
+        pytest.param(
+            ['Bearer realm="a",service="s", Basic realm="q"'],
+            [Challenge("bearer", {"realm": "a", "service": "s"}), Challenge("basic", {"realm": "q"})],
+            id="F14 Bearer, Basic",
+        ),
+        pytest.param(
+            ['Negotiate, Bearer realm="a",scope="repository:foo:pull,push", Basic realm="q"'],
+            [
+                Challenge("negotiate"),
+                Challenge("bearer", {"realm": "a", "scope": "repository:foo:pull,push"}),
+                Challenge("basic", {"realm": "q"}),
+            ],
+            id="P40 three in a line",
+        ),
+        pytest.param(
+            ["Negotiate", 'Basic realm="q"', 'Bearer realm="a"'],
+            [Challenge("negotiate"), Challenge("basic", {"realm": "q"}), Challenge("bearer", {"realm": "a"})],
+            id="P41 three lines",
+        ),
+        pytest.param(
+            ['Digest realm="r", nonce="n", qop="auth,auth-int", algorithm=SHA-256'],
+            [Challenge("digest", {"realm": "r", "nonce": "n", "qop": "auth,auth-int", "algorithm": "SHA-256"})],
+            id="Digest",
+        ),
+        pytest.param(['Bearer realm="left open'], [Challenge("bearer")], id="quote left open"),
+        pytest.param(['"junk", Basic realm="q"'], [Challenge("basic", {"realm": "q"})], id="junk before"),
+        pytest.param(['=, ;;; , Bearer realm="a"'], [Challenge("bearer", {"realm": "a"})], id="more junk before"),
+        pytest.param(
+            ['Bearer error="insufficient_scope",realm="/token"'],
+            [Challenge("bearer", {"error": "insufficient_scope", "realm": "/token"})],
+            id="relative realm",
+        ),
+    ],
+)
+def test_every_challenge_of_a_header_is_read(lines: list[str], challenges: list[Challenge]) -> None:
+    # P40
+    assert list(parse(lines)) == challenges
+
+
+@pytest.mark.parametrize(
+    "piece", ['a="', "a ", "a=", '"', "\\", ",", "a,", "a=b,", 'a="\\"', "= ", "\t", "\x00", "\u00e9"], ids=repr
+)
+def test_a_huge_header_comes_to_an_end(piece: str) -> None:
+    challenges = parse([f"Bearer {piece * 100_000}"])
+    assert all(challenge.scheme == challenge.scheme.lower() for challenge in challenges)
+    assert sum(1 + len(challenge.parameters) for challenge in challenges) <= MAX_HEADER
+
+
+def test_what_follows_the_limit_of_a_header_is_not_read() -> None:
+    assert parse([f"Basic{' ' * 64 * 1024}, Bearer"]) == (Challenge("basic"),)

@@ -1,0 +1,423 @@
+"""Which token server a challenge names, and whether it may be told a login."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import responses
+
+from imgfetch.auth.realms import Realm, Realms, is_kin
+from imgfetch.errors import AuthenticationError
+from imgfetch.http.origin import Origin
+
+ASKED = "https://registry.example/v2/team/app/manifests/1"
+HTTP_ASKED = "http://registry.example/v2/team/app/manifests/1"
+
+
+@pytest.fixture(autouse=True)
+def wire() -> Iterator[responses.RequestsMock]:
+    """Let nobody be asked: where a login may go is found out without a request."""
+    with responses.RequestsMock() as wire:
+        yield wire
+
+
+def refused(text: str, asked: str = ASKED, **say: object) -> str:
+    """Return why a realm cannot be used at all."""
+    with pytest.raises(AuthenticationError) as caught:
+        Realms(**say).find(text, asked)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+# ---- what a realm is (P42, S01) ----
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        pytest.param("https://auth.example/token", "https://auth.example/token", id="absolute"),
+        pytest.param("  https://auth.example/token ", "https://auth.example/token", id="spaces around"),
+        pytest.param("/service/token", "https://registry.example/service/token", id="path"),
+        pytest.param("token", "https://registry.example/v2/team/app/manifests/token", id="relative path"),
+        pytest.param("//auth.example/token", "https://auth.example/token", id="without a scheme"),
+        pytest.param("?x=1", f"{ASKED}?x=1", id="query alone"),
+        pytest.param("https://auth.example/token?host=a&b=", "https://auth.example/token?host=a&b=", id="own query"),
+        pytest.param("https://auth.example/token#part", "https://auth.example/token", id="fragment"),
+        pytest.param("https://auth.example", "https://auth.example", id="no path"),
+        pytest.param("HTTPS://auth.example/token", "https://auth.example/token", id="upper-case scheme"),
+        pytest.param("http://[fd00::5]:5001/token", "http://[fd00::5]:5001/token", id="IPv6"),
+    ],
+)
+def test_a_realm_is_resolved_against_the_url_that_was_asked(text: str, url: str) -> None:
+    realm = Realms().find(text, ASKED)
+    assert (realm.announced, realm.url) == (url, url)  # P42
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_no_realm_is_told_so(text: str) -> None:
+    assert "names no token server" in refused(text)  # F11
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("ftp://registry.example/token", id="ftp"),
+        pytest.param("file:///etc/passwd", id="file"),
+        pytest.param("ws://registry.example/token", id="ws"),
+        pytest.param("javascript:alert(1)", id="javascript"),
+        pytest.param("mailto:a@registry.example", id="mailto"),
+        pytest.param("https://", id="nothing but a scheme"),
+        pytest.param("https:///token", id="no host"),
+        pytest.param("https://:443/token", id="port alone"),
+        pytest.param("https://registry.example:port/token", id="no number for a port"),
+        pytest.param("https://registry.example:65536/token", id="port too large"),
+        pytest.param("https://[::1/token", id="broken IPv6"),
+        pytest.param("https://user@registry.example/token", id="user"),
+        pytest.param("https://user:SECRET@registry.example/token", id="user and password"),
+        pytest.param("https://@registry.example/token", id="empty userinfo"),
+        pytest.param("//user:SECRET@registry.example/token", id="userinfo without a scheme"),
+        pytest.param("https://registry.example@other.example/token", id="a host as a user"),
+        pytest.param("https://other.example\\.registry.example/token", id="a backslash, at which some end the host"),
+    ],
+)
+def test_a_realm_without_http_or_host_or_with_userinfo_cannot_be_used(text: str) -> None:
+    message = refused(text)
+    assert "registry.example announced a token server that cannot be used" in message  # S01
+    assert "SECRET" not in message
+
+
+# ---- never down to http (S02) ----
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "is_down"),
+    [
+        pytest.param(ASKED, "http://registry.example/token", True, id="https, http on the same host"),
+        pytest.param(ASKED, "http://registry.example:443/token", True, id="https, http on the same port"),
+        pytest.param(ASKED, "http://auth.registry.example/token", True, id="https, http on a host below"),
+        pytest.param(ASKED, "HTTP://auth.registry.example/token", True, id="https, HTTP"),
+        pytest.param("https://localhost/v2/", "http://localhost/token", True, id="https, http on the loopback"),
+        pytest.param("https://10.0.0.5/v2/", "http://10.0.0.5/token", True, id="https, http on an address"),
+        pytest.param(ASKED, "https://auth.registry.example/token", False, id="https, https"),
+        pytest.param(HTTP_ASKED, "http://auth.registry.example/token", False, id="http, http"),
+        pytest.param(HTTP_ASKED, "https://auth.registry.example/token", False, id="http, https"),
+    ],
+)
+def test_a_login_never_goes_from_https_down_to_http(asked: str, text: str, is_down: bool) -> None:  # noqa: FBT001
+    realm = Realms(trusted=frozenset({"nobody.example"})).find(text, asked)
+    assert bool(realm.refused) is is_down  # S02
+    assert ("from https down to http" in realm.refused) is is_down
+
+
+def test_trust_does_not_lead_down_to_http() -> None:
+    trusting = Realms(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
+    assert trusting.find("http://auth.other.example/token", ASKED).refused  # S02
+    assert not trusting.find("http://auth.other.example/token", HTTP_ASKED).refused
+
+
+# ---- kinship (S03) ----
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm"),
+    [
+        pytest.param("registry.example", "registry.example", id="same host"),
+        pytest.param("registry.example", "registry.example:8443", id="another port"),
+        pytest.param("registry.example:5000", "registry.example", id="another port, other way round"),
+        pytest.param("Registry.Example", "REGISTRY.example", id="another case"),
+        pytest.param("registry.example", "auth.registry.example", id="below"),
+        pytest.param("registry.example", "a.b.c.registry.example", id="far below"),
+        pytest.param("registry", "auth.registry", id="below a single label"),
+        pytest.param("registry.team.example", "team.example", id="parent of two labels"),
+        pytest.param("registry.team.example", "auth.team.example", id="sibling"),
+        pytest.param("registry.team.example", "a.b.team.example", id="below the parent"),
+        pytest.param("registry.gitlab.com", "gitlab.com", id="GitLab"),
+        pytest.param("registry.a.b.example", "x.a.b.example", id="parent of three labels"),
+        pytest.param("m.daocloud.io", "auth.m.daocloud.io", id="DaoCloud (P86)"),
+        pytest.param("registry.team.co.uk", "auth.team.co.uk", id="sibling below co.uk"),
+        pytest.param("registry-1.docker.io", "auth.docker.io", id="Docker Hub"),
+        pytest.param("docker.io", "auth.docker.io", id="Docker Hub by its name"),
+        pytest.param("registry.cn-hangzhou.aliyuncs.com", "dockerauth.cn-shanghai.aliyuncs.com", id="Aliyun (P47)"),
+        pytest.param("registry.aliyuncs.com", "dockerauth.aliyuncs.com", id="Aliyun without a region"),
+        pytest.param("10.0.0.5", "10.0.0.5:5001", id="same address"),
+        pytest.param("[fd00::5]", "[fd00::5]:5001", id="same IPv6 address"),
+        pytest.param("localhost:5000", "127.0.0.1:5001", id="loopback by name and address"),
+        pytest.param("127.0.0.1:5000", "registry.localhost:5001", id="loopback below localhost"),
+        pytest.param("127.0.0.1:5000", "[::1]:5001", id="loopback by both kinds of address"),
+        pytest.param("[::ffff:127.0.0.1]:5000", "127.0.0.2", id="loopback by a mapped address"),
+        pytest.param("a.localhost", "b.localhost", id="two names of the loopback"),
+    ],
+)
+def test_a_registrys_own_token_server_is_its_kin(registry: str, realm: str) -> None:
+    assert is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))  # S03
+    assert Realms().find(f"https://{realm}/token", f"https://{registry}/v2/").refused == ""
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm"),
+    [
+        pytest.param("registry.example", "other.example", id="parent of one label"),
+        pytest.param("registry.example", "example", id="the parent of one label itself"),
+        pytest.param("quay.io", "evil.io", id="parent is a top-level domain"),
+        pytest.param("registry.team.example", "example", id="grandparent"),
+        pytest.param("registry.team.example", "other.example", id="below the grandparent"),
+        pytest.param("registry.team.example", "evilteam.example", id="end of the name"),
+        pytest.param("registry.team.example", "registry.team.example.evil.test", id="start of the name"),
+        pytest.param("registry.team.example", "team.example.evil.test", id="parent as a start"),
+        pytest.param("registry.team.example", "evil-registry.team.example.evil.test", id="middle of the name"),
+        pytest.param("registry.example", "evilregistry.example", id="own name as an end"),
+        pytest.param("registry.example", "registry-example.evil.test", id="dash for a dot"),
+        pytest.param("registry.co.uk", "evil.co.uk", id="co.uk"),
+        pytest.param("registry.co.uk", "co.uk", id="co.uk itself"),
+        pytest.param("registry.com.cn", "evil.com.cn", id="com.cn"),
+        pytest.param("registry.com.au", "evil.com.au", id="com.au"),
+        pytest.param("registry.or.jp", "evil.or.jp", id="or.jp"),
+        pytest.param("registry.org.br", "evil.org.br", id="org.br"),
+        pytest.param("registry.edu.pl", "evil.edu.pl", id="edu.pl"),
+        pytest.param("registry.team.example", "auth.docker.io", id="Docker Hub's, of another"),
+        pytest.param("docker.io.evil.test", "auth.docker.io", id="Docker Hub's, of one that sounds so"),
+        pytest.param("registry-1.docker.io", "docker.io.evil.test", id="one that sounds like Docker Hub's"),
+        pytest.param("registry-1.docker.io", "evildocker.io", id="one that ends like Docker Hub's"),
+        pytest.param("registry.example", "dockerauth.aliyuncs.com", id="Aliyun's, of another"),
+        pytest.param("evilaliyuncs.com", "dockerauth.aliyuncs.com", id="Aliyun's, of one that ends so"),
+        pytest.param("registry.aliyuncs.com", "auth.docker.io", id="Docker Hub's, of Aliyun"),
+        pytest.param("registry-1.docker.io", "dockerauth.aliyuncs.com", id="Aliyun's, of Docker Hub"),
+        pytest.param("10.0.0.5", "10.0.0.6", id="neighbouring address"),
+        pytest.param("10.0.0.5", "9.10.0.0.5", id="below an address"),
+        pytest.param("10.1.0.5", "9.1.0.5", id="end of an address"),
+        pytest.param("10.0.0.5", "registry.example", id="name for an address"),
+        pytest.param("registry.example", "10.0.0.5", id="address for a name"),
+        pytest.param("[fd00::5]", "[fd00::6]", id="neighbouring IPv6 address"),
+        pytest.param("[::ffff:10.0.0.5]", "10.0.0.6", id="neighbour of a mapped address"),
+        pytest.param("localhost", "localhost.evil.test", id="start of localhost"),
+        pytest.param("localhost", "evillocalhost", id="end of localhost"),
+        pytest.param("127.0.0.1", "127.0.0.1.evil.test", id="start of a loopback address"),
+    ],
+)
+def test_the_token_server_of_somebody_else_is_no_kin(registry: str, realm: str) -> None:
+    assert not is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))  # S03
+    found = Realms().find(f"https://{realm}/token", f"https://{registry}/v2/")
+    host = Origin.of(f"https://{realm}").host
+    assert f"--trust-realm {host}" in found.refused
+    assert found.own == ""
+
+
+@pytest.mark.parametrize(
+    ("trusted", "text", "is_told"),
+    [
+        pytest.param("auth.other.test", "https://auth.other.test/token", True, id="host"),
+        pytest.param("auth.other.test", "https://auth.other.test:8443/token", True, id="host, any port"),
+        pytest.param("auth.other.test", "https://AUTH.other.test/token", True, id="host in another case"),
+        pytest.param("auth.other.test:8443", "https://auth.other.test:8443/token", True, id="host and port"),
+        pytest.param("auth.other.test:443", "https://auth.other.test/token", True, id="host and the scheme's port"),
+        pytest.param("auth.other.test:8443", "https://auth.other.test/token", False, id="another port"),
+        pytest.param("other.test", "https://auth.other.test/token", False, id="parent"),
+        pytest.param("auth.other.test", "https://sub.auth.other.test/token", False, id="below"),
+        pytest.param("auth.other.test", "https://evilauth.other.test/token", False, id="end"),
+        pytest.param("auth.other.test", "https://auth.other.test.evil.test/token", False, id="start"),
+        pytest.param("fd00::5", "https://[fd00::5]/token", True, id="IPv6"),
+        pytest.param("[fd00::5]:443", "https://[fd00::5]/token", True, id="IPv6 and port"),
+        pytest.param("[fd00::5]", "https://[fd00::5]/token", True, id="IPv6 in brackets"),
+    ],
+)
+def test_a_host_that_the_user_trusts_is_told(trusted: str, text: str, is_told: bool) -> None:  # noqa: FBT001
+    assert (Realms(trusted=frozenset({trusted})).find(text, ASKED).refused == "") is is_told  # S03
+
+
+# ---- addresses at which nobody can be (S04) ----
+
+
+NEVER = [
+    pytest.param("169.254.169.254", id="link-local"),
+    pytest.param("169.254.0.1:8080", id="link-local with a port"),
+    pytest.param("[fe80::1]", id="link-local IPv6"),
+    pytest.param("[fe80::1%25eth0]", id="link-local IPv6 with a zone"),
+    pytest.param("[febf::1]", id="end of fe80::/10"),
+    pytest.param("[fd00:ec2::254]", id="metadata IPv6"),
+    pytest.param("[fd00:0ec2:0:0::254]", id="metadata IPv6 in full"),
+    pytest.param("100.100.100.200", id="metadata of Alibaba"),
+    pytest.param("0.0.0.0", id="unspecified"),
+    pytest.param("[::]", id="unspecified IPv6"),
+    pytest.param("224.0.0.1", id="multicast"),
+    pytest.param("239.255.255.255", id="end of multicast"),
+    pytest.param("[ff02::1]", id="multicast IPv6"),
+    pytest.param("[::ffff:169.254.169.254]", id="mapped link-local"),
+    pytest.param("[::ffff:a9fe:a9fe]", id="mapped link-local in hexadecimal"),
+    pytest.param("[::ffff:100.100.100.200]", id="mapped metadata"),
+    pytest.param("[::ffff:0.0.0.0]", id="mapped unspecified"),
+    pytest.param("[::ffff:224.0.0.1]", id="mapped multicast"),
+]
+LOOPBACK = [
+    pytest.param("127.0.0.1", id="loopback"),
+    pytest.param("127.255.255.254:5000", id="end of 127/8"),
+    pytest.param("[::1]", id="loopback IPv6"),
+    pytest.param("[0:0:0:0:0:0:0:1]", id="loopback IPv6 in full"),
+    pytest.param("[::ffff:127.0.0.1]", id="mapped loopback"),
+    pytest.param("[::ffff:7f00:1]", id="mapped loopback in hexadecimal"),
+    pytest.param("localhost", id="localhost"),
+    pytest.param("LOCALHOST:5000", id="LOCALHOST"),
+    pytest.param("registry.localhost", id="below localhost"),
+]
+# As inet_aton(3) reads them, and with it getaddrinfo(3); urllib3 decodes the last before it looks a name up.
+SPELLINGS = [
+    pytest.param("2852039166", id="link-local as a number"),
+    pytest.param("0xa9fea9fe", id="link-local in hexadecimal"),
+    pytest.param("169.254.43518", id="link-local in three parts"),
+    pytest.param("0251.0376.0251.0376", id="link-local in octal"),
+    pytest.param("%31%36%39.254.169.254", id="link-local percent-encoded"),
+    pytest.param("0", id="unspecified as a number"),
+]
+LOOPBACK_SPELLINGS = [
+    pytest.param("2130706433", id="loopback as a number"),
+    pytest.param("127.1", id="loopback in two parts"),
+    pytest.param("0x7f.0.0.1", id="loopback in hexadecimal"),
+    pytest.param("0177.0.0.1", id="loopback in octal"),
+    pytest.param("%31%32%37.0.0.1", id="loopback percent-encoded"),
+    pytest.param("localhos%74", id="localhost percent-encoded"),
+    pytest.param("localhost.", id="localhost with a dot behind"),
+]
+
+
+@pytest.mark.parametrize("host", [*NEVER, *LOOPBACK, *SPELLINGS, *LOOPBACK_SPELLINGS])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_an_address_where_no_token_server_can_be_is_refused(scheme: str, host: str) -> None:
+    assert "cannot be used" in refused(f"{scheme}://{host}/token")  # S04
+
+
+@pytest.mark.parametrize("host", [*NEVER, *SPELLINGS])
+@pytest.mark.parametrize("registry", ["127.0.0.1:5000", "localhost:5000", "10.0.0.5"])
+def test_such_an_address_is_refused_whatever_the_registry_is(registry: str, host: str) -> None:
+    assert "cannot be used" in refused(f"http://{host}/token", f"http://{registry}/v2/")  # S04
+
+
+@pytest.mark.parametrize("host", [*NEVER[:4], *LOOPBACK[:3]])
+def test_trust_does_not_make_a_host_of_such_an_address(host: str) -> None:
+    origin = Origin.of(f"https://{host}")
+    trusted = frozenset({origin.host, origin.host_and_port})
+    assert "cannot be used" in refused(f"https://{host}/token", trusted=trusted)  # S04: always
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("registry", ["127.0.0.1:5000", "localhost", "[::1]:5000", "[::ffff:127.0.0.1]"])
+def test_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback(registry: str, host: str) -> None:
+    realm = Realms().find(f"http://{host}/token", f"http://{registry}/v2/")
+    assert realm.refused == ""  # S03, issue 3
+
+
+def test_a_refusal_says_what_was_announced_by_whom() -> None:
+    message = refused("http://169.254.169.254/latest?key=SECRET")
+    for words in ("registry.example announced", "http://169.254.169.254/latest"):
+        assert words in message  # M08
+    assert "SECRET" not in message
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("10.0.0.5", id="10/8"),
+        pytest.param("172.16.0.5:5000", id="172.16/12"),
+        pytest.param("192.168.1.5", id="192.168/16"),
+        pytest.param("[fd00::5]", id="unique local"),
+        pytest.param("[::ffff:10.0.0.5]", id="mapped 10/8"),
+        pytest.param("169.253.255.255", id="before link-local"),
+        pytest.param("169.255.0.1", id="behind link-local"),
+        pytest.param("100.100.100.201", id="beside metadata"),
+        pytest.param("[fd00:ec2::255]", id="beside metadata IPv6"),
+        pytest.param("127.0.0.1.example", id="a name that begins like the loopback"),
+        pytest.param("notlocalhost", id="a name that ends like localhost"),
+        pytest.param("localhost.example", id="a name that begins like localhost"),
+    ],
+)
+def test_any_other_address_is_allowed(host: str) -> None:
+    assert Realms().find(f"https://{host}/token", ASKED).url == f"https://{host}/token"  # S04
+
+
+# ---- the registry's own origin (F10, S02) ----
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "own"),
+    [
+        pytest.param(ASKED, "https://registry.example:8443/t?x=1", "https://registry.example/t?x=1", id="port"),
+        pytest.param(ASKED, "http://registry.example/t", "https://registry.example/t", id="scheme"),
+        pytest.param(ASKED, "http://registry.example:20000/t", "https://registry.example/t", id="scheme and port"),
+        pytest.param(ASKED, "http://REGISTRY.example:20000/t", "https://registry.example/t", id="case"),
+        pytest.param(
+            "https://registry.example:8443/v2/",
+            "https://registry.example/t",
+            "https://registry.example:8443/t",
+            id="up",
+        ),
+        pytest.param(
+            "http://registry.example:5000/v2/", "http://registry.example/t", "http://registry.example:5000/t", id="http"
+        ),
+        pytest.param("https://[fd00::5]:5000/v2/", "https://[fd00::5]/t", "https://[fd00::5]:5000/t", id="IPv6"),
+        pytest.param(ASKED, "https://registry.example:8443/t#part", "https://registry.example/t", id="fragment"),
+        pytest.param(ASKED, "https://registry.example/t", "", id="same origin"),
+        pytest.param(ASKED, "https://registry.example:443/t", "", id="same origin with its port"),
+        pytest.param(ASKED, "/t", "", id="relative"),
+        pytest.param(ASKED, "https://auth.registry.example/t", "", id="host below"),
+        pytest.param(ASKED, "http://auth.registry.example/t", "", id="host below by http"),
+        pytest.param(ASKED, "https://auth.other.example/t", "", id="another host"),
+        pytest.param("http://localhost:5000/v2/", "http://127.0.0.1:5000/t", "", id="loopback by another name"),
+        pytest.param("http://registry.example/v2/", "https://registry.example/t", "", id="never down to http"),
+    ],
+)
+def test_where_only_port_or_scheme_differ_the_registrys_own_origin_is_worth_a_try(
+    asked: str, text: str, own: str
+) -> None:
+    assert Realms().find(text, asked).own == own  # F10, S02
+
+
+# ---- overrides ----
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        pytest.param("registry.example:20000", "http://registry.example:20000/t?x=1", id="host and port"),
+        pytest.param("auth.other.test", "https://auth.other.test/t?x=1", id="host"),
+        pytest.param("auth.other.test:443", "https://auth.other.test/t?x=1", id="host and the scheme's port"),
+        pytest.param("auth.other.test:443", "https://AUTH.other.test/t?x=1", id="another case"),
+        pytest.param("auth.other.test", "https://auth.other.test/t?x=1#part", id="fragment"),
+        pytest.param("10.0.0.5:5001", "http://10.0.0.5:5001/t?x=1", id="address"),
+        pytest.param("localhost:5000", "http://localhost:5000/t?x=1", id="loopback"),
+    ],
+)
+def test_an_override_is_asked_instead_with_the_announced_path_and_may_be_told(key: str, text: str) -> None:
+    realm = Realms(overrides={key: "https://tokens.test:8443"}).find(text, ASKED)
+    announced = text.partition("#")[0]
+    assert realm == Realm(announced, "https://tokens.test:8443/t?x=1")
+
+
+def test_of_two_overrides_the_one_with_the_port_counts() -> None:
+    overrides = {"auth.other.test": "https://one.test", "auth.other.test:8443": "https://two.test"}
+    found = Realms(overrides=overrides)
+    assert found.find("https://auth.other.test:8443/t", ASKED).url == "https://two.test/t"
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        pytest.param("auth.other.test:8443", "https://auth.other.test/t", id="another port"),
+        pytest.param("other.test", "https://auth.other.test/t", id="parent"),
+        pytest.param("auth.other.test", "https://sub.auth.other.test/t", id="below"),
+    ],
+)
+def test_an_override_of_another_host_means_nothing(key: str, text: str) -> None:
+    realm = Realms(overrides={key: "https://tokens.test"}).find(text, ASKED)
+    assert realm.url == text
+    assert realm.refused
+
+
+def test_not_even_an_override_takes_a_login_down_to_http() -> None:
+    overridden = Realms(overrides={"auth.other.test": "http://tokens.test"})
+    assert "from https down to http" in overridden.find("https://auth.other.test/t", ASKED).refused  # S02
+    assert overridden.find("http://auth.other.test/t", HTTP_ASKED).refused == ""
+
+
+def test_an_override_makes_no_realm_of_what_is_none() -> None:
+    overridden = Realms(overrides={"registry.example": "https://tokens.test"})
+    for text in ("ftp://registry.example/t", "https://user:pass@registry.example/t"):
+        with pytest.raises(AuthenticationError, match="cannot be used"):
+            overridden.find(text, ASKED)  # S01

@@ -1,0 +1,658 @@
+"""A token server is asked for a token as its specification says, by a login where one may go there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import responses
+
+from imgfetch.auth.login import Login
+from imgfetch.auth.realms import Realms
+from imgfetch.auth.tokens import Grant, Token, TokenClient
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    NotFoundError,
+    RateLimitedError,
+    TransportError,
+    UnavailableError,
+)
+from imgfetch.http.client import Transport
+from imgfetch.tolerance import Oddities
+from tests.loopback import Answer, Loopback
+
+BASE = "https://registry.example"
+MANIFEST = f"{BASE}/v2/team/app/manifests/1"
+REALM = "https://auth.registry.example/token"
+FOREIGN = "https://auth.other.example/token"
+DOWN = "http://auth.registry.example/token"
+OWN_DOWN = "http://registry.example:20000/token"
+OWN_UP = "https://registry.example/token"
+SUBJECT = "registry.example/team/app"
+SCOPES = ("repository:team/base:pull", "repository:team/app:pull")
+
+USER, PASSWORD, REFRESH, TOKEN = "alice", "PASSWORD-of-alice", "REFRESH+TOKEN/=&", "ACCESS-TOKEN"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, "REFRESH%2BTOKEN", TOKEN)
+
+STORED = Login(USER, PASSWORD, source="/home/me/.docker/config.json")
+EXPLICIT = Login(USER, PASSWORD, source="--username")
+IDENTITY = Login(identity_token=REFRESH, source="/home/me/.docker/config.json")
+EXPLICIT_IDENTITY = Login(identity_token=REFRESH, source="--username")
+BOTH = Login(USER, PASSWORD, REFRESH, source="/home/me/.docker/config.json")
+ALL = pytest.mark.parametrize(
+    "login",
+    [None, STORED, EXPLICIT, IDENTITY, EXPLICIT_IDENTITY, BOTH],
+    ids=["none", "stored", "explicit", "refresh token", "explicit refresh token", "both"],
+)
+
+QUERY = [("service", "s"), *(("scope", scope) for scope in SCOPES), ("client_id", "imgfetch")]
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
+        yield wire
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(oddities=Oddities(), user_agent="tests")
+    yield transport
+    transport.close()
+
+
+def grant(realm: str = REALM, *, service: str = "s", scopes: tuple[str, ...] = SCOPES, **say: Any) -> Grant:
+    """Return what is asked for when the registry announces a realm."""
+    return Grant(Realms(**say).find(realm, MANIFEST), service, scopes)
+
+
+def fetch(transport: Transport, login: Login | None, asked_for: Grant | None = None) -> Token:
+    return TokenClient(transport, BASE).fetch(asked_for or grant(), login, SUBJECT)
+
+
+def requests_of(wire: responses.RequestsMock) -> list[tuple[str, str, str | None]]:
+    """Return method, URL without its query, and ``Authorization`` of each request."""
+    return [
+        (call.request.method, call.request.url.partition("?")[0], call.request.headers.get("Authorization"))
+        for call in wire.calls
+    ]
+
+
+def query(wire: responses.RequestsMock, number: int = -1) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(wire.calls[number].request.url).query, keep_blank_values=True)
+
+
+def form(wire: responses.RequestsMock, number: int = 0) -> dict[str, str]:
+    body = wire.calls[number].request.body
+    pairs = parse_qsl(body.decode() if isinstance(body, bytes) else body, keep_blank_values=True)
+    assert len(pairs) == len(dict(pairs))
+    return dict(pairs)
+
+
+def give(wire: responses.RequestsMock, url: str = REALM, value: str = TOKEN, *, method: str = "GET") -> None:
+    wire.add(method, url, json={"token": value})
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk all that a traceback would show."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return iter(seen)
+
+
+def story(error: BaseException) -> str:
+    """Return all that can be shown of an error and of its causes."""
+    return "\n".join(
+        f"{link}\n{link!r}\n{link.args}\n{getattr(link, 'hint', '')}\n{getattr(link, 'details', '')}\n"
+        f"{getattr(link, '__notes__', '')}"
+        for link in chain(error)
+    )
+
+
+def shown(error: ImgfetchError) -> str:
+    """Return what the command shows of an error itself: message, details, hint."""
+    return "\n".join([str(error), *error.details, str(error.hint)])
+
+
+def said(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("imgfetch"))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# ---- without a login, with a password ----
+
+
+def test_without_a_login_a_token_is_asked_for_without_an_account(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    give(wire)
+    assert fetch(transport, None).authorization == f"Bearer {TOKEN}"
+    assert requests_of(wire) == [("GET", REALM, None)]  # P44
+    assert query(wire) == QUERY
+
+
+@pytest.mark.parametrize("login", [STORED, EXPLICIT])
+def test_a_password_goes_as_basic_with_the_account_in_the_query(
+    wire: responses.RequestsMock, transport: Transport, login: Login
+) -> None:
+    give(wire)
+    assert fetch(transport, login).value == TOKEN
+    assert requests_of(wire) == [("GET", REALM, BASIC)]  # P44
+    assert query(wire) == [*QUERY, ("account", USER)]
+    assert wire.calls[0].request.body is None
+
+
+def test_a_login_that_is_no_latin_1_goes_as_utf_8(wire: responses.RequestsMock, transport: Transport) -> None:
+    give(wire)
+    fetch(transport, Login("пользователь", "пароль&=", source="--username"))
+    pair = base64.b64encode("пользователь:пароль&=".encode()).decode()
+    assert requests_of(wire) == [("GET", REALM, f"Basic {pair}")]  # P15
+    assert query(wire)[-1] == ("account", "пользователь")
+
+
+def test_an_offline_token_is_never_asked_for(wire: responses.RequestsMock, transport: Transport) -> None:
+    give(wire)
+    fetch(transport, STORED)
+    assert "offline_token" not in wire.calls[0].request.url  # P44
+
+
+# ---- with a refresh token ----
+
+
+@pytest.mark.parametrize("login", [IDENTITY, BOTH], ids=["alone", "with a password"])
+def test_a_refresh_token_is_posted_as_a_form_and_stands_in_no_header_or_url(
+    wire: responses.RequestsMock, transport: Transport, login: Login
+) -> None:
+    give(wire, method="POST")
+    assert fetch(transport, login).value == TOKEN
+    assert requests_of(wire) == [("POST", REALM, None)]  # P45
+    assert form(wire) == {
+        "grant_type": "refresh_token",
+        "refresh_token": REFRESH,
+        "service": "s",
+        "client_id": "imgfetch",
+        "scope": " ".join(SCOPES),
+    }
+    request = wire.calls[0].request
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.url == REALM
+    assert not any(secret in str(request.headers) for secret in SECRETS)
+
+
+def test_a_realms_own_query_is_kept_when_a_refresh_token_is_posted(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.post(re.compile(re.escape(REALM)), json={"token": TOKEN})
+    fetch(transport, IDENTITY, grant(f"{REALM}?host=a.example"))
+    assert query(wire) == [("host", "a.example")]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 405])
+def test_a_server_that_knows_no_refresh_token_is_asked_by_password_if_there_is_one(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.post(REALM, status=status)
+    give(wire)
+    assert fetch(transport, BOTH).value == TOKEN
+    assert requests_of(wire) == [("POST", REALM, None), ("GET", REALM, BASIC)]  # P45
+    assert query(wire) == [*QUERY, ("account", USER)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 405])
+def test_without_a_password_a_server_that_knows_no_refresh_token_is_not_asked_again(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.post(REALM, status=status)
+    with pytest.raises(AuthenticationError):
+        fetch(transport, EXPLICIT_IDENTITY)
+    assert requests_of(wire) == [("POST", REALM, None)]  # P45
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 405])
+def test_without_a_password_a_stored_refresh_token_that_does_not_do_gives_way_to_no_login(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.post(REALM, status=status)
+    wire.get(REALM, status=401)
+    with pytest.raises(AuthenticationError):
+        fetch(transport, IDENTITY)
+    assert requests_of(wire) == [("POST", REALM, None), ("GET", REALM, None)]  # P45, P51
+    assert query(wire) == QUERY
+
+
+def test_an_explicit_refresh_token_that_is_refused_is_not_tried_again(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.post(REALM, status=401)
+    with pytest.raises(AuthenticationError, match="refuses a token from --username"):
+        fetch(transport, EXPLICIT_IDENTITY)
+    assert requests_of(wire) == [("POST", REALM, None)]  # P45, P51
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(500, UnavailableError), (503, UnavailableError), (429, RateLimitedError)]
+)
+def test_a_server_that_cannot_change_a_refresh_token_for_now_is_not_sent_the_password(
+    wire: responses.RequestsMock, transport: Transport, status: int, kind: type[ImgfetchError]
+) -> None:
+    wire.post(REALM, status=status)
+    with pytest.raises(kind):
+        fetch(transport, BOTH)
+    assert requests_of(wire) == [("POST", REALM, None)]  # P45
+
+
+# ---- a login that is refused (P51) ----
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("login", [STORED, IDENTITY], ids=["password", "refresh token"])
+def test_a_stored_login_that_is_refused_gives_way_to_none_with_a_warning_that_names_its_file(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, login: Login, status: int
+) -> None:
+    method = "POST" if login.identity_token else "GET"
+    wire.add(method, REALM, status=status)
+    give(wire)
+    assert fetch(transport, login).value == TOKEN
+    assert requests_of(wire) == [(method, REALM, None if login.identity_token else BASIC), ("GET", REALM, None)]  # P51
+    assert query(wire) == QUERY
+    assert len(warnings(caplog)) == 1
+    for words in ("auth.registry.example", "/home/me/.docker/config.json"):
+        assert words in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_explicit_login_that_is_refused_is_an_error_and_nothing_else_is_tried(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.get(REALM, status=status)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, EXPLICIT)
+    assert requests_of(wire) == [("GET", REALM, BASIC)]  # P51
+    for words in (REALM, "the login of alice", "--username"):  # M06
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("second", [401, 404, 500])
+def test_a_stored_login_that_is_refused_is_what_is_told_if_without_it_there_is_nothing_either(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, second: int
+) -> None:
+    wire.get(REALM, status=401)
+    wire.get(REALM, status=second)
+    with pytest.raises(ImgfetchError) as caught:
+        fetch(transport, STORED)
+    assert "refuses the login of alice from /home/me/.docker/config.json" in story(caught.value)  # M06
+    assert warnings(caplog) == []
+
+
+def test_without_a_login_no_login_is_called_refused(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(REALM, status=401)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, None)
+    assert requests_of(wire) == [("GET", REALM, None)]
+    assert "a request without a login" in str(caught.value)  # M06, F19
+    assert "docker login registry.example" in str(caught.value.hint)
+    assert "password" not in shown(caught.value)
+
+
+# ---- from https down to http (S02) ----
+
+
+@pytest.mark.parametrize("login", [STORED, EXPLICIT])
+def test_a_password_is_told_by_https_at_the_registrys_port_where_http_was_announced(
+    wire: responses.RequestsMock, transport: Transport, login: Login
+) -> None:
+    give(wire, OWN_UP)
+    assert fetch(transport, login, grant(OWN_DOWN)).value == TOKEN
+    assert requests_of(wire) == [("GET", OWN_UP, BASIC)]  # S02
+
+
+@pytest.mark.parametrize("login", [IDENTITY, BOTH])
+def test_a_refresh_token_is_told_by_https_at_the_registrys_port_where_http_was_announced(
+    wire: responses.RequestsMock, transport: Transport, login: Login
+) -> None:
+    give(wire, OWN_UP, method="POST")
+    assert fetch(transport, login, grant(OWN_DOWN)).value == TOKEN
+    assert requests_of(wire) == [("POST", OWN_UP, None)]  # S02
+
+
+@ALL
+def test_what_fails_by_https_is_never_told_a_login_by_http(
+    wire: responses.RequestsMock, transport: Transport, login: Login | None
+) -> None:
+    wire.assert_all_requests_are_fired = False  # who is asked depends on the login
+    for method in ("GET", "POST"):
+        wire.add(method, OWN_UP, body=ConnectionResetError(104, "Connection reset by peer"))
+        wire.add(method, OWN_DOWN, status=401)
+    with pytest.raises(AuthenticationError):
+        fetch(transport, login, grant(OWN_DOWN))
+    down = [call.request for call in wire.calls if call.request.url.startswith("http:")]
+    assert all(request.method == "GET" and "Authorization" not in request.headers for request in down)  # S02
+    assert not any(f"account={USER}" in request.url for request in down)
+
+
+@pytest.mark.parametrize("status", [404, 500, 302])
+def test_where_only_https_was_asked_the_message_names_the_announced_realm(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.get(OWN_UP, status=status)
+    with pytest.raises(ImgfetchError) as caught:
+        fetch(transport, STORED, grant(OWN_DOWN))
+    assert OWN_DOWN in story(caught.value)  # M08
+    assert "announced" in story(caught.value)
+
+
+def test_where_only_https_was_asked_the_message_says_why(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(OWN_UP, body=ConnectionResetError(104, "Connection reset by peer"))
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, STORED, grant(OWN_DOWN))
+    assert "from https down to http" in shown(caught.value)  # M08: which rule
+    assert "--realm-override registry.example:20000=" in shown(caught.value)
+
+
+# ---- a realm that may not be told (S02, S03) ----
+
+
+@pytest.mark.parametrize("realm", [FOREIGN, DOWN, "http://auth.other.example/token"])
+@pytest.mark.parametrize("login", [STORED, EXPLICIT, IDENTITY, BOTH])
+def test_a_realm_that_may_not_be_told_is_asked_without_a_login(
+    wire: responses.RequestsMock, transport: Transport, login: Login, realm: str
+) -> None:
+    give(wire, realm)
+    assert fetch(transport, login, grant(realm)).value == TOKEN
+    assert requests_of(wire) == [("GET", realm, None)]  # S02, S03
+    assert query(wire) == QUERY
+    assert wire.calls[0].request.body is None
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("login", [STORED, EXPLICIT, IDENTITY])
+def test_a_foreign_realm_that_wants_a_login_is_named_with_the_option_that_trusts_it(
+    wire: responses.RequestsMock, transport: Transport, login: Login, status: int
+) -> None:
+    wire.get(FOREIGN, status=status)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, login, grant(FOREIGN))
+    assert requests_of(wire) == [("GET", FOREIGN, None)]
+    for words in (FOREIGN, "registry.example", "announced", "kept back", "--trust-realm auth.other.example"):
+        assert words in shown(caught.value)  # S03, M08
+    assert "refuses a request without a login" in shown(caught.value)  # M06
+
+
+def test_without_a_login_no_trust_is_asked_for(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(FOREIGN, status=401)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, None, grant(FOREIGN))
+    assert "--trust-realm" not in shown(caught.value)
+    assert "docker login" in shown(caught.value)
+
+
+def test_an_http_realm_that_wants_a_login_is_named_with_the_rule_and_the_option(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.get(DOWN, status=401)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, STORED, grant(DOWN))
+    for words in (DOWN, "announced", "from https down to http", "--realm-override auth.registry.example"):
+        assert words in shown(caught.value)  # M08: which rule, and which option allows it
+
+
+@pytest.mark.parametrize("login", [STORED, IDENTITY])
+def test_a_trusted_realm_is_told(wire: responses.RequestsMock, transport: Transport, login: Login) -> None:
+    give(wire, FOREIGN, method="POST" if login.identity_token else "GET")
+    fetch(transport, login, grant(FOREIGN, trusted=frozenset({"auth.other.example"})))
+    assert len(wire.calls) == 1
+    assert requests_of(wire)[0][2] == (None if login.identity_token else BASIC)
+
+
+# ---- an announced realm that nobody answers (F10, M08) ----
+
+
+AT_8443 = "https://registry.example:8443/token"
+
+
+def refused() -> ConnectionRefusedError:
+    return ConnectionRefusedError(111, "Connection refused")
+
+
+@ALL
+def test_the_registrys_own_origin_is_tried_once_with_a_warning_when_the_announced_one_refuses_connections(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, login: Login | None
+) -> None:
+    method = "POST" if login and login.identity_token else "GET"
+    wire.add(method, AT_8443, body=refused())
+    give(wire, OWN_UP, method=method)
+    assert fetch(transport, login, grant(AT_8443)).value == TOKEN
+    assert [url for _, url, _ in requests_of(wire)] == [AT_8443, OWN_UP]  # F10
+    assert len(warnings(caplog)) == 1
+    for words in (AT_8443, OWN_UP, "announced"):
+        assert words in warnings(caplog)[0]
+
+
+def test_where_the_registrys_own_origin_refuses_connections_too_nobody_is_asked_a_third_time(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    for url in (AT_8443, OWN_UP):
+        wire.get(url, body=refused())
+    with pytest.raises(AuthenticationError):
+        fetch(transport, STORED, grant(AT_8443))
+    assert [url for _, url, _ in requests_of(wire)] == [AT_8443, OWN_UP]  # F10
+    assert warnings(caplog) == []
+
+
+def test_a_realm_on_another_host_that_refuses_connections_is_not_replaced(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.get(REALM, body=refused())
+    with pytest.raises(AuthenticationError):
+        fetch(transport, STORED)
+    assert requests_of(wire) == [("GET", REALM, BASIC)]  # F10: the registry's own host only
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_a_realm_that_answers_is_not_replaced(wire: responses.RequestsMock, transport: Transport, status: int) -> None:
+    wire.get(AT_8443, status=status)
+    with pytest.raises(ImgfetchError):
+        fetch(transport, EXPLICIT, grant(AT_8443))
+    assert [url for _, url, _ in requests_of(wire)] == [AT_8443]  # F10
+
+
+def test_a_stored_login_that_the_registrys_own_origin_refuses_gives_way_to_none(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.assert_all_requests_are_fired = False  # the announced one need not be tried again
+    wire.get(AT_8443, body=refused())
+    wire.get(OWN_UP, status=401)
+    wire.get(AT_8443, body=refused())
+    give(wire, OWN_UP)
+    assert fetch(transport, STORED, grant(AT_8443)).value == TOKEN  # F10, P51
+    assert requests_of(wire)[-1] == ("GET", OWN_UP, None)
+
+
+def test_an_explicit_login_that_the_registrys_own_origin_refuses_is_told(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.get(AT_8443, body=refused())
+    wire.get(OWN_UP, status=401)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, EXPLICIT, grant(AT_8443))
+    assert "refuses the login of alice from --username" in story(caught.value)  # M06
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port at which nobody listens, and which nobody else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@ALL
+def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_do(
+    transport: Transport, loopback: Loopback, closed_port: int, login: Login | None
+) -> None:
+    base = f"http://{loopback.host}"
+    realm = Realms().find(f"http://localhost:{closed_port}/service/token?key=SECRET", f"{base}/v2/")
+    with pytest.raises(AuthenticationError) as caught:
+        TokenClient(transport, base).fetch(Grant(realm, "s", SCOPES), login, SUBJECT)
+    text = shown(caught.value)
+    for words in (
+        f"cannot get an access token for {SUBJECT}",
+        f"http://localhost:{closed_port}/service/token",
+        "announced",
+        f"The registry {base}",
+        f"localhost:{closed_port}",
+        "onnection refused",
+        "WWW-Authenticate",
+        "imgfetch did not choose this address; the registry did",
+        "reverse proxy",
+        "proxy_set_header Host $http_host",
+        "X-Forwarded-Proto",
+        f"--realm-override localhost:{closed_port}={base}",
+    ):
+        assert words in text  # M08
+    assert "service/token?" not in text
+    assert "SECRET" not in text
+    assert isinstance(caught.value.__cause__, TransportError)
+    assert loopback.requests == []  # another host name, so not its own origin
+
+
+def test_a_realm_whose_name_does_not_resolve_is_told_so(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(REALM, body=socket.gaierror(-2, "Name or service not known"))
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, STORED)
+    for words in (REALM, "announced", "auth.registry.example:443", "does not resolve", "--realm-override"):
+        assert words in shown(caught.value)  # M08
+
+
+@pytest.mark.parametrize("login", [None, STORED])
+def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
+    wire: responses.RequestsMock, transport: Transport, login: Login | None
+) -> None:
+    wire.get(REALM, status=404)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch(transport, login)
+    assert isinstance(caught.value.__cause__, NotFoundError)
+    for words in (REALM, "announced", "registry.example", "--realm-override auth.registry.example:443="):
+        assert words in shown(caught.value)  # M08
+    assert "the path /token does not exist there" in story(caught.value)
+
+
+# ---- other failures ----
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(429, RateLimitedError), (500, UnavailableError), (502, UnavailableError), (503, UnavailableError)],
+)
+def test_a_server_that_does_not_serve_now_is_asked_with_nothing_else(
+    wire: responses.RequestsMock,
+    *,
+    transport: Transport,
+    login: Login | None,
+    status: int,
+    kind: type[UnavailableError],
+) -> None:
+    method = "POST" if login and login.identity_token else "GET"
+    wire.add(method, REALM, status=status, headers={"Retry-After": "7"})
+    with pytest.raises(kind) as caught:
+        fetch(transport, login)
+    assert {(used, url) for used, url, _ in requests_of(wire)} == {(method, REALM)}  # F19, P51
+    assert caught.value.status == status
+    assert "auth.registry.example" in str(caught.value)
+    assert "refuses" not in str(caught.value)
+
+
+def test_how_long_a_token_server_asks_to_wait_is_kept(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(REALM, status=429, headers={"Retry-After": "7"})
+    with pytest.raises(RateLimitedError) as caught:
+        fetch(transport, None)
+    assert caught.value.retry_after == 7.0  # M10
+
+
+# ---- secrets ----
+
+
+REPLIES = [
+    (200, ""),
+    (200, "<html>"),
+    (200, '{"access_token":null}'),
+    (200, f'{{"token":"{TOKEN}"'),
+    (200, f'["{TOKEN}"]'),
+    (200, f'{{"token":"{TOKEN}\\n"}}'),
+    (200, f'{{"Token":"{TOKEN}"}}'),
+    (201, f'{{"token":"{TOKEN}"}}'),
+    (202, f'{{"access_token":"{TOKEN}","token":"{TOKEN}"}}'),
+    (206, f'{{"token":"{TOKEN}"}}'),
+    (400, '{"error":"invalid_grant"}'),
+    (401, ""),
+    (403, '{"details":"no"}'),
+    (404, ""),
+    (429, ""),
+    (500, ""),
+    (302, ""),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), REPLIES)
+@ALL
+def test_no_secret_is_in_what_a_failed_request_raises_and_logs(
+    wire: responses.RequestsMock,
+    *,
+    transport: Transport,
+    caplog: pytest.LogCaptureFixture,
+    login: Login | None,
+    status: int,
+    body: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wire.assert_all_requests_are_fired = False  # which of the two depends on the login
+    for method in ("GET", "POST"):
+        wire.add(method, REALM, status=status, body=body)
+    with pytest.raises(ImgfetchError) as caught:
+        fetch(transport, login)
+    assert len(wire.calls) >= 1
+    text = f"{story(caught.value)}\n{said(caplog)}"
+    assert [secret for secret in SECRETS if secret in text] == []  # S14
+
+
+@ALL
+def test_no_secret_is_in_what_an_unreachable_server_makes_us_raise_and_log(
+    transport: Transport, closed_port: int, caplog: pytest.LogCaptureFixture, login: Login | None
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    asked = "http://127.0.0.1/v2/"
+    realm = Realms().find(f"http://localhost:{closed_port}/token?key=KEY-OF-THE-REALM", asked)
+    with pytest.raises(AuthenticationError) as caught:
+        TokenClient(transport, "http://127.0.0.1").fetch(Grant(realm, "s", SCOPES), login, SUBJECT)
+    text = f"{story(caught.value)}\n{said(caplog)}"
+    assert [secret for secret in (*SECRETS, "KEY-OF-THE-REALM") if secret in text] == []  # S14, S15
+
+
+def test_no_secret_is_in_what_a_success_logs_or_returns(
+    transport: Transport, loopback: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    loopback.answers["/token"] = Answer(json.dumps({"token": TOKEN, "refresh_token": REFRESH}).encode())
+    base = f"http://{loopback.host}"
+    realm = Realms().find("/token", f"{base}/v2/")
+    client = TokenClient(transport, base)
+    token = client.fetch(Grant(realm, "s", SCOPES), STORED, SUBJECT)
+    assert token.authorization == f"Bearer {TOKEN}"
+    assert [request.headers.get("Authorization") for request in loopback.requests] == [BASIC]
+    text = f"{token}\n{token!r}\n{client!r}\n{realm!r}\n{said(caplog)}"
+    assert [secret for secret in SECRETS if secret in text] == []  # S14

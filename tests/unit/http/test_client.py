@@ -1,0 +1,624 @@
+"""What goes over the wire, where redirects lead, and what they take along."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import responses
+
+from imgfetch.errors import ImgfetchError, RegistryError, TransportError, VerificationError
+from imgfetch.http.client import Transport
+from imgfetch.oci.reference import Reference
+from imgfetch.registry.client import Registry
+from imgfetch.tolerance import Oddities
+from imgfetch.version import VERSION
+from tests.loopback import Answer, Loopback
+
+HOME = "https://registry.example/v2/team/app/blobs/x"
+STORE = "https://store.example/data"
+TOKEN = "Bearer SECRET-TOKEN"
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
+        yield wire
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
+    yield transport
+    transport.close()
+
+
+def ask(transport: Transport, url: str, **options) -> bytes:
+    """Return a body whose status is 200."""
+    with transport.get(url, **options) as response:
+        assert response.status == 200
+        return b"".join(response.chunks(1_000_000))
+
+
+def redirect(wire: responses.RequestsMock, url: str, location: str, status: int = 307) -> None:
+    wire.get(url, status=status, headers={"Location": location})
+
+
+def asked(wire: responses.RequestsMock) -> list[str]:
+    return [call.request.url for call in wire.calls]
+
+
+def authorizations(wire: responses.RequestsMock) -> list[str | None]:
+    return [call.request.headers.get("Authorization") for call in wire.calls]
+
+
+# ---- headers and options ----
+
+
+def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport: Transport) -> None:
+    loopback.answers["/v2/"] = Answer(b"{}")
+    ask(transport, f"http://{loopback.host}/v2/")
+    assert loopback.requests[0].headers == {  # P06, P10
+        "Host": loopback.host,
+        "User-Agent": "imgfetch/test",
+        "Accept-Encoding": "identity",
+        "Accept": "*/*",
+    }
+
+
+def test_accept_and_authorization_are_sent_as_given(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(HOME, body=b"x")
+    ask(transport, HOME, accept="text/plain, */*;q=0.1", authorization=TOKEN)
+    assert dict(wire.calls[0].request.headers) == {
+        "User-Agent": "imgfetch/test",
+        "Accept-Encoding": "identity",
+        "Accept": "text/plain, */*;q=0.1",
+        "Authorization": "Bearer SECRET-TOKEN",
+    }
+
+
+def test_a_registry_is_told_imgfetch_and_its_version(wire: responses.RequestsMock) -> None:
+    wire.get("https://registry.example/v2/team/app/manifests/1", body=b"{}")
+    with Registry("registry.example") as registry:
+        registry.manifest(Reference.parse("registry.example/team/app:1"))
+    assert wire.calls[0].request.headers["User-Agent"] == f"imgfetch/{VERSION}"  # P10
+
+
+def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.get(HOME, body=b"x")
+    ask(transport, HOME)
+    options = wire.calls[0].request.req_kwargs
+    assert options["timeout"] == (10.0, 60.0)  # P08
+    assert options["stream"] is True  # P05
+    assert options.get("verify", True) is True  # P02
+    assert options.get("cert") is None
+
+
+@pytest.mark.parametrize("authorization", [None, TOKEN], ids=["without a token", "with a token"])
+def test_netrc_is_not_consulted(
+    loopback: Loopback,
+    transport: Transport,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    authorization: str | None,
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password PASSWORD\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    loopback.answers["/from"] = Answer(status=307, headers={"Location": "/to"})
+    loopback.answers["/to"] = Answer(b"x")
+    ask(transport, f"http://{loopback.host}/from", authorization=authorization)
+    assert loopback.paths == ["/from", "/to"]
+    assert [request.headers.get("Authorization") for request in loopback.requests] == [authorization] * 2  # P01, S12
+
+
+def test_a_cookie_does_not_come_back(loopback: Loopback, transport: Transport) -> None:
+    loopback.answers["/from"] = Answer(status=307, headers={"Location": "/to", "Set-Cookie": "sid=1; Path=/"})
+    loopback.answers["/to"] = Answer(b"x", headers={"Set-Cookie": "other=2; Path=/"})
+    for _ in range(2):
+        ask(transport, f"http://{loopback.host}/from")
+    assert loopback.paths == ["/from", "/to"] * 2
+    assert [request.headers.get("Cookie") for request in loopback.requests] == [None] * 4  # P03
+
+
+def test_a_body_comes_undecoded(loopback: Loopback, transport: Transport) -> None:
+    coded = bytes.fromhex("1f8b08000000000002034b04004390c15701000000")
+    loopback.answers["/x"] = Answer(coded, headers={"Content-Encoding": "gzip"})
+    assert ask(transport, f"http://{loopback.host}/x") == coded  # P05
+
+
+def test_a_request_that_fails_is_not_repeated_behind_our_back(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    wire.get(HOME, status=503)
+    with transport.get(HOME) as response:
+        assert response.status == 503
+    assert asked(wire) == [HOME]
+
+
+def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transport: Transport) -> None:
+    connections = 0
+
+    def hang_up(connection: socket.socket) -> None:
+        nonlocal connections
+        connections += 1
+        connection.recv(65536)
+
+    with _serving(hang_up) as host, pytest.raises(TransportError):
+        ask(transport, f"http://{host}/v2/")
+    assert connections == 1  # P09
+
+
+@pytest.mark.parametrize("status", [200, 204, 206, 300, 304, 305, 306, 400, 401, 404, 429, 500, 599])
+def test_any_other_status_is_for_the_caller_to_judge(
+    wire: responses.RequestsMock, transport: Transport, status: int
+) -> None:
+    wire.get(HOME, status=status, headers={"Location": STORE})
+    with transport.get(HOME) as response:
+        assert response.status == status
+    assert asked(wire) == [HOME]
+
+
+# ---- redirects ----
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: Transport, status: int) -> None:
+    redirect(wire, HOME, STORE, status)
+    wire.get(STORE, body=b"content")
+    assert ask(transport, HOME, accept="text/plain") == b"content"  # P71
+    assert asked(wire) == [HOME, STORE]
+    assert [call.request.method for call in wire.calls] == ["GET", "GET"]
+    assert [call.request.headers["Accept"] for call in wire.calls] == ["text/plain"] * 2
+    assert [call.request.headers["Accept-Encoding"] for call in wire.calls] == ["identity"] * 2
+    assert [call.request.headers["User-Agent"] for call in wire.calls] == ["imgfetch/test"] * 2
+
+
+def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsMock, transport: Transport) -> None:
+    redirect(wire, HOME, f"{STORE}?Signature=SECRET")
+    wire.get(f"{STORE}?Signature=SECRET", body=b"content")
+    with transport.get(HOME) as response:
+        assert response.url == "https://store.example/data?Signature=REDACTED"  # S15
+        assert response.name == "store.example"
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/data/1", "https://registry.example/data/1"),
+        ("y", "https://registry.example/v2/team/app/blobs/y"),
+        ("../y", "https://registry.example/v2/team/app/y"),
+        ("?part=1", "https://registry.example/v2/team/app/blobs/x?part=1"),
+        ("//store.example/data", "https://store.example/data"),
+        ("  https://store.example/data ", "https://store.example/data"),
+    ],
+    ids=["path", "sibling", "parent", "query", "host", "spaces around"],
+)
+def test_a_relative_location_starts_from_the_current_url(
+    wire: responses.RequestsMock, transport: Transport, location: str, target: str
+) -> None:
+    redirect(wire, HOME, location)
+    wire.get(target, body=b"content")
+    assert ask(transport, HOME) == b"content"  # P71, F55
+    assert asked(wire) == [HOME, target]
+
+
+def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMock, transport: Transport) -> None:
+    redirect(wire, HOME, STORE)
+    redirect(wire, STORE, "/other")
+    wire.get("https://store.example/other", body=b"content")
+    assert ask(transport, HOME) == b"content"
+    assert asked(wire) == [HOME, STORE, "https://store.example/other"]
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/a%7Eb", "/a%7Eb"),
+        ("/a~b", "/a~b"),
+        ("/a%2Fb", "/a%2Fb"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/a[1]", "/a%5B1%5D"),
+        ("/a//b", "/a//b"),
+        ("/c/../d", "/c/../d"),
+        ("/./e", "/./e"),
+        ("/a;", "/a;"),
+        ("/a;v=1", "/a;v=1"),
+        ("/a?k=%7E~", "/a?k=%7E~"),
+        ("/a?k=%2fb", "/a?k=%2Fb"),
+        ("/a?k=[1]", "/a?k=%5B1%5D"),
+        ("/a?k=b//c", "/a?k=b//c"),
+        ("/a?k=/c/../d", "/a?k=/c/../d"),
+        ("/a?Signature=a+b/c==&k=&&l", "/a?Signature=a+b/c==&k=&&l"),
+        ("/a#fragment", "/a"),
+        ("/ü".encode().decode("latin-1"), "/%C3%BC"),
+    ],
+)
+def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
+    loopback: Loopback, transport: Transport, location: str, path: str
+) -> None:
+    loopback.answers["/from"] = Answer(status=307, headers={"Location": f"http://{loopback.host}{location}"})
+    with transport.get(f"http://{loopback.host}/from"):
+        pass
+    assert loopback.paths == ["/from", path]  # P73: only hex case and illegal characters change
+
+
+def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(HOME, status=302)
+    with pytest.raises(RegistryError, match="a redirect without a Location") as caught:
+        ask(transport, HOME)
+    assert caught.value.status == 302  # M13
+    assert caught.value.url == HOME
+
+
+def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
+    with pytest.raises(TransportError, match="is not a usable URL"):
+        ask(transport, HOME)  # M13
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [[HOME], [HOME, STORE], [HOME, STORE, f"{STORE}/2", f"{STORE}/3"]],
+    ids=["to itself", "to and fro", "longer"],
+)
+def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: Transport, chain: list[str]) -> None:
+    for url, target in zip(chain, [*chain[1:], chain[0]], strict=True):
+        redirect(wire, url, target)
+    with pytest.raises(RegistryError, match="the redirects go round in a circle"):
+        ask(transport, HOME)
+    assert asked(wire) == chain  # P71, F54
+
+
+def test_ten_redirects_are_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+    for number in range(10):
+        redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
+    wire.get(f"{STORE}/10", body=b"content")
+    assert ask(transport, f"{STORE}/0") == b"content"
+
+
+def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+    for number in range(11):
+        redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
+    with pytest.raises(RegistryError, match="more than 10 redirects"):
+        ask(transport, f"{STORE}/0")
+    assert asked(wire) == [f"{STORE}/{number}" for number in range(11)]  # P71
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["ftp://store.example/data", "file:///etc/passwd", "http:///data", "https://store.example:port/", "http://[::1"],
+)
+def test_a_redirect_to_what_http_cannot_reach_is_an_error(
+    wire: responses.RequestsMock, transport: Transport, location: str
+) -> None:
+    redirect(wire, HOME, location)
+    with pytest.raises(ImgfetchError):
+        ask(transport, HOME)
+    assert asked(wire) == [HOME]
+
+
+@pytest.mark.parametrize(
+    ("home", "target", "goes_along"),
+    [
+        (HOME, "https://registry.example/data", True),
+        (HOME, "https://REGISTRY.example:443/data", True),
+        (HOME, "https://store.example/data", False),
+        (HOME, "https://cdn.registry.example/data", False),
+        (HOME, "https://registry.example.evil.example/data", False),
+        (HOME, "https://registry.example:8443/data", False),
+        (HOME, "http://registry.example/data", False),
+        (HOME, "http://registry.example:443/data", False),
+        ("http://registry.example/x", "https://registry.example/data", False),
+        ("https://registry.example:8443/x", "https://registry.example/data", False),
+    ],
+    ids=[
+        "same origin",
+        "same origin, spelled otherwise",
+        "another host",
+        "a subdomain",
+        "a name that begins alike",
+        "another port",
+        "another scheme",
+        "another scheme on the same port",
+        "http to https",
+        "from another port",
+    ],
+)
+def test_authorization_goes_to_its_own_origin_only(
+    wire: responses.RequestsMock, transport: Transport, home: str, target: str, *, goes_along: bool
+) -> None:
+    redirect(wire, home, target)
+    wire.get(target, body=b"content")
+    assert ask(transport, home, authorization=TOKEN, downgrade=True) == b"content"
+    assert authorizations(wire) == [TOKEN, TOKEN if goes_along else None]  # P72, S07, F56
+
+
+def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    redirect(wire, HOME, STORE)
+    redirect(wire, STORE, "https://registry.example/again")
+    wire.get("https://registry.example/again", body=b"content")
+    ask(transport, HOME, authorization=TOKEN)
+    assert authorizations(wire) == [TOKEN, None, TOKEN]  # P72
+
+
+def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: Transport) -> None:
+    with Loopback() as store:
+        store.answers["/data"] = Answer(b"content")
+        loopback.answers["/x"] = Answer(status=307, headers={"Location": f"http://somebody:SECRET@{store.host}/data"})
+        try:
+            ask(transport, f"http://{loopback.host}/x", authorization=TOKEN)
+        except ImgfetchError as error:
+            assert "SECRET" not in str(error)  # noqa: PT017  # it may be refused or left out
+        assert [request for request in store.requests if "Authorization" in request.headers] == []  # S07
+
+
+def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    redirect(wire, HOME, "http://store.example/data?Signature=SECRET")
+    with pytest.raises(RegistryError, match="a redirect from https to http, which is refused here") as caught:
+        ask(transport, HOME)
+    assert asked(wire) == [HOME]  # P74
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.url == "http://store.example/data?Signature=REDACTED"
+
+
+def test_a_redirect_to_plain_http_is_followed_with_one_warning(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        redirect(wire, f"{HOME}{number}", f"http://store.example/{number}")
+        wire.get(f"http://store.example/{number}", body=b"content")
+        ask(transport, f"{HOME}{number}", authorization=TOKEN, downgrade=True)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1  # P74, F57
+    assert warnings[0].startswith("registry.example redirects to store.example over plain http")
+    assert authorizations(wire) == [TOKEN, None, TOKEN, None]
+
+
+def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: responses.RequestsMock) -> None:
+    transport = Transport(oddities=Oddities(strict=True), user_agent="imgfetch/test")
+    redirect(wire, HOME, "http://store.example/data")
+    with pytest.raises(VerificationError, match="over plain http"):
+        ask(transport, HOME, downgrade=True)
+    assert asked(wire) == [HOME]  # P74
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("home", "target"),
+    [("http://registry.example/x", "http://store.example/data"), ("http://registry.example/x", STORE)],
+    ids=["http to http", "http to https"],
+)
+def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, home: str, target: str
+) -> None:
+    redirect(wire, home, target)
+    wire.get(target, body=b"content")
+    assert ask(transport, home) == b"content"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "100.100.100.200",
+        "0.0.0.0",
+        "224.0.0.1",
+        "127.0.0.1",
+    ],
+)
+def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
+    wire: responses.RequestsMock, transport: Transport, address: str
+) -> None:
+    redirect(wire, HOME, f"https://{address}/latest/meta-data")
+    with pytest.raises(RegistryError):
+        ask(transport, HOME, downgrade=True)
+    assert asked(wire) == [HOME]  # S04, S06, F58
+
+
+def test_a_redirect_to_a_private_address_is_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+    redirect(wire, HOME, "https://10.1.2.3:9000/data")
+    wire.get("https://10.1.2.3:9000/data", body=b"content")
+    assert ask(transport, HOME) == b"content"  # S04
+
+
+def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    body = _Long(8 * 1024 * 1024)
+    wire.get(HOME, status=307, headers={"Location": STORE}, body=io.BufferedReader(body))
+    wire.get(STORE, body=b"content")
+    assert ask(transport, HOME) == b"content"
+    assert body.read_so_far <= 128 * 1024  # P04, S26: 64 KiB, and what was buffered
+
+
+def test_a_message_about_redirects_names_the_hosts_and_no_secret(
+    wire: responses.RequestsMock, transport: Transport
+) -> None:
+    redirect(wire, HOME, f"{STORE}?Signature=SECRET")
+    redirect(wire, f"{STORE}?Signature=SECRET", HOME)
+    with pytest.raises(RegistryError) as caught:
+        ask(transport, HOME)
+    message = str(caught.value)
+    assert "registry.example/v2/team/app/blobs/x -> https://store.example/data?Signature=REDACTED" in message  # M13
+    assert "SECRET" not in message
+    assert message.isprintable()
+
+
+def test_requests_are_logged_without_secrets(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    redirect(wire, f"{HOME}?ns=docker.io", "https://store.example/data?Signature=SIGNATURE")
+    wire.get("https://store.example/data?Signature=SIGNATURE", body=b"content")
+    ask(transport, f"{HOME}?ns=docker.io", authorization=TOKEN)
+    messages = [record.getMessage() for record in caplog.records if record.name == "imgfetch.http.client"]
+    assert messages == [  # S14, S15
+        "GET https://registry.example/v2/team/app/blobs/x?ns=docker.io: 307 Temporary Redirect",
+        "GET https://store.example/data?Signature=REDACTED: 200 OK",
+    ]
+
+
+# ---- what a registry has to say to its users ----
+
+
+def test_a_registrys_warning_is_shown_once_and_clean(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = '299 - "this tag \x1b[31mgoes away\u202e soon"'.encode().decode("latin-1")
+    wire.get(HOME, headers={"Warning": text})
+    wire.get(STORE, headers={"Warning": '299 - "another host says so"'})
+    for url in (HOME, HOME, STORE):
+        ask(transport, url)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2  # S32
+    assert warnings[0].startswith("registry.example says: this tag \\x1b[31mgoes away")
+    assert warnings[0].isprintable()
+    assert warnings[1] == "store.example says: another host says so"
+
+
+@pytest.mark.parametrize(
+    ("header", "texts"),
+    [
+        ('299 - "one", 299 registry "two"', ["one", "two"]),
+        ('299 - "with, a comma"', ["with, a comma"]),
+        ('110 - "response is stale"', []),
+        ("299 - no quotes", []),
+        ("", []),
+    ],
+)
+def test_only_warnings_in_the_specified_form_are_shown(
+    wire: responses.RequestsMock,
+    transport: Transport,
+    caplog: pytest.LogCaptureFixture,
+    header: str,
+    texts: list[str],
+) -> None:
+    wire.get(HOME, headers={"Warning": header})
+    ask(transport, HOME)
+    shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert shown == [f"registry.example says: {text}" for text in texts]
+
+
+def test_no_more_than_4096_bytes_of_warnings_are_shown(
+    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.get(HOME, headers={"Warning": ", ".join(f'299 - "{number:02} {"x" * 387}"' for number in range(20))})
+    ask(transport, HOME)
+    shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert shown == [f"registry.example says: {number:02} {'x' * 387}" for number in range(10)]  # S32
+
+
+def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: Transport) -> None:
+    wire.get(HOME, body=b"content", headers={"Warning": '299 - "go away"'})
+    assert ask(transport, HOME) == b"content"
+
+
+# ---- ending from another thread ----
+
+
+def test_abort_ends_a_read_that_another_thread_waits_in(transport: Transport) -> None:
+    reading = threading.Event()
+    done = threading.Event()
+    failures: list[Exception] = []
+
+    def stall(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegin")
+        done.wait(30)
+
+    def read(host: str) -> None:
+        try:
+            with transport.get(f"http://{host}/x") as response:
+                reading.set()
+                for _ in response.chunks(1_000_000):
+                    pass
+        except TransportError as error:
+            failures.append(error)
+
+    with _serving(stall) as host:
+        thread = threading.Thread(target=read, args=(host,), daemon=True)
+        thread.start()
+        assert reading.wait(30)
+        transport.abort()
+        thread.join(30)
+        done.set()
+        assert not thread.is_alive()
+    assert len(failures) == 1
+
+
+def test_after_abort_nothing_is_asked(wire: responses.RequestsMock, transport: Transport) -> None:
+    transport.abort()
+    with pytest.raises(TransportError, match="stopped before asking https://registry"):
+        ask(transport, HOME)
+    assert asked(wire) == []
+
+
+def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMock, transport: Transport) -> None:
+    def answer(_request: object) -> tuple[int, dict[str, str], bytes]:
+        transport.abort()
+        return 200, {}, b"content"
+
+    wire.add_callback("GET", HOME, callback=answer)
+    with pytest.raises(TransportError, match="stopped while asking https://registry"):
+        ask(transport, HOME)
+
+
+class _Long(io.RawIOBase):
+    """A body of zeros that knows how much of it was read."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self.read_so_far = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        count = min(len(buffer), self._left)
+        buffer[:count] = bytes(count)
+        self._left -= count
+        self.read_so_far += count
+        return count
+
+
+class _serving:  # noqa: N801  # it is used like a function
+    """Accepts connections one after the other, and leaves each to a function."""
+
+    def __init__(self, serve) -> None:
+        self._serve = serve
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(30)
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self._serve(connection)

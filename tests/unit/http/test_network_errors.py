@@ -1,0 +1,413 @@
+"""Nothing that the network libraries raise gets out as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import email.errors
+import http.client
+import inspect
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3
+import urllib3.exceptions
+
+from imgfetch.errors import NotTlsError, TransportError, VerificationError
+from imgfetch.http.client import Transport
+from imgfetch.http.network_errors import mapped
+from imgfetch.tolerance import Oddities
+from tests.loopback import Answer, Loopback
+from tests.tools import tool
+
+URL = "https://127.0.0.1:8443/v2/x?scope=a&Signature=SECRET"
+SHOWN = "https://127.0.0.1:8443/v2/x?scope=a&Signature=REDACTED"
+
+
+# ---- every class there is ----
+
+
+def classes(module: object) -> list[type[Exception]]:
+    """Return the exceptions that a module defines; warnings are not raised."""
+    found = [member for _, member in inspect.getmembers(module, inspect.isclass)]
+    return [
+        member
+        for member in found
+        if issubclass(member, Exception)
+        and not issubclass(member, Warning)
+        and member.__module__ == getattr(module, "__name__", "")
+    ]
+
+
+ARGUMENTS = {
+    "JSONDecodeError": ("message", "document", 0),
+    "PoolError": (None, "message"),
+    "EmptyPoolError": (None, "message"),
+    "FullPoolError": (None, "message"),
+    "ClosedPoolError": (None, "message"),
+    "RequestError": (None, "/v2/x?Signature=SECRET", "message"),
+    "MaxRetryError": (None, "/v2/x?Signature=SECRET", None),
+    "HostChangedError": (None, "/v2/x"),
+    "ReadTimeoutError": (None, "/v2/x", "message"),
+    "NewConnectionError": (None, "message"),
+    "NameResolutionError": ("registry.example", None, socket.gaierror(-2, "Name or service not known")),
+    "ProxyError": ("message", OSError("message")),
+    "IncompleteRead": (5, 10),
+    "InvalidChunkLength": (urllib3.HTTPResponse(), b"zz"),
+    "HeaderParsingError": ([email.errors.MessageDefect("defect")], b"data"),
+}
+"""What the constructors take that do not take a message."""
+
+CLASSES = [*classes(requests.exceptions), *classes(urllib3.exceptions)]
+
+
+def raised(error: BaseException, url: str = URL) -> BaseException:
+    """Return what comes out when ``error`` is raised within `mapped`."""
+    with pytest.raises(Exception) as caught, mapped(url):  # noqa: PT011  # whatever it is, it is looked at
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}")
+def test_every_exception_of_the_libraries_becomes_a_transport_error(cls: type[Exception]) -> None:
+    error = cls(*ARGUMENTS.get(cls.__name__, ("message",)))
+    failure = raised(error)
+    assert isinstance(failure, TransportError)
+    # S14: what the libraries raise has whole URLs and our headers in it
+    assert not isinstance(failure.__cause__, (requests.RequestException, urllib3.exceptions.HTTPError))
+    assert failure.__suppress_context__
+    assert "127.0.0.1:8443" in str(failure)
+    assert str(failure).isprintable()
+
+
+def test_the_libraries_define_what_was_walked() -> None:
+    assert {requests.RequestException, requests.ConnectionError, requests.exceptions.RetryError} <= set(CLASSES)
+    assert {urllib3.exceptions.HTTPError, urllib3.exceptions.IncompleteRead} <= set(CLASSES)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("message"),
+        OSError(113, "No route to host"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        BrokenPipeError(32, "Broken pipe"),
+        TimeoutError("timed out"),
+        socket.gaierror(-2, "Name or service not known"),
+        ssl.SSLError("message"),
+        ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
+        ssl.SSLCertVerificationError("message"),
+        http.client.HTTPException("message"),
+        http.client.BadStatusLine("SSH-2.0"),
+        http.client.IncompleteRead(b"abc", 5),
+        http.client.LineTooLong("header line"),
+        http.client.RemoteDisconnected("message"),
+        UnicodeError("label empty or too long"),
+        ValueError("Invalid IPv6 URL"),
+    ],
+    ids=repr,
+)
+def test_so_does_every_exception_of_the_standard_library_below_them(error: Exception) -> None:
+    failure = raised(error)
+    assert isinstance(failure, TransportError)
+    # S14: what the libraries raise has whole URLs and our headers in it
+    assert not isinstance(failure.__cause__, (requests.RequestException, urllib3.exceptions.HTTPError))
+    assert failure.__suppress_context__
+    assert "127.0.0.1:8443" in str(failure)
+
+
+@pytest.mark.parametrize(
+    "error", [VerificationError("odd"), KeyError("key"), KeyboardInterrupt(), AssertionError("bug")], ids=repr
+)
+def test_what_is_no_failure_of_the_network_stays_as_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught, mapped(URL):
+        raise error
+    assert caught.value is error
+
+
+def test_a_transport_error_is_not_mapped_twice() -> None:
+    error = TransportError("first")
+    assert raised(error) is error
+
+
+# ---- in the shapes in which they come ----
+
+
+def wrapped(reason: Exception, outer: type[requests.RequestException] = requests.ConnectionError) -> Exception:
+    """Return an error of the connection as `requests` raises it."""
+    pool = urllib3.HTTPSConnectionPool("127.0.0.1", 8443)
+    return outer(urllib3.exceptions.MaxRetryError(pool, "/v2/x?scope=a&Signature=SECRET", reason))
+
+
+def not_connected(cause: OSError) -> Exception:
+    """Return a refusal of the system as `urllib3` raises it."""
+    connection = urllib3.connection.HTTPSConnection("127.0.0.1", 8443)
+    error = urllib3.exceptions.NewConnectionError(connection, f"Failed to establish a new connection: {cause}")
+    error.__cause__ = cause
+    return wrapped(error)
+
+
+def not_resolved(cause: socket.gaierror) -> Exception:
+    connection = urllib3.connection.HTTPSConnection("nowhere.invalid", 8443)
+    error = urllib3.exceptions.NameResolutionError("nowhere.invalid", connection, cause)
+    error.__cause__ = cause
+    return wrapped(error)
+
+
+def not_secured(reason: str) -> Exception:
+    cause = ssl.SSLError(1, f"[SSL: {reason}] {reason.lower().replace('_', ' ')} (_ssl.c:1006)")
+    cause.reason = reason
+    return wrapped(urllib3.exceptions.SSLError(cause), requests.exceptions.SSLError)
+
+
+POOL = urllib3.HTTPSConnectionPool("127.0.0.1", 8443)
+SHAPES: dict[str, tuple[Exception, str]] = {
+    "refused": (
+        not_connected(ConnectionRefusedError(111, "Connection refused")),
+        "cannot connect to 127.0.0.1:8443: connection refused",
+    ),
+    "unknown name": (
+        not_resolved(socket.gaierror(-2, "Name or service not known")),
+        "the name does not resolve (Name or service not known)",
+    ),
+    "no route": (not_connected(OSError(113, "No route to host")), "No route to host"),
+    "no network": (not_connected(OSError(101, "Network is unreachable")), "Network is unreachable"),
+    "forbidden": (not_connected(PermissionError(13, "Permission denied")), "Permission denied"),
+    "connecting takes too long": (
+        wrapped(
+            urllib3.exceptions.ConnectTimeoutError(None, "Connection to 127.0.0.1 timed out. (connect timeout=10.0)"),
+            requests.ConnectTimeout,
+        ),
+        "cannot connect to 127.0.0.1:8443: no answer in time",
+    ),
+    "silence before the answer": (
+        requests.ReadTimeout(urllib3.exceptions.ReadTimeoutError(POOL, "/v2/x?Signature=SECRET", "Read timed out.")),
+        "127.0.0.1:8443 went silent",
+    ),
+    "silence within the body": (
+        urllib3.exceptions.ReadTimeoutError(POOL, "/v2/x?Signature=SECRET", "Read timed out."),
+        "127.0.0.1:8443 went silent",
+    ),
+    "reset": (
+        requests.ConnectionError(
+            urllib3.exceptions.ProtocolError(
+                "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+            )
+        ),
+        "the connection to 127.0.0.1:8443 failed: Connection reset by peer",
+    ),
+    "cut off": (
+        urllib3.exceptions.ProtocolError("Connection broken", urllib3.exceptions.IncompleteRead(5, 95)),
+        f"127.0.0.1:8443 broke off: {SHOWN}",
+    ),
+    "no answer": (
+        requests.ConnectionError(
+            urllib3.exceptions.ProtocolError("Connection aborted.", http.client.RemoteDisconnected("Remote end closed"))
+        ),
+        f"no answer from 127.0.0.1:8443 for {SHOWN}: Remote end closed",
+    ),
+    "unusable URL": (requests.exceptions.InvalidURL("Failed to parse: SECRET"), f"{SHOWN} is not a usable URL"),
+    "TLS": (
+        not_secured("SSLV3_ALERT_HANDSHAKE_FAILURE"),
+        "TLS with 127.0.0.1:8443 failed: SSLV3_ALERT_HANDSHAKE_FAILURE",
+    ),
+}
+
+
+@pytest.mark.parametrize(("error", "words"), SHAPES.values(), ids=SHAPES)
+def test_a_message_says_what_happened_to_whom(error: Exception, words: str) -> None:
+    failure = raised(error)
+    assert isinstance(failure, TransportError)
+    assert words in str(failure)  # M01: host:port and the errno text
+    assert ":8443" in str(failure)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in SHAPES.values()], ids=SHAPES)
+def test_a_message_has_no_secret(error: Exception) -> None:
+    failure = raised(error)
+    assert "SECRET" not in str(failure)  # S15
+    assert "SECRET" not in str(getattr(failure, "hint", ""))
+
+
+def test_a_message_is_one_clean_line_whatever_the_server_sent() -> None:
+    error = requests.ConnectionError(http.client.BadStatusLine("\x1b[31mSSH\r\n\u202e"))
+    assert str(raised(error)).isprintable()  # S31
+
+
+def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:
+    failure = raised(ConnectionResetError(104, "Connection reset by peer"), "https://[::1]:8443/v2/")
+    assert "[::1]:8443" in str(failure)  # M01
+
+
+@pytest.mark.parametrize(
+    ("error", "may_be_http"),
+    [
+        (not_connected(ConnectionRefusedError(111, "Connection refused")), True),
+        (not_secured("WRONG_VERSION_NUMBER"), True),
+        (not_secured("TLSV1_ALERT_PROTOCOL_VERSION"), False),
+        (not_connected(OSError(113, "No route to host")), False),
+    ],
+    ids=["refused", "not a TLS record", "a TLS alert", "no route"],
+)
+def test_only_a_refusal_or_what_is_no_tls_hints_at_plain_http(error: Exception, *, may_be_http: bool) -> None:
+    assert isinstance(raised(error), NotTlsError) is may_be_http  # P31
+
+
+# ---- for real, on the loopback ----
+
+
+@contextlib.contextmanager
+def serving(serve: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Leave one connection to ``serve``, and yield ``host:port``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                serve(connection)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(30)
+
+
+def saying(*answer: bytes) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        for part in answer:
+            connection.sendall(part)
+
+    return serve
+
+
+def resetting(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def failure_of(url: str) -> TransportError:
+    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
+    try:
+        with pytest.raises(TransportError) as caught:
+            _read(transport, url)
+    finally:
+        transport.close()
+    return caught.value
+
+
+def _read(transport: Transport, url: str) -> None:
+    with transport.get(url) as response:
+        for _ in response.chunks(1_000_000):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("serve", "words"),
+    [
+        (resetting, "the connection to HOST failed: Connection reset by peer"),
+        (saying(), "no answer from HOST for http://HOST/x?Signature=REDACTED"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "no answer from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0"),
+        (
+            saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
+            "HOST broke off: http://HOST/x?Signature=REDACTED",
+        ),
+        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"), "HOST broke off"),
+        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST"),
+        (saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 200, b"\r\n"), "HOST"),
+        (saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 70000, b"\r\n\r\n"), "HOST"),
+    ],
+    ids=[
+        "reset",
+        "closed",
+        "garbage",
+        "cut",
+        "cut within a chunk",
+        "no chunk",
+        "too many headers",
+        "too long a header",
+    ],
+)
+def test_a_broken_answer_is_a_transport_error(serve: Callable[[socket.socket], None], words: str) -> None:
+    with serving(serve) as host:
+        failure = failure_of(f"http://{host}/x?Signature=SECRET")
+    assert words.replace("HOST", host) in str(failure)
+    assert "SECRET" not in str(failure)
+    assert str(failure).isprintable()
+
+
+def test_a_body_that_ends_early_is_a_transport_error(loopback: Loopback) -> None:
+    loopback.answers["/x"] = Answer(b"abc", headers={"Content-Length": "100"})
+    assert f"{loopback.host} broke off" in str(failure_of(f"http://{loopback.host}/x"))  # P07
+
+
+def test_a_refused_connection_names_address_and_cause() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    failure = failure_of(f"http://localhost:{port}/v2/")
+    assert isinstance(failure, NotTlsError)
+    assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"  # M01, F02
+    assert failure.hint == "check the name and the port, and that the registry runs"
+
+
+def test_a_refused_connection_is_told_though_the_name_resolves_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", gone)
+    failure = raised(not_connected(ConnectionRefusedError(111, "Connection refused")), "https://registry.example/v2/")
+    assert str(failure) == "cannot connect to registry.example:443 (no proxy): connection refused"
+    assert failure.hint == "check the name, the port and the VPN; if a proxy is needed, set HTTPS_PROXY"
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [saying(b"HTTP/1.0 400 Bad Request\r\n\r\n"), saying(b"SSH-2.0-OpenSSH_9.2\r\n")],
+    ids=["http", "another protocol"],
+)
+def test_what_does_not_speak_tls_is_told_from_what_does(serve: Callable[[socket.socket], None]) -> None:
+    with serving(serve) as host:
+        failure = failure_of(f"https://{host}/v2/")
+    assert isinstance(failure, NotTlsError)
+    assert str(failure).startswith(f"{host} does not speak https")  # M03, F04
+
+
+CERTIFICATE = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-subj",
+    "/CN=localhost",
+]
+
+
+def test_a_certificate_that_is_not_trusted_is_named_as_the_cause(tmp_path: Path) -> None:
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    subprocess.run(
+        [tool("openssl"), *CERTIFICATE, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def serve(connection: socket.socket) -> None:
+        context.wrap_socket(connection, server_side=True).close()
+
+    with serving(serve) as host:
+        failure = failure_of(f"https://{host}/v2/")
+    assert not isinstance(failure, NotTlsError)  # P32
+    assert str(failure) == (  # M02, F03
+        f"the certificate of {host} is not to be trusted: nobody known here vouches for it (self-signed certificate)"
+    )
+    assert failure.tries == 1

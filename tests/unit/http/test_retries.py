@@ -1,0 +1,245 @@
+"""What is tried again, how often, and after how long: the table 2.0 of the protocol notes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from imgfetch.errors import (
+    CertificateError,
+    ImgfetchError,
+    NotFoundError,
+    ProxyError,
+    RateLimitedError,
+    RefusedError,
+    ResumeError,
+    StorageError,
+    TransportError,
+    UnavailableError,
+    UnsupportedError,
+    VerificationError,
+)
+from imgfetch.http import retries
+from imgfetch.http.retries import Attempts, Patience
+
+
+@dataclass
+class Clock:
+    """The time, which passes when a test says so."""
+
+    now: float = 1000.0
+
+
+def unavailable(retry_after: float | None = None) -> UnavailableError:
+    error = UnavailableError("not now", url="https://registry.example", status=503)
+    error.retry_after = retry_after
+    return error
+
+
+def waits_until_over(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> list[float]:
+    """Fail in the same way until it is given up, and return what was waited."""
+    waits: list[float] = []
+    patience = patience or Patience(pause=waits.append)
+    attempts = patience.attempts(**limits)
+    for _ in range(50):
+        try:
+            attempts.failed(error)
+        except ImgfetchError as given_up:
+            assert given_up is error  # noqa: PT017  # it may take any number of attempts
+            return waits
+    pytest.fail("it is tried for ever")
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (TransportError("reset"), 5),
+        (unavailable(), 5),
+        (RateLimitedError("slow down", url="", status=429), 5),
+        (RefusedError("refused", host="registry.example:443"), 3),  # F02
+        (ResumeError("spoilt"), 2),
+        (CertificateError("not trusted"), 1),  # F03
+        (ProxyError("407"), 1),  # F05
+        (NotFoundError("gone", url="", status=404), 1),
+        (VerificationError("wrong"), 1),
+        (UnsupportedError("a chart"), 1),
+        (StorageError("full"), 1),  # F60
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, ImgfetchError) else str(value),
+)
+def test_each_failure_is_tried_as_often_as_it_is_worth(error: ImgfetchError, tries: int) -> None:
+    assert len(waits_until_over(error)) == tries - 1
+
+
+def test_the_pauses_double_and_differ_by_a_quarter() -> None:
+    waits = waits_until_over(TransportError("reset"))
+    for wait, base in zip(waits, (1, 2, 4, 8), strict=True):
+        assert 0.75 * base <= wait <= 1.25 * base
+
+
+def test_no_pause_is_longer_than_half_a_minute_and_a_quarter() -> None:
+    waits: list[float] = []
+    error = TransportError("reset")
+    error.tries = 99
+    waits_until_over(error, Patience(retries=9, pause=waits.append))
+    assert len(waits) == 9
+    assert max(waits) <= 1.25 * 30
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 20])
+def test_the_user_says_how_often(count: int) -> None:
+    waits: list[float] = []
+    waits_until_over(TransportError("reset"), Patience(retries=count, pause=waits.append))
+    assert len(waits) == count
+
+
+def test_fewer_attempts_may_be_asked_for() -> None:
+    assert len(waits_until_over(TransportError("reset"), limit=3)) == 2
+    assert len(waits_until_over(RefusedError("refused", host="h"), limit=3, refused=2)) == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 7, 60])
+def test_a_server_is_waited_for_as_long_as_it_says(seconds: float) -> None:
+    assert waits_until_over(unavailable(seconds)) == [seconds] * 4  # F31
+
+
+@pytest.mark.parametrize("seconds", [61, 3600.0, 1e9, math.inf])
+def test_a_server_that_asks_for_too_much_ends_the_run_at_once(seconds: float) -> None:
+    assert waits_until_over(unavailable(seconds)) == []  # M10
+
+
+def test_the_longest_wait_is_the_users_to_say_but_for_six_hours() -> None:
+    waits: list[float] = []
+    waits_until_over(unavailable(3600), Patience(max_wait=3600, pause=waits.append))
+    assert waits == [3600] * 4
+    waits_until_over(unavailable(7 * 3600), Patience(max_wait=1e9, pause=waits.append))
+    assert waits == [3600] * 4
+
+
+def test_a_server_that_asks_for_nothing_is_not_overrun() -> None:
+    assert min(waits_until_over(unavailable(0))) >= 0.75
+
+
+def test_progress_begins_the_count_anew_and_shortens_the_pause() -> None:
+    waits: list[float] = []
+    attempts = Patience(pause=waits.append).attempts()
+    for _ in range(50):
+        attempts.failed(TransportError("cut"), progressed=True)
+    assert all(1 <= wait <= 1.1 for wait in waits)
+    for _ in range(3):
+        attempts.failed(TransportError("cut"))
+    with pytest.raises(TransportError):
+        attempts.failed(TransportError("cut"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(retries.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 60, 61, 3600])
+def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clock) -> None:
+    waits: list[float] = []
+    attempts = Patience(pause=waits.append).attempts()
+    error = TransportError("silent")
+    for _ in range(4):
+        clock.now += seconds
+        attempts.failed(error)
+    clock.now += seconds
+    with pytest.raises(TransportError):
+        attempts.failed(error)
+    assert len(waits) == 4
+    assert error.details == (f"Tried 5 times in {5 * seconds:.0f} s.",)
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(2, "INFO"), (4, "WARNING"), (60, "WARNING")])
+def test_an_attempt_that_took_long_is_reported(
+    seconds: float, level: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = Patience(pause=lambda _: None).attempts()
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            clock.now += seconds
+            attempts.failed(TransportError("silent"))
+    assert [record.levelname for record in caplog.records] == [level] * 2
+    assert "silent; attempt 2 of 5 in 1 s" in caplog.text
+
+
+def test_the_attempts_that_are_left_are_returned() -> None:
+    attempts = Patience(pause=lambda _: None).attempts()
+    assert [attempts.failed(TransportError("cut")) for _ in range(4)] == [4, 3, 2, 1]
+    assert attempts.failed(TransportError("cut"), progressed=True) == 4
+
+
+def test_who_can_try_something_else_is_told_at_once_that_no_attempt_is_left() -> None:
+    waits: list[float] = []
+    attempts = Patience(pause=waits.append).attempts()
+    missing = NotFoundError("gone", url="", status=404)
+    assert attempts.failed(missing, has_other=True) == 0
+    assert (waits, missing.tries, missing.details) == ([], 1, ())
+    assert [attempts.failed(TransportError("cut")) for _ in range(4)] == [4, 3, 2, 1]  # and it is not counted
+    assert attempts.failed(TransportError("cut"), has_other=True) == 0
+    with pytest.raises(TransportError):
+        attempts.failed(TransportError("cut"))
+
+
+def test_after_a_stop_nothing_else_is_tried() -> None:
+    patience = Patience()
+    patience.stop()
+    for error in (NotFoundError("gone", url="", status=404), TransportError("cut")):
+        with pytest.raises(type(error)):
+            patience.attempts().failed(error, has_other=True)
+
+
+def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
+    attempts = Patience(pause=lambda _: None).attempts()
+    for _ in range(3):
+        attempts.failed(TransportError("cut"))
+    attempts.failed(ResumeError("spoilt"))
+    wrong = VerificationError("wrong")
+    wrong.tries = 2
+    attempts.failed(wrong, progressed=True)
+    with pytest.raises(VerificationError):
+        attempts.failed(wrong, progressed=True)  # F43: once more from zero, and no more
+
+
+def test_what_was_done_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    error = TransportError("reset", hint="try later")
+    with caplog.at_level(logging.INFO):
+        waits_until_over(error)
+    assert error.details == ("Tried 5 times in 0 s.",)  # M10
+    levels = [record.levelname for record in caplog.records]
+    assert levels[:2] + levels[3:] == ["INFO", "INFO", "WARNING"]  # the third pause is 3 to 5 s
+    assert "attempt 5 of 5" in caplog.records[-1].getMessage()
+
+
+def test_what_was_tried_once_says_nothing_of_it() -> None:
+    error = NotFoundError("gone", url="", status=404)
+    waits_until_over(error)
+    assert error.details == ()
+
+
+def test_what_was_given_up_is_not_tried_by_somebody_else() -> None:
+    error = TransportError("reset")
+    assert len(waits_until_over(error)) == 4
+    assert waits_until_over(error) == []
+
+
+def test_a_stop_ends_a_wait_and_all_that_follow() -> None:
+    patience = Patience()
+    error = unavailable(30)
+    threading.Timer(0.1, patience.stop).start()
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        patience.attempts().failed(error)
+    with pytest.raises(UnavailableError):
+        Attempts(patience, None, None).failed(error)
+    assert time.monotonic() - began < 25
+    assert patience.renewed().wait(0) is True

@@ -1,0 +1,401 @@
+"""A status that says no becomes the error that a caller would act on, in the server's and our words."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+import responses
+
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    NotFoundError,
+    RateLimitedError,
+    RegistryError,
+    UnavailableError,
+)
+from imgfetch.http.client import Transport
+from imgfetch.http.status_errors import not_the_protocol, rejection
+from imgfetch.tolerance import Oddities
+
+URL = "https://registry.example/v2/team/app/manifests/1?Signature=SECRET"
+WHAT = "the manifest of registry.example/team/app:1"
+UNKNOWN = '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
+
+Reject = Callable[..., ImgfetchError]
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def rejected(transport: Transport) -> Iterator[Reject]:
+    """Return a function that returns the error for an answer."""
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
+
+        def reject(
+            status: int,
+            body: str | bytes = b"",
+            headers: Mapping[str, str] | None = None,
+            *,
+            url: str = URL,
+            hint: str | None = None,
+        ) -> ImgfetchError:
+            wire.get(url, status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+            with transport.get(url) as response:
+                return rejection(response, WHAT, hint=hint)
+
+        yield reject
+
+
+@pytest.mark.parametrize(
+    ("status", "cls", "message"),
+    [
+        (400, RegistryError, "is not served: registry.example answers 400 Bad Request"),
+        (401, AuthenticationError, "does not exist or needs a login: registry.example answers 401 Unauthorized"),
+        (403, AuthenticationError, "does not exist or needs a login: registry.example answers 403 Forbidden"),
+        (404, NotFoundError, "was not found: registry.example answers 404 Not Found"),
+        (405, RegistryError, "is not served: registry.example answers 405 Method Not Allowed"),
+        (406, RegistryError, "is not served: registry.example answers 406 Not Acceptable"),
+        (408, UnavailableError, "is not served for now: registry.example answers 408 Request Timeout"),
+        (410, NotFoundError, "was not found: registry.example answers 410 Gone"),
+        (429, RateLimitedError, "is not served for now, too many requests: registry.example answers 429"),
+        (451, RegistryError, "is not served: registry.example answers 451 Unavailable For Legal Reasons"),
+        (499, UnavailableError, "is not served for now: registry.example answers 499"),
+        (500, UnavailableError, "is not served for now: registry.example answers 500 Internal Server Error"),
+        (502, UnavailableError, "is not served for now: registry.example answers 502 Bad Gateway"),
+        (503, UnavailableError, "is not served for now: registry.example answers 503 Service Unavailable"),
+        (504, UnavailableError, "is not served for now: registry.example answers 504 Gateway Timeout"),
+        (522, UnavailableError, "is not served for now: registry.example answers 522"),
+        (206, RegistryError, "is not served: registry.example answers 206 Partial Content"),
+        (304, RegistryError, "is not served: registry.example answers 304 Not Modified"),
+    ],
+)
+def test_the_status_decides_the_class(rejected: Reject, status: int, cls: type[ImgfetchError], message: str) -> None:
+    error = rejected(status)
+    assert type(error) is cls
+    assert str(error).startswith(f"{WHAT} {message}")
+    assert str(error).isprintable()
+
+
+def test_the_status_decides_and_not_the_body(rejected: Reject) -> None:
+    error = rejected(429, b"Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"})
+    assert type(error) is RateLimitedError  # F33
+    assert "Too Many Requests (HAP429)." in str(error)
+
+
+def test_an_error_keeps_url_status_and_codes(rejected: Reject) -> None:
+    error = rejected(404, '{"errors":[{"code":"NAME_UNKNOWN"},{"code":"MANIFEST_UNKNOWN"}]}')
+    assert isinstance(error, NotFoundError)
+    assert error.url == "https://registry.example/v2/team/app/manifests/1?Signature=REDACTED"  # S15
+    assert error.status == 404
+    assert error.codes == ("NAME_UNKNOWN", "MANIFEST_UNKNOWN")
+
+
+def test_a_message_has_no_secret(rejected: Reject) -> None:
+    assert "SECRET" not in str(rejected(500, UNKNOWN))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_the_callers_hint_is_for_what_is_not_there_or_not_allowed(rejected: Reject, status: int) -> None:
+    assert rejected(status, hint="check the name").hint == "check the name"  # M07
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "retry_after", "hint"),
+    [
+        (429, {"Retry-After": "60"}, 60.0, "the server asks to wait 60 s; --max-wait allows longer waits"),
+        (503, {"Retry-After": "61"}, 61.0, "asks to wait 61 s; try again then, or wait for it with --max-wait 61"),
+        (500, {"Retry-After": "3700"}, 3700.0, "asks to wait 1 hour 2 min; try again then"),
+        (429, {"Retry-After": "7200"}, 7200.0, "asks to wait 2 hours; try again then, or wait for it with --max-wait"),
+        (429, {"Retry-After": "86400"}, 86400.0, "the server asks to wait 24 hours; try again then"),
+        (429, {"Retry-After": "0"}, 0.0, "try again later, or log in"),
+        (429, {"Retry-After": "soon"}, None, "try again later, or log in"),
+        (429, {}, None, "try again later, or log in"),
+        (502, {}, None, "the server has a problem of its own; try again later"),
+        (429, {"Retry-After": "Thu, 20 Aug 2020 06:14:18 GMT"}, None, "try again later, or log in"),
+    ],
+    ids=["60", "61", "3700", "7200", "86400", "0", "garbage", "none", "none of a 502", "past"],
+)
+def test_what_the_server_asks_to_wait_is_passed_on(
+    rejected: Reject, status: int, headers: dict[str, str], retry_after: float | None, hint: str
+) -> None:
+    error = rejected(status, headers=headers)
+    assert isinstance(error, UnavailableError)
+    assert error.retry_after == retry_after  # M10
+    assert str(error.hint).endswith(hint) or hint in str(error.hint)
+
+
+def test_no_wait_is_suggested_that_is_not_allowed(rejected: Reject) -> None:
+    assert "--max-wait" not in str(rejected(429, headers={"Retry-After": "21601"}).hint)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "tries"),
+    [
+        ((408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524), 5),
+        ((400, 401, 403, 404, 405, 406, 407, 410, 416, 451, 501, 505, 507, 511, 519, 525, 599), 1),
+    ],
+    ids=["passing", "lasting"],
+)
+def test_the_status_says_whether_another_try_makes_sense(
+    rejected: Reject, statuses: tuple[int, ...], tries: int
+) -> None:
+    assert {rejected(status, url=f"{URL}&n={status}").tries for status in statuses} == {tries}  # 2.0
+
+
+# ---- Docker Hub's limit of pulls (M09, F32) ----
+
+LIMITED = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "0;w=21600"}
+BY_ADDRESS = {**LIMITED, "Docker-RateLimit-Source": "192.0.2.7"}
+BY_USER = {**LIMITED, "Docker-RateLimit-Source": "0cd5c9e0-5b1c-4bd0-b8f0-8e5b5d6e4b2f"}
+PULL_LIMIT = '{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}'
+HUB = "https://registry-1.docker.io/v2/library/x/manifests/1"
+
+
+def at_about(seconds: float) -> str:
+    return f"at about {time.strftime('%H:%M', time.localtime(time.time() + seconds))}"
+
+
+def test_the_limit_of_pulls_is_told_with_who_is_counted_and_is_not_tried_again(rejected: Reject) -> None:
+    before = at_about(21600)
+    error = rejected(429, PULL_LIMIT, BY_ADDRESS, url=HUB)
+    assert error.tries == 1
+    assert "You have reached your pull rate limit." in str(error)
+    assert error.details == (
+        "The limit is 100 pulls per 6 hours, 0 are left; counted are those of the address 192.0.2.7.",
+        "It was not tried again, for that would not help.",
+    )
+    hint = "log in (docker login), take a mirror (--mirror), or try again "
+    assert error.hint in (hint + before, hint + at_about(21600))
+
+
+def test_whoever_is_logged_in_is_not_told_to_log_in(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, BY_USER, url=HUB)
+    assert "counted are those of the user 0cd5c9e0-" in error.details[0]
+    assert str(error.hint).startswith("log in with an account that may have more, take a mirror")
+
+
+def test_the_limit_of_pulls_with_a_retry_after_is_tried_again_when_that_says(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, {**BY_ADDRESS, "Retry-After": "1800"}, url=HUB)
+    assert error.tries == 5
+    assert len(error.details) == 1
+    assert str(error.hint).partition(" at about ")[0].endswith("or try again")
+
+
+def test_the_limit_of_pulls_is_known_by_its_words(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, url=HUB)
+    assert error.tries == 1
+    assert error.details == ("It was not tried again, for that would not help.",)
+    assert error.hint == "log in (docker login), take a mirror (--mirror), or try again later"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ("Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"}),
+        ("", {}),
+        ("", {"RateLimit-Limit": "60", "RateLimit-Remaining": "0"}),
+        ("", {**LIMITED, "RateLimit-Remaining": "7;w=21600"}),
+    ],
+    ids=["abuse", "bare", "another limit", "some pulls are left"],
+)
+def test_other_limits_are_tried_again(rejected: Reject, body: str, headers: dict[str, str]) -> None:
+    error = rejected(429, body, headers, url=HUB)
+    assert error.tries == 5
+    assert error.details == ()
+
+
+@pytest.mark.parametrize("window", ["999999999", "60"])
+def test_a_window_of_any_length_is_told(rejected: Reject, window: str) -> None:
+    error = rejected(429, "", {"RateLimit-Limit": f"5;w={window}"})
+    assert "5 pulls per" in error.details[0]
+    assert str(error.hint).startswith("log in (docker login registry.example)")
+
+
+def test_a_time_beyond_all_clocks_is_no_bug(rejected: Reject) -> None:
+    error = rejected(429, PULL_LIMIT, {"Retry-After": "999999999999"})
+    assert "try again" in str(error.hint)
+
+
+# ---- the server's words ----
+
+LONG = "z" * 500
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (UNKNOWN, "application/json", "MANIFEST_UNKNOWN: manifest unknown"),
+        (UNKNOWN, "text/plain", "MANIFEST_UNKNOWN: manifest unknown"),
+        ('{"errors":[{"code":"DENIED"}]}', "application/json", "DENIED"),
+        ('{"errors":[{"message":"denied"}]}', "application/json", "denied"),
+        (
+            '{"errors":[{"code":"A","message":"a"},{"code":"B","message":"b","detail":{"x":1}}]}',
+            "application/json",
+            "A: a; B: b",
+        ),
+        ('{"details":"incorrect username or password"}', "application/json", "incorrect username or password"),
+        ('{"message":"denied"}', "application/json", "denied"),
+        ('{"error":"invalid_scope"}', "application/json", "invalid_scope"),
+        ('{"errors":[],"message":"denied"}', "application/json", "denied"),
+        ('{"errors":{"code":"A"},"message":"denied"}', "application/json", "denied"),
+        ('{"reason":"blocked by policy"}', "application/json", '{"reason":"blocked by policy"}'),
+        ("not allowed\n", "text/plain", "not allowed"),
+        ('["a"]', "application/json", '["a"]'),
+        ("true", "application/json", "true"),
+        ('{"errors":[{"code":"A"', "application/json", '{"errors":[{"code":"A"'),
+        ("<html><head><title>Sign in</title></head>", "text/html", "an HTML page, 'Sign in'"),
+        ('<!DOCTYPE html>\n<TITLE lang="en">\n Sign in </TITLE>', "text/html", "an HTML page, 'Sign in'"),
+        ("<html><title>Sign in</title>", "application/json", "an HTML page, 'Sign in'"),
+        ("<html><body>hello", "text/html; charset=utf-8", "an HTML page"),
+        (b"\xff\xfedenied", "text/plain", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}denied"),
+    ],
+    ids=[
+        "errors",
+        "errors, called text",
+        "a code alone",
+        "a message alone",
+        "two errors",
+        "details",
+        "message",
+        "error",
+        "no errors but a message",
+        "odd errors but a message",
+        "JSON of another form",
+        "text",
+        "an array",
+        "a constant",
+        "cut JSON",
+        "HTML",
+        "HTML, spelled otherwise",
+        "HTML, called JSON",
+        "HTML without a title",
+        "not UTF-8",
+    ],
+)
+def test_an_error_body_is_quoted_whatever_its_form(
+    rejected: Reject, body: str | bytes, content_type: str, words: str
+) -> None:
+    error = rejected(404, body, {"Content-Type": content_type})
+    assert str(error) == f"{WHAT} was not found: registry.example answers 404 Not Found ({words})"  # F30
+
+
+@pytest.mark.parametrize("body", [b"", b"  \r\n ", b'""'[:0]], ids=["none", "space", "nothing"])
+def test_an_error_without_a_body_has_no_brackets(rejected: Reject, body: bytes) -> None:
+    assert str(rejected(404, body)) == f"{WHAT} was not found: registry.example answers 404 Not Found"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [LONG, json.dumps({"errors": [{"code": "A", "message": LONG}]}), json.dumps({"details": LONG}), f"<title>{LONG}"],
+    ids=["text", "errors", "details", "title"],
+)
+def test_no_more_than_200_characters_are_quoted(rejected: Reject, body: str) -> None:
+    message = str(rejected(404, body))
+    assert 150 < message.count("z") <= 200  # F30
+    assert "…" in message
+
+
+def test_no_more_than_three_errors_are_quoted(rejected: Reject) -> None:
+    body = json.dumps({"errors": [{"code": f"C{number}"} for number in range(100)]})
+    message = str(rejected(404, body))
+    assert "C0; C1; C2" in message
+    assert "C3" not in message
+
+
+def test_a_compressed_error_body_is_read(rejected: Reject) -> None:
+    error = rejected(404, gzip.compress(UNKNOWN.encode()), {"Content-Encoding": "gzip"})
+    assert "MANIFEST_UNKNOWN: manifest unknown" in str(error)  # P77
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 60_000,
+        '{"a":' * 12_000,
+        "1" * 60_000,
+        f'{{"errors":[{{"code":{"9" * 5000}}}]}}',
+        '{"errors":[null,1,"a"]}',
+    ],
+    ids=["deep arrays", "deep objects", "a long number", "a code that is a number", "errors that are none"],
+)
+def test_an_error_body_that_is_a_trap_is_no_bug(rejected: Reject, body: str) -> None:
+    error = rejected(404, body)
+    assert isinstance(error, NotFoundError)  # S29
+    assert len(str(error)) < 600
+
+
+EVIL = "\x1b[2J\x1b[31mfake: success\x07\r\n\u202eevil\u2066\u200b\x85\u2028end"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"errors": [{"code": EVIL, "message": EVIL}]}),
+        json.dumps({"errors": [{"code": EVIL, "message": EVIL}]}, ensure_ascii=False),
+        json.dumps({"details": EVIL}),
+        json.dumps({"error": EVIL}),
+        EVIL,
+        f"<title>{EVIL}</title>",
+    ],
+    ids=["errors", "errors, not escaped", "details", "error", "text", "title"],
+)
+def test_a_servers_words_are_cleaned(rejected: Reject, body: str) -> None:
+    error = rejected(404, body.encode())
+    assert str(error).isprintable()  # S31
+    assert "\\x1b[31mfake: success" in str(error)
+    assert "\\u202e" in str(error)
+    assert isinstance(error, NotFoundError)
+    assert all(code.isprintable() for code in error.codes)
+
+
+def test_a_page_hints_at_another_server(rejected: Reject) -> None:
+    error = rejected(404, "<html><title>nginx</title>", {"Content-Type": "text/html"}, hint="check the name")
+    assert str(error.hint).startswith("check the name; a page may come from something else than a registry")
+
+
+# ---- no registry at all ----
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (
+            b"<html><title>Sign in</title></html>",
+            "text/html; charset=utf-8",
+            "answers 200 with text/html; charset=utf-8: an HTML page, 'Sign in'",
+        ),
+        (b"It works!", "text/plain", "answers 200 with text/plain: It works!"),
+        (b"\x1b[31m", "\x1b", "answers 200 with \\x1b: \\x1b[31m"),
+    ],
+    ids=["captive portal", "text", "escapes"],
+)
+def test_what_is_no_registrys_answer_is_described(
+    transport: Transport, body: bytes, content_type: str, words: str
+) -> None:
+    with responses.RequestsMock() as wire:
+        wire.get(URL, body=body, headers={"Content-Type": content_type})
+        with transport.get(URL) as response:
+            error = not_the_protocol(response, body, WHAT)
+    assert type(error) is RegistryError
+    assert str(error) == (  # M11: URL, status, type, title or first clean characters
+        f"{WHAT} came as something else: https://registry.example/v2/team/app/manifests/1?Signature=REDACTED {words}"
+    )
+    assert error.hint == "a captive portal, a proxy's page, a wrong port, or no registry at all"
+
+
+def test_an_answer_without_a_type_is_said_to_have_none(transport: Transport) -> None:
+    with responses.RequestsMock() as wire:
+        wire.get(URL, body=b"hello", content_type=None)
+        with transport.get(URL) as response:
+            error = not_the_protocol(response, b"hello", WHAT)
+    assert "answers 200 with no type: hello" in str(error)

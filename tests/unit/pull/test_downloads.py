@@ -1,0 +1,492 @@
+"""Layers are brought several at a time, and the first failure is the one that is told."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import responses
+
+from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
+from imgfetch.http.retries import Patience
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Config, Descriptor, Document, Image, Manifest
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.progress import Item, Progress
+from imgfetch.pull.downloads import Downloads, Layer, distinct, layers_of
+from imgfetch.pull.save import save
+from imgfetch.registry.client import Registry
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+from tests import images
+
+REFERENCE = Reference.parse("registry.example/team/app:1")
+
+
+@dataclass
+class Body:
+    """A body on its way in."""
+
+    content: bytes
+    wait: Callable[[], object] = lambda: None
+    codings: tuple[str, ...] = ()
+    name: str = "registry.example"
+    start: int = 0
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        content = self.content[:limit]
+        yield content[: len(content) // 2]
+        self.wait()
+        yield content[len(content) // 2 :]
+
+
+@dataclass
+class Dictionary:
+    """A registry that is a dictionary, and remembers what it was asked."""
+
+    bodies: dict[str, Body | Exception] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, *blobs: images.Blob) -> None:
+        self.bodies |= {blob.digest: Body(blob.content) for blob in blobs}
+
+    def manifest(self, reference: Reference) -> Document:
+        return self.documents[reference.target]
+
+    @contextmanager
+    def blob(self, _reference: Reference, descriptor: Descriptor, _what: str, *, offset: int = 0) -> Iterator[Body]:
+        self.asked.append(str(descriptor.digest))
+        body = self.bodies[str(descriptor.digest)]
+        if isinstance(body, Exception):
+            raise body
+        yield replace(body, content=body.content[offset:], start=offset)
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    def wait_for_abort(self) -> None:
+        """Stall until everything ends, as a connection does."""
+        assert self.aborted.wait(30)
+        raise TransportError("stopped")
+
+
+class Noted(Progress):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def started(self, item: Item) -> None:
+        self.told.append(("started", item))
+
+    def advanced(self, item: Item, count: int) -> None:
+        self.told.append(("advanced", item, count))
+
+    def finished(self, item: Item, *, cached: bool) -> None:
+        self.told.append(("finished", item, cached))
+
+
+ONE, TWO, THREE, FOUR = (images.hello(text) for text in ("one", "two", "three", "four"))
+
+
+@pytest.fixture
+def registry() -> Dictionary:
+    return Dictionary()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(root: Path) -> BlobStore:
+    return BlobStore(root)
+
+
+def descriptor(blob: images.Blob) -> Descriptor:
+    return Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
+
+
+def layers(registry: object, *blobs: images.Blob) -> list[Layer]:
+    return [
+        Layer(
+            descriptor(blob),
+            Digest.parse(blob.diff_id),
+            f"layer {number} of {len(blobs)} of {REFERENCE}",
+            REFERENCE,
+            registry,
+        )
+        for number, blob in enumerate(blobs, 1)
+    ]
+
+
+def bring(
+    wanted: Sequence[Layer],
+    store: BlobStore,
+    *,
+    jobs: int = 4,
+    progress: Progress | None = None,
+    oddities: Oddities | None = None,
+) -> None:
+    """Bring layers, and wait for each in its order."""
+    downloads = Downloads(
+        wanted,
+        store,
+        jobs=jobs,
+        progress=progress or Progress(),
+        oddities=oddities or Oddities(),
+        patience=Patience(retries=0),
+    )
+    with downloads:
+        for layer in wanted:
+            downloads.wait(layer.descriptor.digest)
+
+
+# ---- what is to be brought ----
+
+
+def image_of(*blobs: images.Blob) -> Image:
+    manifest = Manifest(
+        Descriptor("", Digest.of(b""), 0), Descriptor("", Digest.of(b""), 0), tuple(descriptor(blob) for blob in blobs)
+    )
+    config = Config(Platform("linux", "amd64"), tuple(Digest.parse(blob.diff_id) for blob in blobs))
+    return Image(manifest, config, (REFERENCE,))
+
+
+def test_the_layers_of_an_image_are_numbered_from_its_base(registry: Dictionary) -> None:
+    assert [layer.what for layer in layers_of(image_of(ONE, TWO, ONE), registry)] == [
+        "layer 1 of 3 of registry.example/team/app:1",
+        "layer 2 of 3 of registry.example/team/app:1",
+        "layer 3 of 3 of registry.example/team/app:1",
+    ]
+
+
+def test_a_layer_that_is_repeated_is_brought_once(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO)
+    wanted = distinct([*layers_of(image_of(ONE, TWO, ONE), registry), *layers_of(image_of(TWO), registry)])
+    assert [layer.descriptor for layer in wanted] == [descriptor(ONE), descriptor(TWO)]  # P70, L16, L26
+    bring(wanted, store, jobs=1)
+    assert registry.asked == [ONE.digest, TWO.digest]
+
+
+def test_a_blob_cannot_be_two_things_when_it_is_decompressed(registry: Dictionary) -> None:
+    other = replace(ONE, diff_id=TWO.diff_id)
+    with pytest.raises(VerificationError) as caught:
+        distinct(layers_of(image_of(ONE, THREE, other), registry))
+    assert (caught.value.wanted, caught.value.got) == (ONE.diff_id, TWO.diff_id)
+    assert "layer 3 of 3" in str(caught.value)
+    assert "layer 1 of 3" in str(caught.value)
+
+
+@pytest.mark.parametrize("lying", [0, 1], ids=["the first image", "the second image"])
+@pytest.mark.parametrize("part", ["layers", "config"])
+def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
+    registry: Dictionary, lying: int, part: str
+) -> None:
+    honest = images.image(ONE)
+    wrong = {**(honest.config if part == "config" else ONE).descriptor}
+    wrong["size"] += 512
+    liar = images.image(ONE, manifest={part: wrong if part == "config" else [wrong]})
+    registry.add(ONE, honest.config)
+    for tag, built in zip("12", [liar, honest] if lying == 0 else [honest, liar], strict=True):
+        registry.documents[tag] = Document(built.raw, built.media_type)
+    out = io.BytesIO()
+    with pytest.raises(VerificationError):
+        save(
+            ["registry.example/team/app:1", "registry.example/team/app:2"],
+            out,
+            platform="linux/amd64",
+            open_registry=lambda _: registry,
+            patience=Patience(retries=0),
+        )
+
+
+# ---- bringing ----
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4, 64])
+def test_every_layer_is_in_the_store_in_the_end(registry: Dictionary, store: BlobStore, jobs: int) -> None:
+    registry.add(ONE, TWO, THREE, FOUR)
+    bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=jobs)
+    assert [store.read(Digest.parse(blob.digest)) for blob in (ONE, TWO, THREE, FOUR)] == [
+        blob.content for blob in (ONE, TWO, THREE, FOUR)
+    ]
+    assert sorted(registry.asked) == sorted(blob.digest for blob in (ONE, TWO, THREE, FOUR))
+
+
+def test_one_job_brings_them_in_order(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO, THREE)
+    bring(layers(registry, THREE, ONE, TWO), store, jobs=1)
+    assert registry.asked == [THREE.digest, ONE.digest, TWO.digest]
+
+
+def test_several_jobs_bring_several_at_a_time(registry: Dictionary, store: BlobStore) -> None:
+    meeting = threading.Barrier(3)
+    for blob in (ONE, TWO, THREE):
+        registry.bodies[blob.digest] = Body(blob.content, lambda: meeting.wait(30))
+    bring(layers(registry, ONE, TWO, THREE), store, jobs=3)
+    assert len(registry.asked) == 3
+
+
+def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, store: BlobStore) -> None:
+    is_read = threading.Event()
+    registry.add(ONE)
+    registry.bodies[TWO.digest] = Body(TWO.content, lambda: is_read.wait(30))
+    wanted = layers(registry, ONE, TWO)
+    with Downloads(
+        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
+        downloads.wait(wanted[0].descriptor.digest)
+        assert store.read(wanted[0].descriptor.digest) == ONE.content
+        is_read.set()
+        downloads.wait(wanted[1].descriptor.digest)
+
+
+def test_what_comes_is_copied_and_what_is_here_is_not(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO)
+    bring(layers(registry, ONE), store)
+    copies: dict[Digest, bytearray] = {}
+
+    def copy(digest: Digest, position: int, data: bytes) -> None:
+        copies.setdefault(digest, bytearray())[position : position + len(data)] = data
+
+    wanted = layers(registry, ONE, TWO)
+    with Downloads(
+        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0), copy=copy
+    ) as downloads:
+        arrived = set(downloads.arrivals())
+        assert arrived == {layer.descriptor.digest for layer in wanted}
+        assert [downloads.has_copied(layer.descriptor.digest) for layer in wanted] == [False, True]
+    assert copies == {Digest.parse(TWO.digest): TWO.content}
+
+
+def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE)
+    registry.bodies[ONE.digest] = Body(ONE.content[:-1] + b"!")
+    with (
+        pytest.raises(VerificationError),
+        Downloads(
+            layers(registry, ONE),
+            store,
+            jobs=1,
+            progress=Progress(),
+            oddities=Oddities(),
+            patience=Patience(retries=0),
+            copy=lambda *_: None,
+        ) as downloads,
+    ):
+        list(downloads.arrivals())
+    assert not downloads.has_copied(Digest.parse(ONE.digest))
+
+
+def test_what_is_no_layer_is_not_waited_for(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE)
+    with Downloads(
+        layers(registry, ONE), store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
+        downloads.wait(Digest.of(b"a config"))
+        downloads.wait(Digest.parse(ONE.digest))
+
+
+def test_no_layers_need_no_thread(store: BlobStore) -> None:
+    with Downloads(
+        [], store, jobs=4, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+    ) as downloads:
+        downloads.wait(Digest.of(b"a config"))
+
+
+# ---- what is there already ----
+
+
+def test_a_layer_in_the_store_costs_no_request(registry: Dictionary, store: BlobStore, root: Path) -> None:
+    registry.add(ONE, TWO)
+    bring(layers(registry, ONE), store)
+    registry.asked.clear()
+    progress = Noted()
+    bring(layers(registry, ONE, TWO), BlobStore(root), jobs=1, progress=progress)
+    assert registry.asked == [TWO.digest]
+    item = Item(ONE.digest, len(ONE.content))
+    assert progress.told[:2] == [("started", item), ("finished", item, True)]
+
+
+@pytest.mark.parametrize("note", [None, b"", b'{"diff_id":"x"}'], ids=["missing", "empty", "broken"])
+def test_so_does_one_of_which_the_note_is_lost(
+    registry: Dictionary, store: BlobStore, root: Path, note: bytes | None
+) -> None:
+    registry.add(ONE)
+    bring(layers(registry, ONE), store)
+    notes = root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded
+    notes.unlink()
+    if note is not None:
+        notes.write_bytes(note)
+    registry.asked.clear()
+    bring(layers(registry, ONE), BlobStore(root))
+    assert registry.asked == []
+    assert notes.is_file()
+    assert BlobStore(root).contents(Digest.parse(ONE.digest), "sha256") is not None
+
+
+def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: Dictionary, store: BlobStore, root: Path) -> None:
+    registry.add(ONE)
+    bring(layers(registry, ONE), store)
+    (root / "blobs" / "sha256" / Digest.parse(ONE.digest).encoded).write_bytes(b"damaged")
+    bring(layers(registry, ONE), BlobStore(root))
+    assert registry.asked == [ONE.digest] * 2
+    assert BlobStore(root).read(Digest.parse(ONE.digest)) == ONE.content
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with its note", "without its note"])
+def test_a_layer_in_the_store_is_held_to_its_diff_id_too(
+    registry: Dictionary, store: BlobStore, root: Path, *, known: bool
+) -> None:
+    registry.add(ONE)
+    bring(layers(registry, ONE), store)
+    if not known:
+        (root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded).unlink()
+    with pytest.raises(VerificationError) as caught:
+        bring(layers(registry, replace(ONE, diff_id=TWO.diff_id)), BlobStore(root))
+    assert caught.value.wanted == f"diff_id {TWO.diff_id}"
+    assert caught.value.got == ONE.diff_id
+
+
+# ---- failures ----
+
+
+def test_a_diff_id_that_differs_names_layer_and_both_values(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO)
+    with pytest.raises(VerificationError) as caught:
+        bring(layers(registry, ONE, replace(TWO, diff_id=THREE.diff_id)), store, jobs=1)
+    assert caught.value.wanted == f"diff_id {THREE.diff_id}"  # P78, F61, L18, M16
+    assert caught.value.got == TWO.diff_id
+    for words in ("layer 2 of 2 of registry.example/team/app:1", TWO.digest, "gzip"):
+        assert words in str(caught.value)
+
+
+def test_a_changed_layer_is_refused(registry: Dictionary, store: BlobStore) -> None:
+    registry.bodies[ONE.digest] = Body(ONE.content[:-1] + b"!")
+    with pytest.raises(VerificationError) as caught:
+        bring(layers(registry, ONE), store)
+    assert caught.value.wanted == ONE.digest  # F43
+    assert store.has(descriptor(ONE)) is False
+
+
+def test_the_first_failure_is_told_and_ends_the_others(registry: Dictionary, store: BlobStore) -> None:
+    registry.bodies[ONE.digest] = Body(ONE.content, registry.wait_for_abort)
+    registry.bodies[TWO.digest] = Body(TWO.content, registry.wait_for_abort)
+    registry.bodies[THREE.digest] = VerificationError("the first failure")
+    registry.add(FOUR)
+    with pytest.raises(VerificationError, match="the first failure"):
+        bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=3)
+    assert registry.aborted.is_set()
+    assert registry.asked.count(FOUR.digest) == 0  # nothing new is begun
+
+
+def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: Dictionary, store: BlobStore) -> None:
+    registry.bodies[ONE.digest] = Body(ONE.content, registry.wait_for_abort)
+    registry.bodies[TWO.digest] = UnsupportedError("no")
+    wanted = layers(registry, ONE, TWO)
+    with (
+        Downloads(
+            wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
+        ) as downloads,
+        pytest.raises(UnsupportedError, match="no"),
+    ):
+        downloads.wait(wanted[0].descriptor.digest)
+
+
+def test_every_registry_is_told_to_stop(registry: Dictionary, store: BlobStore) -> None:
+    other = Dictionary()
+    registry.bodies[ONE.digest] = NotFoundError("not here", url="", status=404)
+    other.bodies[TWO.digest] = Body(TWO.content, other.wait_for_abort)
+    with pytest.raises(NotFoundError):
+        bring([*layers(registry, ONE), *layers(other, TWO)], store, jobs=2)
+    assert registry.aborted.is_set()
+    assert other.aborted.is_set()
+
+
+def test_a_bug_is_told_as_it_is(registry: Dictionary, store: BlobStore) -> None:
+    registry.bodies[ONE.digest] = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        bring(layers(registry, ONE), store)
+
+
+def interrupted(wanted: Sequence[Layer], store: BlobStore, begun: threading.Event) -> None:
+    """Be interrupted while layers are brought."""
+    with Downloads(wanted, store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)):
+        assert begun.wait(30)
+        raise KeyboardInterrupt
+
+
+def test_leaving_early_ends_the_threads(registry: Dictionary, store: BlobStore) -> None:
+    begun = threading.Event()
+
+    def stall() -> None:
+        begun.set()
+        registry.wait_for_abort()
+
+    registry.bodies[ONE.digest] = Body(ONE.content, stall)
+    registry.add(TWO)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(layers(registry, ONE, TWO), store, begun)
+    assert registry.asked == [ONE.digest]
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("imgfetch-")] == []
+
+
+def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> None:
+    url = f"https://registry.example/v2/team/app/blobs/{TWO.digest}"
+    with responses.RequestsMock() as wire, Registry("registry.example") as registry:
+        wire.get(f"https://registry.example/v2/team/app/blobs/{ONE.digest}", body=ONE.content)
+        wire.get(url, status=404, body='{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}')
+        with pytest.raises(NotFoundError) as caught:
+            bring(layers(registry, ONE, TWO, THREE), store, jobs=1)
+    for words in ("layer 2 of 3 of registry.example/team/app:1", TWO.digest, "the manifest lists it"):
+        assert words in f"{caught.value}; {caught.value.hint}"  # F52, M15
+    assert caught.value.status == 404
+    assert caught.value.url == url
+    assert store.has(descriptor(ONE)) is True
+    assert store.has(descriptor(TWO)) is False
+
+
+def test_oddities_of_a_layer_are_told_or_refused(
+    registry: Dictionary, store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = replace(ONE, media_type=images.OCI_TAR)
+    registry.add(odd)
+    bring(layers(registry, odd), store)
+    assert len(caplog.records) == 1  # L03
+    assert "layer 1 of 1 of registry.example/team/app:1" in caplog.records[0].getMessage()
+    with pytest.raises(VerificationError, match="layer 1 of 1"):
+        bring(layers(registry, odd), store, oddities=Oddities(strict=True))
+
+
+# ---- progress ----
+
+
+def test_progress_is_told_of_every_byte(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE, TWO)
+    progress = Noted()
+    bring(layers(registry, ONE, TWO), store, jobs=1, progress=progress)
+    for blob in (ONE, TWO):
+        item = Item(blob.digest, len(blob.content))
+        told = [event for event in progress.told if event[1] == item]
+        assert told[0] == ("started", item)
+        assert told[-1] == ("finished", item, False)
+        assert [event[0] for event in told[1:-1]] == ["advanced"] * (len(told) - 2)
+        assert sum(event[2] for event in told[1:-1]) == len(blob.content)
+
+
+def test_what_failed_is_not_finished(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(ONE)
+    progress = Noted()
+    with pytest.raises(ImgfetchError):
+        bring(layers(registry, replace(ONE, diff_id=TWO.diff_id)), store, progress=progress)
+    assert [event for event in progress.told if event[0] == "finished"] == []

@@ -1,0 +1,701 @@
+"""A reference leads to the one image that is meant, and everything on the way is checked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgfetch.errors import (
+    ImgfetchError,
+    NotFoundError,
+    PlatformNotFoundError,
+    TransportError,
+    UnsupportedError,
+    VerificationError,
+)
+from imgfetch.http.retries import Patience
+from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor, Document, Image
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.pull.resolve import Resolver
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+from tests import images
+from tests.images import AMD64, ARM64, Built
+
+REFERENCE = Reference.parse("registry.example/team/app:1")
+LINUX_AMD64 = Platform.parse("linux/amd64")
+LINUX_ARM64 = Platform.parse("linux/arm64")
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A body on its way in."""
+
+    content: bytes
+    codings: tuple[str, ...] = ()
+    name: str = "registry.example"
+    start: int = 0
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        yield self.content[:limit]
+
+
+class Dictionary:
+    """A registry that is two dictionaries, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self.contents: dict[str, bytes] = {}
+        self.asked: list[str] = []
+
+    def add(self, built: Built, target: str = "1") -> Built:
+        for name in (target, built.digest):
+            self.documents[name] = Document(built.raw, built.media_type, "https://registry.example/v2/")
+        self.contents |= {blob.digest: blob.content for blob in built.blobs}
+        for child in built.children:
+            self.add(child, child.digest)
+        return built
+
+    def manifest(self, reference: Reference) -> Document:
+        self.asked.append(reference.target)
+        if reference.target not in self.documents:
+            raise NotFoundError("not here", url="https://registry.example", status=404)
+        return self.documents[reference.target]
+
+    @contextmanager
+    def blob(self, _reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Bytes]:
+        self.asked.append(str(descriptor.digest))
+        if str(descriptor.digest) not in self.contents:
+            raise NotFoundError(f"{what} is not here", url="https://registry.example", status=404)
+        yield Bytes(self.contents[str(descriptor.digest)][offset:], start=offset)
+
+
+@pytest.fixture
+def registry() -> Dictionary:
+    return Dictionary()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "store")
+
+
+@pytest.fixture
+def resolver(registry: Dictionary, store: BlobStore) -> Resolver:
+    return Resolver(registry, store, Oddities(), Patience(retries=0))
+
+
+def kept(tmp_path: Path) -> set[str]:
+    """Return the digests of what is in the store."""
+    return {f"{path.parent.name}:{path.name}" for path in (tmp_path / "store" / "blobs").rglob("*") if path.is_file()}
+
+
+def resolved(resolver: Resolver, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE) -> Image:
+    return resolver.resolve(reference, platform)
+
+
+def pinned(digest: str) -> Reference:
+    return replace(REFERENCE, digest=Digest.parse(digest))
+
+
+def member(platform: Mapping[str, str] | None = AMD64, text: str = "") -> Built:
+    """Return an image that no other platform has."""
+    return images.image(images.hello(text or json.dumps(platform)), platform=platform)
+
+
+# ---- a single manifest ----
+
+
+def test_a_manifest_and_its_config_are_found_and_kept(registry: Dictionary, resolver: Resolver, tmp_path: Path) -> None:
+    layers = images.hello("one"), images.hello("two")
+    built = registry.add(images.image(*layers))
+    image = resolved(resolver)
+    assert str(image.manifest.descriptor.digest) == built.digest
+    assert [str(layer.digest) for layer in image.manifest.layers] == [layer.digest for layer in layers]
+    assert [str(diff_id) for diff_id in image.config.diff_ids] == [layer.diff_id for layer in layers]
+    assert image.config.platform == LINUX_AMD64
+    assert image.references == (REFERENCE,)
+    assert registry.asked == ["1", built.config.digest]  # no layer
+    assert kept(tmp_path) == {built.digest, built.config.digest}
+
+
+def test_a_config_that_is_in_the_store_is_not_asked_for(registry: Dictionary, resolver: Resolver) -> None:
+    built = registry.add(member())
+    resolved(resolver)
+    resolved(resolver)
+    assert registry.asked == ["1", built.config.digest, "1"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "text/plain; charset=utf-8",
+        "text/html",
+        "application/octet-stream",
+        "",
+        "APPLICATION/VND.OCI.IMAGE.MANIFEST.V1+JSON; charset=utf-8",
+    ],
+)
+def test_a_wrong_content_type_does_not_matter(registry: Dictionary, resolver: Resolver, content_type: str) -> None:
+    built = registry.add(member())
+    registry.documents["1"] = Document(built.raw, content_type)
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P64, F21
+
+
+def test_an_image_for_another_machine_is_taken_with_a_warning_where_there_is_no_choice(
+    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = platforms.default()
+    other = "s390x" if here.architecture != "s390x" else "amd64"
+    registry.add(member({"os": "linux", "architecture": other}))
+    assert resolved(resolver, None).config.platform == Platform("linux", other)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    for words in ("registry.example/team/app:1", f"linux/{other}", str(here)):
+        assert words in warnings[0]
+
+
+def test_it_is_refused_where_a_platform_was_asked_for(registry: Dictionary, resolver: Resolver) -> None:
+    registry.add(member(ARM64))
+    with pytest.raises(PlatformNotFoundError) as caught:
+        resolved(resolver, LINUX_AMD64)
+    assert caught.value.wanted == "linux/amd64"
+    assert caught.value.available == ("linux/arm64",)  # M21
+    assert "linux/arm64" in str(caught.value.hint)
+
+
+def test_an_image_for_this_machine_is_taken_in_silence(
+    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = platforms.default()
+    registry.add(member({"os": here.os, "architecture": here.architecture, "variant": here.variant}))
+    resolved(resolver, None)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(registry: Dictionary, resolver: Resolver) -> None:
+    here = platforms.default()
+    other = "s390x" if here.architecture != "s390x" else "amd64"
+    members = [
+        member({"os": "windows", "architecture": here.architecture}),
+        member({"os": "linux", "architecture": other}),
+        member({"os": "linux", "architecture": here.architecture, "variant": here.variant}),
+    ]
+    registry.add(images.index(*members))
+    assert str(resolved(resolver, None).manifest.descriptor.digest) == members[2].digest
+
+
+def test_an_index_has_a_choice_so_there_is_no_other_machine_by_default(
+    registry: Dictionary, resolver: Resolver
+) -> None:
+    here = platforms.default()
+    other = "s390x" if here.architecture != "s390x" else "amd64"
+    registry.add(images.index(member({"os": "linux", "architecture": other})))
+    with pytest.raises(PlatformNotFoundError):
+        resolved(resolver, None)
+
+
+# ---- the choice of a platform ----
+
+
+def machine(text: str) -> dict[str, str]:
+    """Return what an index says of a platform."""
+    name, _, version = text.partition(":")
+    os, architecture, *variant = name.split("/")
+    found = {"os": os, "architecture": architecture, "variant": "".join(variant), "os.version": version}
+    return {key: value for key, value in found.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("listed", "wanted", "chosen"),
+    [
+        (["linux/amd64", "linux/arm64"], "linux/amd64", 0),
+        (["linux/amd64", "linux/arm64"], "linux/arm64", 1),
+        (["windows/amd64", "linux/amd64"], "linux/amd64", 1),
+        (["linux/amd64", "linux/amd64:other"], "linux/amd64", 0),
+        (["linux/arm/v6", "linux/arm/v7"], "linux/arm/v7", 1),
+        (["linux/arm/v6", "linux/arm/v7"], "linux/arm/v6", 0),
+        (["linux/arm/v7", "linux/arm/v6"], "linux/arm/v6", 1),
+        (["linux/arm/v5", "linux/arm/v6"], "linux/arm/v7", 1),
+        (["linux/arm/v6"], "linux/arm/v7", 0),
+        (["linux/arm/v7"], "linux/arm/v6", None),
+        (["linux/arm/v6", "linux/arm"], "linux/arm/v7", 1),
+        (["linux/arm/v6", "linux/arm/v7"], "linux/arm", 1),
+        (["linux/arm"], "linux/arm/v6", None),
+        (["linux/arm64/v8"], "linux/arm64", 0),
+        (["linux/arm64"], "linux/arm64/v8", 0),
+        (["linux/arm64", "linux/arm64/v8"], "linux/arm64/v8", 0),
+        (["linux/arm64/v9"], "linux/arm64", None),
+        (["linux/arm/v7"], "linux/arm64", None),
+        (["linux/arm64"], "linux/arm/v7", None),
+        (["linux/386"], "linux/amd64", None),
+        (["linux/amd64/v2", "linux/amd64"], "linux/amd64", 1),
+        (["linux/amd64/v3"], "linux/amd64", None),
+        (["linux/amd64", "linux/amd64/v2", "linux/amd64/v3"], "linux/amd64/v3", 2),
+        (["linux/amd64", "linux/amd64/v2"], "linux/amd64/v3", 1),
+        (["linux/aarch64", "linux/x86_64"], "linux/amd64", 1),
+        (["windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.2"], "windows/amd64:10.0.20348", 1),
+        (["windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.2"], "windows/amd64:10.0.20348.2", 1),
+        (["windows/amd64:10.0.203480.2"], "windows/amd64:10.0.20348", None),
+        (["windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.2"], "windows/amd64", 0),
+        (["windows/amd64"], "windows/amd64:10.0.20348", None),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, list) else str(value),
+)
+def test_the_best_fit_of_an_index_is_chosen(
+    registry: Dictionary, resolver: Resolver, listed: list[str], wanted: str, chosen: int | None
+) -> None:
+    members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
+    registry.add(images.index(*members))
+    if chosen is None:
+        with pytest.raises(PlatformNotFoundError):
+            resolved(resolver, Platform.parse(wanted))
+        assert registry.asked == ["1"]
+    else:
+        image = resolved(resolver, Platform.parse(wanted))
+        assert str(image.manifest.descriptor.digest) == members[chosen].digest  # P66
+        assert registry.asked == ["1", members[chosen].digest, members[chosen].config.digest]
+
+
+def test_of_equals_the_first_is_chosen(registry: Dictionary, resolver: Resolver) -> None:
+    members = [member(AMD64, "first"), member(AMD64, "second")]
+    registry.add(images.index(*members))
+    assert str(resolved(resolver).manifest.descriptor.digest) == members[0].digest  # P66
+
+
+@pytest.mark.parametrize("docker", [False, True], ids=["OCI", "docker"])
+def test_both_kinds_of_index_are_read(registry: Dictionary, resolver: Resolver, *, docker: bool) -> None:
+    built = images.image(images.hello(), docker=docker)
+    registry.add(images.index(built, docker=docker))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+
+
+def test_what_is_there_is_listed_in_the_order_of_the_index(registry: Dictionary, resolver: Resolver) -> None:
+    listed = ["linux/s390x", "linux/arm64/v8", "linux/arm/v6", "windows/amd64:10.0.20348.2", "linux/s390x"]
+    members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
+    registry.add(images.index(*members, images.attestation(members[0])))
+    with pytest.raises(PlatformNotFoundError) as caught:
+        resolved(resolver)
+    assert caught.value.wanted == "linux/amd64"
+    assert caught.value.available == (  # M21
+        "linux/s390x",
+        "linux/arm64",
+        "linux/arm/v6",
+        "windows/amd64:10.0.20348.2",
+    )
+    assert "registry.example/team/app:1" in str(caught.value)
+    assert "linux/arm/v6" in str(caught.value.hint)
+
+
+def test_an_index_of_nothing_has_no_platform(registry: Dictionary, resolver: Resolver) -> None:
+    registry.add(images.index())
+    with pytest.raises(PlatformNotFoundError) as caught:
+        resolved(resolver)
+    assert caught.value.available == ()
+
+
+def mislabelled() -> Built:
+    """Return an index that says of an image for arm64 that it is for amd64."""
+    built = member(ARM64)
+    return images.index(built, entries=[{**built.entry, "platform": AMD64}])
+
+
+def test_a_config_that_contradicts_its_index_is_a_warning(
+    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = registry.add(mislabelled())
+    assert str(resolved(resolver).manifest.descriptor.digest) == index.children[0].digest
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    for words in ("registry.example/team/app:1", "linux/amd64", "linux/arm64"):
+        assert words in warnings[0]
+
+
+def test_under_strict_it_is_refused(registry: Dictionary, store: BlobStore) -> None:
+    registry.add(mislabelled())
+    with pytest.raises(VerificationError):
+        resolved(Resolver(registry, store, Oddities(strict=True), Patience(retries=0)))
+
+
+# ---- what is no image ----
+
+
+def test_statements_about_images_are_passed_over(registry: Dictionary, resolver: Resolver) -> None:
+    built = member()
+    unknown = images.attestation(built)
+    annotated = {
+        **member(AMD64, "statement").entry,
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    registry.add(images.index(built, unknown, entries=[unknown.entry, annotated, built.entry]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P66
+    assert registry.asked == ["1", built.digest, built.config.digest]
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/vnd.cncf.helm.chart.v1", "application/vnd.docker.distribution.manifest.v1+prettyjws", "", "text/x"],
+)
+def test_entries_of_unknown_types_are_passed_over(registry: Dictionary, resolver: Resolver, media_type: str) -> None:
+    built = member()
+    strange = {**member(AMD64, "strange").entry, "mediaType": media_type}
+    registry.add(images.index(built, entries=[strange, built.entry]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P66
+
+
+def test_an_entry_without_a_platform_is_looked_into_where_nothing_else_fits(
+    registry: Dictionary, resolver: Resolver
+) -> None:
+    named, other, nameless = member(ARM64), member(ARM64, "nameless arm64"), member(AMD64, "nameless amd64")
+    entries = [{**built.entry, "platform": None} for built in (other, nameless)]
+    registry.add(images.index(named, other, nameless, entries=[*entries, named.entry]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == nameless.digest
+    registry.asked.clear()
+    assert str(resolved(resolver, LINUX_ARM64).manifest.descriptor.digest) == named.digest
+    assert registry.asked == ["1", named.digest, named.config.digest]
+
+
+@pytest.mark.parametrize(
+    "platform", [{}, {"os": "linux"}, {"architecture": "amd64"}, {"os": "", "architecture": ""}], ids=repr
+)
+def test_a_platform_that_names_no_machine_is_none(
+    registry: Dictionary, resolver: Resolver, platform: dict[str, str]
+) -> None:
+    built = member()
+    registry.add(images.index(built, entries=[{**built.entry, "platform": platform}]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+
+
+def test_what_was_found_within_nameless_entries_is_listed_too(registry: Dictionary, resolver: Resolver) -> None:
+    nameless = member(ARM64)
+    registry.add(images.index(nameless, entries=[{**nameless.entry, "platform": None}]))
+    with pytest.raises(PlatformNotFoundError) as caught:
+        resolved(resolver)
+    assert caught.value.available == ("linux/arm64",)
+
+
+def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are(
+    registry: Dictionary, resolver: Resolver
+) -> None:
+    named = member(ARM64)
+    chart = images.image(
+        images.hello("chart"),
+        config_type="application/vnd.cncf.helm.config.v1+json",
+        manifest={"artifactType": "application/vnd.cncf.helm.config.v1+json"},
+        platform=None,
+    )
+    registry.add(images.index(chart, named))
+    with pytest.raises(PlatformNotFoundError) as caught:
+        resolved(resolver)
+    assert caught.value.available == ("linux/arm64",)  # M21
+
+
+def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: Dictionary, resolver: Resolver) -> None:
+    chart = images.image(images.hello("chart"), config_type="application/vnd.cncf.helm.config.v1+json")
+    registry.add(images.index(chart))
+    with pytest.raises(UnsupportedError, match="not a container image but a Helm chart"):
+        resolved(resolver)  # M17
+
+
+def test_nameless_entries_are_not_fetched_without_end(registry: Dictionary, resolver: Resolver) -> None:
+    members = [member({"os": "linux", "architecture": f"made-up-{number}"}) for number in range(500)]
+    entries = [{**built.entry, "platform": None} for built in members]
+    registry.add(images.index(*members, entries=entries))
+    with pytest.raises(PlatformNotFoundError):
+        resolved(resolver)
+    assert len(registry.asked) < 200  # a config and a manifest for each that is looked into
+
+
+def test_the_same_nameless_entry_is_fetched_once(registry: Dictionary, resolver: Resolver) -> None:
+    built = member(ARM64)
+    registry.add(images.index(built, entries=[{**built.entry, "platform": None}] * 5))
+    with pytest.raises(PlatformNotFoundError):
+        resolved(resolver)
+    assert registry.asked == ["1", built.digest, built.config.digest]
+
+
+# ---- indexes within indexes ----
+
+
+def nested(depth: int, built: Built, **entry: Any) -> Built:
+    """Return ``built`` within so many indexes."""
+    for _ in range(depth):
+        built = images.index(built, entries=[{**built.entry, **entry}])
+    return built
+
+
+@pytest.mark.parametrize("entry", [{}, {"platform": AMD64}], ids=["nameless", "named"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_an_image_is_found_within_nested_indexes(
+    registry: Dictionary, resolver: Resolver, depth: int, entry: dict[str, object]
+) -> None:
+    built = member()
+    registry.add(nested(depth, built, **entry))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P66
+
+
+def test_indexes_nested_too_deep_are_refused(registry: Dictionary, resolver: Resolver) -> None:
+    registry.add(nested(5, member()))
+    with pytest.raises(VerificationError, match="indexes within indexes, more than 3 deep"):
+        resolved(resolver)  # P66
+
+
+def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(
+    registry: Dictionary, resolver: Resolver
+) -> None:
+    claimed = f"sha256:{'1' * 64}"
+    entry = {"mediaType": mediatypes.OCI_INDEX, "digest": claimed, "size": 0}
+    size = len(images.index(entries=[{**entry, "size": 100}]).raw)
+    built = images.index(entries=[{**entry, "size": size}])
+    assert len(built.raw) == size
+    registry.add(built)
+    registry.documents[claimed] = Document(built.raw, built.media_type)
+    with pytest.raises(VerificationError) as caught:
+        resolved(resolver)
+    assert caught.value.wanted == claimed
+    assert caught.value.got == built.digest
+    assert registry.asked == ["1", claimed]
+
+
+def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: Dictionary, resolver: Resolver) -> None:
+    built = member()
+    other = images.index(member(ARM64))
+    entry = {**other.entry, "platform": AMD64}
+    registry.add(images.index(other, built, entries=[entry, built.entry]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+
+
+# ---- what the index, or the user, promises ----
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_an_entrys_size_is_checked(registry: Dictionary, resolver: Resolver, tmp_path: Path, by: int) -> None:
+    built = member()
+    size = len(built.raw)
+    registry.add(images.index(built, entries=[{**built.entry, "size": size + by}]))
+    with pytest.raises(VerificationError) as caught:
+        resolved(resolver)
+    assert caught.value.wanted == f"{size + by} bytes"  # P66
+    assert caught.value.got == f"{size} bytes"
+    assert kept(tmp_path) == set()
+
+
+def test_an_entrys_digest_is_checked(registry: Dictionary, resolver: Resolver, tmp_path: Path) -> None:
+    built = member()
+    registry.add(images.index(built))
+    changed = built.raw.replace(b"schemaVersion", b"schemaVersiom")
+    registry.documents[built.digest] = Document(changed, built.media_type)
+    with pytest.raises(VerificationError) as caught:
+        resolved(resolver)
+    assert caught.value.wanted == built.digest  # P63
+    assert caught.value.got == f"sha256:{hashlib.sha256(changed).hexdigest()}"
+    assert kept(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda raw: raw.replace(b"amd64", b"arm64"), lambda raw: raw + b"\n", lambda raw: raw[:-1], lambda _: b"{}"],
+    ids=["changed", "longer", "cut", "another"],
+)
+def test_what_is_asked_for_by_digest_must_have_it(
+    registry: Dictionary, resolver: Resolver, tmp_path: Path, change
+) -> None:
+    built = registry.add(images.index(member()))
+    registry.documents[built.digest] = Document(change(built.raw), built.media_type)
+    with pytest.raises(VerificationError) as caught:
+        resolved(resolver, reference=pinned(built.digest))
+    assert caught.value.wanted == built.digest  # P63, S21, F27, M14
+    assert caught.value.got == images.sha256(change(built.raw))
+    assert registry.asked == [built.digest]
+    assert kept(tmp_path) == set()
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_an_image_is_found_by_its_digest(registry: Dictionary, resolver: Resolver, algorithm: str) -> None:
+    built = registry.add(member())
+    digest = Digest.of(built.raw, algorithm)
+    registry.documents[str(digest)] = Document(built.raw, built.media_type)
+    image = resolved(resolver, reference=replace(REFERENCE, digest=digest))
+    assert image.manifest.descriptor.digest == digest
+    assert registry.asked == [str(digest), built.config.digest]
+
+
+def test_a_pinned_index_still_leads_to_the_platform(registry: Dictionary, resolver: Resolver) -> None:
+    built = member()
+    index = registry.add(images.index(member(ARM64), built))
+    image = resolved(resolver, reference=pinned(index.digest))
+    assert str(image.manifest.descriptor.digest) == built.digest
+    assert image.references == (pinned(index.digest),)
+
+
+def test_the_entrys_type_counts_and_not_the_header(registry: Dictionary, resolver: Resolver) -> None:
+    built = images.image(images.hello(), manifest={"mediaType": None})
+    registry.add(images.index(built))
+    registry.documents[built.digest] = Document(built.raw, "text/plain")
+    assert resolved(resolver).manifest.descriptor.media_type == mediatypes.OCI_MANIFEST  # P64
+
+
+# ---- the config ----
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda raw: raw.replace(b"/hello", b"/HELLO"), lambda raw: raw + b" ", lambda raw: raw[:-1], lambda _: b""],
+    ids=["changed", "longer", "cut", "empty"],
+)
+def test_a_config_that_is_something_else_is_refused(
+    registry: Dictionary, resolver: Resolver, tmp_path: Path, change
+) -> None:
+    built = registry.add(member())
+    registry.contents[built.config.digest] = change(built.config.content)
+    content = registry.contents[built.config.digest]
+    cls = TransportError if len(content) < len(built.config.content) else VerificationError  # P76
+    with pytest.raises(cls) as caught:
+        resolved(resolver)
+    for words in ("the config of registry.example/team/app:1", built.config.digest, "registry.example"):  # M12
+        assert words in str(caught.value)
+    assert kept(tmp_path) == {built.digest}
+
+
+def test_a_config_that_is_missing_is_named(registry: Dictionary, resolver: Resolver) -> None:
+    built = registry.add(member())
+    del registry.contents[built.config.digest]
+    with pytest.raises(NotFoundError, match="the config of registry"):
+        resolved(resolver)
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_config_whose_size_is_a_lie_is_refused(
+    registry: Dictionary, resolver: Resolver, tmp_path: Path, by: int
+) -> None:
+    honest = member()
+    descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + by}
+    built = images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor})
+    registry.add(built)
+    with pytest.raises(VerificationError):
+        resolved(resolver)
+    assert kept(tmp_path) == {built.digest}
+
+
+def test_it_is_refused_though_the_config_is_in_the_store(registry: Dictionary, resolver: Resolver) -> None:
+    honest = registry.add(member())
+    resolved(resolver)
+    descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + 1}
+    registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}), "2")
+    with pytest.raises(VerificationError):
+        resolved(resolver, reference=replace(REFERENCE, tag="2"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_there_are_as_many_diff_ids_as_layers(registry: Dictionary, resolver: Resolver, count: int) -> None:
+    diff_ids = [f"sha256:{number:064}" for number in range(count)]
+    config = {"rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    registry.add(images.image(images.hello("one"), images.hello("two"), config=config))
+    with pytest.raises(VerificationError) as caught:
+        resolved(resolver)
+    assert caught.value.wanted == "2 diff_ids, one for each layer"  # P68, F61, M16
+    assert caught.value.got == str(count)
+
+
+# ---- what is no image at all ----
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "cls", "words"),
+    [
+        (b'{"schemaVersion":1,"fsLayers":[]}', "application/json", UnsupportedError, "schema 1"),
+        (b'{"schemaVersion":1}', mediatypes.DOCKER_SCHEMA1, UnsupportedError, "schema 1"),
+        (b'{"schemaVersion":2,"manifests":[],"layers":[]}', "", VerificationError, "ambiguous"),
+        (b'{"schemaVersion":2,"manifests":[],"config":{}}', "", VerificationError, "ambiguous"),
+        (b'{"schemaVersion":2,"manifests":[],"fsLayers":[]}', "", VerificationError, "ambiguous"),
+        (b"not JSON", "", VerificationError, "not valid JSON"),
+        (b"[]", "", VerificationError, "an object"),
+    ],
+    ids=[
+        "schema 1 (F35)",
+        "schema 1 by name",
+        "index and layers (F36)",
+        "index and config",
+        "index and schema 1",
+        "no JSON",
+        "no object",
+    ],
+)
+def test_what_is_no_image_is_refused(
+    registry: Dictionary, resolver: Resolver, *, raw: bytes, content_type: str, cls: type[ImgfetchError], words: str
+) -> None:
+    registry.documents["1"] = Document(raw, content_type)
+    with pytest.raises(cls, match=words) as caught:
+        resolved(resolver)
+    assert "registry.example/team/app:1" in str(caught.value)  # P65, M14, M18
+
+
+# ---- embedded content ----
+
+
+def embedded(content: bytes) -> dict[str, str]:
+    return {"data": base64.b64encode(content).decode()}
+
+
+def test_a_manifest_that_the_index_holds_is_not_asked_for(
+    registry: Dictionary, resolver: Resolver, tmp_path: Path
+) -> None:
+    built = member()
+    registry.add(images.index(built, entries=[{**built.entry, **embedded(built.raw)}]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.asked == ["1", built.config.digest]  # P69
+    assert built.digest in kept(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda raw: raw[:-1], lambda raw: raw + b" ", lambda raw: raw[:-1] + b" "],
+    ids=["cut", "longer", "changed"],
+)
+def test_a_manifest_is_asked_for_where_the_index_holds_something_else(
+    registry: Dictionary, resolver: Resolver, change
+) -> None:
+    built = member()
+    registry.add(images.index(built, entries=[{**built.entry, **embedded(change(built.raw))}]))
+    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.asked == ["1", built.digest, built.config.digest]  # P69: if size and digest match
+
+
+def test_a_config_that_the_manifest_holds_is_not_asked_for(
+    registry: Dictionary, resolver: Resolver, tmp_path: Path
+) -> None:
+    honest = member()
+    descriptor = {**honest.config.descriptor, **embedded(honest.config.content)}
+    built = registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}))
+    image = resolved(resolver)
+    assert registry.asked == ["1"]  # P69
+    assert image.config.platform == LINUX_AMD64
+    assert kept(tmp_path) == {built.digest, honest.config.digest}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda raw: raw[:-1], lambda raw: raw + b" ", lambda raw: raw[:-1] + b" "],
+    ids=["cut", "longer", "changed"],
+)
+def test_a_config_is_asked_for_where_the_manifest_holds_something_else(
+    registry: Dictionary, resolver: Resolver, change
+) -> None:
+    honest = member()
+    descriptor = {**honest.config.descriptor, **embedded(change(honest.config.content))}
+    registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}))
+    resolved(resolver)
+    assert registry.asked == ["1", honest.config.digest]

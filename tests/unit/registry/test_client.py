@@ -1,0 +1,850 @@
+"""A registry is asked for manifests and blobs as the specification says, and its oddities are lived with."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import io
+import json
+import logging
+import ssl
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import responses
+import urllib3
+import zstandard
+
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    InvalidReferenceError,
+    NotFoundError,
+    RegistryError,
+    TransportError,
+    VerificationError,
+)
+from imgfetch.oci import mediatypes
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor, Document
+from imgfetch.oci.reference import Reference
+from imgfetch.registry.client import Registry
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+from tests import images
+from tests.loopback import Answer, Loopback
+
+BASE = "https://registry.example"
+MANIFEST = f"{BASE}/v2/team/app/manifests/1"
+REFERENCE = Reference.parse("registry.example/team/app:1")
+CONTENT = b"content of the layer"
+BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
+BLOB_URL = f"{BASE}/v2/team/app/blobs/{BLOB.digest}"
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://auth.example/token"'}
+
+
+@pytest.fixture
+def wire() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
+        yield wire
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry("registry.example") as registry:
+        yield registry
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "store")
+
+
+def asked(wire: responses.RequestsMock) -> list[str]:
+    return [call.request.url for call in wire.calls]
+
+
+def accepts(wire: responses.RequestsMock) -> list[str]:
+    return [call.request.headers["Accept"] for call in wire.calls]
+
+
+def read_blob(registry: Registry, descriptor: Descriptor = BLOB) -> bytes:
+    with registry.blob(REFERENCE, descriptor, "layer 1 of 2") as response:
+        return b"".join(response.chunks(descriptor.size + 1))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+# ---- which host, which path ----
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("alpine", "https://registry-1.docker.io/v2/library/alpine/manifests/latest"),
+        ("docker.io/alpine:3.20", "https://registry-1.docker.io/v2/library/alpine/manifests/3.20"),
+        ("index.docker.io/team/app:1", "https://registry-1.docker.io/v2/team/app/manifests/1"),
+        ("quay.io/team/app", "https://quay.io/v2/team/app/manifests/latest"),
+        ("registry.example:8443/app:1", "https://registry.example:8443/v2/app/manifests/1"),
+        ("daocloud.io/busybox", "https://daocloud.io/v2/busybox/manifests/latest"),
+        (f"quay.io/a/b@sha256:{'0' * 64}", f"https://quay.io/v2/a/b/manifests/sha256:{'0' * 64}"),
+        (f"quay.io/a/b:1@sha512:{'0' * 128}", f"https://quay.io/v2/a/b/manifests/sha512:{'0' * 128}"),
+    ],
+)
+def test_a_manifest_is_asked_for_where_its_reference_says(wire: responses.RequestsMock, text: str, url: str) -> None:
+    wire.get(url, body=b"{}")
+    reference = Reference.parse(text)
+    with Registry(reference.registry) as registry:
+        registry.manifest(reference)
+    assert asked(wire) == [url]  # P30, P60
+    assert wire.calls[0].request.method == "GET"
+
+
+def test_a_blob_is_asked_for_by_its_digest(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(BLOB_URL, body=CONTENT)
+    assert read_blob(registry) == CONTENT
+    assert asked(wire) == [f"https://registry.example/v2/team/app/blobs/{BLOB.digest}"]  # P70
+    assert accepts(wire) == ["*/*"]
+
+
+# ---- manifests ----
+
+
+ACCEPT = (
+    "application/vnd.oci.image.index.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.5, "
+    "application/vnd.docker.distribution.manifest.v1+json;q=0.5, "
+    "*/*;q=0.1"
+)
+
+
+def test_every_kind_of_manifest_is_accepted_in_one_header(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, body=b"{}")
+    registry.manifest(REFERENCE)
+    assert accepts(wire) == [ACCEPT]  # P61
+
+
+def test_a_manifest_keeps_its_bytes_its_type_and_where_it_came_from(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
+    raw = b'{ "schemaVersion" : 2 }\n'
+    wire.get(MANIFEST, body=raw, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert registry.manifest(REFERENCE) == Document(raw, "application/json; charset=utf-8", MANIFEST)
+
+
+def test_a_406_is_answered_once_with_accepting_anything(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, status=406)
+    wire.get(MANIFEST, body=b"{}")
+    assert registry.manifest(REFERENCE).raw == b"{}"
+    assert accepts(wire) == [ACCEPT, "*/*"]  # P61
+
+
+def test_a_406_that_stays_is_an_error(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, status=406, body="no such type")
+    with pytest.raises(RegistryError, match="no such type") as caught:
+        registry.manifest(REFERENCE)
+    assert caught.value.status == 406
+    assert asked(wire) == [MANIFEST, MANIFEST]
+
+
+SCHEMA1 = {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}
+SCHEMA1_BODY = b'{"schemaVersion":1,"fsLayers":[]}'
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/vnd.docker.distribution.manifest.v1+json; charset=utf-8",
+    ],
+)
+def test_schema_1_is_answered_once_with_accepting_schema_2_alone(
+    wire: responses.RequestsMock, registry: Registry, content_type: str
+) -> None:
+    wire.get(MANIFEST, body=SCHEMA1_BODY, headers={"Content-Type": content_type})
+    wire.get(MANIFEST, body=b'{"schemaVersion":2}', headers={"Content-Type": mediatypes.DOCKER_MANIFEST})
+    assert registry.manifest(REFERENCE).raw == b'{"schemaVersion":2}'
+    assert accepts(wire) == [ACCEPT, "application/vnd.docker.distribution.manifest.v2+json"]  # P61
+
+
+@pytest.mark.parametrize(
+    "again", [(200, SCHEMA1_BODY), (406, b""), (404, b""), (500, b"")], ids=["200", "406", "404", "500"]
+)
+def test_schema_1_that_has_nothing_better_is_what_there_is(
+    wire: responses.RequestsMock, registry: Registry, again: tuple[int, bytes]
+) -> None:
+    wire.get(MANIFEST, body=SCHEMA1_BODY, headers=SCHEMA1)
+    wire.get(MANIFEST, status=again[0], body=again[1], headers=SCHEMA1)
+    document = registry.manifest(REFERENCE)
+    assert document.raw == SCHEMA1_BODY  # F35: it is named later on
+    assert document.content_type == SCHEMA1["Content-Type"]
+
+
+def test_a_manifest_of_4_mib_is_taken(wire: responses.RequestsMock, registry: Registry) -> None:
+    raw = b"{" + b" " * (4 * 1024 * 1024 - 2) + b"}"
+    wire.get(MANIFEST, body=raw)
+    assert registry.manifest(REFERENCE).raw == raw
+
+
+def test_a_longer_manifest_is_refused(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, body=b"{" + b" " * (4 * 1024 * 1024 - 1) + b"}")
+    with pytest.raises(VerificationError, match="expected 4194304 bytes at most, got more"):
+        registry.manifest(REFERENCE)  # P62, F37, S26
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
+def test_a_manifest_that_a_proxy_compressed_is_read(
+    wire: responses.RequestsMock, registry: Registry, coding: str
+) -> None:
+    wire.get(MANIFEST, body=CODERS[coding](b'{"schemaVersion":2}'), headers={"Content-Encoding": coding})
+    assert registry.manifest(REFERENCE).raw == b'{"schemaVersion":2}'  # P77
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html><title>Welcome to the hotel</title></html>", b"\n<!DOCTYPE html><title>Welcome to the hotel</title>"],
+)
+@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
+def test_a_page_instead_of_a_manifest_is_recognised(
+    wire: responses.RequestsMock, registry: Registry, body: bytes, content_type: str
+) -> None:
+    wire.get(MANIFEST, body=body, headers={"Content-Type": content_type})
+    with pytest.raises(RegistryError) as caught:
+        registry.manifest(REFERENCE)
+    for words in (MANIFEST, "200", content_type, "HTML page", "Welcome to the hotel"):  # M11, F22
+        assert words in str(caught.value)
+    assert "captive portal" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        f"sha256:{Digest.of(b'{}').encoded}",
+        f" sha256:{Digest.of(b'{}').encoded} ",
+        f"sha512:{'0' * 128}",
+        "md5:0",
+        "",
+    ],
+    ids=["missing", "right", "right with spaces", "another algorithm", "unknown algorithm", "empty"],
+)
+def test_a_docker_content_digest_that_says_nothing_else_is_nothing(
+    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, header: str | None
+) -> None:
+    wire.get(MANIFEST, body=b"{}", headers={} if header is None else {"Docker-Content-Digest": header})
+    with Registry("registry.example", oddities=Oddities(strict=True)) as registry:
+        registry.manifest(REFERENCE)
+    assert warnings(caplog) == []  # P63, F23
+
+
+def test_a_wrong_docker_content_digest_is_a_warning(
+    wire: responses.RequestsMock, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.get(MANIFEST, body=b"{}", headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"})
+    assert registry.manifest(REFERENCE).raw == b"{}"
+    assert len(warnings(caplog)) == 1  # P63, F26
+    for words in ("registry.example", str(Digest.of(b"{}")), f"sha256:{'0' * 64}"):
+        assert words in warnings(caplog)[0]
+
+
+def test_under_strict_a_wrong_docker_content_digest_is_refused(wire: responses.RequestsMock) -> None:
+    wire.get(MANIFEST, body=b"{}", headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"})
+    with (
+        Registry("registry.example", oddities=Oddities(strict=True)) as registry,
+        pytest.raises(VerificationError, match="Docker-Content-Digest"),
+    ):
+        registry.manifest(REFERENCE)  # P63
+
+
+def test_a_docker_content_digest_is_cleaned(
+    wire: responses.RequestsMock, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.get(MANIFEST, body=b"{}", headers={"Docker-Content-Digest": "sha256:\x1b[31mfake\x85"})
+    registry.manifest(REFERENCE)
+    assert warnings(caplog)[0].isprintable()  # S31
+
+
+def test_a_manifest_that_is_not_there_is_named_with_what_to_check(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
+    wire.get(MANIFEST, status=404, body='{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+    with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN: manifest unknown") as caught:
+        registry.manifest(REFERENCE)
+    assert "registry.example/team/app:1" in str(caught.value)  # M07, F28
+    assert "check the name and the tag" in str(caught.value.hint)
+    assert "library/" not in str(caught.value.hint)
+
+
+def test_a_hub_name_without_a_user_is_told_to_be_below_library(wire: responses.RequestsMock) -> None:
+    wire.get("https://registry-1.docker.io/v2/library/nothing/manifests/latest", status=404)
+    with Registry("docker.io") as registry, pytest.raises(NotFoundError) as caught:
+        registry.manifest(Reference.parse("nothing"))
+    assert "library/" in str(caught.value.hint)  # M07
+
+
+def test_a_refused_manifest_may_be_missing_or_private(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, status=403, body='{"errors":[{"code":"DENIED","message":"not in the allowlist"}]}')
+    with pytest.raises(AuthenticationError, match="DENIED: not in the allowlist") as caught:
+        registry.manifest(REFERENCE)
+    assert "does not exist or needs a login" in str(caught.value)  # M07, F29, P86
+    assert asked(wire) == [MANIFEST]  # P52
+
+
+def test_a_manifest_by_tag_is_not_followed_to_plain_http(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, status=307, headers={"Location": "http://store.example/manifest"})
+    with pytest.raises(RegistryError, match="from https to http"):
+        registry.manifest(REFERENCE)
+    assert asked(wire) == [MANIFEST]  # P74
+
+
+def test_a_manifest_that_breaks_off_is_a_transport_error(loopback: Loopback) -> None:
+    loopback.answers["/v2/team/app/manifests/1"] = Answer(b'{"schema', headers={"Content-Length": "1000"})
+    with Registry(loopback.host) as registry, pytest.raises(TransportError, match="broke off"):
+        registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))  # P07
+
+
+# ---- blobs ----
+
+
+def test_a_blob_is_followed_to_plain_http_with_a_warning(
+    wire: responses.RequestsMock, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.get(BLOB_URL, status=307, headers={"Location": "http://store.example/data?Signature=SECRET"})
+    wire.get("http://store.example/data?Signature=SECRET", body=CONTENT)
+    assert read_blob(registry) == CONTENT
+    assert len(warnings(caplog)) == 1  # P74, F57
+    assert "store.example" in warnings(caplog)[0]
+    assert "SECRET" not in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("length", [len(CONTENT) - 1, len(CONTENT) + 1, 0])
+def test_a_blob_of_another_length_is_refused_before_it_is_read(
+    wire: responses.RequestsMock, registry: Registry, length: int
+) -> None:
+    wire.get(BLOB_URL, body=CONTENT, headers={"Content-Length": str(length)})
+    with pytest.raises(VerificationError) as caught:
+        read_blob(registry)
+    assert caught.value.wanted == "20 bytes"  # P75, F44
+    assert caught.value.got == f"{length} bytes"
+    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):  # M12
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Content-Length": ""}, {"Content-Length": "7", "Content-Encoding": "gzip"}, {"Content-Length": "20"}],
+    ids=["no length", "empty", "that of a coding", "right"],
+)
+def test_any_other_length_is_for_the_content_to_prove(
+    wire: responses.RequestsMock, registry: Registry, headers: dict[str, str]
+) -> None:
+    wire.get(BLOB_URL, body=CONTENT, headers=headers)
+    with registry.blob(REFERENCE, BLOB, "layer 1 of 2") as response:
+        assert response.status == 200  # P75
+
+
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [
+        (404, NotFoundError),
+        (403, AuthenticationError),
+        (500, RegistryError),
+        (416, RegistryError),
+        (206, RegistryError),  # its body may be the content, and is not quoted
+    ],
+)
+def test_a_blob_that_is_refused_is_named(
+    wire: responses.RequestsMock, registry: Registry, status: int, cls: type[ImgfetchError]
+) -> None:
+    wire.get(BLOB_URL, status=status, body='{"errors":[{"code":"BLOB_UNKNOWN"}]}')
+    with pytest.raises(cls, match="206 Partial Content" if status == 206 else "BLOB_UNKNOWN") as caught:
+        read_blob(registry)
+    assert "layer 1 of 2" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_the_storage_is_not_taken_for_one_of_the_registry(
+    wire: responses.RequestsMock, registry: Registry, status: int
+) -> None:
+    wire.get(BLOB_URL, status=307, headers={"Location": "https://store.example/data?Signature=SECRET"})
+    wire.get("https://store.example/data?Signature=SECRET", status=status, headers=CHALLENGE)
+    if status == 401:  # F53
+        wire.get("https://auth.example/token", status=401)
+    with pytest.raises(RegistryError) as caught:
+        read_blob(registry)
+    for words in ("layer 1 of 2", "registry.example", "store.example", str(status)):  # M13, F53
+        assert words in str(caught.value)
+    assert "SECRET" not in f"{caught.value} {caught.value.url} {caught.value.hint}"
+    assert asked(wire)[0] == BLOB_URL
+    assert "store.example" in asked(wire)[1]
+
+
+# ---- content codings, all the way into the store ----
+
+
+def deflated(content: bytes) -> bytes:
+    return zlib.compress(content)
+
+
+def zstd(content: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(content)
+
+
+CODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": deflated,
+    "zstd": zstd,
+    "gzip, zstd": lambda content: zstd(gzip.compress(content)),
+}
+LAYER = images.hello("a layer")
+CONFIG = images.image(LAYER).config
+
+
+def taken(loopback: Loopback, store: BlobStore, blob: images.Blob, answer: Answer) -> bytes:
+    """Return what the store holds of a blob that is answered so."""
+    loopback.answers[f"/v2/team/app/blobs/{blob.digest}"] = answer
+    descriptor = Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
+    with Registry(loopback.host) as registry:
+        reference = Reference.parse(f"{loopback.host}/team/app:1")
+        with registry.blob(reference, descriptor, "layer 1 of 2") as response:
+            store.add(descriptor, response, "layer 1 of 2")
+    return store.read(descriptor.digest)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "zstd", "br", "unknown", "gzip, gzip"])
+def test_a_blob_that_is_only_labelled_with_a_coding_is_taken_as_it_is(
+    loopback: Loopback, store: BlobStore, coding: str, *, chunked: bool
+) -> None:
+    answer = Answer(LAYER.content, headers={"Content-Encoding": coding}, chunked=chunked)
+    assert taken(loopback, store, LAYER, answer) == LAYER.content  # P77, F40
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
+@pytest.mark.parametrize("coding", CODERS)
+@pytest.mark.parametrize("blob", [CONFIG, LAYER], ids=["config", "layer"])
+def test_a_blob_that_a_proxy_compressed_is_decompressed(
+    loopback: Loopback, store: BlobStore, blob: images.Blob, coding: str, *, chunked: bool
+) -> None:
+    answer = Answer(CODERS[coding](blob.content), headers={"Content-Encoding": coding}, chunked=chunked)
+    assert taken(loopback, store, blob, answer) == blob.content  # P77, F41
+
+
+@pytest.mark.parametrize("blob", [CONFIG, LAYER], ids=["config", "layer"])
+def test_a_chunked_blob_is_taken(loopback: Loopback, store: BlobStore, blob: images.Blob) -> None:
+    assert taken(loopback, store, blob, Answer(blob.content, chunked=True)) == blob.content  # F42
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (b"\x0b\x02\x80{}\x03", "br"),
+        (CONFIG.content[:-1] + b"!", "br"),
+        (b"rubbish", "gzip"),
+        (CONFIG.content[:-1] + b"!", "gzip"),
+        (gzip.compress(CONFIG.content)[:-5], "gzip"),
+        (gzip.compress(CONFIG.content[:-1] + b"!"), "gzip"),
+        (gzip.compress(CONFIG.content + b" "), "gzip"),
+        (gzip.compress(CONFIG.content[:-1]), "gzip"),
+        (zstd(CONFIG.content)[:-1], "zstd"),
+        (gzip.compress(bytes(100_000_000)), "gzip"),
+        (gzip.compress(CONFIG.content), "gzip, gzip, gzip, gzip, gzip, gzip"),
+    ],
+    ids=[
+        "br",
+        "changed and labelled br",
+        "rubbish",
+        "changed and labelled",
+        "cut",
+        "changed",
+        "longer",
+        "shorter",
+        "zstd cut",
+        "bomb",
+        "six codings",
+    ],
+)
+def test_a_coded_blob_that_is_something_else_is_refused(
+    loopback: Loopback, store: BlobStore, body: bytes, coding: str
+) -> None:
+    with pytest.raises(VerificationError) as caught:
+        taken(loopback, store, CONFIG, Answer(body, headers={"Content-Encoding": coding}))
+    assert "layer 1 of 2" in str(caught.value)  # P77, S28, M12
+    assert store.has(Descriptor("", Digest.parse(CONFIG.digest), len(CONFIG.content))) is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda content: content[:-1] + b"!", lambda content: content + b"!", lambda content: content[:-1], lambda _: b""],
+    ids=["changed (F43)", "longer (F44)", "shorter", "empty"],
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
+def test_a_blob_that_is_something_else_is_refused(
+    loopback: Loopback, store: BlobStore, change: Callable[[bytes], bytes], *, chunked: bool
+) -> None:
+    content = change(LAYER.content)
+    is_cut = chunked and len(content) < len(LAYER.content)  # without a length, a cut cannot be told from an end (P76)
+    with pytest.raises(TransportError if is_cut else VerificationError) as caught:
+        taken(loopback, store, LAYER, Answer(content, chunked=chunked))
+    for words in ("layer 1 of 2", LAYER.digest, loopback.host):  # M12
+        assert words in str(caught.value)
+    assert store.has(Descriptor("", Digest.parse(LAYER.digest), len(LAYER.content))) is False
+
+
+def test_a_blob_that_breaks_off_is_a_transport_error(loopback: Loopback, store: BlobStore) -> None:
+    answer = Answer(LAYER.content[:-10], headers={"Content-Length": str(len(LAYER.content))})
+    with pytest.raises(TransportError, match="broke off"):
+        taken(loopback, store, LAYER, answer)  # P07, P76
+
+
+def test_no_more_than_one_byte_too_many_is_read(wire: responses.RequestsMock, registry: Registry) -> None:
+    body = Endless()
+    wire.get(BLOB_URL, body=io.BufferedReader(body, 512))
+    assert len(read_blob(registry)) == len(CONTENT) + 1  # P76
+    assert body.read_so_far <= 4096
+
+
+class Endless(io.RawIOBase):
+    """A body without an end that knows how much of it was read."""
+
+    read_so_far = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        buffer[:] = bytes(len(buffer))
+        self.read_so_far += len(buffer)
+        return len(buffer)
+
+
+# ---- urls ----
+
+
+def foreign(*urls: str) -> Descriptor:
+    return Descriptor(BLOB.media_type, BLOB.digest, BLOB.size, urls=urls)
+
+
+def test_a_foreign_layer_that_the_registry_has_comes_from_the_registry(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
+    wire.get(BLOB_URL, body=CONTENT)
+    assert read_blob(registry, foreign("https://files.example/layer")) == CONTENT
+    assert asked(wire) == [BLOB_URL]  # P79
+
+
+def test_a_foreign_layer_that_the_registry_lacks_comes_from_its_urls_without_a_token(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
+    wire.get(BLOB_URL, status=401, headers={**CHALLENGE, "Set-Cookie": "sid=1"})
+    wire.get("https://auth.example/token", json={"token": "SECRET-TOKEN"})
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/1", status=404)
+    wire.get("https://registry.example/files/2", body=CONTENT)
+    descriptor = foreign("https://files.example/1", "https://registry.example/files/2", "https://files.example/3")
+    assert read_blob(registry, descriptor) == CONTENT
+    assert asked(wire)[3:] == ["https://files.example/1", "https://registry.example/files/2"]  # P79
+    assert [call.request.headers.get("Authorization") for call in wire.calls] == [
+        None,
+        None,
+        "Bearer SECRET-TOKEN",
+        None,
+        None,
+    ]  # S08: not even at the registry's own origin
+    assert [call for call in wire.calls if "Cookie" in call.request.headers] == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"body": requests.ConnectionError("no answer")},
+        {"status": 500},
+        {"status": 401, "headers": CHALLENGE},
+        {"status": 302},
+    ],
+    ids=["no answer", "500", "401", "a redirect to nowhere"],
+)
+def test_a_url_that_does_not_serve_gives_way_to_the_next(
+    wire: responses.RequestsMock, registry: Registry, broken: dict[str, object]
+) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/1", **broken)
+    wire.get("http://files.example/2", body=CONTENT)
+    assert read_blob(registry, foreign("https://files.example/1", "http://files.example/2")) == CONTENT
+    assert asked(wire) == [BLOB_URL, "https://files.example/1", "http://files.example/2"]  # P79, S08
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://files.example/layer", "file:///etc/passwd", "layer", "", "https://", "http://[::1"]
+)
+def test_a_url_that_is_not_for_http_is_passed_over(wire: responses.RequestsMock, registry: Registry, url: str) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/2", body=CONTENT)
+    assert read_blob(registry, foreign(url, "https://files.example/2")) == CONTENT
+    assert asked(wire) == [BLOB_URL, "https://files.example/2"]  # P79
+
+
+def test_a_login_in_a_url_is_not_sent(loopback: Loopback) -> None:
+    with Loopback() as files:
+        files.answers["/layer"] = Answer(CONTENT)
+        url = f"http://somebody:SECRET@{files.host}/layer"
+        with Registry(loopback.host) as registry, registry_errors():
+            read_from(registry, loopback, foreign(url))
+        assert [request for request in files.requests if "Authorization" in request.headers] == []  # S08
+
+
+def read_from(registry: Registry, loopback: Loopback, descriptor: Descriptor) -> bytes:
+    reference = Reference.parse(f"{loopback.host}/team/app:1")
+    with registry.blob(reference, descriptor, "layer 1 of 2") as response:
+        return b"".join(response.chunks(descriptor.size + 1))
+
+
+class registry_errors:  # noqa: N801  # it is used like a function
+    """Lets errors pass that name no secret."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return isinstance(error, ImgfetchError) and "SECRET" not in str(error)
+
+
+def test_where_no_url_serves_the_blob_is_missing_from_the_registry(
+    wire: responses.RequestsMock, registry: Registry
+) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/1", status=403)
+    with pytest.raises(NotFoundError) as caught:
+        read_blob(registry, foreign("https://files.example/1"))
+    assert caught.value.url == BLOB_URL
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_urls_are_for_what_is_missing_only(wire: responses.RequestsMock, registry: Registry, status: int) -> None:
+    wire.get(BLOB_URL, status=status)
+    with pytest.raises(ImgfetchError):
+        read_blob(registry, foreign("https://files.example/1"))
+    assert asked(wire) == [BLOB_URL]  # P79
+
+
+def test_a_foreign_layer_of_another_length_is_refused(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/1", body=CONTENT, headers={"Content-Length": "21"})
+    with pytest.raises(VerificationError, match=r"files\.example"):
+        read_blob(registry, foreign("https://files.example/1"))
+
+
+# ---- http or https ----
+
+
+def broken(cause: OSError) -> Exception:
+    """Return what `requests` raises for a connection that fails so."""
+    reason: Exception
+    if isinstance(cause, ssl.SSLError):
+        reason = urllib3.exceptions.SSLError(cause)
+    else:
+        connection = urllib3.connection.HTTPSConnection("localhost")
+        reason = urllib3.exceptions.NewConnectionError(connection, "Failed to establish a new connection")
+        reason.__cause__ = cause
+    return requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/v2/", reason))
+
+
+def no_tls() -> Exception:
+    cause = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    cause.reason = "WRONG_VERSION_NUMBER"
+    return broken(cause)
+
+
+def refused() -> Exception:
+    return broken(ConnectionRefusedError(111, "Connection refused"))
+
+
+def not_trusted() -> Exception:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
+    cause.reason = "CERTIFICATE_VERIFY_FAILED"
+    cause.verify_message = "self-signed certificate"
+    return broken(cause)
+
+
+def manifest_url(scheme: str, host: str) -> str:
+    return f"{scheme}://{host}/v2/team/app/manifests/1"
+
+
+LOCAL = "localhost:5000"
+LOCAL_REFERENCE = Reference.parse("localhost:5000/team/app:1")
+
+
+@pytest.mark.parametrize("failure", [no_tls, refused], ids=["no TLS", "refused"])
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "127.8.8.8:5000", "[::1]:5000"])
+def test_the_loopback_is_asked_by_http_where_it_does_not_speak_tls(
+    wire: responses.RequestsMock, host: str, failure: Callable[[], Exception]
+) -> None:
+    https, http = manifest_url("https", host), manifest_url("http", host)
+    wire.get(https, body=failure())
+    wire.get(http, body=b"{}")
+    with Registry(host) as registry:
+        reference = Reference(host, "team/app", "1")
+        for _ in range(2):
+            assert registry.manifest(reference).raw == b"{}"
+    assert asked(wire) == [https, http, http]  # P31: remembered for the run
+
+
+@pytest.mark.parametrize("host", ["reg.localhost:5000", "a.b.localhost", "localhost"])
+def test_so_is_every_name_below_localhost(wire: responses.RequestsMock, host: str) -> None:
+    wire.get(manifest_url("https", host), body=no_tls())
+    wire.get(manifest_url("http", host), body=b"{}")
+    with Registry(host) as registry:
+        assert registry.manifest(Reference(host, "team/app", "1")).raw == b"{}"  # P31
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "registry.example",
+        "10.0.0.1:5000",
+        "192.168.1.1:5000",
+        "128.0.0.1:5000",
+        "localhost.example:5000",
+        "notlocalhost:5000",
+        "127.example:5000",
+        "[::2]:5000",
+        "[::ffff:10.0.0.1]:5000",
+    ],
+)
+def test_no_other_host_is_asked_by_http(wire: responses.RequestsMock, host: str) -> None:
+    wire.get(manifest_url("https", host), body=no_tls())
+    with Registry(host) as registry, pytest.raises(TransportError, match="does not speak https"):
+        registry.manifest(Reference(host, "team/app", "1"))
+    assert asked(wire) == [manifest_url("https", host)]  # P31: RFC 1918 is no exception
+
+
+def test_a_certificate_that_is_not_trusted_is_no_reason_for_http(wire: responses.RequestsMock) -> None:
+    https = manifest_url("https", LOCAL)
+    wire.get(https, body=not_trusted())
+    with Registry(LOCAL) as registry, pytest.raises(TransportError, match="self-signed certificate"):
+        registry.manifest(LOCAL_REFERENCE)
+    assert asked(wire) == [https]  # P32, F03
+
+
+@pytest.mark.parametrize(
+    "first",
+    [{"body": b"{}"}, {"status": 500}, {"status": 404}, {"body": not_trusted()}],
+    ids=["an answer", "an error", "nothing there", "a certificate that is not trusted"],
+)
+@pytest.mark.parametrize("then", [no_tls, refused], ids=["no TLS", "refused"])
+def test_a_host_that_has_spoken_tls_is_never_asked_in_clear(
+    wire: responses.RequestsMock, first: dict[str, object], then: Callable[[], Exception]
+) -> None:
+    https = manifest_url("https", LOCAL)
+    wire.get(https, **first)
+    wire.get(https, body=then())
+    with Registry(LOCAL) as registry:
+        try:
+            registry.manifest(LOCAL_REFERENCE)
+        except ImgfetchError:
+            assert first != {"body": b"{}"}
+        with pytest.raises(TransportError):
+            registry.manifest(LOCAL_REFERENCE)
+    assert asked(wire) == [https, https]  # P32
+
+
+@pytest.mark.parametrize("then", [no_tls, refused], ids=["no TLS", "refused"])
+def test_a_storage_that_does_not_speak_tls_is_no_reason_to_ask_the_registry_in_clear(
+    wire: responses.RequestsMock, then: Callable[[], Exception]
+) -> None:
+    https, store = f"https://{LOCAL}/v2/team/app/blobs/{BLOB.digest}", "https://127.0.0.1:9000/data"
+    wire.get(https, status=307, headers={"Location": store})
+    wire.get(store, body=then())
+    with Registry(LOCAL) as registry, pytest.raises(TransportError):
+        read_from_local(registry)
+    assert asked(wire) == [https, store]  # P32: the registry has spoken TLS
+
+
+def read_from_local(registry: Registry) -> None:
+    with registry.blob(LOCAL_REFERENCE, BLOB, "layer 1 of 2"):
+        pass
+
+
+def test_threads_that_find_no_tls_at_the_same_time_all_turn_to_http(wire: responses.RequestsMock) -> None:
+    https, http = (f"{scheme}://{LOCAL}/v2/team/app/blobs/{BLOB.digest}" for scheme in ("https", "http"))
+    together = threading.Barrier(3)
+
+    def answer(_request: object) -> tuple[int, dict[str, str], bytes]:
+        together.wait(30)
+        raise no_tls()
+
+    wire.add_callback("GET", https, callback=answer)
+    wire.get(http, body=CONTENT)
+    failures: list[BaseException] = []
+
+    def read(registry: Registry) -> None:
+        try:
+            read_from_local(registry)
+        except BaseException as error:  # noqa: BLE001  # it is shown by the test
+            failures.append(error)
+
+    with Registry(LOCAL) as registry:
+        threads = [threading.Thread(target=read, args=(registry,), daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert failures == []
+    assert sorted(asked(wire)) == [http] * 3 + [https] * 3
+
+
+def test_a_token_of_the_loopback_is_sent_in_clear_only_where_it_was_asked_for_so(
+    wire: responses.RequestsMock,
+) -> None:
+    https, http = manifest_url("https", LOCAL), manifest_url("http", LOCAL)
+    wire.get(https, body=no_tls())
+    wire.get(http, status=401, headers={"WWW-Authenticate": 'Bearer realm="/token"'})
+    wire.get(f"http://{LOCAL}/token", json={"token": "T"})
+    wire.get(http, body=b"{}")
+    with Registry(LOCAL) as registry:
+        registry.manifest(LOCAL_REFERENCE)
+    assert [url.partition("?")[0] for url in asked(wire)] == [https, http, f"http://{LOCAL}/token", http]
+    assert [call.request.headers.get("Authorization") for call in wire.calls] == [None, None, None, "Bearer T"]
+
+
+# ---- the rest ----
+
+
+@pytest.mark.parametrize("name", ["", "registry.example:port", "somebody:SECRET@registry.example", "[::1", ":5000"])
+def test_what_is_no_host_is_no_registry(name: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        Registry(name)
+    assert str(caught.value).isprintable()
+
+
+def test_a_failure_of_the_connection_is_a_transport_error(wire: responses.RequestsMock, registry: Registry) -> None:
+    wire.get(MANIFEST, body=requests.ConnectionError(http.client.RemoteDisconnected("Remote end closed connection")))
+    with pytest.raises(TransportError, match=r"registry\.example:443"):
+        registry.manifest(REFERENCE)
+
+
+def test_abort_is_for_good(wire: responses.RequestsMock, registry: Registry) -> None:
+    registry.abort()
+    with pytest.raises(TransportError):
+        registry.manifest(REFERENCE)
+    with pytest.raises(TransportError):
+        read_blob(registry)
+    assert asked(wire) == []
+
+
+def test_a_warning_of_the_registry_is_shown(
+    wire: responses.RequestsMock, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.get(MANIFEST, body=json.dumps({}), headers={"Warning": '299 - "this image is deprecated"'})
+    registry.manifest(REFERENCE)
+    assert warnings(caplog) == ["registry.example says: this image is deprecated"]  # S32

@@ -1,0 +1,583 @@
+"""The user's configuration says where else an image may be had, and in which order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imgfetch.errors import InvalidReferenceError, UnsupportedError
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.reference import Reference
+from imgfetch.registry.mirror_rules import Mirrors, Place, read, registries_conf_files
+
+HUB = Reference.parse("busybox:1")
+QUAY = Reference.parse("quay.io/team/app:1")
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def places(mirrors: Mirrors, reference: str | Reference) -> list[str]:
+    """Return the places as names, each with what is special about it."""
+    parsed = Reference.parse(reference) if isinstance(reference, str) else reference
+    found = []
+    for place in mirrors.places(parsed):
+        marks = [
+            word
+            for word, is_so in (
+                (place.scheme, bool(place.scheme)),
+                ("insecure", place.insecure),
+                ("digests", place.by_digest_only),
+                ("upstream", not place.is_mirror),
+            )
+            if is_so
+        ]
+        found.append(" ".join([f"{place.registry}/{place.repository}", *marks]))
+    return found
+
+
+def configured(tmp_path: Path, *texts: str) -> Mirrors:
+    """Return what files of registries.conf with these texts say, read in this order."""
+    files = [tmp_path / f"{number}.conf" for number, _ in enumerate(texts)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, "utf-8")
+    return read(daemon_json=None, registries_conf=files)
+
+
+def docker(tmp_path: Path, content: object) -> Mirrors:
+    file = tmp_path / "daemon.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    return read(daemon_json=file, registries_conf=())
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:
+    assert Mirrors().places(QUAY) == (Place("quay.io", "team/app", is_mirror=False),)  # S34
+
+
+# ---- --mirror ----
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://mirror.example", Place("mirror.example", "library/busybox")),
+        ("https://Mirror.Example/", Place("mirror.example", "library/busybox")),
+        ("https://mirror.example:443", Place("mirror.example", "library/busybox")),
+        ("https://mirror.example:5000", Place("mirror.example:5000", "library/busybox")),
+        ("http://mirror.example", Place("mirror.example", "library/busybox", scheme="http")),
+        ("http://mirror:5000", Place("mirror:5000", "library/busybox", scheme="http")),
+        ("https://[fd00::1]:5000", Place("[fd00::1]:5000", "library/busybox")),
+        ("https://harbor.example/hub", Place("harbor.example", "hub/library/busybox")),
+        ("https://m.daocloud.io/docker.io/", Place("m.daocloud.io", "docker.io/library/busybox")),
+        ("docker.io=https://mirror.example", Place("mirror.example", "library/busybox")),
+        ("index.docker.io=https://mirror.example/hub", Place("mirror.example", "hub/library/busybox")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_url_leads_to_a_place(url: str, place: Place) -> None:
+    assert Mirrors(urls=(url,)).places(HUB) == (place, Place("docker.io", "library/busybox", is_mirror=False))
+
+
+@pytest.mark.parametrize(
+    ("url", "reference", "found"),
+    [
+        ("https://mirror.example", "quay.io/team/app", ["quay.io/team/app upstream"]),
+        (
+            "quay.io=https://mirror.example",
+            "quay.io/team/app",
+            ["mirror.example/team/app", "quay.io/team/app upstream"],
+        ),
+        (
+            "Quay.IO=https://mirror.example",
+            "quay.io/team/app",
+            ["mirror.example/team/app", "quay.io/team/app upstream"],
+        ),
+        (
+            "quay.io=https://mirror.example",
+            "Quay.io/team/app",
+            ["mirror.example/team/app", "Quay.io/team/app upstream"],
+        ),
+        ("quay.io=https://mirror.example", "quay.io:8443/team/app", ["quay.io:8443/team/app upstream"]),
+        ("quay.io=https://mirror.example", "busybox", ["docker.io/library/busybox upstream"]),
+        ("localhost:5000=http://m:1", "localhost:5000/app", ["m:1/app http", "localhost:5000/app upstream"]),
+    ],
+    ids=["the Hub's, elsewhere", "named", "name in capitals", "reference in capitals", "other port", "the Hub", "port"],
+)
+def test_a_mirror_stands_for_one_registry(url: str, reference: str, found: list[str]) -> None:
+    assert places(Mirrors(urls=(url,)), reference) == found  # P80, S34
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mirror.example",
+        "ftp://mirror.example",
+        "https://",
+        "https:///hub",
+        "https://mirror.example:x",
+        "https://mirror.example:99999",
+        "https://mirror_.example",
+        "https://mirror.example?ns=docker.io",
+        "https://mirror.example/hub?x",
+        "https://mirror.example/#x",
+        "https://mirror.example/a//b",
+        "https://mirror.example/UPPER",
+        "https://[::1",
+        "quay=https://mirror.example",
+        "quay.io=mirror.example",
+        "=https://mirror.example",
+        "quay.io/team=https://mirror.example",
+    ],
+)
+def test_what_is_no_mirrors_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="is no mirror") as caught:
+        read(urls=[url], daemon_json=None, registries_conf=())
+    assert "http(s)://HOST" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:s3cret@mirror.example",
+        "https://s3cret@mirror.example/hub",
+        "user:s3cret@mirror.example",
+        "quay.io=https://user:s3cret@mirror.example",
+        "user:s3cret@quay.io=https://mirror.example",
+        "user:s3cret=x@mirror.example",
+        "https://mirror.example?token=s3cret",
+    ],
+)
+def test_a_login_in_a_mirrors_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="with a login") as caught:  # S13
+        read(urls=[url], daemon_json=None, registries_conf=())
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"  # S15
+
+
+def test_the_order_is_options_then_docker_then_registries_conf_then_the_registry(tmp_path: Path) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nlocation="docker.io"\n[[registry.mirror]]\nlocation="conf.example"')
+    daemon = tmp_path / "daemon.json"
+    daemon.write_text('{"registry-mirrors": ["https://docker.example", "https://twice.example"]}')
+    mirrors = read(urls=["https://one.example", "https://twice.example"], daemon_json=daemon, registries_conf=[conf])
+    assert places(mirrors, "busybox") == [
+        "one.example/library/busybox",
+        "twice.example/library/busybox",
+        "docker.example/library/busybox",
+        "conf.example/library/busybox",
+        "docker.io/library/busybox upstream",
+    ]  # P80
+
+
+# ---- daemon.json ----
+
+
+def test_dockers_mirrors_stand_for_docker_hub_alone(tmp_path: Path) -> None:
+    content = {"registry-mirrors": ["https://one.example/", "http://two.example:5000"], "log-level": "info"}
+    mirrors = docker(tmp_path, content)
+    assert places(mirrors, "busybox") == [
+        "one.example/library/busybox",
+        "two.example:5000/library/busybox http",
+        "docker.io/library/busybox upstream",
+    ]  # P80
+    assert places(mirrors, QUAY) == ["quay.io/team/app upstream"]
+
+
+@pytest.mark.parametrize("content", ["", " \n", "{}", '{"registry-mirrors": null}', '{"registry-mirrors": []}'])
+def test_a_daemon_json_without_mirrors_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    assert docker(tmp_path, content) == Mirrors()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "position"),
+    [
+        ('{"registry-mirrors": [', "line 1 column 23"),
+        ('{"debug": true,\n "registry-mirrors": x}', "line 2 column 22"),
+        ("[]", "expected an object"),
+        ('{"registry-mirrors": "https://one.example"}', "'registry-mirrors'"),
+        ('{"a": ' + "[" * 100_000, "nested too deeply"),
+    ],
+    ids=["cut short", "no JSON", "no object", "no array", "nested"],
+)
+def test_a_broken_daemon_json_is_one_warning_with_the_position(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, position: str
+) -> None:
+    assert docker(tmp_path, content) == Mirrors()
+    (warning,) = warnings(caplog)
+    assert str(tmp_path / "daemon.json") in warning
+    assert position in warning
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (7, "no mirror"),
+        ("docker.example", "no mirror"),
+        ("https://user:s3cret@docker.example", "login"),
+        ("quay.io=https://docker.example", "docker"),
+        ("https://docker.example/repository/hub/", "before /v2/"),
+    ],
+    ids=["a number", "no scheme", "a login (S13)", "for another registry", "a path"],
+)
+def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: object, words: str
+) -> None:
+    mirrors = docker(tmp_path, {"registry-mirrors": ["https://one.example", entry, "https://three.example"]})
+    assert mirrors.docker == ("https://one.example", "https://three.example")
+    (warning,) = warnings(caplog)
+    assert f"mirror 2 in {tmp_path / 'daemon.json'}" in warning
+    assert words in warning
+    assert "s3cret" not in warning
+
+
+# ---- registries.conf ----
+
+MANUAL = """
+unqualified-search-registries = ["example.com"]
+
+[[registry]]
+prefix = "example.com/foo"
+insecure = false
+blocked = false
+location = "internal-registry-for-example.com/bar"
+
+[[registry.mirror]]
+location = "example-mirror-0.local/mirror-for-foo"
+
+[[registry.mirror]]
+location = "example-mirror-1.local/mirrors/foo"
+insecure = true
+
+[[registry]]
+location = "registry.com"
+
+[[registry.mirror]]
+location = "mirror.registry.com"
+
+[[registry]]
+prefix = "*.wild.example"
+insecure = true
+
+[[registry.mirror]]
+location = "wild-mirror.example"
+
+[[registry]]
+prefix = "*.moved.example"
+location = "there.example/x"
+
+[[registry]]
+prefix = "whole.example/x"
+location = "host.example"
+
+[[registry]]
+prefix = "tagged.example/a/b:3"
+location = "other.example/c:3"
+
+[aliases]
+"short" = "quay.io/team/long"
+"""
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        (
+            "example.com/foo/image:latest",
+            [
+                "example-mirror-0.local/mirror-for-foo/image",
+                "example-mirror-1.local/mirrors/foo/image insecure",
+                "internal-registry-for-example.com/bar/image upstream",
+            ],
+        ),
+        (
+            "example.com/foo",
+            [
+                "example-mirror-0.local/mirror-for-foo",
+                "example-mirror-1.local/mirrors/foo insecure",
+                "internal-registry-for-example.com/bar upstream",
+            ],
+        ),
+        ("example.com/foobar", ["example.com/foobar upstream"]),
+        ("example.com/x/foo", ["example.com/x/foo upstream"]),
+        ("registry.com/image", ["mirror.registry.com/image", "registry.com/image upstream"]),
+        ("Registry.com/image", ["mirror.registry.com/image", "registry.com/image upstream"]),
+        ("registry.com:5000/image", ["registry.com:5000/image upstream"]),
+        ("xregistry.com/image", ["xregistry.com/image upstream"]),
+        ("a.wild.example/x", ["wild-mirror.example/x", "a.wild.example/x insecure upstream"]),
+        ("a.b.wild.example:5000/x", ["wild-mirror.example/x", "a.b.wild.example:5000/x insecure upstream"]),
+        ("wild.example/x", ["wild.example/x upstream"]),
+        ("a.wild.example.com/x", ["a.wild.example.com/x upstream"]),
+        ("a.moved.example/y:1", ["there.example/x/y upstream"]),
+        ("whole.example/x/y", ["host.example/y upstream"]),
+        ("tagged.example/a/b:3", ["other.example/c upstream"]),
+        (f"tagged.example/a/b:3@{DIGEST}", ["other.example/c upstream"]),
+        ("tagged.example/a/b:4", ["tagged.example/a/b upstream"]),
+        ("short", ["docker.io/library/short upstream"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_names_are_rewritten_as_the_manual_page_says(tmp_path: Path, reference: str, found: list[str]) -> None:
+    # Compared with skopeo 1.9.3, but that it takes registry.com:5000 for registry.com, and reads no prefix with a tag.
+    assert places(configured(tmp_path, MANUAL), reference) == found
+
+
+def test_a_name_that_is_none_after_rewriting_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"whole\.example/x:1 has no name at host\.example"):
+        configured(tmp_path, MANUAL).places(Reference.parse("whole.example/x:1"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("h.example/a", "top.example/a"),
+        ("h.example/n/a", "namespace.example/a"),
+        ("h.example/n/r", "repository.example/z"),
+        ("h.example/n/r/s", "repository.example/z/s"),
+        ("b.c.example/a", "exact.example/a"),
+        ("a.b.c.example/a", "longer.example/a"),
+        ("x.c.example/a", "wild.example/a"),
+    ],
+)
+def test_the_longest_prefix_counts(tmp_path: Path, reference: str, found: str) -> None:
+    rules = {
+        "h.example": "top.example",
+        "h.example/n": "namespace.example",
+        "h.example/n/r/": "repository.example/z/",
+        "*.c.example": "wild.example",
+        "b.c.example": "exact.example",
+        "*.b.c.example": "longer.example",
+    }
+    text = "\n".join(f'[[registry]]\nprefix="{prefix}"\nlocation="{location}"' for prefix, location in rules.items())
+    assert places(configured(tmp_path, text), reference) == [f"{found} upstream"]
+
+
+TAG = "docker.io/library/busybox:1"
+PINNED = f"docker.io/library/busybox@{DIGEST}"
+LISTED = f"docker.io/library/busybox:1@{DIGEST}"  # as the resolver asks for what an index lists
+
+
+@pytest.mark.parametrize(
+    ("setting", "reference", "found"),
+    [
+        ("", TAG, ["m.example/library/busybox"]),
+        ('pull-from-mirror="all"', PINNED, ["m.example/library/busybox"]),
+        ('pull-from-mirror="digest-only"', TAG, ["m.example/library/busybox digests"]),
+        ('pull-from-mirror="digest-only"', PINNED, ["m.example/library/busybox digests"]),
+        ('pull-from-mirror="tag-only"', TAG, ["m.example/library/busybox"]),
+        ('pull-from-mirror="tag-only"', LISTED, ["m.example/library/busybox"]),
+        ('pull-from-mirror="tag-only"', PINNED, []),
+    ],
+    ids=[
+        "none",
+        "all",
+        "digest-only by tag",
+        "digest-only",
+        "tag-only",
+        "tag-only below an index",
+        "tag-only by digest",
+    ],
+)
+def test_a_mirror_may_be_for_some_pulls_only(tmp_path: Path, setting: str, reference: str, found: list[str]) -> None:
+    text = f'[[registry]]\nprefix="docker.io"\n[[registry.mirror]]\nlocation="m.example"\n{setting}'
+    upstream = "docker.io/library/busybox upstream"
+    assert places(configured(tmp_path, text), reference) == [*found, upstream]  # P82
+
+
+def test_mirror_by_digest_only_is_for_every_mirror_and_not_for_the_upstream(tmp_path: Path) -> None:
+    text = (
+        '[[registry]]\nprefix="docker.io"\nmirror-by-digest-only=true\n'
+        '[[registry.mirror]]\nlocation="m.example"\n[[registry.mirror]]\nlocation="n.example/hub"'
+    )
+    assert places(configured(tmp_path, text), TAG) == [
+        "m.example/library/busybox digests",
+        "n.example/hub/library/busybox digests",
+        "docker.io/library/busybox upstream",
+    ]  # P82
+
+
+@pytest.mark.parametrize(
+    ("prefix", "reference"),
+    [
+        ("quay.io", "quay.io/team/app:1"),
+        ("QUAY.io", "quay.io/team/app:1"),
+        ("quay.io", "Quay.io/team/app:1"),
+        ("quay.io/team", "quay.io/team/app:1"),
+        ("quay.io/team/app", "quay.io/team/app:1"),
+        ("quay.io/team/app:latest", "quay.io/team/app"),
+        (f"quay.io/team/app@{DIGEST}", f"quay.io/team/app@{DIGEST}"),
+        ("*.io", "quay.io:8443/team/app:1"),
+    ],
+)
+def test_what_is_blocked_is_refused_and_the_file_named(tmp_path: Path, prefix: str, reference: str) -> None:
+    mirrors = configured(tmp_path, f'[[registry]]\nprefix="{prefix}"\nblocked=true')
+    mirrors = replace(mirrors, urls=("quay.io=https://mirror.example",))
+    parsed = Reference.parse(reference)
+    with pytest.raises(UnsupportedError) as caught:
+        mirrors.places(parsed)
+    assert f"{parsed} is blocked by {tmp_path / '0.conf'}" in str(caught.value)
+
+
+def test_a_later_file_replaces_what_an_earlier_one_says_of_a_prefix(tmp_path: Path) -> None:
+    first = '[[registry]]\nprefix="a.example"\nblocked=true\n[[registry]]\nprefix="b.example"\nlocation="b1.example"'
+    second = '[[registry]]\nprefix="a.example"\ninsecure=true\n[[registry]]\nprefix="c.example"\nlocation="c2.example"'
+    mirrors = configured(tmp_path, first, second)
+    assert places(mirrors, "a.example/x") == ["a.example/x insecure upstream"]
+    assert places(mirrors, "b.example/x") == ["b1.example/x upstream"]
+    assert places(mirrors, "c.example/x") == ["c2.example/x upstream"]
+
+
+def test_within_a_file_the_first_of_a_prefix_counts(tmp_path: Path) -> None:
+    text = '[[registry]]\nprefix="a.example"\nlocation="{}.example"\n'
+    assert places(configured(tmp_path, text.format("one") + text.format("two")), "a.example/x") == [
+        "one.example/x upstream"
+    ]
+
+
+def table(body: str) -> str:
+    return f'[[registry]]\nprefix="fine.example"\nlocation="other.example"\n[[registry]]\n{body}'
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ('[[registry]]\nprefix = "a.example\n', "line 2, column"),
+        ("registry = 1979-05-27T07:32:00Z", "'registry'"),
+        ("[registry]", "'registry'"),
+        ("registry = [7]", "[[registry]] 1"),
+        (table("insecure=true"), "the prefix of [[registry]] 2"),
+        (table('prefix="https://a.example"'), "the prefix of [[registry]] 2"),
+        (table('prefix="*.a.example/x"'), "the prefix of [[registry]] 2"),
+        (table('prefix="*.a.example:5000"'), "the prefix of [[registry]] 2"),
+        (table("prefix=7"), "'prefix' of [[registry]] 2"),
+        (table('Prefix="a.example"'), "the key 'Prefix'"),
+        (table('prefix="a.example"\nlocation="https://b.example"'), "the location of [[registry]] 2"),
+        (table('prefix="a.example"\nlocation="bare/x"'), "the location of [[registry]] 2"),
+        (table('prefix="a.example"\nlocation="user:s3cret@b.example/x"'), "the location of [[registry]] 2"),
+        (table('prefix="a.example"\nlocation="b.example/X"'), "the location of [[registry]] 2"),
+        (table('prefix="a.example"\nblocked="true"'), "'blocked' of [[registry]] 2"),
+        (table('prefix="a.example"\ninsecure=1'), "'insecure' of [[registry]] 2"),
+        (table('prefix="a.example"\nmirror-by-digest-only=1979-05-27'), "'mirror-by-digest-only' of [[registry]] 2"),
+        (table('prefix="a.example"\n[[registry.mirror]]'), "the location of mirror 1 of [[registry]] 2"),
+        (
+            table('prefix="a.example"\n[[registry.mirror]]\nlocation="m.example"\npull-from-mirror="never"'),
+            "'pull-from-mirror' of mirror 1 of [[registry]] 2",
+        ),
+        ('[registries.search]\nregistries = ["a.example"]', "version 1"),
+        ("a = " + "[" * 100_000, "is ignored"),
+    ],
+    ids=[
+        "cut short",
+        "a time",
+        "a table",
+        "a number",
+        "neither prefix nor location",
+        "a URL",
+        "a wildcard with a path",
+        "a wildcard with a port",
+        "a prefix that is a number",
+        "a key in capitals",
+        "a location that is a URL",
+        "a location without a host",
+        "a location with a login (S13)",
+        "a location in capitals",
+        "a string for a boolean",
+        "a number for a boolean",
+        "a date for a boolean",
+        "a mirror without a location",
+        "an unknown kind of pull",
+        "the old format",
+        "nested",
+    ],
+)
+def test_a_broken_registries_conf_counts_as_absent_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, position: str
+) -> None:
+    mirrors = configured(tmp_path, text, '[[registry]]\nlocation="b.example"\nblocked=true')
+    assert [rule.prefix for rule in mirrors.rules] == ["b.example"]
+    (warning,) = warnings(caplog)
+    assert str(tmp_path / "0.conf") in warning
+    assert position in warning
+    assert "s3cret" not in warning
+
+
+def test_bytes_that_are_no_text_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "registries.conf"
+    file.write_bytes(b"# \xff")
+    assert read(daemon_json=None, registries_conf=[file]) == Mirrors()
+    (warning,) = warnings(caplog)
+    assert "position 2" in warning
+
+
+def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(daemon_json=tmp_path, registries_conf=[tmp_path]) == Mirrors()
+    assert len(warnings(caplog)) == 2
+
+
+def test_what_is_absent_is_no_matter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mirrors = read(daemon_json=tmp_path / "daemon.json", registries_conf=[tmp_path / "registries.conf"])
+    assert mirrors == Mirrors()
+    assert warnings(caplog) == []
+
+
+# ---- which files of registries.conf ----
+
+SYSTEM_ONES = ["etc/registries.conf", "etc/registries.conf.d/10.conf", "etc/registries.conf.d/9.conf"]
+USERS = ["home/.config/containers/registries.conf", "home/.config/containers/registries.conf.d/1.conf"]
+NAMED = ["named.conf"]
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "found"),
+    [
+        ([], False, []),
+        (SYSTEM_ONES, False, SYSTEM_ONES),
+        (SYSTEM_ONES + USERS, False, USERS),
+        (SYSTEM_ONES + USERS[1:], False, SYSTEM_ONES + USERS[1:]),
+        (SYSTEM_ONES + USERS + NAMED, True, NAMED + SYSTEM_ONES[1:] + USERS[1:]),
+        (SYSTEM_ONES + USERS, True, NAMED + SYSTEM_ONES[1:] + USERS[1:]),
+        ([*SYSTEM_ONES, "etc/registries.conf.d/README", "etc/registries.conf.d/a/b.conf"], False, SYSTEM_ONES),
+    ],
+    ids=[
+        "none",
+        "the system's",
+        "the user's",
+        "the user's additions",
+        "a named one",
+        "named but absent",
+        "other files",
+    ],
+)
+def test_the_files_are_those_of_the_manual_page(
+    tmp_path: Path, there: list[str], *, named: bool, found: list[str]
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    environment = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "named.conf") if named else ""}
+    files = registries_conf_files(environment, tmp_path / "home", system=tmp_path / "etc")
+    assert [str(file.relative_to(tmp_path)) for file in files] == found
+
+
+def test_the_systems_files_are_read_once_by_a_user_without_a_home(tmp_path: Path) -> None:
+    (tmp_path / "registries.conf.d").mkdir()
+    (tmp_path / "registries.conf.d" / "a.conf").touch()
+    assert registries_conf_files({}, None, system=tmp_path) == (tmp_path / "registries.conf.d" / "a.conf",)
+
+
+def test_a_folder_that_has_the_name_of_a_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "registries.conf.d" / "a.conf").mkdir(parents=True)
+    assert registries_conf_files({}, None, system=tmp_path) == ()
+
+
+def test_a_digest_asks_the_same_places_as_a_tag() -> None:
+    mirrors = Mirrors(urls=("https://mirror.example",))
+    assert mirrors.places(replace(HUB, tag=None, digest=Digest.parse(DIGEST))) == mirrors.places(HUB)

@@ -1,0 +1,635 @@
+"""Mirrors are asked first and believed last, and the registry itself has the last word."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from imgfetch.errors import (
+    AuthenticationError,
+    ImgfetchError,
+    NotFoundError,
+    RateLimitedError,
+    RegistryError,
+    StorageError,
+    TransportError,
+    UnsupportedError,
+    VerificationError,
+)
+from imgfetch.http.retries import Patience
+from imgfetch.oci import mediatypes
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor, Document
+from imgfetch.oci.reference import Reference
+from imgfetch.oci.source import Source
+from imgfetch.pull import fetch as fetching
+from imgfetch.pull.resolve import Resolver
+from imgfetch.registry.mirror_rules import Mirrors, Place, read
+from imgfetch.registry.mirrored import Mirrored
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+from tests import images
+
+TAGGED = Reference.parse("busybox:1")
+BUILT = images.image(images.hello())
+DOCUMENT = Document(BUILT.raw, BUILT.media_type)
+PINNED = replace(TAGGED, tag=None, digest=Digest.of(BUILT.raw))
+CONTENT = b"content of the layer"
+BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
+WHAT = "layer 1 of 1 of docker.io/library/busybox:1"
+ONE_AND_TWO = Mirrors(urls=("https://one.example", "https://two.example/hub"))
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body on its way in."""
+
+    content: bytes
+    codings: tuple[str, ...] = ()
+    name: str = "a mirror"
+    start: int = 0
+
+    error: ImgfetchError | None = None
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        yield self.content[:limit]
+        if self.error is not None:
+            raise self.error
+
+
+def missing(what: str) -> NotFoundError:
+    return NotFoundError(f"{what} was not found", url="https://registry.example/v2/", status=404)
+
+
+@dataclass
+class Dictionary:
+    """A registry that is two dictionaries, whose values may be errors, and remembers what it was asked."""
+
+    host: str
+    documents: dict[str, Document | ImgfetchError] = field(default_factory=dict)
+    contents: dict[str, bytes | Body | ImgfetchError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    open_bodies: int = 0
+    refusal: Body | ImgfetchError | None = None  # of what is resumed
+    is_aborted: bool = False
+
+    def manifest(self, reference: Reference) -> Document:
+        self.asked.append(f"{reference.name} {reference.target}")
+        found = self.documents.get(reference.target) or missing(f"the manifest of {reference}")
+        if isinstance(found, ImgfetchError):
+            raise found
+        return found
+
+    @contextmanager
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
+        self.asked.append(f"{reference.name} {descriptor.digest}")
+        found = (self.refusal if offset else None) or self.contents.get(str(descriptor.digest)) or missing(what)
+        if isinstance(found, Body):
+            yield found
+            return
+        if isinstance(found, ImgfetchError):
+            raise found
+        self.open_bodies += 1
+        self.offsets.append(offset)
+        try:
+            yield Body(found[offset:], name=self.host, start=offset)
+        finally:
+            self.open_bodies -= 1
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Registries(dict[str, Dictionary]):
+    """Registries by host, which remember in which places they were opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[Place] = []
+
+    def __missing__(self, host: str) -> Dictionary:
+        return self.setdefault(host, Dictionary(host))
+
+    def open(self, place: Place) -> Dictionary:
+        self.opened.append(place)
+        return self[place.registry]
+
+    def hold(self, host: str, *, document: Document | ImgfetchError | None = None, content: bytes = b"") -> None:
+        """Let a registry have the image's manifest, by tag and digest, and its layer."""
+        if document is not None:
+            self[host].documents = {"1": document, str(PINNED.digest): document}
+        if content:
+            self[host].contents = {str(BLOB.digest): content}
+
+    @property
+    def asked(self) -> list[str]:
+        return [f"{host} {name}" for host, registry in self.items() for name in registry.asked]
+
+
+@pytest.fixture
+def registries() -> Registries:
+    return Registries()
+
+
+@pytest.fixture
+def mirrored(registries: Registries) -> Mirrored:
+    return Mirrored(ONE_AND_TWO, registries.open)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "store")
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def fetch(mirrored: Mirrored, store: BlobStore) -> None:
+    """Bring the blob as a caller does."""
+    fetching.fetch(mirrored, store, TAGGED, BLOB, WHAT, patience=Patience(retries=0))
+
+
+# ---- whom it asks, and for what ----
+
+
+def test_it_is_a_source_of_layers(registries: Registries) -> None:
+    source: Source = Mirrored(Mirrors(), registries.open)  # for mypy
+    assert isinstance(source, Mirrored)
+
+
+def test_without_mirrors_the_registry_is_asked_for_what_the_user_asked(registries: Registries) -> None:
+    registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
+    mirrored = Mirrored(Mirrors(), registries.open)
+    assert mirrored.manifest(TAGGED) == DOCUMENT
+    with mirrored.blob(TAGGED, BLOB, WHAT) as source:
+        assert b"".join(source.chunks(100)) == CONTENT
+    assert registries.opened == [Place("docker.io", "library/busybox", is_mirror=False)]
+
+
+def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Registries, mirrored: Mirrored) -> None:
+    registries.hold("two.example", document=DOCUMENT)
+    registries.hold("docker.io", document=DOCUMENT)
+    assert mirrored.manifest(TAGGED) == DOCUMENT
+    assert registries["one.example"].asked == ["one.example/library/busybox 1"]
+    assert registries["two.example"].asked == ["two.example/hub/library/busybox 1"]
+    assert registries["docker.io"].asked == []
+    assert [place.registry for place in registries.opened] == ["one.example", "two.example"]
+
+
+def test_each_registry_is_opened_by_its_own_host(registries: Registries, mirrored: Mirrored) -> None:
+    with pytest.raises(NotFoundError):
+        mirrored.manifest(TAGGED)
+    assert registries.opened == [
+        Place("one.example", "library/busybox"),
+        Place("two.example", "hub/library/busybox"),
+        Place("docker.io", "library/busybox", is_mirror=False),
+    ]  # S09: who we are is looked up by this name, and each is a registry of its own
+    for host, registry in registries.items():
+        assert all(name.startswith(f"{host}/") for name in registry.asked)
+
+
+def test_a_registry_is_opened_once_whatever_it_is_asked_for(registries: Registries) -> None:
+    mirrored = Mirrored(Mirrors(urls=("https://one.example/a", "https://one.example/b")), registries.open)
+    for reference in (TAGGED, PINNED, Reference.parse("user/other:2")):
+        with pytest.raises(NotFoundError):
+            mirrored.manifest(reference)
+    assert [place.registry for place in registries.opened] == ["one.example", "docker.io"]
+
+
+def test_a_registry_that_is_reached_in_two_ways_is_opened_for_each(registries: Registries) -> None:
+    mirrored = Mirrored(Mirrors(urls=("https://one.example", "http://one.example")), registries.open)
+    with pytest.raises(NotFoundError):
+        mirrored.manifest(TAGGED)
+    assert [place.scheme for place in registries.opened] == ["", "http", ""]
+
+
+def test_a_registry_is_opened_once_by_many_threads(registries: Registries) -> None:
+    registries.hold("docker.io", document=DOCUMENT)
+    gate = threading.Barrier(8)
+    mirrored = Mirrored(Mirrors(), registries.open)
+
+    def ask(_: int) -> Document:
+        gate.wait(30)
+        return mirrored.manifest(TAGGED)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [DOCUMENT] * 8
+    assert len(registries.opened) == 1
+
+
+def test_what_is_blocked_is_asked_of_nobody(registries: Registries, tmp_path: Path) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nlocation="docker.io"\nblocked=true')
+    mirrored = Mirrored(read(urls=["https://one.example"], daemon_json=None, registries_conf=[conf]), registries.open)
+    with pytest.raises(UnsupportedError, match="blocked by"):
+        mirrored.manifest(TAGGED)
+    with pytest.raises(UnsupportedError, match="blocked by"), mirrored.blob(TAGGED, BLOB, WHAT):
+        pass
+    with pytest.raises(UnsupportedError, match="blocked by"):
+        next(mirrored.places(TAGGED))
+    assert registries.opened == []
+
+
+@pytest.fixture
+def digests_only(registries: Registries, tmp_path: Path) -> Mirrored:
+    conf = tmp_path / "registries.conf"
+    conf.write_text(
+        '[[registry]]\nlocation="docker.io"\n'
+        '[[registry.mirror]]\nlocation="digests.example"\npull-from-mirror="digest-only"'
+    )
+    for host in ("digests.example", "docker.io"):
+        registries.hold(host, document=DOCUMENT, content=CONTENT)
+    return Mirrored(read(daemon_json=None, registries_conf=[conf]), registries.open)
+
+
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        (TAGGED, "docker.io"),
+        (replace(TAGGED, tag=None), "docker.io"),
+        (PINNED, "digests.example"),
+        (replace(PINNED, tag="1"), "digests.example"),
+    ],
+    ids=["tag", "neither", "digest", "both"],
+)
+def test_a_mirror_for_digests_is_never_asked_for_a_tag(
+    registries: Registries, digests_only: Mirrored, reference: Reference, host: str
+) -> None:
+    for registry in (registries["docker.io"], registries["digests.example"]):
+        registry.documents["latest"] = DOCUMENT
+    digests_only.manifest(reference)
+    assert registries.asked == [f"{host} {host}/library/busybox {reference.target}"]  # P82
+
+
+def test_a_mirror_for_digests_is_asked_for_the_blobs_of_a_tag(
+    registries: Registries, digests_only: Mirrored, store: BlobStore
+) -> None:
+    fetch(digests_only, store)
+    assert [name.partition(" ")[0] for name in registries.asked] == ["digests.example"]  # P82: from anywhere
+
+
+# ---- what a mirror does wrong ----
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("cannot connect to one.example:443"),
+        RegistryError("one.example answers 500", url="https://one.example", status=500),
+        missing("the manifest"),
+        RateLimitedError("too many requests", url="https://one.example", status=429),
+        AuthenticationError("one.example answers 403 Forbidden (image library/busybox is not in the allowlist)"),
+        VerificationError("the manifest is too large"),
+        UnsupportedError("a coding that nobody speaks"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("reference", [TAGGED, PINNED], ids=["tag", "digest"])
+def test_whatever_fails_at_a_mirror_leads_to_the_next_place(
+    registries: Registries,
+    mirrored: Mirrored,
+    caplog: pytest.LogCaptureFixture,
+    reference: Reference,
+    error: ImgfetchError,
+) -> None:
+    registries.hold("one.example", document=error)
+    registries.hold("two.example", document=DOCUMENT)
+    assert mirrored.manifest(reference) == DOCUMENT  # P84
+    assert warnings(caplog) == [f"mirror one.example: {error}; going on"]  # P86: its words are shown whole
+
+
+def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
+    store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    registries = Registries()
+    registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
+
+    def open_registry(place: Place) -> Dictionary:
+        if place.is_mirror:
+            raise StorageError("its CA file cannot be read")
+        return registries.open(place)
+
+    mirrored = Mirrored(Mirrors(urls=("https://one.example",)), open_registry)
+    assert mirrored.manifest(TAGGED) == DOCUMENT  # P84
+    fetch(mirrored, store)
+    assert store.has(BLOB)
+    assert warnings(caplog) == ["mirror one.example: its CA file cannot be read; going on"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (b"<html>Sign in</html>", "text/html"),
+        (b"", ""),
+        (b'{"errors":[{"code":"DENIED"}]}', "application/json"),
+        (b'{"schemaVersion":1,"fsLayers":[]}', mediatypes.DOCKER_SCHEMA1),
+        (b'{"schemaVersion":2,"manifests":[],"layers":[]}', ""),
+        (BUILT.raw[:-1], BUILT.media_type),
+    ],
+    ids=["a page", "nothing", "an error", "schema 1", "two things", "cut short"],
+)
+def test_a_mirrors_answer_that_is_no_manifest_leads_to_the_next_place(
+    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, raw: bytes, content_type: str
+) -> None:
+    registries.hold("one.example", document=Document(raw, content_type))
+    registries.hold("two.example", document=DOCUMENT)
+    assert mirrored.manifest(TAGGED) == DOCUMENT  # P84: bad type
+    (warning,) = warnings(caplog)
+    assert warning.startswith("mirror one.example: the manifest of docker.io/library/busybox:1 ")
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_mirrors_manifest_that_has_another_digest_leads_to_the_next_place(
+    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, algorithm: str
+) -> None:
+    digest = Digest.of(BUILT.raw, algorithm)
+    other = images.image(images.hello("other"))
+    registries["one.example"].documents[str(digest)] = Document(other.raw, other.media_type)
+    registries["two.example"].documents[str(digest)] = DOCUMENT
+    assert mirrored.manifest(replace(PINNED, digest=digest)) == DOCUMENT  # P84, P63
+    (warning,) = warnings(caplog)
+    got = hashlib.new(algorithm, other.raw).hexdigest()
+    assert f"expected {digest}, got {algorithm}:{got}" in warning
+
+
+@pytest.mark.parametrize("reference", [TAGGED, PINNED], ids=["tag", "digest"])
+def test_what_the_upstream_sends_is_returned_for_the_caller_to_verify(
+    registries: Registries, mirrored: Mirrored, reference: Reference
+) -> None:
+    registries.hold("docker.io", document=Document(b"anything"))
+    assert mirrored.manifest(reference) == Document(b"anything")
+
+
+# ---- what is reported ----
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("docker.io does not answer", hint="try again"),
+        missing("the manifest"),
+        AuthenticationError("docker.io wants a login"),
+        VerificationError("too large"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_error_is_the_upstreams_and_has_the_mirrors_reasons(
+    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, error: ImgfetchError
+) -> None:
+    registries.hold("one.example", document=TransportError("cannot connect to one.example:443"))
+    registries.hold("docker.io", document=error)
+    with pytest.raises(ImgfetchError) as caught:
+        mirrored.manifest(TAGGED)
+    assert caught.value is error  # P84: its class, hint and exit status
+    assert caught.value.__cause__ is None
+    assert caught.value.__notes__ == [
+        "mirror one.example: cannot connect to one.example:443",
+        "mirror two.example: the manifest of docker.io/library/busybox:1 was not found",
+    ]
+    assert warnings(caplog) == [f"{note}; going on" for note in caught.value.__notes__]
+
+
+def test_a_reason_is_told_once(
+    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = TransportError("cannot connect")
+    for host in ("one.example", "two.example"):
+        registries.hold(host, document=dead)
+        registries[host].contents = {str(BLOB.digest): dead}
+    registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
+    mirrored.manifest(TAGGED)
+    mirrored.manifest(PINNED)
+    fetch(mirrored, store)
+    assert warnings(caplog) == [
+        "mirror one.example: cannot connect; going on",
+        "mirror two.example: cannot connect; going on",
+    ]
+
+
+def test_a_reason_has_its_cause(registries: Registries, caplog: pytest.LogCaptureFixture) -> None:
+    error = AuthenticationError("no token from https://auth.example")
+    error.__cause__ = TransportError("auth.example:443 refuses the connection")
+    registries.hold("one.example", document=error)
+    registries.hold("docker.io", document=DOCUMENT)
+    Mirrored(Mirrors(urls=("https://one.example",)), registries.open).manifest(TAGGED)
+    assert warnings(caplog) == [
+        "mirror one.example: no token from https://auth.example (auth.example:443 refuses the connection); going on"
+    ]
+
+
+def test_messages_have_the_users_name_wherever_the_image_is_looked_for(registries: Registries, tmp_path: Path) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
+    mirrored = Mirrored(read(daemon_json=None, registries_conf=[conf]), registries.open)
+    with pytest.raises(NotFoundError, match=r"^the manifest of docker\.io/library/busybox:1 was not found$"):
+        mirrored.manifest(TAGGED)
+    assert registries["internal.example"].asked == ["internal.example/hub/library/busybox 1"]
+
+
+# ---- blobs ----
+
+
+def test_a_blob_comes_from_the_first_mirror(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
+    for host in ("one.example", "two.example", "docker.io"):
+        registries.hold(host, content=CONTENT)
+    fetch(mirrored, store)
+    assert store.read(BLOB.digest) == CONTENT
+    assert [place.registry for place in registries.opened] == ["one.example"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [missing(WHAT), TransportError("cannot connect"), VerificationError("it announces another size")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_mirror_that_does_not_open_a_blob_is_skipped_for_it(
+    registries: Registries, mirrored: Mirrored, store: BlobStore, error: ImgfetchError
+) -> None:
+    registries["one.example"].contents[str(BLOB.digest)] = error
+    registries.hold("two.example", content=CONTENT)
+    fetch(mirrored, store)  # P85, F52
+    assert [name.partition(" ")[0] for name in registries.asked] == ["one.example", "two.example"]
+    assert store.read(BLOB.digest) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "content",
+    [CONTENT + b"!", CONTENT.swapcase()],
+    ids=["longer (F44)", "changed (F43)"],
+)
+def test_a_mirror_that_sends_something_else_is_skipped_for_that_blob_only(
+    registries: Registries,
+    mirrored: Mirrored,
+    store: BlobStore,
+    caplog: pytest.LogCaptureFixture,
+    content: bytes,
+) -> None:
+    registries.hold("one.example", content=content)
+    registries.hold("two.example", content=CONTENT)
+    other = Descriptor("", Digest.of(b"another layer"), len(b"another layer"))
+    registries["one.example"].contents[str(other.digest)] = b"another layer"
+    fetch(mirrored, store)  # P85
+    assert store.read(BLOB.digest) == CONTENT
+    assert registries.keys() == {"one.example", "two.example"}
+    (warning,) = warnings(caplog)
+    assert warning.startswith(f"mirror one.example: {WHAT} ({BLOB.digest}) from one.example is not what")  # M12
+    fetching.fetch(mirrored, store, TAGGED, other, WHAT, patience=Patience(retries=0))
+    assert registries["two.example"].offsets == [0]
+
+
+def test_what_a_mirror_sent_before_it_broke_off_is_continued_elsewhere(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    registries.hold("one.example", content=CONTENT[:7])
+    registries.hold("docker.io", content=CONTENT)
+    fetch(mirrored, store)  # P85
+    assert store.read(BLOB.digest) == CONTENT
+    assert registries["docker.io"].offsets == [7]
+
+
+def put_part(store: BlobStore, content: bytes) -> None:
+    part = store.root / "parts" / "sha256" / BLOB.digest.encoded
+    part.parent.mkdir(parents=True)
+    store.root.chmod(0o700)
+    part.write_bytes(content)
+
+
+REFUSALS = [
+    missing("it"),
+    TransportError("reset"),
+    Body(b"", start=7),
+    Body(CONTENT[7:8], start=7),
+    Body(b"?" * len(CONTENT[7:]), start=7),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["404", "reset", "no bytes", "a byte", "other bytes"])
+def test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob(
+    registries: Registries, mirrored: Mirrored, store: BlobStore, refusal: Body | ImgfetchError
+) -> None:
+    put_part(store, CONTENT[:7])
+    registries.hold("one.example", content=CONTENT)
+    registries["one.example"].refusal = refusal
+    fetch(mirrored, store)
+    assert store.read(BLOB.digest) == CONTENT
+    assert registries["one.example"].offsets == [0]
+    assert len(registries["one.example"].asked) == 2
+    assert "two.example" not in registries
+
+
+def test_a_mirror_that_has_nothing_is_asked_no_more_than_twice(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    put_part(store, CONTENT[:7])
+    registries.hold("docker.io", content=CONTENT)
+    fetch(mirrored, store)
+    assert [len(registries[name].asked) for name in ("one.example", "two.example")] == [2, 2]
+    assert registries["docker.io"].offsets == [7]
+
+
+def test_a_blob_that_nobody_has_right_is_the_upstreams_fault(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    registries.hold("one.example", content=CONTENT + b"!")
+    registries.hold("docker.io", content=CONTENT.swapcase())
+    with pytest.raises(VerificationError, match=r"from docker\.io is not what the manifest promises") as caught:
+        fetch(mirrored, store)
+    assert caught.value.wanted == str(BLOB.digest)  # M12
+    assert [note.partition(":")[0] for note in caught.value.__notes__] == ["mirror one.example", "mirror two.example"]
+    assert not store.has(BLOB)
+
+
+def test_a_blob_that_nobody_has_is_missing_at_the_upstream(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    with pytest.raises(NotFoundError, match="layer 1 of 1") as caught:
+        fetch(mirrored, store)  # F52, M15
+    assert len(caught.value.__notes__) == 2
+    assert [name.partition(" ")[0] for name in registries.asked] == ["one.example", "two.example", "docker.io"]
+
+
+def test_a_full_disk_is_no_reason_to_ask_elsewhere(
+    registries: Registries, mirrored: Mirrored, store: BlobStore
+) -> None:
+    registries["one.example"].contents[str(BLOB.digest)] = Body(b"", error=StorageError("no space left"))
+    registries.hold("docker.io", content=CONTENT)
+    with pytest.raises(StorageError, match="no space"):
+        fetch(mirrored, store)
+    assert [place.registry for place in registries.opened] == ["one.example"]
+
+
+def test_an_answer_is_closed_when_it_was_taken(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
+    registries.hold("one.example", content=CONTENT)
+    fetch(mirrored, store)
+    assert registries["one.example"].open_bodies == 0
+
+
+# ---- the end ----
+
+
+def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries, mirrored: Mirrored) -> None:
+    registries.hold("two.example", document=DOCUMENT)
+    mirrored.manifest(TAGGED)
+    mirrored.abort()
+    assert [registry.is_aborted for registry in registries.values()] == [True, True]
+    assert registries.keys() == {"one.example", "two.example"}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda mirrored: mirrored.manifest(TAGGED),
+        lambda mirrored: mirrored.blob(TAGGED, BLOB, WHAT).__enter__(),
+        lambda mirrored: next(mirrored.places(TAGGED)).blob(TAGGED, BLOB, WHAT).__enter__(),
+    ],
+    ids=["manifest", "blob", "places"],
+)
+def test_nobody_is_asked_after_the_end(
+    registries: Registries,
+    mirrored: Mirrored,
+    caplog: pytest.LogCaptureFixture,
+    ask: Callable[[Mirrored], object],
+) -> None:
+    mirrored.abort()
+    with pytest.raises(TransportError, match="stopped"):
+        ask(mirrored)
+    assert registries.opened == []
+    assert warnings(caplog) == []
+
+
+def test_a_read_that_is_ended_is_no_mirrors_fault(mirrored: Mirrored, caplog: pytest.LogCaptureFixture) -> None:
+    place = next(mirrored.places(TAGGED))
+    mirrored.abort()
+    with pytest.raises(TransportError, match="the read was ended"):
+        place.failed(TransportError("the read was ended"))
+    assert warnings(caplog) == []
+
+
+# ---- all together ----
+
+
+def test_an_image_is_put_together_from_what_each_place_has(
+    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = images.index(BUILT)
+    registries["one.example"].documents = {"1": Document(index.raw, index.media_type), BUILT.digest: Document(b"{}")}
+    registries["two.example"].documents = {BUILT.digest: DOCUMENT}
+    registries["docker.io"].contents = {BUILT.config.digest: BUILT.config.content}
+    image = Resolver(mirrored, store, Oddities(), Patience(retries=0)).resolve(TAGGED)
+    assert str(image.manifest.descriptor.digest) == BUILT.digest  # P84, P85
+    assert image.references == (TAGGED,)
+    assert [name.partition(" ")[0] for name in registries.asked] == [
+        *("one.example",) * 3,
+        *("two.example",) * 2,
+        "docker.io",
+    ]
+    assert len(warnings(caplog)) == 3

@@ -1,0 +1,462 @@
+"""Six pulls that were recorded from real registries are made again, request by request."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import responses
+
+from imgfetch.auth.credentials import Credentials
+from imgfetch.auth.login import Login
+from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, VerificationError
+from imgfetch.http.retries import Patience
+from imgfetch.oci import mediatypes
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.pull.resolve import Resolver
+from imgfetch.pull.save import save
+from imgfetch.registry.access import Access
+from imgfetch.registry.client import Registry
+from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.store.blobs import BlobStore
+from imgfetch.tolerance import Oddities
+from tests import transcripts
+from tests.transcripts import Exchange
+
+LINUX_AMD64 = Platform.parse("linux/amd64")
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What a recorded pull is of, and what it comes to.
+
+    Attributes:
+        reference: the image.
+        manifest: the digest of the manifest for linux/amd64, if the recording has its exact bytes.
+        config: the digest of its config.
+        config_size: the config's size.
+        has_config: whether the config was recorded.
+        layers: digests of all layers, and sizes.
+        realm: where a token comes from, if one is needed.
+        token: what it is asked for, in no order.
+        storage: the host that the config comes from.
+    """
+
+    reference: str
+    manifest: str
+    config: str
+    config_size: int
+    layers: tuple[tuple[str, int], ...]
+    storage: str
+    has_config: bool = False
+    realm: str = ""
+    token: tuple[tuple[str, str], ...] = ()
+
+
+ALPINE = {
+    "manifest": "sha256:a15790640a6690aa1730c38cf0a440e2aa44aaca9b0e8931a9f2b0d7cc90fd65",
+    "config": "sha256:a24bb4013296f61e89ba57005a7b3e52274d8edd3ae2077d04395f806b63d83e",
+    "config_size": 1509,
+    "layers": (("sha256:df20fa9351a15782c64e6dddb2d4a6f50bf6d3688060a34c4014b0d9a752eb4c", 2797541),),
+}
+PULLS = {
+    "aliyun-mirror": Pull(
+        reference="2h3po24q.mirror.aliyuncs.com/library/alpine:latest",
+        storage="acs-cn-hangzhou-mirror.oss-cn-hangzhou.aliyuncs.com",
+        **ALPINE,
+    ),
+    "aliyun-registry": Pull(
+        reference="registry.aliyuncs.com/acs-sample/ubuntu:latest",
+        manifest="",  # its bytes are not exactly those of the registry
+        config="sha256:4791cda23dbc3d1c7a0491644ae1c819c7d24b516be95df79113119e0f073416",
+        config_size=3820,
+        has_config=True,
+        layers=(
+            ("sha256:56eb14001cebec19f2255d95e125c9f5199c9e1d97dd708e1f3ebda3d32e5da7", 65699368),
+            ("sha256:7ff49c327d838cf14f7db33fa44f6057b7209298e9c03369257485a085e231df", 101415),
+            ("sha256:6e532f87f96dd5821006d02e65e7d4729a4e6957a34c3f4ec72046e221eb7c52", 365),
+            ("sha256:3ce63537e70c2c250fbc41b5f04bfb31f445be4034effc4b4c513bf8899dfa0a", 681),
+            ("sha256:a521f68c7946d409bc182c615aa77d7e89de0914f67b2c0ce9be9f4c8e27c949", 686),
+        ),
+        realm="https://dockerauth.aliyuncs.com/auth",
+        token=(
+            ("client_id", "imgfetch"),
+            ("scope", "repository:acs-sample/ubuntu:pull"),
+            ("service", "registry.aliyuncs.com:cn-hangzhou:26842"),
+        ),
+        storage="aliregistry.oss-cn-hangzhou.aliyuncs.com",
+    ),
+    "daocloud": Pull(
+        reference="daocloud.io/busybox:latest",
+        manifest="sha256:4cee1979ba0bf7db9fc5d28fb7b798ca69ae95a47c5fecf46327720df4ff352d",
+        config="sha256:5b0d59026729b68570d99bc4f3f7c31a2e4f2a5736435641565d93e7c25bd2c3",
+        config_size=1497,
+        layers=(("sha256:57310166fe88e0dc63a80ca5c219283a932db0f3969712e2f8a86ada143bf566", 723070),),
+        realm="https://daohub-auth.daocloud.io/auth",
+        token=(
+            ("client_id", "imgfetch"),
+            ("scope", "repository:busybox:pull"),
+            ("service", "daocloud.io"),
+        ),
+        storage="daohub.ufile.ucloud.com.cn",
+    ),
+    "docker-hub": Pull(
+        reference="alpine:latest",
+        realm="https://auth.docker.io/token",
+        token=(
+            ("client_id", "imgfetch"),
+            ("scope", "repository:library/alpine:pull"),
+            ("service", "registry.docker.io"),
+        ),
+        storage="production.cloudflare.docker.com",
+        **ALPINE,
+    ),
+    "gcr": Pull(
+        reference="gcr.io/google-containers/kube-controller-manager:v1.16.10",
+        manifest="sha256:7ff962b6cdeff0bf4ab18f93adbec51aae32f4987e7c97566460247284bbde76",
+        config="sha256:95b2e4f548f19fafcc7fbf683024ee9abc250394e22b0fb879d8d488099c0177",
+        config_size=1786,
+        layers=(
+            ("sha256:83b4483280e5187b2801b449338d5755e5874ab80c44bf1ce615d258142e7c8b", 21082831),
+            ("sha256:7cc17f1decf73673c3093bbbab0e5770ebd17b2201cbfd992e8284530467a97a", 27897052),
+        ),
+        realm="https://gcr.io/v2/token",
+        token=(
+            ("client_id", "imgfetch"),
+            ("scope", "repository:google-containers/kube-controller-manager:pull"),
+            ("service", "gcr.io"),
+        ),
+        storage="storage.googleapis.com",
+    ),
+    "quay": Pull(
+        reference="quay.io/watchdogpolska/alpine-curl:latest",
+        manifest="sha256:51a5d57783c91797433db97b0ce1582ab1a6cf0631e6d0e45c2e7fb41608121f",
+        config="sha256:7e7499db3a4c397250db4d7e3d3e93312dc8ebaf5a8533d62c6e41b7a44083fa",
+        config_size=1926,
+        has_config=True,
+        layers=(
+            ("sha256:df20fa9351a15782c64e6dddb2d4a6f50bf6d3688060a34c4014b0d9a752eb4c", 2797541),
+            ("sha256:c365e8ee56bb1c3ec9230d567ab48c6ff9fa00fb116c7dafcdb673c4c6652ba4", 688971),
+        ),
+        realm="https://quay.io/v2/auth",
+        token=(
+            ("client_id", "imgfetch"),
+            ("scope", "repository:watchdogpolska/alpine-curl:pull"),
+            ("service", "quay.io"),
+        ),
+        storage="cdn02.quay.io",
+    ),
+}
+HIDES_CHALLENGE = {"gcr"}  # it refuses the real request without one (P33, containers/image#211)
+TO_PLAIN_HTTP = {"aliyun-registry", "daocloud"}
+
+each_pull = pytest.mark.parametrize("name", PULLS)
+each_pull_with_a_token = pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if pull.realm])
+
+
+@dataclass
+class Replayed:
+    """A pull made again.
+
+    Attributes:
+        wire: what was asked.
+        store: what was taken in.
+        image: what it came to; ``None`` where the config was not recorded.
+        failure: why it came to nothing.
+        refused: the blobs that were not what the manifest promises.
+    """
+
+    wire: responses.RequestsMock
+    store: BlobStore
+    image: Image | None = None
+    failure: ImgfetchError | None = None
+    refused: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> list[str]:
+        return [call.request.url for call in self.wire.calls]
+
+    @property
+    def authorizations(self) -> dict[str, list[str | None]]:
+        found: dict[str, list[str | None]] = {}
+        for call in self.wire.calls:
+            found.setdefault(call.request.url.partition("?")[0], []).append(call.request.headers.get("Authorization"))
+        return found
+
+
+def unrecorded_as(exchanges: tuple[Exchange, ...], pull: Pull) -> tuple[Exchange, ...]:
+    """Return the exchanges with a config of the right length where not even its length was recorded."""
+    return tuple(
+        Exchange(
+            exchange.url,
+            exchange.authorization,
+            exchange.status,
+            (*exchange.headers, ("Content-Length", str(pull.config_size))),
+            None,
+            None,
+        )
+        if exchange.recorded is None and not exchange.headers
+        else exchange
+        for exchange in exchanges
+    )
+
+
+def replay(stack: ExitStack, name: str, directory: Path) -> Replayed:
+    """Make every request of a recorded pull, and see what comes of it."""
+    pull, exchanges = PULLS[name], unrecorded_as(transcripts.load(name), PULLS[name])
+    wire = stack.enter_context(responses.RequestsMock(assert_all_requests_are_fired=True))
+    transcripts.play(wire, exchanges, hides_challenge=name in HIDES_CHALLENGE)
+    replayed = Replayed(wire, BlobStore(directory / "store"))
+    reference = Reference.parse(pull.reference)
+    registry = stack.enter_context(Registry(reference.registry))
+    try:
+        replayed.image = Resolver(registry, replayed.store, Oddities(), Patience(retries=0)).resolve(
+            reference, LINUX_AMD64
+        )
+    except VerificationError as error:
+        replayed.failure = error
+    recorded = {exchange.url.rpartition("/")[2] for exchange in exchanges if exchange.is_blob} - {pull.config}
+    for digest, size in pull.layers:
+        if digest in recorded:
+            descriptor = Descriptor(mediatypes.DOCKER_LAYER_GZIP, Digest.parse(digest), size)
+            with registry.blob(reference, descriptor, "a layer") as answer, pytest.raises(VerificationError) as caught:
+                replayed.store.add(descriptor, answer, "a layer")
+            assert caught.value.wanted == digest
+            replayed.refused += (digest,)
+    return replayed
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+# ---- the recordings themselves ----
+
+
+def test_every_recording_is_played() -> None:
+    assert sorted(path.stem for path in transcripts.FOLDER.glob("*.json")) == sorted(PULLS) == list(transcripts.NAMES)
+
+
+@each_pull
+def test_the_recorded_bodies_are_what_their_digests_say(name: str) -> None:
+    exchanges = [exchange for exchange in transcripts.load(name) if exchange.digest]
+    assert exchanges
+    for exchange in exchanges:
+        assert f"sha256:{hashlib.sha256(exchange.recorded or b'').hexdigest()}" == exchange.digest
+
+
+# ---- the exchange ----
+
+
+def expected(name: str) -> list[str]:
+    """Return the recorded requests as imgfetch makes them, without what a token is asked for."""
+    ping, *rest = transcripts.load(name)
+    urls = [exchange.url.partition("?")[0] if exchange.is_token else exchange.url for exchange in rest]
+    if ping.status == 401:
+        urls.append(next(url for url in urls if "/manifests/" in url))  # first without a token
+    if name in HIDES_CHALLENGE:
+        urls.append(ping.url)
+    return sorted(urls)
+
+
+@each_pull
+def test_every_recorded_request_is_made_and_no_other(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    replayed = replay(stack, name, tmp_path)
+    realm = PULLS[name].realm
+    asked = [url.partition("?")[0] if realm and url.startswith(f"{realm}?") else url for url in replayed.asked]
+    assert sorted(asked) == expected(name)  # P30, P33, P60, P70, P71, P73
+
+
+def test_gcrs_ping_is_asked_for_the_challenge_that_the_real_request_lacked(stack: ExitStack, tmp_path: Path) -> None:
+    asked = [url.partition("?")[0] for url in replay(stack, "gcr", tmp_path).asked]
+    manifest = "https://gcr.io/v2/google-containers/kube-controller-manager/manifests/v1.16.10"
+    assert asked[:4] == [manifest, "https://gcr.io/v2/", "https://gcr.io/v2/token", manifest]  # P33
+
+
+@each_pull_with_a_token
+def test_the_token_is_asked_for_where_and_for_what_the_challenge_says(
+    stack: ExitStack, tmp_path: Path, name: str
+) -> None:
+    replayed = replay(stack, name, tmp_path)
+    requests = [url for url in replayed.asked if url.startswith(f"{PULLS[name].realm}?")]
+    assert [tuple(transcripts.token_query(url)) for url in requests] == [PULLS[name].token]  # P44, P46
+
+
+def test_the_mirror_without_authentication_is_sent_no_token(stack: ExitStack, tmp_path: Path) -> None:
+    replayed = replay(stack, "aliyun-mirror", tmp_path)
+    assert {header for headers in replayed.authorizations.values() for header in headers} == {None}
+
+
+@each_pull_with_a_token
+def test_the_token_goes_to_the_registry_and_nowhere_else(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    reference = Reference.parse(PULLS[name].reference)
+    host = "registry-1.docker.io" if reference.registry == "docker.io" else reference.registry
+    root = f"https://{host}/v2/"
+    manifest = f"{root}{reference.repository}/manifests/{reference.tag}"
+    for url, headers in replay(stack, name, tmp_path).authorizations.items():
+        if url == manifest:
+            assert headers == [None, "Bearer TOKEN"]
+        elif url.startswith(f"{root}{reference.repository}/"):
+            assert headers == ["Bearer TOKEN"]
+        else:  # P72, S07: the ping, the token server, the storage
+            assert headers == [None]
+
+
+@each_pull
+def test_the_token_goes_where_the_recorded_client_sent_it(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    recorded = {exchange.url.partition("?")[0]: exchange.authorization for exchange in transcripts.load(name)}
+    found = replay(stack, name, tmp_path).authorizations
+    assert {url: headers[-1] for url, headers in found.items()} == {url: recorded[url] for url in found}
+
+
+# ---- what comes of it ----
+
+
+@each_pull
+def test_the_manifest_for_the_platform_is_taken_in_by_its_digest(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    replayed = replay(stack, name, tmp_path)
+    manifests = [exchange.recorded for exchange in transcripts.load(name) if "/manifests/" in exchange.url]
+    digest = PULLS[name].manifest or f"sha256:{hashlib.sha256(manifests[-1] or b'').hexdigest()}"
+    assert replayed.store.read(Digest.parse(digest)) == manifests[-1]
+    assert replayed.image is None or str(replayed.image.manifest.descriptor.digest) == digest
+
+
+@pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if pull.has_config])
+def test_a_recorded_config_is_taken_in_by_its_digest(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    replayed = replay(stack, name, tmp_path)
+    pull = PULLS[name]
+    assert replayed.failure is None
+    assert replayed.image is not None
+    assert replayed.image.config.platform == LINUX_AMD64
+    assert str(replayed.image.manifest.config.digest) == pull.config
+    assert tuple((str(layer.digest), layer.size) for layer in replayed.image.manifest.layers) == pull.layers
+    raw = replayed.store.read(Digest.parse(pull.config))
+    assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == pull.config  # P67: whatever it is called
+
+
+@pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if not pull.has_config])
+def test_a_config_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: Path, name: str) -> None:
+    replayed = replay(stack, name, tmp_path)
+    pull = PULLS[name]
+    assert isinstance(replayed.failure, VerificationError)
+    assert replayed.failure.wanted == pull.config
+    assert replayed.failure.got == f"sha256:{hashlib.sha256(bytes(pull.config_size)).hexdigest()}"
+    for words in ("the config of", pull.config, pull.storage):  # M12
+        assert words in str(replayed.failure)
+
+
+@pytest.mark.parametrize(("name", "count"), [("gcr", 2), ("quay", 1)])
+def test_a_layer_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: Path, name: str, count: int) -> None:
+    replayed = replay(stack, name, tmp_path)
+    assert len(replayed.refused) == count
+    names = {path.name for path in (tmp_path / "store").rglob("*") if path.is_file()}
+    assert names.isdisjoint(digest.partition(":")[2] for digest in replayed.refused)
+
+
+@each_pull
+def test_a_redirect_to_plain_http_is_warned_of(
+    stack: ExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    replay(stack, name, tmp_path)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == (1 if name in TO_PLAIN_HTTP else 0)  # P74
+    for warning in warnings:
+        assert PULLS[name].storage in warning
+        assert "SIGNATURE" not in warning
+
+
+@each_pull
+def test_no_token_and_no_signature_is_logged(
+    stack: ExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "imgfetch")
+    replayed = replay(stack, name, tmp_path)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("imgfetch")]
+    lines += [str(replayed.failure), str(getattr(replayed.failure, "hint", ""))]
+    assert len(lines) > len(replayed.asked)
+    assert [line for line in lines if "TOKEN" in line or "=SIGNATURE" in line or "=KEYID" in line] == []  # S14, S15
+
+
+# ---- the command's own way ----
+
+
+def saved(name: str, wire: responses.RequestsMock, output: Path, *, strict: bool = False) -> None:
+    """Save a recorded image; the layer that the recorded client already had is not there."""
+    pull = PULLS[name]
+    exchanges = unrecorded_as(transcripts.load(name), pull)
+    transcripts.play(wire, exchanges, hides_challenge=name in HIDES_CHALLENGE)
+    reference = Reference.parse(pull.reference)
+    layer = f"https://{reference.registry}/v2/{reference.repository}/blobs/{pull.layers[0][0]}"
+    if layer not in {exchange.url for exchange in exchanges}:
+        wire.get(layer, status=404, json={"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown"}]})
+    save(pull.reference, output, platform="linux/amd64", jobs=1, strict=strict, patience=Patience(retries=0))
+
+
+@each_pull
+def test_a_save_tells_what_is_wrong_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    pull, output = PULLS[name], tmp_path / "image.tar"
+    cls = NotFoundError if pull.has_config else VerificationError
+    with (
+        responses.RequestsMock(assert_all_requests_are_fired=False) as wire,
+        pytest.raises(cls) as caught,
+    ):
+        saved(name, wire, output)
+    first_layer = f"layer 1 of {len(pull.layers)} of "
+    subject, digest = (first_layer, pull.layers[0][0]) if pull.has_config else ("the config of ", pull.config)
+    for words in (f"{subject}{Reference.parse(pull.reference)}", digest):  # M12, M15
+        assert words in str(caught.value)
+    assert list(tmp_path.iterdir()) == []  # S22
+
+
+@each_pull
+def test_a_save_leaves_what_was_there_as_it_was(tmp_path: Path, name: str) -> None:
+    output = tmp_path / "image.tar"
+    output.write_bytes(b"the image of yesterday")
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire, pytest.raises(ImgfetchError):
+        saved(name, wire, output)
+    assert output.read_bytes() == b"the image of yesterday"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("name", sorted(TO_PLAIN_HTTP))
+def test_under_strict_a_save_does_not_go_to_plain_http(tmp_path: Path, name: str) -> None:
+    with (
+        responses.RequestsMock(assert_all_requests_are_fired=False) as wire,
+        pytest.raises(VerificationError, match="over plain http"),
+    ):
+        saved(name, wire, tmp_path / "image.tar", strict=True)
+    assert [call.request.url for call in wire.calls if call.request.url.startswith("http://")] == []  # P74
+
+
+def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
+    # P80, P84, P85, S09: its config was not recorded, so for that the upstream is asked, which is not there
+    mirrors = Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",))
+    credentials = Credentials(explicit=Login("alice", "SECRET", source="--username"))
+    with responses.RequestsMock() as wire:
+        transcripts.play(wire, transcripts.load("aliyun-mirror"))
+        with pytest.raises(TransportError, match=r"registry-1\.docker\.io") as caught:
+            save(
+                "alpine",
+                tmp_path / "image.tar",
+                platform=LINUX_AMD64,
+                patience=Patience(retries=0),
+                access=Access(credentials=credentials, mirrors=mirrors),
+            )
+        asked = [str(call.request.url).split("/")[2] for call in wire.calls]
+        sent = [call.request.headers.get("Authorization") for call in wire.calls]
+    storage = PULLS["aliyun-mirror"].storage
+    assert asked == ["2h3po24q.mirror.aliyuncs.com"] * 3 + [storage, "registry-1.docker.io"]
+    assert set(sent) == {None}
+    (note,) = caught.value.__notes__
+    assert note.startswith("mirror 2h3po24q.mirror.aliyuncs.com: the config of docker.io/library/alpine:latest")
+    assert list(tmp_path.iterdir()) == []

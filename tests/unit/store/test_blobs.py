@@ -1,0 +1,455 @@
+"""Only what is true gets a name in the store."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
+from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor
+from imgfetch.store.blobs import BlobStore
+from tests import images
+
+CONTENT = b"some content\n" * 1000
+BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
+TAR_SIZE = 2560
+LAYER = images.hello()
+LAYER_BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
+
+
+@dataclass
+class Bytes:
+    """A body on its way in, which remembers how much of it was wanted."""
+
+    content: bytes
+    codings: tuple[str, ...] = ()
+    name: str = "registry.example"
+    start: int = 0
+    step: int = 1000
+    limits: list[int] = field(default_factory=list)
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        self.limits.append(limit)
+        for start in range(0, min(len(self.content), limit), self.step):
+            yield self.content[start : min(start + self.step, limit)]
+
+
+class Broken(Bytes):
+    """A body that breaks off."""
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        yield from super().chunks(limit)
+        raise TransportError("broke off")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(root: Path) -> BlobStore:
+    return BlobStore(root)
+
+
+def path(root: Path, digest: Digest) -> Path:
+    return root / "blobs" / digest.algorithm / digest.encoded
+
+
+def files(root: Path) -> list[Path]:
+    """Return what is there of blobs; locks are not."""
+    return [
+        found for below in ("blobs", "layers", "parts") for found in (root / below).rglob("*") if not found.is_dir()
+    ]
+
+
+def part(root: Path, digest: Digest) -> Path:
+    return root / "parts" / digest.algorithm / digest.encoded
+
+
+def check() -> LayerCheck:
+    return LayerCheck("layer 1 of 2", LAYER.media_type)
+
+
+def add_layer(store: BlobStore, source: Bytes, descriptor: Descriptor = LAYER_BLOB) -> Contents | None:
+    return store.add(descriptor, source, "layer 1 of 2", layer=check)
+
+
+# ---- taking in ----
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("step", [1, 1000, 10**6])
+@pytest.mark.parametrize("content", [b"", b"x", CONTENT], ids=["empty", "a byte", "more"])
+def test_the_right_content_gets_its_name(
+    store: BlobStore, root: Path, *, content: bytes, step: int, algorithm: str
+) -> None:
+    descriptor = Descriptor.of(content, "", algorithm)
+    assert store.has(descriptor) is False
+    store.add(descriptor, Bytes(content, step=step), "the config")
+    assert store.has(descriptor) is True
+    assert store.read(descriptor.digest) == content
+    with store.open(descriptor.digest) as file:
+        assert file.read() == content
+    assert files(root) == [path(root, descriptor.digest)]
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted", "got"),
+    [
+        (CONTENT[:-1] + b"!", str(BLOB.digest), images.sha256(CONTENT[:-1] + b"!")),
+        (b"!" + CONTENT[1:], str(BLOB.digest), images.sha256(b"!" + CONTENT[1:])),
+        (CONTENT + b"!", "13000 bytes", "more"),
+        (CONTENT * 1000, "13000 bytes", "more"),
+    ],
+    ids=["its end changed", "its start changed", "longer", "much longer"],
+)
+def test_any_other_content_is_refused_and_leaves_nothing(
+    store: BlobStore, root: Path, content: bytes, wanted: str, got: str
+) -> None:
+    with pytest.raises(VerificationError) as caught:
+        store.add(BLOB, Bytes(content), "layer 1 of 2")
+    assert (caught.value.wanted, caught.value.got) == (wanted, got)
+    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):  # M12
+        assert words in str(caught.value)
+    assert files(root) == []  # S22
+    assert store.has(BLOB) is False
+
+
+@pytest.mark.parametrize("size", [0, 12999, 13001, 10**15])
+def test_a_size_that_lies_is_refused_though_the_digest_is_right(store: BlobStore, root: Path, size: int) -> None:
+    with pytest.raises(VerificationError):
+        store.add(Descriptor("", BLOB.digest, size), Bytes(CONTENT), "layer 1 of 2")
+    assert files(root) == []
+
+
+def test_no_more_than_one_byte_too_many_is_wanted(store: BlobStore) -> None:
+    source = Bytes(CONTENT)
+    store.add(BLOB, source, "layer 1 of 2")
+    assert source.limits == [13001]  # P76
+
+
+def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, root: Path) -> None:
+    with pytest.raises(TransportError, match="broke off"):
+        store.add(BLOB, Broken(CONTENT[:5000]), "layer 1 of 2")
+    assert files(root) == [part(root, BLOB.digest)]
+    assert store.has(BLOB) is False
+
+
+@pytest.mark.parametrize("size", [0, 1, 12999])
+def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path, size: int) -> None:
+    with pytest.raises(TransportError, match=f"broke off: {size} of 13000 bytes came") as caught:
+        store.add(BLOB, Bytes(CONTENT[:size]), "layer 1 of 2")
+    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):  # M12, P76
+        assert words in str(caught.value)
+    assert files(root) == ([part(root, BLOB.digest)] if size else [])
+    assert store.has(BLOB) is False
+
+
+def test_what_was_there_stays_when_something_else_comes(store: BlobStore, root: Path) -> None:
+    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    with pytest.raises(VerificationError):
+        store.add(BLOB, Bytes(CONTENT[:-1] + b"!"), "layer 1 of 2")
+    assert files(root) == [path(root, BLOB.digest)]
+    assert store.read(BLOB.digest) == CONTENT
+
+
+def test_a_message_is_cleaned(store: BlobStore) -> None:
+    with pytest.raises(VerificationError) as caught:
+        store.add(BLOB, Bytes(b"x", codings=("\x1b[31mgzip",)), "layer 1 of 2")
+    assert str(caught.value).isprintable()  # S31
+
+
+# ---- what was there before ----
+
+
+def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path) -> None:
+    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    assert BlobStore(root).has(BLOB) is True
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [CONTENT[:-1] + b"!", CONTENT[:-1], b"", CONTENT + b"!"],
+    ids=["changed", "cut", "empty", "longer"],
+)
+def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: bytes) -> None:
+    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    path(root, BLOB.digest).write_bytes(damage)
+    later = BlobStore(root)
+    assert later.has(BLOB) is False
+    assert files(root) == []
+    later.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    assert later.has(BLOB) is True
+    assert later.read(BLOB.digest) == CONTENT
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["the same run", "a later run"])
+@pytest.mark.parametrize("size", [12999, 13001])
+def test_a_descriptor_that_lies_about_the_size_is_told_and_does_no_harm(
+    store: BlobStore, root: Path, size: int, *, later: bool
+) -> None:
+    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    again = BlobStore(root) if later else store
+    with pytest.raises(VerificationError) as caught:
+        again.has(Descriptor("", BLOB.digest, size))
+    assert (caught.value.wanted, caught.value.got) == (f"{size} bytes", "13000 bytes")
+    assert again.has(BLOB) is True
+
+
+def test_a_name_that_is_a_directory_is_a_failure_of_the_disk(store: BlobStore, root: Path) -> None:
+    path(root, BLOB.digest).mkdir(parents=True)
+    with pytest.raises(StorageError):
+        store.has(BLOB)
+
+
+def test_a_store_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> None:
+    root.write_text("a file")
+    with pytest.raises(StorageError) as caught:
+        BlobStore(root).add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    assert isinstance(caught.value.__cause__, OSError)
+    assert str(root) in str(caught.value)
+
+
+def test_reading_what_is_not_there_is_a_failure_of_the_disk(store: BlobStore) -> None:
+    with pytest.raises(StorageError):
+        store.read(BLOB.digest)
+
+
+# ---- layers ----
+
+
+@pytest.mark.parametrize(
+    ("layer", "compression"),
+    [
+        (images.hello(), "gzip"),
+        (images.hello(media_type=images.OCI_ZSTD), "zstd"),
+        (images.hello(media_type=images.OCI_TAR), "plain"),
+    ],
+    ids=["gzip", "zstd", "plain"],
+)
+def test_a_layer_is_decompressed_while_it_comes(store: BlobStore, layer: images.Blob, compression: str) -> None:
+    descriptor = Descriptor(layer.media_type, Digest.parse(layer.digest), len(layer.content))
+    contents = add_layer(store, Bytes(layer.content, step=7), descriptor)
+    assert contents == Contents(Digest.parse(layer.diff_id), compression, TAR_SIZE)
+    assert store.contents(descriptor.digest, "sha256") == contents
+
+
+def test_a_later_run_knows_what_was_found_in_a_layer(store: BlobStore, root: Path) -> None:
+    contents = add_layer(store, Bytes(LAYER.content))
+    assert BlobStore(root).contents(LAYER_BLOB.digest, "sha256") == contents
+
+
+def test_what_was_found_in_one_algorithm_is_no_answer_in_another(store: BlobStore) -> None:
+    add_layer(store, Bytes(LAYER.content))
+    assert store.contents(LAYER_BLOB.digest, "sha512") is None
+
+
+def test_nothing_is_known_of_a_layer_that_was_never_seen(store: BlobStore) -> None:
+    assert store.contents(LAYER_BLOB.digest, "sha256") is None
+
+
+def test_a_blob_that_is_no_layer_has_no_contents(store: BlobStore) -> None:
+    assert store.add(BLOB, Bytes(CONTENT), "the config") is None
+    assert store.contents(BLOB.digest, "sha256") is None
+
+
+@pytest.mark.parametrize(
+    "note",
+    [b"", b"{}", b"not JSON", b'{"diff_id":"sha256:0"}', b'{"diff_id":5}', b"[]", b"\xff", b" " * 10_000],
+    ids=["empty", "no diff_id", "no JSON", "no digest", "a number", "an array", "not UTF-8", "long"],
+)
+def test_a_damaged_note_is_no_note(store: BlobStore, root: Path, note: bytes) -> None:
+    add_layer(store, Bytes(LAYER.content))
+    notes = root / "layers" / "sha256" / LAYER_BLOB.digest.encoded
+    assert notes.is_file()
+    notes.write_bytes(note)
+    assert store.contents(LAYER_BLOB.digest, "sha256") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "cls"),
+    [(LAYER.content[:-5], VerificationError), (b"no tar at all" * 100, UnsupportedError)],
+    ids=["its data ends early", "of no known kind"],
+)
+def test_a_layer_that_is_broken_in_itself_gets_no_name(
+    store: BlobStore, root: Path, content: bytes, cls: type[ImgfetchError]
+) -> None:
+    descriptor = Descriptor.of(content, LAYER.media_type)
+    with pytest.raises(cls, match="layer 1 of 2"):
+        add_layer(store, Bytes(content), descriptor)
+    assert files(root) == [part(root, descriptor.digest)]  # L13; its bytes are right, and need not come again
+
+
+def test_damage_on_the_way_is_not_taken_for_a_fault_of_the_image(store: BlobStore, root: Path) -> None:
+    damaged = LAYER.content[:20] + b"\0\0\0" + LAYER.content[23:]
+    with pytest.raises(VerificationError) as caught:
+        add_layer(store, Bytes(damaged))
+    assert caught.value.wanted == LAYER.digest
+    assert files(root) == []
+
+
+# ---- content codings ----
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "unknown"])
+def test_a_layer_that_is_only_labelled_with_a_coding_is_taken_as_it_is(store: BlobStore, coding: str) -> None:
+    contents = add_layer(store, Bytes(LAYER.content, codings=(coding,)))
+    assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77, F40
+    assert store.read(LAYER_BLOB.digest) == LAYER.content
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(store: BlobStore, times: int) -> None:
+    coded = LAYER.content
+    for _ in range(times):
+        coded = gzip.compress(coded)
+    contents = add_layer(store, Bytes(coded, codings=("gzip",) * times))
+    assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77
+    assert store.read(LAYER_BLOB.digest) == LAYER.content
+
+
+def test_large_content_that_cannot_be_compressed_survives_a_proxys_try(store: BlobStore) -> None:
+    content = os.urandom(3_000_000)
+    blob = Descriptor.of(content, "")
+    store.add(blob, Bytes(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1 of 2")
+    assert store.read(blob.digest) == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(LAYER.content[:-1]),
+        gzip.compress(LAYER.content + b"!"),
+        gzip.compress(LAYER.content)[:-5],
+        gzip.compress(bytes(10**8)),
+        LAYER.content[:-1] + b"!",
+        b"rubbish",
+    ],
+    ids=["cut within", "longer within", "cut", "bomb", "changed and labelled", "rubbish"],
+)
+def test_a_coded_layer_that_is_something_else_is_refused_and_leaves_nothing(
+    store: BlobStore, root: Path, content: bytes
+) -> None:
+    with pytest.raises(VerificationError) as caught:
+        add_layer(store, Bytes(content, codings=("gzip",), step=100_000))
+    assert "layer 1 of 2" in str(caught.value)  # M12
+    assert "gzip" in str(caught.value)
+    assert files(root) == []
+
+
+def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStore) -> None:
+    source = Bytes(gzip.compress(CONTENT), codings=("gzip",))
+    store.add(BLOB, source, "layer 1 of 2")
+    assert len(source.limits) == 1
+    assert 13001 <= source.limits[0] <= 100_000  # P76, S27
+
+
+# ---- who may look ----
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        store.add(BLOB, Bytes(CONTENT), "the config")
+        add_layer(store, Bytes(LAYER.content))
+    finally:
+        os.umask(before)
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert {found.stat().st_mode & 0o777 for found in files(root)} == {0o600}
+    assert len(files(root)) == 3  # two blobs and a note
+
+
+def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
+    modes: list[int] = []
+
+    class Looking(Bytes):
+        def chunks(self, limit: int) -> Iterator[bytes]:
+            for chunk in super().chunks(limit):
+                modes.extend(found.stat().st_mode & 0o777 for found in files(root))
+                yield chunk
+
+    before = os.umask(0)
+    try:
+        store.add(BLOB, Looking(CONTENT), "the config")
+    finally:
+        os.umask(before)
+    assert set(modes) == {0o600}  # S35
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
+def test_a_store_that_everybody_may_write_to_is_refused(root: Path) -> None:
+    BlobStore(root).add(BLOB, Bytes(CONTENT), "the config")
+    root.chmod(0o777)
+    with pytest.raises(StorageError, match="can be written by others"):
+        BlobStore(root).has(BLOB)
+    with pytest.raises(StorageError, match="can be written by others"):
+        BlobStore(root).add(BLOB, Bytes(CONTENT), "the config")
+
+
+# ---- threads ----
+
+
+def together(*tasks: Callable[[], object]) -> list[BaseException]:
+    """Run each task in a thread of its own, and return what they raised."""
+    failures: list[BaseException] = []
+
+    def run(task: Callable[[], object]) -> None:
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001  # it is shown by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return failures
+
+
+class Slow(Bytes):
+    """A body that gives others time to get in its way."""
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        for chunk in super().chunks(limit):
+            time.sleep(0.002)
+            yield chunk
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one store", "three stores"])
+def test_threads_that_bring_the_same_blob_do_not_disturb_each_other(root: Path, *, apart: bool) -> None:
+    stores = [BlobStore(root) for _ in range(3)] if apart else [BlobStore(root)] * 3
+    assert together(*(lambda store=store: store.add(BLOB, Slow(CONTENT), "the config") for store in stores)) == []
+    assert files(root) == [path(root, BLOB.digest)]
+    assert BlobStore(root).has(BLOB) is True
+
+
+def test_a_thread_that_brings_something_else_harms_no_other(store: BlobStore, root: Path) -> None:
+    failures = together(
+        lambda: store.add(BLOB, Slow(CONTENT), "good"),
+        lambda: store.add(BLOB, Slow(CONTENT[:-1] + b"!"), "bad"),
+        lambda: store.add(BLOB, Slow(CONTENT + b"!"), "bad"),
+    )
+    assert [type(failure) for failure in failures] == [VerificationError] * 2
+    assert all(str(failure).startswith("bad ") for failure in failures)
+    assert files(root) == [path(root, BLOB.digest)]
+    assert store.read(BLOB.digest) == CONTENT
+
+
+def test_after_close_nothing_is_written(store: BlobStore, root: Path) -> None:
+    store.close()
+    with pytest.raises(ImgfetchError):
+        store.add(BLOB, Bytes(CONTENT), "the config")
+    assert files(root) == []

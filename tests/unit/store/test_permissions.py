@@ -1,0 +1,354 @@
+"""No other user can write to what a store trusts."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from imgfetch.errors import StorageError, VerificationError
+from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.image import Descriptor
+from imgfetch.oci.source import Embedded
+from imgfetch.store.blobs import BlobStore
+from imgfetch.store.locks import Claims
+from tests import images, tools
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
+
+NOBODY = 65534
+CONTENT, OTHER = b"some content\n" * 1000, b"any content!\n" * 1000
+BLOB = Descriptor.of(CONTENT, "")
+LAYER = images.hello()
+LAYER_BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
+WRONG = Contents(Digest.of(b"another layer"), "gzip", 2560)
+OPEN = pytest.mark.parametrize("mode", [0o775, 0o777, 0o1777], ids=oct)
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """Return a place that every user can reach, which pytest's own directories are not."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory) / "store"
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def filled(root: Path) -> BlobStore:
+    """Return a store with a blob, a layer, a part and what is remembered of the layer."""
+    store = BlobStore(root)
+    store.reserve([BLOB.digest])
+    store.add(BLOB, Embedded(CONTENT), "the config")
+    store.add(LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: LayerCheck("layer", LAYER.media_type))
+    with store.part(Descriptor.of(OTHER, ""), "layer") as part, pytest.raises(Exception, match="broke off"):
+        part.take(Embedded(OTHER[:100]))
+    return store
+
+
+def path(root: Path, below: str, digest: Digest) -> Path:
+    return root / below / digest.algorithm / digest.encoded
+
+
+def remembered(root: Path) -> Contents | None:
+    return BlobStore(root).contents(LAYER_BLOB.digest, "sha256")
+
+
+def as_nobody(command: str) -> int:
+    """Run a shell's command as another user, and return its status."""
+    return subprocess.run(
+        ["/bin/sh", "-c", command], user=NOBODY, group=NOBODY, extra_groups=[], check=False
+    ).returncode
+
+
+# ---- modes ----
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022, 0o077], ids=oct)
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=oct)
+def test_all_below_the_root_is_for_its_user_alone(root: Path, mask: int, mode: int) -> None:
+    root.mkdir()
+    root.chmod(mode)
+    with umask(mask):
+        store = filled(root)
+        found = {found: found.stat() for found in root.rglob("*")}
+        store.close()
+    assert {stat.S_IMODE(each.st_mode) for each in found.values() if stat.S_ISDIR(each.st_mode)} == {0o700}
+    assert {stat.S_IMODE(each.st_mode) for each in found.values() if stat.S_ISREG(each.st_mode)} == {0o600}
+    below = {found.relative_to(root).parts[0] for found in found}
+    assert below == {"blobs", "layers", "parts", "locks", "runs", "lock"}
+    assert any(found.suffix == ".json" for found in found)
+    assert stat.S_IMODE(root.stat().st_mode) == mode
+
+
+def test_directories_that_are_missing_above_the_root_are_private_too(root: Path) -> None:
+    with umask(0):
+        BlobStore(root / "one" / "two").prepare()
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (root, root / "one", root / "one" / "two")} == {0o700}
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o775, 0o757, 0o777, 0o1777], ids=oct)
+def test_a_root_that_others_can_write_to_is_refused_with_the_command_that_mends_it(root: Path, mode: int) -> None:
+    filled(root).close()
+    root.chmod(mode)
+    for use in (BlobStore(root).prepare, lambda: BlobStore(root).has(BLOB)):
+        with pytest.raises(StorageError, match="can be written by others") as caught:
+            use()
+        assert f"chmod go-w {root}" in str(caught.value.hint)
+    assert remembered(root) is None
+    if not mode & 0o002:
+        subprocess.run(shlex.split(f"chmod go-w {root}"), check=True)
+        BlobStore(root).prepare()
+
+
+def test_a_root_that_belongs_to_another_user_is_refused(root: Path) -> None:
+    tools.root()
+    filled(root).close()
+    os.chown(root, NOBODY, -1)
+    with pytest.raises(StorageError, match="belongs to another user"):
+        BlobStore(root).prepare()
+
+
+# ---- what an earlier version left open ----
+
+
+@OPEN
+@pytest.mark.parametrize("below", ["blobs", "blobs/sha256", "parts", "parts/sha256", "locks", "runs"])
+def test_an_open_directory_is_closed_before_it_is_used(root: Path, below: str, mode: int) -> None:
+    filled(root).close()
+    (root / below).chmod(mode)
+    note = remembered(root)
+    assert BlobStore(root).has(BLOB) is True
+    assert stat.S_IMODE((root / below).stat().st_mode) == 0o700
+    assert note is not None  # nobody could write there
+
+
+@OPEN
+@pytest.mark.parametrize("below", ["layers", "layers/sha256"])
+@pytest.mark.parametrize("is_linked", [False, True], ids=["an own note", "a link to an own note"])
+def test_nothing_is_remembered_where_others_could_write(root: Path, below: str, mode: int, *, is_linked: bool) -> None:
+    filled(root).close()
+    if is_linked:  # the right owner and mode, and another layer's
+        other = root / "layers" / "sha256" / Digest.of(b"another").encoded
+        path(root, "layers", LAYER_BLOB.digest).rename(other)
+        other.write_bytes(WRONG.to_json())
+        path(root, "layers", LAYER_BLOB.digest).hardlink_to(other)
+    (root / below).chmod(mode)
+    assert remembered(root) is None
+    assert BlobStore(root).has(LAYER_BLOB) is True
+    assert not [found for found in root.iterdir() if found.name.startswith("layers.")]
+    BlobStore(root).remember(LAYER_BLOB.digest, WRONG)
+    assert remembered(root) == WRONG
+    assert stat.S_IMODE((root / "layers").stat().st_mode) == 0o700
+
+
+def test_a_store_that_was_never_open_keeps_what_is_remembered(root: Path) -> None:
+    filled(root).close()
+    BlobStore(root).prepare()
+    assert remembered(root) is not None
+
+
+@pytest.mark.parametrize("kind", ["a link", "a FIFO", "another user's"])
+@pytest.mark.parametrize("below", ["blobs", "parts", "locks", "runs", "blobs/sha512"])
+def test_what_is_no_own_directory_is_refused(root: Path, below: str, kind: str, tmp_path: Path) -> None:
+    store = BlobStore(root)
+    store.prepare()
+    store.close()
+    planted = root / below
+    planted.parent.mkdir(exist_ok=True)
+    if planted.exists():
+        planted.rmdir()
+    if kind == "a link":
+        planted.symlink_to(tmp_path)
+    elif kind == "a FIFO":
+        os.mkfifo(planted)
+    else:
+        tools.root()
+        planted.mkdir()
+        os.chown(planted, NOBODY, -1)
+    with pytest.raises(StorageError, match=f"{below} is not a directory of this user"):
+        BlobStore(root).prepare()
+
+
+# ---- files ----
+
+
+@pytest.mark.parametrize("kind", ["writable by a group", "writable by all", "another user's", "a FIFO"])
+def test_a_note_that_another_user_can_write_is_none(root: Path, kind: str) -> None:
+    filled(root).close()
+    spoil(path(root, "layers", LAYER_BLOB.digest), kind)
+    assert remembered(root) is None
+
+
+@pytest.mark.parametrize("kind", ["writable by a group", "writable by all", "another user's", "a FIFO"])
+def test_a_blob_that_another_user_can_write_goes_away(root: Path, kind: str) -> None:
+    filled(root).close()
+    spoil(path(root, "blobs", BLOB.digest), kind)
+    assert BlobStore(root).has(BLOB) is False
+    assert not path(root, "blobs", BLOB.digest).exists()
+
+
+@pytest.mark.parametrize("kind", ["writable by a group", "writable by all", "another user's", "a FIFO"])
+def test_a_part_that_another_user_can_write_is_begun_anew(root: Path, kind: str) -> None:
+    filled(root).close()
+    blob = Descriptor.of(OTHER, "")
+    spoil(path(root, "parts", blob.digest), kind)
+    store = BlobStore(root)
+    store.prepare()
+    with store.part(blob, "layer") as part:
+        part.rehash()
+        assert part.size == 0
+        store.keep(part, part.take(Embedded(OTHER)))
+    status = path(root, "blobs", blob.digest).stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, os.geteuid())
+
+
+def spoil(file: Path, kind: str) -> None:
+    if kind == "another user's":
+        tools.root()
+        os.chown(file, NOBODY, -1)
+    elif kind == "a FIFO":
+        file.unlink()
+        os.mkfifo(file, 0o600)
+    else:
+        file.chmod(0o660 if "group" in kind else 0o606)
+
+
+# ---- another user ----
+
+
+def test_another_user_can_plant_nothing_in_a_store_that_was_made_under_an_open_umask(root: Path) -> None:
+    tools.root()
+    root.mkdir()
+    root.chmod(0o755)
+    with umask(0):
+        filled(root).close()
+    note, blob = path(root, "layers", LAYER_BLOB.digest), path(root, "blobs", BLOB.digest)
+    for command in (
+        f"echo x > {note}",
+        f"echo x > {note}.new && mv {note}.new {note}",
+        f"rm -f {blob}",
+        f"ls {root}/runs",
+    ):
+        assert as_nobody(command) != 0
+    assert remembered(root) is not None
+
+
+def test_another_user_who_planted_a_note_before_is_not_trusted(root: Path) -> None:
+    tools.root()
+    filled(root).close()
+    note = path(root, "layers", LAYER_BLOB.digest)
+    for directory in (root, root / "layers", note.parent):
+        directory.chmod(0o755 if directory == root else 0o777)
+    planted = WRONG.to_json().decode()
+    assert as_nobody(f"rm -f {note} && echo {shlex.quote(planted)} > {note}") == 0
+    assert Contents.from_json(note.read_bytes()) == WRONG
+    assert remembered(root) is None
+
+
+def test_another_user_who_planted_a_right_blob_cannot_change_it_after_it_was_hashed(root: Path) -> None:
+    tools.root()
+    filled(root).close()
+    blob = path(root, "blobs", BLOB.digest)
+    for directory in (root, root / "blobs", blob.parent):
+        directory.chmod(0o755 if directory == root else 0o777)
+    copy = root.with_name("copy")
+    copy.write_bytes(CONTENT)
+    assert as_nobody(f"rm -f {blob} && cat {copy} > {blob}") == 0
+    assert BlobStore(root).has(BLOB) is False
+
+
+# ---- what is read is what was hashed ----
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["found", "brought"])
+def test_a_blob_that_is_exchanged_after_its_check_is_refused(root: Path, *, is_new: bool) -> None:
+    store = filled(root)
+    if not is_new:
+        store = BlobStore(root)
+    assert store.has(BLOB) is True
+    other = root / "other"
+    other.write_bytes(OTHER)
+    other.chmod(0o600)
+    other.replace(path(root, "blobs", BLOB.digest))
+    with pytest.raises(VerificationError, match="was changed after it was verified"):
+        store.read(BLOB.digest)
+
+
+def test_a_blob_that_is_changed_in_place_after_its_check_is_refused(root: Path) -> None:
+    store = filled(root)
+    assert store.has(BLOB) is True
+    os.truncate(path(root, "blobs", BLOB.digest), 5)
+    with pytest.raises(VerificationError, match="was changed after it was verified"):
+        store.read(BLOB.digest)
+
+
+def test_a_blob_that_is_changed_while_it_is_read_is_refused(root: Path) -> None:
+    store = filled(root)
+    before = path(root, "blobs", BLOB.digest).stat().st_mtime_ns
+
+    def change() -> None:
+        with store.open(BLOB.digest) as file:
+            assert file.read(10) == CONTENT[:10]
+            path(root, "blobs", BLOB.digest).write_bytes(OTHER)
+            os.utime(path(root, "blobs", BLOB.digest), ns=(before, before + 1))
+            assert file.read() == OTHER[10:]
+
+    with pytest.raises(VerificationError, match="was changed after it was verified"):
+        change()
+
+
+def test_the_same_content_in_another_file_or_used_by_another_run_is_no_change(root: Path) -> None:
+    store = filled(root)
+    same = root / "same"
+    same.write_bytes(CONTENT)
+    same.chmod(0o600)
+    same.replace(path(root, "blobs", BLOB.digest))
+    assert store.read(BLOB.digest) == CONTENT
+    with store.open(BLOB.digest) as file:
+        assert BlobStore(root).has(BLOB) is True  # which notes the time
+        assert file.read() == CONTENT
+
+
+def test_a_blob_that_does_not_change_is_hashed_no_more_than_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Digest] = []
+    hasher = Digest.hasher
+
+    def note(digest: Digest) -> object:
+        hashed.append(digest)
+        return hasher(digest)
+
+    brought = filled(root)
+    monkeypatch.setattr(Digest, "hasher", note)
+    assert brought.read(BLOB.digest) == CONTENT
+    assert hashed == []  # it was hashed while it came
+    found = BlobStore(root)
+    assert found.has(BLOB) is True
+    assert found.read(BLOB.digest) == found.read(BLOB.digest) == CONTENT
+    assert hashed == [BLOB.digest]
+
+
+def test_a_run_is_noted_in_a_private_file(root: Path) -> None:
+    root.mkdir()
+    claims = Claims(root)
+    with umask(0):
+        claims.prepare()
+        claims.reserve([BLOB.digest])
+    (note,) = root.glob("runs/*.json")
+    assert stat.S_IMODE(note.stat().st_mode) == 0o600
+    claims.close()

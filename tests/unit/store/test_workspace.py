@@ -1,0 +1,133 @@
+"""The directory beside an output, where the output goes, and whether there is room."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+import filelock
+import pytest
+
+from imgfetch import room
+from imgfetch.archive import output
+from imgfetch.errors import StorageError, TransportError
+from imgfetch.store import workspace
+
+
+def fail(target: Path, *files: str) -> None:
+    """Fail while there are files in the directory."""
+    with workspace.beside(target) as path:
+        for name in files:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(b"content")
+        raise TransportError("cut")
+
+
+def test_it_is_private_and_goes_away(tmp_path: Path) -> None:
+    with workspace.beside(tmp_path / "y.tar") as path:
+        assert path == tmp_path / ".y.tar.imgfetch"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        (path / "part").write_bytes(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_goes_away_after_a_failure_if_nothing_of_a_layer_came(tmp_path: Path) -> None:
+    with pytest.raises(TransportError):
+        fail(tmp_path / "y.tar", "archive.part", "store/blobs/sha256/manifest")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["parts", "layers"])
+def test_what_came_of_a_layer_stays_after_a_failure_for_the_next_run(tmp_path: Path, below: str) -> None:
+    with pytest.raises(TransportError):
+        fail(tmp_path / "y.tar", "archive.part", f"store/{below}/sha256/{'0' * 64}")
+    with workspace.beside(tmp_path / "y.tar") as path:
+        assert path == tmp_path / ".y.tar.imgfetch"
+        assert not (path / "archive.part").exists()
+        assert (path / "store" / below / "sha256" / ("0" * 64)).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
+    with workspace.beside(tmp_path / "y.tar") as first, workspace.beside(tmp_path / "y.tar") as second:
+        assert first != second
+        assert second.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "open"])
+def test_one_that_somebody_planted_is_not_used(tmp_path: Path, kind: str) -> None:
+    planted = tmp_path / ".y.tar.imgfetch"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "link":
+        planted.symlink_to(elsewhere)
+    elif kind == "file":
+        planted.write_bytes(b"mine")
+    else:
+        planted.mkdir()
+        planted.chmod(0o777)
+    with workspace.beside(tmp_path / "y.tar") as path:
+        assert path not in (planted, elsewhere)
+        (path / "x").write_bytes(b"x")
+    assert list(elsewhere.iterdir()) == []  # S25
+    assert os.path.lexists(planted)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "漢" * 85])
+def test_a_long_name_has_one_too(tmp_path: Path, name: str) -> None:
+    with workspace.beside(tmp_path / name) as path:
+        assert path.is_dir()
+
+
+def test_a_directory_that_is_not_there_is_told_with_the_outputs_name(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"nowhere/y\.tar: No such file or directory"):
+        fail(tmp_path / "nowhere" / "y.tar")
+
+
+def test_a_lock_is_no_obstacle_when_its_holder_is_gone(tmp_path: Path) -> None:
+    left = tmp_path / ".y.tar.imgfetch"
+    left.mkdir(mode=0o700)
+    (left / "lock").touch()
+    with workspace.beside(tmp_path / "y.tar") as path:
+        assert path == left
+        with pytest.raises(filelock.Timeout):
+            filelock.FileLock(left / "lock").acquire(timeout=0)
+
+
+# ---- where the output goes ----
+
+
+def test_an_output_is_a_file_a_device_or_a_stream(tmp_path: Path) -> None:
+    assert output.regular(tmp_path / "y.tar") == tmp_path / "y.tar"
+    assert output.regular("/dev/null") is None
+    assert output.regular(io.BytesIO()) is None
+    for directory in (str(tmp_path), f"{tmp_path}/new/"):
+        with pytest.raises(StorageError, match="Is a directory"):
+            output.regular(directory)
+
+
+def test_a_link_in_a_circle_is_told_when_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    assert output.regular(tmp_path / "one") == tmp_path / "one"
+
+
+# ---- room ----
+
+
+def test_room_is_added_up_by_file_system(tmp_path: Path) -> None:
+    room.check([(tmp_path, 1, "layers"), (tmp_path, 1, "the archive")])
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    with pytest.raises(StorageError) as caught:
+        room.check([(tmp_path, free, "layers"), (tmp_path, free, "the archive")])
+    assert "needed" in str(caught.value)
+    assert "for layers and" in str(caught.value)
+    assert "free" in str(caught.value)  # M19
+
+
+def test_a_directory_that_went_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        room.check([(tmp_path / "gone", 1, "layers")])
