@@ -10,6 +10,8 @@ import pytest
 
 from tests.loopback import Loopback
 
+os.umask(0o022)  # what a test leaves in a cache must not be writable by a group, for such files are not used
+
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
