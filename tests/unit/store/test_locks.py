@@ -124,8 +124,8 @@ def test_what_is_needed_is_known_to_all_until_the_end(root: Path) -> None:
 def test_what_a_dead_run_needed_is_swept(root: Path) -> None:
     held(root)
     program = (
-        "import os, sys; from pathlib import Path; from imgfetch.claims import Claims; "
-        "from imgfetch.digest import Digest; "
+        "import os, sys; from pathlib import Path; from imgfetch.store.locks import Claims; "
+        "from imgfetch.oci.digest import Digest; "
         "claims = Claims(Path(sys.argv[1])); claims.prepare(); claims.reserve([Digest.of(b'one')]); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(root)], check=False, timeout=60)
