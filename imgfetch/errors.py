@@ -6,6 +6,8 @@ A message is one line: what was wanted, what was got, where.  ``hint`` says what
 
 from __future__ import annotations
 
+from typing import Self, TypedDict, Unpack
+
 _MAX_NAMED = 16
 
 
@@ -13,22 +15,41 @@ OFTEN = 5
 """`ImgfetchError.tries` of what is worth as many attempts as the user allows, which is five unless told otherwise."""
 
 
+class _Advice(TypedDict, total=False):
+    """What any error may be given besides its message; see `ImgfetchError`."""
+
+    hint: str | None
+    details: tuple[str, ...]
+    tries: int | None
+
+
 class ImgfetchError(Exception):
-    """Base of all errors that imgfetch raises on purpose.
+    """Base of all errors that imgfetch raises on purpose; an error does not change once it is made.
 
     Attributes:
         hint: what to try next, one line, or ``None``.
         details: lines that say more than the message can, mostly none.
-        tries: how often a request that fails so is worth sending, in a row and the first time included (2.0).
+        tries: maximum attempts for a request that fails this way, including the first (2.0); each class has its own.
     """
 
     tries: int = 1
 
-    def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
-        """Keep the message, the hint and the details."""
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: tuple[str, ...] = (), tries: int | None = None
+    ) -> None:
+        """Keep the message and the advice."""
         super().__init__(message)
         self.hint = hint
         self.details = details
+        if tries is not None:
+            self.tries = tries
+
+    def replace(self, **changes: Unpack[_Advice]) -> Self:
+        """Return a copy with other advice, and with the same cause, context and traceback."""
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__, **changes)
+        copy.__cause__, copy.__suppress_context__ = self.__cause__, self.__suppress_context__
+        return copy.with_traceback(self.__traceback__)
 
 
 class InvalidReferenceError(ImgfetchError, ValueError):
@@ -54,9 +75,9 @@ class NotTlsError(TransportError):
 
     tries = 1
 
-    def __init__(self, message: str, *, host: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, host: str, **advice: Unpack[_Advice]) -> None:
         """Keep whom it is about."""
-        super().__init__(message, hint=hint)
+        super().__init__(message, **advice)
         self.host = host
 
 
@@ -94,16 +115,10 @@ class RegistryError(ImgfetchError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        url: str,
-        status: int,
-        codes: tuple[str, ...] = (),
-        hint: str | None = None,
+        self, message: str, *, url: str, status: int, codes: tuple[str, ...] = (), **advice: Unpack[_Advice]
     ) -> None:
         """Keep the answer's particulars."""
-        super().__init__(message, hint=hint)
+        super().__init__(message, **advice)
         self.url = url
         self.status = status
         self.codes = codes
@@ -121,7 +136,20 @@ class UnavailableError(RegistryError):
     """
 
     tries = OFTEN
-    retry_after: float | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int,
+        codes: tuple[str, ...] = (),
+        retry_after: float | None = None,
+        **advice: Unpack[_Advice],
+    ) -> None:
+        """Keep the answer's particulars and the time to wait."""
+        super().__init__(message, url=url, status=status, codes=codes, **advice)
+        self.retry_after = retry_after
 
 
 class RateLimitedError(UnavailableError):
@@ -141,18 +169,12 @@ class VerificationError(ImgfetchError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        wanted: str | None = None,
-        got: str | None = None,
-        hint: str | None = None,
-        details: tuple[str, ...] = (),
+        self, message: str, *, wanted: str | None = None, got: str | None = None, **advice: Unpack[_Advice]
     ) -> None:
         """Keep both sides of the comparison, and say them."""
         if wanted is not None or got is not None:
             message = f"{message}: expected {wanted}, got {got}"
-        super().__init__(message, hint=hint, details=details)
+        super().__init__(message, **advice)
         self.wanted = wanted
         self.got = got
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 from urllib.parse import urlencode, urlsplit
 
 from imgfetch.auth.login import Login
@@ -155,28 +156,31 @@ class TokenClient:
             raise AuthenticationError(message, hint=hint) from denied
 
     def _ask_places(self, grant: Grant, login: Login | None, subject: str) -> Token:
-        """Ask at the announced realm, and where it may have been meant (F10, S02)."""
+        """Ask the announced token server or, if nobody answers there, the one that was probably meant (F10, S02).
+
+        A registry behind a proxy often announces a scheme or a port of its own that cannot be reached from here;
+        ``realm.own`` is the same path at the address by which we did reach the registry.  Credentials that must not
+        go to the announced server go to that one only.
+        """
         realm = grant.realm
-        first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
+        first, *others = [realm.own] if login and realm.refused else filter(None, [realm.url, realm.own])
         try:
             return self._ask_often(first, grant, login, subject)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
         except TransportError as error:
-            unreachable = self._unreachable(realm, first, subject, error)
-            unreachable.__cause__ = error
-        if second:
-            with suppress(*_NOT_THERE):
-                token = self._ask(second, grant, login, subject)
-                _logger.warning(
-                    "%s announced the token server %s, which does not answer; %s does, and is asked instead",
-                    self._base,
-                    shown_url(realm.announced),
-                    shown_url(second),
-                )
-                return token
-        raise unreachable
+            for other in others:
+                with suppress(*_NOT_THERE):
+                    token = self._ask(other, grant, login, subject)
+                    _logger.warning(
+                        "%s announced the token server %s, which does not answer; %s does, and is asked instead",
+                        self._base,
+                        shown_url(realm.announced),
+                        shown_url(other),
+                    )
+                    return token
+            raise self._unreachable(realm, first, subject, error) from error
 
     def _ask_often(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
         attempts = self._patience.attempts(TOKEN_TRIES, refused=REFUSED_TRIES)
@@ -220,40 +224,39 @@ class TokenClient:
             if response.status in _NO_POST:
                 if login.password:
                     return None
-                raise self._refusal(response, url, login, subject)
+                self._refuse(response, url, login, subject)
             return self._read(response, url, grant.realm, login, subject)
 
     def _read(self, response: Response, url: str, realm: Realm, login: Login | None, subject: str) -> Token:
         if response.status == _OK:
             return replace(_read_token(response), login=login)
         if response.status in _DENIED:
-            raise self._refusal(response, url, login, subject)
+            self._refuse(response, url, login, subject)
         error = rejection(response, f"{subject}: a token of the announced {_places(realm, url)}")
         if isinstance(error, UnavailableError):
             raise error
-        failure = self._failed(subject, url, realm, error.hint)
+        details: tuple[str, ...] = ()
         if response.status == _NOT_FOUND:
-            failure.details = (
-                f"{response.origin} answers, but the path {clean(urlsplit(url).path)} does not exist there.",
-            )
-        raise failure from error
+            details = (f"{response.origin} answers, but the path {clean(urlsplit(url).path)} does not exist there.",)
+        raise self._failed(subject, url, realm, error.hint, details) from error
 
-    def _refusal(self, response: Response, url: str, login: Login | None, subject: str) -> DeniedError:
+    def _refuse(self, response: Response, url: str, login: Login | None, subject: str) -> NoReturn:
         asked = login.description if login else "a request without a login"
         registry = str(Origin.of(self._base))
-        error = DeniedError(
+        raise DeniedError(
             f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
             f"announced, refuses {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
-        )
-        error.__cause__ = AuthenticationError(answer_of(response))
-        return error
+        ) from AuthenticationError(answer_of(response))
 
-    def _failed(self, subject: str, url: str, realm: Realm, hint: str | None) -> _FailedError:
+    def _failed(
+        self, subject: str, url: str, realm: Realm, hint: str | None, details: tuple[str, ...] = ()
+    ) -> _FailedError:
         return _FailedError(
             f"cannot get an access token for {subject}: the registry {self._base} announced the token server "
             f"{_places(realm, url)}, and that failed",
             hint=hint or self._override(realm),
+            details=details,
         )
 
     def _override(self, realm: Realm) -> str | None:

@@ -158,13 +158,12 @@ def _proxy_reason(causes: list[BaseException]) -> str:
 
 
 def _name_error(origin: Origin, error: socket.gaierror, proxy: Proxy | None) -> TransportError:
-    failure = TransportError(
+    return TransportError(
         f"cannot find {origin.host_and_port}: the name does not resolve ({clean(error.strerror or str(error))})",
         hint=_reaching(origin, proxy, "the name, the DNS and the VPN"),
+        # A name server that does not answer may do so in a second; one that knows of no such name will not (F01).
+        tries=2 if error.errno == socket.EAI_AGAIN else 1,
     )
-    # A name server that does not answer may do so in a second; one that knows of no such name will not (F01).
-    failure.tries = 2 if error.errno == socket.EAI_AGAIN else 1
-    return failure
 
 
 def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> CertificateError:
@@ -205,22 +204,19 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
             hint="if that is intended: --plain-http; else check the port",
         )
     if any(sign in signs for sign in _CUT_OFF):
-        # So does a server that knows no TLS, and one that is too busy; of the latter another try makes sense.
-        failure = NotTlsError(
+        return NotTlsError(
             f"{port} closed the connection where TLS should have begun: {reason}",
             host=port,
             hint=f"{_AGAIN}; if it stays so, check the port, or whether it speaks http (--plain-http)",
+            tries=TransportError.tries,  # a server without TLS does this, and so does one that is too busy
         )
-        failure.tries = TransportError.tries
-        return failure
-    broken = TransportError(
+    return TransportError(
         f"TLS with {port} failed: {reason}",
         hint=f"the server wants a client certificate, or another one: put it as .cert and .key into certs.d/{origin}/"
         if "certificate" in signs
         else "its TLS may be too old, or something on the way interferes; check the port",
+        tries=1,
     )
-    broken.tries = 1
-    return broken
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

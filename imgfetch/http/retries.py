@@ -108,7 +108,7 @@ class Attempts:
                 failure, where no further attempt of this kind makes sense.
 
         Raises:
-            ImgfetchError: ``error`` itself, where no further attempt makes sense.
+            ImgfetchError: ``error``, where no further attempt makes sense, with the number of attempts.
         """
         self._all += 1
         # Wrong bytes are counted apart: what came of them is no progress, and other failures are no fault of theirs.
@@ -120,7 +120,7 @@ class Attempts:
         if count >= limit or wait is None:
             if has_other and not self._patience.is_stopped:
                 return 0
-            raise self._told(error)
+            raise self._final(error)
         self._counts[kind] = count
         self._report(error, f"attempt {count + 1} of {limit} in {wait:.0f} s", wait)
         if not self._patience.wait(wait):
@@ -148,10 +148,8 @@ class Attempts:
             pause = min(2.0 ** (count - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
         return min(pause, self._patience.max_wait)
 
-    def _told(self, error: ImgfetchError) -> ImgfetchError:
-        """Return the error with what was done about it (M10)."""
-        if self._all > 1:
-            seconds = time.monotonic() - self._began
-            error.details = (*error.details, f"Tried {self._all} times in {seconds:.0f} s.")
-        error.tries = 1  # whoever asked for more than this has asked often enough
-        return error
+    def _final(self, error: ImgfetchError) -> ImgfetchError:
+        """Return the error with the number of attempts (M10), and such that no outer loop retries it again."""
+        seconds = time.monotonic() - self._began
+        tried = (f"Tried {self._all} times in {seconds:.0f} s.",) if self._all > 1 else ()
+        return error.replace(details=(*error.details, *tried), tries=1)

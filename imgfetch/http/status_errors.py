@@ -7,6 +7,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT
 from imgfetch.errors import (
@@ -17,13 +18,14 @@ from imgfetch.errors import (
     RegistryError,
     UnavailableError,
 )
-from imgfetch.http import retryafter
 from imgfetch.http.response import Response
 from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import clean, quoted
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
+MAX_DIGITS = 12
+"""Digits of a ``Retry-After`` that are read."""
 _PAGE = "an HTML page"
 _MAX_ERRORS = 3
 
@@ -58,19 +60,31 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         return NotFoundError(f"{what} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
     if status in _DENIED:
         return AuthenticationError(f"{what} does not exist or needs a login: {said}", hint=hint)
+    wait = retry_after(response.header("Retry-After"))
     if status == _TOO_MANY_REQUESTS:
-        limited = RateLimitedError(
-            f"{what} is not served for now, too many requests: {said}", url=url, status=status, codes=codes
+        message = f"{what} is not served for now, too many requests: {said}"
+        limit = _pull_limit(response, words, wait)
+        hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
+        return RateLimitedError(
+            message,
+            url=url,
+            status=status,
+            codes=codes,
+            retry_after=wait,
+            hint=hint,
+            details=details,
+            tries=1 if limit and wait is None else None,
         )
-        _add_wait(limited, response, "try again later, or log in")
-        _add_pull_limit(limited, response, words)
-        return limited
     if status >= _SERVER_ERROR or status in _LATER:
-        unavailable = UnavailableError(f"{what} is not served for now: {said}", url=url, status=status, codes=codes)
-        if not (status in _LATER or status in _PASSING):
-            unavailable.tries = 1
-        _add_wait(unavailable, response, "the server has a problem of its own; try again later")
-        return unavailable
+        return UnavailableError(
+            f"{what} is not served for now: {said}",
+            url=url,
+            status=status,
+            codes=codes,
+            retry_after=wait,
+            hint=_wait_hint(wait, "the server has a problem of its own; try again later"),
+            tries=None if status in _LATER or status in _PASSING else 1,
+        )
     return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
 
 
@@ -136,41 +150,55 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     return codes, clean("; ".join(said), MAX_QUOTED)
 
 
-def _add_wait(error: UnavailableError, response: Response, hint: str) -> None:
-    """Add what the server says of when to come again (2.0, M10)."""
-    error.retry_after = wait = retryafter.parse(response.header("Retry-After"))
-    error.hint = hint
-    if wait:
-        error.hint = f"the server asks to wait {_duration(wait)}"
-        if MAX_WAIT < wait <= LONGEST_WAIT:
-            error.hint += f"; try again then, or wait for it with --max-wait {wait:.0f}"
-        else:
-            error.hint += "; try again then" if wait > LONGEST_WAIT else "; --max-wait allows longer waits"
+def retry_after(text: str, now: float | None = None) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks to wait, or ``None`` for one that is absent, past or malformed.
+
+    Source: RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``.  urllib3's own
+    ``Retry.parse_retry_after`` raises an error for half of the malformed ones, which would hide the answer's, and
+    does not tell a date in the past from 0.
+
+    Args:
+        text: the header's value.
+        now: seconds since 1970; by default the time that it is.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= MAX_DIGITS else None
+    with suppress(ValueError, OverflowError, TypeError, IndexError, AttributeError):
+        date = parsedate_tz(text)
+        seconds = mktime_tz(date) - (time.time() if now is None else now) if date else 0
+        return seconds if seconds > 0 else None
+    return None
 
 
-def _add_pull_limit(error: RateLimitedError, response: Response, words: str) -> None:
-    """Say so where it is Docker Hub's limit of pulls, which no second try overcomes (M09, F32)."""
+def _wait_hint(wait: float | None, otherwise: str) -> str:
+    """Return the hint for a server that asks to wait (2.0, M10), or another where it does not."""
+    if not wait:
+        return otherwise
+    if MAX_WAIT < wait <= LONGEST_WAIT:
+        plan = f"try again then, or wait for it with --max-wait {wait:.0f}"
+    else:
+        plan = "try again then" if wait > LONGEST_WAIT else "--max-wait allows longer waits"
+    return f"the server asks to wait {_duration(wait)}; {plan}"
+
+
+def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str, tuple[str, ...]] | None:
+    """Return hint and details where Docker Hub's limit of pulls is used up, which no retry overcomes (M09, F32)."""
     limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
     remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
-    is_used_up = limit is not None and remaining == "0"
-    if not is_used_up and "pull rate limit" not in words.lower():
-        return
-    wait = error.retry_after
-    if wait is None:
-        error.tries = 1
+    if not (limit and remaining == "0") and "pull rate limit" not in words.lower():
+        return None
     source = clean(response.header("Docker-RateLimit-Source").strip(), 80)
-    counted = f"; counted are those of {_counted(source)}" if source else ""
+    details: tuple[str, ...] = () if wait is not None else ("It was not tried again, for that would not help.",)
     if limit is not None:
-        window = int(limit[2])
-        wait = window if wait is None else wait
-        left = clean(remaining, 20)
-        error.details = (f"The limit is {limit[1]} pulls per {_duration(window)}, {left} are left{counted}.",)
-    if error.tries == 1:
-        error.details += ("It was not tried again, for that would not help.",)
+        counted = f"; counted are those of {_counted(source)}" if source else ""
+        window = f"{limit[1]} pulls per {_duration(int(limit[2]))}"
+        details = (f"The limit is {window}, {clean(remaining, 20)} are left{counted}.", *details)
+        wait = int(limit[2]) if wait is None else wait
     until = "later" if wait is None else _clock(wait)
     log_in = login_command(str(response.origin))
     log_in = f"log in ({log_in})" if _is_address(source) or not source else "log in with an account that may have more"
-    error.hint = f"{log_in}, take a mirror (--mirror), or try again {until}"
+    return f"{log_in}, take a mirror (--mirror), or try again {until}", details
 
 
 def _counted(source: str) -> str:

@@ -278,8 +278,7 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except VerificationError as error:
-        error.hint = error.hint or "do not use it; if it stays so, tell the publisher"
-        raise
+        raise error.replace(hint=error.hint or "do not use it; if it stays so, tell the publisher") from error.__cause__
 
 
 def _parse(

@@ -266,15 +266,14 @@ class Registry:
         length = response.content_length
         wanted = descriptor.size - response.start
         if length is not None and not response.codings and length != wanted:
-            error = VerificationError(
+            raise VerificationError(
                 f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
                 wanted=f"{wanted} bytes",
                 got=f"{length} bytes",
                 hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
                 "or the registry's copy is damaged",
+                tries=2,  # P75
             )
-            error.tries = 2  # P75
-            raise error
 
     def _anonymously(
         self, stack: ExitStack, refusal: Response, reference: Reference, what: str, offset: int
@@ -424,16 +423,15 @@ class Registry:
 
     def _refused(self, response: Response, what: str, hint: str) -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
-            error = RegistryError(
+            return RegistryError(
                 f"{what} is not served: {self._base} redirects to {response.origin}, "
                 f"which answers {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
                 hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
+                # The registry gives a fresh URL when it is asked again (F49).
+                tries=3 if response.status == _FORBIDDEN else 1,
             )
-            if response.status == _FORBIDDEN:
-                error.tries = 3  # the registry gives a fresh URL when it is asked again (F49)
-            return error
         return rejection(response, what, hint=hint)
 
 

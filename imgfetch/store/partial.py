@@ -189,8 +189,7 @@ class Part:
                 self._undo(source.codings)
             except VerificationError as error:
                 self.discard()
-                error.tries = _TRIES
-                raise
+                raise error.replace(tries=_TRIES) from error.__cause__
             got = self._difference()
         is_short = self.size < descriptor.size and not descriptor.digest.matches(self._hasher)
         if got is not None and is_short and not (source and source.codings):
@@ -218,15 +217,14 @@ class Part:
         wanted = str(self.descriptor.digest) if ":" in got else f"{self.descriptor.size} bytes"
         place = f" from {source.name}" if source else ""
         resumed = ", continued from an earlier attempt," if self._is_continued else ""
-        error = (ResumeError if self._is_continued else VerificationError)(
+        return (ResumeError if self._is_continued else VerificationError)(
             f"{self._what} ({self.descriptor.digest}){place}{coded}{resumed} is not what the manifest promises",
             wanted=wanted,
             got=got,
             hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
             "or the registry's copy is damaged",
+            tries=_TRIES,
         )
-        error.tries = _TRIES
-        return error
 
     def _contents(self) -> Contents | None:
         if self._open_layer is None:

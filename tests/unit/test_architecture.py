@@ -96,6 +96,18 @@ def test_only_the_command_line_knows_the_terminal_and_the_environment() -> None:
             assert word not in path.read_text(), f"{path} has {word}"
 
 
+@each_module
+def test_no_error_changes_once_it_is_made(path: Path) -> None:
+    targets = [
+        target
+        for node in ast.walk(ast.parse(path.read_text()))
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+        if isinstance(target, ast.Attribute) and target.attr in {"tries", "hint", "details", "retry_after", "__cause__"}
+    ]
+    constructors = {"self", "copy"} if path.name == "errors.py" else set()
+    assert {ast.unparse(target.value) for target in targets} <= constructors
+
+
 def test_every_command_has_its_module() -> None:
     assert set(commands._MODULES.values()) == {path.stem for path in PACKAGE.glob("cli/command_*.py")}
 

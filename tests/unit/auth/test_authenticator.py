@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 
-import imgfetch.tokens
 import pytest
 import responses
 from urllib3 import HTTPHeaderDict
 
+import imgfetch.auth.tokens
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 
 import pytest
@@ -36,23 +37,25 @@ class Clock:
 
 
 def unavailable(retry_after: float | None = None) -> UnavailableError:
-    error = UnavailableError("not now", url="https://registry.example", status=503)
-    error.retry_after = retry_after
-    return error
+    return UnavailableError("not now", url="https://registry.example", status=503, retry_after=retry_after)
 
 
-def waits_until_over(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> list[float]:
-    """Fail in the same way until it is given up, and return what was waited."""
-    waits: list[float] = []
-    patience = patience or Patience(pause=waits.append)
-    attempts = patience.attempts(**limits)
+def given_up(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> ImgfetchError:
+    """Fail in the same way until it is given up, and return the error that says so."""
+    attempts = (patience or Patience(pause=lambda _: None)).attempts(**limits)
     for _ in range(50):
         try:
             attempts.failed(error)
-        except ImgfetchError as given_up:
-            assert given_up is error  # noqa: PT017  # it may take any number of attempts
-            return waits
+        except type(error) as final:
+            return final
     pytest.fail("it is tried for ever")
+
+
+def waits_until_over(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> list[float]:
+    """Return what was waited until a failure that repeats was given up."""
+    waits: list[float] = []
+    given_up(error, patience or Patience(pause=waits.append), **limits)
+    return waits
 
 
 @pytest.mark.parametrize(
@@ -84,9 +87,7 @@ def test_the_pauses_double_and_differ_by_a_quarter() -> None:
 
 def test_no_pause_is_longer_than_half_a_minute_and_a_quarter() -> None:
     waits: list[float] = []
-    error = TransportError("reset")
-    error.tries = 99
-    waits_until_over(error, Patience(retries=9, pause=waits.append))
+    waits_until_over(TransportError("reset", tries=99), Patience(retries=9, pause=waits.append))
     assert len(waits) == 9
     assert max(waits) <= 1.25 * 30
 
@@ -148,15 +149,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clock) -> None:
     waits: list[float] = []
     attempts = Patience(pause=waits.append).attempts()
-    error = TransportError("silent")
     for _ in range(4):
         clock.now += seconds
-        attempts.failed(error)
+        attempts.failed(TransportError("silent"))
     clock.now += seconds
-    with pytest.raises(TransportError):
-        attempts.failed(error)
+    with pytest.raises(TransportError) as caught:
+        attempts.failed(TransportError("silent"))
     assert len(waits) == 4
-    assert error.details == (f"Tried 5 times in {5 * seconds:.0f} s.",)
+    assert caught.value.details == (f"Tried 5 times in {5 * seconds:.0f} s.",)
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(2, "INFO"), (4, "WARNING"), (60, "WARNING")])
@@ -203,8 +203,7 @@ def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
     for _ in range(3):
         attempts.failed(TransportError("cut"))
     attempts.failed(ResumeError("spoilt"))
-    wrong = VerificationError("wrong")
-    wrong.tries = 2
+    wrong = VerificationError("wrong", tries=2)
     attempts.failed(wrong, progressed=True)
     with pytest.raises(VerificationError):
         attempts.failed(wrong, progressed=True)  # F43: once more from zero, and no more
@@ -213,23 +212,34 @@ def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
 def test_what_was_done_is_told(caplog: pytest.LogCaptureFixture) -> None:
     error = TransportError("reset", hint="try later")
     with caplog.at_level(logging.INFO):
-        waits_until_over(error)
-    assert error.details == ("Tried 5 times in 0 s.",)  # M10
+        final = given_up(error)
+    assert (final.args, final.hint, final.details) == (error.args, "try later", ("Tried 5 times in 0 s.",))  # M10
+    assert (error.tries, error.details) == (5, ())  # an error does not change once it is made
     levels = [record.levelname for record in caplog.records]
     assert levels[:2] + levels[3:] == ["INFO", "INFO", "WARNING"]  # the third pause is 3 to 5 s
     assert "attempt 5 of 5" in caplog.records[-1].getMessage()
 
 
 def test_what_was_tried_once_says_nothing_of_it() -> None:
-    error = NotFoundError("gone", url="", status=404)
-    waits_until_over(error)
-    assert error.details == ()
+    final = given_up(NotFoundError("gone", url="https://registry.example", status=404))
+    assert isinstance(final, NotFoundError)
+    assert (final.details, final.url, final.status) == ((), "https://registry.example", 404)
 
 
 def test_what_was_given_up_is_not_tried_by_somebody_else() -> None:
-    error = TransportError("reset")
-    assert len(waits_until_over(error)) == 4
-    assert waits_until_over(error) == []
+    final = given_up(TransportError("reset"))
+    assert final.tries == 1
+    assert waits_until_over(final) == []
+
+
+def test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback() -> None:
+    try:
+        raise TransportError("reset") from OSError("cable cut")
+    except TransportError as error:
+        final = given_up(error)
+        assert str(final.__cause__) == "cable cut"
+        frames = [frame.name for frame in traceback.extract_tb(final.__traceback__)]
+    assert "test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback" in frames
 
 
 def test_a_stop_ends_a_wait_and_all_that_follow() -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from imgfetch.archive import ustar
 from imgfetch.auth import challenges
 from imgfetch.errors import InvalidPlatformError, InvalidReferenceError, VerificationError
-from imgfetch.http import contentrange, retryafter
+from imgfetch.http import contentrange
+from imgfetch.http.status_errors import retry_after
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
@@ -158,7 +159,7 @@ def test_what_is_no_range_of_the_rest_is_refused(value: str) -> None:
 
 @given(st.integers(0, 10**9))
 def test_seconds_are_read(seconds: int) -> None:
-    assert retryafter.parse(str(seconds)) == seconds
+    assert retry_after(str(seconds)) == seconds
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2068, 1, 1)), st.integers(-(10**6), 10**6))  # noqa: DTZ001
@@ -171,12 +172,12 @@ def test_dates_are_read_in_all_three_forms(moment: datetime, ahead: int) -> None
         f"{moment:%a %b %e %H:%M:%S %Y}",
     ]
     for form in forms:
-        assert retryafter.parse(form, now) == (ahead if ahead > 0 else None), form
+        assert retry_after(form, now) == (ahead if ahead > 0 else None), form
 
 
 @given(st.text(max_size=60) | st.text("0123456789:, GMTJanFeb-+", max_size=40))
 def test_no_retry_after_breaks_its_reading(text: str) -> None:
-    found = retryafter.parse(text, 0.0)
+    found = retry_after(text, 0.0)
     assert found is None or found >= 0
 
 
