@@ -9,16 +9,14 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from imgfetch.archive.targets import SUFFIXES
-from imgfetch.layers.compression import HEAD, PIECE, decompressor, detect
+from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
 
-_FEED = 2048  # compressed bytes at a time, for a few may hold very many
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 
@@ -69,41 +67,33 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be read.
     """
-    compression = compression_of(path)
+    is_compressed = compression_of(path)
     with path.open("rb") as raw:
-        if compression:
-            yield io.BufferedReader(_Decompressed(raw, compression), PIECE)
+        if is_compressed:
+            yield io.BufferedReader(_Readable(decompress(raw)), PIECE)
         else:
             yield raw
 
 
-class _Decompressed(io.RawIOBase):
-    """What a compressed file holds, from its first byte on."""
+class _Readable(io.RawIOBase):
+    """Pieces of content as a file."""
 
-    def __init__(self, raw: BinaryIO, compression: str) -> None:
+    def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__()
-        self._raw = raw
-        self._ready: deque[memoryview] = deque()
-        self._decompressor = decompressor(compression, lambda data: self._ready.append(memoryview(data)))
-        self._is_over = False
+        self._pieces = pieces
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # what it is called with
-        while not self._ready and not self._is_over:
-            piece = self._raw.read(_FEED)
-            if piece:
-                self._decompressor.feed(piece)
-            else:
-                self._decompressor.finish()
-                self._is_over = True
-        if not self._ready:
-            return 0
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
         target = memoryview(buffer).cast("B")
-        first = self._ready.popleft()
-        count = min(len(first), len(target))
-        target[:count] = first[:count]
-        if count < len(first):
-            self._ready.appendleft(first[count:])
+        count = min(len(self._left), len(target))
+        target[:count] = self._left[:count]
+        self._left = self._left[count:]
         return count

@@ -250,20 +250,13 @@ def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> No
         VerificationError: there are others.
     """
     left = member.size - start
-
-    def take(piece: bytes | memoryview) -> None:
-        nonlocal left
+    if not isinstance(member.content, Plain):
+        blob.seek(start)
+    for piece in decompress(blob) if isinstance(member.content, Plain) else _pieces(blob, left + 1):
         left -= len(piece)
         if left < 0:
             raise _changed(member)
         write(piece)
-
-    if isinstance(member.content, Plain):
-        decompress(blob, take)
-    else:
-        blob.seek(start)
-        for piece in _pieces(blob, left + 1):
-            take(piece)
     if left:
         raise _changed(member)
 

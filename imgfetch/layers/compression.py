@@ -1,28 +1,29 @@
-"""Bytes as they were before somebody compressed them, as a stream and within bounds.
+"""Compressed streams, recognized and decompressed within bounds.
 
-A `Decompressor` is fed with pieces of any size and hands on what comes out, in pieces of at most
-`PIECE` bytes.  Whatever the ratio, memory stays small (S27).  All formats may hold several streams
-one after the other: gzip members (eStargz has one for each file), zstd frames with skippable ones among
-them (zstd:chunked, pzstd), bzip2 and xz streams.
+A `Decompressor` is fed with pieces of any size and yields what comes out, in pieces of at most `PIECE` bytes, of zstd
+at most 32 MiB.  Whatever the ratio, memory stays small (S27).  All formats may hold several streams one after the
+other: gzip members (eStargz has one for each file), zstd frames with skippable ones among them (zstd:chunked, pzstd),
+bzip2 and xz streams.
+
+Nothing is called back: a decompressor that knew its user would be part of a cycle of references, which keeps a window
+of up to 128 MiB until the garbage collector, to which that memory is invisible, happens to run.
 """
 
 from __future__ import annotations
 
 import bz2
 import lzma
-from collections.abc import Callable
-from typing import IO, BinaryIO, Protocol, cast
+from collections.abc import Callable, Generator, Iterator
+from typing import BinaryIO, Protocol
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers import tarheaders
 from imgfetch.layers.inflate import GZIP, ZLIB, InflateError, inflater
 from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
-from imgfetch.layers.zstd import MAX_WINDOW, FrameScanner, is_skippable
-
-Sink = Callable[[bytes], object]
+from imgfetch.layers.zstd import ZstdStream, is_skippable
 
 PIECE = 256 * 1024
-"""Bytes that come out at a time: few enough to be hashed while the processor's cache has them."""
+"""Bytes that go in or come out at a time: few enough to be hashed while the processor's cache has them."""
 HEAD = 512
 """Bytes that `detect` needs: a tar header."""
 
@@ -48,10 +49,10 @@ def detect(head: bytes) -> str | None:
 
 
 class Decompressor(Protocol):
-    """Undoes one compression."""
+    """Decompresses one layer."""
 
-    def feed(self, data: bytes) -> None:
-        """Take more compressed bytes.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take more compressed bytes, and yield what comes out; to be followed to its end.
 
         Raises:
             VerificationError: they are damaged.
@@ -59,36 +60,32 @@ class Decompressor(Protocol):
         """
 
     def finish(self) -> str | None:
-        """Take note that all has come; return what is odd about it, if anything is.
+        """Return what is odd about the data, if anything is, now that all has come.
 
         Raises:
             VerificationError: the end is missing.
         """
 
 
-def decompressor(name: str, sink: Sink) -> Decompressor:
+def decompressor(name: str) -> Decompressor:
     """Return a decompressor for a compression that `detect` names, or for HTTP's ``deflate``."""
     match name:
         case "gzip":
-            return _Streams(name, lambda: inflater(GZIP), sink)
+            return _Streams(name, lambda: inflater(GZIP))
         case "deflate":
-            return _Streams(name, lambda: inflater(ZLIB), sink)
+            return _Streams(name, lambda: inflater(ZLIB))
         case "bzip2":
-            return _Streams(name, bz2.BZ2Decompressor, sink)
+            return _Streams(name, bz2.BZ2Decompressor)
         case "xz":
-            return _Streams(name, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY), sink)
+            return _Streams(name, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
         case "zstd":
-            return _Zstd(sink)
+            return ZstdStream()
         case _:
-            return _Plain(sink)
+            return _Uncompressed()
 
 
-def decompress(file: BinaryIO, sink: Sink) -> None:
-    """Hand on the whole of a layer's tar stream.
-
-    Args:
-        file: the layer as it is stored, at its first byte.
-        sink: takes the pieces.
+def decompress(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the whole of a layer's tar stream from a file that is at the layer's first byte.
 
     Raises:
         VerificationError: the data is damaged or incomplete.
@@ -98,9 +95,9 @@ def decompress(file: BinaryIO, sink: Sink) -> None:
     compression = detect(piece)
     if compression is None:
         raise UnsupportedError("it is neither a tar nor compressed in a known way")
-    stream = decompressor(compression, sink)
+    stream = decompressor(compression)
     while piece:
-        stream.feed(piece)
+        yield from stream.feed(piece)
         piece = file.read(PIECE)
     stream.finish()
 
@@ -120,11 +117,10 @@ class _Stream(Protocol):
 class _Streams:
     """Streams one after the other, with what some builders leave between and behind them (L10 to L12)."""
 
-    def __init__(self, name: str, open_stream: Callable[[], _Stream], sink: Sink) -> None:
+    def __init__(self, name: str, open_stream: Callable[[], _Stream]) -> None:
         self._name = name
         self._magic = _MAGIC.get(name, b"")
         self._open = open_stream
-        self._sink = sink
         self._stream: _Stream | None = open_stream()
         self._slice = _SLICES[1]
         self._fed = 0
@@ -132,7 +128,7 @@ class _Streams:
         self._has_zeros = False
         self._has_garbage = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         start = 0
         while start < len(data) and not self._has_garbage:
             piece = data[start : start + self._slice]
@@ -140,7 +136,7 @@ class _Streams:
             if self._stream is None:
                 piece = self._begin(piece)
             if self._stream is not None:
-                start -= self._continue(self._stream, piece)
+                start -= yield from self._continue(self._stream, piece)
 
     def finish(self) -> str | None:
         if self._stream is not None:
@@ -164,12 +160,12 @@ class _Streams:
             self._has_garbage = True
         return b""
 
-    def _continue(self, stream: _Stream, data: bytes) -> int:
+    def _continue(self, stream: _Stream, data: bytes) -> Generator[bytes, None, int]:
         """Decompress; return how many bytes stand behind the stream's end."""
         try:
-            self._sink(stream.decompress(data, PIECE))
+            yield stream.decompress(data, PIECE)
             while not stream.eof and not stream.needs_input:
-                self._sink(stream.decompress(b"", PIECE))
+                yield stream.decompress(b"", PIECE)
         except (InflateError, lzma.LZMAError, OSError, EOFError) as error:
             if "limit" in str(error):
                 limit = f"{_XZ_MEMORY // 1024**2} MiB"
@@ -184,51 +180,9 @@ class _Streams:
         return behind
 
 
-class _Zstd:
-    """Frames one after the other, skippable ones among them (L06, L08, L09)."""
-
-    def __init__(self, sink: Sink) -> None:
-        import zstandard  # noqa: PLC0415  # few images need it, and it takes its time
-
-        self._damage = zstandard.ZstdError
-        self._scanner = FrameScanner()
-        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-        # The writer bounds what it hands on at a time, whatever the ratio; a ``decompressobj`` does not.
-        self._writer = decompressor.stream_writer(cast(IO[bytes], _Writable(sink)), write_size=PIECE, closefd=False)
-
-    def feed(self, data: bytes) -> None:
-        self._scanner.feed(data)
-        try:
-            self._writer.write(data)
-        except self._damage as error:
-            raise VerificationError(f"its zstd data is damaged ({error})") from None
-
-    def finish(self) -> str | None:
-        # zstandard itself is silent when a frame is cut short.
-        if not self._scanner.is_complete:
-            raise VerificationError("its zstd data ends early")
-        if self._scanner.begins_with_skippable:
-            return "its zstd data begins with a skippable frame; some readers take it for no zstd"
-        return None
-
-
-class _Writable:
-    """A sink that looks like a file."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def write(self, data: bytes) -> int:
-        self._sink(data)
-        return len(data)
-
-
-class _Plain:
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def feed(self, data: bytes) -> None:
-        self._sink(data)
+class _Uncompressed:
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield data
 
     def finish(self) -> str | None:
         return None

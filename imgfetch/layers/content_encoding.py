@@ -1,4 +1,4 @@
-"""HTTP content codings, undone within bounds."""
+"""HTTP content codings, decompressed within bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from imgfetch.text import quoted
 MAX_CODINGS = 5
 
 _OVERHEAD = 64 * 1024
-_SLICE = 256  # what comes out of a slice is held at once; zstd makes up to 32 KiB of a byte
 _NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"}
 
 
@@ -40,19 +39,14 @@ def undo(chunks: Iterable[bytes], codings: Sequence[str], limit: int, what: str)
 
 
 def _undo(chunks: Iterable[bytes], coding: str, limit: int, what: str) -> Iterator[bytes]:
-    out: list[bytes] = []
-    left = limit
-    decoder = decompressor(_NAMES[coding], out.append)
+    decoder = decompressor(_NAMES[coding])
     for chunk in chunks:
-        for start in range(0, len(chunk), _SLICE):
-            with _naming(what, coding):
-                decoder.feed(chunk[start : start + _SLICE])
-            for piece in out:
-                yield piece[:left]
-                left -= len(piece)
-                if left <= 0:
+        with _naming(what, coding):
+            for piece in decoder.feed(chunk):
+                yield piece[:limit]
+                limit -= len(piece)
+                if limit <= 0:
                     return
-            out.clear()
     with _naming(what, coding):
         decoder.finish()
 

@@ -7,7 +7,7 @@ media type only counts for a remark (section 5 of the protocol notes, L01 to L22
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -124,12 +124,14 @@ class LayerCheck:
             return
         try:
             if self._decompressor is not None:
-                self._decompressor.feed(data)
+                self._take(self._decompressor.feed(data))
                 return
             self._head += data
             if len(self._head) >= HEAD:
-                self._begin().feed(self._head)
+                self._take(self._begin().feed(self._head))
         except ImgfetchError as error:
+            # The frames of its traceback know the decompressor, whose window would live as long as the error.
+            error.__traceback__ = error.__context__ = self._decompressor = None
             self._error = error
 
     def finish(self) -> Contents:
@@ -143,7 +145,7 @@ class LayerCheck:
             if self._error is not None:
                 raise self._error
             if self._decompressor is None:
-                self._begin().feed(self._head)
+                self._take(self._begin().feed(self._head))
             oddity = self._decompressor.finish() if self._decompressor else None
         except VerificationError as error:
             raise VerificationError(
@@ -151,6 +153,8 @@ class LayerCheck:
             ) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
+        finally:
+            self._decompressor = None
         return Contents(
             Digest(self._algorithm, self._hasher.hexdigest()), self._compression or "", self._size, oddity or ""
         )
@@ -165,18 +169,19 @@ class LayerCheck:
                 f"its type is {clean(self._media_type) or 'not given'}",
                 hint="gzip, zstd, bzip2, xz and plain tars are known; ask the publisher for one of them",
             )
-        self._decompressor = decompressor(self._compression, self._take)
+        self._decompressor = decompressor(self._compression)
         return self._decompressor
 
-    def _take(self, data: bytes) -> None:
-        self._interrupt()
-        self._size += len(data)
-        if self._size > self._limit:
-            raise UnsupportedError(
-                f"decompressed it is larger than {self._limit} bytes, the limit; {self._size} bytes had come",
-                hint="the limit guards against bombs; --max-layer-size allows more, if the image is to be trusted",
-            )
-        self._hasher.update(data)
+    def _take(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self._interrupt()
+            self._size += len(piece)
+            if self._size > self._limit:
+                raise UnsupportedError(
+                    f"decompressed it is larger than {self._limit} bytes, the limit; {self._size} bytes had come",
+                    hint="the limit guards against bombs; --max-layer-size allows more, if the image is to be trusted",
+                )
+            self._hasher.update(piece)
 
 
 def _mislabelled(media_type: str, compression: str) -> str:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import hashlib
 import lzma
+import random
+import weakref
 
 import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.zstd import ZstdStream
 from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
 from tests.images import DOCKER_GZIP, OCI_GZIP, OCI_TAR, OCI_ZSTD, SKIPPABLE, gz, multi_member_gzip, tar, zstd
@@ -185,9 +189,32 @@ def test_a_layer_may_be_as_large_as_the_limit(stored: bytes) -> None:
 def test_a_large_zstd_window_is_refused_and_named() -> None:
     # S27, M22; what zstd --long=31 writes
     frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([21 << 3]) + (1 | 5 << 3).to_bytes(3, "little") + b"hello"
-    with pytest.raises(UnsupportedError, match="needs a window of 2048 MiB, more than 128 MiB") as caught:
+    with pytest.raises(UnsupportedError, match="needs a window of more than 128 MiB") as caught:
         check(frame)
     assert caught.value.hint == "ask the publisher to compress without --long"
+
+
+@pytest.mark.parametrize("is_damaged", [False, True], ids=["good", "damaged"])
+def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
+    monkeypatch: pytest.MonkeyPatch, *, is_damaged: bool
+) -> None:
+    streams: list[weakref.ref[ZstdStream]] = []
+
+    class Noted(ZstdStream):
+        def __init__(self) -> None:
+            super().__init__()
+            streams.append(weakref.ref(self))
+
+    monkeypatch.setattr("imgfetch.layers.compression.ZstdStream", Noted)
+    layer = LayerCheck("layer 1 of 1 of x", OCI_ZSTD)
+    gc.disable()
+    try:
+        layer.update(zstd(random.Random(0).randbytes(1000)) + b"damage" * is_damaged)
+        if not is_damaged:
+            layer.finish()
+        assert [stream() for stream in streams] == [None]
+    finally:
+        gc.enable()
 
 
 def remarks(stored: bytes, media_type: str) -> str:
