@@ -67,7 +67,7 @@ def test_all_libraries_accept_the_same_streams() -> None:
 
 
 def test_without_zlib_ng_zlib_takes_its_place() -> None:
-    code = "import sys; sys.modules['zlib_ng'] = None; from imgfetch import inflate; print(inflate.ENGINE)"
+    code = "import sys; sys.modules['zlib_ng'] = None; from imgfetch.layers import inflate; print(inflate.ENGINE)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
 
