@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,13 +47,23 @@ class Embedded:
 class Source(Protocol):
     """A registry, or anything else that has images; :class:`imgfetch.Registry` is one."""
 
-    def manifest(self, reference: Reference) -> Document:
-        """Return the document that ``reference`` points at."""
+    def manifest(self, reference: Reference, *, label: str = "") -> Document:
+        """Return the document that ``reference`` points at.
+
+        Args:
+            reference: the image or index, by the name that it has here.
+            label: its name in messages; by default that of ``reference``.
+        """
 
     def blob(
         self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
     ) -> AbstractContextManager[Body]:
         """Open a blob, which is ``what`` in messages, at ``offset`` or at its first byte."""
+
+    def mirrors(self, reference: Reference) -> Sequence[Source]:
+        """Return the sources to ask for an image, one after the other; the error of the last one counts."""
+        del reference
+        return (self,)
 
     def abort(self) -> None:
         """End every read, from any thread and for good."""

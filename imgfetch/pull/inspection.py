@@ -21,7 +21,7 @@ from imgfetch.oci.mediatypes import LAYER_COMPRESSION
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry import registries
+from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
 from imgfetch.store import stores
 from imgfetch.tolerance import Oddities
@@ -137,7 +137,9 @@ def inspect(
     reference = Reference.parse(target) if isinstance(target, str) else target
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
     with ExitStack() as stack:
-        registry = registries.opened(stack, access or Access(), oddities=oddities, patience=patience, timeout=timeout)
+        registry = mirrored.open_source(
+            stack, access or Access(), oddities=oddities, patience=patience, timeout=timeout
+        )
         resolver = Resolver(registry, stores.opened(stack, None), oddities, patience)
         return _reference(resolver, reference.with_default_tag(), wanted)
 

@@ -13,7 +13,7 @@ from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry import registries
+from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
 from imgfetch.store import stores
 from imgfetch.tolerance import Oddities
@@ -48,7 +48,7 @@ def pin(
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
     with ExitStack() as stack:
-        registry = registries.opened(
+        registry = mirrored.open_source(
             stack,
             access or Access(),
             oddities=oddities,
@@ -84,7 +84,9 @@ def tags(
     reference = Reference.parse(repository) if isinstance(repository, str) else repository
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
     with ExitStack() as stack:
-        registry = registries.opened(stack, access or Access(), oddities=oddities, patience=patience, timeout=timeout)
+        registry = mirrored.open_source(
+            stack, access or Access(), oddities=oddities, patience=patience, timeout=timeout
+        )
         return tuple(dict.fromkeys(registry.tags(reference)))
 
 

@@ -45,13 +45,13 @@ class Resolver:
     """Finds images.
 
     Attributes:
-        registry: where to look.
+        source: where to look.
         store: takes in the documents that are found.
         oddities: told of what is wrong but tolerable.
         patience: how often to try.
     """
 
-    registry: Source
+    source: Source
     store: BlobStore
     oddities: Oddities
     patience: Patience
@@ -189,7 +189,7 @@ class Resolver:
         if descriptor is not None:
             what = f"the manifest {descriptor.digest} of {reference.name}"
             asked = replace(reference, digest=descriptor.digest)
-        document = self._known(descriptor) or self.registry.manifest(asked)
+        document = self._known(descriptor) or self.source.manifest(asked)
         wanted = asked.digest
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
         if descriptor is not None and descriptor.size != len(document.raw):
@@ -212,7 +212,7 @@ class Resolver:
         what = f"the config of {reference}"
         if manifest.config.is_embedded:
             self.store.put(manifest.config, manifest.config.data or b"")
-        fetch(self.registry, self.store, reference, manifest.config, what, patience=self.patience)
+        fetch(self.source, self.store, reference, manifest.config, what, patience=self.patience)
         config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
         if len(config.diff_ids) != len(manifest.layers):
             raise VerificationError(

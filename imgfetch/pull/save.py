@@ -29,7 +29,7 @@ from imgfetch.pull.downloads import Downloads, largest_first
 from imgfetch.pull.plan import Laid, Plan
 from imgfetch.pull.planning import Wanted, planned
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry import registries
+from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
 from imgfetch.store import eviction, stores
 from imgfetch.store.workspace import beside
@@ -171,7 +171,7 @@ def save(
         earlier = _earlier(path) if path and if_changed else None
         for descriptor, raw in (earlier.documents() if earlier else {}).items():
             store.put(descriptor, raw)
-        registry = registries.opened(
+        registry = mirrored.open_source(
             stack, access, oddities=oddities, patience=patience, timeout=timeout, open_registry=open_registry
         )
         plan = planned(wanted, registry, Resolver(registry, store, oddities, patience))
@@ -242,7 +242,7 @@ def dry_run(
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
     with ExitStack() as stack:
         store = stores.opened(stack, cache_dir)
-        registry = registries.opened(
+        registry = mirrored.open_source(
             stack,
             access or Access(),
             oddities=oddities,

@@ -33,6 +33,7 @@ from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.image import MAX_DOCUMENT, Descriptor, Document
 from imgfetch.oci.reference import DOCKER_HUB, Reference
+from imgfetch.oci.source import Source
 from imgfetch.registry import tags as taglists
 from imgfetch.registry.access import Access
 from imgfetch.text import clean, quoted
@@ -56,7 +57,7 @@ _ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _logger = logging.getLogger(__name__)
 
 
-class Registry:
+class Registry(Source):
     """A registry; safe to be used from several threads.
 
     Its manifests and blobs are what the server sent: nothing is verified here but lengths.
@@ -131,10 +132,14 @@ class Registry:
         self._patience.stop()
         self._transport.abort()
 
-    def manifest(self, reference: Reference) -> Document:
+    def manifest(self, reference: Reference, *, label: str = "") -> Document:
         """Return the manifest or index that ``reference`` points at.
 
         Source: OCI distribution specification, "Pulling manifests".
+
+        Args:
+            reference: the image or index.
+            label: its name in messages, by default that of ``reference``.
 
         Raises:
             NotFoundError: there is none.
@@ -146,26 +151,30 @@ class Registry:
         attempts = self._patience.attempts()
         while True:
             try:
-                return self._acceptable(reference)
+                return self._acceptable(reference, label or f"the manifest of {reference}")
             except ImgfetchError as error:
                 attempts.failed(error)
 
-    def _acceptable(self, reference: Reference) -> Document:
+    def _acceptable(self, reference: Reference, what: str) -> Document:
         """Ask for a manifest in the ways that registries are known to need."""
-        document, status = self._manifest(reference, mediatypes.ACCEPT)
+        document, status = self._manifest(reference, what, mediatypes.ACCEPT)
         if document is None and status == _NOT_ACCEPTABLE:
-            document, _ = self._manifest(reference, "*/*", last=True)
+            document, _ = self._manifest(reference, what, "*/*", last=True)
         elif document is not None and mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
             # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
             with suppress(RegistryError):
-                document = self._manifest(reference, mediatypes.DOCKER_MANIFEST)[0] or document
+                document = self._manifest(reference, what, mediatypes.DOCKER_MANIFEST)[0] or document
         assert document is not None  # noqa: S101  # ``last`` raises instead
         return document
 
-    def tags(self, reference: Reference) -> Iterator[str]:
+    def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order.
 
         Source: OCI distribution specification, "Listing Tags".
+
+        Args:
+            reference: the repository.
+            label: the list's name in messages.
 
         Raises:
             NotFoundError: there is no such repository.
@@ -174,7 +183,7 @@ class Registry:
             TransportError: the registry does not answer.
             VerificationError: the answer is malformed.
         """
-        what = f"the list of tags of {reference.name}"
+        what = label or f"the list of tags of {reference.name}"
         path = f"/v2/{reference.repository}/tags/list"
         seen: set[str] = set()
         while path:
@@ -315,8 +324,9 @@ class Registry:
                 return response
         return None
 
-    def _manifest(self, reference: Reference, accept: str, *, last: bool = False) -> tuple[Document | None, int]:
-        what = f"the manifest of {reference}"
+    def _manifest(
+        self, reference: Reference, what: str, accept: str, *, last: bool = False
+    ) -> tuple[Document | None, int]:
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
         with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
             if response.status == _NOT_ACCEPTABLE and not last:

@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """A registry to ask, and what the reference is called there.
 
     Attributes:
@@ -53,6 +53,10 @@ class Place:
     by_digest_only: bool = False
     is_mirror: bool = True
 
+    def renamed(self, reference: Reference) -> Reference:
+        """Return the name that an image has here."""
+        return replace(reference, registry=self.registry, repository=self.repository)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -65,7 +69,7 @@ class Rule:
     """
 
     prefix: str
-    roots: tuple[tuple[Place, str], ...]
+    roots: tuple[tuple[Endpoint, str], ...]
     blocked: bool = False
     file: str = "registries.conf"
 
@@ -79,7 +83,7 @@ class Rule:
             return ""
         return name.removeprefix(self.prefix) if name.startswith(f"{self.prefix}/") else None
 
-    def places(self, reference: Reference) -> Iterator[Place]:
+    def endpoints(self, reference: Reference) -> Iterator[Endpoint]:
         """Yield where to ask for a reference that the rule is for."""
         # What an index lists is asked for by tag and digest, and belongs to a pull by tag.
         unasked = "tag-only" if reference.digest and not reference.tag else ""
@@ -100,7 +104,7 @@ class Mirrors:
         """Raise `InvalidReferenceError` for what is no mirror's URL, or holds a login (S13)."""
         tuple(map(_root, self.urls + self.docker))
 
-    def places(self, reference: Reference) -> tuple[Place, ...]:
+    def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
         """Return whom to ask for an image, in order.
 
         Raises:
@@ -113,8 +117,8 @@ class Mirrors:
         registry, rest = reference.registry.lower(), f"/{reference.repository}"
         roots = map(_root, self.urls + self.docker)
         mirrors = [_below(root, reference, rest) for served, root in roots if served == registry]
-        upstream = Place(reference.registry, reference.repository, is_mirror=False)
-        return tuple(dict.fromkeys((*mirrors, *(rule.places(reference) if rule else (upstream,)))))
+        upstream = Endpoint(reference.registry, reference.repository, is_mirror=False)
+        return tuple(dict.fromkeys((*mirrors, *(rule.endpoints(reference) if rule else (upstream,)))))
 
 
 def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf: Sequence[Path]) -> Mirrors:
@@ -191,7 +195,7 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
     if not host or "://" in prefix or (is_wild and (slash or ":" in host)):
         raise VerificationError(f"the prefix of {table.what} is neither HOST[:PORT][/PATH] nor *.HOST")
     limit = "digest-only" if _flag(table, "mirror-by-digest-only") else ""
-    roots: list[tuple[Place, str]] = []
+    roots: list[tuple[Endpoint, str]] = []
     for number, item in enumerate(table.items_of("mirror"), 1):
         mirror = strictjson.Object(item, f"mirror {number} of {table.what}", _KEYS)
         pull = mirror.text("pull-from-mirror") or "all"
@@ -203,11 +207,11 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
     return Rule(host.lower() + slash + name, tuple(roots), _flag(table, "blocked"), str(path))
 
 
-def _place(table: strictjson.Object, location: str) -> Place:
+def _place(table: strictjson.Object, location: str) -> Endpoint:
     registry, _, path = location.rstrip("/").partition("/")
     path = path.replace("@", ":").partition(":")[0]  # the prefix's tag or digest, which stays with the reference
     with suppress(InvalidReferenceError):
-        return Place("" if location == "*" else _start(registry, path), path, insecure=_flag(table, "insecure"))
+        return Endpoint("" if location == "*" else _start(registry, path), path, insecure=_flag(table, "insecure"))
     raise VerificationError(f"the location of {table.what} is not HOST[:PORT][/PATH]")
 
 
@@ -218,7 +222,7 @@ def _flag(table: strictjson.Object, key: str) -> bool:
     return value
 
 
-def _root(text: str) -> tuple[str, Place]:
+def _root(text: str) -> tuple[str, Endpoint]:
     """Read ``[REGISTRY=]URL``: for whom, and where all its repositories are."""
     before, _, after = text.partition("=")
     registry, url = (before, after) if after and "/" not in before else (DOCKER_HUB, text)
@@ -227,7 +231,7 @@ def _root(text: str) -> tuple[str, Place]:
         origin = Origin.of(url)
         _start(origin.host_and_port, path)
         if not set("@?#") & set(url):
-            return _start(registry).lower(), Place(str(origin), path, "" if origin.scheme == "https" else "http")
+            return _start(registry).lower(), Endpoint(str(origin), path, "" if origin.scheme == "https" else "http")
     shown = "a URL with a login, a query or a fragment" if set("@?#") & set(text) else quoted(text)
     raise InvalidReferenceError(f"{shown} is no mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
 
@@ -241,7 +245,7 @@ def _start(registry: str, path: str = "") -> str:
     return parsed.registry
 
 
-def _below(root: Place, reference: Reference, rest: str) -> Place:
+def _below(root: Endpoint, reference: Reference, rest: str) -> Endpoint:
     """Return where a reference is whose name goes on with ``rest`` after what ``root`` stands for."""
     if not root.registry:
         return replace(root, registry=reference.registry, repository=reference.repository)

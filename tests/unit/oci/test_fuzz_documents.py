@@ -7,54 +7,19 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from imgfetch import save
-from imgfetch.errors import ImgfetchError, NotFoundError
+from imgfetch.errors import ImgfetchError
 from imgfetch.http.retries import Patience
-from imgfetch.oci.image import Descriptor, Document
-from imgfetch.oci.reference import Reference
-from imgfetch.oci.source import Embedded
+from imgfetch.oci.image import Document
 from tests import images
+from tests.fakes import FakeRegistry
 from tests.mutations import CHANGES
 
 CASES = 1500
 NAME = "registry.example/team/app:1"
-
-
-class Dictionary:
-    """A registry that is two dictionaries."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Document] = {}
-        self.contents: dict[str, bytes] = {}
-
-    def manifest(self, reference: Reference) -> Document:
-        try:
-            return self.documents[reference.target]
-        except KeyError:
-            raise NotFoundError("not here", url="", status=404) from None
-
-    @contextmanager
-    def blob(self, _reference: Reference, descriptor: Descriptor, _what: str, *, offset: int = 0) -> Iterator[Embedded]:
-        try:
-            content = self.contents[str(descriptor.digest)]
-        except KeyError:
-            raise NotFoundError("not here", url="", status=404) from None
-        yield Embedded(content[offset:], start=offset)
-
-    def abort(self) -> None:
-        """Nothing is ever waited for."""
-
-    def add(self, built: images.Built, tag: str = "") -> None:
-        document = Document(built.raw, built.media_type)
-        self.documents |= {built.digest: document, **({tag: document} if tag else {})}
-        self.contents |= {blob.digest: blob.content for blob in built.blobs}
-        for child in built.children:
-            self.add(child)
 
 
 def check(archive: bytes) -> None:
@@ -69,7 +34,7 @@ def check(archive: bytes) -> None:
         assert {item["Config"], *item["Layers"]} <= set(names)
 
 
-def saved(registry: Dictionary) -> bytes | None:
+def saved(registry: FakeRegistry) -> bytes | None:
     """Save what is there, and return the archive, or nothing where that is refused."""
     out = io.BytesIO()
     try:
@@ -98,7 +63,7 @@ def test_a_document_that_was_changed_is_saved_truly_or_refused(what: str, how: s
     chance = random.Random(f"{what} {how}")
     ended = {True: 0, False: 0}
     for _ in range(CASES // 3):
-        registry = Dictionary()
+        registry = FakeRegistry()
         if what == "config":  # with a manifest that promises the changed one
             content = change(chance, BUILT.config.content)
             blob = images.Blob(content, BUILT.config.media_type)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,57 +24,19 @@ from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
+from tests.fakes import FakeBody, FakeRegistry
 
 REFERENCE = Reference.parse("registry.example/team/app:1")
 
 
-@dataclass
-class Body:
-    """A body on its way in."""
-
-    content: bytes
-    wait: Callable[[], object] = lambda: None
-    codings: tuple[str, ...] = ()
-    name: str = "registry.example"
-    start: int = 0
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        content = self.content[:limit]
-        yield content[: len(content) // 2]
-        self.wait()
-        yield content[len(content) // 2 :]
+def wait_for_abort(registry: FakeRegistry) -> None:
+    """Stall until everything ends, as a connection does."""
+    assert registry.aborted.wait(30)
+    raise TransportError("stopped")
 
 
-@dataclass
-class Dictionary:
-    """A registry that is a dictionary, and remembers what it was asked."""
-
-    bodies: dict[str, Body | Exception] = field(default_factory=dict)
-    documents: dict[str, Document] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    aborted: threading.Event = field(default_factory=threading.Event)
-
-    def add(self, *blobs: images.Blob) -> None:
-        self.bodies |= {blob.digest: Body(blob.content) for blob in blobs}
-
-    def manifest(self, reference: Reference) -> Document:
-        return self.documents[reference.target]
-
-    @contextmanager
-    def blob(self, _reference: Reference, descriptor: Descriptor, _what: str, *, offset: int = 0) -> Iterator[Body]:
-        self.asked.append(str(descriptor.digest))
-        body = self.bodies[str(descriptor.digest)]
-        if isinstance(body, Exception):
-            raise body
-        yield replace(body, content=body.content[offset:], start=offset)
-
-    def abort(self) -> None:
-        self.aborted.set()
-
-    def wait_for_abort(self) -> None:
-        """Stall until everything ends, as a connection does."""
-        assert self.aborted.wait(30)
-        raise TransportError("stopped")
+def halves(content: bytes, between: Callable[[], object]) -> FakeBody:
+    return FakeBody(content, step=len(content) // 2 + 1, between=between)
 
 
 class Noted(Progress):
@@ -98,8 +59,8 @@ ONE, TWO, THREE, FOUR = (images.hello(text) for text in ("one", "two", "three", 
 
 
 @pytest.fixture
-def registry() -> Dictionary:
-    return Dictionary()
+def registry() -> FakeRegistry:
+    return FakeRegistry()
 
 
 @pytest.fixture
@@ -162,7 +123,7 @@ def image_of(*blobs: images.Blob) -> Image:
     return Image(manifest, config, (REFERENCE,))
 
 
-def test_the_layers_of_an_image_are_numbered_from_its_base(registry: Dictionary) -> None:
+def test_the_layers_of_an_image_are_numbered_from_its_base(registry: FakeRegistry) -> None:
     assert [layer.what for layer in layers_of(image_of(ONE, TWO, ONE), registry)] == [
         "layer 1 of 3 of registry.example/team/app:1",
         "layer 2 of 3 of registry.example/team/app:1",
@@ -170,15 +131,15 @@ def test_the_layers_of_an_image_are_numbered_from_its_base(registry: Dictionary)
     ]
 
 
-def test_a_layer_that_is_repeated_is_brought_once(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE, TWO)
+def test_a_layer_that_is_repeated_is_brought_once(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO)
     wanted = distinct([*layers_of(image_of(ONE, TWO, ONE), registry), *layers_of(image_of(TWO), registry)])
     assert [layer.descriptor for layer in wanted] == [descriptor(ONE), descriptor(TWO)]  # P70, L16, L26
     bring(wanted, store, jobs=1)
     assert registry.asked == [ONE.digest, TWO.digest]
 
 
-def test_a_blob_cannot_be_two_things_when_it_is_decompressed(registry: Dictionary) -> None:
+def test_a_blob_cannot_be_two_things_when_it_is_decompressed(registry: FakeRegistry) -> None:
     other = replace(ONE, diff_id=TWO.diff_id)
     with pytest.raises(VerificationError) as caught:
         distinct(layers_of(image_of(ONE, THREE, other), registry))
@@ -190,13 +151,13 @@ def test_a_blob_cannot_be_two_things_when_it_is_decompressed(registry: Dictionar
 @pytest.mark.parametrize("lying", [0, 1], ids=["the first image", "the second image"])
 @pytest.mark.parametrize("part", ["layers", "config"])
 def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
-    registry: Dictionary, lying: int, part: str
+    registry: FakeRegistry, lying: int, part: str
 ) -> None:
     honest = images.image(ONE)
     wrong = {**(honest.config if part == "config" else ONE).descriptor}
     wrong["size"] += 512
     liar = images.image(ONE, manifest={part: wrong if part == "config" else [wrong]})
-    registry.add(ONE, honest.config)
+    registry.add_blobs(ONE, honest.config)
     for tag, built in zip("12", [liar, honest] if lying == 0 else [honest, liar], strict=True):
         registry.documents[tag] = Document(built.raw, built.media_type)
     out = io.BytesIO()
@@ -214,8 +175,8 @@ def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 4, 64])
-def test_every_layer_is_in_the_store_in_the_end(registry: Dictionary, store: BlobStore, jobs: int) -> None:
-    registry.add(ONE, TWO, THREE, FOUR)
+def test_every_layer_is_in_the_store_in_the_end(registry: FakeRegistry, store: BlobStore, jobs: int) -> None:
+    registry.add_blobs(ONE, TWO, THREE, FOUR)
     bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=jobs)
     assert [store.read(Digest.parse(blob.digest)) for blob in (ONE, TWO, THREE, FOUR)] == [
         blob.content for blob in (ONE, TWO, THREE, FOUR)
@@ -223,24 +184,24 @@ def test_every_layer_is_in_the_store_in_the_end(registry: Dictionary, store: Blo
     assert sorted(registry.asked) == sorted(blob.digest for blob in (ONE, TWO, THREE, FOUR))
 
 
-def test_one_job_brings_them_in_order(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE, TWO, THREE)
+def test_one_job_brings_them_in_order(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO, THREE)
     bring(layers(registry, THREE, ONE, TWO), store, jobs=1)
     assert registry.asked == [THREE.digest, ONE.digest, TWO.digest]
 
 
-def test_several_jobs_bring_several_at_a_time(registry: Dictionary, store: BlobStore) -> None:
+def test_several_jobs_bring_several_at_a_time(registry: FakeRegistry, store: BlobStore) -> None:
     meeting = threading.Barrier(3)
     for blob in (ONE, TWO, THREE):
-        registry.bodies[blob.digest] = Body(blob.content, lambda: meeting.wait(30))
+        registry.contents[blob.digest] = halves(blob.content, lambda: meeting.wait(30))
     bring(layers(registry, ONE, TWO, THREE), store, jobs=3)
     assert len(registry.asked) == 3
 
 
-def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, store: BlobStore) -> None:
+def test_a_layer_can_be_had_before_the_others_are_there(registry: FakeRegistry, store: BlobStore) -> None:
     is_read = threading.Event()
-    registry.add(ONE)
-    registry.bodies[TWO.digest] = Body(TWO.content, lambda: is_read.wait(30))
+    registry.add_blobs(ONE)
+    registry.contents[TWO.digest] = halves(TWO.content, lambda: is_read.wait(30))
     wanted = layers(registry, ONE, TWO)
     with Downloads(
         wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
@@ -251,8 +212,8 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: Dictionary, st
         downloads.wait(wanted[1].descriptor.digest)
 
 
-def test_what_comes_is_copied_and_what_is_here_is_not(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE, TWO)
+def test_what_comes_is_copied_and_what_is_here_is_not(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO)
     bring(layers(registry, ONE), store)
     copies: dict[Digest, bytearray] = {}
 
@@ -269,9 +230,11 @@ def test_what_comes_is_copied_and_what_is_here_is_not(registry: Dictionary, stor
     assert copies == {Digest.parse(TWO.digest): TWO.content}
 
 
-def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE)
-    registry.bodies[ONE.digest] = Body(ONE.content[:-1] + b"!")
+def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(
+    registry: FakeRegistry, store: BlobStore
+) -> None:
+    registry.add_blobs(ONE)
+    registry.contents[ONE.digest] = ONE.content[:-1] + b"!"
     with (
         pytest.raises(VerificationError),
         Downloads(
@@ -288,8 +251,8 @@ def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(registry
     assert not downloads.has_copied(Digest.parse(ONE.digest))
 
 
-def test_what_is_no_layer_is_not_waited_for(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE)
+def test_what_is_no_layer_is_not_waited_for(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE)
     with Downloads(
         layers(registry, ONE), store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
     ) as downloads:
@@ -307,8 +270,8 @@ def test_no_layers_need_no_thread(store: BlobStore) -> None:
 # ---- what is there already ----
 
 
-def test_a_layer_in_the_store_costs_no_request(registry: Dictionary, store: BlobStore, root: Path) -> None:
-    registry.add(ONE, TWO)
+def test_a_layer_in_the_store_costs_no_request(registry: FakeRegistry, store: BlobStore, root: Path) -> None:
+    registry.add_blobs(ONE, TWO)
     bring(layers(registry, ONE), store)
     registry.asked.clear()
     progress = Noted()
@@ -320,9 +283,9 @@ def test_a_layer_in_the_store_costs_no_request(registry: Dictionary, store: Blob
 
 @pytest.mark.parametrize("note", [None, b"", b'{"diff_id":"x"}'], ids=["missing", "empty", "broken"])
 def test_so_does_one_of_which_the_note_is_lost(
-    registry: Dictionary, store: BlobStore, root: Path, note: bytes | None
+    registry: FakeRegistry, store: BlobStore, root: Path, note: bytes | None
 ) -> None:
-    registry.add(ONE)
+    registry.add_blobs(ONE)
     bring(layers(registry, ONE), store)
     notes = root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded
     notes.unlink()
@@ -335,8 +298,8 @@ def test_so_does_one_of_which_the_note_is_lost(
     assert BlobStore(root).contents(Digest.parse(ONE.digest), "sha256") is not None
 
 
-def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: Dictionary, store: BlobStore, root: Path) -> None:
-    registry.add(ONE)
+def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: FakeRegistry, store: BlobStore, root: Path) -> None:
+    registry.add_blobs(ONE)
     bring(layers(registry, ONE), store)
     (root / "blobs" / "sha256" / Digest.parse(ONE.digest).encoded).write_bytes(b"damaged")
     bring(layers(registry, ONE), BlobStore(root))
@@ -346,9 +309,9 @@ def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: Dictionary, st
 
 @pytest.mark.parametrize("known", [True, False], ids=["with its note", "without its note"])
 def test_a_layer_in_the_store_is_held_to_its_diff_id_too(
-    registry: Dictionary, store: BlobStore, root: Path, *, known: bool
+    registry: FakeRegistry, store: BlobStore, root: Path, *, known: bool
 ) -> None:
-    registry.add(ONE)
+    registry.add_blobs(ONE)
     bring(layers(registry, ONE), store)
     if not known:
         (root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded).unlink()
@@ -361,8 +324,8 @@ def test_a_layer_in_the_store_is_held_to_its_diff_id_too(
 # ---- failures ----
 
 
-def test_a_diff_id_that_differs_names_layer_and_both_values(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE, TWO)
+def test_a_diff_id_that_differs_names_layer_and_both_values(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO)
     with pytest.raises(VerificationError) as caught:
         bring(layers(registry, ONE, replace(TWO, diff_id=THREE.diff_id)), store, jobs=1)
     assert caught.value.wanted == f"diff_id {THREE.diff_id}"  # P78, F61, L18, M16
@@ -371,28 +334,28 @@ def test_a_diff_id_that_differs_names_layer_and_both_values(registry: Dictionary
         assert words in str(caught.value)
 
 
-def test_a_changed_layer_is_refused(registry: Dictionary, store: BlobStore) -> None:
-    registry.bodies[ONE.digest] = Body(ONE.content[:-1] + b"!")
+def test_a_changed_layer_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.contents[ONE.digest] = ONE.content[:-1] + b"!"
     with pytest.raises(VerificationError) as caught:
         bring(layers(registry, ONE), store)
     assert caught.value.wanted == ONE.digest  # F43
     assert store.has(descriptor(ONE)) is False
 
 
-def test_the_first_failure_is_told_and_ends_the_others(registry: Dictionary, store: BlobStore) -> None:
-    registry.bodies[ONE.digest] = Body(ONE.content, registry.wait_for_abort)
-    registry.bodies[TWO.digest] = Body(TWO.content, registry.wait_for_abort)
-    registry.bodies[THREE.digest] = VerificationError("the first failure")
-    registry.add(FOUR)
+def test_the_first_failure_is_told_and_ends_the_others(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.contents[ONE.digest] = halves(ONE.content, lambda: wait_for_abort(registry))
+    registry.contents[TWO.digest] = halves(TWO.content, lambda: wait_for_abort(registry))
+    registry.contents[THREE.digest] = VerificationError("the first failure")
+    registry.add_blobs(FOUR)
     with pytest.raises(VerificationError, match="the first failure"):
         bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=3)
     assert registry.aborted.is_set()
     assert registry.asked.count(FOUR.digest) == 0  # nothing new is begun
 
 
-def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: Dictionary, store: BlobStore) -> None:
-    registry.bodies[ONE.digest] = Body(ONE.content, registry.wait_for_abort)
-    registry.bodies[TWO.digest] = UnsupportedError("no")
+def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.contents[ONE.digest] = halves(ONE.content, lambda: wait_for_abort(registry))
+    registry.contents[TWO.digest] = UnsupportedError("no")
     wanted = layers(registry, ONE, TWO)
     with (
         Downloads(
@@ -403,18 +366,18 @@ def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: Dictiona
         downloads.wait(wanted[0].descriptor.digest)
 
 
-def test_every_registry_is_told_to_stop(registry: Dictionary, store: BlobStore) -> None:
-    other = Dictionary()
-    registry.bodies[ONE.digest] = NotFoundError("not here", url="", status=404)
-    other.bodies[TWO.digest] = Body(TWO.content, other.wait_for_abort)
+def test_every_registry_is_told_to_stop(registry: FakeRegistry, store: BlobStore) -> None:
+    other = FakeRegistry()
+    registry.contents[ONE.digest] = NotFoundError("not here", url="", status=404)
+    other.contents[TWO.digest] = halves(TWO.content, lambda: wait_for_abort(other))
     with pytest.raises(NotFoundError):
         bring([*layers(registry, ONE), *layers(other, TWO)], store, jobs=2)
     assert registry.aborted.is_set()
     assert other.aborted.is_set()
 
 
-def test_a_bug_is_told_as_it_is(registry: Dictionary, store: BlobStore) -> None:
-    registry.bodies[ONE.digest] = ZeroDivisionError("a bug")
+def test_a_bug_is_told_as_it_is(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.contents[ONE.digest] = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError, match="a bug"):
         bring(layers(registry, ONE), store)
 
@@ -426,15 +389,15 @@ def interrupted(wanted: Sequence[Layer], store: BlobStore, begun: threading.Even
         raise KeyboardInterrupt
 
 
-def test_leaving_early_ends_the_threads(registry: Dictionary, store: BlobStore) -> None:
+def test_leaving_early_ends_the_threads(registry: FakeRegistry, store: BlobStore) -> None:
     begun = threading.Event()
 
     def stall() -> None:
         begun.set()
-        registry.wait_for_abort()
+        wait_for_abort(registry)
 
-    registry.bodies[ONE.digest] = Body(ONE.content, stall)
-    registry.add(TWO)
+    registry.contents[ONE.digest] = halves(ONE.content, stall)
+    registry.add_blobs(TWO)
     with pytest.raises(KeyboardInterrupt):
         interrupted(layers(registry, ONE, TWO), store, begun)
     assert registry.asked == [ONE.digest]
@@ -457,10 +420,10 @@ def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> No
 
 
 def test_oddities_of_a_layer_are_told_or_refused(
-    registry: Dictionary, store: BlobStore, caplog: pytest.LogCaptureFixture
+    registry: FakeRegistry, store: BlobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = replace(ONE, media_type=images.OCI_TAR)
-    registry.add(odd)
+    registry.add_blobs(odd)
     bring(layers(registry, odd), store)
     assert len(caplog.records) == 1  # L03
     assert "layer 1 of 1 of registry.example/team/app:1" in caplog.records[0].getMessage()
@@ -471,8 +434,8 @@ def test_oddities_of_a_layer_are_told_or_refused(
 # ---- progress ----
 
 
-def test_progress_is_told_of_every_byte(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE, TWO)
+def test_progress_is_told_of_every_byte(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO)
     progress = Noted()
     bring(layers(registry, ONE, TWO), store, jobs=1, progress=progress)
     for blob in (ONE, TWO):
@@ -484,8 +447,8 @@ def test_progress_is_told_of_every_byte(registry: Dictionary, store: BlobStore) 
         assert sum(event[2] for event in told[1:-1]) == len(blob.content)
 
 
-def test_what_failed_is_not_finished(registry: Dictionary, store: BlobStore) -> None:
-    registry.add(ONE)
+def test_what_failed_is_not_finished(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE)
     progress = Noted()
     with pytest.raises(ImgfetchError):
         bring(layers(registry, replace(ONE, diff_id=TWO.diff_id)), store, progress=progress)

@@ -6,9 +6,8 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,14 @@ from imgfetch.errors import (
 from imgfetch.http.retries import Patience
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Document, Image
+from imgfetch.oci.image import Document, Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
+from tests.fakes import FakeRegistry
 from tests.images import AMD64, ARM64, Built
 
 REFERENCE = Reference.parse("registry.example/team/app:1")
@@ -39,52 +39,9 @@ LINUX_AMD64 = Platform.parse("linux/amd64")
 LINUX_ARM64 = Platform.parse("linux/arm64")
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """A body on its way in."""
-
-    content: bytes
-    codings: tuple[str, ...] = ()
-    name: str = "registry.example"
-    start: int = 0
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        yield self.content[:limit]
-
-
-class Dictionary:
-    """A registry that is two dictionaries, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Document] = {}
-        self.contents: dict[str, bytes] = {}
-        self.asked: list[str] = []
-
-    def add(self, built: Built, target: str = "1") -> Built:
-        for name in (target, built.digest):
-            self.documents[name] = Document(built.raw, built.media_type, "https://registry.example/v2/")
-        self.contents |= {blob.digest: blob.content for blob in built.blobs}
-        for child in built.children:
-            self.add(child, child.digest)
-        return built
-
-    def manifest(self, reference: Reference) -> Document:
-        self.asked.append(reference.target)
-        if reference.target not in self.documents:
-            raise NotFoundError("not here", url="https://registry.example", status=404)
-        return self.documents[reference.target]
-
-    @contextmanager
-    def blob(self, _reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Bytes]:
-        self.asked.append(str(descriptor.digest))
-        if str(descriptor.digest) not in self.contents:
-            raise NotFoundError(f"{what} is not here", url="https://registry.example", status=404)
-        yield Bytes(self.contents[str(descriptor.digest)][offset:], start=offset)
-
-
 @pytest.fixture
-def registry() -> Dictionary:
-    return Dictionary()
+def registry() -> FakeRegistry:
+    return FakeRegistry()
 
 
 @pytest.fixture
@@ -93,7 +50,7 @@ def store(tmp_path: Path) -> BlobStore:
 
 
 @pytest.fixture
-def resolver(registry: Dictionary, store: BlobStore) -> Resolver:
+def resolver(registry: FakeRegistry, store: BlobStore) -> Resolver:
     return Resolver(registry, store, Oddities(), Patience(retries=0))
 
 
@@ -118,7 +75,9 @@ def member(platform: Mapping[str, str] | None = AMD64, text: str = "") -> Built:
 # ---- a single manifest ----
 
 
-def test_a_manifest_and_its_config_are_found_and_kept(registry: Dictionary, resolver: Resolver, tmp_path: Path) -> None:
+def test_a_manifest_and_its_config_are_found_and_kept(
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
+) -> None:
     layers = images.hello("one"), images.hello("two")
     built = registry.add(images.image(*layers))
     image = resolved(resolver)
@@ -131,7 +90,7 @@ def test_a_manifest_and_its_config_are_found_and_kept(registry: Dictionary, reso
     assert kept(tmp_path) == {built.digest, built.config.digest}
 
 
-def test_a_config_that_is_in_the_store_is_not_asked_for(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_config_that_is_in_the_store_is_not_asked_for(registry: FakeRegistry, resolver: Resolver) -> None:
     built = registry.add(member())
     resolved(resolver)
     resolved(resolver)
@@ -149,14 +108,14 @@ def test_a_config_that_is_in_the_store_is_not_asked_for(registry: Dictionary, re
         "APPLICATION/VND.OCI.IMAGE.MANIFEST.V1+JSON; charset=utf-8",
     ],
 )
-def test_a_wrong_content_type_does_not_matter(registry: Dictionary, resolver: Resolver, content_type: str) -> None:
+def test_a_wrong_content_type_does_not_matter(registry: FakeRegistry, resolver: Resolver, content_type: str) -> None:
     built = registry.add(member())
     registry.documents["1"] = Document(built.raw, content_type)
     assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P64, F21
 
 
 def test_an_image_for_another_machine_is_taken_with_a_warning_where_there_is_no_choice(
-    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
@@ -168,7 +127,7 @@ def test_an_image_for_another_machine_is_taken_with_a_warning_where_there_is_no_
         assert words in warnings[0]
 
 
-def test_it_is_refused_where_a_platform_was_asked_for(registry: Dictionary, resolver: Resolver) -> None:
+def test_it_is_refused_where_a_platform_was_asked_for(registry: FakeRegistry, resolver: Resolver) -> None:
     registry.add(member(ARM64))
     with pytest.raises(PlatformNotFoundError) as caught:
         resolved(resolver, LINUX_AMD64)
@@ -178,7 +137,7 @@ def test_it_is_refused_where_a_platform_was_asked_for(registry: Dictionary, reso
 
 
 def test_an_image_for_this_machine_is_taken_in_silence(
-    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = platforms.default()
     registry.add(member({"os": here.os, "architecture": here.architecture, "variant": here.variant}))
@@ -186,7 +145,9 @@ def test_an_image_for_this_machine_is_taken_in_silence(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(
+    registry: FakeRegistry, resolver: Resolver
+) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
     members = [
@@ -199,7 +160,7 @@ def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(registry: D
 
 
 def test_an_index_has_a_choice_so_there_is_no_other_machine_by_default(
-    registry: Dictionary, resolver: Resolver
+    registry: FakeRegistry, resolver: Resolver
 ) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
@@ -256,7 +217,7 @@ def machine(text: str) -> dict[str, str]:
     ids=lambda value: ",".join(value) if isinstance(value, list) else str(value),
 )
 def test_the_best_fit_of_an_index_is_chosen(
-    registry: Dictionary, resolver: Resolver, listed: list[str], wanted: str, chosen: int | None
+    registry: FakeRegistry, resolver: Resolver, listed: list[str], wanted: str, chosen: int | None
 ) -> None:
     members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
     registry.add(images.index(*members))
@@ -270,20 +231,20 @@ def test_the_best_fit_of_an_index_is_chosen(
         assert registry.asked == ["1", members[chosen].digest, members[chosen].config.digest]
 
 
-def test_of_equals_the_first_is_chosen(registry: Dictionary, resolver: Resolver) -> None:
+def test_of_equals_the_first_is_chosen(registry: FakeRegistry, resolver: Resolver) -> None:
     members = [member(AMD64, "first"), member(AMD64, "second")]
     registry.add(images.index(*members))
     assert str(resolved(resolver).manifest.descriptor.digest) == members[0].digest  # P66
 
 
 @pytest.mark.parametrize("docker", [False, True], ids=["OCI", "docker"])
-def test_both_kinds_of_index_are_read(registry: Dictionary, resolver: Resolver, *, docker: bool) -> None:
+def test_both_kinds_of_index_are_read(registry: FakeRegistry, resolver: Resolver, *, docker: bool) -> None:
     built = images.image(images.hello(), docker=docker)
     registry.add(images.index(built, docker=docker))
     assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
 
 
-def test_what_is_there_is_listed_in_the_order_of_the_index(registry: Dictionary, resolver: Resolver) -> None:
+def test_what_is_there_is_listed_in_the_order_of_the_index(registry: FakeRegistry, resolver: Resolver) -> None:
     listed = ["linux/s390x", "linux/arm64/v8", "linux/arm/v6", "windows/amd64:10.0.20348.2", "linux/s390x"]
     members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
     registry.add(images.index(*members, images.attestation(members[0])))
@@ -300,7 +261,7 @@ def test_what_is_there_is_listed_in_the_order_of_the_index(registry: Dictionary,
     assert "linux/arm/v6" in str(caught.value.hint)
 
 
-def test_an_index_of_nothing_has_no_platform(registry: Dictionary, resolver: Resolver) -> None:
+def test_an_index_of_nothing_has_no_platform(registry: FakeRegistry, resolver: Resolver) -> None:
     registry.add(images.index())
     with pytest.raises(PlatformNotFoundError) as caught:
         resolved(resolver)
@@ -314,7 +275,7 @@ def mislabelled() -> Built:
 
 
 def test_a_config_that_contradicts_its_index_is_a_warning(
-    registry: Dictionary, resolver: Resolver, caplog: pytest.LogCaptureFixture
+    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     index = registry.add(mislabelled())
     assert str(resolved(resolver).manifest.descriptor.digest) == index.children[0].digest
@@ -324,7 +285,7 @@ def test_a_config_that_contradicts_its_index_is_a_warning(
         assert words in warnings[0]
 
 
-def test_under_strict_it_is_refused(registry: Dictionary, store: BlobStore) -> None:
+def test_under_strict_it_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add(mislabelled())
     with pytest.raises(VerificationError):
         resolved(Resolver(registry, store, Oddities(strict=True), Patience(retries=0)))
@@ -333,7 +294,7 @@ def test_under_strict_it_is_refused(registry: Dictionary, store: BlobStore) -> N
 # ---- what is no image ----
 
 
-def test_statements_about_images_are_passed_over(registry: Dictionary, resolver: Resolver) -> None:
+def test_statements_about_images_are_passed_over(registry: FakeRegistry, resolver: Resolver) -> None:
     built = member()
     unknown = images.attestation(built)
     annotated = {
@@ -349,7 +310,7 @@ def test_statements_about_images_are_passed_over(registry: Dictionary, resolver:
     "media_type",
     ["application/vnd.cncf.helm.chart.v1", "application/vnd.docker.distribution.manifest.v1+prettyjws", "", "text/x"],
 )
-def test_entries_of_unknown_types_are_passed_over(registry: Dictionary, resolver: Resolver, media_type: str) -> None:
+def test_entries_of_unknown_types_are_passed_over(registry: FakeRegistry, resolver: Resolver, media_type: str) -> None:
     built = member()
     strange = {**member(AMD64, "strange").entry, "mediaType": media_type}
     registry.add(images.index(built, entries=[strange, built.entry]))
@@ -357,7 +318,7 @@ def test_entries_of_unknown_types_are_passed_over(registry: Dictionary, resolver
 
 
 def test_an_entry_without_a_platform_is_looked_into_where_nothing_else_fits(
-    registry: Dictionary, resolver: Resolver
+    registry: FakeRegistry, resolver: Resolver
 ) -> None:
     named, other, nameless = member(ARM64), member(ARM64, "nameless arm64"), member(AMD64, "nameless amd64")
     entries = [{**built.entry, "platform": None} for built in (other, nameless)]
@@ -372,14 +333,14 @@ def test_an_entry_without_a_platform_is_looked_into_where_nothing_else_fits(
     "platform", [{}, {"os": "linux"}, {"architecture": "amd64"}, {"os": "", "architecture": ""}], ids=repr
 )
 def test_a_platform_that_names_no_machine_is_none(
-    registry: Dictionary, resolver: Resolver, platform: dict[str, str]
+    registry: FakeRegistry, resolver: Resolver, platform: dict[str, str]
 ) -> None:
     built = member()
     registry.add(images.index(built, entries=[{**built.entry, "platform": platform}]))
     assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
 
 
-def test_what_was_found_within_nameless_entries_is_listed_too(registry: Dictionary, resolver: Resolver) -> None:
+def test_what_was_found_within_nameless_entries_is_listed_too(registry: FakeRegistry, resolver: Resolver) -> None:
     nameless = member(ARM64)
     registry.add(images.index(nameless, entries=[{**nameless.entry, "platform": None}]))
     with pytest.raises(PlatformNotFoundError) as caught:
@@ -388,7 +349,7 @@ def test_what_was_found_within_nameless_entries_is_listed_too(registry: Dictiona
 
 
 def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are(
-    registry: Dictionary, resolver: Resolver
+    registry: FakeRegistry, resolver: Resolver
 ) -> None:
     named = member(ARM64)
     chart = images.image(
@@ -403,14 +364,14 @@ def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are
     assert caught.value.available == ("linux/arm64",)  # M21
 
 
-def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: FakeRegistry, resolver: Resolver) -> None:
     chart = images.image(images.hello("chart"), config_type="application/vnd.cncf.helm.config.v1+json")
     registry.add(images.index(chart))
     with pytest.raises(UnsupportedError, match="not a container image but a Helm chart"):
         resolved(resolver)  # M17
 
 
-def test_nameless_entries_are_not_fetched_without_end(registry: Dictionary, resolver: Resolver) -> None:
+def test_nameless_entries_are_not_fetched_without_end(registry: FakeRegistry, resolver: Resolver) -> None:
     members = [member({"os": "linux", "architecture": f"made-up-{number}"}) for number in range(500)]
     entries = [{**built.entry, "platform": None} for built in members]
     registry.add(images.index(*members, entries=entries))
@@ -419,7 +380,7 @@ def test_nameless_entries_are_not_fetched_without_end(registry: Dictionary, reso
     assert len(registry.asked) < 200  # a config and a manifest for each that is looked into
 
 
-def test_the_same_nameless_entry_is_fetched_once(registry: Dictionary, resolver: Resolver) -> None:
+def test_the_same_nameless_entry_is_fetched_once(registry: FakeRegistry, resolver: Resolver) -> None:
     built = member(ARM64)
     registry.add(images.index(built, entries=[{**built.entry, "platform": None}] * 5))
     with pytest.raises(PlatformNotFoundError):
@@ -440,21 +401,21 @@ def nested(depth: int, built: Built, **entry: Any) -> Built:
 @pytest.mark.parametrize("entry", [{}, {"platform": AMD64}], ids=["nameless", "named"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_an_image_is_found_within_nested_indexes(
-    registry: Dictionary, resolver: Resolver, depth: int, entry: dict[str, object]
+    registry: FakeRegistry, resolver: Resolver, depth: int, entry: dict[str, object]
 ) -> None:
     built = member()
     registry.add(nested(depth, built, **entry))
     assert str(resolved(resolver).manifest.descriptor.digest) == built.digest  # P66
 
 
-def test_indexes_nested_too_deep_are_refused(registry: Dictionary, resolver: Resolver) -> None:
+def test_indexes_nested_too_deep_are_refused(registry: FakeRegistry, resolver: Resolver) -> None:
     registry.add(nested(5, member()))
     with pytest.raises(VerificationError, match="indexes within indexes, more than 3 deep"):
         resolved(resolver)  # P66
 
 
 def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(
-    registry: Dictionary, resolver: Resolver
+    registry: FakeRegistry, resolver: Resolver
 ) -> None:
     claimed = f"sha256:{'1' * 64}"
     entry = {"mediaType": mediatypes.OCI_INDEX, "digest": claimed, "size": 0}
@@ -470,7 +431,7 @@ def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(
     assert registry.asked == ["1", claimed]
 
 
-def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: FakeRegistry, resolver: Resolver) -> None:
     built = member()
     other = images.index(member(ARM64))
     entry = {**other.entry, "platform": AMD64}
@@ -482,7 +443,7 @@ def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: Dic
 
 
 @pytest.mark.parametrize("by", [-1, 1])
-def test_an_entrys_size_is_checked(registry: Dictionary, resolver: Resolver, tmp_path: Path, by: int) -> None:
+def test_an_entrys_size_is_checked(registry: FakeRegistry, resolver: Resolver, tmp_path: Path, by: int) -> None:
     built = member()
     size = len(built.raw)
     registry.add(images.index(built, entries=[{**built.entry, "size": size + by}]))
@@ -493,7 +454,7 @@ def test_an_entrys_size_is_checked(registry: Dictionary, resolver: Resolver, tmp
     assert kept(tmp_path) == set()
 
 
-def test_an_entrys_digest_is_checked(registry: Dictionary, resolver: Resolver, tmp_path: Path) -> None:
+def test_an_entrys_digest_is_checked(registry: FakeRegistry, resolver: Resolver, tmp_path: Path) -> None:
     built = member()
     registry.add(images.index(built))
     changed = built.raw.replace(b"schemaVersion", b"schemaVersiom")
@@ -511,7 +472,7 @@ def test_an_entrys_digest_is_checked(registry: Dictionary, resolver: Resolver, t
     ids=["changed", "longer", "cut", "another"],
 )
 def test_what_is_asked_for_by_digest_must_have_it(
-    registry: Dictionary, resolver: Resolver, tmp_path: Path, change
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, change
 ) -> None:
     built = registry.add(images.index(member()))
     registry.documents[built.digest] = Document(change(built.raw), built.media_type)
@@ -524,7 +485,7 @@ def test_what_is_asked_for_by_digest_must_have_it(
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_an_image_is_found_by_its_digest(registry: Dictionary, resolver: Resolver, algorithm: str) -> None:
+def test_an_image_is_found_by_its_digest(registry: FakeRegistry, resolver: Resolver, algorithm: str) -> None:
     built = registry.add(member())
     digest = Digest.of(built.raw, algorithm)
     registry.documents[str(digest)] = Document(built.raw, built.media_type)
@@ -533,7 +494,7 @@ def test_an_image_is_found_by_its_digest(registry: Dictionary, resolver: Resolve
     assert registry.asked == [str(digest), built.config.digest]
 
 
-def test_a_pinned_index_still_leads_to_the_platform(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_pinned_index_still_leads_to_the_platform(registry: FakeRegistry, resolver: Resolver) -> None:
     built = member()
     index = registry.add(images.index(member(ARM64), built))
     image = resolved(resolver, reference=pinned(index.digest))
@@ -541,7 +502,7 @@ def test_a_pinned_index_still_leads_to_the_platform(registry: Dictionary, resolv
     assert image.references == (pinned(index.digest),)
 
 
-def test_the_entrys_type_counts_and_not_the_header(registry: Dictionary, resolver: Resolver) -> None:
+def test_the_entrys_type_counts_and_not_the_header(registry: FakeRegistry, resolver: Resolver) -> None:
     built = images.image(images.hello(), manifest={"mediaType": None})
     registry.add(images.index(built))
     registry.documents[built.digest] = Document(built.raw, "text/plain")
@@ -557,7 +518,7 @@ def test_the_entrys_type_counts_and_not_the_header(registry: Dictionary, resolve
     ids=["changed", "longer", "cut", "empty"],
 )
 def test_a_config_that_is_something_else_is_refused(
-    registry: Dictionary, resolver: Resolver, tmp_path: Path, change
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, change
 ) -> None:
     built = registry.add(member())
     registry.contents[built.config.digest] = change(built.config.content)
@@ -570,7 +531,7 @@ def test_a_config_that_is_something_else_is_refused(
     assert kept(tmp_path) == {built.digest}
 
 
-def test_a_config_that_is_missing_is_named(registry: Dictionary, resolver: Resolver) -> None:
+def test_a_config_that_is_missing_is_named(registry: FakeRegistry, resolver: Resolver) -> None:
     built = registry.add(member())
     del registry.contents[built.config.digest]
     with pytest.raises(NotFoundError, match="the config of registry"):
@@ -579,7 +540,7 @@ def test_a_config_that_is_missing_is_named(registry: Dictionary, resolver: Resol
 
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_config_whose_size_is_a_lie_is_refused(
-    registry: Dictionary, resolver: Resolver, tmp_path: Path, by: int
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, by: int
 ) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + by}
@@ -590,7 +551,7 @@ def test_a_config_whose_size_is_a_lie_is_refused(
     assert kept(tmp_path) == {built.digest}
 
 
-def test_it_is_refused_though_the_config_is_in_the_store(registry: Dictionary, resolver: Resolver) -> None:
+def test_it_is_refused_though_the_config_is_in_the_store(registry: FakeRegistry, resolver: Resolver) -> None:
     honest = registry.add(member())
     resolved(resolver)
     descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + 1}
@@ -600,7 +561,7 @@ def test_it_is_refused_though_the_config_is_in_the_store(registry: Dictionary, r
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_there_are_as_many_diff_ids_as_layers(registry: Dictionary, resolver: Resolver, count: int) -> None:
+def test_there_are_as_many_diff_ids_as_layers(registry: FakeRegistry, resolver: Resolver, count: int) -> None:
     diff_ids = [f"sha256:{number:064}" for number in range(count)]
     config = {"rootfs": {"type": "layers", "diff_ids": diff_ids}}
     registry.add(images.image(images.hello("one"), images.hello("two"), config=config))
@@ -635,7 +596,7 @@ def test_there_are_as_many_diff_ids_as_layers(registry: Dictionary, resolver: Re
     ],
 )
 def test_what_is_no_image_is_refused(
-    registry: Dictionary, resolver: Resolver, *, raw: bytes, content_type: str, cls: type[ImgfetchError], words: str
+    registry: FakeRegistry, resolver: Resolver, *, raw: bytes, content_type: str, cls: type[ImgfetchError], words: str
 ) -> None:
     registry.documents["1"] = Document(raw, content_type)
     with pytest.raises(cls, match=words) as caught:
@@ -651,7 +612,7 @@ def embedded(content: bytes) -> dict[str, str]:
 
 
 def test_a_manifest_that_the_index_holds_is_not_asked_for(
-    registry: Dictionary, resolver: Resolver, tmp_path: Path
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
 ) -> None:
     built = member()
     registry.add(images.index(built, entries=[{**built.entry, **embedded(built.raw)}]))
@@ -666,7 +627,7 @@ def test_a_manifest_that_the_index_holds_is_not_asked_for(
     ids=["cut", "longer", "changed"],
 )
 def test_a_manifest_is_asked_for_where_the_index_holds_something_else(
-    registry: Dictionary, resolver: Resolver, change
+    registry: FakeRegistry, resolver: Resolver, change
 ) -> None:
     built = member()
     registry.add(images.index(built, entries=[{**built.entry, **embedded(change(built.raw))}]))
@@ -675,7 +636,7 @@ def test_a_manifest_is_asked_for_where_the_index_holds_something_else(
 
 
 def test_a_config_that_the_manifest_holds_is_not_asked_for(
-    registry: Dictionary, resolver: Resolver, tmp_path: Path
+    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
 ) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, **embedded(honest.config.content)}
@@ -692,7 +653,7 @@ def test_a_config_that_the_manifest_holds_is_not_asked_for(
     ids=["cut", "longer", "changed"],
 )
 def test_a_config_is_asked_for_where_the_manifest_holds_something_else(
-    registry: Dictionary, resolver: Resolver, change
+    registry: FakeRegistry, resolver: Resolver, change
 ) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, **embedded(change(honest.config.content))}

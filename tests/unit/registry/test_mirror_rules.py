@@ -12,7 +12,7 @@ import pytest
 from imgfetch.errors import InvalidReferenceError, UnsupportedError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
-from imgfetch.registry.mirror_rules import Mirrors, Place, read, registries_conf_files
+from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read, registries_conf_files
 
 HUB = Reference.parse("busybox:1")
 QUAY = Reference.parse("quay.io/team/app:1")
@@ -23,7 +23,7 @@ def places(mirrors: Mirrors, reference: str | Reference) -> list[str]:
     """Return the places as names, each with what is special about it."""
     parsed = Reference.parse(reference) if isinstance(reference, str) else reference
     found = []
-    for place in mirrors.places(parsed):
+    for place in mirrors.endpoints(parsed):
         marks = [
             word
             for word, is_so in (
@@ -57,7 +57,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:
-    assert Mirrors().places(QUAY) == (Place("quay.io", "team/app", is_mirror=False),)  # S34
+    assert Mirrors().endpoints(QUAY) == (Endpoint("quay.io", "team/app", is_mirror=False),)  # S34
 
 
 # ---- --mirror ----
@@ -66,22 +66,22 @@ def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("https://mirror.example", Place("mirror.example", "library/busybox")),
-        ("https://Mirror.Example/", Place("mirror.example", "library/busybox")),
-        ("https://mirror.example:443", Place("mirror.example", "library/busybox")),
-        ("https://mirror.example:5000", Place("mirror.example:5000", "library/busybox")),
-        ("http://mirror.example", Place("mirror.example", "library/busybox", scheme="http")),
-        ("http://mirror:5000", Place("mirror:5000", "library/busybox", scheme="http")),
-        ("https://[fd00::1]:5000", Place("[fd00::1]:5000", "library/busybox")),
-        ("https://harbor.example/hub", Place("harbor.example", "hub/library/busybox")),
-        ("https://m.daocloud.io/docker.io/", Place("m.daocloud.io", "docker.io/library/busybox")),
-        ("docker.io=https://mirror.example", Place("mirror.example", "library/busybox")),
-        ("index.docker.io=https://mirror.example/hub", Place("mirror.example", "hub/library/busybox")),
+        ("https://mirror.example", Endpoint("mirror.example", "library/busybox")),
+        ("https://Mirror.Example/", Endpoint("mirror.example", "library/busybox")),
+        ("https://mirror.example:443", Endpoint("mirror.example", "library/busybox")),
+        ("https://mirror.example:5000", Endpoint("mirror.example:5000", "library/busybox")),
+        ("http://mirror.example", Endpoint("mirror.example", "library/busybox", scheme="http")),
+        ("http://mirror:5000", Endpoint("mirror:5000", "library/busybox", scheme="http")),
+        ("https://[fd00::1]:5000", Endpoint("[fd00::1]:5000", "library/busybox")),
+        ("https://harbor.example/hub", Endpoint("harbor.example", "hub/library/busybox")),
+        ("https://m.daocloud.io/docker.io/", Endpoint("m.daocloud.io", "docker.io/library/busybox")),
+        ("docker.io=https://mirror.example", Endpoint("mirror.example", "library/busybox")),
+        ("index.docker.io=https://mirror.example/hub", Endpoint("mirror.example", "hub/library/busybox")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_url_leads_to_a_place(url: str, place: Place) -> None:
-    assert Mirrors(urls=(url,)).places(HUB) == (place, Place("docker.io", "library/busybox", is_mirror=False))
+def test_a_url_leads_to_a_place(url: str, place: Endpoint) -> None:
+    assert Mirrors(urls=(url,)).endpoints(HUB) == (place, Endpoint("docker.io", "library/busybox", is_mirror=False))
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_names_are_rewritten_as_the_manual_page_says(tmp_path: Path, reference: 
 
 def test_a_name_that_is_none_after_rewriting_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=r"whole\.example/x:1 has no name at host\.example"):
-        configured(tmp_path, MANUAL).places(Reference.parse("whole.example/x:1"))
+        configured(tmp_path, MANUAL).endpoints(Reference.parse("whole.example/x:1"))
 
 
 @pytest.mark.parametrize(
@@ -422,7 +422,7 @@ def test_what_is_blocked_is_refused_and_the_file_named(tmp_path: Path, prefix: s
     mirrors = replace(mirrors, urls=("quay.io=https://mirror.example",))
     parsed = Reference.parse(reference)
     with pytest.raises(UnsupportedError) as caught:
-        mirrors.places(parsed)
+        mirrors.endpoints(parsed)
     assert f"{parsed} is blocked by {tmp_path / '0.conf'}" in str(caught.value)
 
 
@@ -580,4 +580,4 @@ def test_a_folder_that_has_the_name_of_a_file_is_none(tmp_path: Path) -> None:
 
 def test_a_digest_asks_the_same_places_as_a_tag() -> None:
     mirrors = Mirrors(urls=("https://mirror.example",))
-    assert mirrors.places(replace(HUB, tag=None, digest=Digest.parse(DIGEST))) == mirrors.places(HUB)
+    assert mirrors.endpoints(replace(HUB, tag=None, digest=Digest.parse(DIGEST))) == mirrors.endpoints(HUB)

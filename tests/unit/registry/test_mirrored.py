@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,11 +31,12 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry.mirror_rules import Mirrors, Place, read
+from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
+from tests.fakes import FakeBody, FakeRegistry, missing
 
 TAGGED = Reference.parse("busybox:1")
 BUILT = images.image(images.hello())
@@ -48,79 +48,18 @@ WHAT = "layer 1 of 1 of docker.io/library/busybox:1"
 ONE_AND_TWO = Mirrors(urls=("https://one.example", "https://two.example/hub"))
 
 
-@dataclass(frozen=True)
-class Body:
-    """A body on its way in."""
-
-    content: bytes
-    codings: tuple[str, ...] = ()
-    name: str = "a mirror"
-    start: int = 0
-
-    error: ImgfetchError | None = None
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        yield self.content[:limit]
-        if self.error is not None:
-            raise self.error
-
-
-def missing(what: str) -> NotFoundError:
-    return NotFoundError(f"{what} was not found", url="https://registry.example/v2/", status=404)
-
-
-@dataclass
-class Dictionary:
-    """A registry that is two dictionaries, whose values may be errors, and remembers what it was asked."""
-
-    host: str
-    documents: dict[str, Document | ImgfetchError] = field(default_factory=dict)
-    contents: dict[str, bytes | Body | ImgfetchError] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    open_bodies: int = 0
-    refusal: Body | ImgfetchError | None = None  # of what is resumed
-    is_aborted: bool = False
-
-    def manifest(self, reference: Reference) -> Document:
-        self.asked.append(f"{reference.name} {reference.target}")
-        found = self.documents.get(reference.target) or missing(f"the manifest of {reference}")
-        if isinstance(found, ImgfetchError):
-            raise found
-        return found
-
-    @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        self.asked.append(f"{reference.name} {descriptor.digest}")
-        found = (self.refusal if offset else None) or self.contents.get(str(descriptor.digest)) or missing(what)
-        if isinstance(found, Body):
-            yield found
-            return
-        if isinstance(found, ImgfetchError):
-            raise found
-        self.open_bodies += 1
-        self.offsets.append(offset)
-        try:
-            yield Body(found[offset:], name=self.host, start=offset)
-        finally:
-            self.open_bodies -= 1
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
-class Registries(dict[str, Dictionary]):
-    """Registries by host, which remember in which places they were opened."""
+class Registries(dict[str, FakeRegistry]):
+    """Registries by host, which remember at which endpoints they were opened."""
 
     def __init__(self) -> None:
-        self.opened: list[Place] = []
+        self.opened: list[Endpoint] = []
 
-    def __missing__(self, host: str) -> Dictionary:
-        return self.setdefault(host, Dictionary(host))
+    def __missing__(self, host: str) -> FakeRegistry:
+        return self.setdefault(host, FakeRegistry(name=host))
 
-    def open(self, place: Place) -> Dictionary:
-        self.opened.append(place)
-        return self[place.registry]
+    def open(self, endpoint: Endpoint) -> FakeRegistry:
+        self.opened.append(endpoint)
+        return self[endpoint.registry]
 
     def hold(self, host: str, *, document: Document | ImgfetchError | None = None, content: bytes = b"") -> None:
         """Let a registry have the image's manifest, by tag and digest, and its layer."""
@@ -131,7 +70,8 @@ class Registries(dict[str, Dictionary]):
 
     @property
     def asked(self) -> list[str]:
-        return [f"{host} {name}" for host, registry in self.items() for name in registry.asked]
+        """The host of each request, by the order of their first ones."""
+        return [host for host, registry in self.items() for _ in registry.asked]
 
 
 @pytest.fixture
@@ -172,29 +112,30 @@ def test_without_mirrors_the_registry_is_asked_for_what_the_user_asked(registrie
     assert mirrored.manifest(TAGGED) == DOCUMENT
     with mirrored.blob(TAGGED, BLOB, WHAT) as source:
         assert b"".join(source.chunks(100)) == CONTENT
-    assert registries.opened == [Place("docker.io", "library/busybox", is_mirror=False)]
+    assert registries.opened == [Endpoint("docker.io", "library/busybox", is_mirror=False)]
 
 
 def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Registries, mirrored: Mirrored) -> None:
     registries.hold("two.example", document=DOCUMENT)
     registries.hold("docker.io", document=DOCUMENT)
     assert mirrored.manifest(TAGGED) == DOCUMENT
-    assert registries["one.example"].asked == ["one.example/library/busybox 1"]
-    assert registries["two.example"].asked == ["two.example/hub/library/busybox 1"]
+    assert registries["one.example"].names == ["one.example/library/busybox"]
+    assert registries["two.example"].names == ["two.example/hub/library/busybox"]
+    assert registries["two.example"].asked == ["1"]
     assert registries["docker.io"].asked == []
-    assert [place.registry for place in registries.opened] == ["one.example", "two.example"]
+    assert [endpoint.registry for endpoint in registries.opened] == ["one.example", "two.example"]
 
 
 def test_each_registry_is_opened_by_its_own_host(registries: Registries, mirrored: Mirrored) -> None:
     with pytest.raises(NotFoundError):
         mirrored.manifest(TAGGED)
     assert registries.opened == [
-        Place("one.example", "library/busybox"),
-        Place("two.example", "hub/library/busybox"),
-        Place("docker.io", "library/busybox", is_mirror=False),
+        Endpoint("one.example", "library/busybox"),
+        Endpoint("two.example", "hub/library/busybox"),
+        Endpoint("docker.io", "library/busybox", is_mirror=False),
     ]  # S09: who we are is looked up by this name, and each is a registry of its own
     for host, registry in registries.items():
-        assert all(name.startswith(f"{host}/") for name in registry.asked)
+        assert all(name.startswith(f"{host}/") for name in registry.names)
 
 
 def test_a_registry_is_opened_once_whatever_it_is_asked_for(registries: Registries) -> None:
@@ -202,14 +143,14 @@ def test_a_registry_is_opened_once_whatever_it_is_asked_for(registries: Registri
     for reference in (TAGGED, PINNED, Reference.parse("user/other:2")):
         with pytest.raises(NotFoundError):
             mirrored.manifest(reference)
-    assert [place.registry for place in registries.opened] == ["one.example", "docker.io"]
+    assert [endpoint.registry for endpoint in registries.opened] == ["one.example", "docker.io"]
 
 
 def test_a_registry_that_is_reached_in_two_ways_is_opened_for_each(registries: Registries) -> None:
     mirrored = Mirrored(Mirrors(urls=("https://one.example", "http://one.example")), registries.open)
     with pytest.raises(NotFoundError):
         mirrored.manifest(TAGGED)
-    assert [place.scheme for place in registries.opened] == ["", "http", ""]
+    assert [endpoint.scheme for endpoint in registries.opened] == ["", "http", ""]
 
 
 def test_a_registry_is_opened_once_by_many_threads(registries: Registries) -> None:
@@ -235,7 +176,7 @@ def test_what_is_blocked_is_asked_of_nobody(registries: Registries, tmp_path: Pa
     with pytest.raises(UnsupportedError, match="blocked by"), mirrored.blob(TAGGED, BLOB, WHAT):
         pass
     with pytest.raises(UnsupportedError, match="blocked by"):
-        next(mirrored.places(TAGGED))
+        mirrored.mirrors(TAGGED)
     assert registries.opened == []
 
 
@@ -267,14 +208,16 @@ def test_a_mirror_for_digests_is_never_asked_for_a_tag(
     for registry in (registries["docker.io"], registries["digests.example"]):
         registry.documents["latest"] = DOCUMENT
     digests_only.manifest(reference)
-    assert registries.asked == [f"{host} {host}/library/busybox {reference.target}"]  # P82
+    assert registries.asked == [host]  # P82
+    assert registries[host].names == [f"{host}/library/busybox"]
+    assert registries[host].asked == [reference.target]
 
 
 def test_a_mirror_for_digests_is_asked_for_the_blobs_of_a_tag(
     registries: Registries, digests_only: Mirrored, store: BlobStore
 ) -> None:
     fetch(digests_only, store)
-    assert [name.partition(" ")[0] for name in registries.asked] == ["digests.example"]  # P82: from anywhere
+    assert registries.asked == ["digests.example"]  # P82: from anywhere
 
 
 # ---- what a mirror does wrong ----
@@ -313,12 +256,12 @@ def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
     registries = Registries()
     registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
 
-    def open_registry(place: Place) -> Dictionary:
-        if place.is_mirror:
+    def open_endpoint(endpoint: Endpoint) -> FakeRegistry:
+        if endpoint.is_mirror:
             raise StorageError("its CA file cannot be read")
-        return registries.open(place)
+        return registries.open(endpoint)
 
-    mirrored = Mirrored(Mirrors(urls=("https://one.example",)), open_registry)
+    mirrored = Mirrored(Mirrors(urls=("https://one.example",)), open_endpoint)
     assert mirrored.manifest(TAGGED) == DOCUMENT  # P84
     fetch(mirrored, store)
     assert store.has(BLOB)
@@ -432,7 +375,7 @@ def test_messages_have_the_users_name_wherever_the_image_is_looked_for(registrie
     mirrored = Mirrored(read(daemon_json=None, registries_conf=[conf]), registries.open)
     with pytest.raises(NotFoundError, match=r"^the manifest of docker\.io/library/busybox:1 was not found$"):
         mirrored.manifest(TAGGED)
-    assert registries["internal.example"].asked == ["internal.example/hub/library/busybox 1"]
+    assert registries["internal.example"].names == ["internal.example/hub/library/busybox"]
 
 
 # ---- blobs ----
@@ -443,7 +386,7 @@ def test_a_blob_comes_from_the_first_mirror(registries: Registries, mirrored: Mi
         registries.hold(host, content=CONTENT)
     fetch(mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
-    assert [place.registry for place in registries.opened] == ["one.example"]
+    assert [endpoint.registry for endpoint in registries.opened] == ["one.example"]
 
 
 @pytest.mark.parametrize(
@@ -457,7 +400,7 @@ def test_a_mirror_that_does_not_open_a_blob_is_skipped_for_it(
     registries["one.example"].contents[str(BLOB.digest)] = error
     registries.hold("two.example", content=CONTENT)
     fetch(mirrored, store)  # P85, F52
-    assert [name.partition(" ")[0] for name in registries.asked] == ["one.example", "two.example"]
+    assert registries.asked == ["one.example", "two.example"]
     assert store.read(BLOB.digest) == CONTENT
 
 
@@ -506,23 +449,22 @@ def put_part(store: BlobStore, content: bytes) -> None:
 REFUSALS = [
     missing("it"),
     TransportError("reset"),
-    Body(b"", start=7),
-    Body(CONTENT[7:8], start=7),
-    Body(b"?" * len(CONTENT[7:]), start=7),
+    FakeBody(b"", start=7),
+    FakeBody(CONTENT[7:8], start=7),
+    FakeBody(b"?" * len(CONTENT[7:]), start=7),
 ]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["404", "reset", "no bytes", "a byte", "other bytes"])
 def test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, refusal: Body | ImgfetchError
+    registries: Registries, mirrored: Mirrored, store: BlobStore, refusal: FakeBody | ImgfetchError
 ) -> None:
     put_part(store, CONTENT[:7])
     registries.hold("one.example", content=CONTENT)
     registries["one.example"].refusal = refusal
     fetch(mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
-    assert registries["one.example"].offsets == [0]
-    assert len(registries["one.example"].asked) == 2
+    assert registries["one.example"].offsets == [7, 0]
     assert "two.example" not in registries
 
 
@@ -554,17 +496,17 @@ def test_a_blob_that_nobody_has_is_missing_at_the_upstream(
     with pytest.raises(NotFoundError, match="layer 1 of 1") as caught:
         fetch(mirrored, store)  # F52, M15
     assert len(caught.value.__notes__) == 2
-    assert [name.partition(" ")[0] for name in registries.asked] == ["one.example", "two.example", "docker.io"]
+    assert registries.asked == ["one.example", "two.example", "docker.io"]
 
 
 def test_a_full_disk_is_no_reason_to_ask_elsewhere(
     registries: Registries, mirrored: Mirrored, store: BlobStore
 ) -> None:
-    registries["one.example"].contents[str(BLOB.digest)] = Body(b"", error=StorageError("no space left"))
+    registries["one.example"].contents[str(BLOB.digest)] = FakeBody(b"", error=StorageError("no space left"))
     registries.hold("docker.io", content=CONTENT)
     with pytest.raises(StorageError, match="no space"):
         fetch(mirrored, store)
-    assert [place.registry for place in registries.opened] == ["one.example"]
+    assert [endpoint.registry for endpoint in registries.opened] == ["one.example"]
 
 
 def test_an_answer_is_closed_when_it_was_taken(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
@@ -580,7 +522,7 @@ def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries,
     registries.hold("two.example", document=DOCUMENT)
     mirrored.manifest(TAGGED)
     mirrored.abort()
-    assert [registry.is_aborted for registry in registries.values()] == [True, True]
+    assert [registry.aborted.is_set() for registry in registries.values()] == [True, True]
     assert registries.keys() == {"one.example", "two.example"}
 
 
@@ -589,9 +531,9 @@ def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries,
     [
         lambda mirrored: mirrored.manifest(TAGGED),
         lambda mirrored: mirrored.blob(TAGGED, BLOB, WHAT).__enter__(),
-        lambda mirrored: next(mirrored.places(TAGGED)).blob(TAGGED, BLOB, WHAT).__enter__(),
+        lambda mirrored: mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT).__enter__(),
     ],
-    ids=["manifest", "blob", "places"],
+    ids=["manifest", "blob", "mirrors"],
 )
 def test_nobody_is_asked_after_the_end(
     registries: Registries,
@@ -606,11 +548,14 @@ def test_nobody_is_asked_after_the_end(
     assert warnings(caplog) == []
 
 
-def test_a_read_that_is_ended_is_no_mirrors_fault(mirrored: Mirrored, caplog: pytest.LogCaptureFixture) -> None:
-    place = next(mirrored.places(TAGGED))
-    mirrored.abort()
-    with pytest.raises(TransportError, match="the read was ended"):
-        place.failed(TransportError("the read was ended"))
+def test_a_read_that_is_ended_is_no_mirrors_fault(
+    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = TransportError("the read was ended")
+    registries["one.example"].contents[str(BLOB.digest)] = FakeBody(CONTENT, between=mirrored.abort, error=ended)
+    body = mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT)
+    with pytest.raises(TransportError, match="the read was ended"), body as chunks:
+        list(chunks.chunks(len(CONTENT)))
     assert warnings(caplog) == []
 
 
@@ -627,7 +572,7 @@ def test_an_image_is_put_together_from_what_each_place_has(
     image = Resolver(mirrored, store, Oddities(), Patience(retries=0)).resolve(TAGGED)
     assert str(image.manifest.descriptor.digest) == BUILT.digest  # P84, P85
     assert image.references == (TAGGED,)
-    assert [name.partition(" ")[0] for name in registries.asked] == [
+    assert registries.asked == [
         *("one.example",) * 3,
         *("two.example",) * 2,
         "docker.io",

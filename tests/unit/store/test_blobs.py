@@ -6,8 +6,7 @@ import gzip
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,37 +17,13 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.image import Descriptor
 from imgfetch.store.blobs import BlobStore
 from tests import images
+from tests.fakes import FakeBody
 
 CONTENT = b"some content\n" * 1000
 BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
 TAR_SIZE = 2560
 LAYER = images.hello()
 LAYER_BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
-
-
-@dataclass
-class Bytes:
-    """A body on its way in, which remembers how much of it was wanted."""
-
-    content: bytes
-    codings: tuple[str, ...] = ()
-    name: str = "registry.example"
-    start: int = 0
-    step: int = 1000
-    limits: list[int] = field(default_factory=list)
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        self.limits.append(limit)
-        for start in range(0, min(len(self.content), limit), self.step):
-            yield self.content[start : min(start + self.step, limit)]
-
-
-class Broken(Bytes):
-    """A body that breaks off."""
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        yield from super().chunks(limit)
-        raise TransportError("broke off")
 
 
 @pytest.fixture
@@ -80,7 +55,7 @@ def check() -> LayerCheck:
     return LayerCheck("layer 1 of 2", LAYER.media_type)
 
 
-def add_layer(store: BlobStore, source: Bytes, descriptor: Descriptor = LAYER_BLOB) -> Contents | None:
+def add_layer(store: BlobStore, source: FakeBody, descriptor: Descriptor = LAYER_BLOB) -> Contents | None:
     return store.add(descriptor, source, "layer 1 of 2", layer=check)
 
 
@@ -95,7 +70,7 @@ def test_the_right_content_gets_its_name(
 ) -> None:
     descriptor = Descriptor.of(content, "", algorithm)
     assert store.has(descriptor) is False
-    store.add(descriptor, Bytes(content, step=step), "the config")
+    store.add(descriptor, FakeBody(content, step=step), "the config")
     assert store.has(descriptor) is True
     assert store.read(descriptor.digest) == content
     with store.open(descriptor.digest) as file:
@@ -117,7 +92,7 @@ def test_any_other_content_is_refused_and_leaves_nothing(
     store: BlobStore, root: Path, content: bytes, wanted: str, got: str
 ) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, Bytes(content), "layer 1 of 2")
+        store.add(BLOB, FakeBody(content), "layer 1 of 2")
     assert (caught.value.wanted, caught.value.got) == (wanted, got)
     for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):  # M12
         assert words in str(caught.value)
@@ -128,19 +103,19 @@ def test_any_other_content_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("size", [0, 12999, 13001, 10**15])
 def test_a_size_that_lies_is_refused_though_the_digest_is_right(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(VerificationError):
-        store.add(Descriptor("", BLOB.digest, size), Bytes(CONTENT), "layer 1 of 2")
+        store.add(Descriptor("", BLOB.digest, size), FakeBody(CONTENT), "layer 1 of 2")
     assert files(root) == []
 
 
 def test_no_more_than_one_byte_too_many_is_wanted(store: BlobStore) -> None:
-    source = Bytes(CONTENT)
+    source = FakeBody(CONTENT)
     store.add(BLOB, source, "layer 1 of 2")
     assert source.limits == [13001]  # P76
 
 
 def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, root: Path) -> None:
     with pytest.raises(TransportError, match="broke off"):
-        store.add(BLOB, Broken(CONTENT[:5000]), "layer 1 of 2")
+        store.add(BLOB, FakeBody(CONTENT[:5000], error=TransportError("broke off")), "layer 1 of 2")
     assert files(root) == [part(root, BLOB.digest)]
     assert store.has(BLOB) is False
 
@@ -148,7 +123,7 @@ def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, roo
 @pytest.mark.parametrize("size", [0, 1, 12999])
 def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(TransportError, match=f"broke off: {size} of 13000 bytes came") as caught:
-        store.add(BLOB, Bytes(CONTENT[:size]), "layer 1 of 2")
+        store.add(BLOB, FakeBody(CONTENT[:size]), "layer 1 of 2")
     for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):  # M12, P76
         assert words in str(caught.value)
     assert files(root) == ([part(root, BLOB.digest)] if size else [])
@@ -156,16 +131,16 @@ def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path,
 
 
 def test_what_was_there_stays_when_something_else_comes(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     with pytest.raises(VerificationError):
-        store.add(BLOB, Bytes(CONTENT[:-1] + b"!"), "layer 1 of 2")
+        store.add(BLOB, FakeBody(CONTENT[:-1] + b"!"), "layer 1 of 2")
     assert files(root) == [path(root, BLOB.digest)]
     assert store.read(BLOB.digest) == CONTENT
 
 
 def test_a_message_is_cleaned(store: BlobStore) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, Bytes(b"x", codings=("\x1b[31mgzip",)), "layer 1 of 2")
+        store.add(BLOB, FakeBody(b"x", codings=("\x1b[31mgzip",)), "layer 1 of 2")
     assert str(caught.value).isprintable()  # S31
 
 
@@ -173,7 +148,7 @@ def test_a_message_is_cleaned(store: BlobStore) -> None:
 
 
 def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     assert BlobStore(root).has(BLOB) is True
 
 
@@ -183,12 +158,12 @@ def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path
     ids=["changed", "cut", "empty", "longer"],
 )
 def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: bytes) -> None:
-    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     path(root, BLOB.digest).write_bytes(damage)
     later = BlobStore(root)
     assert later.has(BLOB) is False
     assert files(root) == []
-    later.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    later.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     assert later.has(BLOB) is True
     assert later.read(BLOB.digest) == CONTENT
 
@@ -198,7 +173,7 @@ def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: by
 def test_a_descriptor_that_lies_about_the_size_is_told_and_does_no_harm(
     store: BlobStore, root: Path, size: int, *, later: bool
 ) -> None:
-    store.add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     again = BlobStore(root) if later else store
     with pytest.raises(VerificationError) as caught:
         again.has(Descriptor("", BLOB.digest, size))
@@ -215,7 +190,7 @@ def test_a_name_that_is_a_directory_is_a_failure_of_the_disk(store: BlobStore, r
 def test_a_store_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> None:
     root.write_text("a file")
     with pytest.raises(StorageError) as caught:
-        BlobStore(root).add(BLOB, Bytes(CONTENT), "layer 1 of 2")
+        BlobStore(root).add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
     assert isinstance(caught.value.__cause__, OSError)
     assert str(root) in str(caught.value)
 
@@ -239,18 +214,18 @@ def test_reading_what_is_not_there_is_a_failure_of_the_disk(store: BlobStore) ->
 )
 def test_a_layer_is_decompressed_while_it_comes(store: BlobStore, layer: images.Blob, compression: str) -> None:
     descriptor = Descriptor(layer.media_type, Digest.parse(layer.digest), len(layer.content))
-    contents = add_layer(store, Bytes(layer.content, step=7), descriptor)
+    contents = add_layer(store, FakeBody(layer.content, step=7), descriptor)
     assert contents == Contents(Digest.parse(layer.diff_id), compression, TAR_SIZE)
     assert store.contents(descriptor.digest, "sha256") == contents
 
 
 def test_a_later_run_knows_what_was_found_in_a_layer(store: BlobStore, root: Path) -> None:
-    contents = add_layer(store, Bytes(LAYER.content))
+    contents = add_layer(store, FakeBody(LAYER.content))
     assert BlobStore(root).contents(LAYER_BLOB.digest, "sha256") == contents
 
 
 def test_what_was_found_in_one_algorithm_is_no_answer_in_another(store: BlobStore) -> None:
-    add_layer(store, Bytes(LAYER.content))
+    add_layer(store, FakeBody(LAYER.content))
     assert store.contents(LAYER_BLOB.digest, "sha512") is None
 
 
@@ -259,7 +234,7 @@ def test_nothing_is_known_of_a_layer_that_was_never_seen(store: BlobStore) -> No
 
 
 def test_a_blob_that_is_no_layer_has_no_contents(store: BlobStore) -> None:
-    assert store.add(BLOB, Bytes(CONTENT), "the config") is None
+    assert store.add(BLOB, FakeBody(CONTENT), "the config") is None
     assert store.contents(BLOB.digest, "sha256") is None
 
 
@@ -269,7 +244,7 @@ def test_a_blob_that_is_no_layer_has_no_contents(store: BlobStore) -> None:
     ids=["empty", "no diff_id", "no JSON", "no digest", "a number", "an array", "not UTF-8", "long"],
 )
 def test_a_damaged_note_is_no_note(store: BlobStore, root: Path, note: bytes) -> None:
-    add_layer(store, Bytes(LAYER.content))
+    add_layer(store, FakeBody(LAYER.content))
     notes = root / "layers" / "sha256" / LAYER_BLOB.digest.encoded
     assert notes.is_file()
     notes.write_bytes(note)
@@ -286,14 +261,14 @@ def test_a_layer_that_is_broken_in_itself_gets_no_name(
 ) -> None:
     descriptor = Descriptor.of(content, LAYER.media_type)
     with pytest.raises(cls, match="layer 1 of 2"):
-        add_layer(store, Bytes(content), descriptor)
+        add_layer(store, FakeBody(content), descriptor)
     assert files(root) == [part(root, descriptor.digest)]  # L13; its bytes are right, and need not come again
 
 
 def test_damage_on_the_way_is_not_taken_for_a_fault_of_the_image(store: BlobStore, root: Path) -> None:
     damaged = LAYER.content[:20] + b"\0\0\0" + LAYER.content[23:]
     with pytest.raises(VerificationError) as caught:
-        add_layer(store, Bytes(damaged))
+        add_layer(store, FakeBody(damaged))
     assert caught.value.wanted == LAYER.digest
     assert files(root) == []
 
@@ -303,7 +278,7 @@ def test_damage_on_the_way_is_not_taken_for_a_fault_of_the_image(store: BlobStor
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "unknown"])
 def test_a_layer_that_is_only_labelled_with_a_coding_is_taken_as_it_is(store: BlobStore, coding: str) -> None:
-    contents = add_layer(store, Bytes(LAYER.content, codings=(coding,)))
+    contents = add_layer(store, FakeBody(LAYER.content, codings=(coding,)))
     assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77, F40
     assert store.read(LAYER_BLOB.digest) == LAYER.content
 
@@ -313,7 +288,7 @@ def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(st
     coded = LAYER.content
     for _ in range(times):
         coded = gzip.compress(coded)
-    contents = add_layer(store, Bytes(coded, codings=("gzip",) * times))
+    contents = add_layer(store, FakeBody(coded, codings=("gzip",) * times))
     assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77
     assert store.read(LAYER_BLOB.digest) == LAYER.content
 
@@ -321,7 +296,7 @@ def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(st
 def test_large_content_that_cannot_be_compressed_survives_a_proxys_try(store: BlobStore) -> None:
     content = os.urandom(3_000_000)
     blob = Descriptor.of(content, "")
-    store.add(blob, Bytes(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1 of 2")
+    store.add(blob, FakeBody(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1 of 2")
     assert store.read(blob.digest) == content
 
 
@@ -341,14 +316,14 @@ def test_a_coded_layer_that_is_something_else_is_refused_and_leaves_nothing(
     store: BlobStore, root: Path, content: bytes
 ) -> None:
     with pytest.raises(VerificationError) as caught:
-        add_layer(store, Bytes(content, codings=("gzip",), step=100_000))
+        add_layer(store, FakeBody(content, codings=("gzip",), step=100_000))
     assert "layer 1 of 2" in str(caught.value)  # M12
     assert "gzip" in str(caught.value)
     assert files(root) == []
 
 
 def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStore) -> None:
-    source = Bytes(gzip.compress(CONTENT), codings=("gzip",))
+    source = FakeBody(gzip.compress(CONTENT), codings=("gzip",))
     store.add(BLOB, source, "layer 1 of 2")
     assert len(source.limits) == 1
     assert 13001 <= source.limits[0] <= 100_000  # P76, S27
@@ -361,8 +336,8 @@ def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStor
 def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        store.add(BLOB, Bytes(CONTENT), "the config")
-        add_layer(store, Bytes(LAYER.content))
+        store.add(BLOB, FakeBody(CONTENT), "the config")
+        add_layer(store, FakeBody(LAYER.content))
     finally:
         os.umask(before)
     assert root.stat().st_mode & 0o777 == 0o700
@@ -373,15 +348,12 @@ def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, umask: 
 def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
     modes: list[int] = []
 
-    class Looking(Bytes):
-        def chunks(self, limit: int) -> Iterator[bytes]:
-            for chunk in super().chunks(limit):
-                modes.extend(found.stat().st_mode & 0o777 for found in files(root))
-                yield chunk
+    def look() -> None:
+        modes.extend(found.stat().st_mode & 0o777 for found in files(root))
 
     before = os.umask(0)
     try:
-        store.add(BLOB, Looking(CONTENT), "the config")
+        store.add(BLOB, FakeBody(CONTENT, between=look), "the config")
     finally:
         os.umask(before)
     assert set(modes) == {0o600}  # S35
@@ -389,12 +361,12 @@ def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
 def test_a_store_that_everybody_may_write_to_is_refused(root: Path) -> None:
-    BlobStore(root).add(BLOB, Bytes(CONTENT), "the config")
+    BlobStore(root).add(BLOB, FakeBody(CONTENT), "the config")
     root.chmod(0o777)
     with pytest.raises(StorageError, match="can be written by others"):
         BlobStore(root).has(BLOB)
     with pytest.raises(StorageError, match="can be written by others"):
-        BlobStore(root).add(BLOB, Bytes(CONTENT), "the config")
+        BlobStore(root).add(BLOB, FakeBody(CONTENT), "the config")
 
 
 # ---- threads ----
@@ -419,28 +391,24 @@ def together(*tasks: Callable[[], object]) -> list[BaseException]:
     return failures
 
 
-class Slow(Bytes):
-    """A body that gives others time to get in its way."""
-
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        for chunk in super().chunks(limit):
-            time.sleep(0.002)
-            yield chunk
+def slow(content: bytes) -> FakeBody:
+    """Return a body that gives others time to get in its way."""
+    return FakeBody(content, between=lambda: time.sleep(0.002))
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["one store", "three stores"])
 def test_threads_that_bring_the_same_blob_do_not_disturb_each_other(root: Path, *, apart: bool) -> None:
     stores = [BlobStore(root) for _ in range(3)] if apart else [BlobStore(root)] * 3
-    assert together(*(lambda store=store: store.add(BLOB, Slow(CONTENT), "the config") for store in stores)) == []
+    assert together(*(lambda store=store: store.add(BLOB, slow(CONTENT), "the config") for store in stores)) == []
     assert files(root) == [path(root, BLOB.digest)]
     assert BlobStore(root).has(BLOB) is True
 
 
 def test_a_thread_that_brings_something_else_harms_no_other(store: BlobStore, root: Path) -> None:
     failures = together(
-        lambda: store.add(BLOB, Slow(CONTENT), "good"),
-        lambda: store.add(BLOB, Slow(CONTENT[:-1] + b"!"), "bad"),
-        lambda: store.add(BLOB, Slow(CONTENT + b"!"), "bad"),
+        lambda: store.add(BLOB, slow(CONTENT), "good"),
+        lambda: store.add(BLOB, slow(CONTENT[:-1] + b"!"), "bad"),
+        lambda: store.add(BLOB, slow(CONTENT + b"!"), "bad"),
     )
     assert [type(failure) for failure in failures] == [VerificationError] * 2
     assert all(str(failure).startswith("bad ") for failure in failures)
@@ -451,5 +419,5 @@ def test_a_thread_that_brings_something_else_harms_no_other(store: BlobStore, ro
 def test_after_close_nothing_is_written(store: BlobStore, root: Path) -> None:
     store.close()
     with pytest.raises(ImgfetchError):
-        store.add(BLOB, Bytes(CONTENT), "the config")
+        store.add(BLOB, FakeBody(CONTENT), "the config")
     assert files(root) == []

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from imgfetch.errors import (
 from imgfetch.http.retries import Patience
 from imgfetch.layers.diffid import LayerCheck
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Document
+from imgfetch.oci.image import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
@@ -34,6 +33,7 @@ from imgfetch.pull.fetch import PROGRESS
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.partial import Part
 from tests import images
+from tests.fakes import FakeBody, FakeRegistry
 
 LAYER = images.hello()
 BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
@@ -41,49 +41,35 @@ REFERENCE = Reference.parse("registry.example/team/app:1")
 WHAT = "layer 1 of 1"
 
 
-@dataclass
-class Body:
-    """A body on its way in."""
+class Script(FakeRegistry):
+    """A registry that answers by a script: a body's bytes, how many of the rest to send, or an error.
 
-    content: bytes
-    start: int = 0
-    codings: tuple[str, ...] = ()
-    name: str = "registry.example"
+    Requests to resume get ``refusal`` instead, if there is one.
+    """
 
-    def chunks(self, limit: int) -> Iterator[bytes]:
-        content = self.content[:limit]
-        step = max(40, len(content) // 32)
-        for at in range(0, len(content), step):
-            yield content[at : at + step]
+    def __init__(
+        self,
+        answers: list[bytes | int | Exception],
+        refusal: Callable[[], Exception] | int | None = None,
+        *,
+        has_ranges: bool = True,
+        content: bytes = LAYER.content,
+    ) -> None:
+        super().__init__()
+        self.script = iter(answers)
+        self.refused = refusal if has_ranges else None
+        self.has_ranges = has_ranges
+        self.whole = content
 
-
-@dataclass
-class Script:
-    """A registry that answers by a script: a body's bytes, how many of the rest to send, or an error."""
-
-    answers: list[bytes | int | Exception]
-    asked: list[int] = field(default_factory=list)
-    has_ranges: bool = True
-    content: bytes = LAYER.content
-
-    def manifest(self, reference: Reference) -> Document:
-        raise NotImplementedError(str(reference))
-
-    def blob(self, _reference: Reference, _descriptor: Descriptor, _what: str, *, offset: int = 0) -> Script:
-        self.asked.append(offset)
-        return self
-
-    def __enter__(self) -> Body:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
+    def answer(self, _descriptor: Descriptor, _what: str, offset: int) -> FakeBody | Exception:
+        assert len(self.asked) < 1000
+        answer = self.refused if offset and self.refused is not None else next(self.script)
         if isinstance(answer, bytes):
-            return Body(answer)
-        start = self.asked[-1] if self.has_ranges else 0
-        return Body(self.content[start : start + answer], start)
-
-    def __exit__(self, *_: object) -> None:
-        """Close nothing."""
+            return FakeBody(answer)
+        start = offset if self.has_ranges else 0
+        if isinstance(answer, int):
+            return FakeBody(self.whole[start : start + answer], start)
+        return answer if isinstance(answer, Exception) else answer()
 
 
 @pytest.fixture
@@ -132,7 +118,7 @@ def fetch(registry: Source, store: BlobStore, retries: int = 4, pauses: list[flo
 def test_a_part_is_private_and_stays_when_it_is_cut(path: Path) -> None:
     part = opened(path)
     with pytest.raises(TransportError, match=f"50 of {BLOB.size} bytes came"):
-        part.take(Body(LAYER.content[:50]))
+        part.take(FakeBody(LAYER.content[:50]))
     part.close()
     assert path.read_bytes() == LAYER.content[:50]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # S35
@@ -149,7 +135,7 @@ def test_a_later_run_hashes_what_is_there_and_goes_on(path: Path) -> None:
     part = opened(path, told)
     part.rehash()
     assert (part.size, part.furthest) == (50, 50)
-    contents = part.take(Body(LAYER.content[50:], start=50))
+    contents = part.take(FakeBody(LAYER.content[50:], start=50))
     assert contents is not None
     assert str(contents.diff_id) == LAYER.diff_id
     assert sum(told) == BLOB.size
@@ -161,7 +147,7 @@ def test_a_body_from_the_first_byte_replaces_what_is_there(path: Path) -> None:
     told: list[int] = []
     part = opened(path, told)
     part.rehash()
-    assert part.take(Body(LAYER.content)) is not None
+    assert part.take(FakeBody(LAYER.content)) is not None
     assert sum(told) == BLOB.size
     part.close()
     assert path.read_bytes() == LAYER.content
@@ -176,7 +162,7 @@ def test_a_copy_has_what_was_here_and_what_came(path: Path, before: bytes, start
     part.rehash()
     assert copied == before
     start = min(start, len(before))
-    part.take(Body(LAYER.content[start:], start=start))
+    part.take(FakeBody(LAYER.content[start:], start=start))
     assert copied == LAYER.content
 
 
@@ -184,8 +170,8 @@ def test_a_copy_is_made_good_where_a_blob_is_begun_anew(path: Path) -> None:
     copied = bytearray()
     part = opened(path, copied=copied)
     with pytest.raises(VerificationError):
-        part.take(Body(LAYER.content[:-1] + b"!"))
-    part.take(Body(LAYER.content))
+        part.take(FakeBody(LAYER.content[:-1] + b"!"))
+    part.take(FakeBody(LAYER.content))
     assert copied == LAYER.content
 
 
@@ -193,7 +179,7 @@ def test_a_copy_is_of_the_blob_and_not_of_its_encoding(path: Path) -> None:
     # P77
     copied = bytearray()
     part = opened(path, copied=copied)
-    part.take(Body(gzip.compress(LAYER.content), codings=("gzip",)))
+    part.take(FakeBody(gzip.compress(LAYER.content), codings=("gzip",)))
     assert copied[: BLOB.size] == LAYER.content
 
 
@@ -202,10 +188,10 @@ def test_what_was_continued_and_is_wrong_is_told_from_what_was_wrong_at_once(pat
     part = opened(path)
     part.rehash()
     with pytest.raises(ResumeError, match="continued from an earlier attempt"):
-        part.take(Body(LAYER.content[50:], start=50))
+        part.take(FakeBody(LAYER.content[50:], start=50))
     assert part.size == 0
     with pytest.raises(VerificationError) as caught:
-        part.take(Body(LAYER.content[:-1] + b"!"))
+        part.take(FakeBody(LAYER.content[:-1] + b"!"))
     assert type(caught.value) is VerificationError
     assert caught.value.tries == 2  # F43
     part.close()
@@ -219,11 +205,11 @@ def test_a_download_from_the_first_byte_that_breaks_off_keeps_the_rest_of_the_pa
     part = opened(path, told)
     part.rehash()
     with pytest.raises(TransportError, match=f"{sent} of {BLOB.size} bytes came"):
-        part.take(Body(LAYER.content[:sent]))
+        part.take(FakeBody(LAYER.content[:sent]))
     assert (part.size, part.furthest, sum(told)) == (sent, 50, sent)
     part.rehash()
     assert (part.size, part.furthest, sum(told)) == (50, 50, 50)
-    assert part.take(Body(LAYER.content[50:], start=50)) is not None
+    assert part.take(FakeBody(LAYER.content[50:], start=50)) is not None
     part.close()
     assert path.read_bytes() == LAYER.content
 
@@ -233,7 +219,7 @@ def test_a_part_that_was_not_overtaken_stays_for_another_run(path: Path) -> None
     part = opened(path)
     part.rehash()
     with pytest.raises(TransportError):
-        part.take(Body(b""))
+        part.take(FakeBody(b""))
     part.close()
     assert path.read_bytes() == LAYER.content[:50]
 
@@ -243,7 +229,7 @@ def test_nothing_of_a_longer_part_stays_behind_the_blob(path: Path, tmp_path: Pa
     content = gzip.compress(LAYER.content) if codings else LAYER.content
     path.write_bytes(content * 10)
     part = opened(path)
-    part.take(Body(content, codings=codings))
+    part.take(FakeBody(content, codings=codings))
     part.moved_to(tmp_path / "blob")
     assert (tmp_path / "blob").read_bytes() == LAYER.content
 
@@ -253,7 +239,7 @@ def test_after_a_mismatch_everything_is_progress_again(path: Path) -> None:
     part = opened(path)
     part.rehash()
     with pytest.raises(ResumeError):
-        part.take(Body(LAYER.content[50:], start=50))
+        part.take(FakeBody(LAYER.content[50:], start=50))
     assert (part.size, part.furthest) == (0, 0)
     assert path.read_bytes() == b""
 
@@ -280,7 +266,7 @@ def test_a_size_that_is_too_large_is_a_lie_where_the_digest_is_right(path: Path)
     lying = Descriptor(BLOB.media_type, BLOB.digest, BLOB.size + 9)
     part = Part(path, lying, WHAT)
     with pytest.raises(VerificationError) as caught:
-        part.take(Body(LAYER.content))
+        part.take(FakeBody(LAYER.content))
     part.close()
     assert (caught.value.wanted, caught.value.got) == (f"{BLOB.size + 9} bytes", f"{BLOB.size} bytes")
 
@@ -291,33 +277,33 @@ def test_a_size_that_is_too_large_is_a_lie_where_the_digest_is_right(path: Path)
 def test_each_attempt_asks_for_the_rest(store: BlobStore) -> None:
     registry = Script([40, TransportError("reset"), 30, 10**6])  # F45, F47
     fetch(registry, store)
-    assert registry.asked == [0, 40, 40, 70]
+    assert registry.offsets == [0, 40, 40, 70]
     assert store.has(BLOB)
 
 
 def test_a_server_without_ranges_sends_it_all_again(store: BlobStore) -> None:
     registry = Script([40, 10**6], has_ranges=False)  # F46
     fetch(registry, store)
-    assert registry.asked == [0, 40]
+    assert registry.offsets == [0, 40]
     assert store.has(BLOB)
 
 
 def test_wrong_bytes_are_asked_for_once_more(store: BlobStore) -> None:
     registry = Script([b"x" * BLOB.size, 10**6])  # F43
     fetch(registry, store)
-    assert registry.asked == [0, 0]
+    assert registry.offsets == [0, 0]
     registry = Script([b"x" * BLOB.size] * 2 + [10**6])
     other = BlobStore(store.root / "other")
     with pytest.raises(VerificationError):
         fetch(registry, other)
-    assert registry.asked == [0, 0]
+    assert registry.offsets == [0, 0]
     assert not other.has(BLOB)
 
 
 def test_a_part_of_something_else_costs_one_attempt_and_then_it_is_clean(store: BlobStore) -> None:
     registry = Script([b"x" * 40, 10**6, b"y" * BLOB.size, 10**6])
     fetch(registry, store)
-    assert registry.asked == [0, 40, 0, 0]
+    assert registry.offsets == [0, 40, 0, 0]
     assert store.has(BLOB)
 
 
@@ -326,7 +312,7 @@ def test_attempts_without_progress_come_to_an_end(store: BlobStore) -> None:
     registry = Script([error] * 9)
     with pytest.raises(UnavailableError):
         fetch(registry, store)
-    assert len(registry.asked) == 5
+    assert len(registry.offsets) == 5
 
 
 def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobStore) -> None:
@@ -334,30 +320,7 @@ def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobSto
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([PROGRESS] * 9, content=content)
     fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
-    assert registry.asked == [number * PROGRESS for number in range(9)]
-
-
-@dataclass
-class Refusing:
-    """A registry that refuses to resume, and answers other requests by a script, as `Script` does."""
-
-    refusal: Callable[[], Exception] | int
-    answers: list[int | Exception]
-    content: bytes = LAYER.content
-    has_ranges: bool = True
-    asked: list[int] = field(default_factory=list)
-
-    def manifest(self, reference: Reference) -> Document:
-        raise NotImplementedError(str(reference))
-
-    @contextmanager
-    def blob(self, _reference: Reference, _descriptor: Descriptor, _what: str, *, offset: int = 0) -> Iterator[Body]:
-        self.asked.append(offset)
-        assert len(self.asked) < 1000
-        answer = self.refusal if offset and self.has_ranges else self.answers.pop(0)
-        if not isinstance(answer, int):
-            raise answer if isinstance(answer, Exception) else answer()
-        yield Body(self.content[offset : offset + answer], offset if self.has_ranges else 0)
+    assert registry.offsets == [number * PROGRESS for number in range(9)]
 
 
 def unavailable() -> UnavailableError:
@@ -410,10 +373,10 @@ def test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte(
     store: BlobStore, refusal: Callable[[], Exception] | int, most: int, retries: int
 ) -> None:
     put_part(store, LAYER.content[:40])
-    registry = Refusing(refusal, [10**6])
+    registry = Script([10**6], refusal)
     fetch(registry, store, retries)
     refused = min(most, max(retries, 1))  # the last attempt begins with the first byte
-    assert [offset > 0 for offset in registry.asked] == [True] * refused + [False]
+    assert [offset > 0 for offset in registry.offsets] == [True] * refused + [False]
     assert store.read(BLOB.digest) == LAYER.content
 
 
@@ -422,42 +385,42 @@ def test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte(
 def test_a_cut_download_that_cannot_be_resumed_begins_anew_in_the_same_run(
     store: BlobStore, refusal: Callable[[], Exception] | int, retries: int
 ) -> None:
-    registry = Refusing(refusal, [40, 10**6])
+    registry = Script([40, 10**6], refusal)
     if retries:
         fetch(registry, store, retries)
     else:
         with pytest.raises(TransportError, match="broke off"):
             fetch(registry, store, retries)
         fetch(registry, store, retries)
-    assert registry.asked[0] == registry.asked[-1] == 0
-    assert len(registry.asked) <= max(retries + 1, 3)
+    assert registry.offsets[0] == registry.offsets[-1] == 0
+    assert len(registry.offsets) <= max(retries + 1, 3)
     assert store.has(BLOB)
 
 
 def test_a_request_for_the_whole_blob_gets_all_attempts(store: BlobStore) -> None:
     put_part(store, LAYER.content[:40])
-    registry = Refusing(missing, [unavailable() for _ in range(4)] + [10**6])
+    registry = Script([unavailable() for _ in range(4)] + [10**6], missing)
     fetch(registry, store)
-    assert registry.asked == [40, 0, 0, 0, 0, 0]
+    assert registry.offsets == [40, 0, 0, 0, 0, 0]
 
 
 def test_the_error_is_that_of_the_request_for_the_whole_blob(store: BlobStore) -> None:
     path = put_part(store, LAYER.content[:40])
     for refusal in (missing, unavailable):
         with pytest.raises(AuthenticationError, match="denied"):
-            fetch(Refusing(refusal, [AuthenticationError("denied")]), store)
+            fetch(Script([AuthenticationError("denied")], refusal), store)
     with pytest.raises(UnavailableError):
-        fetch(Refusing(missing, [unavailable() for _ in range(5)]), store)
+        fetch(Script([unavailable() for _ in range(5)], missing), store)
     assert path.read_bytes() == LAYER.content[:40]
 
 
 def test_a_download_that_was_not_overtaken_is_resumed_later(store: BlobStore) -> None:
     put_part(store, LAYER.content[:60])
     with pytest.raises(TransportError, match="30 of"):
-        fetch(Refusing(missing, [30]), store, retries=0)
+        fetch(Script([30], missing), store, retries=0)
     registry = Script([10**6])
     fetch(registry, store)
-    assert registry.asked == [60]
+    assert registry.offsets == [60]
     assert store.has(BLOB)
 
 
@@ -465,9 +428,9 @@ def test_ranges_that_bring_bytes_are_asked_for_again(store: BlobStore) -> None:
     registry = Script([10] * 5)
     with pytest.raises(TransportError):
         fetch(registry, store)
-    assert registry.asked == [0, 10, 20, 30, 40]  # nothing is asked for twice, for the whole blob brings no more
+    assert registry.offsets == [0, 10, 20, 30, 40]  # nothing is asked for twice, for the whole blob brings no more
     fetch(registry_of_rest := Script([10, 10, 10, 10, 10**6]), store)
-    assert registry_of_rest.asked == [50, 60, 70, 80, 0]  # but nobody knows that in another run
+    assert registry_of_rest.offsets == [50, 60, 70, 80, 0]  # but nobody knows that in another run
 
 
 def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
@@ -476,7 +439,7 @@ def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
     registry = Script([2 * PROGRESS] * 50, content=content, has_ranges=False)
     with pytest.raises(TransportError) as caught:
         fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
-    assert registry.asked == [0] + [2 * PROGRESS] * 4
+    assert registry.offsets == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
 
 
@@ -486,7 +449,7 @@ def test_a_server_without_ranges_is_asked_no_more_often_than_others(store: BlobS
     registry = Script([40] * 50, has_ranges=False)
     with pytest.raises(TransportError):
         fetch(registry, store, retries)
-    assert registry.asked == [40] * (retries + 1)
+    assert registry.offsets == [40] * (retries + 1)
 
 
 def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobStore) -> None:
@@ -494,7 +457,7 @@ def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobSt
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([number * PROGRESS for number in range(1, 6)], content=content, has_ranges=False)
     fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(retries=1, pause=lambda _: None))
-    assert len(registry.asked) == 5
+    assert len(registry.offsets) == 5
 
 
 @pytest.mark.parametrize("refusal", [missing, unavailable, reset, 0, PROGRESS // 2], ids=named)
@@ -517,17 +480,17 @@ def test_no_server_keeps_a_run_busy_for_ever(
     path.parent.mkdir(parents=True)
     store.root.chmod(0o700)
     path.write_bytes(b"x" * before)
-    registry = Refusing(refusal, [sent] * 1000, content, has_ranges)
+    registry = Script([sent] * 1000, refusal, has_ranges=has_ranges, content=content)
     with suppress(ImgfetchError):
         fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
-    assert len(registry.asked) <= 5 * (2 + 3 * 4)
+    assert len(registry.offsets) <= 5 * (2 + 3 * 4)
 
 
 def test_a_file_that_cannot_be_read_is_not_tried_again(store: BlobStore) -> None:
     registry = Script([StorageError("its CA file cannot be read"), 10**6])
     with pytest.raises(StorageError):
         fetch(registry, store)
-    assert registry.asked == [0]
+    assert registry.offsets == [0]
 
 
 def test_what_another_process_left_complete_is_not_asked_for(store: BlobStore) -> None:
@@ -537,5 +500,5 @@ def test_what_another_process_left_complete_is_not_asked_for(store: BlobStore) -
     part.write_bytes(LAYER.content)
     registry = Script([])
     fetch(registry, store)
-    assert registry.asked == []
+    assert registry.offsets == []
     assert store.read(BLOB.digest) == LAYER.content

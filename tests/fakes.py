@@ -1,0 +1,121 @@
+"""A body and a registry for unit tests, which send what they are told to and remember what they were asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from imgfetch.errors import NotFoundError
+from imgfetch.oci.image import Descriptor, Document
+from imgfetch.oci.reference import Reference
+from imgfetch.oci.source import Source
+from tests.images import Blob, Built
+
+
+@dataclass
+class FakeBody:
+    """A body that comes in pieces.
+
+    Attributes:
+        step: the bytes of a piece; by default there are 32 pieces.
+        between: called between two pieces.
+        error: raised at its end.
+        limits: how much of it was wanted, each time.
+    """
+
+    content: bytes
+    start: int = 0
+    codings: tuple[str, ...] = ()
+    name: str = "registry.example"
+    step: int = 0
+    between: Callable[[], object] = lambda: None
+    error: Exception | None = None
+    limits: list[int] = field(default_factory=list)
+
+    def chunks(self, limit: int) -> Iterator[bytes]:
+        self.limits.append(limit)
+        content = self.content[:limit]
+        step = self.step or len(content) // 32 + 1
+        for at in range(0, len(content), step):
+            if at:
+                self.between()
+            yield content[at : at + step]
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class FakeRegistry(Source):
+    """A registry that is two dictionaries, whose values may be errors.
+
+    Attributes:
+        documents: manifests and indexes by tag and digest.
+        contents: blobs by digest.
+        refusal: sent to whoever asks for the rest of a blob.
+        asked: tags and digests, in order.
+        offsets: where each request for a blob wanted it to begin.
+        names: the names by which images were asked for.
+    """
+
+    documents: dict[str, Document | Exception] = field(default_factory=dict)
+    contents: dict[str, bytes | FakeBody | Exception] = field(default_factory=dict)
+    refusal: FakeBody | Exception | None = None
+    name: str = "registry.example"
+    asked: list[str] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    open_bodies: int = 0
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, built: Built, tag: str = "1") -> Built:
+        """Take in an image or index with everything below it."""
+        for name in filter(None, (tag, built.digest)):
+            self.documents[name] = Document(built.raw, built.media_type, f"https://{self.name}/v2/")
+        self.add_blobs(*built.blobs)
+        for child in built.children:
+            self.add(child, "")
+        return built
+
+    def add_blobs(self, *blobs: Blob) -> None:
+        self.contents |= {blob.digest: blob.content for blob in blobs}
+
+    def manifest(self, reference: Reference, *, label: str = "") -> Document:
+        self.names.append(reference.name)
+        self.asked.append(reference.target)
+        found = self.documents.get(reference.target) or missing(label or f"the manifest of {reference}")
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    @contextmanager
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[FakeBody]:
+        self.names.append(reference.name)
+        self.asked.append(str(descriptor.digest))
+        self.offsets.append(offset)
+        found = self.answer(descriptor, what, offset)
+        if isinstance(found, Exception):
+            raise found
+        self.open_bodies += 1
+        try:
+            yield found
+        finally:
+            self.open_bodies -= 1
+
+    def answer(self, descriptor: Descriptor, what: str, offset: int) -> FakeBody | Exception:
+        """Return the body or error for a request."""
+        if offset and self.refusal is not None:
+            return self.refusal
+        found = self.contents.get(str(descriptor.digest))
+        if found is None or isinstance(found, Exception):
+            return found or missing(what)
+        body = FakeBody(found, name=self.name) if isinstance(found, bytes) else found
+        return replace(body, content=body.content[offset:], start=offset)
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+def missing(what: str) -> NotFoundError:
+    return NotFoundError(f"{what} was not found", url="https://registry.example/v2/", status=404)
