@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
+from imgfetch.oci.config import Config
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Config, Manifest
+from imgfetch.oci.manifest import Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 

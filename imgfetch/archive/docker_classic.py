@@ -20,7 +20,7 @@ from imgfetch.archive.image_layout import compact, document_member
 from imgfetch.archive.selection import Selection
 from imgfetch.archive.tarlayout import Blob, Member
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Image
+from imgfetch.oci.manifest import Image
 
 IS_PLAIN = True
 IS_BY_CHAIN = True

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from imgfetch.archive.selection import Selection, blobs_of
 from imgfetch.archive.tarlayout import Blob, Member
 from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 
 NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -16,7 +16,7 @@ from imgfetch.files import storing
 from imgfetch.layers.compression import HEAD, detect
 from imgfetch.layers.diffid import Contents, LayerCheck
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import MAX_DOCUMENT
+from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.text import clean
 
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from imgfetch.errors import InvalidReferenceError, VerificationError
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 
 

@@ -11,8 +11,9 @@ from imgfetch.archive.selection import Selection
 from imgfetch.archive.tarlayout import Blob, Plain
 from imgfetch.layers.diffid import Contents
 from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.manifest import Image
 
 Keep = Callable[[Descriptor, bytes], None]
 """Takes a document that was made, to be found under its digest."""

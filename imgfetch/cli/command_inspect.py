@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
-from imgfetch.oci.image import Descriptor
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer, inspect
 from imgfetch.text import clean, size

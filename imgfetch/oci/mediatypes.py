@@ -5,6 +5,9 @@ Sources: the OCI image specification ("Media Types") and docker's "Image Manifes
 
 from __future__ import annotations
 
+from imgfetch.errors import UnsupportedError
+from imgfetch.text import clean
+
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -71,3 +74,29 @@ def is_encrypted(media_type: str) -> bool:
 def is_foreign(media_type: str) -> bool:
     """Tell whether a layer of this type may be had from elsewhere only, by its ``urls`` (L19, L20)."""
     return ".foreign." in media_type or ".nondistributable." in media_type
+
+
+_ARTIFACTS = {
+    "cncf.helm": ("a Helm chart", "helm pull oci://…"),
+    "in-toto": ("an attestation", "cosign download attestation"),
+    "dev.cosign": ("a signature", "cosign verify"),
+    "dev.sigstore": ("a signature", "cosign verify"),
+    "cncf.notary": ("a signature", "notation verify"),
+    "wasm": ("a WebAssembly module", "wkg, or oras pull"),
+    "cncf.model": ("a model", "modctl pull"),
+    "docker.ai": ("a model", "docker model pull"),
+    "ollama": ("a model", "ollama pull"),
+    "sif": ("a Singularity image", "apptainer pull oras://…"),
+    "oci.empty": ("an artifact", "oras pull"),
+}
+"""What is no image, by a part of its type, and what fetches it."""
+
+
+def not_an_image(what: str, config_type: str, artifact_type: str) -> UnsupportedError:
+    """Say what it is instead (M17, L23, L25)."""
+    kind = artifact_type or config_type
+    name, tool = next((told for part, told in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
+    return UnsupportedError(
+        f"{what} is not a container image but {name} ({clean(kind)})",
+        hint=f"fetch it with the tool that it is made for: {tool}",
+    )

@@ -12,13 +12,15 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from imgfetch.errors import InvalidPlatformError
+from imgfetch.errors import InvalidPlatformError, VerificationError
+from imgfetch.oci import strictjson
 from imgfetch.text import quoted
 
 _TEXT = re.compile(
     r"(?P<os>[A-Za-z0-9_-]+)/(?P<architecture>[A-Za-z0-9_-]+)"
     r"(?:/(?P<variant>[A-Za-z0-9_.-]+))?(?::(?P<os_version>[A-Za-z0-9_.-]+))?"
 )
+_MEMBER = re.compile(r"[A-Za-z0-9._+ -]{0,100}")
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
@@ -70,6 +72,21 @@ class Platform:
                 f"not a platform: {quoted(text)}", hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
             )
         return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
+
+    @classmethod
+    def from_json(cls, members: strictjson.Object) -> Self:
+        """Read the members that name a platform.
+
+        Raises:
+            VerificationError: one of them is malformed.
+        """
+        names = ("os", "architecture", "variant", "os.version")
+        for name in names:
+            if not _MEMBER.fullmatch(members.text(name)):
+                raise VerificationError(
+                    f"'{name}' of {members.what} is no platform's: {quoted(members.text(name), 80)}"
+                )
+        return cls(*map(members.text, names)).normalized()
 
     def normalized(self) -> Self:
         """Return it with Go's names, without a variant that says nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from imgfetch.errors import VerificationError
 from imgfetch.text import clean, quoted
@@ -33,6 +34,15 @@ def loads(raw: bytes, what: str) -> object:
     except ValueError as error:
         reason = clean(str(error))
         raise VerificationError(f"{what} is not valid JSON ({len(raw)} bytes): {reason}") from error
+
+
+@contextmanager
+def blaming_the_publisher() -> Iterator[None]:
+    """Say what to do about a document that is not usable, where nothing better is said (M14)."""
+    try:
+        yield
+    except VerificationError as error:
+        raise error.replace(hint=error.hint or "do not use it; if it stays so, tell the publisher") from error.__cause__
 
 
 class Object(Mapping[str, object]):

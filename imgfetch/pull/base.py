@@ -13,7 +13,7 @@ from typing import Self
 from imgfetch.archive.contents import Archive
 from imgfetch.archive.selection import Selection
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Image
+from imgfetch.oci.manifest import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
 from imgfetch.http.retries import Patience
 from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.progress import Item, Progress

@@ -22,7 +22,7 @@ from contextlib import suppress
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
 from imgfetch.http.retries import Attempts, Patience
 from imgfetch.layers.diffid import Contents
-from imgfetch.oci.image import Descriptor
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.store.blobs import BlobStore

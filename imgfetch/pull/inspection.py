@@ -14,9 +14,10 @@ from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import PlatformNotFoundError
 from imgfetch.files import storing
 from imgfetch.http.retries import Patience
-from imgfetch.oci.details import Details
+from imgfetch.oci.config import RunConfig
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Image, Index
+from imgfetch.oci.manifest import Image, Index
 from imgfetch.oci.mediatypes import LAYER_COMPRESSION
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
@@ -72,7 +73,7 @@ class InspectedImage:
     media_type: str
     image_id: Digest
     platform: Platform
-    details: Details
+    details: RunConfig
     layers: tuple[InspectedLayer, ...]
     base: str = ""
 
@@ -161,7 +162,7 @@ def _reference(resolver: Resolver, reference: Reference, platform: Platform | No
 
 def _image(image: Image) -> InspectedImage:
     manifest, config = image.manifest, image.config
-    details = Details.of(config, f"the config of {image.references[0]}")
+    details = RunConfig.of(config, f"the config of {image.references[0]}")
     return InspectedImage(
         tuple(map(str, image.references)),
         manifest.descriptor.digest,
@@ -219,7 +220,7 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
 
 
 def _archived(image: ArchivedImage, name: str) -> InspectedImage:
-    details = Details.of(image.config, f"the config {image.config_digest} in {name}")
+    details = RunConfig.of(image.config, f"the config {image.config_digest} in {name}")
     return InspectedImage(
         image.names,
         image.manifest.descriptor.digest if image.manifest else None,

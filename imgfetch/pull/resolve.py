@@ -13,18 +13,10 @@ from dataclasses import dataclass, replace
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.http.retries import Patience
 from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci.config import Config
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import (
-    MAX_DOCUMENT,
-    Config,
-    Descriptor,
-    Document,
-    Image,
-    Index,
-    Manifest,
-    listed,
-    parse_document,
-)
+from imgfetch.oci.manifest import MAX_DOCUMENT, Document, Image, Index, Manifest, listed, parse_document
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source

@@ -9,8 +9,9 @@ from imgfetch.archive.image_layout import compact
 from imgfetch.archive.selection import Selection, pinned
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import MAX_MANIFESTS, Descriptor, Image, Index, Manifest
+from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver

@@ -13,7 +13,7 @@ from imgfetch.archive.scan import Scan, scan
 from imgfetch.errors import ImgfetchError
 from imgfetch.files import storing
 from imgfetch.layers.diffid import Contents
-from imgfetch.oci.image import Descriptor
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.pull.downloads import Layer
 from imgfetch.pull.plan import Laid, Plan
 

@@ -30,8 +30,9 @@ from imgfetch.http.response import Response
 from imgfetch.http.retries import Patience
 from imgfetch.http.status_errors import not_the_protocol, rejection
 from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import MAX_DOCUMENT, Descriptor, Document
+from imgfetch.oci.manifest import MAX_DOCUMENT, Document
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
 from imgfetch.registry import tags as taglists

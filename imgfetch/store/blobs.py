@@ -27,8 +27,8 @@ from typing import BinaryIO
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
 from imgfetch.files import BUFFER, Identity, replacing, storing
 from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.oci.source import Body, Embedded
 from imgfetch.store.locks import Claims
 from imgfetch.store.partial import Part

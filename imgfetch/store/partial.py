@@ -19,7 +19,7 @@ from imgfetch.errors import ResumeError, TransportError, VerificationError
 from imgfetch.files import BUFFER, Identity, storing
 from imgfetch.layers import content_encoding
 from imgfetch.layers.diffid import Contents, LayerCheck
-from imgfetch.oci.image import Descriptor
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
 from imgfetch.store.permissions import FILE, is_private_file
 from imgfetch.text import clean

@@ -12,8 +12,8 @@ import pytest
 
 from imgfetch.archive.verify import verify
 from imgfetch.layers.diffid import Contents
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.store.blobs import BlobStore
 from tests.images import hello, image
 from tests.integration.conftest import Command

@@ -9,8 +9,10 @@ import pytest
 from imgfetch.archive import docker
 from imgfetch.archive.selection import Selection
 from imgfetch.archive.tarlayout import Layout, Member
+from imgfetch.oci.config import Config
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Config, Descriptor, Image, Manifest
+from imgfetch.oci.manifest import Image, Manifest
 from imgfetch.oci.mediatypes import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference

@@ -25,8 +25,8 @@ from imgfetch.errors import (
     TransportError,
     UnavailableError,
 )
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
 from tests.loopback import Answer, Loopback

@@ -31,8 +31,8 @@ from imgfetch.cli import main
 from imgfetch.errors import AuthenticationError, ImgfetchError, InvalidReferenceError, TransportError
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import Trust
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.registry.mirror_rules import Mirrors, read
 from tests import certificates, images
 from tests.certificates import Certificates

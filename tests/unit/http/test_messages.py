@@ -32,7 +32,9 @@ from imgfetch.http.proxies import Proxies, Proxy
 from imgfetch.http.response import Response
 from imgfetch.http.status_errors import answer_of, login_command, not_the_protocol, rejection
 from imgfetch.layers.diffid import Contents, LayerCheck
-from imgfetch.oci.image import Config, Descriptor, Document, parse_document
+from imgfetch.oci.config import Config
+from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.manifest import Document, parse_document
 from imgfetch.tolerance import Oddities
 from tests.images import ARM64, hello, image, index
 

@@ -13,8 +13,10 @@ import responses
 
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.retries import Patience
+from imgfetch.oci.config import Config
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Config, Descriptor, Document, Image, Manifest
+from imgfetch.oci.manifest import Document, Image, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item, Progress

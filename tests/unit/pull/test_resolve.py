@@ -24,7 +24,7 @@ from imgfetch.errors import (
 from imgfetch.http.retries import Patience
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Document, Image
+from imgfetch.oci.manifest import Document, Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver

@@ -25,8 +25,9 @@ from imgfetch.errors import (
 )
 from imgfetch.http.retries import Patience
 from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Document
+from imgfetch.oci.manifest import Document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching

@@ -17,8 +17,9 @@ from imgfetch.auth.login import Login
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, VerificationError
 from imgfetch.http.retries import Patience
 from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor, Image
+from imgfetch.oci.manifest import Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver

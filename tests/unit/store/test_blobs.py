@@ -13,8 +13,8 @@ import pytest
 
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
 from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.store.blobs import BlobStore
 from tests import images
 from tests.fakes import FakeBody

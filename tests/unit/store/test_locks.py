@@ -13,8 +13,8 @@ import filelock
 import pytest
 
 from imgfetch.errors import StorageError, TransportError
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.oci.source import Embedded
 from imgfetch.store import eviction, locks
 from imgfetch.store.blobs import BlobStore

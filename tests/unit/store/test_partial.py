@@ -24,8 +24,8 @@ from imgfetch.errors import (
 )
 from imgfetch.http.retries import Patience
 from imgfetch.layers.diffid import LayerCheck
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching

@@ -15,8 +15,8 @@ import pytest
 
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.image import Descriptor
 from imgfetch.oci.source import Embedded
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import Claims

@@ -1,23 +1,69 @@
-"""What an image's config says beyond its layers: how it is run, and how it was made.
+"""An image's config: its platform and layers, how it is run, and how it was made.
 
-Source: OCI image specification, config.md; docker's image specification 1.2 has the same names.
+Sources: OCI image specification, "Image Configuration"; docker's image specification 1.2 has the same names.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from imgfetch.errors import VerificationError
-from imgfetch.oci import strictjson
-from imgfetch.oci.image import Config
+from imgfetch.oci import mediatypes, strictjson
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.platforms import Platform
 
-_KEYS = frozenset({"config", "history", "created", "author"})
+_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created"})
+_ROOTFS_KEYS = frozenset({"type", "diff_ids"})
 _RUN_KEYS = frozenset(
     {"Entrypoint", "Cmd", "Env", "Labels", "ExposedPorts", "User", "WorkingDir", "Volumes", "StopSignal"}
 )
 _STEP_KEYS = frozenset({"created", "created_by", "comment", "author", "empty_layer"})
 _MAX_STEPS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """An image's config.
+
+    Attributes:
+        platform: the machine that the image says it is for.
+        diff_ids: the digest of each layer's decompressed tar stream, base first.
+        raw: its bytes.
+    """
+
+    platform: Platform
+    diff_ids: tuple[Digest, ...]
+    raw: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    @strictjson.blaming_the_publisher()
+    def from_json(cls, raw: bytes, media_type: str, what: str) -> Self:
+        """Read a config.
+
+        Args:
+            raw: its bytes.
+            media_type: what it is called; old pushes call it anything (P67).
+            what: its name in messages.
+
+        Raises:
+            VerificationError: it is malformed.
+            UnsupportedError: it is no image's config, and does not say that it is.
+        """
+        members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
+        rootfs_json = members.get("rootfs")
+        if media_type in mediatypes.VAGUE_CONFIGS and not (isinstance(rootfs_json, dict) and "diff_ids" in rootfs_json):
+            raise mediatypes.not_an_image(what, media_type or "no media type", "")
+        if rootfs_json is None:
+            raise VerificationError(f"{what} is malformed", wanted="rootfs.diff_ids", got="no rootfs")
+        rootfs = strictjson.Object(rootfs_json, f"'rootfs' of {what}", _ROOTFS_KEYS)
+        diff_ids = []
+        for number, text in enumerate(rootfs.items_of("diff_ids"), 1):
+            try:
+                diff_ids.append(Digest.parse(text))
+            except VerificationError as error:
+                raise VerificationError(f"diff_id {number} of {what} is {error}") from None
+        return cls(Platform.from_json(members), tuple(diff_ids), raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +80,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class RunConfig:
     """How an image is run, and how it was made.
 
     Attributes:
@@ -76,22 +122,22 @@ class Details:
         Raises:
             VerificationError: something has a wrong type.
         """
-        members = strictjson.Object(strictjson.loads(config.raw, what), what, _KEYS)
+        members = strictjson.Object(strictjson.loads(config.raw, what), what, _KEYS | {"author"})
         run_json = members.get("config")
         run = strictjson.Object({} if run_json is None else run_json, f"'config' of {what}", _RUN_KEYS)
         return cls(
-            members.text("created"),
-            members.text("author"),
-            _texts(run, "Entrypoint"),
-            _texts(run, "Cmd"),
-            _texts(run, "Env"),
-            dict(sorted(run.texts("Labels").items())),
-            _keys(run, "ExposedPorts"),
-            _keys(run, "Volumes"),
-            run.text("User"),
-            run.text("WorkingDir"),
-            run.text("StopSignal"),
-            _history(members),
+            created=members.text("created"),
+            author=members.text("author"),
+            entrypoint=_texts(run, "Entrypoint"),
+            command=_texts(run, "Cmd"),
+            environment=_texts(run, "Env"),
+            labels=dict(sorted(run.texts("Labels").items())),
+            ports=_keys(run, "ExposedPorts"),
+            volumes=_keys(run, "Volumes"),
+            user=run.text("User"),
+            working_dir=run.text("WorkingDir"),
+            stop_signal=run.text("StopSignal"),
+            history=_history(members),
         )
 
     def made_by(self, count: int) -> tuple[str, ...]:

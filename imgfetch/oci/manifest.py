@@ -1,0 +1,264 @@
+"""Manifests and indexes, read by what they are.
+
+Sources: OCI image specification ("Image Index", "Image Manifest"), docker's "Image Manifest V 2, Schema 2".
+The bytes of a document are kept and hashed as they came and never written anew.  What exists is valid:
+`parse_document` is the only door in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.oci import mediatypes, strictjson
+from imgfetch.oci.config import Config
+from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.reference import Reference
+from imgfetch.text import clean, quoted
+from imgfetch.tolerance import Oddities
+
+MAX_DOCUMENT = 4 * 1024 * 1024
+"""Bytes of a manifest or config at most, the limit of the registries themselves (P62, S26)."""
+MAX_LAYERS = 4096
+MAX_MANIFESTS = 4096
+
+_KEYS = frozenset(
+    {
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "fsLayers",
+        "signatures",
+        "history",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A manifest or index as received.
+
+    Attributes:
+        raw: the bytes, exactly as they came.
+        content_type: the answer's ``Content-Type``, or empty.
+        url: where it came from, fit to be shown.
+    """
+
+    raw: bytes
+    content_type: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A list of manifests: OCI's image index or docker's manifest list.
+
+    Attributes:
+        descriptor: what points at this document.
+        manifests: what it lists, in its order.
+        raw: its bytes.
+    """
+
+    descriptor: Descriptor
+    manifests: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image's config and layers.
+
+    Attributes:
+        descriptor: what points at this document.
+        config: the image's config.
+        layers: the image's layers, base first; the same one may occur several times.
+        raw: its bytes.
+    """
+
+    descriptor: Descriptor
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A manifest and its config, and what they are to be called.
+
+    Attributes:
+        manifest: the manifest.
+        config: what its config says.
+        references: the names by which it was asked for, at least one.
+        indexes: those by which it was found, the outermost first; none where a reference points at the manifest.
+    """
+
+    manifest: Manifest
+    config: Config
+    references: tuple[Reference, ...]
+    indexes: tuple[Descriptor, ...] = ()
+
+
+@strictjson.blaming_the_publisher()
+def parse_document(
+    document: Document, descriptor: Descriptor, what: str, oddities: Oddities, *, pinned: bool = False
+) -> Index | Manifest:
+    """Read a manifest or index by what it is, not by what it is called (P64, P65).
+
+    Args:
+        document: the bytes as received.
+        descriptor: what points at the document, its digest and size known to be right; its
+            media type is empty where nothing but a tag pointed at it.
+        what: its name in messages.
+        oddities: told of what is wrong but tolerable.
+        pinned: whether it was asked for by digest, and so is what somebody has chosen.
+
+    Raises:
+        VerificationError: it is malformed or ambiguous.
+        UnsupportedError: it is well-formed, but no image: schema 1, an artifact.
+    """
+    members = strictjson.Object(strictjson.loads(document.raw, what), what, _KEYS)
+    _refuse_ambiguity(members, what)
+    shape = _shape(members)
+    media_type = _media_type(members, document, descriptor, what, oddities, pinned=pinned)
+    if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
+        raise UnsupportedError(
+            f"{what} is in schema 1, the image format that docker has removed",
+            hint="ask the publisher for a rebuild, or try another tag",
+        )
+    if shape is None:
+        raise mediatypes.not_an_image(what, media_type or "an unknown type", members.text("artifactType"))
+    version = members.get("schemaVersion")
+    if version != 2 or not isinstance(version, int):  # noqa: PLR2004  # Go takes no 2.0
+        raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=strictjson.shown(version))
+    if media_type not in (mediatypes.INDEXES if shape == "index" else mediatypes.MANIFESTS):
+        raise VerificationError(
+            f"{what} is ambiguous: its type is {clean(media_type)}, its content is that of an {shape}"
+            if media_type in mediatypes.DOCUMENTS
+            else f"{what} has the unknown media type {quoted(media_type)}"
+        )
+    own = Descriptor(media_type, descriptor.digest, descriptor.size)
+    if shape == "index":
+        return Index(own, _descriptors(members.items_of("manifests"), "manifest", what, MAX_MANIFESTS), document.raw)
+    config, layers = _config_and_layers(members, what)
+    return Manifest(own, config, layers, document.raw)
+
+
+@strictjson.blaming_the_publisher()
+def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
+    """Return the blobs that a manifest lists, whatever it is a manifest of.
+
+    Args:
+        raw: its bytes.
+        what: its name in messages.
+
+    Raises:
+        VerificationError: it is malformed.
+    """
+    members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
+    entries = [*members.items_of("layers"), *members.items_of("blobs")]
+    if "config" in members:
+        entries.insert(0, members["config"])
+    return _descriptors(entries, "blob", what, MAX_LAYERS)
+
+
+def _refuse_ambiguity(members: strictjson.Object, what: str) -> None:
+    """Refuse what one reader takes for an index and another for a manifest (P65, CVE-2021-41190)."""
+    shapes = [key for key in ("manifests", "fsLayers") if key in members]
+    shapes += [key for key in ("config", "layers") if key in members][:1]
+    if len(shapes) > 1:
+        raise VerificationError(
+            f"{what} is ambiguous: it has '{shapes[0]}' and '{shapes[1]}', and so is two things (CVE-2021-41190)"
+        )
+
+
+def _shape(members: strictjson.Object) -> str | None:
+    if "manifests" in members:
+        return "index"
+    if "config" in members and "layers" in members:
+        return "image manifest"
+    if "fsLayers" in members:
+        return "schema 1"
+    return None
+
+
+def _media_type(
+    members: strictjson.Object,
+    document: Document,
+    descriptor: Descriptor,
+    what: str,
+    oddities: Oddities,
+    *,
+    pinned: bool,
+) -> str:
+    """Choose the media type: the document's own or its parent's word, else what its content is (P64).
+
+    The ``Content-Type`` may contradict, but it does not decide: by another server's header the same
+    document would become another archive.
+
+    Raises:
+        VerificationError: two of them are known, and differ.
+    """
+    own, promised = mediatypes.essence(members.text("mediaType")), descriptor.media_type
+    header = mediatypes.essence(document.content_type)
+    if own and promised and own != promised:
+        raise VerificationError(f"{what} is ambiguous: it calls itself {clean(own)}, but the index calls it {promised}")
+    chosen = own or promised or _guess(members) or header
+    known = header in mediatypes.DOCUMENTS and chosen in mediatypes.DOCUMENTS
+    if known and header != chosen and (own or (header in mediatypes.INDEXES) != (chosen in mediatypes.INDEXES)):
+        conflict = f"{what} is ambiguous: its type is {chosen}, but it was sent as {header}"
+        if not pinned:
+            raise VerificationError(conflict)
+        oddities.tolerate(conflict)
+    return chosen
+
+
+def _guess(members: strictjson.Object) -> str:
+    """Name what a document without a type must be; only OCI's may lack one, but for old docker pushes."""
+    shape = _shape(members)
+    if shape == "image manifest":
+        config = members["config"]
+        is_docker = isinstance(config, dict) and config.get("mediaType") == mediatypes.DOCKER_CONFIG
+        return mediatypes.DOCKER_MANIFEST if is_docker else mediatypes.OCI_MANIFEST
+    return mediatypes.OCI_INDEX if shape == "index" else ""
+
+
+def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+    config = Descriptor.from_json(members["config"], f"'config' of {what}")
+    if config.media_type not in mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS:
+        raise mediatypes.not_an_image(what, config.media_type, members.text("artifactType"))
+    layers = _descriptors(members.items_of("layers"), "layer", what, MAX_LAYERS)
+    if config.size > MAX_DOCUMENT:
+        raise VerificationError(
+            f"the config of {what} is too large", wanted=f"{MAX_DOCUMENT} bytes at most", got=str(config.size)
+        )
+    for number, layer in enumerate(layers, 1):
+        if mediatypes.is_encrypted(layer.media_type):
+            raise UnsupportedError(
+                f"layer {number} of {what} is encrypted ({clean(layer.media_type)})",
+                hint="imgfetch has no keys; pull it with a tool that decrypts, such as skopeo --decryption-key",
+            )
+    _refuse_two_sizes((config, *layers), what)
+    return config, layers
+
+
+def _descriptors(entries: list[object], kind: str, what: str, limit: int) -> tuple[Descriptor, ...]:
+    if len(entries) > limit:
+        raise VerificationError(f"{what} has too many {kind}s", wanted=f"{limit} at most", got=str(len(entries)))
+    return tuple(Descriptor.from_json(entry, f"{kind} {number} of {what}") for number, entry in enumerate(entries, 1))
+
+
+def _refuse_two_sizes(descriptors: tuple[Descriptor, ...], what: str) -> None:
+    """Refuse a digest that is given with two sizes: one of them is a lie."""
+    sizes: dict[Digest, int] = {}
+    for descriptor in descriptors:
+        size = sizes.setdefault(descriptor.digest, descriptor.size)
+        if size != descriptor.size:
+            raise VerificationError(
+                f"{what} gives {descriptor.digest} two sizes", wanted=f"{size} bytes", got=f"{descriptor.size} bytes"
+            )
