@@ -1,4 +1,4 @@
-"""The compression of a whole archive, chosen by its name.
+"""An archive that is compressed as a whole, which its name decides.
 
 The same bytes come out each time, as long as the libraries are the same: no time, no name stands in them, and zstd is
 told to use its parallel way whatever the number of processors, for that makes other bytes than the serial one.
@@ -14,17 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from imgfetch.archive.targets import SUFFIXES
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
 
+_SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
+
+
+def looks_like_file(text: str) -> bool:
+    """Tell whether a text means a file and no reference: it has the form of a file's name, or the file exists."""
+    has_form = text.startswith(("/", "./", "../")) or text.endswith((".tar", *_SUFFIXES))
+    return has_form or Path(text).is_file()
 
 
 def compression(path: Path | None) -> str:
     """Return ``gzip``, ``zstd``, or nothing for a file that is not to be compressed."""
     name = path.name.lower() if path else ""
-    return next((compression for suffix, compression in SUFFIXES.items() if name.endswith(suffix)), "")
+    return next((compression for suffix, compression in _SUFFIXES.items() if name.endswith(suffix)), "")
 
 
 @contextmanager

@@ -22,10 +22,6 @@ from imgfetch.archive.tarlayout import Blob, Member
 from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
 
-IS_PLAIN = False
-IS_BY_CHAIN = True
-HAS_ONE_PLATFORM = False
-
 
 def members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
     """Return the entries of an archive, in their order.
@@ -39,7 +35,7 @@ def members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) ->
     """
     return (
         image_layout.VERSION,
-        image_layout.index(selections, lambda _selection, name, _tag: {NAME: name, REF_NAME: name}),
+        image_layout.index(selections, lambda name, _tag: {NAME: name, REF_NAME: name}),
         document_member("manifest.json", [_item(selection) for selection in selections]),
         document_member("repositories", _repositories(selections)),
         *image_layout.blobs(selections, contents),

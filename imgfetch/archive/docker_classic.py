@@ -22,10 +22,6 @@ from imgfetch.archive.tarlayout import Blob, Member
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 
-IS_PLAIN = True
-IS_BY_CHAIN = True
-HAS_ONE_PLATFORM = True
-
 _VERSION = b"1.0"
 _CREATED = "1970-01-01T00:00:00Z"
 _NOT_V1 = frozenset({"rootfs", "history"})

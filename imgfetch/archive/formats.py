@@ -1,37 +1,65 @@
-"""The kinds of archive."""
+"""The formats of an archive."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from imgfetch.archive import docker, docker_classic, oci_archive
+from imgfetch.archive import docker, docker_classic, image_layout
+from imgfetch.archive.image_layout import NAME, REF_NAME
 from imgfetch.archive.selection import Selection
 from imgfetch.archive.tarlayout import Blob, Member
 from imgfetch.oci.digest import Digest
 
 
-class Format(Protocol):
-    """What a module has that knows a kind of archive."""
+class Members(Protocol):
+    """A function that returns an archive's entries, in their order."""
 
-    @property
-    def IS_PLAIN(self) -> bool:  # noqa: N802  # a module's constant
-        """Whether its layers are always decompressed."""
+    def __call__(self, selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+        """Return them.
 
-    @property
-    def IS_BY_CHAIN(self) -> bool:  # noqa: N802  # a module's constant
-        """Whether its readers may know a layer by those below it, and not by its blob."""
+        Args:
+            selections: what the archive holds.
+            contents: what stands in the store otherwise than under its digest.
 
-    @property
-    def HAS_ONE_PLATFORM(self) -> bool:  # noqa: N802  # a module's constant
-        """Whether it cannot hold an index."""
+        Raises:
+            VerificationError: a blob is given two sizes.
+        """
 
-    def members(self, selections: Sequence[Selection], contents: Mapping[Digest, Blob], /) -> tuple[Member, ...]:
-        """Return the archive's entries."""
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of an archive.
+
+    Attributes:
+        members: returns the archive's entries.
+        is_uncompressed: whether its layers are always decompressed.
+        is_by_chain: whether its readers may know a layer by those below it, and not by its blob.
+        has_one_platform: whether it cannot hold an index.
+    """
+
+    members: Members
+    is_uncompressed: bool = False
+    is_by_chain: bool = True
+    has_one_platform: bool = False
+
+
+def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+    """Return the entries of an OCI image layout and nothing beside it; skopeo and others call it ``oci-archive``.
+
+    Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect it.  An image that was asked for by digest has
+    none, for a digest is no name there.
+    """
+    return (
+        image_layout.VERSION,
+        image_layout.index(selections, lambda name, tag: {NAME: name, REF_NAME: tag} if tag else {NAME: name}),
+        *image_layout.blobs(selections, contents),
+    )
 
 
 FORMATS: Mapping[str, Format] = {
-    "docker": docker,
-    "docker-classic": docker_classic,
-    "oci": oci_archive,
+    "docker": Format(docker.members),
+    "docker-classic": Format(docker_classic.members, is_uncompressed=True, has_one_platform=True),
+    "oci": Format(_oci_members, is_by_chain=False),
 }

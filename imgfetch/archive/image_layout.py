@@ -25,9 +25,7 @@ VERSION = Member("oci-layout", 30, b'{"imageLayoutVersion":"1.0.0"}')
 """The first entry, by which readers know the layout."""
 
 
-def index(
-    selections: Sequence[Selection], annotations: Callable[[Selection, str, str | None], Mapping[str, str]]
-) -> Member:
+def index(selections: Sequence[Selection], annotations: Callable[[str, str | None], Mapping[str, str]]) -> Member:
     """Return `index.json`: an entry for each name; no platform, for with one containerd drops foreign images.
 
     Args:
@@ -40,7 +38,7 @@ def index(
         absent = dict.fromkeys(str(blob.digest) for blob in selection.blobs() if blob.digest not in present)
         left_out = {ABSENT: " ".join(absent), BASE: " ".join(selection.bases)} if absent else {}
         for name, tag in _names(selection):
-            entries.append(_entry(selection, {**annotations(selection, name, tag), **left_out}))
+            entries.append(_entry(selection, {**annotations(name, tag), **left_out}))
     document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": entries}
     return document_member("index.json", document)
 

@@ -37,7 +37,7 @@ def regular(output: Output) -> Path | None:
             mode = path.stat().st_mode
         except OSError:  # not there, or not to be seen: writing will tell
             mode = stat.S_IFREG
-        if stat.S_ISDIR(mode) or os.fspath(output).endswith((os.sep, "/")):
+        if stat.S_ISDIR(mode) or os.fspath(output).endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     return path if stat.S_ISREG(mode) else None
 
@@ -88,7 +88,7 @@ def _open(path: Path) -> int:
     place = _open_file(path)
     if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
         return os.dup(int(place.name))  # which goes on where the others that have it open are
-    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         if not place:
             os.close(descriptor)

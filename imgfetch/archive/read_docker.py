@@ -97,7 +97,16 @@ def _docker_image(
             archive.faults.append(f"the layer {member} is not in the archive")
         size, compression = (found.entry.size, found.compression) if found else (0, "")
         layers.append(
-            ArchivedLayer(diff_id, member, None, "", size, compression, not found, described.get(member, False))
+            ArchivedLayer(
+                diff_id=diff_id,
+                member=member,
+                digest=None,
+                media_type="",
+                size=size,
+                compression=compression,
+                is_absent=not found,
+                is_left_out=described.get(member, False),
+            )
         )
     return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
 

@@ -133,18 +133,23 @@ class _Layout:
                 self._archive.faults.append(f"the layer {descriptor.digest} is not in the archive")
             layers.append(
                 ArchivedLayer(
-                    diff_id,
-                    name,
-                    descriptor.digest,
-                    descriptor.media_type,
-                    descriptor.size,
-                    found.compression if found else "",
-                    not found,
-                    is_left_out,
+                    diff_id=diff_id,
+                    member=name,
+                    digest=descriptor.digest,
+                    media_type=descriptor.media_type,
+                    size=descriptor.size,
+                    compression=found.compression if found else "",
+                    is_absent=not found,
+                    is_left_out=is_left_out,
                 )
             )
         return ArchivedImage(
-            _names(top), config, manifest.config.digest, tuple(layers), manifest, base=top.annotations.get(BASE, "")
+            names=_names(top),
+            config=config,
+            config_digest=manifest.config.digest,
+            layers=tuple(layers),
+            manifest=manifest,
+            base=top.annotations.get(BASE, ""),
         )
 
     def _is(self, descriptor: Descriptor, member: Found, what: str) -> bool:

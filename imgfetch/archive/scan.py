@@ -15,7 +15,7 @@ from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.files import storing
 from imgfetch.layers.compression import HEAD, detect
 from imgfetch.layers.diffid import Contents, LayerCheck
-from imgfetch.oci.digest import Digest
+from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.text import clean
 
@@ -178,18 +178,16 @@ def _looked_at(entry: Entry, reader: TarReader, diff_ids: str, *, room: int) -> 
 
 
 def _layer(entry: Entry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> Found:
-    algorithm = _algorithm(_normal(entry.name))
-    hasher = Digest(algorithm, "").hasher()
+    hasher = Hasher(_algorithm(_normal(entry.name)))
     check = LayerCheck(entry.name, "", diff_ids)
     for piece in pieces:
         hasher.update(piece)
         check.update(bytes(piece))
-    digest = Digest(algorithm, hasher.hexdigest())
     try:
         contents = check.finish()
     except ImgfetchError as error:
-        return Found(entry, None, digest, failure=str(error))
-    return Found(entry, None, digest, contents.compression, contents)
+        return Found(entry, digest=hasher.digest, failure=str(error))
+    return Found(entry, digest=hasher.digest, compression=contents.compression, contents=contents)
 
 
 def _algorithm(name: str) -> str:

@@ -18,9 +18,6 @@ from imgfetch.errors import VerificationError
 from imgfetch.layers.compression import decompress
 from imgfetch.oci.digest import Digest
 
-CAN_PUT = hasattr(os, "pwrite")
-"""Whether pieces can be written from any thread."""
-
 _BUFFER = 256 * 1024
 _STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
 _CANNOT = frozenset(
@@ -179,7 +176,7 @@ class Layout:
     def place(
         self, content: Blob, open_blob: Opener, out: BinaryIO, *, interrupt: Callable[[], None] = lambda: None
     ) -> None:
-        """Write a blob where it belongs in a file that `scaffold` made ready; from any thread if `CAN_PUT`.
+        """Write a blob where it belongs in a file that `scaffold` made ready; from any thread.
 
         Args:
             content: one of `blobs`.
@@ -211,14 +208,8 @@ def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda
         interrupt()
         view = memoryview(data)
         while view:
-            if CAN_PUT:
-                count = os.pwrite(out.fileno(), view, position)
-            else:
-                out.seek(position)
-                count = out.write(view)
+            count = os.pwrite(out.fileno(), view, position)
             view, position = view[count:], position + count
-        if not CAN_PUT:
-            out.flush()
 
     return write
 
@@ -226,7 +217,7 @@ def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda
 def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, interrupt: Callable[[], None]) -> int:
     """Let the system copy what it can, for then no byte passes through here; return how much that is."""
     copied = 0
-    if not hasattr(os, "copy_file_range"):
+    if not hasattr(os, "copy_file_range"):  # as in a Python that was built for an older glibc than 2.27
         return copied
     try:
         while copied < size:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from imgfetch import errors
 from imgfetch.archive import ustar
-from imgfetch.archive.targets import is_file
 from imgfetch.defaults import LONGEST_WAIT, PROGRESS
 from imgfetch.text import quoted
 
@@ -45,7 +44,9 @@ def platform(text: str) -> Platform:
 
 def base(text: str) -> str | Reference:
     """Read a file, or an image's name."""
-    return text if is_file(text) else reference(text)
+    from imgfetch.archive.compressed import looks_like_file  # noqa: PLC0415
+
+    return text if looks_like_file(text) else reference(text)
 
 
 def platforms(text: str) -> list[Platform]:

@@ -59,11 +59,15 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    if FORMATS[arguments.format].HAS_ONE_PLATFORM and (arguments.all_platforms or len(arguments.platform) > 1):
+    if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or len(arguments.platform) > 1):
         several = "--all-platforms" if arguments.all_platforms else "several in --platform"
         usage(arguments, f"--format {arguments.format} holds one platform, and does not go with {several}")
     if arguments.base and _is_plain(arguments):
-        plain = f"--format {arguments.format}" if FORMATS[arguments.format].IS_PLAIN else f"--layers {arguments.layers}"
+        plain = (
+            f"--format {arguments.format}"
+            if FORMATS[arguments.format].is_uncompressed
+            else f"--layers {arguments.layers}"
+        )
         usage(arguments, f"--base leaves out layers as the registry has them, and does not go with {plain}")
     if arguments.json and not arguments.dry_run:
         usage(arguments, "--json goes with --dry-run; --progress json tells of a save")
@@ -74,7 +78,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _is_plain(arguments: argparse.Namespace) -> bool:
-    return FORMATS[arguments.format].IS_PLAIN or arguments.layers != LAYERS[0]
+    return FORMATS[arguments.format].is_uncompressed or arguments.layers != LAYERS[0]
 
 
 def _note(arguments: argparse.Namespace, display: Display) -> None:

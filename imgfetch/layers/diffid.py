@@ -15,7 +15,7 @@ from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, Decompressor, decompressor, detect
 from imgfetch.oci import mediatypes, strictjson
-from imgfetch.oci.digest import Digest
+from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.text import clean, quoted
 
 _SHOWN_MAGIC = 8
@@ -108,8 +108,7 @@ class LayerCheck:
         """
         self._what = what
         self._media_type = media_type
-        self._algorithm = algorithm
-        self._hasher = Digest(algorithm, "").hasher()
+        self._hasher = Hasher(algorithm)
         self._limit = limit
         self._interrupt = interrupt or (lambda: None)
         self._size = 0
@@ -155,9 +154,7 @@ class LayerCheck:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
         finally:
             self._decompressor = None
-        return Contents(
-            Digest(self._algorithm, self._hasher.hexdigest()), self._compression or "", self._size, oddity or ""
-        )
+        return Contents(self._hasher.digest, self._compression or "", self._size, oddity or "")
 
     def _begin(self) -> Decompressor:
         self._compression = detect(self._head)

@@ -10,22 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from imgfetch.errors import VerificationError
 from imgfetch.text import clean
 
 _PATTERN = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
-
-
-class Hasher(Protocol):
-    """The part of a :mod:`hashlib` object that is used here."""
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Take more content."""
-
-    def hexdigest(self) -> str:
-        """Return the digest of the content so far."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,12 +52,30 @@ class Digest:
 
     def hasher(self) -> Hasher:
         """Return a fresh hash of this digest's algorithm."""
-        return hashlib.new(self.algorithm)
+        return Hasher(self.algorithm)
 
     def matches(self, hasher: Hasher) -> bool:
         """Tell whether the content that ``hasher`` took is this digest's."""
-        return hasher.hexdigest() == self.encoded
+        return hasher.digest == self
 
     def __str__(self) -> str:
         """Return ``algorithm:encoded``."""
         return f"{self.algorithm}:{self.encoded}"
+
+
+class Hasher:
+    """Hashes content that comes in pieces."""
+
+    def __init__(self, algorithm: str) -> None:
+        """Begin with no content."""
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take more content."""
+        self._hash.update(data)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the content so far."""
+        return Digest(self._algorithm, self._hash.hexdigest())

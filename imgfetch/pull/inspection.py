@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.contents import ArchivedImage
 from imgfetch.archive.recognise import sound
-from imgfetch.archive.targets import is_file
 from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import PlatformNotFoundError
 from imgfetch.files import storing
@@ -133,7 +133,7 @@ def inspect(
         ImgfetchError: as for `save`; for a file that it cannot be read or is no archive of images.
     """
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-    if isinstance(target, Path) or (isinstance(target, str) and is_file(target)):
+    if isinstance(target, Path) or (isinstance(target, str) and looks_like_file(target)):
         return _file(Path(target), wanted)
     reference = Reference.parse(target) if isinstance(target, str) else target
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()

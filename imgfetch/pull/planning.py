@@ -67,7 +67,7 @@ def planned(wanted: Wanted, registry: Source, resolver: Resolver) -> Plan:
     for reference in wanted.references:
         selection = _selected(wanted, reference, resolver)
         if held:
-            selection = held.without_held(selection, by_chain=wanted.form.IS_BY_CHAIN)
+            selection = held.without_held(selection, by_chain=wanted.form.is_by_chain)
             _warn(reference, selection, held)
         for image in selection.images:
             layers += layers_of(image, registry)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from imgfetch import room
 from imgfetch.archive import compressed
+from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.formats import FORMATS
 from imgfetch.archive.output import opened, regular
-from imgfetch.archive.targets import is_file
 from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, LAYERS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.errors import InvalidReferenceError
@@ -283,12 +283,12 @@ def _wanted(
         form,
         tuple(dict.fromkeys(Platform.parse(each) if isinstance(each, str) else each for each in _several(platform))),
         has_all=all_platforms,
-        is_plain=form.IS_PLAIN or layers != LAYERS[0],
+        is_plain=form.is_uncompressed or layers != LAYERS[0],
         name=_parsed(name) if name is not None else None,
         bases=tuple(_base(each) for each in base),
         mtime=source_date_epoch,
     )
-    if form.HAS_ONE_PLATFORM and (all_platforms or len(wanted.platforms) > 1):
+    if form.has_one_platform and (all_platforms or len(wanted.platforms) > 1):
         raise ValueError(f"an archive in the format {archive_format} holds one platform")
     if wanted.bases and wanted.is_plain:
         raise ValueError("an archive that leaves layers out has the others as the registry has them")
@@ -314,7 +314,7 @@ def _several(one_or_more: str | _T | Iterable[str | _T] | None) -> list[str | _T
 
 def _base(base: str | os.PathLike[str] | Reference) -> Reference | Path:
     """Tell a file from a reference."""
-    if isinstance(base, str) and not is_file(base):
+    if isinstance(base, str) and not looks_like_file(base):
         return _parsed(base)
     return base.with_default_tag() if isinstance(base, Reference) else Path(base)
 

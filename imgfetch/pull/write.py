@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch import room
-from imgfetch.archive.tarlayout import CAN_PUT, Blob, Layout, Plain
+from imgfetch.archive.tarlayout import Blob, Layout, Plain
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.files import storing
 from imgfetch.oci.digest import Digest
@@ -18,10 +18,8 @@ from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.plan import Laid, Plan
 
 
-def copier(laid: Laid, path: Path, out: BinaryIO) -> Callable[[Digest, int, bytes], None] | None:
+def copier(laid: Laid, path: Path, out: BinaryIO) -> Callable[[Digest, int, bytes], None]:
     """Return what writes a layer into the file for ``path`` while it comes, which has no name that anybody reads."""
-    if not CAN_PUT:
-        return None
 
     def copy(digest: Digest, position: int, data: bytes) -> None:
         with storing(path, "write"):
@@ -103,14 +101,14 @@ def _final(plan: Plan, downloads: Downloads) -> Laid:
 
 
 def _place(layout: Layout, pending: Collection[Blob], plan: Plan, out: BinaryIO, jobs: int) -> None:
-    """Write blobs that are in the store, several at a time where the system can."""
+    """Write blobs that are in the store, several at a time."""
     is_over = threading.Event()
 
     def interrupt() -> None:
         if is_over.is_set():
             raise StorageError("stopped, for something else failed")
 
-    with ThreadPoolExecutor(jobs if CAN_PUT else 1, "imgfetch-write") as pool:
+    with ThreadPoolExecutor(jobs, "imgfetch-write") as pool:
         try:
             largest_first = sorted(pending, key=lambda blob: -layout.size_of(blob))
             placed = pool.map(lambda blob: layout.place(blob, plan.store.open, out, interrupt=interrupt), largest_first)

@@ -208,7 +208,7 @@ class Part:
         if self.size != self.descriptor.size:
             return f"{self.size} bytes" if self.size < self.descriptor.size else "more"
         if not self.descriptor.digest.matches(self._hasher):
-            return f"{self.descriptor.digest.algorithm}:{self._hasher.hexdigest()}"
+            return str(self._hasher.digest)
         return None
 
     def _mismatch(self, got: str, source: Body | None) -> VerificationError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import compressed
-from imgfetch.archive.targets import is_file
+from imgfetch.archive.compressed import looks_like_file
 from imgfetch.cli import imagelist
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.registry import tags
@@ -18,20 +18,20 @@ from imgfetch.registry import tags
 
 @pytest.mark.parametrize("text", ["./x", "../x", "/x", "x.tar", "x.tar.gz", "x.tgz", "x.tar.zst", "quay.io/x/y.tar"])
 def test_what_looks_like_a_file_is_one(text: str) -> None:
-    assert is_file(text)
+    assert looks_like_file(text)
 
 
 @pytest.mark.parametrize("text", ["x", "quay.io/x/y", "x:tar", "quay.io/x/y:1.tar.xz", "tar"])
 def test_what_looks_like_a_reference_is_one(text: str) -> None:
-    assert not is_file(text)
+    assert not looks_like_file(text)
 
 
 def test_what_is_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").touch()
     (tmp_path / "directory").mkdir()
-    assert is_file("x")
-    assert not is_file("directory")
+    assert looks_like_file("x")
+    assert not looks_like_file("directory")
 
 
 def test_a_list_has_comments_blank_lines_and_a_byte_order_mark() -> None:
