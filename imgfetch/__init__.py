@@ -120,15 +120,17 @@ _HOMES: Mapping[str, str] = {
 """The module of each public name: imported when the name is used, for some take their time."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import logging  # noqa: PLC0415  # takes its time too
+if not TYPE_CHECKING:  # a type checker that sees this function finds no fault with a misspelt name
 
-    logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library leaves it to its user what is shown
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import logging  # noqa: PLC0415  # takes its time too
+
+        logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library leaves it to its user what is shown
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from imgfetch import errors
 from imgfetch.cli import stdout
+from imgfetch.cli.commands import parser
 from imgfetch.cli.display import Display
-from imgfetch.cli.options import parser
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -12,8 +13,8 @@ import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal
-from imgfetch.cli import imagelist
-from imgfetch.cli.options import from_environment, usage
+from imgfetch.cli import commands
+from imgfetch.cli.options import usage
 from imgfetch.files import storing
 from imgfetch.http.retries import Patience
 from imgfetch.oci.platforms import Platform
@@ -21,6 +22,8 @@ from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import Access
 from imgfetch.text import clean
 
+MAX_LINES = 100_000
+_MAX_LINE = 10_000
 _MAX_PASSWORD = 64 * 1024
 
 
@@ -67,18 +70,43 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
         if name == "-":
             if arguments.password_stdin:
                 usage(arguments, "stdin is both the list of images and the password")
-            found += imagelist.read(sys.stdin or [], "stdin")
+            found += read_list(sys.stdin or [], "stdin")
             continue
         with storing(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
-            found += imagelist.read(file, clean(name))
+            found += read_list(file, clean(name))
     if not found:
         usage(arguments, "a reference is missing")
     return found
 
 
+def read_list(lines: Iterable[str], name: str) -> list[Reference]:
+    """Return the references in a file, one a line, in their order.
+
+    Args:
+        lines: the file's lines.
+        name: what it is called in messages.
+
+    Raises:
+        InvalidReferenceError: a line is no reference, or there are too many.
+    """
+    references = []
+    for number, line in enumerate(lines, 1):
+        if number > MAX_LINES or len(line) > _MAX_LINE:
+            raise errors.InvalidReferenceError(f"{name} is no list of images: it is too long")
+        # A comment begins with a "#", which no reference has; an editor may have put a byte order mark first.
+        text = line.removeprefix("\ufeff" if number == 1 else "").partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            references.append(Reference.parse(text))
+        except errors.InvalidReferenceError as error:
+            raise errors.InvalidReferenceError(f"line {number} of {name}: {error}", hint=error.hint) from None
+    return references
+
+
 def default_platform(arguments: argparse.Namespace) -> Platform | None:
     """Return the platform that the environment names, if it names one."""
-    platforms = cast(list[Platform], from_environment(arguments, "platform", os.environ))
+    platforms = cast(list[Platform], commands.PLATFORM.from_environment(arguments, os.environ))
     return next(iter(platforms), None)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from imgfetch import text as printable
@@ -15,6 +16,8 @@ from imgfetch.progress import Item, Progress
 LINE_INTERVAL = 5.0
 EVENT_INTERVAL = 0.5
 """Seconds between two lines, or two JSON events of one blob."""
+_MAX_MESSAGE = 4000
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 class Display(Progress):
@@ -148,6 +151,33 @@ class Events(Display):
 
 DISPLAYS: Mapping[str, type[Display]] = {"plain": Lines, "json": Events, "none": Display}
 """Those that need no terminal."""
+
+
+class _Handler(logging.Handler):
+    """Sends log records to the display, which knows where bars are drawn."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = "warning" if record.levelno >= logging.WARNING else "info"
+        self._display.message(kind, printable.clean(record.getMessage(), _MAX_MESSAGE))
+
+
+@contextmanager
+def logged(display: Display, verbosity: int) -> Iterator[None]:
+    """Show what is logged while the block runs: warnings; requests from 1 on, more from 2."""
+    handler = _Handler(display)
+    logger = logging.getLogger("imgfetch")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(_LEVELS[min(verbosity, 2)])
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
 
 
 def _numbered(text: str) -> list[tuple[int, str]]:

@@ -1,14 +1,33 @@
-"""The command line: what is asked for, and the exit status."""
+"""The command line, from the arguments to the exit status."""
 
 from __future__ import annotations
 
+import argparse
+import gc
+import io
 import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
+from imgfetch import errors
 from imgfetch.cli import stdout
-from imgfetch.cli.options import fill_in, parser, usage
+from imgfetch.cli.commands import fill_in, parser
+from imgfetch.cli.options import usage
+from imgfetch.text import clean
 from imgfetch.version import VERSION
+
+if TYPE_CHECKING:
+    from imgfetch.cli.display import Display
+
+    class Command(Protocol):
+        """A module ``command_*``."""
+
+        def run(self, arguments: argparse.Namespace, display: Display, /) -> int:
+            """Run the command, and return the exit status."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,21 +35,91 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # we say so ourselves (S33)
     arguments = parser().parse_args(argv)
     if arguments.version:
-        _show_version(verbose=arguments.above)
+        stdout.show(_versions() if arguments.above else [f"imgfetch {VERSION}"])
         return 0
     if not arguments.command:
         usage(arguments, "a COMMAND is missing, such as save; --help lists them")
     fill_in(arguments, os.environ)
-    # Here, for who only asks for the version or for help should not wait for it.
-    from imgfetch.cli import running  # noqa: PLC0415
-
-    return running.run(arguments)
+    return _run(arguments)
 
 
-def _show_version(*, verbose: bool) -> None:
-    if verbose:
-        from imgfetch.cli import versions  # noqa: PLC0415  # asks every library
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command, and report its failure."""
+    # --help and --version end before this line, and take a fifth of the time; below it, no module imports lazily.
+    from imgfetch.cli import report, signals  # noqa: PLC0415
+    from imgfetch.cli.display import logged  # noqa: PLC0415
 
-        stdout.show(versions.lines())
-    else:
-        stdout.show([f"imgfetch {VERSION}"])
+    display = _display(arguments)
+    with signals.caught():
+        try:
+            with logged(display, arguments.verbose):
+                status = _imported(arguments.command).run(arguments, display)
+        except errors.ImgfetchError as error:
+            status = report.report(error, display, _kept(arguments))
+        except signals.StopError as stop:
+            status = report.stopped(stop, display, _kept(arguments))
+        finally:
+            display.close()
+    if status:
+        stdout.give_up()
+    return status
+
+
+def _display(arguments: argparse.Namespace) -> Display:
+    from imgfetch.cli.bars import Bars  # noqa: PLC0415
+    from imgfetch.cli.display import DISPLAYS  # noqa: PLC0415
+
+    name = arguments.progress
+    if name == "auto":
+        name = "bar" if sys.stderr and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "plain"
+    if arguments.quiet and name != "json":
+        name = "none"
+    displays: Mapping[str, type[Display]] = {**DISPLAYS, "bar": Bars}
+    return displays[name](sys.stderr or io.StringIO())
+
+
+def _imported(command: str) -> Command:
+    """Import a command's module.
+
+    Meanwhile the garbage collector rests, and then it never looks at the modules again.  There is no garbage in them,
+    and looking for it takes a tenth of a start's processor time.
+    """
+    name = f"imgfetch.cli.command_{command.partition(' ')[0]}"
+    if name not in sys.modules:  # otherwise a program has called `main` before, and may have made garbage
+        gc.disable()
+        try:
+            import_module(name)
+        finally:
+            gc.freeze()
+            gc.enable()
+    return cast("Command", sys.modules[name])
+
+
+def _kept(arguments: argparse.Namespace) -> str:
+    """Return where the next run finds the downloads of this one, if they are kept."""
+    if arguments.command != "save":
+        return ""
+    if not arguments.no_cache:
+        return "what was fetched is kept in the cache"
+    from imgfetch.store import workspace  # noqa: PLC0415
+
+    output = Path(arguments.output)
+    if arguments.output == "-" or not (output.parent / workspace.name(output)).is_dir():
+        return ""
+    return f"what was fetched is kept in {clean(workspace.name(output))} beside the output"
+
+
+def _versions() -> Iterator[str]:
+    """Yield a line for each part that a report of a fault should name."""
+    import importlib.metadata  # noqa: PLC0415
+    import platform  # noqa: PLC0415
+    import ssl  # noqa: PLC0415
+
+    from imgfetch.layers import inflate  # noqa: PLC0415
+
+    yield f"imgfetch {VERSION}"
+    yield f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield f"gzip by {inflate.ENGINE}"
+    yield ssl.OPENSSL_VERSION
+    for name in ("requests", "urllib3", "zstandard", "tqdm", "truststore", "filelock", "platformdirs"):
+        yield f"{name} {importlib.metadata.version(name)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 class StopError(BaseException):
@@ -38,11 +38,10 @@ def caught() -> Iterator[None]:
         if came:  # whoever says it twice does not want to wait for anything
             os._exit(128 + number)
         came.append(number)
-        raise StopError(number, _WORDS[signal.Signals(number).name])
+        raise StopError(number, _WORDS[signal.Signals(number)])
 
-    numbers = [getattr(signal, name) for name in _WORDS if hasattr(signal, name)]
     before = {
-        number: signal.signal(number, stop) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN
+        number: signal.signal(number, stop) for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

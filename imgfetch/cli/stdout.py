@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,11 +14,6 @@ def show(lines: Iterable[str]) -> None:
     """Write lines; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
     with _ending_with_the_reader():
         sys.stdout.writelines(f"{line}\n" for line in lines)
-
-
-def width() -> int | None:
-    """Return the columns of the terminal that stdout is, if it is one."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def can_show(character: str) -> bool:

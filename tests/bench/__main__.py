@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from imgfetch.cli.arguments import size
+from imgfetch.cli.parse import size
 from tests import engines
 from tests.bench import contenders, report, workload
 from tests.bench.contenders import Contender, Source

@@ -1,12 +1,15 @@
-"""The blocks of docs/library.md and of the README run."""
+"""The blocks of docs/library.md and of the README run, and a type checker knows the public names."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import imgfetch
 from tests.images import hello, image
 from tests.loopback import Answer, Loopback
 
@@ -33,3 +36,15 @@ def test_a_block_runs(
     monkeypatch.setenv("HOME", str(tmp_path))
     exec(compile(code.replace("registry.example", loopback.host), "block", "exec"), {})  # that is the test
     assert "no archive" not in capsys.readouterr().out
+
+
+def test_a_misspelt_import_fails_the_type_check_and_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    right = [f"from imgfetch import {name} as _{number}" for number, name in enumerate(imgfetch.__all__)]
+    wrong = ["from imgfetch import svae", "import imgfetch", "imgfetch.dry_rnu"]
+    code = tmp_path / "code.py"
+    code.write_text("\n".join([*right, *wrong]))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", code]
+    done = subprocess.run(command, cwd=DOCS, capture_output=True, check=False, text=True)
+    found = [int(line.split(":")[1]) for line in done.stdout.splitlines()]
+    assert found == [len(right) + 1, len(right) + 3], done.stdout

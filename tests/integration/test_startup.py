@@ -16,9 +16,12 @@ HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "truststore", "filelock"}
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["save", "--help"], ["save"]])
 def test_little_is_imported_for_it(arguments: list[str]) -> None:
-    code = "import sys; from imgfetch.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    code = "import sys; from imgfetch.cli.main import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False, text=True)
-    loaded = set(done.stdout.splitlines()[-1].split())
+    *said, modules = done.stdout.splitlines()
+    loaded = set(modules.split())
+    assert "TypeError" not in done.stderr
+    assert bool(said) == ("-" in arguments[-1])
     assert "imgfetch.cli.options" in loaded
     assert not loaded & HEAVY
 
@@ -40,7 +43,7 @@ def test_the_version_names_the_libraries_if_asked(run: Run) -> None:
 
 
 def test_without_zlib_ng_the_version_names_zlib() -> None:
-    code = "import sys; sys.modules['zlib_ng'] = None\nfrom imgfetch.cli import main; main(['--version', '-v'])"
+    code = "import sys; sys.modules['zlib_ng'] = None\nfrom imgfetch.cli.main import main; main(['--version', '-v'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert "\ngzip by zlib " in done.stdout
 

@@ -21,7 +21,7 @@ MUTANTS = (
     ),
     Mutant(
         "a platform that is listed twice is one",
-        "arguments:platforms",
+        "parse:platforms",
         'list(dict.fromkeys(platform(part) for part in text.split(",")))',
         '[platform(part) for part in text.split(",")]',
         ("test_the_same_platform_twice_is_one",),
@@ -46,5 +46,33 @@ MUTANTS = (
         "len(overrides) < len(set(arguments.realm_override))",
         "False",
         ("test_what_does_not_go_together_is_a_usage_error_of_save",),
+    ),
+    Mutant(
+        "a number is compared with its bounds as a whole",
+        "parse:whole",
+        "least <= int(text) <= most",
+        "least <= int(text[:4]) <= most",
+        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    ),
+    Mutant(
+        "a number has no sign, underscore, leading zero or foreign digit",
+        "parse:whole",
+        "not re.fullmatch(_WHOLE, text)",
+        "not text.isdecimal()",
+        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    ),
+    Mutant(
+        "a size has a bound",
+        "parse:size",
+        "count <= _MAX_SIZE",
+        "count",
+        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    ),
+    Mutant(
+        "a time has a bound",
+        "parse:span",
+        "length <= _MAX_SPAN",
+        "length",
+        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
     ),
 )

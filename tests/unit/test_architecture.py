@@ -11,7 +11,7 @@ import pytest
 
 import imgfetch
 from imgfetch.archive import formats
-from imgfetch.cli import commands, options
+from imgfetch.cli import commands
 
 PACKAGE = Path(imgfetch.__file__).parent
 
@@ -29,6 +29,18 @@ FOLDERS = {
     "cli": (("pull",), "platformdirs shtab tqdm"),
 }
 """A folder may import what those that it names may import, too; all modules at the top level are one folder."""
+LAZY = {
+    "__init__.py": "a public name is imported when it is used, and what logs with it",
+    "cli/main.py": "the start-up boundary: --version and --help end before it",
+    "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
+    "cli/command_completion.py": "shtab is an extra",
+    "archive/compressed.py": "zstandard, for few archives",
+    "layers/zstd.py": "zstandard, for few layers",
+    "pull/planning.py": "for saves with --base",
+    "pull/save.py": "for --dry-run and --if-changed",
+    "registry/mirror_rules.py": "tomllib, for those who have registries.conf",
+}
+"""The modules that import something in a function, and why."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in ROOF)
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -64,6 +76,17 @@ def test_every_folder_is_in_the_table_and_says_what_belongs_there() -> None:
 def test_imports_go_one_way(path: Path) -> None:
     own = [parts[1] if parts[1] in FOLDERS else "" for parts in imports(path) if parts[0] == "imgfetch"]
     assert set(own) <= below(folder_of(path))
+
+
+def test_no_module_imports_in_a_function_without_a_reason() -> None:
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        and any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
+    }
+    assert found == set(LAZY)
 
 
 @each_module
@@ -109,11 +132,12 @@ def test_no_error_changes_once_it_is_made(path: Path) -> None:
 
 
 def test_every_command_has_its_module() -> None:
-    assert set(commands._MODULES.values()) == {path.stem for path in PACKAGE.glob("cli/command_*.py")}
+    modules = {f"command_{name.partition(' ')[0]}" for name in commands.COMMANDS}
+    assert modules == {path.stem for path in PACKAGE.glob("cli/command_*.py")}
 
 
 def test_the_formats_that_the_parser_names_are_those_that_there_are() -> None:
-    assert tuple(formats.FORMATS) == options.FORMATS
+    assert tuple(formats.FORMATS) == commands.FORMATS
 
 
 def test_public_names_come_from_where_they_are_looked_for() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.cli import options, report
+from imgfetch.cli import commands, report
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "imgfetch.1.md").read_text()
 SECTIONS = dict(re.findall(r"^#{1,2} (.+)\n((?:(?!#).*\n?)*)", MANUAL, re.MULTILINE))
@@ -26,7 +26,7 @@ def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[s
         yield name, parser
 
 
-COMMANDS = dict(parsers(options.parser()))
+COMMANDS = dict(parsers(commands.parser()))
 
 
 def described(text: str) -> set[str]:
@@ -53,7 +53,9 @@ def test_shared_options_are_those_of_every_command_that_asks_a_registry() -> Non
 
 
 def test_every_variable_and_every_exit_status_is_in_the_manual() -> None:
-    for variable, *_ in options._VARIABLES.values():
+    variables = {option.variable for command in commands.COMMANDS.values() for option in command.all_options} - {""}
+    assert "SOURCE_DATE_EPOCH" in variables
+    for variable in variables:
         assert f"**{variable}**" in SECTIONS["ENVIRONMENT"]
     for status in {0, *report.EXIT_STATUS.values()}:
         assert re.search(rf"^{status}$", SECTIONS["EXIT STATUS"], re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What is a file and what a reference; lists of references; compressed archives."""
+"""What is a file and what a reference; compressed archives."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 
 from imgfetch.archive import compressed
 from imgfetch.archive.compressed import looks_like_file
-from imgfetch.cli import imagelist
-from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.errors import ImgfetchError
 from imgfetch.registry import tags
 
 
@@ -32,28 +31,6 @@ def test_what_is_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "directory").mkdir()
     assert looks_like_file("x")
     assert not looks_like_file("directory")
-
-
-def test_a_list_has_comments_blank_lines_and_a_byte_order_mark() -> None:
-    lines = ["\ufeffquay.io/x/y:1 # the first\r\n", "\n", "   # nothing\n", "\tz\n"]
-    assert list(map(str, imagelist.read(lines, "list"))) == ["quay.io/x/y:1", "docker.io/library/z"]
-
-
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [(["x", "two words"], "line 2 of list"), (["x" * 20_000], "too long"), (["\x1b[31m"], "line 1 of list")],
-    ids=["words", "long", "escape"],
-)
-def test_a_bad_line_is_told_with_its_number_and_no_control_characters(lines: list[str], said: str) -> None:
-    with pytest.raises(InvalidReferenceError, match=said) as raised:
-        imagelist.read(lines, "list")
-    assert "\x1b" not in str(raised.value)
-
-
-def test_there_is_an_end_to_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagelist, "MAX_LINES", 2)
-    with pytest.raises(InvalidReferenceError, match="too long"):
-        imagelist.read(["x", "y", "z"], "list")
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.zst", "TAR.GZ"])

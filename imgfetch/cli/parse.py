@@ -1,16 +1,18 @@
-"""What a text on the command line or in the environment stands for.
+"""The value of a text on the command line or in the environment.
 
-What it is read as is imported when there is one, for help should not wait for it.
+Numbers are plain decimal: ASCII digits without a sign, an underscore or a leading zero.  A number is compared with its
+bounds as a whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from imgfetch import errors
-from imgfetch.archive import ustar
 from imgfetch.defaults import LONGEST_WAIT, PROGRESS
 from imgfetch.text import quoted
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
 
-MAX_JOBS = 64
-MAX_RETRIES = 100
+_WHOLE = "(0|[1-9][0-9]{0,18})"  # Python refuses to convert thousands of digits
+_FRACTION = r"(?:\.([0-9]{1,3}))?"
+_MAX_SIZE = 2**63 - 1
+_MAX_SPAN = 999_999 * 86400
 
 
 def reference(text: str) -> Reference:
@@ -42,7 +46,7 @@ def platform(text: str) -> Platform:
         raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
-def base(text: str) -> str | Reference:
+def file_or_reference(text: str) -> str | Reference:
     """Read a file, or an image's name."""
     from imgfetch.archive.compressed import looks_like_file  # noqa: PLC0415
 
@@ -58,55 +62,54 @@ def name(text: str) -> Reference:
     """Read a name with no digest."""
     named = reference(text)
     if named.digest:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has a digest, which is no name in an archive")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has a digest, which a name in an archive cannot have")
     return named
 
 
-def jobs(text: str) -> int:
-    """Read a number of jobs."""
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_JOBS):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 1 to {MAX_JOBS}")
-    return int(text)
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return a function that reads a whole number within bounds."""
 
+    def read(text: str) -> int:
+        if not re.fullmatch(_WHOLE, text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{quoted(text)} is not a plain decimal number from {least} to {most}")
+        return int(text)
 
-def retries(text: str) -> int:
-    """Read a number of attempts."""
-    if not (text.isascii() and text.isdigit() and int(text[:4]) <= MAX_RETRIES and len(text) < 9):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 0 to {MAX_RETRIES}")
-    return int(text)
+    return read
 
 
 def seconds(text: str) -> float:
     """Read a time in seconds."""
-    match = re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text)
-    if match is None or not 0 < float(text) <= LONGEST_WAIT:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds up to {LONGEST_WAIT:.0f}")
+    if not re.fullmatch(_WHOLE + _FRACTION, text) or not 0 < float(text) <= LONGEST_WAIT:
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not a plain decimal number of seconds above 0 and up to {LONGEST_WAIT:.0f}"
+        )
     return float(text)
 
 
 def size(text: str) -> int:
     """Read a number of bytes."""
-    match = re.fullmatch(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([kKMGT]i?)?B?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no size, such as 500MB or 10GiB")
-    whole, part, unit = match[1], match[2] or "", (match[3] or "").upper()
-    power = "KMGT".index(unit[0]) + 1 if unit else 0
-    base = 1024 if unit.endswith("I") else 1000
-    return int(int(f"{whole}{part}") * base**power // 10 ** len(part))
+    match = re.fullmatch(rf"{_WHOLE}{_FRACTION} ?([kKMGT]i?)?B?", text)
+    if match:
+        number, fraction, unit = match[1], match[2] or "", (match[3] or "").upper()
+        power = "KMGT".index(unit[0]) + 1 if unit else 0
+        count = int(number + fraction) * (1024 if unit.endswith("I") else 1000) ** power // 10 ** len(fraction)
+        if count <= _MAX_SIZE:
+            return int(count)
+    raise argparse.ArgumentTypeError(f"{quoted(text)} is not a size below 8 EiB, such as 500MB or 10GiB")
 
 
 def span(text: str) -> int:
     """Read a time in seconds, such as 12h."""
-    match = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no time, such as 90min, 12h or 30d")
-    return int(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
+    match = re.fullmatch(rf"{_WHOLE}(s|min|h|d)", text)
+    if match:
+        length = int(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
+        if length <= _MAX_SPAN:
+            return length
+    raise argparse.ArgumentTypeError(f"{quoted(text)} is not a time up to 999999d, such as 90min, 12h or 30d")
 
 
 def override(text: str) -> tuple[str, str]:
     """Read a token server as announced, and the one to ask."""
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     from imgfetch.http.origin import Origin  # noqa: PLC0415
 
     announced, equals, url = text.partition("=")
@@ -127,22 +130,15 @@ def overrides(text: str) -> list[tuple[str, str]]:
 def progress(text: str) -> str:
     """Read a name of a display."""
     if text not in PROGRESS:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is none of {', '.join(PROGRESS)}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not one of {', '.join(PROGRESS)}")
     return text
 
 
 def flag(text: str) -> bool:
     """Read 0 or 1."""
     if text not in ("0", "1"):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is neither 0 nor 1")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not 0 or 1")
     return text == "1"
-
-
-def epoch(text: str) -> int:
-    """Read seconds since 1970."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= ustar.MAX_OCTAL):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds since 1970 that fits in a tar")
-    return int(text)
 
 
 def _with_hint(error: errors.ImgfetchError) -> str:
