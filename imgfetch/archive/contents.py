@@ -23,7 +23,7 @@ class ArchivedLayer:
         digest: the blob's digest, where a manifest has one.
         media_type: what a manifest calls it.
         size: the member's length in bytes; what the manifest says where it is absent.
-        compression: how it is compressed, as `decompress.detect` names it; empty if that was not looked at.
+        compression: how it is compressed, as `compression.detect` names it; empty if that was not looked at.
         is_absent: whether the member is not there.
         is_left_out: whether the archive says that it leaves it out.
     """

@@ -115,10 +115,8 @@ def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
         hint = "an index's is in archives that were saved by it; imgfetch digest --platform tells an image's own"
         return f"{wanted} is not in the archive: no image has that digest ({hint})"
     names = {name for image in held for name in image.names}
-    repositories = {_repository(name) for name in names}
-    if wanted.tag and f"{wanted.name}:{wanted.tag}" not in names:
-        return f"{wanted} is not in the archive under that name, but as {', '.join(sorted(names)) or 'no name'}"
-    if not wanted.tag and wanted.name not in repositories:
+    has_name = f"{wanted.name}:{wanted.tag}" in names if wanted.tag else wanted.name in map(_repository, names)
+    if not has_name:
         return f"{wanted} is not in the archive under that name, but as {', '.join(sorted(names)) or 'no name'}"
     return ""
 

@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers import tarheaders
-from imgfetch.layers.inflate import GZIP, ZLIB, InflateError, inflater
+from imgfetch.layers.inflate import GZIP, ZLIB, InflateError, Stream, inflater
 from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
 from imgfetch.layers.zstd import ZstdStream, is_skippable
 
@@ -102,26 +102,14 @@ def decompress(file: BinaryIO) -> Iterator[bytes]:
     stream.finish()
 
 
-class _Stream(Protocol):
-    """The interface that `bz2` and `lzma` share."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
 class _Streams:
     """Streams one after the other, with what some builders leave between and behind them (L10 to L12)."""
 
-    def __init__(self, name: str, open_stream: Callable[[], _Stream]) -> None:
+    def __init__(self, name: str, open_stream: Callable[[], Stream]) -> None:
         self._name = name
         self._magic = _MAGIC.get(name, b"")
         self._open = open_stream
-        self._stream: _Stream | None = open_stream()
+        self._stream: Stream | None = open_stream()
         self._slice = _SLICES[1]
         self._fed = 0
         self._between = b""
@@ -160,7 +148,7 @@ class _Streams:
             self._has_garbage = True
         return b""
 
-    def _continue(self, stream: _Stream, data: bytes) -> Generator[bytes, None, int]:
+    def _continue(self, stream: Stream, data: bytes) -> Generator[bytes, None, int]:
         """Decompress; return how many bytes stand behind the stream's end."""
         try:
             yield stream.decompress(data, PIECE)

@@ -21,8 +21,8 @@ class InflateError(Exception):
     """The data is damaged."""
 
 
-class Inflater(Protocol):
-    """Decompresses one stream."""
+class Stream(Protocol):
+    """Decompresses one stream: the interface of `bz2` and `lzma`."""
 
     @property
     def eof(self) -> bool:
@@ -49,10 +49,10 @@ class _Library(Protocol):
 
     error: type[Exception]
 
-    def decompressobj(self, wbits: int) -> _Stream: ...
+    def decompressobj(self, wbits: int) -> _Deflated: ...
 
 
-class _Stream(Protocol):
+class _Deflated(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
@@ -75,7 +75,7 @@ else:
 
 
 class _Inflater:
-    """An `Inflater` by one of the libraries."""
+    """A `Stream` by one of the libraries."""
 
     def __init__(self, library: _Library, wrapper: int) -> None:
         self._stream = library.decompressobj(wrapper)
@@ -101,6 +101,6 @@ class _Inflater:
             raise InflateError(str(error)) from None
 
 
-def inflater(wrapper: int) -> Inflater:
+def inflater(wrapper: int) -> Stream:
     """Return a decompressor for one stream in a wrapper, by the fastest library."""
     return _Inflater(LIBRARIES[0], wrapper)

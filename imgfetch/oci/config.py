@@ -123,8 +123,7 @@ class RunConfig:
             VerificationError: something has a wrong type.
         """
         members = strictjson.Object(strictjson.loads(config.raw, what), what, _KEYS | {"author"})
-        run_json = members.get("config")
-        run = strictjson.Object({} if run_json is None else run_json, f"'config' of {what}", _RUN_KEYS)
+        run = strictjson.Object(members.members_of("config"), f"'config' of {what}", _RUN_KEYS)
         return cls(
             created=members.text("created"),
             author=members.text("author"),
@@ -132,8 +131,8 @@ class RunConfig:
             command=_texts(run, "Cmd"),
             environment=_texts(run, "Env"),
             labels=dict(sorted(run.texts("Labels").items())),
-            ports=_keys(run, "ExposedPorts"),
-            volumes=_keys(run, "Volumes"),
+            ports=tuple(sorted(run.members_of("ExposedPorts"))),
+            volumes=tuple(sorted(run.members_of("Volumes"))),
             user=run.text("User"),
             working_dir=run.text("WorkingDir"),
             stop_signal=run.text("StopSignal"),
@@ -165,15 +164,3 @@ def _texts(members: strictjson.Object, key: str) -> tuple[str, ...]:
     if len(texts) != len(items):
         raise VerificationError(f"{key!r} of {members.what} is malformed", wanted="strings", got="something else")
     return texts
-
-
-def _keys(members: strictjson.Object, key: str) -> tuple[str, ...]:
-    """Return the keys of an object whose values mean nothing, which is how Go writes a set."""
-    value = members.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise VerificationError(
-            f"{key!r} of {members.what} is malformed", wanted="an object", got=strictjson.shown(value)
-        )
-    return tuple(sorted(value))

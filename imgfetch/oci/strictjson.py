@@ -116,14 +116,18 @@ class Object(Mapping[str, object]):
             raise self._malformed(key, "an array", value)
         return value
 
-    def texts(self, key: str) -> dict[str, str]:
-        """Return an object member with the values that are strings, such as annotations."""
+    def members_of(self, key: str) -> dict[str, object]:
+        """Return an object member; absent and null are an empty one."""
         value = self._members.get(key)
         if value is None:
             return {}
         if not isinstance(value, dict):
             raise self._malformed(key, "an object", value)
-        return {name: text for name, text in value.items() if isinstance(text, str)}
+        return value
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return an object member with the values that are strings, such as annotations."""
+        return {name: text for name, text in self.members_of(key).items() if isinstance(text, str)}
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
         return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))
