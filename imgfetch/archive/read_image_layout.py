@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
-from imgfetch.archive.scan import Found, Scan
+from imgfetch.archive.scan import Scan, ScannedMember
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.descriptor import Descriptor
@@ -152,7 +152,7 @@ class _Layout:
             base=top.annotations.get(BASE, ""),
         )
 
-    def _is(self, descriptor: Descriptor, member: Found, what: str) -> bool:
+    def _is(self, descriptor: Descriptor, member: ScannedMember, what: str) -> bool:
         raw = member.raw or b""
         if len(raw) != descriptor.size:
             self._archive.faults.append(f"{what} has {len(raw)} bytes, but what points at it says {descriptor.size}")

@@ -15,7 +15,7 @@ from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.text import clean
 
 
-def sound(path: Path) -> tuple[Scan, Archive]:
+def read_undamaged(path: Path) -> tuple[Scan, Archive]:
     """Return the members of an archive file, and what its documents say, none of its layers decompressed.
 
     Raises:
@@ -25,7 +25,7 @@ def sound(path: Path) -> tuple[Scan, Archive]:
     """
     members = scan(path)
     try:
-        archive = understood(members)
+        archive = read_archive(members)
     except ImgfetchError:
         if not members.faults:
             raise
@@ -40,7 +40,7 @@ def sound(path: Path) -> tuple[Scan, Archive]:
     return members, archive
 
 
-def understood(scan: Scan) -> Archive:
+def read_archive(scan: Scan) -> Archive:
     """Return what the documents of an archive say.
 
     Raises:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.archive import compressed
-from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, Entry, TarReader
+from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, TarEntry, TarReader
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.files import storing
 from imgfetch.layers.compression import HEAD, detect
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.text import clean
@@ -25,7 +25,7 @@ _MAX_LINKS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScannedMember:
     """A member, as far as it was looked at.
 
     Attributes:
@@ -37,11 +37,11 @@ class Found:
         failure: why it is no layer.
     """
 
-    entry: Entry
+    entry: TarEntry
     raw: bytes | None = None
     digest: Digest | None = None
     compression: str = ""
-    contents: Contents | None = None
+    contents: LayerInfo | None = None
     failure: str = ""
 
 
@@ -57,11 +57,11 @@ class Scan:
     """
 
     name: str
-    members: dict[str, Found] = field(default_factory=dict)
+    members: dict[str, ScannedMember] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     is_whole: bool = False
 
-    def get(self, name: str) -> Found | None:
+    def get(self, name: str) -> ScannedMember | None:
         """Return a file, by way of links if need be."""
         name = _normal(name)
         for _ in range(_MAX_LINKS):
@@ -79,7 +79,7 @@ class Scan:
     def blob_documents(self) -> Iterator[tuple[Digest, bytes]]:
         """Yield the documents among the blobs that are what they are called."""
         for name, member in self.members.items():
-            digest = named(name)
+            digest = blob_digest(name)
             if digest and member.raw is not None and Digest.of(member.raw, digest.algorithm) == digest:
                 yield digest, member.raw
 
@@ -95,7 +95,7 @@ class Scan:
         return found.raw if found else None
 
 
-def named(name: str) -> Digest | None:
+def blob_digest(name: str) -> Digest | None:
     """Return the digest that the name of a blob of an OCI image layout says, if it is such a name."""
     parts = name.split("/")
     if len(parts) != 3 or parts[0] != "blobs" or parts[1] not in ("sha256", "sha512"):  # noqa: PLR2004
@@ -142,10 +142,10 @@ def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[
         if not reader.is_tar:
             raise UnsupportedError(f"{result.name} is no image archive: {error}") from None
         result.faults.append(str(error))
-    result.faults += reader.remarks
+    result.faults += reader.warnings
 
 
-def _fault(entry: Entry, members: Mapping[str, Found]) -> str:
+def _fault(entry: TarEntry, members: Mapping[str, ScannedMember]) -> str:
     """Say what is wrong with a header that could be read."""
     name = entry.name
     if _leads_out(name):
@@ -161,9 +161,9 @@ def _fault(entry: Entry, members: Mapping[str, Found]) -> str:
     return ""
 
 
-def _looked_at(entry: Entry, reader: TarReader, diff_ids: str, *, room: int) -> Found:
+def _looked_at(entry: TarEntry, reader: TarReader, diff_ids: str, *, room: int) -> ScannedMember:
     if entry.kind != FILE:
-        return Found(entry)
+        return ScannedMember(entry)
     name = _normal(entry.name)
     head = reader.head(HEAD)
     compression = detect(head)
@@ -171,23 +171,23 @@ def _looked_at(entry: Entry, reader: TarReader, diff_ids: str, *, room: int) -> 
         name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{")
     ):
         raw = head + (reader.read(entry.size) or b"")
-        return Found(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
+        return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
     if not diff_ids:
-        return Found(entry, compression=compression or "")
+        return ScannedMember(entry, compression=compression or "")
     return _layer(entry, chain([head], reader.pieces()), diff_ids)
 
 
-def _layer(entry: Entry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> Found:
+def _layer(entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> ScannedMember:
     hasher = Hasher(_algorithm(_normal(entry.name)))
-    check = LayerCheck(entry.name, "", diff_ids)
+    check = DiffIdCheck(entry.name, "", diff_ids)
     for piece in pieces:
         hasher.update(piece)
         check.update(bytes(piece))
     try:
         contents = check.finish()
     except ImgfetchError as error:
-        return Found(entry, digest=hasher.digest, failure=str(error))
-    return Found(entry, digest=hasher.digest, compression=contents.compression, contents=contents)
+        return ScannedMember(entry, digest=hasher.digest, failure=str(error))
+    return ScannedMember(entry, digest=hasher.digest, compression=contents.compression, contents=contents)
 
 
 def _algorithm(name: str) -> str:

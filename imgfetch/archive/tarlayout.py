@@ -27,7 +27,7 @@ _CANNOT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class UncompressedLayer:
     """The tar stream of a layer.
 
     Attributes:
@@ -39,7 +39,7 @@ class Plain:
     diff_id: Digest
 
 
-Blob = Digest | Plain
+Blob = Digest | UncompressedLayer
 """What stands in the store, as it is or decompressed."""
 Write = Callable[[bytes | memoryview], object]
 Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
@@ -67,7 +67,7 @@ class Member:
         return ustar.header(self.name, self.size, mtime=mtime)
 
 
-class Layout:
+class TarLayout:
     """Where each member stands."""
 
     def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
@@ -191,13 +191,13 @@ class Layout:
         for position, member in self._places[content]:
             with open_blob(_digest(content)) as blob:
                 copied = 0
-                if not isinstance(content, Plain):
+                if not isinstance(content, UncompressedLayer):
                     copied = _copied_by_system(blob, out, position, member.size, interrupt)
                 _deliver(blob, member, _writer(out, position + copied, interrupt), copied)
 
 
 def _digest(content: Blob) -> Digest:
-    return content.digest if isinstance(content, Plain) else content
+    return content.digest if isinstance(content, UncompressedLayer) else content
 
 
 def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda: None) -> Write:
@@ -241,9 +241,9 @@ def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> No
         VerificationError: there are others.
     """
     left = member.size - start
-    if not isinstance(member.content, Plain):
+    if not isinstance(member.content, UncompressedLayer):
         blob.seek(start)
-    for piece in decompress(blob) if isinstance(member.content, Plain) else _pieces(blob, left + 1):
+    for piece in decompress(blob) if isinstance(member.content, UncompressedLayer) else _pieces(blob, left + 1):
         left -= len(piece)
         if left < 0:
             raise _changed(member)
@@ -264,7 +264,7 @@ def _holds(archive: BinaryIO, member: Member) -> bool:
     """Tell whether an archive goes on with what a member should hold."""
     content = member.content
     assert not isinstance(content, bytes)  # noqa: S101  # it is called for blobs
-    digest = content.diff_id if isinstance(content, Plain) else content
+    digest = content.diff_id if isinstance(content, UncompressedLayer) else content
     hasher, left = digest.hasher(), member.size
     for piece in _pieces(archive, left):
         hasher.update(piece)

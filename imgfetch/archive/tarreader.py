@@ -31,7 +31,7 @@ _MAX_PADDING = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TarEntry:
     """A member of an archive.
 
     Attributes:
@@ -53,7 +53,7 @@ class TarReader:
     Attributes:
         position: the offset of the block that is read next, or was read last when an error is raised.
         is_tar: whether it begins with the header of a tar, damaged or not behind it.
-        remarks: what is wrong with the end of the archive, where that does not keep it from being read.
+        warnings: what is wrong with the end of the archive, where that does not keep it from being read.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -63,9 +63,9 @@ class TarReader:
         self._left = self._padding = 0
         self.position = 0
         self.is_tar = False
-        self.remarks: list[str] = []
+        self.warnings: list[str] = []
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[TarEntry]:
         """Yield every member; its content may be read until the next one is asked for.
 
         Raises:
@@ -116,7 +116,7 @@ class TarReader:
         """
         return None if self._left > limit else b"".join(bytes(piece) for piece in self.pieces())
 
-    def _next(self) -> Entry | None:
+    def _next(self) -> TarEntry | None:
         extensions = Extensions()
         for _ in range(8):  # a long name, a long link, and some that mean nothing
             block = self._block()
@@ -137,14 +137,14 @@ class TarReader:
         self.is_tar = True
         return Header.parse(block)
 
-    def _entry(self, header: Header) -> Entry:
+    def _entry(self, header: Header) -> TarEntry:
         kind = _KINDS.get(header.kind, OTHER)
         if kind == FILE and header.name.endswith(b"/"):
             kind = DIRECTORY  # as v7 writes them
         if header.size and (kind == DIRECTORY or header.kind in _WITHOUT_CONTENT):
             raise HeaderError(f"this entry is a {kind} with content, which some readers read as further entries")
         self._left, self._padding = header.size, -header.size % BLOCK
-        return Entry(decoded(header.name), kind, header.size, decoded(header.link))
+        return TarEntry(decoded(header.name), kind, header.size, decoded(header.link))
 
     def _block(self) -> bytes | None:
         """Return a header, or nothing at the end of the archive."""
@@ -152,7 +152,7 @@ class TarReader:
         if not block:
             if not self.position:
                 raise VerificationError("it is empty")
-            self.remarks.append("the two blocks of zeros that end a tar are missing")
+            self.warnings.append("the two blocks of zeros that end a tar are missing")
             return None
         if len(block) < BLOCK:
             raise self._damaged("it ends within a header")
@@ -161,9 +161,9 @@ class TarReader:
             return block
         second = self._file.read(BLOCK)
         if second.strip(b"\0") or self._has_more():
-            self.remarks.append("something stands behind the end of the tar")
+            self.warnings.append("something stands behind the end of the tar")
         elif len(second) < BLOCK:
-            self.remarks.append("one of the two blocks of zeros that end a tar is missing")
+            self.warnings.append("one of the two blocks of zeros that end a tar is missing")
         return None
 
     def _has_more(self) -> bool:

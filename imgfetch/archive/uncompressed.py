@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from imgfetch.archive.image_layout import compact
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Blob, Plain
-from imgfetch.layers.diffid import Contents
+from imgfetch.archive.tarlayout import Blob, UncompressedLayer
+from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -20,20 +20,20 @@ Keep = Callable[[Descriptor, bytes], None]
 
 
 def rewritten(
-    selection: Selection, plain: Mapping[Digest, Contents], keep: Keep, read: Callable[[Digest], bytes]
+    selection: Selection, uncompressed: Mapping[Digest, LayerInfo], keep: Keep, read: Callable[[Digest], bytes]
 ) -> Selection:
     """Return a selection in which some layers are what they are decompressed.
 
     Args:
         selection: what it was.
-        plain: what is found in these layers, by their digests.
+        uncompressed: what is found in these layers, by their digests.
         keep: takes every manifest and index that is made.
         read: returns an index.
     """
     new: dict[Digest, Descriptor] = {}
     images = {}
     for image in selection.images:
-        images[image.manifest.descriptor.digest] = _image(image, plain, keep)
+        images[image.manifest.descriptor.digest] = _image(image, uncompressed, keep)
     for digest, image in images.items():
         if image.manifest.descriptor.digest != digest:
             new[digest] = image.manifest.descriptor
@@ -54,25 +54,25 @@ def rewritten(
     )
 
 
-def contents(selection: Selection, plain: Mapping[Digest, Contents]) -> Mapping[Digest, Blob]:
+def contents(selection: Selection, uncompressed: Mapping[Digest, LayerInfo]) -> Mapping[Digest, Blob]:
     """Return where the content of decompressed layers is, by the digests that they have then."""
     return {
-        found.diff_id: Plain(layer.digest, found.diff_id)
+        found.diff_id: UncompressedLayer(layer.digest, found.diff_id)
         for image in selection.images
         for layer in image.manifest.layers
-        if (found := plain.get(layer.digest)) and found.diff_id != layer.digest
+        if (found := uncompressed.get(layer.digest)) and found.diff_id != layer.digest
     }
 
 
-def _image(image: Image, plain: Mapping[Digest, Contents], keep: Keep) -> Image:
+def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo], keep: Keep) -> Image:
     manifest = image.manifest
-    if not any(layer.digest in plain for layer in manifest.layers):
+    if not any(layer.digest in uncompressed for layer in manifest.layers):
         return image
     is_docker = manifest.descriptor.media_type == mediatypes.DOCKER_MANIFEST
     media_type = mediatypes.DOCKER_LAYER if is_docker else mediatypes.OCI_LAYER
     layers = tuple(
-        Descriptor(media_type, plain[layer.digest].diff_id, plain[layer.digest].size)
-        if layer.digest in plain
+        Descriptor(media_type, uncompressed[layer.digest].diff_id, uncompressed[layer.digest].size)
+        if layer.digest in uncompressed
         else layer
         for layer in manifest.layers
     )
@@ -80,7 +80,7 @@ def _image(image: Image, plain: Mapping[Digest, Contents], keep: Keep) -> Image:
         return image
     document = json.loads(manifest.raw)
     for number, (old, layer) in enumerate(zip(manifest.layers, layers, strict=True)):
-        if old.digest in plain:
+        if old.digest in uncompressed:
             # Annotations and URLs are of the compressed blob.
             document["layers"][number] = _short(layer)
     raw = compact(document)

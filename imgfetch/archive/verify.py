@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
-from imgfetch.archive.recognise import understood
-from imgfetch.archive.scan import Scan, named, scan
+from imgfetch.archive.recognise import read_archive
+from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
@@ -50,7 +50,7 @@ def verify(
     pinned = [_pinned(reference) for reference in wanted]
     found = scan(Path(path), hashes=True, advanced=advanced)
     try:
-        archive = understood(found)
+        archive = read_archive(found)
     except ImgfetchError:
         if found.is_whole and not found.faults:
             raise
@@ -73,7 +73,7 @@ def _pinned(reference: Reference | str) -> Reference:
 def _damaged_blobs(found: Scan) -> Iterator[str]:
     """Yield what is not what its name says."""
     for name, member in found.members.items():
-        if member.digest and named(name) not in (None, member.digest):
+        if member.digest and blob_digest(name) not in (None, member.digest):
             yield f"{name} is damaged: it hashes to {member.digest.encoded}"
 
 

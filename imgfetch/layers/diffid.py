@@ -1,7 +1,7 @@
 """A layer's tar stream, checked against its ``diff_id`` while the layer passes by.
 
 What the bytes are decides, not what they are called: the compression is recognised by magic, the
-media type only counts for a remark (section 5 of the protocol notes, L01 to L22).
+media type only counts for a warning (section 5 of the protocol notes, L01 to L22).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KNOWN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class LayerInfo:
     """What a layer turned out to hold.
 
     Attributes:
@@ -71,7 +71,7 @@ class Contents:
         }
         return json.dumps(members).encode()
 
-    def remarks(self, media_type: str) -> tuple[str, ...]:
+    def warnings(self, media_type: str) -> tuple[str, ...]:
         """Say what a reader may stumble over, given what the layer is called (L03, L05, L07, L11, L12, L22)."""
         return tuple(filter(None, (self.oddity, _mislabelled(media_type, self.compression))))
 
@@ -81,7 +81,7 @@ class Contents:
         return bool(self.oddity) or (is_called_plain and self.compression != "plain")
 
 
-class LayerCheck:
+class DiffIdCheck:
     """Decompresses what passes by, and hashes what comes out.
 
     An error in the data is kept until `finish`, so that damage on the way, which the blob's own digest
@@ -133,7 +133,7 @@ class LayerCheck:
             error.__traceback__ = error.__context__ = self._decompressor = None
             self._error = error
 
-    def finish(self) -> Contents:
+    def finish(self) -> LayerInfo:
         """Return what the layer holds, now that all of it has passed by.
 
         Raises:
@@ -154,7 +154,7 @@ class LayerCheck:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
         finally:
             self._decompressor = None
-        return Contents(self._hasher.digest, self._compression or "", self._size, oddity or "")
+        return LayerInfo(self._hasher.digest, self._compression or "", self._size, oddity or "")
 
     def _begin(self) -> Decompressor:
         self._compression = detect(self._head)

@@ -16,7 +16,7 @@ from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
 from imgfetch.http.retries import Patience
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
@@ -137,7 +137,7 @@ class Downloads:
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
-        self.contents: dict[Digest, Contents] = {}
+        self.contents: dict[Digest, LayerInfo] = {}
         """What was found in each layer that has arrived."""
         self._threads = [
             threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
@@ -252,7 +252,7 @@ class Downloads:
         self._progress.finished(item, cached=cached)
         return True
 
-    def _check_contents(self, layer: Layer, contents: Contents) -> None:
+    def _check_contents(self, layer: Layer, contents: LayerInfo) -> None:
         """Compare what a layer holds with what the config says, and tell what some readers stumble over."""
         if contents.diff_id != layer.diff_id:
             raise VerificationError(
@@ -262,10 +262,10 @@ class Downloads:
                 got=str(contents.diff_id),
                 hint="the image is broken or altered; docker load would refuse it too",
             )
-        for remark in contents.remarks(layer.descriptor.media_type):
-            self._oddities.tolerate(f"{layer.what}: {remark}")
+        for warning in contents.warnings(layer.descriptor.media_type):
+            self._oddities.tolerate(f"{layer.what}: {warning}")
 
-    def _cached(self, layer: Layer, algorithm: str) -> Contents:
+    def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
         """Return what an earlier run found in a layer; look again if it did not say."""
         digest = layer.descriptor.digest
         contents = self._store.contents(digest, algorithm)
@@ -278,7 +278,7 @@ class Downloads:
             self._store.remember(digest, contents)
         return contents
 
-    def _fetched(self, layer: Layer, item: Item) -> Contents | None:
+    def _fetched(self, layer: Layer, item: Item) -> LayerInfo | None:
         digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self._copy
 
         def advanced(count: int) -> None:
@@ -300,8 +300,8 @@ class Downloads:
             self._copied.add(digest)
         return contents
 
-    def _check(self, layer: Layer, algorithm: str) -> LayerCheck:
-        return LayerCheck(
+    def _check(self, layer: Layer, algorithm: str) -> DiffIdCheck:
+        return DiffIdCheck(
             layer.what,
             layer.descriptor.media_type,
             algorithm,

@@ -21,7 +21,7 @@ from contextlib import suppress
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
 from imgfetch.http.retries import Attempts, Patience
-from imgfetch.layers.diffid import Contents
+from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
@@ -53,7 +53,7 @@ def fetch(
 
 def receive(
     source: Source, store: BlobStore, reference: Reference, part: Part, what: str, *, patience: Patience
-) -> Contents | None:
+) -> LayerInfo | None:
     """Download what is missing of a blob that is claimed, and return what a layer turned out to hold.
 
     Args:

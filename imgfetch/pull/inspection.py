@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.contents import ArchivedImage
-from imgfetch.archive.recognise import sound
+from imgfetch.archive.recognise import read_undamaged
 from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import PlatformNotFoundError
 from imgfetch.files import storing
@@ -190,7 +190,7 @@ def _image(image: Image) -> InspectedImage:
 def _file(path: Path, platform: Platform | None) -> Inspected:
     with storing(path, "read"):
         size = path.stat().st_size
-    members, archive = sound(path)
+    members, archive = read_undamaged(path)
     images = _for_platform(archive.images, platform, members.name)
     only = images[0].manifest if len(images) == 1 else None
     return Inspected(

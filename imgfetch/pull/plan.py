@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from imgfetch.archive import uncompressed
 from imgfetch.archive.formats import Format
 from imgfetch.archive.selection import Selection, merged
-from imgfetch.archive.tarlayout import Blob, Layout
-from imgfetch.layers.diffid import Contents
+from imgfetch.archive.tarlayout import Blob, TarLayout
+from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.progress import Item
 from imgfetch.pull.downloads import Layer
@@ -28,7 +28,7 @@ class Laid:
 
     selections: tuple[Selection, ...]
     plain: frozenset[Digest]
-    layout: Layout
+    layout: TarLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class Plan:
         """The blobs to be brought."""
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
-    def noted(self, layer: Layer) -> Contents | None:
+    def noted(self, layer: Layer) -> LayerInfo | None:
         """Return what an earlier run found in a layer."""
         if layer.diff_id is None:
             return None
         return self.store.contents(layer.descriptor.digest, layer.diff_id.algorithm)
 
-    def laid_out(self, known: Callable[[Layer], Contents | None]) -> Laid | None:
+    def laid_out(self, known: Callable[[Layer], LayerInfo | None]) -> Laid | None:
         """Return the layout, unless it depends on what is not known yet.
 
         Args:
@@ -83,12 +83,12 @@ class Plan:
                 uncompressed.rewritten(selection, opened, self.store.put, self.store.read)
                 for selection in self.selections
             )
-        layout = Layout(self.form.members(selections, contents), mtime=self.mtime)
+        layout = TarLayout(self.form.members(selections, contents), mtime=self.mtime)
         return Laid(selections, frozenset(opened), layout)
 
-    def _plain(self, known: Callable[[Layer], Contents | None]) -> Mapping[Digest, Contents] | None:
+    def _plain(self, known: Callable[[Layer], LayerInfo | None]) -> Mapping[Digest, LayerInfo] | None:
         """Return the layers that are to be decompressed, unless that is not known yet."""
-        opened: dict[Digest, Contents] = {}
+        opened: dict[Digest, LayerInfo] = {}
         for layer in self.layers:
             contents = known(layer) if layer.diff_id is not None else None
             if contents and (self.is_plain or contents.is_refused(layer.descriptor.media_type)):

@@ -106,13 +106,13 @@ def _warn(reference: Reference, selection: Selection, held: Held) -> None:
 
 def _held(wanted: Wanted, resolver: Resolver) -> Held:
     # Most archives leave nothing out, and do not wait for what reads those of others.
-    from imgfetch.archive.recognise import sound  # noqa: PLC0415
+    from imgfetch.archive.recognise import read_undamaged  # noqa: PLC0415
     from imgfetch.pull.base import Held  # noqa: PLC0415
 
     held = Held()
     for base in wanted.bases:
         if isinstance(base, Path):
-            held |= Held.of_archive(sound(base)[1])
+            held |= Held.of_archive(read_undamaged(base)[1])
         else:
             held |= Held.of_selection(_selected(wanted, base, resolver))
     return held

@@ -12,7 +12,7 @@ from imgfetch.archive.image_layout import path as blob_path
 from imgfetch.archive.scan import Scan, scan
 from imgfetch.errors import ImgfetchError
 from imgfetch.files import storing
-from imgfetch.layers.diffid import Contents
+from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.pull.downloads import Layer
 from imgfetch.pull.plan import Laid, Plan
@@ -50,12 +50,12 @@ class Earlier:
     def laid_out(self, plan: Plan) -> Laid | None:
         """Return how a plan would be laid out, taking the sizes of decompressed layers from here."""
 
-        def known(layer: Layer) -> Contents | None:
+        def known(layer: Layer) -> LayerInfo | None:
             noted = plan.noted(layer)
             if noted or layer.diff_id is None or not plan.is_plain:
                 return noted
             found = self.members.get(blob_path(layer.diff_id))
-            return Contents(layer.diff_id, "", found.entry.size) if found else None
+            return LayerInfo(layer.diff_id, "", found.entry.size) if found else None
 
         return plan.laid_out(known)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch import room
-from imgfetch.archive.tarlayout import Blob, Layout, Plain
+from imgfetch.archive.tarlayout import Blob, TarLayout, UncompressedLayer
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.files import storing
 from imgfetch.oci.digest import Digest
@@ -50,7 +50,7 @@ def fill(plan: Plan, laid: Laid | None, downloads: Downloads, out: BinaryIO, *, 
     pending: Collection[Blob] = final.layout.blobs
     if laid and final.layout.members == laid.layout.members:
         layers = {layer.descriptor.digest for layer in plan.layers}
-        pending = [blob for blob in pending if isinstance(blob, Plain) or blob not in layers]
+        pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
     else:  # it depends on what is in the layers
         room.check([(path.parent, final.layout.size, "the archive")])
         final.layout.scaffold(out)
@@ -100,7 +100,7 @@ def _final(plan: Plan, downloads: Downloads) -> Laid:
     return laid
 
 
-def _place(layout: Layout, pending: Collection[Blob], plan: Plan, out: BinaryIO, jobs: int) -> None:
+def _place(layout: TarLayout, pending: Collection[Blob], plan: Plan, out: BinaryIO, jobs: int) -> None:
     """Write blobs that are in the store, several at a time."""
     is_over = threading.Event()
 

@@ -26,7 +26,7 @@ from typing import BinaryIO
 
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
 from imgfetch.files import BUFFER, Identity, replacing, storing
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Body, Embedded
@@ -196,8 +196,8 @@ class BlobStore:
             return file.read()
 
     def add(
-        self, descriptor: Descriptor, source: Body, what: str, *, layer: Callable[[], LayerCheck] | None = None
-    ) -> Contents | None:
+        self, descriptor: Descriptor, source: Body, what: str, *, layer: Callable[[], DiffIdCheck] | None = None
+    ) -> LayerInfo | None:
         """Take a blob in if it is what its descriptor says, and return what a layer turned out to hold.
 
         Args:
@@ -230,7 +230,7 @@ class BlobStore:
         descriptor: Descriptor,
         what: str,
         *,
-        layer: Callable[[], LayerCheck] | None = None,
+        layer: Callable[[], DiffIdCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> Iterator[Part]:
@@ -257,7 +257,7 @@ class BlobStore:
             with suppress(OSError):
                 part.close()
 
-    def keep(self, part: Part, contents: Contents | None) -> Contents | None:
+    def keep(self, part: Part, contents: LayerInfo | None) -> LayerInfo | None:
         """Give a part that was finished its name, and return what was found in it.
 
         Raises:
@@ -273,7 +273,7 @@ class BlobStore:
             self.remember(descriptor.digest, contents)
         return contents
 
-    def contents(self, digest: Digest, algorithm: str) -> Contents | None:
+    def contents(self, digest: Digest, algorithm: str) -> LayerInfo | None:
         """Return what was found in a layer before, if that is known.
 
         Args:
@@ -285,12 +285,12 @@ class BlobStore:
             with open_regular(self._notes(digest)) as file:
                 if not is_private_file(file):
                     return None
-                contents = Contents.from_json(file.read(4096))
+                contents = LayerInfo.from_json(file.read(4096))
         except (OSError, ImgfetchError):
             return None
         return contents if contents.diff_id.algorithm == algorithm else None
 
-    def remember(self, digest: Digest, contents: Contents) -> None:
+    def remember(self, digest: Digest, contents: LayerInfo) -> None:
         """Keep what was found in a layer, for the next run; a disk that refuses costs only time."""
         path = self._notes(digest)
         with suppress(StorageError, OSError):

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from imgfetch.errors import ResumeError, TransportError, VerificationError
 from imgfetch.files import BUFFER, Identity, storing
 from imgfetch.layers import content_encoding
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
 from imgfetch.store.permissions import FILE, is_private_file
@@ -46,7 +46,7 @@ class Part:
         descriptor: Descriptor,
         what: str,
         *,
-        layer: Callable[[], LayerCheck] | None = None,
+        layer: Callable[[], DiffIdCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class Part:
         """Whether as much is here as was promised."""
         return self.size == self.descriptor.size
 
-    def take(self, source: Body) -> Contents | None:
+    def take(self, source: Body) -> LayerInfo | None:
         """Take what comes, and return what a layer turned out to hold, now that all of it is here and is right.
 
         Args:
@@ -138,7 +138,7 @@ class Part:
             self._absorb(chunk)
         return self._finish(source)
 
-    def finish(self) -> Contents | None:
+    def finish(self) -> LayerInfo | None:
         """Return what `take` would, where nothing is missing.
 
         Raises:
@@ -180,7 +180,7 @@ class Part:
             self._watch.update(chunk)
         self._advanced(len(chunk))
 
-    def _finish(self, source: Body | None) -> Contents | None:
+    def _finish(self, source: Body | None) -> LayerInfo | None:
         descriptor = self.descriptor
         got = self._difference()
         if got is not None and source is not None and source.codings:
@@ -226,7 +226,7 @@ class Part:
             tries=_TRIES,
         )
 
-    def _contents(self) -> Contents | None:
+    def _contents(self) -> LayerInfo | None:
         if self._open_layer is None:
             return None
         if self._watch is None or self._is_coded:

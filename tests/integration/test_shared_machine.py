@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive.verify import verify
-from imgfetch.layers.diffid import Contents
+from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
@@ -78,7 +78,7 @@ def test_a_diff_id_that_others_could_have_planted_lets_no_image_pass(
     assert command("save", good, *arguments).status == 0
     (tmp_path / "y.tar").unlink()
     note = tmp_path / "cache" / "layers" / "sha256" / TOP.digest.removeprefix("sha256:")
-    note.write_bytes(Contents(Digest.parse(BASE.diff_id), "gzip", 2560).to_json())
+    note.write_bytes(LayerInfo(Digest.parse(BASE.diff_id), "gzip", 2560).to_json())
     for name in opened:
         (tmp_path / "cache" / name).chmod(0o777)
     done = command("save", loopback.add("a", "2", broken), *arguments)

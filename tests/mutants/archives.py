@@ -105,7 +105,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a base is undamaged",
-        "recognise:sound",
+        "recognise:read_undamaged",
         "if faults:",
         "if False:",
         ("test_such_an_archive_is_no_base",),
@@ -140,7 +140,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "one name stands for one image",
-        "recognise:understood",
+        "recognise:read_archive",
         "archive.faults += archive.ambiguous_names()",
         "pass",
         ("test_one_name_for_two_images_in_manifest_json_is_a_finding",),

@@ -64,7 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         rule="an error in a layer keeps no window",
-        function="LayerCheck.update",
+        function="DiffIdCheck.update",
         old="error.__traceback__ = error.__context__ = self._decompressor = None",
         new="pass",
         tests=("test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept",),

@@ -7,28 +7,28 @@ from tests.mutants.mutant import Mutant
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a header is written before its blob is waited for",
-        "Layout.stream",
+        "TarLayout.stream",
         "write(padding + header)",
         "write(padding)",
         ("test_a_stream_whose_blob_fails_has_part_of_the_next_header",),
     ),
     Mutant(
         "padding goes out with the next header, not before it",
-        "Layout.stream",
+        "TarLayout.stream",
         "write(padding + header)",
         "write(padding), write(header)",
         ("test_a_stream_never_rests_where_a_member_ends",),
     ),
     Mutant(
         "the last byte of a piece goes out with the next one",
-        "Layout.stream",
+        "TarLayout.stream",
         'out.write(b"".join((held, data[:-1])))',
         "out.write(held), out.write(data[:-1])",
         ("test_a_stream_never_rests_where_a_member_ends",),
     ),
     Mutant(
         "a blob's last byte is held until its end is known to be right",
-        "Layout.stream",
+        "TarLayout.stream",
         "held = bytes(data[-1:])",
         "held = b''; out.write(data[-1:])",
         ("test_a_blob_that_is_wrong_at_its_end_ends_the_stream_before_its_last_byte",),

@@ -8,7 +8,7 @@ import pytest
 
 from imgfetch.archive import docker
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Layout, Member
+from imgfetch.archive.tarlayout import Member, TarLayout
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -78,7 +78,7 @@ def members(*images: Image) -> tuple[Member, ...]:
 
 def written(*images: Image, mtime: int = 1) -> bytes:
     out = io.BytesIO()
-    Layout(members(*images), mtime=mtime).stream(open_blob, out)
+    TarLayout(members(*images), mtime=mtime).stream(open_blob, out)
     return out.getvalue()
 
 
@@ -220,7 +220,7 @@ def test_the_size_is_known_beforehand(
 ) -> None:
     contents = [b"x" * 30, index_json, manifest_json, repositories, "", "", *(BLOBS[name] for name in blobs)]
     blocks = sum(1 + -(-len(content) // 512) for content in contents)
-    assert Layout(members(*images)).size == blocks * 512 + 1024
+    assert TarLayout(members(*images)).size == blocks * 512 + 1024
     assert len(written(*images)) == blocks * 512 + 1024
 
 
@@ -237,7 +237,7 @@ def test_every_entry_has_the_same_time_and_owner(mtime: int) -> None:
 
 def test_the_time_is_one_second_past_1970_unless_told_otherwise() -> None:
     out = io.BytesIO()
-    Layout(members(image("busybox:1"))).stream(open_blob, out)
+    TarLayout(members(image("busybox:1"))).stream(open_blob, out)
     assert out.getvalue() == written(image("busybox:1"), mtime=1)
 
 
@@ -277,7 +277,7 @@ def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
         f'[{{"Config":"blobs/sha256/{C1}","RepoTags":["quay.io/x/y:1"],"Layers":["blobs/sha512/{WIDE}"]}}]'.encode()
     )
     archive = written(image("quay.io/x/y:1", layers=((WIDE, D1),)))
-    assert Layout(found).size == len(archive)
+    assert TarLayout(found).size == len(archive)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         last = tar.getmembers()[-1]
         content = tar.extractfile(last)

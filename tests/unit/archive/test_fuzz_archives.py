@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch import save
-from imgfetch.archive.recognise import sound, understood
+from imgfetch.archive.recognise import read_archive, read_undamaged
 from imgfetch.archive.scan import scan
 from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError
@@ -67,7 +67,7 @@ def test_a_document_that_was_changed_is_told_or_harmless(
             told += 1
         try:
             json.dumps([str(image.details) for image in inspect(path).images])
-            Held.of_archive(understood(scan(path)))
+            Held.of_archive(read_archive(scan(path)))
         except ImgfetchError as error:
             assert str(error)  # noqa: PT017
     assert told > CASES // 2
@@ -104,7 +104,7 @@ def test_an_archive_whose_headers_were_changed_ends_in_an_answer_or_an_error(
     told = 0
     for number in range(CASES * 2):
         path.write_bytes(with_changed_header(chance, images.tar(archives[number % len(archives)])))
-        for look in (lambda: verify(path).findings, lambda: inspect(path).notes, lambda: sound(path)):
+        for look in (lambda: verify(path).findings, lambda: inspect(path).notes, lambda: read_undamaged(path)):
             try:
                 told += bool(look())
             except ImgfetchError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import tarlayout
-from imgfetch.archive.tarlayout import Layout, Member, Plain
+from imgfetch.archive.tarlayout import Member, TarLayout, UncompressedLayer
 from imgfetch.errors import VerificationError
 from imgfetch.oci.digest import Digest
 from tests.images import gz
@@ -23,20 +23,20 @@ MEMBERS = [
     *(Member(f"blobs/{number}", len(content), digest) for number, (digest, content) in enumerate(BLOBS.items())),
     Member("again", 4, Digest.of(b"base")),
 ]
-LAYOUT = Layout(MEMBERS, mtime=7)
+LAYOUT = TarLayout(MEMBERS, mtime=7)
 
 
 def open_blob(wanted: Digest) -> io.BytesIO:
     return io.BytesIO(BLOBS[wanted])
 
 
-def streamed(layout: Layout = LAYOUT) -> bytes:
+def streamed(layout: TarLayout = LAYOUT) -> bytes:
     out = io.BytesIO()
     layout.stream(open_blob, out)
     return out.getvalue()
 
 
-def ends_of_members(layout: Layout) -> list[range]:
+def ends_of_members(layout: TarLayout) -> list[range]:
     """Return, for each member, where a reader may take a stream that ends for a whole archive."""
     return [
         range(position + member.size, position + member.size + -member.size % 512 + 1)
@@ -79,7 +79,7 @@ def filled(directory: Path, order: list[Digest]) -> bytes:
 
 def test_the_length_is_known_beforehand() -> None:
     assert len(streamed()) == LAYOUT.size
-    assert Layout([Member("layer", HUGE, Digest.of(b""))]).size == 512 + 8 * 1024**3 + 512 + 1024
+    assert TarLayout([Member("layer", HUGE, Digest.of(b""))]).size == 512 + 8 * 1024**3 + 512 + 1024
 
 
 def test_blobs_are_asked_for_in_the_order_in_which_they_stand() -> None:
@@ -136,7 +136,7 @@ def test_nothing_of_a_blob_is_written_before_it_is_there() -> None:
 
     with pytest.raises(KeyError):
         LAYOUT.stream(refuse, out)
-    assert len(out.getvalue()) == Layout(MEMBERS[:2]).size - 1024 + 511  # but for a byte of its header
+    assert len(out.getvalue()) == TarLayout(MEMBERS[:2]).size - 1024 + 511  # but for a byte of its header
 
 
 def test_a_stream_needs_no_more_than_write() -> None:
@@ -174,7 +174,9 @@ def test_a_stream_whose_blob_fails_has_part_of_the_next_header(number: int) -> N
 def test_a_blob_that_is_wrong_at_its_end_ends_the_stream_before_its_last_byte(size: int, fault: str) -> None:
     content = bytes(range(256)) * (size // 256) + bytes(size % 256)
     digest = Digest.of(content)
-    layout = Layout([Member("layer", size, digest if fault == "longer" else Plain(digest, digest)), Member("next", 0)])
+    layout = TarLayout(
+        [Member("layer", size, digest if fault == "longer" else UncompressedLayer(digest, digest)), Member("next", 0)]
+    )
     blob = content + b"?" if fault == "longer" else gzipped_with_a_wrong_end(content)
     out = io.BytesIO()
     with pytest.raises(VerificationError):
@@ -186,7 +188,7 @@ def test_a_blob_that_is_wrong_at_its_end_ends_the_stream_before_its_last_byte(si
 def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes, tmp_path: Path) -> None:
     # what is too much would be taken for another entry
     digest = Digest.of(b"12345")
-    layout = Layout([Member("blobs/sha256/x", 5, digest)])
+    layout = TarLayout([Member("blobs/sha256/x", 5, digest)])
     said = r"^blobs/sha256/x was changed while it was written: expected 5 bytes"
     out = io.BytesIO()
     with pytest.raises(VerificationError, match=said):

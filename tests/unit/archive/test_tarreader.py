@@ -77,7 +77,7 @@ def test_members_are_as_they_were_written(form: str, opener: Open) -> None:
         "pipe": (OTHER, "", b""),
         "é" * 20: (FILE, "", b"last"),
     }
-    assert reader.remarks == []
+    assert reader.warnings == []
 
 
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
@@ -101,7 +101,7 @@ def test_every_cut_is_found(opener: Open, look: bool) -> None:  # noqa: FBT001
                     reader.read(10**6)
         except VerificationError:
             with_error = True
-        assert with_error or reader.remarks, length
+        assert with_error or reader.warnings, length
 
 
 def damaged(content: bytes, position: int, replacement: bytes) -> bytes:
@@ -161,8 +161,8 @@ def test_sparse_files_are_refused() -> None:
 def test_the_end_is_looked_at(content: bytes, remark: str | None) -> None:
     reader = TarReader(io.BytesIO(content))
     assert [entry.name for entry in reader] == ["a"]
-    assert len(reader.remarks) == (remark is not None)
-    assert all(remark and remark in text for text in reader.remarks)
+    assert len(reader.warnings) == (remark is not None)
+    assert all(remark and remark in text for text in reader.warnings)
 
 
 def test_there_is_an_end_to_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:

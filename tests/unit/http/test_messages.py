@@ -31,7 +31,7 @@ from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.proxies import Proxies, Proxy
 from imgfetch.http.response import Response
 from imgfetch.http.status_errors import answer_of, login_command, not_the_protocol, rejection
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.manifest import Document, parse_document
@@ -317,7 +317,7 @@ def test_a_better_hint_is_kept() -> None:
 @pytest.mark.parametrize("content", [HOSTILE.encode() * 99, b"<" * 600, b"\x1f\x8b\x08" + HOSTILE.encode()])
 @pytest.mark.parametrize("media_type", [HOSTILE, ""])
 def test_a_layers_words_are_cleaned(content: bytes, media_type: str) -> None:
-    layer = LayerCheck("layer 1 of 1 of x", media_type)
+    layer = DiffIdCheck("layer 1 of 1 of x", media_type)
     layer.update(content)
     with pytest.raises(ImgfetchError) as caught:
         layer.finish()
@@ -325,11 +325,11 @@ def test_a_layers_words_are_cleaned(content: bytes, media_type: str) -> None:
 
 
 def test_a_layers_remarks_are_cleaned() -> None:
-    layer = LayerCheck("layer 1 of 1 of x", HOSTILE)
+    layer = DiffIdCheck("layer 1 of 1 of x", HOSTILE)
     layer.update(bytes(1024))
     contents = layer.finish()
-    assert isinstance(contents, Contents)
-    assert all(remark.isprintable() for remark in contents.remarks(HOSTILE))
+    assert isinstance(contents, LayerInfo)
+    assert all(remark.isprintable() for remark in contents.warnings(HOSTILE))
 
 
 def test_very_many_platforms_are_named_in_part() -> None:

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.layers.zstd import ZstdStream
 from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
@@ -32,8 +32,8 @@ EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2ea
 """The gzip of 1024 zeros that docker itself wrote for years."""
 
 
-def check(stored: bytes, media_type: str = OCI_GZIP, *, step: int = MIB, limit: int = 10**9) -> Contents:
-    layer = LayerCheck("layer 2 of 3 of x", media_type, limit=limit)
+def check(stored: bytes, media_type: str = OCI_GZIP, *, step: int = MIB, limit: int = 10**9) -> LayerInfo:
+    layer = DiffIdCheck("layer 2 of 3 of x", media_type, limit=limit)
     for start in range(0, len(stored), step):
         layer.update(stored[start : start + step])
     return layer.finish()
@@ -74,7 +74,7 @@ def sha256(content: bytes) -> Digest:
 def test_a_layer_is_decompressed_and_hashed(
     stored: bytes, plain: bytes, compression: str, oddity: str, step: int
 ) -> None:
-    assert check(stored, step=step) == Contents(sha256(plain), compression, len(plain), oddity)
+    assert check(stored, step=step) == LayerInfo(sha256(plain), compression, len(plain), oddity)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_empty_layer_has_the_well_known_diff_id(stored: bytes, blob: str, dif
 
 
 def test_a_diff_id_may_be_a_sha512() -> None:
-    layer = LayerCheck("a layer", OCI_GZIP, "sha512")
+    layer = DiffIdCheck("a layer", OCI_GZIP, "sha512")
     layer.update(gz(TAR))
     assert layer.finish().diff_id == Digest("sha512", hashlib.sha512(TAR).hexdigest())
 
@@ -137,7 +137,7 @@ def test_a_layer_that_ends_early_is_never_accepted(stored: bytes, step: int) -> 
 )
 def test_a_damaged_layer_is_refused_only_when_all_has_passed(compressed: bytes) -> None:
     # on the way the blob's own digest has the first word
-    layer = LayerCheck("layer 2 of 3 of x", OCI_GZIP)
+    layer = DiffIdCheck("layer 2 of 3 of x", OCI_GZIP)
     middle = len(compressed) // 2
     layer.update(compressed[:middle] + bytes([compressed[middle] ^ 0xFF]) + compressed[middle + 1 :])
     layer.update(b"more")
@@ -206,7 +206,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
             streams.append(weakref.ref(self))
 
     monkeypatch.setattr("imgfetch.layers.compression.ZstdStream", Noted)
-    layer = LayerCheck("layer 1 of 1 of x", OCI_ZSTD)
+    layer = DiffIdCheck("layer 1 of 1 of x", OCI_ZSTD)
     gc.disable()
     try:
         layer.update(zstd(random.Random(0).randbytes(1000)) + b"damage" * is_damaged)
@@ -218,7 +218,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
 
 
 def remarks(stored: bytes, media_type: str) -> str:
-    return "\n".join(check(stored, media_type).remarks(media_type))
+    return "\n".join(check(stored, media_type).warnings(media_type))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_reader_that_may_stumble_is_a_remark(stored: bytes, media_type: str, r
 
 
 def test_several_oddities_are_several_remarks() -> None:
-    assert len(check(gz(TAR) + b"garbage", OCI_TAR).remarks(OCI_TAR)) == 2
+    assert len(check(gz(TAR) + b"garbage", OCI_TAR).warnings(OCI_TAR)) == 2
 
 
 def test_an_unknown_type_is_shown_without_control_characters() -> None:
@@ -275,8 +275,8 @@ def test_every_promise_is_a_compression_that_is_known() -> None:
 
 
 def test_what_was_found_is_kept_as_json() -> None:
-    contents = Contents(sha256(TAR), "gzip", len(TAR), GARBAGE)
-    assert Contents.from_json(contents.to_json()) == contents
+    contents = LayerInfo(sha256(TAR), "gzip", len(TAR), GARBAGE)
+    assert LayerInfo.from_json(contents.to_json()) == contents
 
 
 @pytest.mark.parametrize(
@@ -287,10 +287,10 @@ def test_what_was_found_is_kept_as_json() -> None:
         b"{}",
         b'{"diff_id": "sha256:12"}',
         f'{{"diff_id": "{sha256(TAR)}"}}'.encode(),
-        Contents(sha256(TAR), "gzip", len(TAR)).to_json()[:-1],
+        LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json()[:-1],
     ],
     ids=["nothing", "array", "empty", "no digest", "no size", "cut short"],
 )
 def test_a_note_that_is_something_else_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match=r"a note|not a digest"):
-        Contents.from_json(raw)
+        LayerInfo.from_json(raw)

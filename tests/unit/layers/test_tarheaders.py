@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from imgfetch.archive.tarreader import DIRECTORY, FILE, Entry, TarReader
+from imgfetch.archive.tarreader import DIRECTORY, FILE, TarEntry, TarReader
 from imgfetch.errors import VerificationError
 from imgfetch.layers.compression import detect
 from tests.headers import GNU, NO_NUMBERS, USTAR, V7, checked, entry, header, pax, record
@@ -15,7 +15,7 @@ NUMBERS = ["mode", "owner", "group", "size", "time", "major device number", "min
 END = bytes(1024)
 
 
-def read(*blocks: bytes) -> list[Entry]:
+def read(*blocks: bytes) -> list[TarEntry]:
     return list(TarReader(io.BytesIO(b"".join(blocks) + END)))
 
 
@@ -34,7 +34,7 @@ def test_a_number_in_a_header_is_octal_digits_only(field: str, value: bytes) -> 
 @pytest.mark.parametrize("value", [b"", b" ", b"0", b" 0 ", b"\0 0\0", b"0000000", b"0000 \0"], ids=repr)
 @pytest.mark.parametrize("field", NUMBERS)
 def test_spaces_and_nuls_around_a_number_are_allowed(field: str, value: bytes) -> None:
-    assert read(header(fields={field: value})) == [Entry("a", FILE, 0)]
+    assert read(header(fields={field: value})) == [TarEntry("a", FILE, 0)]
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
@@ -70,7 +70,7 @@ def test_device_numbers_are_looked_at_in_the_formats_that_have_them_only() -> No
 
 @pytest.mark.parametrize("kind", [b"0", b"\0", b"7"], ids=repr)
 def test_a_file_whose_name_ends_with_a_slash_has_no_content(kind: bytes) -> None:
-    assert read(entry(b"d/", kind=kind)) == [Entry("d/", DIRECTORY, 0)]
+    assert read(entry(b"d/", kind=kind)) == [TarEntry("d/", DIRECTORY, 0)]
     assert "is a directory with content" in refused(entry(b"d/", entry(b"manifest.json", b"[]"), kind))
     assert "is a directory with content" in refused(pax(record(b"path", b"d/")), entry(b"d", b"x", kind))
 
@@ -88,9 +88,9 @@ def test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name(fiel
 
 
 def test_gnu_times_and_ustar_prefixes_are_read() -> None:
-    assert read(header(fields={"magic": GNU, "access time": b"14612345670"})) == [Entry("a", FILE, 0)]
-    assert read(header(fields={"magic": USTAR, "prefix": b"d/e"})) == [Entry("d/e/a", FILE, 0)]
-    assert read(header(fields={"magic": V7, "prefix": b"d/e"})) == [Entry("a", FILE, 0)]
+    assert read(header(fields={"magic": GNU, "access time": b"14612345670"})) == [TarEntry("a", FILE, 0)]
+    assert read(header(fields={"magic": USTAR, "prefix": b"d/e"})) == [TarEntry("d/e/a", FILE, 0)]
+    assert read(header(fields={"magic": V7, "prefix": b"d/e"})) == [TarEntry("a", FILE, 0)]
 
 
 def test_a_star_header_is_refused() -> None:
@@ -129,7 +129,7 @@ def test_a_global_header_gives_no_names_and_sizes(key: bytes) -> None:
 
 def test_extended_headers_as_writers_write_them_are_read() -> None:
     assert read(GLOBAL, PATH, entry(b"a"), GLOBAL, entry(b"b"), TIME, entry(b"c")) == [
-        Entry(name, FILE, 0) for name in ("pax", "b", "c")
+        TarEntry(name, FILE, 0) for name in ("pax", "b", "c")
     ]
     assert [one.name for one in read(LONG_LINK, LONG_NAME, entry(b"a"), LONG_NAME, entry(b"b"))] == ["long", "long"]
     more = [(b"uid", b"0"), (b"mtime", b"-1.5"), (b"atime", b""), (b"SCHILY.xattr.user.x", b"a\0b"), (b"uname", b"me")]
@@ -167,7 +167,7 @@ def test_a_pax_header_that_go_refuses_is_refused(records: bytes) -> None:
 
 
 def test_the_last_of_several_records_counts() -> None:
-    assert read(pax(record(b"path", b"x"), record(b"path", b"y")), entry(b"a")) == [Entry("y", FILE, 0)]
+    assert read(pax(record(b"path", b"x"), record(b"path", b"y")), entry(b"a")) == [TarEntry("y", FILE, 0)]
 
 
 def test_a_header_with_a_right_checksum_tells_a_tar() -> None:

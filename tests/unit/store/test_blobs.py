@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
@@ -51,11 +51,11 @@ def part(root: Path, digest: Digest) -> Path:
     return root / "parts" / digest.algorithm / digest.encoded
 
 
-def check() -> LayerCheck:
-    return LayerCheck("layer 1 of 2", LAYER.media_type)
+def check() -> DiffIdCheck:
+    return DiffIdCheck("layer 1 of 2", LAYER.media_type)
 
 
-def add_layer(store: BlobStore, source: FakeBody, descriptor: Descriptor = LAYER_BLOB) -> Contents | None:
+def add_layer(store: BlobStore, source: FakeBody, descriptor: Descriptor = LAYER_BLOB) -> LayerInfo | None:
     return store.add(descriptor, source, "layer 1 of 2", layer=check)
 
 
@@ -215,7 +215,7 @@ def test_reading_what_is_not_there_is_a_failure_of_the_disk(store: BlobStore) ->
 def test_a_layer_is_decompressed_while_it_comes(store: BlobStore, layer: images.Blob, compression: str) -> None:
     descriptor = Descriptor(layer.media_type, Digest.parse(layer.digest), len(layer.content))
     contents = add_layer(store, FakeBody(layer.content, step=7), descriptor)
-    assert contents == Contents(Digest.parse(layer.diff_id), compression, TAR_SIZE)
+    assert contents == LayerInfo(Digest.parse(layer.diff_id), compression, TAR_SIZE)
     assert store.contents(descriptor.digest, "sha256") == contents
 
 
@@ -279,7 +279,7 @@ def test_damage_on_the_way_is_not_taken_for_a_fault_of_the_image(store: BlobStor
 @pytest.mark.parametrize("coding", ["gzip", "br", "unknown"])
 def test_a_layer_that_is_only_labelled_with_a_coding_is_taken_as_it_is(store: BlobStore, coding: str) -> None:
     contents = add_layer(store, FakeBody(LAYER.content, codings=(coding,)))
-    assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77, F40
+    assert contents == LayerInfo(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77, F40
     assert store.read(LAYER_BLOB.digest) == LAYER.content
 
 
@@ -289,7 +289,7 @@ def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(st
     for _ in range(times):
         coded = gzip.compress(coded)
     contents = add_layer(store, FakeBody(coded, codings=("gzip",) * times))
-    assert contents == Contents(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77
+    assert contents == LayerInfo(Digest.parse(LAYER.diff_id), "gzip", TAR_SIZE)  # P77
     assert store.read(LAYER_BLOB.digest) == LAYER.content
 
 

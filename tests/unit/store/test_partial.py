@@ -23,7 +23,7 @@ from imgfetch.errors import (
     VerificationError,
 )
 from imgfetch.http.retries import Patience
-from imgfetch.layers.diffid import LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
@@ -82,8 +82,8 @@ def store(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "store")
 
 
-def check() -> LayerCheck:
-    return LayerCheck(WHAT, LAYER.media_type)
+def check() -> DiffIdCheck:
+    return DiffIdCheck(WHAT, LAYER.media_type)
 
 
 _PARTS: list[Part] = []

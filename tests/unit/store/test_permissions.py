@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.errors import StorageError, VerificationError
-from imgfetch.layers.diffid import Contents, LayerCheck
+from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
@@ -29,7 +29,7 @@ CONTENT, OTHER = b"some content\n" * 1000, b"any content!\n" * 1000
 BLOB = Descriptor.of(CONTENT, "")
 LAYER = images.hello()
 LAYER_BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
-WRONG = Contents(Digest.of(b"another layer"), "gzip", 2560)
+WRONG = LayerInfo(Digest.of(b"another layer"), "gzip", 2560)
 OPEN = pytest.mark.parametrize("mode", [0o775, 0o777, 0o1777], ids=oct)
 
 
@@ -55,7 +55,7 @@ def filled(root: Path) -> BlobStore:
     store = BlobStore(root)
     store.reserve([BLOB.digest])
     store.add(BLOB, Embedded(CONTENT), "the config")
-    store.add(LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: LayerCheck("layer", LAYER.media_type))
+    store.add(LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: DiffIdCheck("layer", LAYER.media_type))
     with store.part(Descriptor.of(OTHER, ""), "layer") as part, pytest.raises(Exception, match="broke off"):
         part.take(Embedded(OTHER[:100]))
     return store
@@ -65,7 +65,7 @@ def path(root: Path, below: str, digest: Digest) -> Path:
     return root / below / digest.algorithm / digest.encoded
 
 
-def remembered(root: Path) -> Contents | None:
+def remembered(root: Path) -> LayerInfo | None:
     return BlobStore(root).contents(LAYER_BLOB.digest, "sha256")
 
 
@@ -257,7 +257,7 @@ def test_another_user_who_planted_a_note_before_is_not_trusted(root: Path) -> No
         directory.chmod(0o755 if directory == root else 0o777)
     planted = WRONG.to_json().decode()
     assert as_nobody(f"rm -f {note} && echo {shlex.quote(planted)} > {note}") == 0
-    assert Contents.from_json(note.read_bytes()) == WRONG
+    assert LayerInfo.from_json(note.read_bytes()) == WRONG
     assert remembered(root) is None
 
 
