@@ -13,7 +13,7 @@ MUTANTS ?=
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.test ## save an image to demo.tar and show what it holds; IMAGE=quay.io/x/y takes a real one
+demo: $(VENV)/.run ## save an image to demo.tar, verify it and list it; IMAGE=quay.io/x/y takes a real one
 	@$(BIN)/python -m tests.demo $(OUTPUT) $(IMAGE)
 
 dev: $(VENV)/.dev ## make the environment for development
@@ -71,10 +71,21 @@ clean: ## remove what was made
 
 check: lint test ## what one runs before a commit
 
+# pip searches for minutes before it reports an old Python, so this comes first.
+REQUIRE_PYTHON = import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+  "imgfetch needs Python 3.11 or later, and %s is %d.%d; try: make clean demo PYTHON=python3.11" \
+  % ((sys.executable,) + tuple(sys.version_info[:2])))
+
 $(VENV)/bin/python:
+	@$(PYTHON) -c '$(REQUIRE_PYTHON)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.test: $(VENV)/bin/python setup.cfg
+$(VENV)/.run: $(VENV)/bin/python setup.cfg
+	@$(BIN)/python -c '$(REQUIRE_PYTHON)'
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run setup.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
