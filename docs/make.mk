@@ -13,7 +13,8 @@
 #     make clean        removes images/; images.lock and imgfetch's cache stay
 #
 # An archive is made anew when its line in images.lock, its reference or IMGFETCH_FLAGS has changed; the others are left
-# as they are.
+# as they are.  A name in images whose image.NAME is undefined, empty or more than one reference is an error, as is a lock
+# that was made for another reference.  An image.NAME that images does not list gets a warning.
 
 IMGFETCH ?= imgfetch
 IMGFETCH_FLAGS ?= -q

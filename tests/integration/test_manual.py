@@ -14,15 +14,30 @@ from tests.tools import tool
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_manual_page_is_made_and_groff_reads_it(tmp_path: Path) -> None:
-    page = tmp_path / "imgfetch.1"
-    subprocess.run([tool("go-md2man"), "-in", ROOT / "docs/imgfetch.1.md", "-out", page], check=True)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the manual page as a terminal shows it."""
+    source = tmp_path_factory.mktemp("manual") / "imgfetch.1"
+    subprocess.run([tool("go-md2man"), "-in", ROOT / "docs/imgfetch.1.md", "-out", source], check=True)
     done = subprocess.run(
-        [tool("groff"), "-ww", "-man", "-Tutf8", "-P-cbou", page], capture_output=True, check=True, text=True
+        [tool("groff"), "-ww", "-man", "-Tutf8", "-P-cbou", source], capture_output=True, check=True, text=True
     )
     assert done.stderr == ""
+    return done.stdout
+
+
+def test_the_manual_page_is_made_and_groff_reads_it(page: str) -> None:
     for text in ("NAME", "--if-changed", "EXIT STATUS", "-o, --output FILE"):
-        assert text in done.stdout
+        assert text in page
+
+
+@pytest.mark.parametrize("mark", [r"--[a-z-]+", r"[A-Z]+_[A-Z_]+"], ids=["option", "variable"])
+def test_the_page_loses_nothing_of_its_source(mark: str, page: str) -> None:
+    source = (ROOT / "docs/imgfetch.1.md").read_text()
+    wanted = set(re.findall(rf"\*\*\$?({mark})", source))
+    assert len(wanted) > 20
+    assert {name for name in wanted if name not in page.replace("\u2010\n", "-").replace("\u2010", "-")} == set()
+    assert not re.search(r"^ *: |\*\*", page, re.MULTILINE), "a description that is not one"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
