@@ -18,14 +18,7 @@ from imgfetch.text import clean, size
 
 BUFFER = 1024 * 1024
 _SYNC_INTERVAL = 0.1  # seconds
-_FLAGS = (
-    os.O_RDWR
-    | os.O_CREAT
-    | os.O_EXCL
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -111,9 +104,6 @@ def _syncing(descriptor: int) -> Iterator[None]:
     Raises:
         OSError: the disk did not take it, which it may say only once.
     """
-    if not hasattr(os, "fdatasync"):
-        yield
-        return
     own = os.dup(descriptor)  # whoever does not wait for the thread may close the other
     is_over, failures = threading.Event(), deque[OSError]()
 

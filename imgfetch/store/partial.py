@@ -26,9 +26,7 @@ from imgfetch.text import clean
 
 _TRIES = 2  # once more from the first byte (F43)
 _CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
-_FLAGS = (
-    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class Part:

@@ -22,7 +22,6 @@ DIRECTORY = 0o700
 FILE = 0o600
 
 _WRITE = stat.S_IWGRP | stat.S_IWOTH
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def make_directory(path: Path) -> None:
@@ -46,7 +45,7 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened.
     """
-    return os.fdopen(os.open(path, _FLAGS), "rb", 0)
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
 
 
 def is_private_file(file: BinaryIO) -> bool:
@@ -94,8 +93,6 @@ def close_directories(root: Path, *, rehashed: Iterable[str], remembered: str) -
         StorageError: a directory belongs to another user, or is something else.
         OSError: a mode cannot be changed.
     """
-    if os.name != "posix":
-        return
     if not all(_is_closed(path) for path in _with_children(root / remembered)):
         _discard(root / remembered)
     for name in rehashed:
@@ -136,8 +133,8 @@ def _discard(path: Path) -> None:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    return os.name != "posix" or (_is_ours(status) and not status.st_mode & _WRITE)
+    return _is_ours(status) and not status.st_mode & _WRITE
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    return not hasattr(os, "geteuid") or status.st_uid in (0, os.geteuid())
+    return status.st_uid in (0, os.geteuid())

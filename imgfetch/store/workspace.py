@@ -61,8 +61,7 @@ def _is_ours(path: Path, stack: ExitStack) -> bool:
         path.mkdir(mode=0o700)
     except FileExistsError:
         found = path.lstat()
-        mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-        if not stat.S_ISDIR(found.st_mode) or not mine or (os.name == "posix" and found.st_mode & 0o077):
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             return False
     lock = filelock.FileLock(path / "lock", mode=0o600, thread_local=False)
     try:

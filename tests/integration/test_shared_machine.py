@@ -19,8 +19,6 @@ from tests.images import hello, image
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
-
 BASE, TOP = hello("base"), hello("top")
 GOOD = image(BASE, TOP)
 CHANGED = TOP.content[:-1] + bytes([TOP.content[-1] ^ 1])

@@ -198,7 +198,6 @@ def test_a_disk_that_is_full_while_writing_is_a_storage_error(target: Path) -> N
     assert names(target.parent) == ["image.tar"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
 def test_content_is_brought_to_the_disk_while_it_is_written(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = threading.Semaphore(0)
     monkeypatch.setattr(files, "_SYNC_INTERVAL", 0.001)
@@ -209,7 +208,6 @@ def test_content_is_brought_to_the_disk_while_it_is_written(target: Path, monkey
     assert not any(thread.name == "imgfetch-sync" for thread in threading.enumerate())
 
 
-@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
 def test_a_disk_that_fails_meanwhile_is_a_storage_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A later fsync may say that all is well, for such a failure is told once.
     has_failed = threading.Event()
@@ -232,7 +230,6 @@ def test_a_disk_that_fails_meanwhile_is_a_storage_error(target: Path, monkeypatc
     assert names(target.parent) == ["image.tar"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="this system has no fdatasync")
 def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     has_begun, may_end = threading.Event(), threading.Event()
 

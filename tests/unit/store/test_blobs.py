@@ -359,7 +359,6 @@ def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
     assert set(modes) == {0o600}  # S35
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
 def test_a_store_that_everybody_may_write_to_is_refused(root: Path) -> None:
     BlobStore(root).add(BLOB, FakeBody(CONTENT), "the config")
     root.chmod(0o777)

@@ -22,8 +22,6 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import Claims
 from tests import images, tools
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
-
 NOBODY = 65534
 CONTENT, OTHER = b"some content\n" * 1000, b"any content!\n" * 1000
 BLOB = Descriptor.of(CONTENT, "")
