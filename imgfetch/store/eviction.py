@@ -16,6 +16,7 @@ from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storing
 from imgfetch.oci.digest import Digest
 from imgfetch.store.locks import Claims
+from imgfetch.store.permissions import list_directory
 
 _logger = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ def entries(root: Path) -> list[Entry]:
 
 
 def _entries(root: Path, below: str) -> Iterator[Entry]:
-    for path in (root / below).glob("*/*"):
-        with suppress(FileNotFoundError, VerificationError):  # gone meanwhile, or none of ours
-            status = path.stat()
-            digest = Digest.parse(f"{path.parent.name}:{path.name}")
-            yield Entry(digest, status.st_size, status.st_mtime, below == "parts", path)
+    for algorithm in list_directory(root / below):
+        for file in list_directory(Path(algorithm)):
+            with suppress(FileNotFoundError, VerificationError):  # gone meanwhile, or none of ours
+                status = file.stat()
+                digest = Digest.parse(f"{algorithm.name}:{file.name}")
+                yield Entry(digest, status.st_size, status.st_mtime, below == "parts", Path(file))
 
 
 def trim(root: Path, limit: int) -> list[Entry]:

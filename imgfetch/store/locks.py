@@ -26,7 +26,7 @@ import filelock
 from imgfetch.errors import StorageError
 from imgfetch.files import storing
 from imgfetch.oci.digest import Digest
-from imgfetch.store.permissions import FILE, make_directory
+from imgfetch.store.permissions import FILE, list_directory, make_directory
 from imgfetch.text import clean
 
 _DIGITS = 3  # of a digest, in the name of its lock
@@ -141,14 +141,14 @@ class Claims:
         """
         found: set[Digest] = set()
         with storing(self._root, "read"):
-            runs = [path.with_suffix("") for path in (self._root / "runs").glob("*.lock")]
-        for run in runs:
+            entries = list_directory(self._root / "runs")
+        for run in [Path(entry).with_suffix("") for entry in entries if entry.name.endswith(".lock")]:
             lock = _lock(run.with_suffix(".lock"))
             if run != self._run and _taken(lock, 0):
                 _forget(run)
                 lock.release()
                 continue
-            with suppress(FileNotFoundError), storing(run, "read"):
+            with storing(run, "read"), suppress(FileNotFoundError):  # it ends just now, so it needs nothing any more
                 found |= {Digest.parse(text) for text in json.loads(run.with_suffix(".json").read_bytes())}
         return frozenset(found)
 

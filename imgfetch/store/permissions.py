@@ -39,6 +39,17 @@ def make_directory(path: Path) -> None:
         path.mkdir(mode=DIRECTORY, exist_ok=True)
 
 
+def list_directory(path: Path) -> list[os.DirEntry[str]]:
+    """Return the entries of a directory, or none if it is gone; another process may remove it, and them, any time.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as found:
+        return list(found)
+    return []
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to read it, unbuffered, and without waiting where it is a FIFO.
 
@@ -98,18 +109,21 @@ def close_directories(root: Path, *, rehashed: Iterable[str], remembered: str) -
     for name in rehashed:
         for path in _with_children(root / name):  # from the top, so that nobody can exchange the next one
             if not _is_closed(path):
-                _close(path)
+                with suppress(FileNotFoundError):  # another process removed it meanwhile
+                    _close(path)
 
 
 def _with_children(path: Path) -> Iterable[Path]:
-    if os.path.lexists(path):
-        yield path
-        with os.scandir(path) as found:
-            yield from [Path(entry) for entry in found if not entry.is_file(follow_symlinks=False)]
+    yield path
+    yield from (Path(entry) for entry in list_directory(path) if not entry.is_file(follow_symlinks=False))
 
 
 def _is_closed(path: Path) -> bool:
-    status = path.lstat()
+    """Tell whether nothing that another user can write to is there; nothing at all will do."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return True
     return stat.S_ISDIR(status.st_mode) and _is_private(status)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -16,7 +18,7 @@ from imgfetch.errors import StorageError, TransportError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
-from imgfetch.store import eviction, locks
+from imgfetch.store import eviction, locks, permissions
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import Claims
 
@@ -134,6 +136,57 @@ def test_what_a_dead_run_needed_is_swept(root: Path) -> None:
     with living.alone():
         assert living.needed() == set()
     assert list((root / "runs").iterdir()) == []
+
+
+def test_a_run_that_ends_at_this_moment_needs_nothing(root: Path) -> None:
+    ending, other = held(root), held(root)
+    ending.reserve([ONE])
+    (note,) = root.glob("runs/*.json")
+    note.unlink()  # as a run does first that ends, while it holds its lock still
+    with other.alone():
+        assert other.needed() == set()
+    assert eviction.prune(root) == []
+    ending.close()
+
+
+@pytest.mark.parametrize(
+    ("use", "below"),
+    [
+        *((eviction.entries, below) for below in ("blobs", "parts", "blobs/sha256", "parts/sha256")),
+        *((eviction.prune, below) for below in ("blobs", "parts", "blobs/sha256", "parts/sha256", "runs")),
+        *((lambda root: BlobStore(root).prepare(), below) for below in ("blobs", "parts", "layers", "locks", "runs")),
+    ],
+)
+def test_what_another_process_removes_after_it_was_listed_is_no_failure(
+    root: Path, use: Callable[[Path], object], below: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = BlobStore(root)
+    run.reserve([put(root, b"a")])
+    for directory in (root / "parts" / "sha256", root / "layers" / "sha256", root / "locks" / "planted"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ONE.encoded).touch()
+    removed: list[str] = []
+    list_directory = permissions.list_directory
+
+    def list_and_remove(path: Path) -> list[os.DirEntry[str]]:
+        entries = list_directory(path)
+        if path == root / below:
+            for entry in entries:
+                removed.append(entry.name)
+                shutil.rmtree(entry) if entry.is_dir() else Path(entry).unlink()
+        return entries
+
+    for module in (eviction, locks, permissions):
+        monkeypatch.setattr(module, "list_directory", list_and_remove)
+    use(root)
+    assert removed
+    run.close()
+
+
+def test_a_directory_that_is_not_there_has_no_entries(root: Path) -> None:
+    assert permissions.list_directory(root) == []
+    root.touch()
+    assert permissions.list_directory(root) == []
 
 
 def test_a_process_that_never_lets_go_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
