@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the space that they need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import shutil
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -95,6 +95,33 @@ def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
+    """Compare what is needed with what is free, on each file system (M19).
+
+    Args:
+        needs: directories that are there, the bytes that will be written there, and what these are.
+
+    Raises:
+        StorageError: there is too little free space.
+    """
+    by_device: dict[int, list[tuple[Path, int, str]]] = {}
+    for need in needs:
+        with storing(need[0], "use"):
+            by_device.setdefault(need[0].stat().st_dev, []).append(need)
+    for together in by_device.values():
+        directory = together[0][0]
+        needed = sum(count for _, count, _ in together)
+        with storing(directory, "use"):
+            free = shutil.disk_usage(directory).free
+        if needed > free:
+            shares = " and ".join(f"{size(count)} for {label}" for _, count, label in together if count)
+            raise StorageError(
+                f"no room on the file system of {clean(str(directory))}: {size(needed)} needed ({shares}), "
+                f"{size(free)} free",
+                hint="free some space (imgfetch cache prune), or choose another --output or --cache-dir",
+            )
 
 
 @contextmanager

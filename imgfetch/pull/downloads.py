@@ -268,14 +268,14 @@ class Downloads:
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
         """Return what an earlier run found in a layer; look again if it did not say."""
         digest = layer.descriptor.digest
-        contents = self._store.contents(digest, algorithm)
+        contents = self._store.layers.get(digest, algorithm)
         if contents is None:
             check = self._check(layer, algorithm)
             with self._store.open(digest) as file:
                 while chunk := file.read(BUFFER):
                     check.update(chunk)
             contents = check.finish()
-            self._store.remember(digest, contents)
+            self._store.layers.add(digest, contents)
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> LayerInfo | None:

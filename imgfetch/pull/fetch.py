@@ -1,8 +1,8 @@
 """Downloads one blob into the store from the first source that serves it, and resumes a download that broke off.
 
 Every attempt asks the registry anew, for the URL that it last redirected to may have expired and the token may have
-ended (F49), and asks for what is missing only.  Whether a server sends that, or all from the first byte, the `Part`
-takes it.  A mirror gets one attempt, the upstream as many as the table 2.0 gives it (P84, P85).
+ended (F49), and asks for what is missing only.  Whether a server sends that, or all from the first byte, the
+`PartialBlob` receives it.  A mirror gets one attempt, the upstream as many as the table 2.0 gives it (P84, P85).
 
 A server may refuse to resume in any way, although it would send the whole blob: with an error status, a redirect to
 storage that fails, or a connection that breaks.  Therefore no answer to a request with ``Range`` is final: `_Start`
@@ -26,7 +26,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.store.blobs import BlobStore
-from imgfetch.store.partial import Part
+from imgfetch.store.partial import PartialBlob
 
 PROGRESS = 1024 * 1024
 """Bytes beyond all before it that an attempt has to bring to count for nothing when it fails (2.0)."""
@@ -52,7 +52,7 @@ def fetch(
 
 
 def receive(
-    source: Source, store: BlobStore, reference: Reference, part: Part, what: str, *, patience: Patience
+    source: Source, store: BlobStore, reference: Reference, part: PartialBlob, what: str, *, patience: Patience
 ) -> LayerInfo | None:
     """Download what is missing of a blob that is claimed, and return what a layer turned out to hold.
 
@@ -69,7 +69,7 @@ def receive(
     """
     if part.is_full:  # an earlier run got all of it, and no further
         with suppress(ResumeError):
-            return store.keep(part, part.finish())
+            return store.commit(part, part.finish())
     attempts = patience.attempts()
     *mirrors, upstream = source.mirrors(reference)
     for each in (*mirrors, upstream):
@@ -79,7 +79,7 @@ def receive(
             try:
                 with each.blob(reference, part.descriptor, what, offset=start.offset) as body:
                     start.answered(body.start)
-                    return store.keep(part, part.take(body))
+                    return store.commit(part, part.receive(body))
             except ImgfetchError as error:
                 # A StorageError is our disk's once there is a body; before, it is about a file such as a certificate.
                 if patience.is_stopped or (body is not None and isinstance(error, StorageError)):
@@ -100,7 +100,7 @@ class _Start:
         offset: that of the last request, or 0 where the server ignored it.
     """
 
-    def __init__(self, part: Part, what: str, attempts: Attempts | None) -> None:
+    def __init__(self, part: PartialBlob, what: str, attempts: Attempts | None) -> None:
         """Begin with the first missing byte; ``attempts`` are those at the upstream, ``None`` at a mirror."""
         self._part = part
         self._what = what

@@ -24,7 +24,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
-from imgfetch.store import stores
+from imgfetch.store.blobs import open_store
 from imgfetch.tolerance import Oddities
 
 
@@ -141,7 +141,7 @@ def inspect(
         registry = mirrored.open_source(
             stack, access or Access(), oddities=oddities, patience=patience, timeout=timeout
         )
-        resolver = Resolver(registry, stores.opened(stack, None), oddities, patience)
+        resolver = Resolver(registry, open_store(stack, None), oddities, patience)
         return _reference(resolver, reference.with_default_tag(), wanted)
 
 

@@ -60,7 +60,7 @@ class Plan:
         """Return what an earlier run found in a layer."""
         if layer.diff_id is None:
             return None
-        return self.store.contents(layer.descriptor.digest, layer.diff_id.algorithm)
+        return self.store.layers.get(layer.descriptor.digest, layer.diff_id.algorithm)
 
     def laid_out(self, known: Callable[[Layer], LayerInfo | None]) -> Laid | None:
         """Return the layout, unless it depends on what is not known yet.

@@ -15,7 +15,7 @@ from imgfetch.oci.source import Source
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
-from imgfetch.store import stores
+from imgfetch.store.blobs import open_store
 from imgfetch.tolerance import Oddities
 
 
@@ -56,7 +56,7 @@ def pin(
             timeout=timeout,
             open_registry=open_registry,
         )
-        resolver = Resolver(registry, stores.opened(stack, None), oddities, patience)
+        resolver = Resolver(registry, open_store(stack, None), oddities, patience)
         return tuple(_pinned(resolver, reference.with_default_tag(), wanted) for reference in parsed)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from imgfetch import room
 from imgfetch.archive import compressed
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.formats import FORMATS
@@ -18,6 +17,7 @@ from imgfetch.archive.output import opened, regular
 from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import CACHE_SIZE, FORMAT, JOBS, LAYERS, MAX_LAYER, MTIME, READ_TIMEOUT
 from imgfetch.errors import InvalidReferenceError
+from imgfetch.files import require_free_space
 from imgfetch.http.retries import Patience
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
@@ -31,7 +31,8 @@ from imgfetch.pull.planning import Wanted, planned
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry import mirrored
 from imgfetch.registry.access import Access
-from imgfetch.store import eviction, stores
+from imgfetch.store import eviction
+from imgfetch.store.blobs import open_store
 from imgfetch.store.workspace import beside
 from imgfetch.tolerance import Oddities
 
@@ -167,7 +168,7 @@ def save(
     compression = compressed.compression(path)
     with ExitStack() as stack:
         workspace = stack.enter_context(beside(path)) if path else None
-        store = stores.opened(stack, cache_dir, workspace)
+        store = open_store(stack, cache_dir, workspace)
         earlier = _earlier(path) if path and if_changed else None
         for descriptor, raw in (earlier.documents() if earlier else {}).items():
             store.put(descriptor, raw)
@@ -180,7 +181,7 @@ def save(
         laid = plan.laid_out(plan.noted)
         missing = store.bytes_missing(layer.descriptor for layer in plan.layers)
         size = laid.layout.size if laid and not compression else 0
-        room.check([(store.root, missing, "layers"), *([(path.parent, size, "the archive")] if path else [])])
+        require_free_space([(store.root, missing, "layers"), *([(path.parent, size, "the archive")] if path else [])])
         out = stack.enter_context(opened(output, workspace))
         progress.planned(plan.items)
         file = path if not compression else None  # one whose members may be written in any order
@@ -241,7 +242,7 @@ def dry_run(
     )
     oddities, patience = Oddities(strict=strict), (patience or Patience()).renewed()
     with ExitStack() as stack:
-        store = stores.opened(stack, cache_dir)
+        store = open_store(stack, cache_dir)
         registry = mirrored.open_source(
             stack,
             access or Access(),

@@ -9,10 +9,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch import room
 from imgfetch.archive.tarlayout import Blob, TarLayout, UncompressedLayer
 from imgfetch.errors import StorageError, UnsupportedError
-from imgfetch.files import storing
+from imgfetch.files import require_free_space, storing
 from imgfetch.oci.digest import Digest
 from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.plan import Laid, Plan
@@ -52,7 +51,7 @@ def fill(plan: Plan, laid: Laid | None, downloads: Downloads, out: BinaryIO, *, 
         layers = {layer.descriptor.digest for layer in plan.layers}
         pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
     else:  # it depends on what is in the layers
-        room.check([(path.parent, final.layout.size, "the archive")])
+        require_free_space([(path.parent, final.layout.size, "the archive")])
         final.layout.scaffold(out)
     _place(final.layout, pending, plan, out, jobs)
     return final

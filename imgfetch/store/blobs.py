@@ -7,44 +7,51 @@ Layout::
     parts/<algorithm>/<encoded>     what has come of a blob so far
     locks/, runs/, lock             who is at work here; see `imgfetch.store.locks`
 
-`Part` is the only way in.  It counts and hashes what comes, and what is right gets its name at the end.
+`PartialBlob` is the only way in.  It counts and hashes what comes, and what is right gets its name at the end.
 A blob that an earlier run left is hashed again before it is relied on, and whenever the file has changed since then.
 What that run found in a layer is not found out again.  So nobody else may write here: a root that others can write to
-is refused, and all below it is for this user alone; see `imgfetch.store.permissions`.
+is refused, and all below it is for this user alone; see `imgfetch.store.directory`.
 
 Several processes may use one directory: who brings a blob claims it, and who needs one says so beforehand.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
-import threading
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch.errors import ImgfetchError, StorageError, VerificationError
-from imgfetch.files import BUFFER, Identity, replacing, storing
+from imgfetch.errors import StorageError, VerificationError
+from imgfetch.files import storing
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Body, Embedded
+from imgfetch.store.directory import StoreDirectory
 from imgfetch.store.locks import Claims
-from imgfetch.store.partial import Part
-from imgfetch.store.permissions import (
-    FILE,
-    close_directories,
-    is_private_file,
-    make_directory,
-    open_regular,
-    refuse_strangers,
-)
-from imgfetch.text import clean
+from imgfetch.store.partial import PartialBlob
+from imgfetch.store.permissions import make_directory, open_regular
+from imgfetch.store.remembered import RememberedLayers
+from imgfetch.store.verified import VerifiedFiles
+from imgfetch.store.workspace import STORE
+
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+_logger = logging.getLogger(__name__)
 
 
 class BlobStore:
-    """Blobs by digest, shared by everything that uses the same directory; safe to be used from several threads."""
+    """Blobs by digest, shared by everything that uses the same directory; safe to be used from several threads.
+
+    Attributes:
+        root: the directory.
+        layers: what was found when layers were decompressed.
+    """
 
     def __init__(self, root: Path) -> None:
         """Use a directory, which is made when it is needed.
@@ -52,11 +59,12 @@ class BlobStore:
         Args:
             root: the directory, on a file system of this machine.
         """
-        self._root = root
-        self._lock = threading.Lock()
-        self._verified: dict[Digest, Identity] = {}
+        self.root = root
+        self._directory = StoreDirectory(root)
+        self.layers = RememberedLayers(self._directory)
+        self._verified = VerifiedFiles(self._check_open)
         self._claims = Claims(root)
-        self._is_closed = self._is_closed_to_others = False
+        self._is_closed = False
 
     def prepare(self) -> None:
         """Make the directory, and find out whether it can be used.
@@ -64,9 +72,9 @@ class BlobStore:
         Raises:
             StorageError: it cannot be made or written, or others may write to it.
         """
-        with storing(self._root, "use"):
-            make_directory(self._root)
-            self._secure()
+        with storing(self.root, "use"):
+            make_directory(self.root)
+            self._directory.secure()
             self._claims.prepare()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
@@ -109,8 +117,9 @@ class BlobStore:
             VerificationError: the descriptor gives the blob a size that it does not have.
             StorageError: it cannot be read.
         """
-        identity = self._verified.get(descriptor.digest)
-        size = identity.size if identity else self._verify(descriptor.digest)
+        size = self._verified.size(descriptor.digest)
+        if size is None:
+            size = self._verify(descriptor.digest)
         if size is not None and size != descriptor.size:
             raise VerificationError(
                 f"the size that is given for {descriptor.digest} is wrong",
@@ -120,38 +129,18 @@ class BlobStore:
         return size is not None
 
     def _verify(self, digest: Digest) -> int | None:
-        """Hash what stands under a digest; return its size if it is that."""
-        path = self._path(digest)
-        try:
-            with storing(self._root, "use"):
-                self._secure()
-                with open_regular(path) as file:
-                    with suppress(OSError):  # a cache that is read only has no need to know what was used last
-                        os.utime(path)
-                    is_right = self._is_right(digest, file)
-        except StorageError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-        if not is_right:
-            with storing(path, "remove"):
-                path.unlink(missing_ok=True)
-            return None
-        return self._verified[digest].size
-
-    def _is_right(self, digest: Digest, file: BinaryIO) -> bool:
-        """Hash an open file; tell whether it is a blob that no other user can change, and trust it then."""
-        identity = Identity.of(file)  # before it is hashed, for a later change must not go unnoticed
-        if not is_private_file(file):
-            return False
-        hasher = digest.hasher()
-        while chunk := file.read(BUFFER):
-            self._check_open()
-            hasher.update(chunk)
-        if not digest.matches(hasher):
-            return False
-        self._verified[digest] = identity
-        return True
+        """Hash what stands under a digest; return its size if it is that, and remove it if not."""
+        path = self._directory.blob(digest)
+        with storing(self.root, "use"), suppress(FileNotFoundError):
+            self._directory.secure()
+            with open_regular(path) as file:
+                with suppress(OSError):  # a cache that is read only has no need to know what was used last
+                    os.utime(path)
+                is_right = self._verified.hash(digest, file)
+            if not is_right:
+                with storing(path, "remove"):
+                    path.unlink(missing_ok=True)
+        return self._verified.size(digest)
 
     @contextmanager
     def open(self, digest: Digest) -> Iterator[BinaryIO]:
@@ -161,29 +150,13 @@ class BlobStore:
             StorageError: it cannot be read.
             VerificationError: it was changed or exchanged, before the block or in it.
         """
-        path = self._path(digest)
+        path = self._directory.blob(digest)
         with storing(path, "read"):
             file = open_regular(path)
         with file:
-            self._refuse_changes(digest, file)
+            self._verified.refuse_changes(digest, file, path)
             yield file
-            self._refuse_changes(digest, file)
-
-    def _refuse_changes(self, digest: Digest, file: BinaryIO) -> None:
-        """Hash an open blob again unless it is the file that was hashed, in the same state."""
-        path = self._path(digest)
-        with storing(path, "read"):
-            if Identity.of(file) == self._verified.get(digest):
-                return
-            file.seek(0)
-            if not self._is_right(digest, file):
-                raise VerificationError(
-                    f"{clean(str(path))} was changed after it was verified",
-                    wanted=str(digest),
-                    got="other content",
-                    hint="run the command again; if it happens again, another program writes to the cache",
-                )
-            file.seek(0)
+            self._verified.refuse_changes(digest, file, path)
 
     def read(self, digest: Digest) -> bytes:
         """Return the whole of a small blob that `has` or `add` verified.
@@ -192,26 +165,26 @@ class BlobStore:
             StorageError: it cannot be read.
             VerificationError: it was changed or exchanged.
         """
-        with self.open(digest) as file, storing(self._path(digest), "read"):
+        with self.open(digest) as file, storing(self._directory.blob(digest), "read"):
             return file.read()
 
     def add(
-        self, descriptor: Descriptor, source: Body, what: str, *, layer: Callable[[], DiffIdCheck] | None = None
+        self, descriptor: Descriptor, source: Body, label: str, *, layer: Callable[[], DiffIdCheck] | None = None
     ) -> LayerInfo | None:
-        """Take a blob in if it is what its descriptor says, and return what a layer turned out to hold.
+        """Add a blob if it is what its descriptor says, and return what a layer turned out to hold.
 
         Args:
             descriptor: what is promised.
             source: what comes, from the first byte on.
-            what: the blob's name in messages.
+            label: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
 
         Raises:
-            ImgfetchError: as for `Part.take`.
+            ImgfetchError: as for `PartialBlob.receive`.
         """
-        with self.claim(descriptor.digest), self.part(descriptor, what, layer=layer) as part:
+        with self.claim(descriptor.digest), self.part(descriptor, label, layer=layer) as part:
             part.discard()
-            return self.keep(part, part.take(source))
+            return self.commit(part, part.receive(source))
 
     def put(self, descriptor: Descriptor, content: bytes) -> None:
         """Take in a document that is here already, unless it is in the store, and keep it from being evicted.
@@ -228,109 +201,90 @@ class BlobStore:
     def part(
         self,
         descriptor: Descriptor,
-        what: str,
+        label: str,
         *,
         layer: Callable[[], DiffIdCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
-    ) -> Iterator[Part]:
+    ) -> Iterator[PartialBlob]:
         """Open what is here of a blob that is claimed; what is there when the block ends stays for another run.
 
-        Args:
-            descriptor: what is promised.
-            what: the blob's name in messages.
-            layer: opens the check of a layer's decompressed stream.
-            advanced: told of bytes that count, or fewer than none where it is begun anew.
-            copy: given each position and what stands there, a second time where it is begun anew.
+        The arguments are those of `PartialBlob`.
 
         Raises:
             StorageError: it cannot be read or written.
         """
         self._check_open()
-        path = self._part(descriptor.digest)
-        with storing(self._root, "use"):
+        path = self._directory.part(descriptor.digest)
+        with storing(self.root, "use"):
             make_directory(path.parent)
-        part = Part(path, descriptor, what, layer=layer, advanced=advanced, copy=copy)
+        part = PartialBlob(path, descriptor, label, layer=layer, advanced=advanced, copy=copy)
         try:
             yield part
         finally:
             with suppress(OSError):
                 part.close()
 
-    def keep(self, part: Part, contents: LayerInfo | None) -> LayerInfo | None:
+    def commit(self, part: PartialBlob, contents: LayerInfo | None) -> LayerInfo | None:
         """Give a part that was finished its name, and return what was found in it.
 
         Raises:
             StorageError: it cannot be had.
         """
         descriptor = part.descriptor
-        path = self._path(descriptor.digest)
-        with storing(self._root, "use"):
+        path = self._directory.blob(descriptor.digest)
+        with storing(self.root, "use"):
             make_directory(path.parent)
         self._check_open()
-        self._verified[descriptor.digest] = part.moved_to(path)
+        self._verified.add(descriptor.digest, part.rename_to(path))
         if contents is not None:
-            self.remember(descriptor.digest, contents)
+            self.layers.add(descriptor.digest, contents)
         return contents
-
-    def contents(self, digest: Digest, algorithm: str) -> LayerInfo | None:
-        """Return what was found in a layer before, if that is known.
-
-        Args:
-            digest: the layer's.
-            algorithm: in which its ``diff_id`` is wanted.
-        """
-        try:
-            self._secure()
-            with open_regular(self._notes(digest)) as file:
-                if not is_private_file(file):
-                    return None
-                contents = LayerInfo.from_json(file.read(4096))
-        except (OSError, ImgfetchError):
-            return None
-        return contents if contents.diff_id.algorithm == algorithm else None
-
-    def remember(self, digest: Digest, contents: LayerInfo) -> None:
-        """Keep what was found in a layer, for the next run; a disk that refuses costs only time."""
-        path = self._notes(digest)
-        with suppress(StorageError, OSError):
-            make_directory(path.parent)
-            with replacing(path, mode=FILE, durable=False) as file:
-                file.write(contents.to_json())
 
     def bytes_missing(self, descriptors: Iterable[Descriptor]) -> int:
         """Return how many bytes of blobs have yet to come, by what stands here unverified."""
         missing = 0
         for descriptor in descriptors:
             here = 0
-            for path in (self._path(descriptor.digest), self._part(descriptor.digest)):
+            for path in (self._directory.blob(descriptor.digest), self._directory.part(descriptor.digest)):
                 with suppress(OSError):
                     here = max(here, path.stat().st_size)
             missing += max(descriptor.size - here, 0)
         return missing
 
-    @property
-    def root(self) -> Path:
-        """The directory."""
-        return self._root
-
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StorageError(f"{self._root} is not used any more")
+            raise StorageError(f"{self.root} is not used any more")
 
-    def _secure(self) -> None:
-        """Refuse a directory that others can write to, and let nobody else write to those below it."""
-        refuse_strangers(self._root)
-        with self._lock:
-            if not self._is_closed_to_others:
-                close_directories(self._root, rehashed=("blobs", "parts", "locks", "runs"), remembered="layers")
-                self._is_closed_to_others = True
 
-    def _path(self, digest: Digest) -> Path:
-        return self._root / "blobs" / digest.algorithm / digest.encoded
+def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, workspace: Path | None = None) -> BlobStore:
+    """Return the cache where it can be used, or else a store of this run's own.
 
-    def _part(self, digest: Digest) -> Path:
-        return self._root / "parts" / digest.algorithm / digest.encoded
+    Args:
+        stack: closes it.
+        cache_dir: the cache, if one is wanted.
+        workspace: where a file stands until it is whole, if one is written; the store may stand there too.
 
-    def _notes(self, digest: Digest) -> Path:
-        return self._root / "layers" / digest.algorithm / digest.encoded
+    Raises:
+        StorageError: the directory is not to be trusted, or there is none to write to.
+    """
+    if cache_dir is not None:
+        store = BlobStore(Path(cache_dir))
+        stack.callback(store.close)
+        try:
+            store.prepare()
+        except StorageError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE):
+                raise
+            _logger.warning("%s; going on without a cache", error)
+        else:
+            return store
+    directory = workspace / STORE if workspace else None
+    if directory is None:
+        with storing(Path(tempfile.gettempdir()), "write to"):
+            temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
+        directory = Path(stack.enter_context(temporary))
+    store = BlobStore(directory)
+    stack.callback(store.close)
+    store.prepare()
+    return store

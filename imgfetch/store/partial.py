@@ -29,7 +29,7 @@ _CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than it
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
-class Part:
+class PartialBlob:
     """What has come of a blob; to be used in a ``with`` statement, by one thread, under the blob's claim.
 
     Attributes:
@@ -42,7 +42,7 @@ class Part:
         self,
         path: Path,
         descriptor: Descriptor,
-        what: str,
+        label: str,
         *,
         layer: Callable[[], DiffIdCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
@@ -53,7 +53,7 @@ class Part:
         Args:
             path: where it stands.
             descriptor: what is promised.
-            what: the blob's name in messages.
+            label: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
             advanced: told of bytes that count from now on, or fewer than none where it is begun anew.
             copy: given each position and what stands there, a second time where it is begun anew.
@@ -63,20 +63,20 @@ class Part:
         """
         self._path = path
         self.descriptor = descriptor
-        self._what = what
-        self._open_layer = layer
+        self._label = label
+        self._open_check = layer
         self._advanced = advanced or (lambda _: None)
         self._copy = copy or (lambda _position, _data: None)
         self.size = self.furthest = 0
-        self._is_continued = False
+        self._is_resumed = False
         with storing(path, "write"):
             self._file = _opened(path)
         self._begin()
 
     def _begin(self) -> None:
         self._hasher = self.descriptor.digest.hasher()
-        self._watch = self._open_layer() if self._open_layer else None
-        self._is_coded = False
+        self._check = self._open_check() if self._open_check else None
+        self._is_encoded = False
 
     def rehash(self) -> None:
         """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten.
@@ -87,7 +87,7 @@ class Part:
         with storing(self._path, "read"):
             while self.size <= self.descriptor.size and (chunk := self._file.read(BUFFER)):
                 self._absorb(chunk)
-        self._is_continued = self.size > 0
+        self._is_resumed = self.size > 0
         if self.size > self.descriptor.size:
             self.discard()
 
@@ -97,7 +97,7 @@ class Part:
             self._file.seek(0)
         self._advanced(-self.size)
         self.size = 0
-        self._is_continued = False
+        self._is_resumed = False
         self._begin()
 
     def discard(self) -> None:
@@ -111,8 +111,8 @@ class Part:
         """Whether as much is here as was promised."""
         return self.size == self.descriptor.size
 
-    def take(self, source: Body) -> LayerInfo | None:
-        """Take what comes, and return what a layer turned out to hold, now that all of it is here and is right.
+    def receive(self, source: Body) -> LayerInfo | None:
+        """Write and hash what comes, and return what a layer turned out to hold, now that all of it is here and right.
 
         Args:
             source: begins where this ends, or at the first byte.
@@ -126,23 +126,21 @@ class Part:
         """
         if source.start != self.size:
             self.restart()
-        self._is_continued = self.size > 0
-        self._is_coded = self._is_coded or bool(source.codings)
+        self._is_resumed = self.size > 0
+        self._is_encoded = self._is_encoded or bool(source.codings)
         size = self.descriptor.size
         room = size + 1 + (_CODING_OVERHEAD + size // 100 if source.codings else 0)
         for chunk in source.chunks(max(room - self.size, 0)):
-            with storing(self._path, "write"):
-                _write_all(self._file, chunk)
-            self._absorb(chunk)
-        return self._finish(source)
+            self._append(chunk)
+        return self._judge(source.codings, source.name)
 
     def finish(self) -> LayerInfo | None:
-        """Return what `take` would, where nothing is missing.
+        """Return what `receive` would, where nothing is missing.
 
         Raises:
-            ImgfetchError: as for `take`.
+            ImgfetchError: as for `receive`.
         """
-        return self._finish(None)
+        return self._judge()
 
     def close(self) -> None:
         """Leave the file for another run, unless it is empty."""
@@ -151,7 +149,7 @@ class Part:
             if self._path.stat().st_size == 0:
                 self._path.unlink()
 
-    def moved_to(self, path: Path) -> Identity:
+    def rename_to(self, path: Path) -> Identity:
         """Rename what is here, which has been finished, and return the identity that it has under any name.
 
         Raises:
@@ -169,54 +167,68 @@ class Part:
         with storing(self._path, "write"):
             self._file.truncate(self.size)
 
+    def _append(self, chunk: bytes) -> None:
+        """Write the next bytes, and hash them."""
+        with storing(self._path, "write"):
+            view = memoryview(chunk)
+            while view:  # an unbuffered file may take less than it is given
+                view = view[self._file.write(view) :]
+        self._absorb(chunk)
+
     def _absorb(self, chunk: bytes) -> None:
         self._copy(self.size, chunk)
         self.size += len(chunk)
         self.furthest = max(self.furthest, self.size)
         self._hasher.update(chunk)
-        if self._watch is not None and not self._is_coded:
-            self._watch.update(chunk)
+        if self._check is not None and not self._is_encoded:
+            self._check.update(chunk)
         self._advanced(len(chunk))
 
-    def _finish(self, source: Body | None) -> LayerInfo | None:
-        descriptor = self.descriptor
-        got = self._difference()
-        if got is not None and source is not None and source.codings:
-            # Not the blob itself, then perhaps a proxy's encoding of it (P77).
-            try:
-                self._undo(source.codings)
-            except VerificationError as error:
-                self.discard()
-                raise error.replace(tries=_TRIES) from error.__cause__
-            got = self._difference()
-        is_short = self.size < descriptor.size and not descriptor.digest.matches(self._hasher)
-        if got is not None and is_short and not (source and source.codings):
+    def _judge(self, codings: tuple[str, ...] = (), name: str = "") -> LayerInfo | None:
+        """Decide about what is here, now that no more comes; the first row that applies counts.
+
+        =======  ======  =======  =======  =====================================================================
+        size     digest  codings  resumed  outcome
+        =======  ======  =======  =======  =====================================================================
+        equal    right   any      any      the blob
+        any      any     some     any      decoded, for a proxy may have encoded it, and judged again (P77)
+        smaller  wrong   none     any      broke off: `TransportError`; what is here is kept, and can be resumed
+        any      any     any      yes      `ResumeError`; nothing is kept, for the earlier bytes may be wrong
+        any      any     any      no       `VerificationError`; nothing is kept
+        =======  ======  =======  =======  =====================================================================
+
+        With a right digest and another size, the descriptor lies about the size.
+        """
+        if codings and not self._is_promised():
+            self._decode(codings)
+        if self._is_promised():
+            return self._finish_layer()
+        place = f" from {name}" if name else ""
+        is_digest_right = self.descriptor.digest.matches(self._hasher)
+        if self.size < self.descriptor.size and not is_digest_right and not codings:
             raise TransportError(
-                f"{self._what} ({descriptor.digest}) {'from ' + source.name + ' ' if source else ''}broke off: "
-                f"{self.size} of {descriptor.size} bytes came"
+                f"{self._label} ({self.descriptor.digest}){place} broke off: "
+                f"{self.size} of {self.descriptor.size} bytes came"
             )
-        if got is not None:
-            mismatch = self._mismatch(got, source)
-            self.discard()
-            raise mismatch
-        return self._contents()
+        mismatch = self._mismatch(codings, place)
+        self.discard()
+        raise mismatch
 
-    def _difference(self) -> str | None:
-        """Return what is here, if it is not what was promised."""
-        if self.size != self.descriptor.size:
-            return f"{self.size} bytes" if self.size < self.descriptor.size else "more"
-        if not self.descriptor.digest.matches(self._hasher):
-            return str(self._hasher.digest)
-        return None
+    def _is_promised(self) -> bool:
+        """Tell whether what is here is the blob that the descriptor promises."""
+        return self.is_full and self.descriptor.digest.matches(self._hasher)
 
-    def _mismatch(self, got: str, source: Body | None) -> VerificationError:
-        """Say what a blob should be and is (M12)."""
-        coded = f", with content coding {clean(', '.join(source.codings))}" if source and source.codings else ""
-        wanted = str(self.descriptor.digest) if ":" in got else f"{self.descriptor.size} bytes"
-        place = f" from {source.name}" if source else ""
-        resumed = ", continued from an earlier attempt," if self._is_continued else ""
-        return (ResumeError if self._is_continued else VerificationError)(
-            f"{self._what} ({self.descriptor.digest}){place}{coded}{resumed} is not what the manifest promises",
+    def _mismatch(self, codings: tuple[str, ...], place: str) -> VerificationError:
+        """Say what the blob should be and what is here (M12)."""
+        digest, size = self.descriptor.digest, self.descriptor.size
+        if self.is_full:
+            wanted, got = str(digest), str(self._hasher.digest)
+        else:
+            wanted, got = f"{size} bytes", f"{self.size} bytes" if self.size < size else "more"
+        coded = f", with content coding {clean(', '.join(codings))}" if codings else ""
+        resumed = ", continued from an earlier attempt," if self._is_resumed else ""
+        return (ResumeError if self._is_resumed else VerificationError)(
+            f"{self._label} ({digest}){place}{coded}{resumed} is not what the manifest promises",
             wanted=wanted,
             got=got,
             hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
@@ -224,30 +236,33 @@ class Part:
             tries=_TRIES,
         )
 
-    def _contents(self) -> LayerInfo | None:
-        if self._open_layer is None:
+    def _finish_layer(self) -> LayerInfo | None:
+        if self._open_check is None:
             return None
-        if self._watch is None or self._is_coded:
-            self._watch = self._open_layer()
+        if self._check is None or self._is_encoded:
+            self._check = self._open_check()
             with storing(self._path, "read"):
                 self._file.seek(0)
                 for chunk in iter(lambda: self._file.read(BUFFER), b""):
-                    self._watch.update(chunk)
-        return self._watch.finish()
+                    self._check.update(chunk)
+        return self._check.finish()
 
-    def _undo(self, names: tuple[str, ...]) -> None:
-        """Replace what is here by what it is without its content codings."""
+    def _decode(self, codings: tuple[str, ...]) -> None:
+        """Replace what is here by what it is without its content codings, or by nothing if it cannot be decoded."""
         self._trim()
-        with storing(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as plain:
-            self._file.seek(0)
-            coded = iter(lambda: self._file.read(BUFFER), b"")
-            for chunk in content_encoding.undo(coded, names, self.descriptor.size + 1, self._what):
-                plain.write(chunk)
-            plain.seek(0)
+        try:
+            with storing(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
+                self._file.seek(0)
+                encoded = iter(lambda: self._file.read(BUFFER), b"")
+                for chunk in content_encoding.undo(encoded, codings, self.descriptor.size + 1, self._label):
+                    decoded.write(chunk)
+                decoded.seek(0)
+                self.discard()
+                for chunk in iter(lambda: decoded.read(BUFFER), b""):
+                    self._append(chunk)
+        except VerificationError as error:
             self.discard()
-            for chunk in iter(lambda: plain.read(BUFFER), b""):
-                _write_all(self._file, chunk)
-                self._absorb(chunk)
+            raise error.replace(tries=_TRIES) from error.__cause__
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -258,10 +273,3 @@ def _opened(path: Path) -> BinaryIO:
     file.close()
     path.unlink()
     return os.fdopen(os.open(path, _FLAGS | os.O_EXCL, FILE), "r+b", 0)
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    """Write to an unbuffered file, which may take less than it is given."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

@@ -297,7 +297,7 @@ def test_so_does_one_of_which_the_note_is_lost(
     bring(layers(registry, ONE), BlobStore(root))
     assert registry.asked == []
     assert notes.is_file()
-    assert BlobStore(root).contents(Digest.parse(ONE.digest), "sha256") is not None
+    assert BlobStore(root).layers.get(Digest.parse(ONE.digest), "sha256") is not None
 
 
 def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: FakeRegistry, store: BlobStore, root: Path) -> None:

@@ -216,26 +216,26 @@ def test_a_layer_is_decompressed_while_it_comes(store: BlobStore, layer: images.
     descriptor = Descriptor(layer.media_type, Digest.parse(layer.digest), len(layer.content))
     contents = add_layer(store, FakeBody(layer.content, step=7), descriptor)
     assert contents == LayerInfo(Digest.parse(layer.diff_id), compression, TAR_SIZE)
-    assert store.contents(descriptor.digest, "sha256") == contents
+    assert store.layers.get(descriptor.digest, "sha256") == contents
 
 
 def test_a_later_run_knows_what_was_found_in_a_layer(store: BlobStore, root: Path) -> None:
     contents = add_layer(store, FakeBody(LAYER.content))
-    assert BlobStore(root).contents(LAYER_BLOB.digest, "sha256") == contents
+    assert BlobStore(root).layers.get(LAYER_BLOB.digest, "sha256") == contents
 
 
 def test_what_was_found_in_one_algorithm_is_no_answer_in_another(store: BlobStore) -> None:
     add_layer(store, FakeBody(LAYER.content))
-    assert store.contents(LAYER_BLOB.digest, "sha512") is None
+    assert store.layers.get(LAYER_BLOB.digest, "sha512") is None
 
 
 def test_nothing_is_known_of_a_layer_that_was_never_seen(store: BlobStore) -> None:
-    assert store.contents(LAYER_BLOB.digest, "sha256") is None
+    assert store.layers.get(LAYER_BLOB.digest, "sha256") is None
 
 
 def test_a_blob_that_is_no_layer_has_no_contents(store: BlobStore) -> None:
     assert store.add(BLOB, FakeBody(CONTENT), "the config") is None
-    assert store.contents(BLOB.digest, "sha256") is None
+    assert store.layers.get(BLOB.digest, "sha256") is None
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_damaged_note_is_no_note(store: BlobStore, root: Path, note: bytes) ->
     notes = root / "layers" / "sha256" / LAYER_BLOB.digest.encoded
     assert notes.is_file()
     notes.write_bytes(note)
-    assert store.contents(LAYER_BLOB.digest, "sha256") is None
+    assert store.layers.get(LAYER_BLOB.digest, "sha256") is None
 
 
 @pytest.mark.parametrize(

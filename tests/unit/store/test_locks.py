@@ -18,7 +18,7 @@ from imgfetch.errors import StorageError, TransportError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
-from imgfetch.store import eviction, locks, permissions
+from imgfetch.store import directory, eviction, locks, permissions
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import Claims
 
@@ -162,9 +162,9 @@ def test_what_another_process_removes_after_it_was_listed_is_no_failure(
 ) -> None:
     run = BlobStore(root)
     run.reserve([put(root, b"a")])
-    for directory in (root / "parts" / "sha256", root / "layers" / "sha256", root / "locks" / "planted"):
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / ONE.encoded).touch()
+    for made in (root / "parts" / "sha256", root / "layers" / "sha256", root / "locks" / "planted"):
+        made.mkdir(parents=True, exist_ok=True)
+        (made / ONE.encoded).touch()
     removed: list[str] = []
     list_directory = permissions.list_directory
 
@@ -176,7 +176,7 @@ def test_what_another_process_removes_after_it_was_listed_is_no_failure(
                 shutil.rmtree(entry) if entry.is_dir() else Path(entry).unlink()
         return entries
 
-    for module in (eviction, locks, permissions):
+    for module in (directory, eviction, locks):
         monkeypatch.setattr(module, "list_directory", list_and_remove)
     use(root)
     assert removed

@@ -31,7 +31,7 @@ from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
 from imgfetch.pull.fetch import PROGRESS
 from imgfetch.store.blobs import BlobStore
-from imgfetch.store.partial import Part
+from imgfetch.store.partial import PartialBlob
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry
 
@@ -86,17 +86,17 @@ def check() -> DiffIdCheck:
     return DiffIdCheck(WHAT, LAYER.media_type)
 
 
-_PARTS: list[Part] = []
+_PARTS: list[PartialBlob] = []
 
 
-def opened(path: Path, advanced: list[int] | None = None, copied: bytearray | None = None) -> Part:
+def opened(path: Path, advanced: list[int] | None = None, copied: bytearray | None = None) -> PartialBlob:
     told = advanced if advanced is not None else []
     copy = copied if copied is not None else bytearray()
 
     def put(position: int, data: bytes) -> None:
         copy[position : position + len(data)] = data
 
-    _PARTS.append(Part(path, BLOB, WHAT, layer=check, advanced=told.append, copy=put))
+    _PARTS.append(PartialBlob(path, BLOB, WHAT, layer=check, advanced=told.append, copy=put))
     return _PARTS[-1]
 
 
@@ -118,7 +118,7 @@ def fetch(registry: Source, store: BlobStore, retries: int = 4, pauses: list[flo
 def test_a_part_is_private_and_stays_when_it_is_cut(path: Path) -> None:
     part = opened(path)
     with pytest.raises(TransportError, match=f"50 of {BLOB.size} bytes came"):
-        part.take(FakeBody(LAYER.content[:50]))
+        part.receive(FakeBody(LAYER.content[:50]))
     part.close()
     assert path.read_bytes() == LAYER.content[:50]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # S35
@@ -135,7 +135,7 @@ def test_a_later_run_hashes_what_is_there_and_goes_on(path: Path) -> None:
     part = opened(path, told)
     part.rehash()
     assert (part.size, part.furthest) == (50, 50)
-    contents = part.take(FakeBody(LAYER.content[50:], start=50))
+    contents = part.receive(FakeBody(LAYER.content[50:], start=50))
     assert contents is not None
     assert str(contents.diff_id) == LAYER.diff_id
     assert sum(told) == BLOB.size
@@ -147,7 +147,7 @@ def test_a_body_from_the_first_byte_replaces_what_is_there(path: Path) -> None:
     told: list[int] = []
     part = opened(path, told)
     part.rehash()
-    assert part.take(FakeBody(LAYER.content)) is not None
+    assert part.receive(FakeBody(LAYER.content)) is not None
     assert sum(told) == BLOB.size
     part.close()
     assert path.read_bytes() == LAYER.content
@@ -162,7 +162,7 @@ def test_a_copy_has_what_was_here_and_what_came(path: Path, before: bytes, start
     part.rehash()
     assert copied == before
     start = min(start, len(before))
-    part.take(FakeBody(LAYER.content[start:], start=start))
+    part.receive(FakeBody(LAYER.content[start:], start=start))
     assert copied == LAYER.content
 
 
@@ -170,8 +170,8 @@ def test_a_copy_is_made_good_where_a_blob_is_begun_anew(path: Path) -> None:
     copied = bytearray()
     part = opened(path, copied=copied)
     with pytest.raises(VerificationError):
-        part.take(FakeBody(LAYER.content[:-1] + b"!"))
-    part.take(FakeBody(LAYER.content))
+        part.receive(FakeBody(LAYER.content[:-1] + b"!"))
+    part.receive(FakeBody(LAYER.content))
     assert copied == LAYER.content
 
 
@@ -179,7 +179,7 @@ def test_a_copy_is_of_the_blob_and_not_of_its_encoding(path: Path) -> None:
     # P77
     copied = bytearray()
     part = opened(path, copied=copied)
-    part.take(FakeBody(gzip.compress(LAYER.content), codings=("gzip",)))
+    part.receive(FakeBody(gzip.compress(LAYER.content), codings=("gzip",)))
     assert copied[: BLOB.size] == LAYER.content
 
 
@@ -188,10 +188,10 @@ def test_what_was_continued_and_is_wrong_is_told_from_what_was_wrong_at_once(pat
     part = opened(path)
     part.rehash()
     with pytest.raises(ResumeError, match="continued from an earlier attempt"):
-        part.take(FakeBody(LAYER.content[50:], start=50))
+        part.receive(FakeBody(LAYER.content[50:], start=50))
     assert part.size == 0
     with pytest.raises(VerificationError) as caught:
-        part.take(FakeBody(LAYER.content[:-1] + b"!"))
+        part.receive(FakeBody(LAYER.content[:-1] + b"!"))
     assert type(caught.value) is VerificationError
     assert caught.value.tries == 2  # F43
     part.close()
@@ -205,11 +205,11 @@ def test_a_download_from_the_first_byte_that_breaks_off_keeps_the_rest_of_the_pa
     part = opened(path, told)
     part.rehash()
     with pytest.raises(TransportError, match=f"{sent} of {BLOB.size} bytes came"):
-        part.take(FakeBody(LAYER.content[:sent]))
+        part.receive(FakeBody(LAYER.content[:sent]))
     assert (part.size, part.furthest, sum(told)) == (sent, 50, sent)
     part.rehash()
     assert (part.size, part.furthest, sum(told)) == (50, 50, 50)
-    assert part.take(FakeBody(LAYER.content[50:], start=50)) is not None
+    assert part.receive(FakeBody(LAYER.content[50:], start=50)) is not None
     part.close()
     assert path.read_bytes() == LAYER.content
 
@@ -219,7 +219,7 @@ def test_a_part_that_was_not_overtaken_stays_for_another_run(path: Path) -> None
     part = opened(path)
     part.rehash()
     with pytest.raises(TransportError):
-        part.take(FakeBody(b""))
+        part.receive(FakeBody(b""))
     part.close()
     assert path.read_bytes() == LAYER.content[:50]
 
@@ -229,8 +229,8 @@ def test_nothing_of_a_longer_part_stays_behind_the_blob(path: Path, tmp_path: Pa
     content = gzip.compress(LAYER.content) if codings else LAYER.content
     path.write_bytes(content * 10)
     part = opened(path)
-    part.take(FakeBody(content, codings=codings))
-    part.moved_to(tmp_path / "blob")
+    part.receive(FakeBody(content, codings=codings))
+    part.rename_to(tmp_path / "blob")
     assert (tmp_path / "blob").read_bytes() == LAYER.content
 
 
@@ -239,7 +239,7 @@ def test_after_a_mismatch_everything_is_progress_again(path: Path) -> None:
     part = opened(path)
     part.rehash()
     with pytest.raises(ResumeError):
-        part.take(FakeBody(LAYER.content[50:], start=50))
+        part.receive(FakeBody(LAYER.content[50:], start=50))
     assert (part.size, part.furthest) == (0, 0)
     assert path.read_bytes() == b""
 
@@ -264,9 +264,9 @@ def test_a_part_that_is_no_file_is_a_failure_of_the_disk(path: Path, tmp_path: P
 
 def test_a_size_that_is_too_large_is_a_lie_where_the_digest_is_right(path: Path) -> None:
     lying = Descriptor(BLOB.media_type, BLOB.digest, BLOB.size + 9)
-    part = Part(path, lying, WHAT)
+    part = PartialBlob(path, lying, WHAT)
     with pytest.raises(VerificationError) as caught:
-        part.take(FakeBody(LAYER.content))
+        part.receive(FakeBody(LAYER.content))
     part.close()
     assert (caught.value.wanted, caught.value.got) == (f"{BLOB.size + 9} bytes", f"{BLOB.size} bytes")
 

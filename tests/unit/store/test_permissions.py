@@ -55,7 +55,7 @@ def filled(root: Path) -> BlobStore:
     store.add(BLOB, Embedded(CONTENT), "the config")
     store.add(LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: DiffIdCheck("layer", LAYER.media_type))
     with store.part(Descriptor.of(OTHER, ""), "layer") as part, pytest.raises(Exception, match="broke off"):
-        part.take(Embedded(OTHER[:100]))
+        part.receive(Embedded(OTHER[:100]))
     return store
 
 
@@ -64,7 +64,7 @@ def path(root: Path, below: str, digest: Digest) -> Path:
 
 
 def remembered(root: Path) -> LayerInfo | None:
-    return BlobStore(root).contents(LAYER_BLOB.digest, "sha256")
+    return BlobStore(root).layers.get(LAYER_BLOB.digest, "sha256")
 
 
 def as_nobody(command: str) -> int:
@@ -150,7 +150,7 @@ def test_nothing_is_remembered_where_others_could_write(root: Path, below: str, 
     assert remembered(root) is None
     assert BlobStore(root).has(LAYER_BLOB) is True
     assert not [found for found in root.iterdir() if found.name.startswith("layers.")]
-    BlobStore(root).remember(LAYER_BLOB.digest, WRONG)
+    BlobStore(root).layers.add(LAYER_BLOB.digest, WRONG)
     assert remembered(root) == WRONG
     assert stat.S_IMODE((root / "layers").stat().st_mode) == 0o700
 
@@ -211,7 +211,7 @@ def test_a_part_that_another_user_can_write_is_begun_anew(root: Path, kind: str)
     with store.part(blob, "layer") as part:
         part.rehash()
         assert part.size == 0
-        store.keep(part, part.take(Embedded(OTHER)))
+        store.commit(part, part.receive(Embedded(OTHER)))
     status = path(root, "blobs", blob.digest).stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, os.geteuid())
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import filelock
 import pytest
 
-from imgfetch import room
 from imgfetch.archive import output
 from imgfetch.errors import StorageError, TransportError
+from imgfetch.files import require_free_space
 from imgfetch.store import workspace
 
 
@@ -119,10 +119,10 @@ def test_a_link_in_a_circle_is_told_when_it_is_written(tmp_path: Path) -> None:
 
 
 def test_room_is_added_up_by_file_system(tmp_path: Path) -> None:
-    room.check([(tmp_path, 1, "layers"), (tmp_path, 1, "the archive")])
+    require_free_space([(tmp_path, 1, "layers"), (tmp_path, 1, "the archive")])
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     with pytest.raises(StorageError) as caught:
-        room.check([(tmp_path, free, "layers"), (tmp_path, free, "the archive")])
+        require_free_space([(tmp_path, free, "layers"), (tmp_path, free, "the archive")])
     assert "needed" in str(caught.value)
     assert "for layers and" in str(caught.value)
     assert "free" in str(caught.value)  # M19
@@ -130,4 +130,4 @@ def test_room_is_added_up_by_file_system(tmp_path: Path) -> None:
 
 def test_a_directory_that_went_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        room.check([(tmp_path / "gone", 1, "layers")])
+        require_free_space([(tmp_path / "gone", 1, "layers")])

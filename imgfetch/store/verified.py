@@ -1,0 +1,73 @@
+"""The files of a store that were hashed, each in the state in which it was right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from imgfetch.errors import VerificationError
+from imgfetch.files import BUFFER, Identity, storing
+from imgfetch.oci.digest import Digest
+from imgfetch.store.permissions import is_private_file
+from imgfetch.text import clean
+
+
+class VerifiedFiles:
+    """Remembers which file, in which state, had the content of a digest; safe to be used from several threads."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        """Begin with none.
+
+        Args:
+            interrupt: is called while a file is hashed, and raises an error to end that.
+        """
+        self._identities: dict[Digest, Identity] = {}
+        self._interrupt = interrupt
+
+    def add(self, digest: Digest, identity: Identity) -> None:
+        """Note a file that was hashed while it was written."""
+        self._identities[digest] = identity
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the size of a blob that was hashed."""
+        identity = self._identities.get(digest)
+        return identity.size if identity else None
+
+    def hash(self, digest: Digest, file: BinaryIO) -> bool:
+        """Hash an open file; tell whether it is a blob that no other user can change, and trust it then.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        identity = Identity.of(file)  # before it is hashed, for a later change must not go unnoticed
+        if not is_private_file(file):
+            return False
+        hasher = digest.hasher()
+        while chunk := file.read(BUFFER):
+            self._interrupt()
+            hasher.update(chunk)
+        if not digest.matches(hasher):
+            return False
+        self._identities[digest] = identity
+        return True
+
+    def refuse_changes(self, digest: Digest, file: BinaryIO, path: Path) -> None:
+        """Hash an open blob again unless it is the file that was hashed, in the same state.
+
+        Raises:
+            VerificationError: it has other content.
+            StorageError: it cannot be read.
+        """
+        with storing(path, "read"):
+            if Identity.of(file) == self._identities.get(digest):
+                return
+            file.seek(0)
+            if not self.hash(digest, file):
+                raise VerificationError(
+                    f"{clean(str(path))} was changed after it was verified",
+                    wanted=str(digest),
+                    got="other content",
+                    hint="run the command again; if it happens again, another program writes to the cache",
+                )
+            file.seek(0)
