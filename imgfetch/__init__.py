@@ -34,16 +34,18 @@ if TYPE_CHECKING:
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
     from imgfetch.progress import Item, Progress
+    from imgfetch.pull.client import Client
     from imgfetch.pull.forecast import Forecast
-    from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer, inspect
-    from imgfetch.pull.query import pin, tags
-    from imgfetch.pull.save import Saved, SavedImage, dry_run, save
+    from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
+    from imgfetch.pull.save import Saved, SavedImage
+    from imgfetch.pull.shortcuts import dry_run, inspect, pin, save, tags
     from imgfetch.registry.access import Access
     from imgfetch.registry.client import Registry
 
 __all__ = [
     "Access",
     "AuthenticationError",
+    "Client",
     "Digest",
     "Forecast",
     "ImgfetchError",
@@ -84,6 +86,7 @@ __version__ = VERSION
 _HOMES: Mapping[str, str] = {
     "Access": "registry.access",
     "AuthenticationError": "errors",
+    "Client": "pull.client",
     "Digest": "oci.digest",
     "Forecast": "pull.forecast",
     "ImgfetchError": "errors",
@@ -110,11 +113,11 @@ _HOMES: Mapping[str, str] = {
     "UnsupportedError": "errors",
     "VerificationError": "errors",
     "Verified": "archive.verify",
-    "dry_run": "pull.save",
-    "inspect": "pull.inspection",
-    "pin": "pull.query",
-    "save": "pull.save",
-    "tags": "pull.query",
+    "dry_run": "pull.shortcuts",
+    "inspect": "pull.shortcuts",
+    "pin": "pull.shortcuts",
+    "save": "pull.shortcuts",
+    "tags": "pull.shortcuts",
     "verify": "archive.verify",
 }
 """The module of each public name: imported when the name is used, for some take their time."""

@@ -1,8 +1,15 @@
 """What holds where nobody says otherwise."""
 
-FORMAT = "docker"
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+ArchiveFormat = Literal["docker", "docker-classic", "oci"]
+LayerForm = Literal["original", "plain"]
+
+FORMAT: ArchiveFormat = "docker"
 """The kind of archive."""
-LAYERS = ("original", "plain")
+LAYERS: tuple[LayerForm, ...] = get_args(LayerForm)
 """How layers stand in an archive: as the registry has them, which is the default, or decompressed."""
 PROGRESS = ("auto", "bar", "plain", "json", "none")
 """How progress may be shown: `imgfetch.cli.display.DISPLAYS`, bars, or what fits."""

@@ -18,17 +18,17 @@ from collections.abc import Mapping, Sequence
 from imgfetch.archive import image_layout
 from imgfetch.archive.image_layout import NAME, REF_NAME, document_member, path
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Blob, Member
+from imgfetch.archive.tarlayout import Content, Member
 from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
 
 
-def members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+def members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
     """Return the entries of an archive, in their order.
 
     Args:
         selections: what it holds.
-        contents: what stands in the store otherwise than under its digest.
+        contents: what does not stand in the store under its digest.
 
     Raises:
         VerificationError: a blob is given two sizes.

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from imgfetch.archive.image_layout import compact, document_member
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Blob, Member
+from imgfetch.archive.tarlayout import Content, Member
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 
@@ -28,12 +28,12 @@ _NOT_V1 = frozenset({"rootfs", "history"})
 """What the config has that the top layer's v1 JSON has not."""
 
 
-def members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+def members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
     """Return the entries of an archive, in their order.
 
     Args:
         selections: what it holds: the preferred image of each, whose layers are plain.
-        contents: what stands in the store otherwise than under its digest.
+        contents: what does not stand in the store under its digest.
     """
     directories: dict[str, None] = {}
     configs: dict[str, Member] = {}

@@ -9,19 +9,19 @@ from typing import Protocol
 from imgfetch.archive import docker, docker_classic, image_layout
 from imgfetch.archive.image_layout import NAME, REF_NAME
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Blob, Member
+from imgfetch.archive.tarlayout import Content, Member
 from imgfetch.oci.digest import Digest
 
 
 class Members(Protocol):
     """A function that returns an archive's entries, in their order."""
 
-    def __call__(self, selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+    def __call__(self, selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
         """Return them.
 
         Args:
             selections: what the archive holds.
-            contents: what stands in the store otherwise than under its digest.
+            contents: what does not stand in the store under its digest.
 
         Raises:
             VerificationError: a blob is given two sizes.
@@ -45,7 +45,7 @@ class Format:
     has_one_platform: bool = False
 
 
-def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> tuple[Member, ...]:
+def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
     """Return the entries of an OCI image layout and nothing beside it; skopeo and others call it ``oci-archive``.
 
     Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect it.  An image that was asked for by digest has

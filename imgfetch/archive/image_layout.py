@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from imgfetch.archive.selection import Selection, blobs_of
-from imgfetch.archive.tarlayout import Blob, Member
+from imgfetch.archive.tarlayout import Content, Member
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -43,12 +43,12 @@ def index(selections: Sequence[Selection], annotations: Callable[[str, str | Non
     return document_member("index.json", document)
 
 
-def blobs(selections: Sequence[Selection], contents: Mapping[Digest, Blob]) -> Iterator[Member]:
+def blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> Iterator[Member]:
     """Yield the directories of blobs, and the blobs: each digest once.
 
     Args:
         selections: what the archive holds.
-        contents: what stands in the store otherwise than under its digest.
+        contents: what does not stand in the store under its digest.
 
     Raises:
         VerificationError: a blob is given two sizes.

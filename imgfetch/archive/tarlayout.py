@@ -41,6 +41,8 @@ class UncompressedLayer:
 
 Blob = Digest | UncompressedLayer
 """What stands in the store, as it is or decompressed."""
+Content = bytes | Blob
+"""A member's content itself, or the blob that it is."""
 Write = Callable[[bytes | memoryview], object]
 Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
 """Opens a blob's verified content, and may wait until it is there."""
@@ -58,7 +60,7 @@ class Member:
 
     name: str
     size: int
-    content: bytes | Blob = b""
+    content: Content = b""
 
     def header(self, mtime: int) -> bytes:
         """Return the tar blocks before the content."""

@@ -3,68 +3,60 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from imgfetch.archive.image_layout import compact
 from imgfetch.archive.selection import Selection
-from imgfetch.archive.tarlayout import Blob, UncompressedLayer
+from imgfetch.archive.tarlayout import Content, UncompressedLayer
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 
-Keep = Callable[[Descriptor, bytes], None]
-"""Takes a document that was made, to be found under its digest."""
-
 
 def rewritten(
-    selection: Selection, uncompressed: Mapping[Digest, LayerInfo], keep: Keep, read: Callable[[Digest], bytes]
-) -> Selection:
-    """Return a selection in which some layers are what they are decompressed.
+    selection: Selection, uncompressed: Mapping[Digest, LayerInfo], indexes: Mapping[Digest, bytes]
+) -> tuple[Selection, dict[Digest, Content]]:
+    """Return a selection with some layers decompressed, and the content of what is new in it, by digest.
 
     Args:
-        selection: what it was.
+        selection: the selection as the registry has it.
         uncompressed: what is found in these layers, by their digests.
-        keep: takes every manifest and index that is made.
-        read: returns an index.
+        indexes: the documents of its indexes.
     """
     new: dict[Digest, Descriptor] = {}
-    images = {}
-    for image in selection.images:
-        images[image.manifest.descriptor.digest] = _image(image, uncompressed, keep)
-    for digest, image in images.items():
-        if image.manifest.descriptor.digest != digest:
-            new[digest] = image.manifest.descriptor
-    indexes: list[Descriptor] = []
-    for index in reversed(selection.indexes):  # what stands in another comes before it
-        made = _index(index, read(index.digest), new, keep)
-        if made.digest != index.digest:
-            new[index.digest] = made
-        indexes.insert(0, made)
-    return replace(
-        selection,
-        preferred=replace(
-            images[selection.preferred.manifest.descriptor.digest], references=selection.preferred.references
-        ),
-        images=tuple(images.values()),
-        indexes=tuple(indexes),
-        parents=() if new else selection.parents,
-    )
-
-
-def contents(selection: Selection, uncompressed: Mapping[Digest, LayerInfo]) -> Mapping[Digest, Blob]:
-    """Return where the content of decompressed layers is, by the digests that they have then."""
-    return {
+    contents: dict[Digest, Content] = {
         found.diff_id: UncompressedLayer(layer.digest, found.diff_id)
         for image in selection.images
         for layer in image.manifest.layers
         if (found := uncompressed.get(layer.digest)) and found.diff_id != layer.digest
     }
+    images = {image.manifest.descriptor.digest: _image(image, uncompressed) for image in selection.images}
+    for digest, image in images.items():
+        if image.manifest.descriptor.digest != digest:
+            new[digest] = image.manifest.descriptor
+            contents[image.manifest.descriptor.digest] = image.manifest.raw
+    made: list[Descriptor] = []
+    for index in reversed(selection.indexes):  # what stands in another comes before it
+        descriptor, raw = _index(index, indexes[index.digest], new)
+        if descriptor.digest != index.digest:
+            new[index.digest] = descriptor
+            contents[descriptor.digest] = raw
+        made.insert(0, descriptor)
+    preferred = images[selection.preferred.manifest.descriptor.digest]
+    changed = replace(
+        selection,
+        preferred=replace(preferred, references=selection.preferred.references),
+        images=tuple(images.values()),
+        indexes=tuple(made),
+        parents=() if new else selection.parents,
+    )
+    return changed, contents
 
 
-def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo], keep: Keep) -> Image:
+def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
     manifest = image.manifest
     if not any(layer.digest in uncompressed for layer in manifest.layers):
         return image
@@ -85,12 +77,11 @@ def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo], keep: Keep) -
             document["layers"][number] = _short(layer)
     raw = compact(document)
     descriptor = Descriptor.of(raw, manifest.descriptor.media_type)
-    keep(descriptor, raw)
     return replace(image, manifest=replace(manifest, descriptor=descriptor, layers=layers, raw=raw))
 
 
-def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor], keep: Keep) -> Descriptor:
-    """Return an index that points at the new documents."""
+def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor]) -> tuple[Descriptor, bytes]:
+    """Return an index that points at the new documents, and its bytes."""
     document = json.loads(raw)
     is_changed = False
     for entry in document["manifests"]:
@@ -99,12 +90,10 @@ def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor], keep
             entry.update(digest=str(made.digest), size=made.size)
             entry.pop("data", None)
             is_changed = True
-    if not is_changed:
-        return index
-    raw = compact(document)
-    descriptor = Descriptor.of(raw, index.media_type)
-    keep(descriptor, raw)
-    return descriptor
+    if is_changed:
+        raw = compact(document)
+        index = Descriptor.of(raw, index.media_type)
+    return index, raw
 
 
 def _short(descriptor: Descriptor) -> dict[str, object]:

@@ -10,7 +10,9 @@ from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.oci import names
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.names import References
 from imgfetch.oci.reference import Reference
 
 
@@ -31,14 +33,12 @@ class Verified:
     notes: tuple[str, ...]
 
 
-def verify(
-    path: Path | str, wanted: Iterable[Reference | str] = (), *, advanced: Callable[[int], None] | None = None
-) -> Verified:
+def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int], None] | None = None) -> Verified:
     """Check an archive without a network, ours or another tool's; nothing of it is written anywhere.
 
     Args:
         path: the file, which may be compressed as a whole.
-        wanted: names with digests that it should hold.
+        wanted: one or many names with digests that the archive should contain; none checks no name.
         advanced: told of the bytes that were passed.
 
     Raises:
@@ -47,7 +47,7 @@ def verify(
         UnsupportedError: it is a tar, but holds no images.
         StorageError: it cannot be read.
     """
-    pinned = [_pinned(reference) for reference in wanted]
+    pinned = [_pinned(names.reference(each)) for each in names.one_or_many(wanted)]
     found = scan(Path(path), hashes=True, advanced=advanced)
     try:
         archive = read_archive(found)
@@ -63,11 +63,12 @@ def verify(
     return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
-def _pinned(reference: Reference | str) -> Reference:
-    parsed = Reference.parse(reference) if isinstance(reference, str) else reference
-    if parsed.digest is None:
-        raise InvalidReferenceError(f"{parsed} has no digest", hint="write NAME@DIGEST, as imgfetch digest prints it")
-    return parsed
+def _pinned(reference: Reference) -> Reference:
+    if reference.digest is None:
+        raise InvalidReferenceError(
+            f"{reference} has no digest", hint="write NAME@DIGEST, as imgfetch digest prints it"
+        )
+    return reference
 
 
 def _damaged_blobs(found: Scan) -> Iterator[str]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
-from imgfetch.pull.query import pin
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -17,13 +16,6 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     arguments.references = context.references(arguments)
     if len(arguments.platform) > 1:
         usage(arguments, "a digest is that of one platform, or without --platform that of all together")
-    pinned = pin(
-        arguments.references,
-        platform=arguments.platform[0] if arguments.platform else None,
-        access=context.access(arguments),
-        patience=context.patience(arguments),
-        timeout=arguments.timeout,
-        strict=arguments.strict,
-    )
+    pinned = context.client(arguments).pin(arguments.references, platform=arguments.platform)
     stdout.show([str(one if arguments.keep_tag else replace(one, tag=None)) for one in pinned])
     return 0

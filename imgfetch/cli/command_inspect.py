@@ -13,7 +13,7 @@ from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
-from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer, inspect
+from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
 from imgfetch.text import clean, size
 
 _BAR = 24
@@ -31,14 +31,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     platform = arguments.platform[0] if arguments.platform else None
     if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)
-    found = inspect(
-        arguments.target,
-        platform=platform,
-        access=context.access(arguments),
-        patience=context.patience(arguments),
-        timeout=arguments.timeout,
-        strict=arguments.strict,
-    )
+    found = context.client(arguments).inspect(arguments.target, platform=platform)
     if arguments.raw:
         if found.raw is None:
             usage(arguments, f"{found.source} has {_several(found.images)}; choose one with --platform")

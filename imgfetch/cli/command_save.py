@@ -6,7 +6,6 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imgfetch.archive import compressed
 from imgfetch.archive.formats import FORMATS
@@ -14,11 +13,10 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
-from imgfetch.pull.save import Saved, dry_run, save
+from imgfetch.pull.forecast import Forecast
+from imgfetch.pull.plan import ArchiveOptions
+from imgfetch.pull.save import Saved
 from imgfetch.text import clean, size
-
-if TYPE_CHECKING:
-    from imgfetch.pull.forecast import Forecast
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -29,26 +27,16 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if arguments.dry_run:
         return _forecast(arguments)
     output = context.output(arguments)
-    saved = save(
+    saved = context.client(arguments).save(
         arguments.references,
         output,
-        platform=arguments.platform,
-        all_platforms=arguments.all_platforms,
-        archive_format=arguments.format,
-        layers=arguments.layers,
-        name=arguments.name,
-        base=arguments.base,
         if_changed=arguments.if_changed,
         jobs=arguments.jobs,
         cache_dir=context.cache(arguments),
         cache_size=arguments.cache_size,
         max_layer_size=arguments.max_layer_size,
-        source_date_epoch=arguments.source_date_epoch,
-        strict=arguments.strict,
-        access=context.access(arguments),
-        patience=context.patience(arguments),
-        timeout=arguments.timeout,
         progress=display,
+        **_archive(arguments),
     )
     display.close()
     if not arguments.quiet:
@@ -77,6 +65,18 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, "--name is for one image, and these are several")
 
 
+def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
+    return {
+        "platform": arguments.platform,
+        "all_platforms": arguments.all_platforms,
+        "archive_format": arguments.format,
+        "layers": arguments.layers,
+        "name": arguments.name,
+        "base": arguments.base,
+        "source_date_epoch": arguments.source_date_epoch,
+    }
+
+
 def _is_plain(arguments: argparse.Namespace) -> bool:
     return FORMATS[arguments.format].is_uncompressed or arguments.layers != LAYERS[0]
 
@@ -94,20 +94,8 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     """Say what a save would cost."""
-    found = dry_run(
-        arguments.references,
-        platform=arguments.platform,
-        all_platforms=arguments.all_platforms,
-        archive_format=arguments.format,
-        layers=arguments.layers,
-        name=arguments.name,
-        base=arguments.base,
-        cache_dir=context.cache(arguments),
-        strict=arguments.strict,
-        access=context.access(arguments),
-        patience=context.patience(arguments),
-        timeout=arguments.timeout,
-    )
+    client = context.client(arguments)
+    found = client.dry_run(arguments.references, cache_dir=context.cache(arguments), **_archive(arguments))
     stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
     return 0
 

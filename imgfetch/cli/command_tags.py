@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
-from imgfetch.pull.query import natural, tags
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -19,14 +19,14 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         usage(
             arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; the tags are those of a repository"
         )
-    found = tags(
-        reference,
-        access=context.access(arguments),
-        patience=context.patience(arguments),
-        timeout=arguments.timeout,
-        strict=arguments.strict,
-    )
+    found = context.client(arguments).tags(reference)
     if arguments.sort:
         found = tuple(sorted(found, key=natural))
     stdout.show([json.dumps(found, indent=1)] if arguments.json else found)
     return 0
+
+
+def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Return a key by which 1.9 comes before 1.10; of two that differ only in zeros, the text decides."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", text)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts), text

@@ -19,6 +19,7 @@ from imgfetch.files import storing
 from imgfetch.http.retries import Patience
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.pull.client import Client
 from imgfetch.registry.access import Access
 from imgfetch.text import clean
 
@@ -56,6 +57,11 @@ def access(arguments: argparse.Namespace) -> Access:
         trust_realms=arguments.trust_realm,
         realm_overrides=overrides,
     )
+
+
+def client(arguments: argparse.Namespace) -> Client:
+    """Return what reaches registries with these settings."""
+    return Client(access(arguments), retries=patience(arguments), timeout=arguments.timeout, strict=arguments.strict)
 
 
 def references(arguments: argparse.Namespace) -> list[Reference]:

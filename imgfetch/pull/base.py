@@ -1,11 +1,12 @@
-"""What an offline host has already, so that an archive may leave it out.
+"""Layers that the target host already has, so that an archive may leave them out.
 
-docker's classic store opens a layer's file only if it does not hold that chain of layers: a layer counts as held if all
-below it are the same.  containerd, and docker's store of its kind, go by the blob.
+docker's classic store opens a layer's file only if it does not have that chain of layers: it has a layer if all below
+it are the same.  containerd, and docker's containerd store, identify a layer by its blob.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
@@ -15,9 +16,11 @@ from imgfetch.archive.selection import Selection
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class BaseLayers:
     """The layers of some images.
 
     Attributes:
@@ -32,7 +35,7 @@ class Held:
 
     @classmethod
     def of_selection(cls, selection: Selection) -> Self:
-        """Return what a reference stands for."""
+        """Return the layers of a reference's images."""
         return cls(
             tuple(str(reference) for reference in selection.references),
             _chains(image.config.diff_ids for image in selection.images),
@@ -41,7 +44,7 @@ class Held:
 
     @classmethod
     def of_archive(cls, archive: Archive) -> Self:
-        """Return what a host has that has loaded a file, what the file leaves out included."""
+        """Return the layers of a host that has loaded an archive, including those that the archive leaves out."""
         images = archive.images
         return cls(
             tuple(dict.fromkeys(name for image in images for name in (*image.names, *map(str, image.digests[:1]))))[:1],
@@ -49,29 +52,45 @@ class Held:
             frozenset(layer.digest for image in images for layer in image.layers if layer.digest),
         )
 
-    def __or__(self, other: Held) -> Held:
+    def __or__(self, other: BaseLayers) -> BaseLayers:
         """Return both together."""
-        return Held(self.names + other.names, self.chains | other.chains, self.blobs | other.blobs)
+        return BaseLayers(self.names + other.names, self.chains | other.chains, self.blobs | other.blobs)
 
-    def without_held(self, selection: Selection, *, by_chain: bool) -> Selection:
-        """Return a selection that leaves out what is held.
+    def left_out_of(self, selection: Selection, *, by_chain: bool) -> Selection:
+        """Return a selection without these layers, and warn if that is of no use, or not for every reader.
 
         Args:
-            selection: what is wanted.
-            by_chain: whether a layer counts as held only on top of the same layers.
+            selection: the images.
+            by_chain: leave a layer out only if the base has it on top of the same layers.
         """
-        held: set[Digest] = set()
+        had: set[Digest] = set()
         needed: set[Digest] = set()
         for image in selection.images:
             layers = [layer.digest for layer in image.manifest.layers]
-            count = self._held_chain(image) if by_chain else 0
-            held.update(layers[:count])
+            count = self._common(image) if by_chain else 0
+            had.update(layers[:count])
             needed.update(layers[count:])
-        left_out = held - needed if by_chain else needed & self.blobs
-        return replace(selection, left_out=frozenset(left_out), bases=self.names) if left_out else selection
+        left_out = frozenset(had - needed if by_chain else needed & self.blobs)
+        bases = ", ".join(self.names) or "the base"
+        if not left_out:
+            _logger.warning(
+                "%s has no layers in common with %s, or is for another platform; none is left out",
+                selection.references[0],
+                bases,
+            )
+            return selection
+        if others := left_out - self.blobs:
+            _logger.warning(
+                "%d of the layers of %s that are left out are in %s by their content, but not known to be the same "
+                "blobs: docker's classic store takes the archive, containerd does not",
+                len(others),
+                selection.references[0],
+                bases,
+            )
+        return replace(selection, left_out=left_out, bases=self.names)
 
-    def _held_chain(self, image: Image) -> int:
-        """Return how many layers are held, from the base on."""
+    def _common(self, image: Image) -> int:
+        """Return the number of an image's layers that are here, counted from the lowest one."""
         diff_ids = image.config.diff_ids
         return max((count for count in range(len(diff_ids) + 1) if diff_ids[:count] in self.chains), default=0)
 

@@ -1,4 +1,4 @@
-"""Brings an archive's layers into the store, several at a time, while the archive is being written."""
+"""Downloads layers into the store, several at a time, while the archive is being written."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Self
 
-from imgfetch.archive.selection import Selection
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
 from imgfetch.http.retries import Patience
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
-from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Image
-from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.progress import Item, Progress
 from imgfetch.pull.fetch import receive
+from imgfetch.pull.plan import Layer
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 
@@ -32,65 +28,6 @@ _logger = logging.getLogger(__name__)
 _PATIENCE = 0.5  # seconds that threads get to end after they have been told to
 _BUSY = 0.1  # seconds until another look at what another process brings
 _TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer to be brought.
-
-    Attributes:
-        descriptor: the blob.
-        diff_id: what it hashes to when it is decompressed; ``None`` for a blob that is no layer of an image.
-        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
-        reference: the image that it is for.
-        registry: where it is.
-    """
-
-    descriptor: Descriptor
-    diff_id: Digest | None
-    what: str
-    reference: Reference
-    registry: Source
-
-
-def layers_of(image: Image, registry: Source) -> Iterator[Layer]:
-    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
-    reference = image.references[0]
-    count = len(image.manifest.layers)
-    for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
-        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference, registry)
-
-
-def others_of(selection: Selection, registry: Source) -> Iterator[Layer]:
-    """Yield the blobs that come with a selection and are no layers."""
-    reference = selection.references[0]
-    for descriptor in selection.others:
-        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference, registry)
-
-
-def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return each blob once, in order.
-
-    Raises:
-        VerificationError: a blob is promised to be two different things when it is decompressed.
-    """
-    found: dict[Digest, Layer] = {}
-    for layer in layers:
-        first = found.setdefault(layer.descriptor.digest, layer)
-        if first.diff_id is None:
-            found[layer.descriptor.digest] = layer
-        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
-            raise VerificationError(
-                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
-                wanted=str(first.diff_id),
-                got=str(layer.diff_id),
-            )
-    return tuple(found.values())
-
-
-def largest_first(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return layers in the order that keeps all threads busy to the end."""
-    return tuple(sorted(layers, key=lambda layer: -layer.descriptor.size))
 
 
 class Downloads:
@@ -102,6 +39,7 @@ class Downloads:
     def __init__(
         self,
         layers: Sequence[Layer],
+        source: Source,
         store: BlobStore,
         *,
         jobs: int,
@@ -115,7 +53,8 @@ class Downloads:
 
         Args:
             layers: each blob once.
-            store: where they go.
+            source: the registries that have them.
+            store: takes them in.
             jobs: how many at a time.
             progress: told of every blob.
             oddities: told of layers that some readers stumble over.
@@ -128,6 +67,7 @@ class Downloads:
         self._patience = patience
         self._max_layer_size = max_layer_size
         self._layers = layers
+        self._source = source
         self._store = store
         self._progress = progress
         self._oddities = oddities
@@ -221,9 +161,7 @@ class Downloads:
                     self._changed.wait(_BUSY)
 
     def _stop(self) -> None:
-        # Registries first: a mirror's read that ends because of this is no failure of the mirror.
-        for registry in {id(layer.registry): layer.registry for layer in self._layers}.values():
-            registry.abort()
+        self._source.abort()  # first: a mirror's read that ends because of this is no failure of the mirror
         self._patience.stop()
         with self._changed:
             self._stopped = True
@@ -295,7 +233,7 @@ class Downloads:
             part.rehash()
             if part.size:
                 _logger.info("%s: going on at %d of %d bytes", layer.what, part.size, item.size)
-            contents = receive(layer.registry, self._store, layer.reference, part, layer.what, patience=self._patience)
+            contents = receive(self._source, self._store, layer.reference, part, layer.what, patience=self._patience)
         if copy:
             self._copied.add(digest)
         return contents

@@ -1,4 +1,4 @@
-"""What a save would cost, before any layer is fetched."""
+"""The cost of a save, before any layer is fetched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from imgfetch.archive.selection import blobs_of
 from imgfetch.oci.digest import Digest
-from imgfetch.pull.plan import Plan
+from imgfetch.pull.plan import Plan, remembered
+from imgfetch.store.blobs import BlobStore
 
 FETCHED, PARTLY, CACHED, LEFT_OUT = "fetched", "continued", "cached", "left out"
 
@@ -19,7 +20,7 @@ class Blob:
         digest: its digest.
         size: its length in bytes.
         state: ``fetched``, ``continued`` where a part of it is in the store, ``cached``, or ``left out``.
-        missing: bytes that have yet to come.
+        missing: bytes to download.
     """
 
     digest: Digest
@@ -30,14 +31,14 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a plan would cost.
+    """The cost of a save.
 
     Attributes:
-        names: what the archive's images are called.
-        blobs: the layers, and what else is no document.
+        names: the names of the archive's images.
+        blobs: the layers, and other blobs that are no documents.
         archive_size: the archive's length in bytes before any compression of the whole; ``None`` while it depends on
-            layers that are not here.
-        pulls_left: how many pulls the registries say are left, if they do, by registry.
+            layers that are not in the cache.
+        pulls_left: the number of pulls left, by the registries that report it.
     """
 
     names: tuple[str, ...]
@@ -47,36 +48,37 @@ class Forecast:
 
     @property
     def missing(self) -> int:
-        """Bytes that have yet to come."""
+        """Bytes to download."""
         return sum(blob.missing for blob in self.blobs)
 
     @property
     def cached(self) -> int:
-        """Bytes that need not come, for they are in the cache."""
+        """Bytes that are in the cache."""
         return sum(blob.size - blob.missing for blob in self.blobs if blob.state != LEFT_OUT)
 
     @property
     def left_out(self) -> int:
-        """Bytes that need not come, for the archive leaves them out."""
+        """Bytes that the archive leaves out."""
         return sum(blob.size for blob in self.blobs if blob.state == LEFT_OUT)
 
     @property
     def requests(self) -> int:
-        """Requests for blobs that are yet to come, redirects and tokens not counted."""
+        """Requests for blobs, redirects and tokens not counted."""
         return sum(blob.missing > 0 for blob in self.blobs)
 
 
-def forecast(plan: Plan, pulls_left: dict[str, int]) -> Forecast:
-    """Return what carrying a plan out would cost.
+def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Forecast:
+    """Return the cost of carrying a plan out.
 
     Args:
-        plan: what is wanted.
-        pulls_left: what the registries say of their limits.
+        plan: the archive.
+        store: the blobs that need not be fetched.
+        pulls_left: the numbers of pulls that registries report.
     """
-    laid = plan.laid_out(plan.noted)
+    layout = plan.layout(remembered(plan, store))
     blobs = []
     for layer in plan.layers:
-        size, missing = layer.descriptor.size, plan.store.bytes_missing([layer.descriptor])
+        size, missing = layer.descriptor.size, store.bytes_missing([layer.descriptor])
         state = CACHED if not missing else FETCHED if missing == size else PARTLY
         blobs.append(Blob(layer.descriptor.digest, size, state, missing))
     present = blobs_of(plan.selections)
@@ -88,4 +90,4 @@ def forecast(plan: Plan, pulls_left: dict[str, int]) -> Forecast:
     }
     blobs += [Blob(digest, descriptor.size, LEFT_OUT, 0) for digest, descriptor in left_out.items()]
     names = [name for selection in plan.selections for name in map(str, selection.references)]
-    return Forecast(tuple(names), tuple(blobs), laid.layout.size if laid else None, pulls_left)
+    return Forecast(tuple(names), tuple(blobs), layout.tar.size if layout else None, pulls_left)

@@ -1,98 +1,257 @@
-"""What an archive will hold, as a value, before the first layer is fetched."""
+"""The contents of an archive as a value, before its first layer is fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypedDict, get_args
 
 from imgfetch.archive import uncompressed
-from imgfetch.archive.formats import Format
+from imgfetch.archive.compressed import looks_like_file
+from imgfetch.archive.formats import FORMATS, Format
 from imgfetch.archive.selection import Selection, merged
-from imgfetch.archive.tarlayout import Blob, TarLayout
+from imgfetch.archive.tarlayout import Content, TarLayout
+from imgfetch.archive.ustar import MAX_OCTAL
+from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
+from imgfetch.errors import InvalidReferenceError, VerificationError
 from imgfetch.layers.diffid import LayerInfo
+from imgfetch.oci import names
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.manifest import Image
+from imgfetch.oci.names import Platforms, References, one_or_many
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item
-from imgfetch.pull.downloads import Layer
 from imgfetch.store.blobs import BlobStore
+
+Base = str | os.PathLike[str] | Reference
+
+
+class ArchiveOptions(TypedDict, total=False):
+    """The optional arguments of `SaveRequest.parse`, for functions that pass them on."""
+
+    platform: Platforms | None
+    all_platforms: bool
+    archive_format: ArchiveFormat
+    layers: LayerForm
+    name: str | Reference | None
+    base: Base | Iterable[Base]
+    source_date_epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
-    """A layout, and what stands in it.
+class SaveRequest:
+    """An archive that is to be saved.
 
     Attributes:
-        selections: what the archive holds, as it stands there.
-        plain: the layers that stand there decompressed, by the digests that they have in the registry.
-        layout: where each member stands.
+        references: its images.
+        platforms: the platforms of its images; none stands for this machine's.
+        all_platforms: keep everything that an index lists.
+        archive_format: a key of `FORMATS`.
+        layers: ``original``, or ``plain`` for decompressed layers.
+        name: the image's name in the archive, if not its reference.
+        bases: images, and archives of images, whose layers are left out.
+        mtime: the time of every entry, in seconds since 1970.
+    """
+
+    references: tuple[Reference, ...]
+    platforms: tuple[Platform, ...] = ()
+    all_platforms: bool = False
+    archive_format: ArchiveFormat = FORMAT
+    layers: LayerForm = LAYERS[0]
+    name: Reference | None = None
+    bases: tuple[Reference | Path, ...] = ()
+    mtime: int = MTIME
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, and options that contradict each other."""
+        for label, value, known in (
+            ("archive_format", self.archive_format, get_args(ArchiveFormat)),
+            ("layers", self.layers, get_args(LayerForm)),
+        ):
+            if value not in known:
+                raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
+        if not 0 <= self.mtime <= MAX_OCTAL:
+            raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {self.mtime}")
+        if self.format.has_one_platform and (self.all_platforms or len(self.platforms) > 1):
+            raise ValueError(f"an archive in the format {self.archive_format} holds one platform")
+        if self.bases and self.is_plain:
+            raise ValueError("an archive that leaves layers out has the others as the registry has them")
+        if self.name and self.name.digest:
+            raise InvalidReferenceError(f"{self.name} has a digest, which is no name in an archive")
+
+    @classmethod
+    def parse(
+        cls,
+        references: References,
+        *,
+        platform: Platforms | None = None,
+        all_platforms: bool = False,
+        archive_format: ArchiveFormat = FORMAT,
+        layers: LayerForm = LAYERS[0],
+        name: str | Reference | None = None,
+        base: Base | Iterable[Base] = (),
+        source_date_epoch: int = MTIME,
+    ) -> Self:
+        """Parse the arguments of `Client.save`.
+
+        Raises:
+            InvalidReferenceError: a reference or the name is malformed.
+            InvalidPlatformError: a platform is malformed.
+            ValueError: a value is out of its range, or options contradict each other.
+        """
+        bases: tuple[Base, ...] = one_or_many(base)
+        return cls(
+            tuple(each.with_default_tag() for each in names.references(references)),
+            names.platforms(platform),
+            all_platforms,
+            archive_format,
+            layers,
+            names.reference(name).with_default_tag() if name is not None else None,
+            tuple(map(_base, bases)),
+            source_date_epoch,
+        )
+
+    @property
+    def format(self) -> Format:
+        """The module that knows the archive's format."""
+        return FORMATS[self.archive_format]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all layers are to be decompressed."""
+        return self.format.is_uncompressed or self.layers != LAYERS[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer to be fetched.
+
+    Attributes:
+        descriptor: the blob.
+        diff_id: the digest of the decompressed layer; ``None`` for a blob that is no layer of an image.
+        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
+        reference: the image that it is for.
+    """
+
+    descriptor: Descriptor
+    diff_id: Digest | None
+    what: str
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLayout:
+    """The position of every member of an archive.
+
+    Attributes:
+        selections: the archive's images, with the manifests that they have in it.
+        plain: the layers that are decompressed in it, by the digests that they have in the registry.
+        tar: the members.
     """
 
     selections: tuple[Selection, ...]
     plain: frozenset[Digest]
-    layout: TarLayout
+    tar: TarLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is wanted, and what has to be brought for it.
+    """An archive's images, and the blobs that it needs.
 
     Attributes:
-        selections: what the archive is to hold, as the registry has it.
-        layers: the blobs to be brought, each once.
-        form: the kind of archive.
-        is_plain: whether all layers are to be decompressed.
-        mtime: the time of every entry, in seconds since 1970.
-        store: where the documents are.
+        request: the archive.
+        selections: its images, as the registry has them.
+        layers: the blobs to be fetched, each once.
+        indexes: the documents of the indexes that it contains.
     """
 
+    request: SaveRequest
     selections: tuple[Selection, ...]
     layers: tuple[Layer, ...]
-    form: Format
-    is_plain: bool
-    mtime: int
-    store: BlobStore
+    indexes: Mapping[Digest, bytes]
 
     @property
     def items(self) -> list[Item]:
-        """The blobs to be brought."""
+        """The blobs to be fetched."""
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
-    def noted(self, layer: Layer) -> LayerInfo | None:
-        """Return what an earlier run found in a layer."""
-        if layer.diff_id is None:
-            return None
-        return self.store.layers.get(layer.descriptor.digest, layer.diff_id.algorithm)
-
-    def laid_out(self, known: Callable[[Layer], LayerInfo | None]) -> Laid | None:
-        """Return the layout, unless it depends on what is not known yet.
+    def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
+        """Return the layout, or ``None`` while it depends on layers that are not known yet.
 
         Args:
-            known: returns what is found in a layer, as far as that is known.
+            known: what was found in layers, by their digests.
 
         Raises:
             VerificationError: a blob is given two sizes.
-            StorageError: the store does not take a document.
         """
-        opened = self._plain(known)
-        if opened is None:
-            return None
-        selections, contents = self.selections, dict[Digest, Blob]()
-        if opened:
-            for selection in self.selections:
-                contents.update(uncompressed.contents(selection, opened))
-            selections = merged(
-                uncompressed.rewritten(selection, opened, self.store.put, self.store.read)
-                for selection in self.selections
-            )
-        layout = TarLayout(self.form.members(selections, contents), mtime=self.mtime)
-        return Laid(selections, frozenset(opened), layout)
-
-    def _plain(self, known: Callable[[Layer], LayerInfo | None]) -> Mapping[Digest, LayerInfo] | None:
-        """Return the layers that are to be decompressed, unless that is not known yet."""
         opened: dict[Digest, LayerInfo] = {}
         for layer in self.layers:
-            contents = known(layer) if layer.diff_id is not None else None
-            if contents and (self.is_plain or contents.is_refused(layer.descriptor.media_type)):
-                opened[layer.descriptor.digest] = contents
-            elif self.is_plain and layer.diff_id is not None:
+            if layer.diff_id is None:
+                continue
+            found = known.get(layer.descriptor.digest)
+            if found and (self.request.is_plain or found.is_refused(layer.descriptor.media_type)):
+                opened[layer.descriptor.digest] = found
+            elif self.request.is_plain:
                 return None
-        return opened
+        selections, contents = self.selections, dict[Digest, Content]()
+        if opened:
+            rewritten = [uncompressed.rewritten(selection, opened, self.indexes) for selection in self.selections]
+            selections = merged(selection for selection, _ in rewritten)
+            contents = {digest: content for _, made in rewritten for digest, content in made.items()}
+        tar = TarLayout(self.request.format.members(selections, contents), mtime=self.request.mtime)
+        return ArchiveLayout(selections, frozenset(opened), tar)
+
+
+def layers_of(image: Image) -> Iterator[Layer]:
+    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
+    reference = image.references[0]
+    count = len(image.manifest.layers)
+    for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
+        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference)
+
+
+def others_of(selection: Selection) -> Iterator[Layer]:
+    """Yield the blobs that come with a selection and are no layers."""
+    reference = selection.references[0]
+    for descriptor in selection.others:
+        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference)
+
+
+def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return each blob once, in order.
+
+    Raises:
+        VerificationError: one blob is listed with two different diff_ids.
+    """
+    found: dict[Digest, Layer] = {}
+    for layer in layers:
+        first = found.setdefault(layer.descriptor.digest, layer)
+        if first.diff_id is None:
+            found[layer.descriptor.digest] = layer
+        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
+            raise VerificationError(
+                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
+                wanted=str(first.diff_id),
+                got=str(layer.diff_id),
+            )
+    return tuple(found.values())
+
+
+def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:
+    """Return what earlier runs found in a plan's layers, by their digests."""
+    return {
+        layer.descriptor.digest: found
+        for layer in plan.layers
+        if layer.diff_id and (found := store.layers.get(layer.descriptor.digest, layer.diff_id.algorithm))
+    }
+
+
+def _base(base: Base) -> Reference | Path:
+    """Tell a file from a reference."""
+    if isinstance(base, Reference) or (isinstance(base, str) and not looks_like_file(base)):
+        return names.reference(base).with_default_tag()
+    return Path(base)

@@ -1,12 +1,17 @@
-"""An index with its images for several platforms, kept as it is or rewritten to what is wanted of it."""
+"""The way from a request to a plan: the images for its platforms, without the layers of its bases.
+
+An index is kept as it is, or reduced to the images that are selected.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
-from imgfetch.archive.selection import Selection, pinned
+from imgfetch.archive.recognise import read_undamaged
+from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.descriptor import Descriptor
@@ -14,43 +19,56 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.pull.base import BaseLayers
+from imgfetch.pull.plan import Layer, Plan, SaveRequest, distinct, layers_of, others_of
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver
 
 
-def select_all(resolver: Resolver, reference: Reference, preferred: Platform | None = None) -> Selection:
-    """Return an index with everything that it lists, or the image where there is no index.
-
-    Args:
-        resolver: finds the documents; all of them are in its store then.
-        reference: the index or image.
-        preferred: the platform for readers that know only one; by default this machine's.
+def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
+    """Find the images of an archive, and the blobs that it needs; the documents are in the resolver's store then.
 
     Raises:
-        PlatformNotFoundError: the index lists no image.
+        InvalidReferenceError: two different images would have one name.
         ImgfetchError: as for `Resolver.resolve`.
     """
-    found = resolver.document(reference)
-    if isinstance(found, Manifest):
-        return Selection.of(resolver.image(found, reference))
-    everything = _Everything(resolver, reference)
-    everything.add(found)
-    return everything.selection(preferred or platforms.default())
+    base = _base_layers(request, resolver)
+    selections: list[Selection] = []
+    layers: list[Layer] = []
+    for reference in request.references:
+        selection = _select(resolver.document(reference), reference, request, resolver)
+        if base:
+            selection = base.left_out_of(selection, by_chain=request.format.is_by_chain)
+        for image in selection.images:
+            layers += layers_of(image)
+        layers += others_of(selection)
+        selections.append(selection.named((request.name,)) if request.name else selection)
+    together = merged(selections)
+    needed = blobs_of(together)
+    return Plan(
+        request,
+        together,
+        distinct(layer for layer in layers if layer.descriptor.digest in needed),
+        {index.digest: resolver.store.read(index.digest) for selection in together for index in selection.indexes},
+    )
 
 
-def select(resolver: Resolver, reference: Reference, wanted: Sequence[Platform]) -> Selection:
-    """Return the images for some platforms, with an index of them if they are several.
+def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:
+    """Return the layers of a request's bases, or ``None`` if it has none."""
+    found = BaseLayers()
+    for base in request.bases:
+        if isinstance(base, Path):
+            found |= BaseLayers.of_archive(read_undamaged(base)[1])
+        else:
+            found |= BaseLayers.of_selection(_select(resolver.document(base), base, request, resolver))
+    return found if request.bases else None
 
-    Args:
-        resolver: finds the documents; all of them are in its store then.
-        reference: the index or image.
-        wanted: the platforms; none is this machine's, as for `Resolver.resolve`.
 
-    Raises:
-        ImgfetchError: as for `Resolver.resolve`.
-    """
-    found = resolver.document(reference)
+def _select(found: Index | Manifest, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
+    """Return the images of a document that a request asks for, with an index of them if they are several."""
+    if request.all_platforms:
+        return _everything(found, reference, request, resolver)
     images: dict[Digest, Image] = {}
-    for platform in wanted or (None,):
+    for platform in request.platforms or (None,):
         image = resolver.chosen(found, reference, platform)
         images.setdefault(image.manifest.descriptor.digest, image)
     if isinstance(found, Manifest) or len(images) == 1:
@@ -62,8 +80,20 @@ def select(resolver: Resolver, reference: Reference, wanted: Sequence[Platform])
     return Selection(preferred, tuple(in_order), (index,), parents=pinned(reference, in_order))
 
 
-class _Everything:
-    """What is found in an index, and in those that it lists."""
+def _everything(found: Index | Manifest, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
+    """Return everything that an index lists, or the image if there is no index.
+
+    The first platform of the request is for readers that know only one; by default it is this machine's.
+    """
+    if isinstance(found, Manifest):
+        return Selection.of(resolver.image(found, reference))
+    walk = _IndexWalk(resolver, reference)
+    walk.add(found)
+    return walk.selection(request.platforms[0] if request.platforms else platforms.default())
+
+
+class _IndexWalk:
+    """Collects the content of an index, and of those that it lists."""
 
     def __init__(self, resolver: Resolver, reference: Reference) -> None:
         self._resolver = resolver

@@ -1,4 +1,4 @@
-"""Whether an archive that is there already is the one that is wanted."""
+"""An archive that exists already, compared with the one that would be written."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from imgfetch.errors import ImgfetchError
 from imgfetch.files import storing
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
-from imgfetch.pull.downloads import Layer
-from imgfetch.pull.plan import Laid, Plan
+from imgfetch.pull.plan import ArchiveLayout, Plan, remembered
+from imgfetch.store.blobs import BlobStore
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """An archive that is there already.
+class ExistingArchive:
+    """An archive that exists already.
 
     Attributes:
         path: the file.
-        members: what stands in it.
+        members: its members.
     """
 
     path: Path
     members: Scan
 
     @classmethod
-    def at(cls, path: Path) -> Self | None:
-        """Return the archive under a name, if there is one that can be read."""
+    def at(cls, path: Path, store: BlobStore) -> Self | None:
+        """Return the archive under a name if it is readable, and store its manifests and configs.
+
+        Raises:
+            StorageError: the store does not take a document.
+        """
         if not path.is_file():
             return None
         try:
-            return cls(path, scan(path))
+            existing = cls(path, scan(path))
         except ImgfetchError as error:
             _logger.info("%s is written anew: %s", path, error)
             return None
+        for digest, raw in existing.members.blob_documents():  # they need not be fetched again
+            store.put(Descriptor("", digest, len(raw)), raw)
+        return existing
 
-    def documents(self) -> dict[Descriptor, bytes]:
-        """Return the manifests and configs in it that are what they are called, so that nobody has to send them."""
-        return {Descriptor("", digest, len(raw)): raw for digest, raw in self.members.blob_documents()}
-
-    def laid_out(self, plan: Plan) -> Laid | None:
-        """Return how a plan would be laid out, taking the sizes of decompressed layers from here."""
-
-        def known(layer: Layer) -> LayerInfo | None:
-            noted = plan.noted(layer)
-            if noted or layer.diff_id is None or not plan.is_plain:
-                return noted
-            found = self.members.get(blob_path(layer.diff_id))
-            return LayerInfo(layer.diff_id, "", found.entry.size) if found else None
-
-        return plan.laid_out(known)
-
-    def is_same(self, laid: Laid) -> bool:
-        """Tell whether it is, to the byte, what would be written.
+    def has(self, plan: Plan, store: BlobStore) -> bool:
+        """Tell whether it is byte-for-byte the archive of a plan.
 
         Raises:
             StorageError: it cannot be read.
         """
-        if compressed.compression_of(self.path) != compressed.compression(self.path):
+        layout = self._layout(plan, store)
+        if layout is None or compressed.compression_of(self.path) != compressed.compression(self.path):
             return False
         with storing(self.path, "read"), compressed.opened(self.path) as file:
             try:
-                return laid.layout.matches(file)
+                return layout.tar.matches(file)
             except ImgfetchError as error:
                 _logger.info("%s is written anew: %s", self.path, error)
                 return False
+
+    def _layout(self, plan: Plan, store: BlobStore) -> ArchiveLayout | None:
+        """Return the layout of a plan, with the sizes that decompressed layers have here."""
+        known = remembered(plan, store)
+        for layer in plan.layers if plan.request.is_plain else ():
+            if layer.diff_id and (found := self.members.get(blob_path(layer.diff_id))):
+                known.setdefault(layer.descriptor.digest, LayerInfo(layer.diff_id, "", found.entry.size))
+        return plan.layout(known)

@@ -1,4 +1,4 @@
-"""Writes an archive while its layers come."""
+"""The writing of an archive while its layers arrive."""
 
 from __future__ import annotations
 
@@ -6,114 +6,158 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch.archive.tarlayout import Blob, TarLayout, UncompressedLayer
+from imgfetch.archive import compressed
+from imgfetch.archive.tarlayout import Blob, UncompressedLayer
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.files import require_free_space, storing
 from imgfetch.oci.digest import Digest
 from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.plan import Laid, Plan
+from imgfetch.pull.plan import ArchiveLayout, Layer, Plan, remembered
+from imgfetch.store.blobs import BlobStore
 
 
-def copier(laid: Laid, path: Path, out: BinaryIO) -> Callable[[Digest, int, bytes], None]:
-    """Return what writes a layer into the file for ``path`` while it comes, which has no name that anybody reads."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes an archive.
 
-    def copy(digest: Digest, position: int, data: bytes) -> None:
-        with storing(path, "write"):
-            laid.layout.put(digest, position, data, out)
+    A file takes its members in any order: it gets its full length at once, and each layer's pieces as they arrive.
+    A stream, and a file that is compressed as a whole, take one member after the other.
 
-    return copy
-
-
-def fill(plan: Plan, laid: Laid | None, downloads: Downloads, out: BinaryIO, *, path: Path, jobs: int) -> Laid:
-    """Write an archive into a file, and return how it turned out to be laid out.
-
-    Args:
-        plan: what is wanted.
-        laid: how it is laid out, as far as is known; the file has been made ready for it.
-        downloads: bring the layers, and copy them as they come where they can.
-        out: the file.
-        path: what it will be called.
-        jobs: how many blobs are written at a time.
-
-    Raises:
-        ImgfetchError: a layer could not be had, or there is no room.
-        OSError: the file does not take it.
+    Attributes:
+        plan: the archive.
+        store: has its blobs.
+        path: its path, if it is a file that is replaced atomically.
     """
-    for digest in downloads.arrivals():
-        if laid and digest in laid.layout.blobs and not downloads.has_copied(digest):
-            laid.layout.place(digest, plan.store.open, out)
-    final = _final(plan, downloads)
-    pending: Collection[Blob] = final.layout.blobs
-    if laid and final.layout.members == laid.layout.members:
-        layers = {layer.descriptor.digest for layer in plan.layers}
-        pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
-    else:  # it depends on what is in the layers
-        require_free_space([(path.parent, final.layout.size, "the archive")])
-        final.layout.scaffold(out)
-    _place(final.layout, pending, plan, out, jobs)
-    return final
 
+    plan: Plan
+    store: BlobStore
+    path: Path | None
 
-def stream(plan: Plan, laid: Laid | None, downloads: Downloads, out: BinaryIO, *, waits: bool) -> Laid:
-    """Write an archive in order, each blob when it is in the store, and return how it is laid out.
+    @property
+    def compression(self) -> str:
+        """The compression of the whole archive, or nothing."""
+        return compressed.compression(self.path)
 
-    Args:
-        plan: what is wanted.
-        laid: how it is laid out, if that is known.
-        downloads: bring the layers.
-        out: where the bytes go; needs no more than ``write``.
-        waits: whether to begin when all layers are there.
+    @property
+    def takes_any_order(self) -> bool:
+        """Whether members may be written in any order."""
+        return self.path is not None and not self.compression
 
-    Raises:
-        ImgfetchError: a layer could not be had.
-        UnsupportedError: a layer has to be decompressed, which was not known at the beginning.
-        OSError: ``out`` does not take it.
-    """
-    if waits or laid is None:
-        for _ in downloads.arrivals():
-            pass
-        laid = _final(plan, downloads)
-    layers = {layer.descriptor.digest: layer for layer in plan.layers}
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in the order in which to fetch them: the largest first keeps all threads busy to the end."""
+        if not self.takes_any_order:
+            return self.plan.layers
+        return tuple(sorted(self.plan.layers, key=lambda layer: -layer.descriptor.size))
 
-    def open_blob(digest: Digest) -> AbstractContextManager[BinaryIO]:
-        downloads.wait(digest)
-        found = downloads.contents.get(digest)
-        if found and digest not in laid.plain and found.is_refused(layers[digest].descriptor.media_type):
-            raise UnsupportedError(
-                f"{layers[digest].what} has to stand decompressed in the archive, for some readers refuse it as it is, "
-                "and that was not known when the archive was begun",
-                hint="write to a file with -o; or run it again with the same cache, which knows it now",
-            )
-        return plan.store.open(digest)
+    def prepare(self) -> ArchiveLayout | None:
+        """Reserve the blobs and require the free space; return the layout, unless it depends on what is fetched.
 
-    laid.layout.stream(open_blob, out)
-    return laid
+        Raises:
+            StorageError: there is too little space.
+        """
+        self.store.reserve(layer.descriptor.digest for layer in self.plan.layers)
+        layout = self.plan.layout(remembered(self.plan, self.store))
+        missing = self.store.bytes_missing(layer.descriptor for layer in self.plan.layers)
+        self._require_space(layout, (self.store.root, missing, "layers"))
+        return layout
 
+    def copier(self, layout: ArchiveLayout | None, out: BinaryIO) -> Callable[[Digest, int, bytes], None] | None:
+        """Return a function that writes pieces of layers as they arrive, into a file that is made ready for them."""
+        if not (layout and self.takes_any_order):
+            return None
+        layout.tar.scaffold(out)
 
-def _final(plan: Plan, downloads: Downloads) -> Laid:
-    laid = plan.laid_out(lambda layer: downloads.contents.get(layer.descriptor.digest))
-    assert laid is not None  # noqa: S101  # all layers have arrived
-    return laid
+        def copy(digest: Digest, position: int, data: bytes) -> None:
+            with storing(str(self.path), "write"):
+                layout.tar.put(digest, position, data, out)
 
+        return copy
 
-def _place(layout: TarLayout, pending: Collection[Blob], plan: Plan, out: BinaryIO, jobs: int) -> None:
-    """Write blobs that are in the store, several at a time."""
-    is_over = threading.Event()
+    def transfer(
+        self, layout: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, *, jobs: int
+    ) -> ArchiveLayout:
+        """Write the archive while its layers arrive, and return its final layout.
 
-    def interrupt() -> None:
-        if is_over.is_set():
-            raise StorageError("stopped, for something else failed")
+        Raises:
+            ImgfetchError: a layer could not be fetched, or there is too little space.
+            UnsupportedError: a layer has to be decompressed, which was not known when a stream was begun.
+            OSError: the output cannot be written.
+        """
+        if self.takes_any_order:
+            return self._fill(layout, downloads, out, jobs)
+        with compressed.compressed(out, self.compression) as stream:
+            if layout is None or self.compression:
+                for _ in downloads.arrivals():
+                    pass
+                layout = self._final(downloads)
+            self._stream(layout, downloads, stream)
+        return layout
 
-    with ThreadPoolExecutor(jobs, "imgfetch-write") as pool:
-        try:
-            largest_first = sorted(pending, key=lambda blob: -layout.size_of(blob))
-            placed = pool.map(lambda blob: layout.place(blob, plan.store.open, out, interrupt=interrupt), largest_first)
-            for _ in placed:
-                pass
-        except BaseException:
-            is_over.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    def _fill(self, first: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, jobs: int) -> ArchiveLayout:
+        """Write each member of a file when its blob has arrived."""
+        for digest in downloads.arrivals():
+            if first and digest in first.tar.blobs and not downloads.has_copied(digest):
+                first.tar.place(digest, self.store.open, out)
+        final = self._final(downloads)
+        pending: Collection[Blob] = final.tar.blobs
+        if first and final.tar.members == first.tar.members:
+            layers = {layer.descriptor.digest for layer in self.plan.layers}
+            pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
+        else:  # it depends on what is in the layers
+            self._require_space(final)
+            final.tar.scaffold(out)
+        self._place(final, pending, out, jobs)
+        return final
+
+    def _stream(self, layout: ArchiveLayout, downloads: Downloads, out: BinaryIO) -> None:
+        """Write all members in order, each when its blob has arrived."""
+        layers = {layer.descriptor.digest: layer for layer in self.plan.layers}
+
+        def open_blob(digest: Digest) -> AbstractContextManager[BinaryIO]:
+            downloads.wait(digest)
+            found = downloads.contents.get(digest)
+            if found and digest not in layout.plain and found.is_refused(layers[digest].descriptor.media_type):
+                raise UnsupportedError(
+                    f"{layers[digest].what} has to stand decompressed in the archive, for some readers refuse it as it "
+                    "is, and that was not known when the archive was begun",
+                    hint="write to a file with -o; or run it again with the same cache, which knows it now",
+                )
+            return self.store.open(digest)
+
+        layout.tar.stream(open_blob, out)
+
+    def _final(self, downloads: Downloads) -> ArchiveLayout:
+        layout = self.plan.layout(downloads.contents)
+        assert layout is not None  # noqa: S101  # all layers have arrived
+        return layout
+
+    def _place(self, layout: ArchiveLayout, pending: Collection[Blob], out: BinaryIO, jobs: int) -> None:
+        """Write blobs that are in the store, several at a time."""
+        is_over = threading.Event()
+
+        def interrupt() -> None:
+            if is_over.is_set():
+                raise StorageError("stopped, for something else failed")
+
+        def place(blob: Blob) -> None:
+            layout.tar.place(blob, self.store.open, out, interrupt=interrupt)
+
+        with ThreadPoolExecutor(jobs, "imgfetch-write") as pool:
+            try:
+                for _ in pool.map(place, sorted(pending, key=lambda blob: -layout.tar.size_of(blob))):
+                    pass
+            except BaseException:
+                is_over.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _require_space(self, layout: ArchiveLayout | None, *needs: tuple[Path, int, str]) -> None:
+        if self.path:
+            size = layout.tar.size if layout and not self.compression else 0
+            needs = (*needs, (self.path.parent, size, "the archive"))
+        require_free_space(needs)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from imgfetch import inspect
 from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError
-from imgfetch.pull.inspection import inspect
 from tests import engines
 from tests.conftest import Run
 from tests.engines import RealRegistry, output

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.pull.query import natural
+from imgfetch.cli.command_tags import natural
 from imgfetch.registry import client as registry_module
 from tests.engines import RealRegistry
 from tests.images import ARM64, hello, image, index

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import zstandard
 
+import imgfetch
 from imgfetch.archive.compressed import opened
 from imgfetch.archive.verify import verify
-from imgfetch.pull import save as pull
 from tests.images import (
     ARM64,
     DOCKER_GZIP,
@@ -307,7 +307,9 @@ def test_the_same_platform_twice_is_one(
     reference = loopback.add("a", "1", MANY)
     for twice in (("linux/arm64", "--platform", "linux/arm64"), ("linux/arm64,linux/arm64/v8",)):
         saved(command, tmp_path / "y.tar", reference, "--format", "docker-classic", "--platform", *twice)
-    pull.save(reference, tmp_path / "x.tar", archive_format="docker-classic", platform=["linux/arm64", "linux/arm64"])
+    imgfetch.save(
+        reference, tmp_path / "x.tar", archive_format="docker-classic", platform=["linux/arm64", "linux/arm64"]
+    )
     assert (tmp_path / "x.tar").read_bytes() == (tmp_path / "y.tar").read_bytes()
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64,linux/arm64")
     saved(command, tmp_path / "z.tar", reference, "--format", "docker-classic")

@@ -28,7 +28,7 @@ MUTANTS = (
     ),
     Mutant(
         "a platform that the library is given twice is one",
-        "save:_wanted",
+        "names:platforms",
         "dict.fromkeys(Platform.parse(each)",
         "list(Platform.parse(each)",
         ("test_the_same_platform_twice_is_one",),

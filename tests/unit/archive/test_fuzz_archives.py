@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import save
+from imgfetch import inspect, save
 from imgfetch.archive.recognise import read_archive, read_undamaged
 from imgfetch.archive.scan import scan
 from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError
-from imgfetch.pull.base import Held
-from imgfetch.pull.inspection import inspect
+from imgfetch.pull.base import BaseLayers
 from tests import headers, images
 from tests.loopback import Loopback
 from tests.mutations import CHANGES
@@ -67,7 +66,7 @@ def test_a_document_that_was_changed_is_told_or_harmless(
             told += 1
         try:
             json.dumps([str(image.details) for image in inspect(path).images])
-            Held.of_archive(read_archive(scan(path)))
+            BaseLayers.of_archive(read_archive(scan(path)))
         except ImgfetchError as error:
             assert str(error)  # noqa: PT017
     assert told > CASES // 2

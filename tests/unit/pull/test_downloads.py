@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import responses
 
+import imgfetch
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.retries import Patience
 from imgfetch.oci.config import Config
@@ -20,8 +22,8 @@ from imgfetch.oci.manifest import Document, Image, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item, Progress
-from imgfetch.pull.downloads import Downloads, Layer, distinct, layers_of
-from imgfetch.pull.save import save
+from imgfetch.pull.downloads import Downloads
+from imgfetch.pull.plan import Layer, distinct, layers_of
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
@@ -79,37 +81,43 @@ def descriptor(blob: images.Blob) -> Descriptor:
     return Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
 
 
-def layers(registry: object, *blobs: images.Blob) -> list[Layer]:
+def layers(*blobs: images.Blob) -> list[Layer]:
     return [
         Layer(
             descriptor(blob),
             Digest.parse(blob.diff_id),
             f"layer {number} of {len(blobs)} of {REFERENCE}",
             REFERENCE,
-            registry,
         )
         for number, blob in enumerate(blobs, 1)
     ]
 
 
-def bring(
+def downloading(
     wanted: Sequence[Layer],
+    registry: FakeRegistry | Registry,
     store: BlobStore,
     *,
     jobs: int = 4,
     progress: Progress | None = None,
     oddities: Oddities | None = None,
-) -> None:
-    """Bring layers, and wait for each in its order."""
-    downloads = Downloads(
+    copy: Callable[[Digest, int, bytes], None] | None = None,
+) -> Downloads:
+    return Downloads(
         wanted,
+        registry,
         store,
         jobs=jobs,
         progress=progress or Progress(),
         oddities=oddities or Oddities(),
         patience=Patience(retries=0),
+        copy=copy,
     )
-    with downloads:
+
+
+def bring(wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: BlobStore, **options: Any) -> None:
+    """Bring layers, and wait for each in its order."""
+    with downloading(wanted, registry, store, **options) as downloads:
         for layer in wanted:
             downloads.wait(layer.descriptor.digest)
 
@@ -125,8 +133,8 @@ def image_of(*blobs: images.Blob) -> Image:
     return Image(manifest, config, (REFERENCE,))
 
 
-def test_the_layers_of_an_image_are_numbered_from_its_base(registry: FakeRegistry) -> None:
-    assert [layer.what for layer in layers_of(image_of(ONE, TWO, ONE), registry)] == [
+def test_the_layers_of_an_image_are_numbered_from_its_base() -> None:
+    assert [layer.what for layer in layers_of(image_of(ONE, TWO, ONE))] == [
         "layer 1 of 3 of registry.example/team/app:1",
         "layer 2 of 3 of registry.example/team/app:1",
         "layer 3 of 3 of registry.example/team/app:1",
@@ -135,16 +143,16 @@ def test_the_layers_of_an_image_are_numbered_from_its_base(registry: FakeRegistr
 
 def test_a_layer_that_is_repeated_is_brought_once(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO)
-    wanted = distinct([*layers_of(image_of(ONE, TWO, ONE), registry), *layers_of(image_of(TWO), registry)])
+    wanted = distinct([*layers_of(image_of(ONE, TWO, ONE)), *layers_of(image_of(TWO))])
     assert [layer.descriptor for layer in wanted] == [descriptor(ONE), descriptor(TWO)]  # P70, L16, L26
-    bring(wanted, store, jobs=1)
+    bring(wanted, registry, store, jobs=1)
     assert registry.asked == [ONE.digest, TWO.digest]
 
 
-def test_a_blob_cannot_be_two_things_when_it_is_decompressed(registry: FakeRegistry) -> None:
+def test_a_blob_cannot_be_two_things_when_it_is_decompressed() -> None:
     other = replace(ONE, diff_id=TWO.diff_id)
     with pytest.raises(VerificationError) as caught:
-        distinct(layers_of(image_of(ONE, THREE, other), registry))
+        distinct(layers_of(image_of(ONE, THREE, other)))
     assert (caught.value.wanted, caught.value.got) == (ONE.diff_id, TWO.diff_id)
     assert "layer 3 of 3" in str(caught.value)
     assert "layer 1 of 3" in str(caught.value)
@@ -164,7 +172,7 @@ def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
         registry.documents[tag] = Document(built.raw, built.media_type)
     out = io.BytesIO()
     with pytest.raises(VerificationError):
-        save(
+        imgfetch.save(
             ["registry.example/team/app:1", "registry.example/team/app:2"],
             out,
             platform="linux/amd64",
@@ -179,7 +187,7 @@ def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
 @pytest.mark.parametrize("jobs", [1, 2, 4, 64])
 def test_every_layer_is_in_the_store_in_the_end(registry: FakeRegistry, store: BlobStore, jobs: int) -> None:
     registry.add_blobs(ONE, TWO, THREE, FOUR)
-    bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=jobs)
+    bring(layers(ONE, TWO, THREE, FOUR), registry, store, jobs=jobs)
     assert [store.read(Digest.parse(blob.digest)) for blob in (ONE, TWO, THREE, FOUR)] == [
         blob.content for blob in (ONE, TWO, THREE, FOUR)
     ]
@@ -188,7 +196,7 @@ def test_every_layer_is_in_the_store_in_the_end(registry: FakeRegistry, store: B
 
 def test_one_job_brings_them_in_order(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO, THREE)
-    bring(layers(registry, THREE, ONE, TWO), store, jobs=1)
+    bring(layers(THREE, ONE, TWO), registry, store, jobs=1)
     assert registry.asked == [THREE.digest, ONE.digest, TWO.digest]
 
 
@@ -196,7 +204,7 @@ def test_several_jobs_bring_several_at_a_time(registry: FakeRegistry, store: Blo
     meeting = threading.Barrier(3)
     for blob in (ONE, TWO, THREE):
         registry.contents[blob.digest] = halves(blob.content, lambda: meeting.wait(30))
-    bring(layers(registry, ONE, TWO, THREE), store, jobs=3)
+    bring(layers(ONE, TWO, THREE), registry, store, jobs=3)
     assert len(registry.asked) == 3
 
 
@@ -204,10 +212,8 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: FakeRegistry, 
     is_read = threading.Event()
     registry.add_blobs(ONE)
     registry.contents[TWO.digest] = halves(TWO.content, lambda: is_read.wait(30))
-    wanted = layers(registry, ONE, TWO)
-    with Downloads(
-        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
-    ) as downloads:
+    wanted = layers(ONE, TWO)
+    with downloading(wanted, registry, store, jobs=2) as downloads:
         downloads.wait(wanted[0].descriptor.digest)
         assert store.read(wanted[0].descriptor.digest) == ONE.content
         is_read.set()
@@ -216,16 +222,14 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: FakeRegistry, 
 
 def test_what_comes_is_copied_and_what_is_here_is_not(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO)
-    bring(layers(registry, ONE), store)
+    bring(layers(ONE), registry, store)
     copies: dict[Digest, bytearray] = {}
 
     def copy(digest: Digest, position: int, data: bytes) -> None:
         copies.setdefault(digest, bytearray())[position : position + len(data)] = data
 
-    wanted = layers(registry, ONE, TWO)
-    with Downloads(
-        wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0), copy=copy
-    ) as downloads:
+    wanted = layers(ONE, TWO)
+    with downloading(wanted, registry, store, jobs=2, copy=copy) as downloads:
         arrived = set(downloads.arrivals())
         assert arrived == {layer.descriptor.digest for layer in wanted}
         assert [downloads.has_copied(layer.descriptor.digest) for layer in wanted] == [False, True]
@@ -239,15 +243,7 @@ def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(
     registry.contents[ONE.digest] = ONE.content[:-1] + b"!"
     with (
         pytest.raises(VerificationError),
-        Downloads(
-            layers(registry, ONE),
-            store,
-            jobs=1,
-            progress=Progress(),
-            oddities=Oddities(),
-            patience=Patience(retries=0),
-            copy=lambda *_: None,
-        ) as downloads,
+        downloading(layers(ONE), registry, store, jobs=1, copy=lambda *_: None) as downloads,
     ):
         list(downloads.arrivals())
     assert not downloads.has_copied(Digest.parse(ONE.digest))
@@ -255,17 +251,13 @@ def test_a_layer_that_came_wrong_counts_as_copied_only_when_it_is_right(
 
 def test_what_is_no_layer_is_not_waited_for(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE)
-    with Downloads(
-        layers(registry, ONE), store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
-    ) as downloads:
+    with downloading(layers(ONE), registry, store, jobs=1) as downloads:
         downloads.wait(Digest.of(b"a config"))
         downloads.wait(Digest.parse(ONE.digest))
 
 
-def test_no_layers_need_no_thread(store: BlobStore) -> None:
-    with Downloads(
-        [], store, jobs=4, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
-    ) as downloads:
+def test_no_layers_need_no_thread(registry: FakeRegistry, store: BlobStore) -> None:
+    with downloading([], registry, store, jobs=4) as downloads:
         downloads.wait(Digest.of(b"a config"))
 
 
@@ -274,10 +266,10 @@ def test_no_layers_need_no_thread(store: BlobStore) -> None:
 
 def test_a_layer_in_the_store_costs_no_request(registry: FakeRegistry, store: BlobStore, root: Path) -> None:
     registry.add_blobs(ONE, TWO)
-    bring(layers(registry, ONE), store)
+    bring(layers(ONE), registry, store)
     registry.asked.clear()
     progress = Noted()
-    bring(layers(registry, ONE, TWO), BlobStore(root), jobs=1, progress=progress)
+    bring(layers(ONE, TWO), registry, BlobStore(root), jobs=1, progress=progress)
     assert registry.asked == [TWO.digest]
     item = Item(ONE.digest, len(ONE.content))
     assert progress.told[:2] == [("started", item), ("finished", item, True)]
@@ -288,13 +280,13 @@ def test_so_does_one_of_which_the_note_is_lost(
     registry: FakeRegistry, store: BlobStore, root: Path, note: bytes | None
 ) -> None:
     registry.add_blobs(ONE)
-    bring(layers(registry, ONE), store)
+    bring(layers(ONE), registry, store)
     notes = root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded
     notes.unlink()
     if note is not None:
         notes.write_bytes(note)
     registry.asked.clear()
-    bring(layers(registry, ONE), BlobStore(root))
+    bring(layers(ONE), registry, BlobStore(root))
     assert registry.asked == []
     assert notes.is_file()
     assert BlobStore(root).layers.get(Digest.parse(ONE.digest), "sha256") is not None
@@ -302,9 +294,9 @@ def test_so_does_one_of_which_the_note_is_lost(
 
 def test_a_layer_whose_file_is_damaged_is_fetched_again(registry: FakeRegistry, store: BlobStore, root: Path) -> None:
     registry.add_blobs(ONE)
-    bring(layers(registry, ONE), store)
+    bring(layers(ONE), registry, store)
     (root / "blobs" / "sha256" / Digest.parse(ONE.digest).encoded).write_bytes(b"damaged")
-    bring(layers(registry, ONE), BlobStore(root))
+    bring(layers(ONE), registry, BlobStore(root))
     assert registry.asked == [ONE.digest] * 2
     assert BlobStore(root).read(Digest.parse(ONE.digest)) == ONE.content
 
@@ -314,11 +306,11 @@ def test_a_layer_in_the_store_is_held_to_its_diff_id_too(
     registry: FakeRegistry, store: BlobStore, root: Path, *, known: bool
 ) -> None:
     registry.add_blobs(ONE)
-    bring(layers(registry, ONE), store)
+    bring(layers(ONE), registry, store)
     if not known:
         (root / "layers" / "sha256" / Digest.parse(ONE.digest).encoded).unlink()
     with pytest.raises(VerificationError) as caught:
-        bring(layers(registry, replace(ONE, diff_id=TWO.diff_id)), BlobStore(root))
+        bring(layers(replace(ONE, diff_id=TWO.diff_id)), registry, BlobStore(root))
     assert caught.value.wanted == f"diff_id {TWO.diff_id}"
     assert caught.value.got == ONE.diff_id
 
@@ -329,7 +321,7 @@ def test_a_layer_in_the_store_is_held_to_its_diff_id_too(
 def test_a_diff_id_that_differs_names_layer_and_both_values(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO)
     with pytest.raises(VerificationError) as caught:
-        bring(layers(registry, ONE, replace(TWO, diff_id=THREE.diff_id)), store, jobs=1)
+        bring(layers(ONE, replace(TWO, diff_id=THREE.diff_id)), registry, store, jobs=1)
     assert caught.value.wanted == f"diff_id {THREE.diff_id}"  # P78, F61, L18, M16
     assert caught.value.got == TWO.diff_id
     for words in ("layer 2 of 2 of registry.example/team/app:1", TWO.digest, "gzip"):
@@ -339,7 +331,7 @@ def test_a_diff_id_that_differs_names_layer_and_both_values(registry: FakeRegist
 def test_a_changed_layer_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
     registry.contents[ONE.digest] = ONE.content[:-1] + b"!"
     with pytest.raises(VerificationError) as caught:
-        bring(layers(registry, ONE), store)
+        bring(layers(ONE), registry, store)
     assert caught.value.wanted == ONE.digest  # F43
     assert store.has(descriptor(ONE)) is False
 
@@ -350,7 +342,7 @@ def test_the_first_failure_is_told_and_ends_the_others(registry: FakeRegistry, s
     registry.contents[THREE.digest] = VerificationError("the first failure")
     registry.add_blobs(FOUR)
     with pytest.raises(VerificationError, match="the first failure"):
-        bring(layers(registry, ONE, TWO, THREE, FOUR), store, jobs=3)
+        bring(layers(ONE, TWO, THREE, FOUR), registry, store, jobs=3)
     assert registry.aborted.is_set()
     assert registry.asked.count(FOUR.digest) == 0  # nothing new is begun
 
@@ -358,35 +350,23 @@ def test_the_first_failure_is_told_and_ends_the_others(registry: FakeRegistry, s
 def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: FakeRegistry, store: BlobStore) -> None:
     registry.contents[ONE.digest] = halves(ONE.content, lambda: wait_for_abort(registry))
     registry.contents[TWO.digest] = UnsupportedError("no")
-    wanted = layers(registry, ONE, TWO)
+    wanted = layers(ONE, TWO)
     with (
-        Downloads(
-            wanted, store, jobs=2, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)
-        ) as downloads,
+        downloading(wanted, registry, store, jobs=2) as downloads,
         pytest.raises(UnsupportedError, match="no"),
     ):
         downloads.wait(wanted[0].descriptor.digest)
 
 
-def test_every_registry_is_told_to_stop(registry: FakeRegistry, store: BlobStore) -> None:
-    other = FakeRegistry()
-    registry.contents[ONE.digest] = NotFoundError("not here", url="", status=404)
-    other.contents[TWO.digest] = halves(TWO.content, lambda: wait_for_abort(other))
-    with pytest.raises(NotFoundError):
-        bring([*layers(registry, ONE), *layers(other, TWO)], store, jobs=2)
-    assert registry.aborted.is_set()
-    assert other.aborted.is_set()
-
-
 def test_a_bug_is_told_as_it_is(registry: FakeRegistry, store: BlobStore) -> None:
     registry.contents[ONE.digest] = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        bring(layers(registry, ONE), store)
+        bring(layers(ONE), registry, store)
 
 
-def interrupted(wanted: Sequence[Layer], store: BlobStore, begun: threading.Event) -> None:
+def interrupted(wanted: Sequence[Layer], registry: FakeRegistry, store: BlobStore, begun: threading.Event) -> None:
     """Be interrupted while layers are brought."""
-    with Downloads(wanted, store, jobs=1, progress=Progress(), oddities=Oddities(), patience=Patience(retries=0)):
+    with downloading(wanted, registry, store, jobs=1):
         assert begun.wait(30)
         raise KeyboardInterrupt
 
@@ -401,7 +381,7 @@ def test_leaving_early_ends_the_threads(registry: FakeRegistry, store: BlobStore
     registry.contents[ONE.digest] = halves(ONE.content, stall)
     registry.add_blobs(TWO)
     with pytest.raises(KeyboardInterrupt):
-        interrupted(layers(registry, ONE, TWO), store, begun)
+        interrupted(layers(ONE, TWO), registry, store, begun)
     assert registry.asked == [ONE.digest]
     assert [thread for thread in threading.enumerate() if thread.name.startswith("imgfetch-")] == []
 
@@ -412,7 +392,7 @@ def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> No
         wire.get(f"https://registry.example/v2/team/app/blobs/{ONE.digest}", body=ONE.content)
         wire.get(url, status=404, body='{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}')
         with pytest.raises(NotFoundError) as caught:
-            bring(layers(registry, ONE, TWO, THREE), store, jobs=1)
+            bring(layers(ONE, TWO, THREE), registry, store, jobs=1)
     for words in ("layer 2 of 3 of registry.example/team/app:1", TWO.digest, "the manifest lists it"):
         assert words in f"{caught.value}; {caught.value.hint}"  # F52, M15
     assert caught.value.status == 404
@@ -426,11 +406,11 @@ def test_oddities_of_a_layer_are_told_or_refused(
 ) -> None:
     odd = replace(ONE, media_type=images.OCI_TAR)
     registry.add_blobs(odd)
-    bring(layers(registry, odd), store)
+    bring(layers(odd), registry, store)
     assert len(caplog.records) == 1  # L03
     assert "layer 1 of 1 of registry.example/team/app:1" in caplog.records[0].getMessage()
     with pytest.raises(VerificationError, match="layer 1 of 1"):
-        bring(layers(registry, odd), store, oddities=Oddities(strict=True))
+        bring(layers(odd), registry, store, oddities=Oddities(strict=True))
 
 
 # ---- progress ----
@@ -439,7 +419,7 @@ def test_oddities_of_a_layer_are_told_or_refused(
 def test_progress_is_told_of_every_byte(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO)
     progress = Noted()
-    bring(layers(registry, ONE, TWO), store, jobs=1, progress=progress)
+    bring(layers(ONE, TWO), registry, store, jobs=1, progress=progress)
     for blob in (ONE, TWO):
         item = Item(blob.digest, len(blob.content))
         told = [event for event in progress.told if event[1] == item]
@@ -453,5 +433,5 @@ def test_what_failed_is_not_finished(registry: FakeRegistry, store: BlobStore) -
     registry.add_blobs(ONE)
     progress = Noted()
     with pytest.raises(ImgfetchError):
-        bring(layers(registry, replace(ONE, diff_id=TWO.diff_id)), store, progress=progress)
+        bring(layers(replace(ONE, diff_id=TWO.diff_id)), registry, store, progress=progress)
     assert [event for event in progress.told if event[0] == "finished"] == []

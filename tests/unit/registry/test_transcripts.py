@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import responses
 
+from imgfetch import save
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, VerificationError
@@ -23,7 +24,6 @@ from imgfetch.oci.manifest import Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
-from imgfetch.pull.save import save
 from imgfetch.registry.access import Access
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Mirrors

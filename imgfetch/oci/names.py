@@ -1,0 +1,67 @@
+"""References and platforms as a caller gives them: one or many, each as text or parsed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TypeVar
+
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+
+References = str | Reference | Iterable[str | Reference]
+Platforms = str | Platform | Iterable[str | Platform]
+
+_T = TypeVar("_T")
+
+
+def one_or_many(given: str | _T | Iterable[str | _T]) -> tuple[str | _T, ...]:
+    """Return one thing, or several, as a tuple; a text and a path are one thing."""
+    if isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike)):
+        return tuple(given)
+    return (given,)
+
+
+def reference(given: str | Reference) -> Reference:
+    """Return a reference.
+
+    Raises:
+        InvalidReferenceError: it is malformed.
+    """
+    return Reference.parse(given) if isinstance(given, str) else given
+
+
+def references(given: References) -> tuple[Reference, ...]:
+    """Return one or many references.
+
+    Raises:
+        InvalidReferenceError: one is malformed.
+        ValueError: there are none.
+    """
+    several = tuple(reference(each) for each in one_or_many(given))
+    if not several:
+        raise ValueError("the list of references is empty; give at least one")
+    return several
+
+
+def platforms(given: Platforms | None) -> tuple[Platform, ...]:
+    """Return one or many platforms, each once; none for ``None``.
+
+    Raises:
+        InvalidPlatformError: one is malformed.
+    """
+    several = one_or_many(given) if given is not None else ()
+    return tuple(dict.fromkeys(Platform.parse(each) if isinstance(each, str) else each for each in several))
+
+
+def platform(given: Platforms | None) -> Platform | None:
+    """Return a single platform, or ``None``.
+
+    Raises:
+        InvalidPlatformError: it is malformed.
+        ValueError: there are several.
+    """
+    several = platforms(given)
+    if len(several) > 1:
+        raise ValueError(f"expected one platform, got {', '.join(map(str, several))}")
+    return several[0] if several else None

@@ -1,0 +1,275 @@
+"""The operations on registries, with the settings that they share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from imgfetch.archive.compressed import looks_like_file
+from imgfetch.archive.output import Output, opened, regular
+from imgfetch.defaults import CACHE_SIZE, JOBS, MAX_LAYER, READ_TIMEOUT
+from imgfetch.http.retries import Patience
+from imgfetch.oci import names
+from imgfetch.oci.names import Platforms, References
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+from imgfetch.oci.source import Source
+from imgfetch.progress import Progress
+from imgfetch.pull.downloads import Downloads
+from imgfetch.pull.forecast import Forecast, forecast
+from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
+from imgfetch.pull.plan import ArchiveOptions, SaveRequest
+from imgfetch.pull.resolve import Resolver
+from imgfetch.pull.save import Saved, finish
+from imgfetch.pull.select_platforms import make_plan
+from imgfetch.pull.unchanged import ExistingArchive
+from imgfetch.pull.write import Writer
+from imgfetch.registry.access import Access
+from imgfetch.registry.mirrored import Mirrored, open_source
+from imgfetch.store import eviction
+from imgfetch.store.blobs import open_store
+from imgfetch.store.workspace import beside
+from imgfetch.tolerance import Oddities
+
+OpenRegistry = Callable[[str], Source]
+
+
+class DryRunOptions(ArchiveOptions, total=False):
+    """The optional arguments of `Client.dry_run`, for functions that pass them on."""
+
+    cache_dir: str | os.PathLike[str] | None
+
+
+class SaveOptions(DryRunOptions, total=False):
+    """The optional arguments of `Client.save`, for functions that pass them on."""
+
+    if_changed: bool
+    jobs: int
+    cache_size: int
+    max_layer_size: int
+    progress: Progress | None
+
+
+class Client:
+    """Access to registries.  Its methods may be called from several threads, and keep nothing between calls."""
+
+    def __init__(
+        self,
+        config: Access | None = None,
+        *,
+        retries: Patience | int | None = None,
+        timeout: float = READ_TIMEOUT,
+        strict: bool = False,
+        open_registry: OpenRegistry | None = None,
+    ) -> None:
+        """Take the settings; no request is sent yet.
+
+        Args:
+            config: credentials, certificates, proxies and mirrors; by default none.  `Access.from_environment` returns
+                what docker or podman on this machine would use.
+            retries: the number of attempts after the first one, or a policy that has the longest wait too.
+            timeout: the longest time without data, in seconds.
+            strict: raise an error for oddities that are otherwise logged as warnings.
+            open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
+        """
+        self._config = config or Access()
+        self._retries = Patience(retries=retries) if isinstance(retries, int) else retries or Patience()
+        self._timeout = timeout
+        self._strict = strict
+        self._open_registry = open_registry
+
+    def save(
+        self,
+        references: References,
+        output: Output,
+        *,
+        if_changed: bool = False,
+        jobs: int = JOBS,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cache_size: int = CACHE_SIZE,
+        max_layer_size: int = MAX_LAYER,
+        progress: Progress | None = None,
+        **archive: Unpack[ArchiveOptions],
+    ) -> Saved:
+        """Download images, verify every byte of them, and write one archive.
+
+        If anything fails, an existing file is left untouched and no other appears.  A stream has been given verified
+        bytes only, and is empty, or ends within a member or its header.
+
+        Args:
+            references: one or many images, named as for ``docker pull``.
+            output: a path, or a binary stream, which needs no method but ``write``.  A path that ends in ``.tar.gz``,
+                ``.tgz`` or ``.tar.zst`` is compressed.
+            if_changed: leave a file untouched that is byte-for-byte the archive.
+            jobs: the number of layers that are downloaded at a time.
+            cache_dir: a directory that keeps verified blobs for the next run.  Without it only a failed save keeps
+                them, beside ``output``.
+            cache_size: the size of the cache in bytes; what was used least recently is evicted.
+            max_layer_size: the size of a decompressed layer in bytes, at most.
+            progress: is called as the save advances.
+            **archive: options of the archive:
+
+                - ``platform``: one or many platforms, such as ``linux/arm64``.  By default linux on this machine's
+                  architecture; an image that exists for one other platform only is then saved with a warning.
+                - ``all_platforms``: keep everything that an index lists; ``platform`` is then the one for readers that
+                  know only one.
+                - ``archive_format``: ``docker``, which ``docker load`` and all others read, ``docker-classic`` or
+                  ``oci``.
+                - ``layers``: ``original``, as the registry has them, or ``plain``, decompressed.
+                - ``name``: the image's name in the archive, if not its reference.
+                - ``base``: one or many archives, by path, or references.  Their layers are left out, because the target
+                  host has them.
+                - ``source_date_epoch``: the time of every entry, in seconds since 1970.
+
+        Raises:
+            InvalidReferenceError: a reference is malformed, or two images would have one name.
+            InvalidPlatformError: a platform is malformed.
+            NotFoundError: there is no such image, or one of its blobs is missing.
+            PlatformNotFoundError: the image does not exist for the platform.
+            AuthenticationError: access was denied.
+            TransportError: a registry does not respond.
+            RegistryError: a registry responds with another error.
+            VerificationError: content differs from its digest or size.
+            UnsupportedError: the reference names no image, or one that cannot be read.
+            StorageError: the disk is full, or not writable.
+            ValueError: the list of references is empty, a value is out of its range, or options contradict each other.
+        """
+        if jobs < 1:
+            raise ValueError(f"jobs must be 1 or more, not {jobs}")
+        request = SaveRequest.parse(references, **archive)
+        progress = progress or Progress()
+        with ExitStack() as stack:
+            path = regular(output)
+            workspace = stack.enter_context(beside(path)) if path else None
+            resolver, _ = self._open(stack, cache_dir, workspace)
+            store = resolver.store
+            existing = ExistingArchive.at(path, store) if path and if_changed else None
+            plan = make_plan(request, resolver)
+            if existing and existing.has(plan, store):
+                return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
+            writer = Writer(plan, store, path)
+            layout = writer.prepare()
+            out = stack.enter_context(opened(output, workspace))
+            progress.planned(plan.items)
+            with Downloads(
+                writer.layers,
+                resolver.source,
+                store,
+                jobs=jobs,
+                progress=progress,
+                oddities=resolver.oddities,
+                patience=resolver.patience,
+                max_layer_size=max_layer_size,
+                copy=writer.copier(layout, out),
+            ) as downloads:
+                final = writer.transfer(layout, downloads, out, jobs=jobs)
+        if cache_dir is not None and store.root == Path(cache_dir):
+            eviction.trim(store.root, cache_size)
+        return finish(plan, final, downloads.contents, path.stat().st_size if path else final.tar.size)
+
+    def dry_run(
+        self,
+        references: References,
+        *,
+        cache_dir: str | os.PathLike[str] | None = None,
+        **archive: Unpack[ArchiveOptions],
+    ) -> Forecast:
+        """Return the cost of a `save`; no layer is fetched, and no archive is written.
+
+        Args:
+            references: as for `save`.
+            cache_dir: as for `save`.
+            **archive: as for `save`.
+
+        Raises:
+            ImgfetchError: as for `save`.
+            ValueError: as for `save`.
+        """
+        request = SaveRequest.parse(references, **archive)
+        with ExitStack() as stack:
+            resolver, registry = self._open(stack, cache_dir)
+            plan = make_plan(request, resolver)
+            return forecast(plan, resolver.store, registry.pulls_left)
+
+    def pin(self, references: References, *, platform: Platforms | None = None) -> tuple[Reference, ...]:
+        """Return references with the digests that they have now, at the cost of one request each.
+
+        Args:
+            references: one or many images, or indexes of several platforms.
+            platform: return the digest of the image for this platform.  By default it is that of the index, which is
+                the same on every machine.
+
+        Raises:
+            ImgfetchError: as for `save`.
+            ValueError: the list of references is empty, or there are several platforms.
+        """
+        parsed, wanted = names.references(references), names.platform(platform)
+        with ExitStack() as stack:
+            resolver, _ = self._open(stack)
+            return tuple(_pinned(reference.with_default_tag(), wanted, resolver) for reference in parsed)
+
+    def tags(self, repository: str | Reference) -> tuple[str, ...]:
+        """Return all tags of a repository, in the registry's order; mirrors are skipped, as they may have only some.
+
+        Args:
+            repository: such as ``quay.io/x/y``.
+
+        Raises:
+            NotFoundError: there is no such repository.
+            ImgfetchError: as for `save`.
+        """
+        reference = names.reference(repository)
+        with ExitStack() as stack:
+            registry = self._registry(stack, Oddities(strict=self._strict), self._retries.renewed())
+            return tuple(dict.fromkeys(registry.tags(reference)))
+
+    def inspect(self, target: str | Reference | Path, *, platform: Platforms | None = None) -> Inspected:
+        """Return the description of an image, or of the images in a file.
+
+        Args:
+            target: a reference; or a file: a path, or a text that names a file or ends like an archive's name.
+            platform: the image's platform; by default linux on this machine's architecture, and for a file all images.
+
+        Raises:
+            VerificationError: a document differs from its digest or size, or the file is damaged.
+            ImgfetchError: as for `save`; the file cannot be read, or is no archive of images.
+            ValueError: there are several platforms.
+        """
+        wanted = names.platform(platform)
+        if isinstance(target, Path) or (isinstance(target, str) and looks_like_file(target)):
+            return inspect_file(Path(target), wanted)
+        reference = names.reference(target).with_default_tag()
+        with ExitStack() as stack:
+            resolver, _ = self._open(stack)
+            return inspect_reference(reference, wanted, resolver)
+
+    def _open(
+        self, stack: ExitStack, cache_dir: str | os.PathLike[str] | None = None, workspace: Path | None = None
+    ) -> tuple[Resolver, Mirrored]:
+        """Open a store and the registries for one call; the stack closes them."""
+        store = open_store(stack, cache_dir, workspace)
+        oddities, patience = Oddities(strict=self._strict), self._retries.renewed()
+        registry = self._registry(stack, oddities, patience)
+        return Resolver(registry, store, oddities, patience), registry
+
+    def _registry(self, stack: ExitStack, oddities: Oddities, patience: Patience) -> Mirrored:
+        return open_source(
+            stack,
+            self._config,
+            oddities=oddities,
+            patience=patience,
+            timeout=self._timeout,
+            open_registry=self._open_registry,
+        )
+
+
+def _pinned(reference: Reference, platform: Platform | None, resolver: Resolver) -> Reference:
+    found = resolver.document(reference)
+    if platform is None:
+        return replace(reference, digest=found.descriptor.digest)
+    image = resolver.chosen(found, reference, platform)
+    return replace(reference, digest=image.manifest.descriptor.digest)
