@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from imgfetch import defaults
 from imgfetch.cli import parse
 from imgfetch.cli.options import Collect, NoPassword, Option, each, once, switch, usage
 
 SHELLS = ("bash", "zsh", "fish")
-FORMATS = (defaults.FORMAT, "docker-classic", "oci")
+FORMATS = get_args(defaults.ArchiveFormat)
 """The names in `imgfetch.archive.formats.FORMATS`, which is not imported here, because help should not wait for it."""
 _EPILOG = (
     "environment: DOCKER_DEFAULT_PLATFORM, SOURCE_DATE_EPOCH; docker's and podman's DOCKER_CONFIG, "

@@ -36,8 +36,6 @@ LAZY = {
     "cli/command_completion.py": "shtab is an extra",
     "archive/compressed.py": "zstandard, for few archives",
     "layers/zstd.py": "zstandard, for few layers",
-    "pull/planning.py": "for saves with --base",
-    "pull/save.py": "for --dry-run and --if-changed",
     "registry/mirror_rules.py": "tomllib, for those who have registries.conf",
 }
 """The modules that import something in a function, and why."""
