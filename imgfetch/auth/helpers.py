@@ -33,7 +33,6 @@ MAX_OUTPUT = 1024 * 1024
 NOT_FOUND = "credentials not found in native keychain"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_SUFFIX = ".exe" if os.name == "nt" else ""
 _CHUNK = 64 * 1024
 _MAX_SHOWN = 200
 
@@ -108,7 +107,7 @@ def members(raw: bytes, what: str) -> dict[str, object]:
 def _program(helper: str, path: str) -> Path:
     """Find a helper on ``path``, whose relative entries would lead into any directory somebody stands in."""
     for entry in path.split(os.pathsep):
-        program = Path(entry) / f"{helper}{_SUFFIX}"
+        program = Path(entry) / helper
         if program.is_absolute() and os.access(program, os.X_OK) and program.is_file():
             return program
     raise AuthenticationError(f"{helper} is not on the PATH")
@@ -148,10 +147,9 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
     try:
         yield process, cast("IO[bytes]", process.stdin), _Printed(cast("IO[bytes]", process.stdout))
     finally:
-        if process.returncode is None:  # so it keeps its number, and the group's
-            if os.name == "posix":  # pragma: no branch  # other systems have no process groups
-                with suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:  # not reaped yet, so its number and its group's cannot have been reused
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
 

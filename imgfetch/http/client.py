@@ -26,11 +26,12 @@ import requests.adapters
 
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import RegistryError, TransportError
+from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.response import Response
-from imgfetch.http.tls import ContextAdapter, Trust
+from imgfetch.http.tls import Trust
 from imgfetch.text import clean
 from imgfetch.text import url as shown_url
 from imgfetch.tolerance import Oddities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ DOCUMENT_TIMEOUT = 120.0
 CHUNK = 256 * 1024
 MIN_PROGRESS = 1024
 """Bytes that have to come in the time for which a server may be silent (F59)."""
+_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
 class Response:
@@ -75,6 +77,18 @@ class Response:
         """The ``Content-Length``, or ``None`` where there is none to rely on."""
         text = self.header("Content-Length").strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+
+    def continues(self, offset: int, size: int) -> bool:
+        """Whether the ``Content-Range`` of a 206 names exactly the bytes after the first ``offset`` of ``size`` (F48).
+
+        Source: RFC 9110, section 14.4: ``bytes first-last/(complete-length / "*")``, in one line.
+        """
+        lines = self.headers("Content-Range")
+        match = _RANGE.fullmatch(lines[0].strip()) if len(lines) == 1 else None
+        if match is None:
+            return False
+        first, last, length = int(match[1]), int(match[2]), match[3]
+        return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield the body as it is on the wire, undecoded, at most ``limit`` bytes of it (P05, P76).

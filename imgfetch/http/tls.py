@@ -12,28 +12,22 @@ Only for a host named by ``--insecure`` any certificate will do (S33).
 
 from __future__ import annotations
 
-import base64
 import logging
-import os
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import requests.adapters
-import requests.utils
 import truststore
 
 from imgfetch.errors import StorageError
-from imgfetch.http import adapter
 from imgfetch.http.origin import DEFAULT_PORTS
 from imgfetch.text import clean
 
 _HUB = ("registry-1.docker.io", "docker.io")
 _HOST = re.compile(r"[\w:][\w.:%-]*")  # may name a directory, as ".." may not
-_COLON = "" if os.name == "nt" else ":"
 _PARTNERS = {".cert": ".key", ".key": ".cert"}
 
 _logger = logging.getLogger(__name__)
@@ -148,55 +142,6 @@ def from_environment(
     )
 
 
-class ContextAdapter(requests.adapters.HTTPAdapter):
-    """Connections with one `ssl.SSLContext`; ``verify`` and ``cert``, by which certifi would come in, have no say."""
-
-    def __init__(
-        self,
-        context: ssl.SSLContext | None,
-        *,
-        most: int,
-        proxy_context: Callable[[], ssl.SSLContext] = lambda: _context(truststore.SSLContext),
-    ) -> None:
-        """Open no connection yet.
-
-        Args:
-            context: whom to believe; ``None`` for connections without TLS.
-            most: connections that are kept.
-            proxy_context: returns whom an https proxy is believed by, for reading all certificates takes its time; by
-                default the system's store.
-        """
-        self._context = context
-        self._proxy_context = proxy_context
-        super().__init__(pool_maxsize=most, max_retries=0)  # all retrying is ours (P09)
-        self.poolmanager.pool_classes_by_scheme = adapter.POOLS
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: object, cert: object = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Name no ``cert_reqs``, which would change the context, and no file, which would be loaded into it."""
-        del verify, cert
-        host, _ = super().build_connection_pool_key_attributes(request, verify=True)
-        return host, {"ssl_context": self._context} if self._context else {}
-
-    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Leave the connections as they are."""
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as in requests
-        """Check an https proxy by its own context; urllib3 would check it as little as the host behind it (S33)."""
-        if proxy not in self.proxy_manager and proxy.lower().startswith("https:"):
-            options["proxy_ssl_context"] = self._proxy_context()
-        manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = adapter.POOLS
-        return manager
-
-    def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """Log in to the proxy, and to it alone (P12), in UTF-8, where requests knows Latin-1 only (P15)."""
-        user, password = requests.utils.get_auth_from_url(proxy)
-        login = base64.b64encode(f"{user}:{password}".encode()).decode()
-        return {"Proxy-Authorization": f"Basic {login}"} if user else {}
-
-
 def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
     """Demand TLS 1.2, and let a chain end at any certificate that is trusted, self-signed or not, as Go does."""
     context = kind(ssl.PROTOCOL_TLS_CLIENT)
@@ -214,7 +159,7 @@ def _names(host: str, port: int) -> tuple[str, ...]:
 
 def _directory_names(host: str, port: int) -> list[str]:
     """Return what a host's directory may be called: as docker and podman do, or as containerd does (P14)."""
-    ports = [f"{_COLON}{port}", f"_{port}_"] + ([""] if port == DEFAULT_PORTS["https"] else [])
+    ports = [f":{port}", f"_{port}_"] + ([""] if port == DEFAULT_PORTS["https"] else [])
     return [name + suffix for name in _names(host, port) for suffix in ports]
 
 

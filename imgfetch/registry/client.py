@@ -23,7 +23,6 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
-from imgfetch.http import contentrange
 from imgfetch.http.client import Transport
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
@@ -263,7 +262,7 @@ class Registry(Source):
     def _is_continued(self, response: Response, descriptor: Descriptor, offset: int) -> bool:
         """Tell whether an answer to a question for the rest is one: that rest, or a failure that says why not."""
         if response.status == _PARTIAL:
-            return contentrange.is_rest(response.headers("Content-Range"), offset, descriptor.size)
+            return response.continues(offset, descriptor.size)
         return response.status != _NOT_SATISFIABLE
 
     def _check_blob(self, response: Response, reference: Reference, descriptor: Descriptor, what: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
 import threading
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from imgfetch.auth.credentials import Credentials, Login, files
 
 SECRET = "hunter2-s3cret"
 HUB = "https://index.docker.io/v1/"
-
-posix = pytest.mark.skipif(os.name != "posix", reason="the helpers here are scripts")
 
 
 def auth(username: str = "alice", password: str = SECRET) -> dict[str, object]:
@@ -532,7 +529,6 @@ def test_nothing_is_read_before_a_login_is_wanted_and_nothing_twice(home: Home) 
 # ---- helpers ----
 
 
-@posix
 @pytest.mark.parametrize(
     ("config", "found", "asked"),
     [
@@ -569,7 +565,6 @@ def test_a_helper_comes_before_the_entries_of_its_file(
     assert login.password == SECRET
 
 
-@posix
 def test_a_login_from_a_helper_says_so(home: Home) -> None:
     home.helper("all", quay_io="alice", ghcr_io="<token>")
     found = home.credentials({"credsStore": "all"})
@@ -577,7 +572,6 @@ def test_a_login_from_a_helper_says_so(home: Home) -> None:
     assert found.find("ghcr.io", "a/b") == Login(identity_token=SECRET, source="docker-credential-all")
 
 
-@posix
 @pytest.mark.parametrize("registry", ["docker.io", "index.docker.io", "registry-1.docker.io"])
 @pytest.mark.parametrize("config", [{"credsStore": "all"}, {"credHelpers": {"docker.io": "all"}}], ids=str)
 def test_a_helper_is_asked_for_docker_hub_by_its_key(home: Home, registry: str, config: object) -> None:
@@ -587,7 +581,6 @@ def test_a_helper_is_asked_for_docker_hub_by_its_key(home: Home, registry: str, 
     assert home.log() == [f"all {HUB}"]
 
 
-@posix
 def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_file(home: Home) -> None:
     # P21
     home.helper("none")
@@ -598,7 +591,6 @@ def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_fi
     assert user(found.find("ghcr.io", "a/b")) == "ghcr.io"
 
 
-@posix
 def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home: Home) -> None:
     # P27
     home.helper("all", quay_io="alice")
@@ -609,7 +601,6 @@ def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home
     assert home.log() == ["all quay.io", "all ghcr.io"]
 
 
-@posix
 @pytest.mark.parametrize(
     ("name", "script", "reason"),
     [
@@ -639,7 +630,6 @@ def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     assert SECRET not in caplog.text
 
 
-@posix
 def test_a_failing_helper_of_docker_does_not_hide_podmans_login(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     # the same host's key in the next file; an uninstalled Docker Desktop leaves such a credsStore behind
     found = home.credentials({"credsStore": "absent"}, auths("quay.io"))
@@ -648,7 +638,6 @@ def test_a_failing_helper_of_docker_does_not_hide_podmans_login(home: Home, capl
     assert "docker-credential-absent" in warning
 
 
-@posix
 def test_a_failing_helper_fails_for_its_host_only(home: Home) -> None:
     home.helper("all", ghcr_io="alice")
     found = home.credentials({"credHelpers": {"quay.io": "absent"}, "credsStore": "all"})
@@ -656,7 +645,6 @@ def test_a_failing_helper_fails_for_its_host_only(home: Home) -> None:
     assert user(found.find("ghcr.io", "a/b")) == "alice"
 
 
-@posix
 def test_a_helper_is_not_asked_for_the_host_without_its_port(home: Home) -> None:
     # S10
     home.helper("all", host="alice")
@@ -665,7 +653,6 @@ def test_a_helper_is_not_asked_for_the_host_without_its_port(home: Home) -> None
     assert home.log() == ["all host:5000"]
 
 
-@posix
 def test_without_a_path_no_helper_is_run(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     home.helper("all", quay_io="from all")
     path = home.file(auths("quay.io", credsStore="all"))
@@ -673,7 +660,6 @@ def test_without_a_path_no_helper_is_run(home: Home, caplog: pytest.LogCaptureFi
     assert (home.log(), warnings(caplog)) == ([], [])
 
 
-@posix
 def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     # P27
     home.helper("all", quay_io="alice")
@@ -698,7 +684,6 @@ def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, cap
 # ---- what is shown ----
 
 
-@posix
 def test_no_secret_is_logged_or_shown(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     # S14
     caplog.set_level(logging.DEBUG)

@@ -19,7 +19,6 @@ from imgfetch.errors import AuthenticationError
 
 SECRET = "hunter2-s3cret"
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the helpers here are scripts")
 
 Helper = Callable[..., Helpers]
 

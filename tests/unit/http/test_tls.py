@@ -25,7 +25,8 @@ import requests
 
 from imgfetch.errors import StorageError
 from imgfetch.http import tls
-from imgfetch.http.tls import ContextAdapter, Trust
+from imgfetch.http.adapter import ContextAdapter
+from imgfetch.http.tls import Trust
 from tests import certificates
 from tests.certificates import Certificates
 from tests.tools import tool
@@ -545,8 +546,7 @@ def test_options_and_environment_make_up_whom_to_trust(tmp_path: Path) -> None:
 
 @contextmanager
 def adapter(context: ssl.SSLContext, proxy_context: ssl.SSLContext | None = None) -> Iterator[ContextAdapter]:
-    proxied = {"proxy_context": lambda: proxy_context} if proxy_context else {}
-    made = ContextAdapter(context, most=2, **proxied)
+    made = ContextAdapter(context, most=2, proxy_context=lambda: proxy_context or Trust().common())
     yield made
     made.close()
 
