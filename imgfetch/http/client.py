@@ -18,14 +18,14 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from urllib.parse import unquote_plus, urljoin
+from urllib.parse import unquote_plus
 
 import requests
 import requests.adapters
 
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
-from imgfetch.errors import RegistryError, TransportError
+from imgfetch.errors import TransportError
+from imgfetch.http import redirects
 from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
@@ -36,27 +36,13 @@ from imgfetch.text import clean
 from imgfetch.text import url as shown_url
 from imgfetch.tolerance import Oddities
 
-MAX_REDIRECTS = 10
-
 _CONNECTIONS = 64
 _PROXY_WANTS_LOGIN = 407
 _SECRET_FIELDS = frozenset({"refresh_token", "password"})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What holds for a request and its redirects."""
-
-    downgrade: bool
-    same_host: bool
-    identify: bool
-    timeout: float
-    validators: Mapping[Origin, str]
 
 
 class Transport:
@@ -126,9 +112,20 @@ class Transport:
             TransportError: no answer came.
             RegistryError: the redirects lead nowhere (M13).
         """
-        terms = _Terms(downgrade, same_host, identify, min(timeout or self._timeout, self._timeout), validators or {})
-        headers = {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
-        with self._registered(self._follow(url, headers, authorization, terms)) as response:
+        home, chain = Origin.of(url), [url]
+        while True:
+            origin = Origin.of(chain[-1])
+            headers = {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
+            if authorization and origin == home:
+                headers["Authorization"] = authorization
+            if offset and validators and origin in validators:
+                headers["If-Range"] = validators[origin]
+            response = self._send(chain[-1], headers, timeout, identify=identify and origin == home)
+            if response.status not in redirects.STATUSES:
+                break
+            response.close()
+            chain.append(redirects.target(response, chain, self._oddities, downgrade=downgrade, same_host=same_host))
+        with self._registered(response):
             yield response
 
     @contextmanager
@@ -141,9 +138,7 @@ class Transport:
             TransportError: no answer came.
         """
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        with self._registered(
-            self._send(url, headers, min(timeout or self._timeout, self._timeout), form=form)
-        ) as response:
+        with self._registered(self._send(url, headers, timeout, form=form)) as response:
             yield response
 
     @contextmanager
@@ -174,49 +169,19 @@ class Transport:
             for adapter in self._adapters.values():
                 adapter.close()
 
-    def _follow(self, url: str, headers: dict[str, str], authorization: str | None, terms: _Terms) -> Response:
-        home = Origin.of(url)
-        chain = [url]
-        while True:
-            at_home = Origin.of(url) == home
-            own = {**headers, "Authorization": authorization} if authorization and at_home else headers
-            validator = terms.validators.get(Origin.of(url))
-            own = {**own, "If-Range": validator} if validator and "Range" in headers else own
-            response = self._send(url, own, terms.timeout, identify=terms.identify and at_home)
-            if response.status not in _REDIRECTS:
-                return response
-            location = response.header("Location")
-            status = response.status
-            response.close()
-            if not location:
-                raise _lost(chain, status, "a redirect without a Location")
-            target = _resolved(url, location)
-            self._check_redirect(chain, target, status, terms)
-            chain.append(target)
-            url = target
-
-    def _check_redirect(self, chain: list[str], target: str, status: int, terms: _Terms) -> None:
-        if target in chain:
-            raise _lost([*chain, target], status, "the redirects go round in a circle")
-        if len(chain) > MAX_REDIRECTS:
-            raise _lost([*chain, target], status, f"more than {MAX_REDIRECTS} redirects")
-        home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
-        if not home.may_send_to(there):
-            raise _lost([*chain, target], status, "a redirect to an address where no registry's storage can be")
-        if terms.same_host and there.host != home.host:
-            raise _lost([*chain, target], status, "a redirect to another host, which is refused for a token")
-        if here.scheme == "https" and there.scheme == "http":
-            if not terms.downgrade:
-                raise _lost([*chain, target], status, "a redirect from https to http, which is refused here")
-            self._oddities.tolerate(
-                f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
-            )
-
     def _send(
-        self, url: str, headers: dict[str, str], timeout: float, *, form: bytes | None = None, identify: bool = True
+        self,
+        url: str,
+        headers: dict[str, str],
+        timeout: float | None,
+        *,
+        form: bytes | None = None,
+        identify: bool = True,
     ) -> Response:
+        """Send one request, whose answer has not been read."""
         if self._aborted:
             raise TransportError(f"stopped before asking {shown_url(url)}")
+        timeout = min(timeout or self._timeout, self._timeout)
         proxy = self._proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         with mapped(url, proxy):
@@ -271,29 +236,3 @@ def _secrets(authorization: str, form: bytes | None) -> list[str]:
         if name in _SECRET_FIELDS:
             secrets += [text, unquote_plus(text)]
     return secrets
-
-
-def _resolved(url: str, location: str) -> str:
-    """Return the URL that a ``Location`` means, with not a character changed that need not be (P71, P73)."""
-    with suppress(UnicodeError):  # headers come as Latin-1, URLs are UTF-8
-        location = location.encode("latin-1").decode("utf-8")
-    location = location.strip()
-    if re.match("https?://", location, re.IGNORECASE):
-        return location
-    if location.startswith("/") and not location.startswith("//"):
-        scheme, _, rest = url.partition("://")
-        return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}{location}"
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        return location  # no URL, which will be said
-
-
-def _lost(chain: list[str], status: int, reason: str) -> RegistryError:
-    hosts = " -> ".join(shown_url(url) for url in chain[:4])
-    return RegistryError(
-        f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
-        url=shown_url(chain[-1]),
-        status=status,
-        hint="the registry's storage or proxy is set up wrongly",
-    )

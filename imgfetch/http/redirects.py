@@ -1,0 +1,81 @@
+"""The URL that a redirect leads to, unless it must not be followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import urljoin
+
+from imgfetch.errors import RegistryError
+from imgfetch.http.origin import Origin
+from imgfetch.http.response import Response
+from imgfetch.text import url as shown_url
+from imgfetch.tolerance import Oddities
+
+MAX_REDIRECTS = 10
+
+STATUSES = frozenset({301, 302, 303, 307, 308})
+
+
+def target(
+    response: Response, chain: Sequence[str], oddities: Oddities, *, downgrade: bool = False, same_host: bool = False
+) -> str:
+    """Return the URL that a redirect leads to.
+
+    Args:
+        response: the redirect.
+        chain: the URLs that have been requested, the first one and that of the redirect included.
+        oddities: told of a redirect to plain http.
+        downgrade: whether a redirect from https to http is followed.
+        same_host: whether a redirect to another host is refused.
+
+    Raises:
+        RegistryError: it leads nowhere, or where it must not (M13).
+    """
+    location = response.header("Location")
+    if not location:
+        raise _lost(response, chain, "a redirect without a Location")
+    target = _resolved(chain[-1], location)
+    reached = [*chain, target]
+    if target in chain:
+        raise _lost(response, reached, "the redirects go round in a circle")
+    if len(chain) > MAX_REDIRECTS:
+        raise _lost(response, reached, f"more than {MAX_REDIRECTS} redirects")
+    home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
+    if not home.may_send_to(there):
+        raise _lost(response, reached, "a redirect to an address where no registry's storage can be")
+    if same_host and there.host != home.host:
+        raise _lost(response, reached, "a redirect to another host, which is refused for a token")
+    if here.scheme == "https" and there.scheme == "http":
+        if not downgrade:
+            raise _lost(response, reached, "a redirect from https to http, which is refused here")
+        oddities.tolerate(
+            f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
+        )
+    return target
+
+
+def _resolved(url: str, location: str) -> str:
+    """Return the URL that a ``Location`` means, with not a character changed that need not be (P71, P73)."""
+    with suppress(UnicodeError):  # headers come as Latin-1, URLs are UTF-8
+        location = location.encode("latin-1").decode("utf-8")
+    location = location.strip()
+    if re.match("https?://", location, re.IGNORECASE):
+        return location
+    if location.startswith("/") and not location.startswith("//"):
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}{location}"
+    with suppress(ValueError):  # a malformed URL, which `Origin` reports
+        location = urljoin(url, location)
+    return location
+
+
+def _lost(response: Response, chain: Sequence[str], reason: str) -> RegistryError:
+    hosts = " -> ".join(shown_url(url) for url in chain[:4])
+    return RegistryError(
+        f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
+        url=shown_url(chain[-1]),
+        status=response.status,
+        hint="the registry's storage or proxy is set up wrongly",
+    )
