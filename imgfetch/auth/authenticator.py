@@ -13,9 +13,10 @@ import threading
 from imgfetch.auth import challenges
 from imgfetch.auth.challenges import Challenge
 from imgfetch.auth.credentials import Credentials
-from imgfetch.auth.login import Login
+from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realm, Realms
-from imgfetch.auth.tokens import Grant, Token, TokenClient, login_again
+from imgfetch.auth.token_reply import Token
+from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.client import Transport
 from imgfetch.http.origin import Origin
@@ -104,6 +105,7 @@ class Authenticator:
                 self._realm(challenge.parameters.get("realm", ""), asked, what),
                 challenge.parameters.get("service", ""),
                 _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
+                f"{self._name}/{repository}",
             )
             self._grants[repository] = grant
             if used is not None:
@@ -197,7 +199,7 @@ class Authenticator:
         token = self._tokens.get(grant)
         if token is None or not token.is_fresh:
             login = self._credentials.find(self._name, repository)
-            token = self._tokens[grant] = self._client.fetch(grant, login, f"{self._name}/{repository}")
+            token = self._tokens[grant] = self._client.fetch(grant, login)
         return token.authorization
 
 

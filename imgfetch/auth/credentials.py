@@ -22,6 +22,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +36,8 @@ HUB_KEY = "https://index.docker.io/v1/"
 """What docker calls Docker Hub, in files and to helpers (P23)."""
 MAX_FILE = 4 * 1024 * 1024
 
+_VARIABLE = "DOCKER_AUTH_CONFIG"
+_OLD_FILE = ".dockercfg"
 _HUB_HOSTS = ("index.docker.io", DOCKER_HUB, "registry-1.docker.io")
 _SCHEME = re.compile(r"^https?://", re.IGNORECASE)
 _PORT = re.compile(r":[0-9]+$")
@@ -66,7 +69,9 @@ class Credentials:
     ) -> None:
         """Remember where to look."""
         self._explicit = explicit
-        self._sources: list[str | Path] = [*([] if inline is None else [inline]), *files]
+        self._sources = [partial(_Store.of_file, path) for path in files]
+        if inline is not None:
+            self._sources.insert(0, partial(_Store.of_variable, inline))
         self._helpers = None if path is None else Helpers(path)
         self._lock = threading.Lock()
         self._stores: list[_Store] | None = None
@@ -109,9 +114,9 @@ class Credentials:
         return next(filter(None, found), None)
 
     def _read(self) -> Iterator[_Store]:
-        for source in self._sources:
+        for read in self._sources:
             try:
-                yield _Store.of(source)
+                yield read()
             except AuthenticationError as error:
                 self._warn(f"{error}; going on without its logins; fix or remove it")
 
@@ -155,17 +160,21 @@ class _Store:
     default: object
 
     @classmethod
-    def of(cls, origin: str | Path) -> Self:
-        """Read a file, or the text of the variable, in which ``auth`` alone counts (P20)."""
-        if isinstance(origin, str):
-            source, fields, raw = "DOCKER_AUTH_CONFIG", _FIELDS[:1], origin.encode("utf-8", "surrogateescape")
-        else:
-            source, fields, raw = clean(str(origin)), _FIELDS, _content(origin)
+    def of_variable(cls, text: str) -> Self:
+        """Read the text of ``$DOCKER_AUTH_CONFIG``, in which only ``auth`` counts (P20)."""
+        found = members(text.encode("utf-8", "surrogateescape"), _VARIABLE) if text.strip() else {}
+        return cls._made(_VARIABLE, _FIELDS[:1], {"auths": found.get("auths")})
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Read a file; docker's old ``.dockercfg`` may be nothing but what newer files have in ``auths``."""
+        source, raw = clean(str(path)), _content(path)
         found = members(raw, source) if raw.strip() else {}
-        if isinstance(origin, str):
-            found = {"auths": found.get("auths")}
-        elif origin.name == ".dockercfg" and "auths" not in found:  # entries alone
-            found = {"auths": found}
+        is_old = path.name == _OLD_FILE and "auths" not in found
+        return cls._made(source, _FIELDS, {"auths": found} if is_old else found)
+
+    @classmethod
+    def _made(cls, source: str, fields: tuple[str, ...], found: Mapping[str, object]) -> Self:
         auths, helpers = found.get("auths") or {}, found.get("credhelpers") or {}
         if not isinstance(auths, dict) or not isinstance(helpers, dict):
             raise AuthenticationError(f"{source} has an 'auths' or 'credHelpers' that is no object")
@@ -257,5 +266,5 @@ def files(environment: Mapping[str, str], home: Path | None, authfile: Path | No
     runtime = environment.get("XDG_RUNTIME_DIR")
     config = environment.get("XDG_CONFIG_HOME") or (home and home / ".config")
     podman = Path("containers", "auth.json")
-    places = ((docker, "config.json"), (runtime, podman), (config, podman), (home, ".dockercfg"))
+    places = ((docker, "config.json"), (runtime, podman), (config, podman), (home, _OLD_FILE))
     return tuple(Path(directory, name) for directory, name in places if directory)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from imgfetch.errors import AuthenticationError
+from imgfetch.http.status_errors import login_command
 from imgfetch.text import clean
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _HEADER = re.compile("[!-~]*")
+_PUBLIC_ECR, _AMAZON = "public.ecr.aws", (".amazonaws.com", ".amazonaws.com.cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Login:
         identity_token: what a token server changes into access tokens.
         registry_token: what the registry takes as it is.
         source: where it came from, for messages: ``--username``, a file's path, ``docker-credential-…``.
+        is_explicit: whether it was given for this run, rather than found; one that is refused is an error then.
 
     Raises:
         AuthenticationError: no request could carry it; the message holds nothing of it.
@@ -35,6 +38,7 @@ class Login:
     identity_token: str = field(default="", repr=False)
     registry_token: str = field(default="", repr=False)
     source: str = ""
+    is_explicit: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check each part."""
@@ -55,11 +59,6 @@ class Login:
         return cls(username, secret, identity, registry, source)
 
     @property
-    def is_explicit(self) -> bool:
-        """Whether it was given for this run, rather than found."""
-        return self.source.startswith("--")
-
-    @property
     def description(self) -> str:
         """Whose login it is, and where it came from, for messages."""
         whose = f"the login of {clean(self.username, 80)}" if self.username and self.password else "a token"
@@ -69,3 +68,17 @@ class Login:
         """Return the ``Authorization`` header for user name and password, in UTF-8 (P15)."""
         pair = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
         return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def login_again(registry: str, login: Login) -> str:
+    """Say what to do about a login that a registry, or its token server, refuses (M06)."""
+    if login.is_explicit:
+        return "check the user name and the password that were given"
+    host = registry.partition(":")[0].lower()
+    if host == _PUBLIC_ECR:
+        return f"a login of ECR ends after 12 hours; what is public needs none: docker logout {_PUBLIC_ECR}"
+    if host.endswith(_AMAZON):
+        return (
+            f"a login of ECR ends after 12 hours; log in again (aws ecr get-login-password): {login_command(registry)}"
+        )
+    return f"log in again: {login_command(registry)}"

@@ -1,4 +1,4 @@
-"""What a token server is asked, and what it replies.
+"""Requests for tokens.
 
 Source: the distribution project's token and OAuth2 specifications (P44 to P48, P51).
 """
@@ -6,17 +6,15 @@ Source: the distribution project's token and OAuth2 specifications (P44 to P48, 
 from __future__ import annotations
 
 import logging
-import math
-import re
-import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urlencode, urlsplit
 
-from imgfetch.auth.login import Login
+from imgfetch.auth import token_reply
+from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realm
+from imgfetch.auth.token_reply import Token
 from imgfetch.errors import (
     AuthenticationError,
     CertificateError,
@@ -25,67 +23,44 @@ from imgfetch.errors import (
     StorageError,
     TransportError,
     UnavailableError,
-    VerificationError,
 )
 from imgfetch.http.client import Transport
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
 from imgfetch.http.retries import Patience
-from imgfetch.http.status_errors import answer_of, login_command, not_the_protocol, rejection
-from imgfetch.oci import strictjson
+from imgfetch.http.status_errors import answer_of, login_command, rejection
 from imgfetch.text import clean
 from imgfetch.text import url as shown_url
 
 CLIENT_ID = "imgfetch"
-MAX_TOKEN_REPLY = 1024 * 1024
-MIN_LIFE = 60.0
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-"""Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
-RENEW_BEFORE = 10.0
-"""Seconds before its end at which a token is not used any more."""
 TOKEN_TRIES = 3
 REFUSED_TRIES = 2
 """Attempts at a token; where nobody listens, fewer, for then somebody has to do something (2.0, M08)."""
-TOKEN_TIMEOUT = 15.0
-"""Seconds for the whole of a token server's reply (P08)."""
 
 _OK = 200
 _NOT_FOUND = 404
 _DENIED = (401, 403)
 _NO_POST = (400, 401, 404, 405)
 """What servers that know no refresh tokens answer to one: ACR, JFrog, GCR, and others (P45)."""
-_PUBLIC_ECR, _AMAZON = "public.ecr.aws", (".amazonaws.com", ".amazonaws.com.cn")
-_REPLY_KEYS = frozenset({"token", "access_token", "expires_in"})
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A token, when it ends on the monotonic clock, and the login that it was got by, if any."""
-
-    value: str = field(repr=False)
-    end: float
-    login: Login | None = field(default=None, repr=False)
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it is good for one more request."""
-        return time.monotonic() < self.end - RENEW_BEFORE
-
-    @property
-    def authorization(self) -> str:
-        """The header that carries it."""
-        return f"Bearer {self.value}"
-
-
-@dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token is asked for, and where."""
+    """What a token is asked for, and where.
+
+    Attributes:
+        realm: the token server.
+        service: the registry's name for itself.
+        scopes: what the token is to allow.
+        subject: the repository that it is for, in messages.
+    """
 
     realm: Realm
     service: str
     scopes: tuple[str, ...]
+    subject: str = field(compare=False)
 
 
 class _FailedError(AuthenticationError):
@@ -115,13 +90,12 @@ class TokenClient:
         self._base = base
         self._denied: set[tuple[str, Login]] = set()
 
-    def fetch(self, grant: Grant, login: Login | None, subject: str) -> Token:
+    def fetch(self, grant: Grant, login: Login | None) -> Token:
         """Return a token for ``grant``, by a login if there is one and it may go there.
 
         Args:
             grant: what to ask for, and where.
             login: a user name and password, or a refresh token.
-            subject: what the token is for, in messages.
 
         Raises:
             AuthenticationError: the server gives none.
@@ -129,33 +103,33 @@ class TokenClient:
         """
         realm = grant.realm
         if login is None or (realm.url, login) in self._denied:
-            return self._ask_places(grant, None, subject)
+            return self._ask_places(grant, None)
         if realm.refused and not realm.own:
-            return self._kept_back(grant, login, subject)
+            return self._kept_back(grant, login)
         try:
-            return self._ask_places(grant, login, subject)
+            return self._ask_places(grant, login)
         except AuthenticationError as error:
             if login.is_explicit or not (isinstance(error, DeniedError) or realm.refused):
                 raise
             # A login from last week must not keep anybody from what is public (P51).
             with suppress(AuthenticationError):
-                token = self._ask_places(grant, None, subject)
+                token = self._ask_places(grant, None)
                 self._denied.add((realm.url, login))
                 _logger.warning("%s refuses %s; going on without a login", shown_url(realm.url), login.description)
                 return token
             raise
 
-    def _kept_back(self, grant: Grant, login: Login, subject: str) -> Token:
+    def _kept_back(self, grant: Grant, login: Login) -> Token:
         """Ask without the login, for it must not go there (S02, S03)."""
         try:
-            return self._ask_places(grant, None, subject)
+            return self._ask_places(grant, None)
         except DeniedError as denied:
             message = f"{denied}; {login.description} was kept back"
             override = self._override(grant.realm)
             hint = f"{grant.realm.refused}; {override}" if override else grant.realm.refused
             raise AuthenticationError(message, hint=hint) from denied
 
-    def _ask_places(self, grant: Grant, login: Login | None, subject: str) -> Token:
+    def _ask_places(self, grant: Grant, login: Login | None) -> Token:
         """Ask the announced token server or, if nobody answers there, the one that was probably meant (F10, S02).
 
         A registry behind a proxy often announces a scheme or a port of its own that cannot be reached from here;
@@ -165,14 +139,14 @@ class TokenClient:
         realm = grant.realm
         first, *others = [realm.own] if login and realm.refused else filter(None, [realm.url, realm.own])
         try:
-            return self._ask_often(first, grant, login, subject)
+            return self._ask_often(first, grant, login)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
         except TransportError as error:
             for other in others:
                 with suppress(*_NOT_THERE):
-                    token = self._ask(other, grant, login, subject)
+                    token = self._ask(other, grant, login)
                     _logger.warning(
                         "%s announced the token server %s, which does not answer; %s does, and is asked instead",
                         self._base,
@@ -180,22 +154,22 @@ class TokenClient:
                         shown_url(other),
                     )
                     return token
-            raise self._unreachable(realm, first, subject, error) from error
+            raise self._unreachable(grant, first, error) from error
 
-    def _ask_often(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
+    def _ask_often(self, url: str, grant: Grant, login: Login | None) -> Token:
         attempts = self._patience.attempts(TOKEN_TRIES, refused=REFUSED_TRIES)
         while True:
             try:
-                return self._ask(url, grant, login, subject)
+                return self._ask(url, grant, login)
             except ImgfetchError as error:
                 attempts.failed(error)
 
-    def _ask(self, url: str, grant: Grant, login: Login | None, subject: str) -> Token:
+    def _ask(self, url: str, grant: Grant, login: Login | None) -> Token:
         query = [("service", grant.service)] if grant.service else []
         query += [*(("scope", scope) for scope in grant.scopes), ("client_id", CLIENT_ID)]
         try:
             if login is not None and login.identity_token:
-                token = self._refresh(url, grant, login, subject)
+                token = self._refresh(url, grant, login)
                 if token is not None:
                     return token
             authorization = None
@@ -208,54 +182,52 @@ class TokenClient:
                 accept="application/json",
                 authorization=authorization,
                 same_host=True,
-                timeout=TOKEN_TIMEOUT,
+                timeout=token_reply.TIMEOUT,
             ) as response:
-                return self._read(response, url, grant.realm, login, subject)
+                return self._read(response, url, grant, login)
         except (TransportError, AuthenticationError, UnavailableError, StorageError):
             raise
         except ImgfetchError as error:
-            raise self._failed(subject, url, grant.realm, error.hint) from error
+            raise self._failed(url, grant, error.hint) from error
 
-    def _refresh(self, url: str, grant: Grant, login: Login, subject: str) -> Token | None:
+    def _refresh(self, url: str, grant: Grant, login: Login) -> Token | None:
         """Exchange a refresh token; return ``None`` where the server may know passwords only (P45)."""
         form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "service": grant.service}
         form |= {"client_id": CLIENT_ID, "scope": " ".join(grant.scopes)}
-        with self._transport.post(url, urlencode(form).encode(), timeout=TOKEN_TIMEOUT) as response:
+        with self._transport.post(url, urlencode(form).encode(), timeout=token_reply.TIMEOUT) as response:
             if response.status in _NO_POST:
                 if login.password:
                     return None
-                self._refuse(response, url, login, subject)
-            return self._read(response, url, grant.realm, login, subject)
+                self._refuse(response, url, grant, login)
+            return self._read(response, url, grant, login)
 
-    def _read(self, response: Response, url: str, realm: Realm, login: Login | None, subject: str) -> Token:
+    def _read(self, response: Response, url: str, grant: Grant, login: Login | None) -> Token:
         if response.status == _OK:
-            return replace(_read_token(response), login=login)
+            return token_reply.read(response, login)
         if response.status in _DENIED:
-            self._refuse(response, url, login, subject)
-        error = rejection(response, f"{subject}: a token of the announced {_places(realm, url)}")
+            self._refuse(response, url, grant, login)
+        error = rejection(response, f"{grant.subject}: a token of the announced {_places(grant.realm, url)}")
         if isinstance(error, UnavailableError):
             raise error
         details: tuple[str, ...] = ()
         if response.status == _NOT_FOUND:
             details = (f"{response.origin} answers, but the path {clean(urlsplit(url).path)} does not exist there.",)
-        raise self._failed(subject, url, realm, error.hint, details) from error
+        raise self._failed(url, grant, error.hint, details) from error
 
-    def _refuse(self, response: Response, url: str, login: Login | None, subject: str) -> NoReturn:
+    def _refuse(self, response: Response, url: str, grant: Grant, login: Login | None) -> NoReturn:
         asked = login.description if login else "a request without a login"
         registry = str(Origin.of(self._base))
         raise DeniedError(
-            f"cannot get an access token for {subject}: the token server {shown_url(url)}, which the registry "
+            f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, which the registry "
             f"announced, refuses {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
         ) from AuthenticationError(answer_of(response))
 
-    def _failed(
-        self, subject: str, url: str, realm: Realm, hint: str | None, details: tuple[str, ...] = ()
-    ) -> _FailedError:
+    def _failed(self, url: str, grant: Grant, hint: str | None, details: tuple[str, ...] = ()) -> _FailedError:
         return _FailedError(
-            f"cannot get an access token for {subject}: the registry {self._base} announced the token server "
-            f"{_places(realm, url)}, and that failed",
-            hint=hint or self._override(realm),
+            f"cannot get an access token for {grant.subject}: the registry {self._base} announced the token server "
+            f"{_places(grant.realm, url)}, and that failed",
+            hint=hint or self._override(grant.realm),
             details=details,
         )
 
@@ -266,8 +238,9 @@ class TokenClient:
             return None
         return f"if the token server is at another address: --realm-override {origin.host_and_port}={self._base}"
 
-    def _unreachable(self, realm: Realm, asked: str, subject: str, error: TransportError) -> AuthenticationError:
+    def _unreachable(self, grant: Grant, asked: str, error: TransportError) -> AuthenticationError:
         """Say whose doing it is that nobody is there (M08)."""
+        realm = grant.realm
         details = (
             f"The registry {self._base} announced it in its WWW-Authenticate header.",
             f"{error}.",
@@ -278,64 +251,14 @@ class TokenClient:
             "X-Forwarded-Proto, and set the registry's external URL.",
         )
         return AuthenticationError(
-            f"cannot get an access token for {subject}: the registry announced the token server "
+            f"cannot get an access token for {grant.subject}: the registry announced the token server "
             f"{shown_url(realm.announced.partition('?')[0])}, which does not answer",
             details=details,
             hint=self._override(realm),
         )
 
 
-def login_again(registry: str, login: Login) -> str:
-    """Say what to do about a login that a registry, or its token server, refuses (M06)."""
-    if login.is_explicit:
-        return "check the user name and the password that were given"
-    host = registry.partition(":")[0].lower()
-    if host == _PUBLIC_ECR:
-        return f"a login of ECR ends after 12 hours; what is public needs none: docker logout {_PUBLIC_ECR}"
-    if host.endswith(_AMAZON):
-        return (
-            f"a login of ECR ends after 12 hours; log in again (aws ecr get-login-password): {login_command(registry)}"
-        )
-    return f"log in again: {login_command(registry)}"
-
-
 def _places(realm: Realm, url: str) -> str:
     """Name what was announced, and what was asked instead."""
     announced = shown_url(realm.announced)
     return announced if url == realm.announced else f"{announced}, in whose place {shown_url(url)} was asked"
-
-
-def _read_token(response: Response) -> Token:
-    """Read a token server's reply (P47, P48).  No part of it is ever quoted, for it may be a token (S14).
-
-    Raises:
-        RegistryError: it is no such reply.
-        AuthenticationError: it has no token.
-    """
-    received = time.monotonic()
-    body = response.document(MAX_TOKEN_REPLY, "the reply", timeout=TOKEN_TIMEOUT)
-    reply: Mapping[str, object] | None = None
-    with suppress(VerificationError):
-        reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _REPLY_KEYS)
-    if reply is None:
-        raise not_the_protocol(response, body, "the token", quote=False)
-    for key in ("access_token", "token"):
-        value = reply.get(key)
-        if isinstance(value, str) and value:
-            if not value.isascii() or not value.isprintable():
-                break
-            return Token(value, received + _life(reply.get("expires_in")))
-    raise AuthenticationError(f"{response.url} replied without a usable token")
-
-
-def _life(value: object) -> float:
-    """Return the seconds that a token lives; ``expires_in`` comes as a number, as text, or not at all (P48)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return MIN_LIFE
-    if isinstance(value, str) and not _SECONDS.fullmatch(value.strip()):
-        return MIN_LIFE
-    try:
-        seconds = float(value)
-    except OverflowError:
-        return MIN_LIFE
-    return max(seconds, MIN_LIFE) if math.isfinite(seconds) else MIN_LIFE

@@ -84,7 +84,7 @@ class Access:
         logins = Credentials()
         if not anonymous:
             logins = Credentials(
-                explicit=Login(username, password, source="--username") if username else None,
+                explicit=Login(username, password, source="--username", is_explicit=True) if username else None,
                 inline=environment.get("DOCKER_AUTH_CONFIG") if authfile is None else None,
                 files=credentials.files(environment, home, authfile),
                 path=environment.get("PATH", ""),

@@ -210,7 +210,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the life of a token is decimal digits",
-        "tokens:_life",
+        "token_reply:_life",
         "isinstance(value, str) and not _SECONDS.fullmatch(value.strip())",
         'value in ("", "soon")',
         ("test_a_token_is_renewed_ten_seconds_before_its_end",),

@@ -16,7 +16,7 @@ import pytest
 import responses
 from urllib3 import HTTPHeaderDict
 
-import imgfetch.auth.tokens
+import imgfetch.auth.token_reply
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -68,7 +68,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(imgfetch.auth.tokens, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(imgfetch.auth.token_reply, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 

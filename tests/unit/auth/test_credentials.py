@@ -137,7 +137,7 @@ def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
     paths = [home.file({"auths": {"quay.io": auth(f"from {name}")}}, name) for name in names[:2]]
     paths.append(home.file({"quay.io": auth("from .dockercfg")}, names[2]))
     inline = json.dumps({"auths": {"quay.io": auth("from inline")}})
-    explicit = Login("from the options", SECRET, source="--username")
+    explicit = Login("from the options", SECRET, source="--username", is_explicit=True)
     assert user(Credentials(explicit=explicit, inline=inline, files=paths).find("quay.io", "a/b")) == "from the options"
     assert user(Credentials(inline=inline, files=paths).find("quay.io", "a/b")) == "from inline"
     for position, name in enumerate(names):
@@ -156,7 +156,7 @@ def test_a_source_without_the_host_leaves_it_to_the_next(home: Home, caplog: pyt
 
 @pytest.mark.parametrize("registry", ["docker.io", "quay.io", "[::1]:5000"])
 def test_an_explicit_login_is_for_every_registry(registry: str) -> None:
-    login = Login("alice", SECRET, source="--username")
+    login = Login("alice", SECRET, source="--username", is_explicit=True)
     assert Credentials(explicit=login, inline=json.dumps(auths("quay.io"))).find(registry, "a/b") is login
 
 

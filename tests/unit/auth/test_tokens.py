@@ -16,7 +16,8 @@ import responses
 
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import Realms
-from imgfetch.auth.tokens import Grant, Token, TokenClient
+from imgfetch.auth.token_reply import Token
+from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -44,9 +45,9 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, "REFRESH%2BTOKEN", TOKEN)
 
 STORED = Login(USER, PASSWORD, source="/home/me/.docker/config.json")
-EXPLICIT = Login(USER, PASSWORD, source="--username")
+EXPLICIT = Login(USER, PASSWORD, source="--username", is_explicit=True)
 IDENTITY = Login(identity_token=REFRESH, source="/home/me/.docker/config.json")
-EXPLICIT_IDENTITY = Login(identity_token=REFRESH, source="--username")
+EXPLICIT_IDENTITY = Login(identity_token=REFRESH, source="--username", is_explicit=True)
 BOTH = Login(USER, PASSWORD, REFRESH, source="/home/me/.docker/config.json")
 ALL = pytest.mark.parametrize(
     "login",
@@ -72,11 +73,11 @@ def transport() -> Iterator[Transport]:
 
 def grant(realm: str = REALM, *, service: str = "s", scopes: tuple[str, ...] = SCOPES, **say: Any) -> Grant:
     """Return what is asked for when the registry announces a realm."""
-    return Grant(Realms(**say).find(realm, MANIFEST), service, scopes)
+    return Grant(Realms(**say).find(realm, MANIFEST), service, scopes, SUBJECT)
 
 
 def fetch(transport: Transport, login: Login | None, asked_for: Grant | None = None) -> Token:
-    return TokenClient(transport, BASE).fetch(asked_for or grant(), login, SUBJECT)
+    return TokenClient(transport, BASE).fetch(asked_for or grant(), login)
 
 
 def requests_of(wire: responses.RequestsMock) -> list[tuple[str, str, str | None]]:
@@ -158,7 +159,7 @@ def test_a_password_goes_as_basic_with_the_account_in_the_query(
 
 def test_a_login_that_is_no_latin_1_goes_as_utf_8(wire: responses.RequestsMock, transport: Transport) -> None:
     give(wire)
-    fetch(transport, Login("пользователь", "пароль&=", source="--username"))
+    fetch(transport, Login("пользователь", "пароль&=", source="--username", is_explicit=True))
     pair = base64.b64encode("пользователь:пароль&=".encode()).decode()
     assert requests_of(wire) == [("GET", REALM, f"Basic {pair}")]  # P15
     assert query(wire)[-1] == ("account", "пользователь")
@@ -507,7 +508,7 @@ def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_
     base = f"http://{loopback.host}"
     realm = Realms().find(f"http://localhost:{closed_port}/service/token?key=SECRET", f"{base}/v2/")
     with pytest.raises(AuthenticationError) as caught:
-        TokenClient(transport, base).fetch(Grant(realm, "s", SCOPES), login, SUBJECT)
+        TokenClient(transport, base).fetch(Grant(realm, "s", SCOPES, SUBJECT), login)
     text = shown(caught.value)
     for words in (
         f"cannot get an access token for {SUBJECT}",
@@ -638,7 +639,7 @@ def test_no_secret_is_in_what_an_unreachable_server_makes_us_raise_and_log(
     asked = "http://127.0.0.1/v2/"
     realm = Realms().find(f"http://localhost:{closed_port}/token?key=KEY-OF-THE-REALM", asked)
     with pytest.raises(AuthenticationError) as caught:
-        TokenClient(transport, "http://127.0.0.1").fetch(Grant(realm, "s", SCOPES), login, SUBJECT)
+        TokenClient(transport, "http://127.0.0.1").fetch(Grant(realm, "s", SCOPES, SUBJECT), login)
     text = f"{story(caught.value)}\n{said(caplog)}"
     assert [secret for secret in (*SECRETS, "KEY-OF-THE-REALM") if secret in text] == []  # S14, S15
 
@@ -651,7 +652,7 @@ def test_no_secret_is_in_what_a_success_logs_or_returns(
     base = f"http://{loopback.host}"
     realm = Realms().find("/token", f"{base}/v2/")
     client = TokenClient(transport, base)
-    token = client.fetch(Grant(realm, "s", SCOPES), STORED, SUBJECT)
+    token = client.fetch(Grant(realm, "s", SCOPES, SUBJECT), STORED)
     assert token.authorization == f"Bearer {TOKEN}"
     assert [request.headers.get("Authorization") for request in loopback.requests] == [BASIC]
     text = f"{token}\n{token!r}\n{client!r}\n{realm!r}\n{said(caplog)}"

@@ -55,7 +55,7 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 REFRESH, TOKEN, READY = "REFRESH-TOKEN", "ACCESS-TOKEN", "REGISTRY-TOKEN"
 SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, TOKEN, READY)
 
-WITH_PASSWORD = Login(USER, PASSWORD, source="--username")
+WITH_PASSWORD = Login(USER, PASSWORD, source="--username", is_explicit=True)
 WITH_REFRESH_TOKEN = Login(identity_token=REFRESH, source="config.json")
 WITH_BOTH = Login(USER, PASSWORD, REFRESH, source="config.json")
 WITH_REGISTRY_TOKEN = Login(registry_token=READY, source="config.json")

@@ -20,9 +20,9 @@ from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.helpers import Helpers
-from imgfetch.auth.login import Login
+from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realms
-from imgfetch.auth.tokens import Grant, TokenClient, login_again
+from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import ImgfetchError, PlatformNotFoundError, VerificationError
 from imgfetch.http import certificate
 from imgfetch.http.certificate import Certificate
@@ -445,7 +445,8 @@ def test_a_challenges_and_a_token_servers_words_are_cleaned(
     ],
 )
 def test_what_to_do_about_a_refused_login_depends_on_the_registry(registry: str, source: str, says: str) -> None:
-    assert says in login_again(registry, Login("alice", "secret", source=source))  # M06
+    login = Login("alice", "secret", source=source, is_explicit=source == "--username")
+    assert says in login_again(registry, login)  # M06
 
 
 def test_a_login_that_was_kept_back_is_named_with_the_option(transport: Transport) -> None:
@@ -478,7 +479,7 @@ def test_a_refresh_token_that_is_refused_is_told_cleaned(transport: Transport) -
         wire.post("https://auth.registry.example/token", status=401, body=BODIES["text"])
         with pytest.raises(ImgfetchError) as caught:
             TokenClient(transport, "https://registry.example").fetch(
-                Grant(realm, HOSTILE, (HOSTILE,)), login, "registry.example/team/app"
+                Grant(realm, HOSTILE, (HOSTILE,), "registry.example/team/app"), login
             )
     check(caught.value)
 

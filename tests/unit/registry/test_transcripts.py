@@ -442,7 +442,7 @@ def test_under_strict_a_save_does_not_go_to_plain_http(tmp_path: Path, name: str
 def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
     # P80, P84, P85, S09: its config was not recorded, so for that the upstream is asked, which is not there
     mirrors = Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",))
-    credentials = Credentials(explicit=Login("alice", "SECRET", source="--username"))
+    credentials = Credentials(explicit=Login("alice", "SECRET", source="--username", is_explicit=True))
     with responses.RequestsMock() as wire:
         transcripts.play(wire, transcripts.load("aliyun-mirror"))
         with pytest.raises(TransportError, match=r"registry-1\.docker\.io") as caught:
