@@ -59,7 +59,6 @@ class Authenticator:
         self._realms = realms
         self._client = TokenClient(transport, base, patience)
         self._lock = threading.Lock()
-        self._ready: dict[str, str] = {}
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
         self._presented: dict[str, Login] = {}
@@ -73,19 +72,19 @@ class Authenticator:
             AuthenticationError: the token server gives none.
         """
         with self._lock:
-            if repository in self._ready:
-                return self._ready[repository]
+            if repository in self._presented:
+                return self._presented[repository].authorization
             grant = self._grants.get(repository)
             return self._header(grant, repository) if grant else None
 
-    def answer(self, refusal: Response, repository: str, used: str | None, what: str) -> str:
+    def answer(self, refusal: Response, repository: str, used: str | None, label: str) -> str:
         """Return another ``Authorization`` header, after a 401.
 
         Args:
             refusal: the answer.
             repository: what was asked about.
             used: the header that was refused, if one was sent.
-            what: what was asked for, in messages.
+            label: what was asked for, in messages.
 
         Raises:
             AuthenticationError: there is no way to get one, or the token server gives none.
@@ -96,13 +95,14 @@ class Authenticator:
             asked = f"{self._base}/v2/"
             offered = self._ping(asked) or offered
         with self._lock:
-            challenge = self._choose(offered, refusal, what)
+            challenge = self._choose(offered, refusal, label)
             login = self._credentials.find(self._name, repository)
             if challenge.scheme == "basic" or (login and login.registry_token):
-                return self._present(login, challenge, refusal, repository=repository, used=used, what=what)
+                login = self._presented[repository] = self._usable(login, challenge, refusal, used, label)
+                return login.authorization
             known = self._grants.get(repository)
             grant = Grant(
-                self._realm(challenge.parameters.get("realm", ""), asked, what),
+                self._realm(challenge.parameters.get("realm", ""), asked, label),
                 challenge.parameters.get("service", ""),
                 _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
                 f"{self._name}/{repository}",
@@ -133,7 +133,7 @@ class Authenticator:
                 return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
 
-    def _realm(self, text: str, asked: str, what: str) -> Realm:
+    def _realm(self, text: str, asked: str, label: str) -> Realm:
         """Find the token server, or say what for it is wanted (M08, M11)."""
         try:
             return self._realms.find(text, asked)
@@ -141,9 +141,9 @@ class Authenticator:
             hint = "the registry, or a proxy in front of it, is set up wrongly"
             if text.strip():
                 hint += "; another token server is named by --realm-override HOST:PORT=URL"
-            raise AuthenticationError(f"{what} needs a token: {error}", hint=hint) from None
+            raise AuthenticationError(f"{label} needs a token: {error}", hint=hint) from None
 
-    def _choose(self, offered: tuple[Challenge, ...], refusal: Response, what: str) -> Challenge:
+    def _choose(self, offered: tuple[Challenge, ...], refusal: Response, label: str) -> Challenge:
         """Take Bearer where it is offered, else Basic (P41)."""
         for scheme in ("bearer", "basic"):
             for challenge in offered:
@@ -152,42 +152,28 @@ class Authenticator:
         schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
         if schemes:
             raise AuthenticationError(
-                f"{what} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
+                f"{label} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
                 hint="whoever runs the registry, or the proxy in front of it, can make it offer Basic or Bearer",
             )
         raise rejection(
-            refusal, what, hint=f"check the name and the tag; if it needs a login: {login_command(self._name)}"
+            refusal, label, hint=f"check the name and the tag; if it needs a login: {login_command(self._name)}"
         )
 
-    def _present(
-        self,
-        login: Login | None,
-        challenge: Challenge,
-        refusal: Response,
-        *,
-        repository: str,
-        used: str | None,
-        what: str,
-    ) -> str:
-        """Return the header that carries a login itself (M05, M06)."""
-        if login is not None and login.registry_token:
-            header = f"Bearer {login.registry_token}"
-        elif login is not None and login.password:
-            header = login.basic()
-        else:
+    def _usable(
+        self, login: Login | None, challenge: Challenge, refusal: Response, used: str | None, label: str
+    ) -> Login:
+        """Return the login if it can be sent to the registry itself, and has not been refused (M05, M06)."""
+        if login is None or not login.authorization:
             realm = clean(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
-                f'{what} needs a login: {refusal.origin} asks for a user name and password (Basic, realm "{realm}")',
+                f'{label} needs a login: {refusal.origin} asks for a user name and password (Basic, realm "{realm}")',
                 hint=f"{login_command(self._name)}, or --username with --password-stdin{_nexus(realm)}",
             )
-        if used == header:
-            denied = AuthenticationError(
-                f"{refusal.origin} refuses {login.description} for {what}", hint=login_again(self._name, login)
-            )
-            raise denied from AuthenticationError(answer_of(refusal))
-        self._ready[repository] = header
-        self._presented[repository] = login
-        return header
+        if login.authorization == used:
+            raise AuthenticationError(
+                f"{refusal.origin} refuses {login.description} for {label}", hint=login_again(self._name, login)
+            ) from AuthenticationError(answer_of(refusal))
+        return login
 
     def _forget(self, used: str) -> None:
         """Drop a token that was refused, unless another thread has done so."""

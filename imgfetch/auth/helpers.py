@@ -75,14 +75,14 @@ class Helpers:
         raise AuthenticationError(f"{helper} failed (exit status {status}) and printed {_shown(text)}")
 
 
-def members(raw: bytes, what: str) -> dict[str, object]:
+def members(raw: bytes, label: str) -> dict[str, object]:
     """Return the members of a JSON object by their names in lower case.
 
     Docker's files and its helpers' answers are read as Go reads them: names in any case, the last of several.
 
     Args:
         raw: the document.
-        what: its name in messages.
+        label: its name in messages.
 
     Raises:
         AuthenticationError: it is no JSON object; neither the message nor a cause holds any of it (S14).
@@ -100,7 +100,7 @@ def members(raw: bytes, what: str) -> dict[str, object]:
     except ValueError:  # a number of thousands of digits
         problem = "not JSON of any use"
     if not isinstance(value, dict):  # raised here, because the errors above keep the document
-        raise AuthenticationError(f"{what} is {problem}")
+        raise AuthenticationError(f"{label} is {problem}")
     return {name.lower(): member for name, member in value.items()}
 
 

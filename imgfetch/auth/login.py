@@ -64,6 +64,13 @@ class Login:
         whose = f"the login of {clean(self.username, 80)}" if self.username and self.password else "a token"
         return f"{whose} from {clean(self.source)}"
 
+    @property
+    def authorization(self) -> str:
+        """The header that carries it to a registry; empty for an identity token, which only a token server takes."""
+        if self.registry_token:
+            return f"Bearer {self.registry_token}"
+        return self.basic() if self.password else ""
+
     def basic(self) -> str:
         """Return the ``Authorization`` header for user name and password, in UTF-8 (P15)."""
         pair = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")

@@ -240,13 +240,13 @@ def _way(origin: Origin, proxy: Proxy | None) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _reaching(origin: Origin, proxy: Proxy | None, what: str = "the name, the port and the VPN") -> str:
+def _reaching(origin: Origin, proxy: Proxy | None, suspects: str = "the name, the port and the VPN") -> str:
     """Say what to look at when an origin cannot be reached (M01)."""
     if origin.is_loopback:
         return "check the name and the port, and that the registry runs"
     if proxy is not None:
-        return f"check {what}, and that the proxy may go there"
-    return f"check {what}; if a proxy is needed, set {origin.scheme.upper()}_PROXY"
+        return f"check {suspects}, and that the proxy may go there"
+    return f"check {suspects}; if a proxy is needed, set {origin.scheme.upper()}_PROXY"
 
 
 def _addresses(origin: Origin) -> list[str]:

@@ -113,14 +113,14 @@ class Response:
                     )
                 before, since = left, time.monotonic()
 
-    def document(self, limit: int, what: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
+    def document(self, limit: int, label: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
         """Return a body of JSON, as its sender meant it.
 
         A ``Content-Encoding`` that we did not ask for is undone unless the bytes are JSON as they are (P77).
 
         Args:
             limit: bytes at most.
-            what: the document's name in messages.
+            label: the document's name in messages.
             timeout: seconds for the whole of it.
 
         Raises:
@@ -128,11 +128,11 @@ class Response:
             VerificationError: it is larger than ``limit``.
             UnsupportedError: its coding asks for too much memory.
         """
-        raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, what))
+        raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, label))
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
-            raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, what))
+            raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, label))
         if len(raw) > limit:
-            raise VerificationError(f"{what} is too large", wanted=f"{limit} bytes at most", got="more")
+            raise VerificationError(f"{label} is too large", wanted=f"{limit} bytes at most", got="more")
         return raw
 
     def excerpt(self) -> str:
@@ -157,9 +157,9 @@ class Response:
         with suppress(Exception):
             self._response.raw.shutdown()
 
-    def _in_time(self, chunks: Iterator[bytes], timeout: float, what: str) -> Iterator[bytes]:
+    def _in_time(self, chunks: Iterator[bytes], timeout: float, label: str) -> Iterator[bytes]:
         end = time.monotonic() + timeout
         for chunk in chunks:
             yield chunk
             if time.monotonic() > end:
-                raise TransportError(f"{what} comes too slowly from {self.origin}: not all of it within {timeout:g} s")
+                raise TransportError(f"{label} comes too slowly from {self.origin}: not all of it within {timeout:g} s")

@@ -44,12 +44,12 @@ _NO_REGISTRY = "check the host and the port: this may be no registry, or somethi
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
-def rejection(response: Response, what: str, *, hint: str | None = None) -> ImgfetchError:
+def rejection(response: Response, label: str, *, hint: str | None = None) -> ImgfetchError:
     """Return the error for an answer whose status says no.
 
     Args:
         response: the answer; the start of its body is read.
-        what: what was asked for, as the subject of a sentence.
+        label: what was asked for, as the subject of a sentence.
         hint: what to try when it is not there or not allowed.
     """
     codes, words, said = _said(response)
@@ -57,12 +57,12 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
     if words.startswith(_PAGE) and hint:
         hint = f"{hint}; a page may come from something else than a registry: check the host and the port"
     if status in _NOT_FOUND:
-        return NotFoundError(f"{what} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
+        return NotFoundError(f"{label} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
     if status in _DENIED:
-        return AuthenticationError(f"{what} does not exist or needs a login: {said}", hint=hint)
+        return AuthenticationError(f"{label} does not exist or needs a login: {said}", hint=hint)
     wait = retry_after(response.header("Retry-After"))
     if status == _TOO_MANY_REQUESTS:
-        message = f"{what} is not served for now, too many requests: {said}"
+        message = f"{label} is not served for now, too many requests: {said}"
         limit = _pull_limit(response, words, wait)
         hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
         return RateLimitedError(
@@ -77,7 +77,7 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
         )
     if status >= _SERVER_ERROR or status in _LATER:
         return UnavailableError(
-            f"{what} is not served for now: {said}",
+            f"{label} is not served for now: {said}",
             url=url,
             status=status,
             codes=codes,
@@ -85,7 +85,7 @@ def rejection(response: Response, what: str, *, hint: str | None = None) -> Imgf
             hint=_wait_hint(wait, "the server has a problem of its own; try again later"),
             tries=None if status in _LATER or status in _PASSING else 1,
         )
-    return RegistryError(f"{what} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+    return RegistryError(f"{label} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
 
 
 def answer_of(response: Response) -> str:
@@ -107,14 +107,14 @@ def login_command(registry: str) -> str:
     return "docker login" if registry in _HUB_HOSTS else f"docker login {clean(registry)}"
 
 
-def not_the_protocol(response: Response, body: bytes, what: str, *, quote: bool = True) -> RegistryError:
+def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool = True) -> RegistryError:
     """Return the error for an answer that comes from no registry (M11); ``quote`` its text, or a page's title only."""
     _, words = _words(response.quotable(body), response.header("Content-Type"))
     if not quote and not words.startswith(_PAGE):
         words = f"{len(body)} bytes that are none of the expected JSON"
     kind = clean(response.header("Content-Type"), 80) or "no type"
     return RegistryError(
-        f"{what} came as something else: {response.url} answers {response.status} with {kind}: {words}",
+        f"{label} came as something else: {response.url} answers {response.status} with {kind}: {words}",
         url=response.url,
         status=response.status,
         hint="a captive portal, a proxy's page, a wrong port, or no registry at all",
