@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import certificates
 from tests.loopback import Loopback
 
 os.umask(0o022)  # what a test leaves in a cache must not be writable by a group, for such files are not used
@@ -19,6 +20,11 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 def loopback() -> Iterator[Loopback]:
     with Loopback() as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

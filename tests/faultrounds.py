@@ -19,7 +19,7 @@ from pathlib import Path
 
 from imgfetch.cli import context
 from imgfetch.cli import main as cli
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from tests.faults import SCENARIOS, plain_environment, reference, served, stripped
 
 ROUNDS = 10
@@ -77,7 +77,7 @@ def main(directory: str) -> int:
     for name in stripped(os.environ):
         del os.environ[name]
     os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
-    context.patience = lambda arguments: Patience(
+    context.patience = lambda arguments: RetryPolicy(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )
     os.fsync = lambda _: None  # no power fails here

@@ -14,14 +14,14 @@ from imgfetch.auth import challenges
 from imgfetch.auth.challenges import Challenge
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login, login_again
-from imgfetch.auth.realms import Realm, Realms
+from imgfetch.auth.realms import Realm, RealmPolicy
 from imgfetch.auth.token_reply import Token
 from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import AuthenticationError
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, login_command, rejection
 from imgfetch.text import clean
 
@@ -43,13 +43,13 @@ class Authenticator:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: HttpClient,
         name: str,
         base: str,
         *,
         credentials: Credentials,
-        realms: Realms,
-        patience: Patience | None = None,
+        realms: RealmPolicy,
+        patience: RetryPolicy | None = None,
     ) -> None:
         """Know nothing yet: the first request goes out without a login (P33)."""
         self._transport = transport

@@ -49,7 +49,7 @@ class Realm:
 
 
 @dataclass(frozen=True)
-class Realms:
+class RealmPolicy:
     """The user's say about token servers.
 
     Attributes:

@@ -24,10 +24,10 @@ from imgfetch.errors import (
     TransportError,
     UnavailableError,
 )
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, login_command, rejection
 from imgfetch.text import clean
 from imgfetch.text import url as shown_url
@@ -83,9 +83,9 @@ class TokenClient:
         patience: how often to ask; by default once.
     """
 
-    def __init__(self, transport: Transport, base: str, patience: Patience | None = None) -> None:
+    def __init__(self, transport: HttpClient, base: str, patience: RetryPolicy | None = None) -> None:
         """Ask nothing yet."""
-        self._patience = patience or Patience(retries=0)
+        self._patience = patience or RetryPolicy(retries=0)
         self._transport = transport
         self._base = base
         self._denied: set[tuple[str, Login]] = set()

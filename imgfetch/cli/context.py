@@ -16,7 +16,7 @@ from imgfetch.archive.output import is_terminal
 from imgfetch.cli import commands
 from imgfetch.cli.options import usage
 from imgfetch.files import storing
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
@@ -116,9 +116,9 @@ def default_platform(arguments: argparse.Namespace) -> Platform | None:
     return next(iter(platforms), None)
 
 
-def patience(arguments: argparse.Namespace) -> Patience:
+def patience(arguments: argparse.Namespace) -> RetryPolicy:
     """Return how often and how long to try."""
-    return Patience(retries=arguments.retries, max_wait=arguments.max_wait)
+    return RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait)
 
 
 def cache(arguments: argparse.Namespace) -> str | None:

@@ -31,7 +31,7 @@ from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.response import Response
-from imgfetch.http.tls import Trust
+from imgfetch.http.tls import TlsConfig
 from imgfetch.text import clean
 from imgfetch.text import url as shown_url
 from imgfetch.tolerance import Oddities
@@ -45,7 +45,7 @@ _MAX_WARNINGS = 4096
 _logger = logging.getLogger(__name__)
 
 
-class Transport:
+class HttpClient:
     """Connections to any number of hosts; safe to be used from several threads."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Transport:
         *,
         oddities: Oddities,
         user_agent: str,
-        trust: Trust | None = None,
+        trust: TlsConfig | None = None,
         proxies: Proxies | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
@@ -70,7 +70,7 @@ class Transport:
         """
         self._oddities = oddities
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._trust = trust or Trust()
+        self._trust = trust or TlsConfig()
         self._proxies = proxies or Proxies()
         self._connect_timeout = connect_timeout
         self._timeout = timeout

@@ -28,7 +28,7 @@ _RECONNECT = 1.0
 _logger = logging.getLogger(__name__)
 
 
-class Patience:
+class RetryPolicy:
     """What a run is willing to wait for, and what ends its waits; safe to be used from several threads."""
 
     def __init__(
@@ -47,9 +47,9 @@ class Patience:
         self._given = pause
         self._pause = pause or self._stopped.wait
 
-    def renewed(self) -> Patience:
+    def fresh(self) -> RetryPolicy:
         """Return as much patience as this was at first, for another run."""
-        return Patience(retries=self.retries, max_wait=self.max_wait, pause=self._given)
+        return RetryPolicy(retries=self.retries, max_wait=self.max_wait, pause=self._given)
 
     def stop(self) -> None:
         """End every wait, now and from now on."""
@@ -60,14 +60,14 @@ class Patience:
         """Whether nothing is to be tried again."""
         return self._stopped.is_set()
 
-    def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Attempts:
+    def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Retrier:
         """Return the attempts at one thing.
 
         Args:
             limit: attempts at most, fewer than usual.
             refused: attempts at most where nobody listens.
         """
-        return Attempts(self, limit, refused)
+        return Retrier(self, limit, refused)
 
     def wait(self, seconds: float) -> bool:
         """Wait, and tell whether it makes sense to go on."""
@@ -76,7 +76,11 @@ class Patience:
         return not self.is_stopped
 
 
-class Attempts:
+Patience = RetryPolicy
+"""The public name of old."""
+
+
+class Retrier:
     """The attempts at one thing.
 
     To be used in a loop that ends when the thing is done, or by the exception of `failed`::
@@ -89,7 +93,7 @@ class Attempts:
                 attempts.failed(error)
     """
 
-    def __init__(self, patience: Patience, limit: int | None, refused: int | None) -> None:
+    def __init__(self, patience: RetryPolicy, limit: int | None, refused: int | None) -> None:
         """Begin the first attempt."""
         self._patience = patience
         self._limit = patience.retries + 1 if limit is None else min(limit, patience.retries + 1)

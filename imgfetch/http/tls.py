@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trust:
+class TlsConfig:
     """Whom to believe, and who we are to whom.
 
     Attributes:
@@ -73,9 +73,9 @@ class Trust:
         else:
             context = self.common()
             for path in (file for file in files if file.suffix == ".crt"):
-                _believe(context, path)
+                _add_ca(context, path)
         if client_certificate:
-            _identify(context, files)
+            _add_client_cert(context, files)
         return context
 
     def common(self) -> ssl.SSLContext:
@@ -84,11 +84,11 @@ class Trust:
         if self.bundle and self.bundle.is_dir():
             context.load_verify_locations(capath=self.bundle)
         elif self.bundle:
-            _believe(context, self.bundle, source="SSL_CERT_FILE or REQUESTS_CA_BUNDLE")
+            _add_ca(context, self.bundle, source="SSL_CERT_FILE or REQUESTS_CA_BUNDLE")
         if self.bundle_directory:
             context.load_verify_locations(capath=self.bundle_directory)
         for path in self.ca_files:
-            _believe(context, path, source="--ca-file")
+            _add_ca(context, path, source="--ca-file")
         return context
 
     def _own_files(self, host: str, port: int) -> list[Path]:
@@ -128,12 +128,12 @@ def from_environment(
     ca_files: Iterable[Path] = (),
     certs_dir: Path | None = None,
     insecure: Iterable[str] = (),
-) -> Trust:
+) -> TlsConfig:
     """Return what the options and the environment say; an empty variable says nothing."""
     # What docker and podman read goes before what requests would.
     bundle = environment.get("SSL_CERT_FILE") or environment.get("REQUESTS_CA_BUNDLE")
     directory = environment.get("SSL_CERT_DIR")
-    return Trust(
+    return TlsConfig(
         ca_files=tuple(ca_files),
         certs_directories=certs_directories(environment, home, certs_dir),
         insecure=frozenset(insecure),
@@ -174,7 +174,7 @@ def _certificates(directory: Path) -> list[Path]:
     return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
 
 
-def _believe(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
+def _add_ca(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
     """Trust what a file holds; a ``*.crt`` that nobody named may hold nothing, as for docker and podman."""
     try:
         context.load_verify_locations(cafile=path)
@@ -187,7 +187,7 @@ def _believe(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
         _logger.warning("%s; it is passed over", message)
 
 
-def _identify(context: ssl.SSLContext, files: list[Path]) -> None:
+def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
     """Load the client certificates; of several with one kind of key, the first by name is shown."""
     for path in reversed(files):
         suffix = _PARTNERS.get(path.suffix, "")

@@ -12,7 +12,7 @@ from typing import Unpack
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.output import Output, opened, regular
 from imgfetch.defaults import CACHE_SIZE, JOBS, MAX_LAYER, READ_TIMEOUT
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
 from imgfetch.oci.names import Platforms, References
 from imgfetch.oci.platforms import Platform
@@ -61,7 +61,7 @@ class Client:
         self,
         config: Access | None = None,
         *,
-        retries: Patience | int | None = None,
+        retries: RetryPolicy | int | None = None,
         timeout: float = READ_TIMEOUT,
         strict: bool = False,
         open_registry: OpenRegistry | None = None,
@@ -77,7 +77,7 @@ class Client:
             open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
         """
         self._config = config or Access()
-        self._retries = Patience(retries=retries) if isinstance(retries, int) else retries or Patience()
+        self._retries = RetryPolicy(retries=retries) if isinstance(retries, int) else retries or RetryPolicy()
         self._timeout = timeout
         self._strict = strict
         self._open_registry = open_registry
@@ -224,7 +224,7 @@ class Client:
         """
         reference = names.reference(repository)
         with ExitStack() as stack:
-            registry = self._registry(stack, Oddities(strict=self._strict), self._retries.renewed())
+            registry = self._registry(stack, Oddities(strict=self._strict), self._retries.fresh())
             return tuple(dict.fromkeys(registry.tags(reference)))
 
     def inspect(self, target: str | Reference | Path, *, platform: Platforms | None = None) -> Inspected:
@@ -252,11 +252,11 @@ class Client:
     ) -> tuple[Resolver, Mirrored]:
         """Open a store and the registries for one call; the stack closes them."""
         store = open_store(stack, cache_dir, workspace)
-        oddities, patience = Oddities(strict=self._strict), self._retries.renewed()
+        oddities, patience = Oddities(strict=self._strict), self._retries.fresh()
         registry = self._registry(stack, oddities, patience)
         return Resolver(registry, store, oddities, patience), registry
 
-    def _registry(self, stack: ExitStack, oddities: Oddities, patience: Patience) -> Mirrored:
+    def _registry(self, stack: ExitStack, oddities: Oddities, patience: RetryPolicy) -> Mirrored:
         return open_source(
             stack,
             self._config,

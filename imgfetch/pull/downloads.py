@@ -13,7 +13,7 @@ from typing import Self
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Source
@@ -45,7 +45,7 @@ class Downloads:
         jobs: int,
         progress: Progress,
         oddities: Oddities,
-        patience: Patience,
+        patience: RetryPolicy,
         max_layer_size: int = MAX_LAYER,
         copy: Callable[[Digest, int, bytes], None] | None = None,
     ) -> None:

@@ -20,7 +20,7 @@ import logging
 from contextlib import suppress
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
-from imgfetch.http.retries import Attempts, Patience
+from imgfetch.http.retries import Retrier, RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def fetch(
-    source: Source, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str, *, patience: Patience
+    source: Source, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str, *, patience: RetryPolicy
 ) -> None:
     """Download a blob that is not a layer, unless it is in the store.
 
@@ -52,7 +52,7 @@ def fetch(
 
 
 def receive(
-    source: Source, store: BlobStore, reference: Reference, part: PartialBlob, what: str, *, patience: Patience
+    source: Source, store: BlobStore, reference: Reference, part: PartialBlob, what: str, *, patience: RetryPolicy
 ) -> LayerInfo | None:
     """Download what is missing of a blob that is claimed, and return what a layer turned out to hold.
 
@@ -100,7 +100,7 @@ class _Start:
         offset: that of the last request, or 0 where the server ignored it.
     """
 
-    def __init__(self, part: PartialBlob, what: str, attempts: Attempts | None) -> None:
+    def __init__(self, part: PartialBlob, what: str, attempts: Retrier | None) -> None:
         """Begin with the first missing byte; ``attempts`` are those at the upstream, ``None`` at a mirror."""
         self._part = part
         self._what = what

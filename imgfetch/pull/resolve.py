@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
@@ -46,7 +46,7 @@ class Resolver:
     source: Source
     store: BlobStore
     oddities: Oddities
-    patience: Patience
+    patience: RetryPolicy
 
     def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
         """Return the image; its manifest and config are in the store then.

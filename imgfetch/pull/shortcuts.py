@@ -10,7 +10,7 @@ from typing import Unpack
 
 from imgfetch.archive.output import Output
 from imgfetch.defaults import READ_TIMEOUT
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.names import Platforms, References
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client, DryRunOptions, OpenRegistry, SaveOptions
@@ -25,7 +25,7 @@ def save(
     output: Output,
     *,
     access: Access | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,
@@ -40,7 +40,7 @@ def dry_run(
     references: References,
     *,
     access: Access | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,
@@ -56,7 +56,7 @@ def pin(
     *,
     platform: Platforms | None = None,
     access: Access | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,
@@ -70,7 +70,7 @@ def tags(
     repository: str | Reference,
     *,
     access: Access | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,
@@ -85,7 +85,7 @@ def inspect(
     *,
     platform: Platforms | None = None,
     access: Access | None = None,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,

@@ -11,10 +11,10 @@ from typing import Self
 from imgfetch.auth import credentials
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
-from imgfetch.auth.realms import Realms
+from imgfetch.auth.realms import RealmPolicy
 from imgfetch.http import proxies, tls
 from imgfetch.http.proxies import Proxies
-from imgfetch.http.tls import Trust
+from imgfetch.http.tls import TlsConfig
 from imgfetch.registry import mirror_rules
 from imgfetch.registry.mirror_rules import Mirrors
 
@@ -35,9 +35,9 @@ class Access:
     """
 
     credentials: Credentials = field(default_factory=Credentials)
-    trust: Trust = field(default_factory=Trust)
+    trust: TlsConfig = field(default_factory=TlsConfig)
     proxies: Proxies = field(default_factory=Proxies)
-    realms: Realms = field(default_factory=Realms)
+    realms: RealmPolicy = field(default_factory=RealmPolicy)
     mirrors: Mirrors = field(default_factory=Mirrors)
     plain_http: bool = False
 
@@ -93,7 +93,7 @@ class Access:
             logins,
             tls.from_environment(environment, home, ca_files=ca_files, certs_dir=certs_dir, insecure=insecure),
             proxies.from_environment(environment),
-            Realms(frozenset(host.lower() for host in trust_realms), realm_overrides or {}),
+            RealmPolicy(frozenset(host.lower() for host in trust_realms), realm_overrides or {}),
             Mirrors()
             if mirrors_first is None
             else mirror_rules.read(

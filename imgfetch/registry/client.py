@@ -12,7 +12,7 @@ from typing import Self
 from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.credentials import Credentials
-from imgfetch.auth.realms import Realms
+from imgfetch.auth.realms import RealmPolicy
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
     AuthenticationError,
@@ -23,10 +23,10 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import not_the_protocol, rejection
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
@@ -72,7 +72,7 @@ class Registry(Source):
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
         oddities: Oddities | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         """Open no connection yet.
 
@@ -91,8 +91,8 @@ class Registry(Source):
         self.name = name
         self._access = access or Access()
         self._oddities = oddities or Oddities()
-        self._patience = patience or Patience(retries=0)
-        self._transport = Transport(
+        self._patience = patience or RetryPolicy(retries=0)
+        self._transport = HttpClient(
             oddities=self._oddities,
             user_agent=USER_AGENT,
             trust=self._access.trust,
@@ -299,7 +299,7 @@ class Registry(Source):
             str(refusal.origin),
             refusal.origin.url,
             credentials=Credentials(),
-            realms=Realms(),
+            realms=RealmPolicy(),
             patience=self._patience,
         )
         try:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from imgfetch.defaults import CONNECT_TIMEOUT
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Document, parse_document
@@ -44,7 +44,7 @@ def open_source(
     access: Access,
     *,
     oddities: Oddities,
-    patience: Patience,
+    patience: RetryPolicy,
     timeout: float,
     open_registry: Callable[[str], Source] | None = None,
 ) -> Mirrored:
@@ -74,7 +74,7 @@ def open_source(
             connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
             timeout=timeout,
             oddities=oddities,
-            patience=Patience(retries=0) if endpoint.is_mirror else patience,  # there is somebody else to ask (P84)
+            patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,  # there is somebody else to ask (P84)
         )
         return stack.enter_context(registry)
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import imgfetch
-from tests import certificates, engines, tokenserver
+from tests import engines, tokenserver
 from tests.certificates import Certificates
 from tests.conftest import Run
 from tests.engines import RealRegistry
@@ -32,11 +32,6 @@ HTPASSWD = "alice:$2y$05$POecR6bZM2JxSgcmLWShd.2i4zWbCPNSnrGk/4nu3s24cImN6EG/i\n
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "messages"
 SECRETS = (PASSWORD, REFRESH_TOKEN, BASIC.split()[1], "proxy-password")
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

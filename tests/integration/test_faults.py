@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.cli import context
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
 
@@ -59,7 +59,7 @@ def test_a_fault_ends_as_the_matrix_says(
     monkeypatch.setattr(
         context,
         "patience",
-        lambda arguments: Patience(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
+        lambda arguments: RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
     )
     names = servers["https" if scenario.tls else "http"].names
     for variable in stripped(os.environ):
@@ -98,7 +98,7 @@ def test_a_part_of_an_earlier_run_that_cannot_be_resumed_stops_no_later_run(
     servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, retries: str
 ) -> None:
     monkeypatch.setattr(
-        context, "patience", lambda arguments: Patience(retries=arguments.retries, pause=lambda _: None)
+        context, "patience", lambda arguments: RetryPolicy(retries=arguments.retries, pause=lambda _: None)
     )
     built = servers["http"].built(name)
     for server in servers.values():

@@ -23,7 +23,7 @@ import pytest
 import responses
 
 from imgfetch.cli import context as invocation
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
 from tests import certificates
 from tests.images import ARM64, OCI_GZIP, Blob, Built, gz, hello, image, index, layer, sha256, tar
@@ -93,7 +93,7 @@ def tell(command: Command, tmp_path: Path) -> Tell:
 def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Try as often as usual, and keep the waits instead of waiting."""
     waits: list[float] = []
-    monkeypatch.setattr(invocation, "patience", lambda _: Patience(pause=waits.append))
+    monkeypatch.setattr(invocation, "patience", lambda _: RetryPolicy(pause=waits.append))
     return waits
 
 
@@ -172,11 +172,6 @@ def test_m01_a_name_that_does_not_resolve_is_told_as_such(
 
 
 # ---- M02: TLS trust ----
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
-    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @contextmanager

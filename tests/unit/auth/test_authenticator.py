@@ -44,12 +44,6 @@ SECRET = "SECRET-TOKEN"
 
 
 @pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
-        yield wire
-
-
-@pytest.fixture
 def registry() -> Iterator[Registry]:
     with Registry("registry.example") as registry:
         yield registry

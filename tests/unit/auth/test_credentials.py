@@ -12,6 +12,7 @@ import pytest
 
 from imgfetch.auth import credentials
 from imgfetch.auth.credentials import Credentials, Login, files
+from tests.stories import warnings
 
 SECRET = "hunter2-s3cret"
 HUB = "https://index.docker.io/v1/"
@@ -81,10 +82,6 @@ def home(tmp_path: Path) -> Home:
 
 def user(found: Login | None) -> str | None:
     return None if found is None else found.username
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 # ---- the order ----

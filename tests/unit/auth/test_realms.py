@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import responses
 
-from imgfetch.auth.realms import Realm, Realms, is_kin
+from imgfetch.auth.realms import Realm, RealmPolicy, is_kin
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.origin import Origin
 
@@ -25,7 +25,7 @@ def wire() -> Iterator[responses.RequestsMock]:
 def refused(text: str, asked: str = ASKED, **say: object) -> str:
     """Return why a realm cannot be used at all."""
     with pytest.raises(AuthenticationError) as caught:
-        Realms(**say).find(text, asked)  # type: ignore[arg-type]
+        RealmPolicy(**say).find(text, asked)  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -49,7 +49,7 @@ def refused(text: str, asked: str = ASKED, **say: object) -> str:
     ],
 )
 def test_a_realm_is_resolved_against_the_url_that_was_asked(text: str, url: str) -> None:
-    realm = Realms().find(text, ASKED)
+    realm = RealmPolicy().find(text, ASKED)
     assert (realm.announced, realm.url) == (url, url)  # P42
 
 
@@ -104,13 +104,13 @@ def test_a_realm_without_http_or_host_or_with_userinfo_cannot_be_used(text: str)
     ],
 )
 def test_a_login_never_goes_from_https_down_to_http(asked: str, text: str, is_down: bool) -> None:  # noqa: FBT001
-    realm = Realms(trusted=frozenset({"nobody.example"})).find(text, asked)
+    realm = RealmPolicy(trusted=frozenset({"nobody.example"})).find(text, asked)
     assert bool(realm.refused) is is_down  # S02
     assert ("from https down to http" in realm.refused) is is_down
 
 
 def test_trust_does_not_lead_down_to_http() -> None:
-    trusting = Realms(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
+    trusting = RealmPolicy(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
     assert trusting.find("http://auth.other.example/token", ASKED).refused  # S02
     assert not trusting.find("http://auth.other.example/token", HTTP_ASKED).refused
 
@@ -150,7 +150,7 @@ def test_trust_does_not_lead_down_to_http() -> None:
 )
 def test_a_registrys_own_token_server_is_its_kin(registry: str, realm: str) -> None:
     assert is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))  # S03
-    assert Realms().find(f"https://{realm}/token", f"https://{registry}/v2/").refused == ""
+    assert RealmPolicy().find(f"https://{realm}/token", f"https://{registry}/v2/").refused == ""
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_registrys_own_token_server_is_its_kin(registry: str, realm: str) -> N
 )
 def test_the_token_server_of_somebody_else_is_no_kin(registry: str, realm: str) -> None:
     assert not is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))  # S03
-    found = Realms().find(f"https://{realm}/token", f"https://{registry}/v2/")
+    found = RealmPolicy().find(f"https://{realm}/token", f"https://{registry}/v2/")
     host = Origin.of(f"https://{realm}").host
     assert f"--trust-realm {host}" in found.refused
     assert found.own == ""
@@ -221,7 +221,7 @@ def test_the_token_server_of_somebody_else_is_no_kin(registry: str, realm: str) 
     ],
 )
 def test_a_host_that_the_user_trusts_is_told(trusted: str, text: str, is_told: bool) -> None:  # noqa: FBT001
-    assert (Realms(trusted=frozenset({trusted})).find(text, ASKED).refused == "") is is_told  # S03
+    assert (RealmPolicy(trusted=frozenset({trusted})).find(text, ASKED).refused == "") is is_told  # S03
 
 
 # ---- addresses at which nobody can be (S04) ----
@@ -300,7 +300,7 @@ def test_trust_does_not_make_a_host_of_such_an_address(host: str) -> None:
 @pytest.mark.parametrize("host", LOOPBACK)
 @pytest.mark.parametrize("registry", ["127.0.0.1:5000", "localhost", "[::1]:5000", "[::ffff:127.0.0.1]"])
 def test_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback(registry: str, host: str) -> None:
-    realm = Realms().find(f"http://{host}/token", f"http://{registry}/v2/")
+    realm = RealmPolicy().find(f"http://{host}/token", f"http://{registry}/v2/")
     assert realm.refused == ""  # S03, issue 3
 
 
@@ -329,7 +329,7 @@ def test_a_refusal_says_what_was_announced_by_whom() -> None:
     ],
 )
 def test_any_other_address_is_allowed(host: str) -> None:
-    assert Realms().find(f"https://{host}/token", ASKED).url == f"https://{host}/token"  # S04
+    assert RealmPolicy().find(f"https://{host}/token", ASKED).url == f"https://{host}/token"  # S04
 
 
 # ---- the registry's own origin (F10, S02) ----
@@ -366,7 +366,7 @@ def test_any_other_address_is_allowed(host: str) -> None:
 def test_where_only_port_or_scheme_differ_the_registrys_own_origin_is_worth_a_try(
     asked: str, text: str, own: str
 ) -> None:
-    assert Realms().find(text, asked).own == own  # F10, S02
+    assert RealmPolicy().find(text, asked).own == own  # F10, S02
 
 
 # ---- overrides ----
@@ -385,14 +385,14 @@ def test_where_only_port_or_scheme_differ_the_registrys_own_origin_is_worth_a_tr
     ],
 )
 def test_an_override_is_asked_instead_with_the_announced_path_and_may_be_told(key: str, text: str) -> None:
-    realm = Realms(overrides={key: "https://tokens.test:8443"}).find(text, ASKED)
+    realm = RealmPolicy(overrides={key: "https://tokens.test:8443"}).find(text, ASKED)
     announced = text.partition("#")[0]
     assert realm == Realm(announced, "https://tokens.test:8443/t?x=1")
 
 
 def test_of_two_overrides_the_one_with_the_port_counts() -> None:
     overrides = {"auth.other.test": "https://one.test", "auth.other.test:8443": "https://two.test"}
-    found = Realms(overrides=overrides)
+    found = RealmPolicy(overrides=overrides)
     assert found.find("https://auth.other.test:8443/t", ASKED).url == "https://two.test/t"
 
 
@@ -405,19 +405,19 @@ def test_of_two_overrides_the_one_with_the_port_counts() -> None:
     ],
 )
 def test_an_override_of_another_host_means_nothing(key: str, text: str) -> None:
-    realm = Realms(overrides={key: "https://tokens.test"}).find(text, ASKED)
+    realm = RealmPolicy(overrides={key: "https://tokens.test"}).find(text, ASKED)
     assert realm.url == text
     assert realm.refused
 
 
 def test_not_even_an_override_takes_a_login_down_to_http() -> None:
-    overridden = Realms(overrides={"auth.other.test": "http://tokens.test"})
+    overridden = RealmPolicy(overrides={"auth.other.test": "http://tokens.test"})
     assert "from https down to http" in overridden.find("https://auth.other.test/t", ASKED).refused  # S02
     assert overridden.find("http://auth.other.test/t", HTTP_ASKED).refused == ""
 
 
 def test_an_override_makes_no_realm_of_what_is_none() -> None:
-    overridden = Realms(overrides={"registry.example": "https://tokens.test"})
+    overridden = RealmPolicy(overrides={"registry.example": "https://tokens.test"})
     for text in ("ftp://registry.example/t", "https://user:pass@registry.example/t"):
         with pytest.raises(AuthenticationError, match="cannot be used"):
             overridden.find(text, ASKED)  # S01

@@ -15,7 +15,7 @@ import pytest
 import responses
 
 from imgfetch.auth.login import Login
-from imgfetch.auth.realms import Realms
+from imgfetch.auth.realms import RealmPolicy
 from imgfetch.auth.token_reply import Token
 from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import (
@@ -26,9 +26,9 @@ from imgfetch.errors import (
     TransportError,
     UnavailableError,
 )
-from imgfetch.http.client import Transport
-from imgfetch.tolerance import Oddities
+from imgfetch.http.client import HttpClient
 from tests.loopback import Answer, Loopback
+from tests.stories import story, warnings
 
 BASE = "https://registry.example"
 MANIFEST = f"{BASE}/v2/team/app/manifests/1"
@@ -58,25 +58,12 @@ ALL = pytest.mark.parametrize(
 QUERY = [("service", "s"), *(("scope", scope) for scope in SCOPES), ("client_id", "imgfetch")]
 
 
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
-        yield wire
-
-
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(oddities=Oddities(), user_agent="tests")
-    yield transport
-    transport.close()
-
-
 def grant(realm: str = REALM, *, service: str = "s", scopes: tuple[str, ...] = SCOPES, **say: Any) -> Grant:
     """Return what is asked for when the registry announces a realm."""
-    return Grant(Realms(**say).find(realm, MANIFEST), service, scopes, SUBJECT)
+    return Grant(RealmPolicy(**say).find(realm, MANIFEST), service, scopes, SUBJECT)
 
 
-def fetch(transport: Transport, login: Login | None, asked_for: Grant | None = None) -> Token:
+def fetch(transport: HttpClient, login: Login | None, asked_for: Grant | None = None) -> Token:
     return TokenClient(transport, BASE).fetch(asked_for or grant(), login)
 
 
@@ -103,24 +90,6 @@ def give(wire: responses.RequestsMock, url: str = REALM, value: str = TOKEN, *, 
     wire.add(method, url, json={"token": value})
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk all that a traceback would show."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return iter(seen)
-
-
-def story(error: BaseException) -> str:
-    """Return all that can be shown of an error and of its causes."""
-    return "\n".join(
-        f"{link}\n{link!r}\n{link.args}\n{getattr(link, 'hint', '')}\n{getattr(link, 'details', '')}\n"
-        f"{getattr(link, '__notes__', '')}"
-        for link in chain(error)
-    )
-
-
 def shown(error: ImgfetchError) -> str:
     """Return what the command shows of an error itself: message, details, hint."""
     return "\n".join([str(error), *error.details, str(error.hint)])
@@ -130,15 +99,11 @@ def said(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("imgfetch"))
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-
-
 # ---- without a login, with a password ----
 
 
 def test_without_a_login_a_token_is_asked_for_without_an_account(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     give(wire)
     assert fetch(transport, None).authorization == f"Bearer {TOKEN}"
@@ -148,7 +113,7 @@ def test_without_a_login_a_token_is_asked_for_without_an_account(
 
 @pytest.mark.parametrize("login", [STORED, EXPLICIT])
 def test_a_password_goes_as_basic_with_the_account_in_the_query(
-    wire: responses.RequestsMock, transport: Transport, login: Login
+    wire: responses.RequestsMock, transport: HttpClient, login: Login
 ) -> None:
     give(wire)
     assert fetch(transport, login).value == TOKEN
@@ -157,7 +122,7 @@ def test_a_password_goes_as_basic_with_the_account_in_the_query(
     assert wire.calls[0].request.body is None
 
 
-def test_a_login_that_is_no_latin_1_goes_as_utf_8(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_login_that_is_no_latin_1_goes_as_utf_8(wire: responses.RequestsMock, transport: HttpClient) -> None:
     give(wire)
     fetch(transport, Login("пользователь", "пароль&=", source="--username", is_explicit=True))
     pair = base64.b64encode("пользователь:пароль&=".encode()).decode()
@@ -165,7 +130,7 @@ def test_a_login_that_is_no_latin_1_goes_as_utf_8(wire: responses.RequestsMock, 
     assert query(wire)[-1] == ("account", "пользователь")
 
 
-def test_an_offline_token_is_never_asked_for(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_an_offline_token_is_never_asked_for(wire: responses.RequestsMock, transport: HttpClient) -> None:
     give(wire)
     fetch(transport, STORED)
     assert "offline_token" not in wire.calls[0].request.url  # P44
@@ -176,7 +141,7 @@ def test_an_offline_token_is_never_asked_for(wire: responses.RequestsMock, trans
 
 @pytest.mark.parametrize("login", [IDENTITY, BOTH], ids=["alone", "with a password"])
 def test_a_refresh_token_is_posted_as_a_form_and_stands_in_no_header_or_url(
-    wire: responses.RequestsMock, transport: Transport, login: Login
+    wire: responses.RequestsMock, transport: HttpClient, login: Login
 ) -> None:
     give(wire, method="POST")
     assert fetch(transport, login).value == TOKEN
@@ -195,7 +160,7 @@ def test_a_refresh_token_is_posted_as_a_form_and_stands_in_no_header_or_url(
 
 
 def test_a_realms_own_query_is_kept_when_a_refresh_token_is_posted(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.post(re.compile(re.escape(REALM)), json={"token": TOKEN})
     fetch(transport, IDENTITY, grant(f"{REALM}?host=a.example"))
@@ -204,7 +169,7 @@ def test_a_realms_own_query_is_kept_when_a_refresh_token_is_posted(
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405])
 def test_a_server_that_knows_no_refresh_token_is_asked_by_password_if_there_is_one(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.post(REALM, status=status)
     give(wire)
@@ -215,7 +180,7 @@ def test_a_server_that_knows_no_refresh_token_is_asked_by_password_if_there_is_o
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405])
 def test_without_a_password_a_server_that_knows_no_refresh_token_is_not_asked_again(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.post(REALM, status=status)
     with pytest.raises(AuthenticationError):
@@ -225,7 +190,7 @@ def test_without_a_password_a_server_that_knows_no_refresh_token_is_not_asked_ag
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405])
 def test_without_a_password_a_stored_refresh_token_that_does_not_do_gives_way_to_no_login(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.post(REALM, status=status)
     wire.get(REALM, status=401)
@@ -236,7 +201,7 @@ def test_without_a_password_a_stored_refresh_token_that_does_not_do_gives_way_to
 
 
 def test_an_explicit_refresh_token_that_is_refused_is_not_tried_again(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.post(REALM, status=401)
     with pytest.raises(AuthenticationError, match="refuses a token from --username"):
@@ -248,7 +213,7 @@ def test_an_explicit_refresh_token_that_is_refused_is_not_tried_again(
     ("status", "kind"), [(500, UnavailableError), (503, UnavailableError), (429, RateLimitedError)]
 )
 def test_a_server_that_cannot_change_a_refresh_token_for_now_is_not_sent_the_password(
-    wire: responses.RequestsMock, transport: Transport, status: int, kind: type[ImgfetchError]
+    wire: responses.RequestsMock, transport: HttpClient, status: int, kind: type[ImgfetchError]
 ) -> None:
     wire.post(REALM, status=status)
     with pytest.raises(kind):
@@ -262,7 +227,7 @@ def test_a_server_that_cannot_change_a_refresh_token_for_now_is_not_sent_the_pas
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("login", [STORED, IDENTITY], ids=["password", "refresh token"])
 def test_a_stored_login_that_is_refused_gives_way_to_none_with_a_warning_that_names_its_file(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, login: Login, status: int
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture, login: Login, status: int
 ) -> None:
     method = "POST" if login.identity_token else "GET"
     wire.add(method, REALM, status=status)
@@ -277,7 +242,7 @@ def test_a_stored_login_that_is_refused_gives_way_to_none_with_a_warning_that_na
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_explicit_login_that_is_refused_is_an_error_and_nothing_else_is_tried(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.get(REALM, status=status)
     with pytest.raises(AuthenticationError) as caught:
@@ -289,7 +254,7 @@ def test_an_explicit_login_that_is_refused_is_an_error_and_nothing_else_is_tried
 
 @pytest.mark.parametrize("second", [401, 404, 500])
 def test_a_stored_login_that_is_refused_is_what_is_told_if_without_it_there_is_nothing_either(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, second: int
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture, second: int
 ) -> None:
     wire.get(REALM, status=401)
     wire.get(REALM, status=second)
@@ -299,7 +264,7 @@ def test_a_stored_login_that_is_refused_is_what_is_told_if_without_it_there_is_n
     assert warnings(caplog) == []
 
 
-def test_without_a_login_no_login_is_called_refused(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_without_a_login_no_login_is_called_refused(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(REALM, status=401)
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, None)
@@ -314,7 +279,7 @@ def test_without_a_login_no_login_is_called_refused(wire: responses.RequestsMock
 
 @pytest.mark.parametrize("login", [STORED, EXPLICIT])
 def test_a_password_is_told_by_https_at_the_registrys_port_where_http_was_announced(
-    wire: responses.RequestsMock, transport: Transport, login: Login
+    wire: responses.RequestsMock, transport: HttpClient, login: Login
 ) -> None:
     give(wire, OWN_UP)
     assert fetch(transport, login, grant(OWN_DOWN)).value == TOKEN
@@ -323,7 +288,7 @@ def test_a_password_is_told_by_https_at_the_registrys_port_where_http_was_announ
 
 @pytest.mark.parametrize("login", [IDENTITY, BOTH])
 def test_a_refresh_token_is_told_by_https_at_the_registrys_port_where_http_was_announced(
-    wire: responses.RequestsMock, transport: Transport, login: Login
+    wire: responses.RequestsMock, transport: HttpClient, login: Login
 ) -> None:
     give(wire, OWN_UP, method="POST")
     assert fetch(transport, login, grant(OWN_DOWN)).value == TOKEN
@@ -332,7 +297,7 @@ def test_a_refresh_token_is_told_by_https_at_the_registrys_port_where_http_was_a
 
 @ALL
 def test_what_fails_by_https_is_never_told_a_login_by_http(
-    wire: responses.RequestsMock, transport: Transport, login: Login | None
+    wire: responses.RequestsMock, transport: HttpClient, login: Login | None
 ) -> None:
     wire.assert_all_requests_are_fired = False  # who is asked depends on the login
     for method in ("GET", "POST"):
@@ -347,7 +312,7 @@ def test_what_fails_by_https_is_never_told_a_login_by_http(
 
 @pytest.mark.parametrize("status", [404, 500, 302])
 def test_where_only_https_was_asked_the_message_names_the_announced_realm(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.get(OWN_UP, status=status)
     with pytest.raises(ImgfetchError) as caught:
@@ -356,7 +321,7 @@ def test_where_only_https_was_asked_the_message_names_the_announced_realm(
     assert "announced" in story(caught.value)
 
 
-def test_where_only_https_was_asked_the_message_says_why(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_where_only_https_was_asked_the_message_says_why(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(OWN_UP, body=ConnectionResetError(104, "Connection reset by peer"))
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, STORED, grant(OWN_DOWN))
@@ -370,7 +335,7 @@ def test_where_only_https_was_asked_the_message_says_why(wire: responses.Request
 @pytest.mark.parametrize("realm", [FOREIGN, DOWN, "http://auth.other.example/token"])
 @pytest.mark.parametrize("login", [STORED, EXPLICIT, IDENTITY, BOTH])
 def test_a_realm_that_may_not_be_told_is_asked_without_a_login(
-    wire: responses.RequestsMock, transport: Transport, login: Login, realm: str
+    wire: responses.RequestsMock, transport: HttpClient, login: Login, realm: str
 ) -> None:
     give(wire, realm)
     assert fetch(transport, login, grant(realm)).value == TOKEN
@@ -382,7 +347,7 @@ def test_a_realm_that_may_not_be_told_is_asked_without_a_login(
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("login", [STORED, EXPLICIT, IDENTITY])
 def test_a_foreign_realm_that_wants_a_login_is_named_with_the_option_that_trusts_it(
-    wire: responses.RequestsMock, transport: Transport, login: Login, status: int
+    wire: responses.RequestsMock, transport: HttpClient, login: Login, status: int
 ) -> None:
     wire.get(FOREIGN, status=status)
     with pytest.raises(AuthenticationError) as caught:
@@ -393,7 +358,7 @@ def test_a_foreign_realm_that_wants_a_login_is_named_with_the_option_that_trusts
     assert "refuses a request without a login" in shown(caught.value)  # M06
 
 
-def test_without_a_login_no_trust_is_asked_for(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_without_a_login_no_trust_is_asked_for(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(FOREIGN, status=401)
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, None, grant(FOREIGN))
@@ -402,7 +367,7 @@ def test_without_a_login_no_trust_is_asked_for(wire: responses.RequestsMock, tra
 
 
 def test_an_http_realm_that_wants_a_login_is_named_with_the_rule_and_the_option(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.get(DOWN, status=401)
     with pytest.raises(AuthenticationError) as caught:
@@ -412,7 +377,7 @@ def test_an_http_realm_that_wants_a_login_is_named_with_the_rule_and_the_option(
 
 
 @pytest.mark.parametrize("login", [STORED, IDENTITY])
-def test_a_trusted_realm_is_told(wire: responses.RequestsMock, transport: Transport, login: Login) -> None:
+def test_a_trusted_realm_is_told(wire: responses.RequestsMock, transport: HttpClient, login: Login) -> None:
     give(wire, FOREIGN, method="POST" if login.identity_token else "GET")
     fetch(transport, login, grant(FOREIGN, trusted=frozenset({"auth.other.example"})))
     assert len(wire.calls) == 1
@@ -431,7 +396,7 @@ def refused() -> ConnectionRefusedError:
 
 @ALL
 def test_the_registrys_own_origin_is_tried_once_with_a_warning_when_the_announced_one_refuses_connections(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, login: Login | None
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture, login: Login | None
 ) -> None:
     method = "POST" if login and login.identity_token else "GET"
     wire.add(method, AT_8443, body=refused())
@@ -444,7 +409,7 @@ def test_the_registrys_own_origin_is_tried_once_with_a_warning_when_the_announce
 
 
 def test_where_the_registrys_own_origin_refuses_connections_too_nobody_is_asked_a_third_time(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     for url in (AT_8443, OWN_UP):
         wire.get(url, body=refused())
@@ -455,7 +420,7 @@ def test_where_the_registrys_own_origin_refuses_connections_too_nobody_is_asked_
 
 
 def test_a_realm_on_another_host_that_refuses_connections_is_not_replaced(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.get(REALM, body=refused())
     with pytest.raises(AuthenticationError):
@@ -464,7 +429,7 @@ def test_a_realm_on_another_host_that_refuses_connections_is_not_replaced(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
-def test_a_realm_that_answers_is_not_replaced(wire: responses.RequestsMock, transport: Transport, status: int) -> None:
+def test_a_realm_that_answers_is_not_replaced(wire: responses.RequestsMock, transport: HttpClient, status: int) -> None:
     wire.get(AT_8443, status=status)
     with pytest.raises(ImgfetchError):
         fetch(transport, EXPLICIT, grant(AT_8443))
@@ -472,7 +437,7 @@ def test_a_realm_that_answers_is_not_replaced(wire: responses.RequestsMock, tran
 
 
 def test_a_stored_login_that_the_registrys_own_origin_refuses_gives_way_to_none(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.assert_all_requests_are_fired = False  # the announced one need not be tried again
     wire.get(AT_8443, body=refused())
@@ -484,7 +449,7 @@ def test_a_stored_login_that_the_registrys_own_origin_refuses_gives_way_to_none(
 
 
 def test_an_explicit_login_that_the_registrys_own_origin_refuses_is_told(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.get(AT_8443, body=refused())
     wire.get(OWN_UP, status=401)
@@ -503,10 +468,10 @@ def closed_port() -> Iterator[int]:
 
 @ALL
 def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_do(
-    transport: Transport, loopback: Loopback, closed_port: int, login: Login | None
+    transport: HttpClient, loopback: Loopback, closed_port: int, login: Login | None
 ) -> None:
     base = f"http://{loopback.host}"
-    realm = Realms().find(f"http://localhost:{closed_port}/service/token?key=SECRET", f"{base}/v2/")
+    realm = RealmPolicy().find(f"http://localhost:{closed_port}/service/token?key=SECRET", f"{base}/v2/")
     with pytest.raises(AuthenticationError) as caught:
         TokenClient(transport, base).fetch(Grant(realm, "s", SCOPES, SUBJECT), login)
     text = shown(caught.value)
@@ -531,7 +496,7 @@ def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_
     assert loopback.requests == []  # another host name, so not its own origin
 
 
-def test_a_realm_whose_name_does_not_resolve_is_told_so(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_realm_whose_name_does_not_resolve_is_told_so(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(REALM, body=socket.gaierror(-2, "Name or service not known"))
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, STORED)
@@ -541,7 +506,7 @@ def test_a_realm_whose_name_does_not_resolve_is_told_so(wire: responses.Requests
 
 @pytest.mark.parametrize("login", [None, STORED])
 def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
-    wire: responses.RequestsMock, transport: Transport, login: Login | None
+    wire: responses.RequestsMock, transport: HttpClient, login: Login | None
 ) -> None:
     wire.get(REALM, status=404)
     with pytest.raises(AuthenticationError) as caught:
@@ -563,7 +528,7 @@ def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
 def test_a_server_that_does_not_serve_now_is_asked_with_nothing_else(
     wire: responses.RequestsMock,
     *,
-    transport: Transport,
+    transport: HttpClient,
     login: Login | None,
     status: int,
     kind: type[UnavailableError],
@@ -578,7 +543,7 @@ def test_a_server_that_does_not_serve_now_is_asked_with_nothing_else(
     assert "refuses" not in str(caught.value)
 
 
-def test_how_long_a_token_server_asks_to_wait_is_kept(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_how_long_a_token_server_asks_to_wait_is_kept(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(REALM, status=429, headers={"Retry-After": "7"})
     with pytest.raises(RateLimitedError) as caught:
         fetch(transport, None)
@@ -614,7 +579,7 @@ REPLIES = [
 def test_no_secret_is_in_what_a_failed_request_raises_and_logs(
     wire: responses.RequestsMock,
     *,
-    transport: Transport,
+    transport: HttpClient,
     caplog: pytest.LogCaptureFixture,
     login: Login | None,
     status: int,
@@ -633,11 +598,11 @@ def test_no_secret_is_in_what_a_failed_request_raises_and_logs(
 
 @ALL
 def test_no_secret_is_in_what_an_unreachable_server_makes_us_raise_and_log(
-    transport: Transport, closed_port: int, caplog: pytest.LogCaptureFixture, login: Login | None
+    transport: HttpClient, closed_port: int, caplog: pytest.LogCaptureFixture, login: Login | None
 ) -> None:
     caplog.set_level(logging.DEBUG)
     asked = "http://127.0.0.1/v2/"
-    realm = Realms().find(f"http://localhost:{closed_port}/token?key=KEY-OF-THE-REALM", asked)
+    realm = RealmPolicy().find(f"http://localhost:{closed_port}/token?key=KEY-OF-THE-REALM", asked)
     with pytest.raises(AuthenticationError) as caught:
         TokenClient(transport, "http://127.0.0.1").fetch(Grant(realm, "s", SCOPES, SUBJECT), login)
     text = f"{story(caught.value)}\n{said(caplog)}"
@@ -645,12 +610,12 @@ def test_no_secret_is_in_what_an_unreachable_server_makes_us_raise_and_log(
 
 
 def test_no_secret_is_in_what_a_success_logs_or_returns(
-    transport: Transport, loopback: Loopback, caplog: pytest.LogCaptureFixture
+    transport: HttpClient, loopback: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     loopback.answers["/token"] = Answer(json.dumps({"token": TOKEN, "refresh_token": REFRESH}).encode())
     base = f"http://{loopback.host}"
-    realm = Realms().find("/token", f"{base}/v2/")
+    realm = RealmPolicy().find("/token", f"{base}/v2/")
     client = TokenClient(transport, base)
     token = client.fetch(Grant(realm, "s", SCOPES, SUBJECT), STORED)
     assert token.authorization == f"Bearer {TOKEN}"

@@ -26,17 +26,18 @@ import imgfetch
 from imgfetch import Access, Reference, Registry
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
-from imgfetch.auth.realms import Realms
+from imgfetch.auth.realms import RealmPolicy
 from imgfetch.cli import main
 from imgfetch.errors import AuthenticationError, ImgfetchError, InvalidReferenceError, TransportError
 from imgfetch.http.proxies import Proxies
-from imgfetch.http.tls import Trust
+from imgfetch.http.tls import TlsConfig
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.registry.mirror_rules import Mirrors, read
-from tests import certificates, images
+from tests import images
 from tests.certificates import Certificates
 from tests.loopback import Answer, Loopback, Request
+from tests.stories import story
 from tests.unit.http.test_tls import Server, client_of, running, server_context, tunnelling
 
 HOST = "registry.example"
@@ -62,17 +63,6 @@ WITH_REGISTRY_TOKEN = Login(registry_token=READY, source="config.json")
 LOGINS = pytest.mark.parametrize(
     "login", [WITH_PASSWORD, WITH_REFRESH_TOKEN, WITH_BOTH], ids=["password", "refresh token", "both"]
 )
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
-        yield wire
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 def bearer(realm: str) -> dict[str, str]:
@@ -122,24 +112,6 @@ def of_ours(request: Any) -> list[str]:
 def read_blob(registry: Registry, descriptor: Descriptor = BLOB, reference: Reference = REFERENCE) -> bytes:
     with registry.blob(reference, descriptor, "layer 1") as response:
         return b"".join(response.chunks(descriptor.size + 1))
-
-
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk all that a traceback would show."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return iter(seen)
-
-
-def story(error: BaseException) -> str:
-    """Return all that can be shown of an error and of its causes."""
-    return "\n".join(
-        f"{link}\n{link!r}\n{link.args}\n{getattr(link, 'hint', '')}\n{getattr(link, 'details', '')}\n"
-        f"{getattr(link, '__notes__', '')}"
-        for link in chain(error)
-    )
 
 
 def said(caplog: pytest.LogCaptureFixture) -> str:
@@ -207,7 +179,7 @@ def test_s02_no_login_goes_to_an_http_realm_of_a_registry_that_was_reached_by_ht
 def test_s02_no_list_of_trusted_hosts_lets_a_login_go_down_to_http(wire: responses.RequestsMock) -> None:
     wire.get(MANIFEST, status=401, headers=bearer("http://auth.other.example/token"))
     wire.get("http://auth.other.example/token", status=401)
-    trusted = Realms(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
+    trusted = RealmPolicy(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
     with opened(realms=trusted) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
     assert [of_ours(request) for request in sent_to(wire, "http://auth.other.example")] == [[]]  # S02
@@ -315,7 +287,7 @@ def test_s03_a_foreign_token_server_that_the_user_trusts_is_told_the_login(wire:
     wire.get(MANIFEST, status=401, headers=bearer("https://auth.other.example/token"))
     wire.get("https://auth.other.example/token", json={"token": TOKEN})
     wire.get(MANIFEST, body=b"{}")
-    with opened(realms=Realms(trusted=frozenset({"auth.other.example"}))) as registry:
+    with opened(realms=RealmPolicy(trusted=frozenset({"auth.other.example"}))) as registry:
         registry.manifest(REFERENCE)
     assert authorization(wire, 1) == BASIC
 
@@ -473,7 +445,7 @@ def test_s05_a_refresh_token_is_sent_to_no_redirects_target_on_the_wire(
     secured.answers["/token"] = Answer(status=status, headers={"Location": f"{another.url}/token"})
     another.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
     with (
-        opened(WITH_BOTH, secured.host, trust=Trust(ca_files=(made.ca,))) as registry,
+        opened(WITH_BOTH, secured.host, trust=TlsConfig(ca_files=(made.ca,))) as registry,
         pytest.raises(AuthenticationError),
     ):
         registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
@@ -701,13 +673,13 @@ def another(made: Certificates) -> Iterator[Registrar]:
         yield server
 
 
-def identified(made: Certificates, certs: Path, *hosts: str) -> Trust:
+def identified(made: Certificates, certs: Path, *hosts: str) -> TlsConfig:
     """Return a trust that has a client certificate for each of these hosts."""
     for host in hosts:
         (certs / host).mkdir(parents=True)
         shutil.copy(made.client_cert, certs / host / "client.cert")
         shutil.copy(made.client_key, certs / host / "client.key")
-    return Trust(ca_files=(made.ca,), certs_directories=(certs,))
+    return TlsConfig(ca_files=(made.ca,), certs_directories=(certs,))
 
 
 @pytest.mark.parametrize("status", [200, 401])
@@ -1164,7 +1136,7 @@ def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
         secured.answers["/v2/team/app/manifests/1"] = Answer(status=307, headers=location)
     another.answers = dict.fromkeys(("/token", "/data"), Answer(json.dumps({"token": TOKEN}).encode()))
     reference = Reference.parse(f"{secured.host}/team/app:1")
-    trust = Trust(insecure=frozenset({secured.host}))
+    trust = TlsConfig(insecure=frozenset({secured.host}))
     with opened(name=secured.host, trust=trust) as registry, pytest.raises(ImgfetchError) as caught:
         registry.manifest(reference)
     assert f"the certificate of {another.host} is not to be trusted" in story(caught.value)
@@ -1178,7 +1150,7 @@ def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
 def test_s33_each_run_warns_of_a_host_that_goes_unchecked(secured: Registrar, caplog: pytest.LogCaptureFixture) -> None:
     secured.answers["/v2/team/app/manifests/1"] = Answer(b"{}")
     for run in (1, 2):
-        with opened(name=secured.host, trust=Trust(insecure=frozenset({secured.host}))) as registry:
+        with opened(name=secured.host, trust=TlsConfig(insecure=frozenset({secured.host}))) as registry:
             registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
         assert said(caplog).count("WARNING") == run  # S33
 
@@ -1300,7 +1272,7 @@ def test_p12_through_a_tunnel_neither_end_is_told_the_others_login(secured: Regi
     with tunnelling(secured) as tunnel:
         proxies = Proxies(https=f"http://proxy-user:proxy-password@127.0.0.1:{tunnel.port}")
         with (
-            opened(proxies=proxies, trust=Trust(ca_files=(made.ca,))) as registry,
+            opened(proxies=proxies, trust=TlsConfig(ca_files=(made.ca,))) as registry,
             pytest.raises(AuthenticationError),
         ):
             registry.manifest(REFERENCE)

@@ -6,14 +6,13 @@ import io
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import responses
 
 from imgfetch.errors import ImgfetchError, RegistryError, TransportError, VerificationError
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
 from imgfetch.tolerance import Oddities
@@ -25,20 +24,7 @@ STORE = "https://store.example/data"
 TOKEN = "Bearer SECRET-TOKEN"
 
 
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
-        yield wire
-
-
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
-    yield transport
-    transport.close()
-
-
-def ask(transport: Transport, url: str, **options) -> bytes:
+def ask(transport: HttpClient, url: str, **options) -> bytes:
     """Return a body whose status is 200."""
     with transport.get(url, **options) as response:
         assert response.status == 200
@@ -60,7 +46,7 @@ def authorizations(wire: responses.RequestsMock) -> list[str | None]:
 # ---- headers and options ----
 
 
-def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport: Transport) -> None:
+def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/v2/"] = Answer(b"{}")
     ask(transport, f"http://{loopback.host}/v2/")
     assert loopback.requests[0].headers == {  # P06, P10
@@ -71,7 +57,7 @@ def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport
     }
 
 
-def test_accept_and_authorization_are_sent_as_given(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_accept_and_authorization_are_sent_as_given(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, body=b"x")
     ask(transport, HOME, accept="text/plain, */*;q=0.1", authorization=TOKEN)
     assert dict(wire.calls[0].request.headers) == {
@@ -90,7 +76,7 @@ def test_a_registry_is_told_imgfetch_and_its_version(wire: responses.RequestsMoc
 
 
 def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.get(HOME, body=b"x")
     ask(transport, HOME)
@@ -104,7 +90,7 @@ def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
 @pytest.mark.parametrize("authorization", [None, TOKEN], ids=["without a token", "with a token"])
 def test_netrc_is_not_consulted(
     loopback: Loopback,
-    transport: Transport,
+    transport: HttpClient,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     authorization: str | None,
@@ -119,7 +105,7 @@ def test_netrc_is_not_consulted(
     assert [request.headers.get("Authorization") for request in loopback.requests] == [authorization] * 2  # P01, S12
 
 
-def test_a_cookie_does_not_come_back(loopback: Loopback, transport: Transport) -> None:
+def test_a_cookie_does_not_come_back(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/from"] = Answer(status=307, headers={"Location": "/to", "Set-Cookie": "sid=1; Path=/"})
     loopback.answers["/to"] = Answer(b"x", headers={"Set-Cookie": "other=2; Path=/"})
     for _ in range(2):
@@ -128,14 +114,14 @@ def test_a_cookie_does_not_come_back(loopback: Loopback, transport: Transport) -
     assert [request.headers.get("Cookie") for request in loopback.requests] == [None] * 4  # P03
 
 
-def test_a_body_comes_undecoded(loopback: Loopback, transport: Transport) -> None:
+def test_a_body_comes_undecoded(loopback: Loopback, transport: HttpClient) -> None:
     coded = bytes.fromhex("1f8b08000000000002034b04004390c15701000000")
     loopback.answers["/x"] = Answer(coded, headers={"Content-Encoding": "gzip"})
     assert ask(transport, f"http://{loopback.host}/x") == coded  # P05
 
 
 def test_a_request_that_fails_is_not_repeated_behind_our_back(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.get(HOME, status=503)
     with transport.get(HOME) as response:
@@ -143,7 +129,7 @@ def test_a_request_that_fails_is_not_repeated_behind_our_back(
     assert asked(wire) == [HOME]
 
 
-def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transport: Transport) -> None:
+def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transport: HttpClient) -> None:
     connections = 0
 
     def hang_up(connection: socket.socket) -> None:
@@ -158,7 +144,7 @@ def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transp
 
 @pytest.mark.parametrize("status", [200, 204, 206, 300, 304, 305, 306, 400, 401, 404, 429, 500, 599])
 def test_any_other_status_is_for_the_caller_to_judge(
-    wire: responses.RequestsMock, transport: Transport, status: int
+    wire: responses.RequestsMock, transport: HttpClient, status: int
 ) -> None:
     wire.get(HOME, status=status, headers={"Location": STORE})
     with transport.get(HOME) as response:
@@ -170,7 +156,7 @@ def test_any_other_status_is_for_the_caller_to_judge(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: Transport, status: int) -> None:
+def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: HttpClient, status: int) -> None:
     redirect(wire, HOME, STORE, status)
     wire.get(STORE, body=b"content")
     assert ask(transport, HOME, accept="text/plain") == b"content"  # P71
@@ -181,7 +167,7 @@ def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: Transpo
     assert [call.request.headers["User-Agent"] for call in wire.calls] == ["imgfetch/test"] * 2
 
 
-def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsMock, transport: HttpClient) -> None:
     redirect(wire, HOME, f"{STORE}?Signature=SECRET")
     wire.get(f"{STORE}?Signature=SECRET", body=b"content")
     with transport.get(HOME) as response:
@@ -202,7 +188,7 @@ def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsM
     ids=["path", "sibling", "parent", "query", "host", "spaces around"],
 )
 def test_a_relative_location_starts_from_the_current_url(
-    wire: responses.RequestsMock, transport: Transport, location: str, target: str
+    wire: responses.RequestsMock, transport: HttpClient, location: str, target: str
 ) -> None:
     redirect(wire, HOME, location)
     wire.get(target, body=b"content")
@@ -210,7 +196,7 @@ def test_a_relative_location_starts_from_the_current_url(
     assert asked(wire) == [HOME, target]
 
 
-def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMock, transport: HttpClient) -> None:
     redirect(wire, HOME, STORE)
     redirect(wire, STORE, "/other")
     wire.get("https://store.example/other", body=b"content")
@@ -242,7 +228,7 @@ def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMo
     ],
 )
 def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
-    loopback: Loopback, transport: Transport, location: str, path: str
+    loopback: Loopback, transport: HttpClient, location: str, path: str
 ) -> None:
     loopback.answers["/from"] = Answer(status=307, headers={"Location": f"http://{loopback.host}{location}"})
     with transport.get(f"http://{loopback.host}/from"):
@@ -250,7 +236,7 @@ def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
     assert loopback.paths == ["/from", path]  # P73: only hex case and illegal characters change
 
 
-def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, status=302)
     with pytest.raises(RegistryError, match="a redirect without a Location") as caught:
         ask(transport, HOME)
@@ -258,7 +244,7 @@ def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock,
     assert caught.value.url == HOME
 
 
-def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
     with pytest.raises(TransportError, match="is not a usable URL"):
         ask(transport, HOME)  # M13
@@ -269,7 +255,7 @@ def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, 
     [[HOME], [HOME, STORE], [HOME, STORE, f"{STORE}/2", f"{STORE}/3"]],
     ids=["to itself", "to and fro", "longer"],
 )
-def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: Transport, chain: list[str]) -> None:
+def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: HttpClient, chain: list[str]) -> None:
     for url, target in zip(chain, [*chain[1:], chain[0]], strict=True):
         redirect(wire, url, target)
     with pytest.raises(RegistryError, match="the redirects go round in a circle"):
@@ -277,14 +263,14 @@ def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: T
     assert asked(wire) == chain  # P71, F54
 
 
-def test_ten_redirects_are_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_ten_redirects_are_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
     for number in range(10):
         redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
     wire.get(f"{STORE}/10", body=b"content")
     assert ask(transport, f"{STORE}/0") == b"content"
 
 
-def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
     for number in range(11):
         redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
     with pytest.raises(RegistryError, match="more than 10 redirects"):
@@ -297,7 +283,7 @@ def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, tra
     ["ftp://store.example/data", "file:///etc/passwd", "http:///data", "https://store.example:port/", "http://[::1"],
 )
 def test_a_redirect_to_what_http_cannot_reach_is_an_error(
-    wire: responses.RequestsMock, transport: Transport, location: str
+    wire: responses.RequestsMock, transport: HttpClient, location: str
 ) -> None:
     redirect(wire, HOME, location)
     with pytest.raises(ImgfetchError):
@@ -333,7 +319,7 @@ def test_a_redirect_to_what_http_cannot_reach_is_an_error(
     ],
 )
 def test_authorization_goes_to_its_own_origin_only(
-    wire: responses.RequestsMock, transport: Transport, home: str, target: str, *, goes_along: bool
+    wire: responses.RequestsMock, transport: HttpClient, home: str, target: str, *, goes_along: bool
 ) -> None:
     redirect(wire, home, target)
     wire.get(target, body=b"content")
@@ -342,7 +328,7 @@ def test_authorization_goes_to_its_own_origin_only(
 
 
 def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     redirect(wire, HOME, STORE)
     redirect(wire, STORE, "https://registry.example/again")
@@ -351,7 +337,7 @@ def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
     assert authorizations(wire) == [TOKEN, None, TOKEN]  # P72
 
 
-def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: Transport) -> None:
+def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: HttpClient) -> None:
     with Loopback() as store:
         store.answers["/data"] = Answer(b"content")
         loopback.answers["/x"] = Answer(status=307, headers={"Location": f"http://somebody:SECRET@{store.host}/data"})
@@ -363,7 +349,7 @@ def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, tra
 
 
 def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     redirect(wire, HOME, "http://store.example/data?Signature=SECRET")
     with pytest.raises(RegistryError, match="a redirect from https to http, which is refused here") as caught:
@@ -374,7 +360,7 @@ def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_dig
 
 
 def test_a_redirect_to_plain_http_is_followed_with_one_warning(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(2):
         redirect(wire, f"{HOME}{number}", f"http://store.example/{number}")
@@ -387,7 +373,7 @@ def test_a_redirect_to_plain_http_is_followed_with_one_warning(
 
 
 def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: responses.RequestsMock) -> None:
-    transport = Transport(oddities=Oddities(strict=True), user_agent="imgfetch/test")
+    transport = HttpClient(oddities=Oddities(strict=True), user_agent="imgfetch/test")
     redirect(wire, HOME, "http://store.example/data")
     with pytest.raises(VerificationError, match="over plain http"):
         ask(transport, HOME, downgrade=True)
@@ -401,7 +387,7 @@ def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: response
     ids=["http to http", "http to https"],
 )
 def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture, home: str, target: str
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture, home: str, target: str
 ) -> None:
     redirect(wire, home, target)
     wire.get(target, body=b"content")
@@ -423,7 +409,7 @@ def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
     ],
 )
 def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
-    wire: responses.RequestsMock, transport: Transport, address: str
+    wire: responses.RequestsMock, transport: HttpClient, address: str
 ) -> None:
     redirect(wire, HOME, f"https://{address}/latest/meta-data")
     with pytest.raises(RegistryError):
@@ -431,14 +417,14 @@ def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
     assert asked(wire) == [HOME]  # S04, S06, F58
 
 
-def test_a_redirect_to_a_private_address_is_followed(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_redirect_to_a_private_address_is_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
     redirect(wire, HOME, "https://10.1.2.3:9000/data")
     wire.get("https://10.1.2.3:9000/data", body=b"content")
     assert ask(transport, HOME) == b"content"  # S04
 
 
 def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     body = _Long(8 * 1024 * 1024)
     wire.get(HOME, status=307, headers={"Location": STORE}, body=io.BufferedReader(body))
@@ -448,7 +434,7 @@ def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
 
 
 def test_a_message_about_redirects_names_the_hosts_and_no_secret(
-    wire: responses.RequestsMock, transport: Transport
+    wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     redirect(wire, HOME, f"{STORE}?Signature=SECRET")
     redirect(wire, f"{STORE}?Signature=SECRET", HOME)
@@ -461,7 +447,7 @@ def test_a_message_about_redirects_names_the_hosts_and_no_secret(
 
 
 def test_requests_are_logged_without_secrets(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     redirect(wire, f"{HOME}?ns=docker.io", "https://store.example/data?Signature=SIGNATURE")
@@ -478,7 +464,7 @@ def test_requests_are_logged_without_secrets(
 
 
 def test_a_registrys_warning_is_shown_once_and_clean(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = '299 - "this tag \x1b[31mgoes away\u202e soon"'.encode().decode("latin-1")
     wire.get(HOME, headers={"Warning": text})
@@ -504,7 +490,7 @@ def test_a_registrys_warning_is_shown_once_and_clean(
 )
 def test_only_warnings_in_the_specified_form_are_shown(
     wire: responses.RequestsMock,
-    transport: Transport,
+    transport: HttpClient,
     caplog: pytest.LogCaptureFixture,
     header: str,
     texts: list[str],
@@ -516,7 +502,7 @@ def test_only_warnings_in_the_specified_form_are_shown(
 
 
 def test_no_more_than_4096_bytes_of_warnings_are_shown(
-    wire: responses.RequestsMock, transport: Transport, caplog: pytest.LogCaptureFixture
+    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     wire.get(HOME, headers={"Warning": ", ".join(f'299 - "{number:02} {"x" * 387}"' for number in range(20))})
     ask(transport, HOME)
@@ -524,7 +510,7 @@ def test_no_more_than_4096_bytes_of_warnings_are_shown(
     assert shown == [f"registry.example says: {number:02} {'x' * 387}" for number in range(10)]  # S32
 
 
-def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, body=b"content", headers={"Warning": '299 - "go away"'})
     assert ask(transport, HOME) == b"content"
 
@@ -532,7 +518,7 @@ def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: Tran
 # ---- ending from another thread ----
 
 
-def test_abort_ends_a_read_that_another_thread_waits_in(transport: Transport) -> None:
+def test_abort_ends_a_read_that_another_thread_waits_in(transport: HttpClient) -> None:
     reading = threading.Event()
     done = threading.Event()
     failures: list[Exception] = []
@@ -562,14 +548,14 @@ def test_abort_ends_a_read_that_another_thread_waits_in(transport: Transport) ->
     assert len(failures) == 1
 
 
-def test_after_abort_nothing_is_asked(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_after_abort_nothing_is_asked(wire: responses.RequestsMock, transport: HttpClient) -> None:
     transport.abort()
     with pytest.raises(TransportError, match="stopped before asking https://registry"):
         ask(transport, HOME)
     assert asked(wire) == []
 
 
-def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMock, transport: Transport) -> None:
+def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMock, transport: HttpClient) -> None:
     def answer(_request: object) -> tuple[int, dict[str, str], bytes]:
         transport.abort()
         return 200, {}, b"content"

@@ -21,12 +21,12 @@ from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.helpers import Helpers
 from imgfetch.auth.login import Login, login_again
-from imgfetch.auth.realms import Realms
+from imgfetch.auth.realms import RealmPolicy
 from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import ImgfetchError, PlatformNotFoundError, VerificationError
 from imgfetch.http import certificate
 from imgfetch.http.certificate import Certificate
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.proxies import Proxies, Proxy
 from imgfetch.http.response import Response
@@ -377,13 +377,6 @@ def test_a_helpers_words_are_cleaned(tmp_path: Path, status: int) -> None:
 # ---- challenges and tokens ----
 
 
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(oddities=Oddities(), user_agent="tests")
-    yield transport
-    transport.close()
-
-
 CHALLENGES = {
     "Basic": f'Basic realm="{HEADER}"',
     "Basic of Nexus": f'Basic realm="Nexus{HEADER}"',
@@ -401,14 +394,14 @@ CHALLENGES = {
 @pytest.mark.parametrize("login", [None, Login(f"al{HOSTILE[:3]}ice", "secret", source=f"/x/{HOSTILE}")])
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
 def test_a_challenges_and_a_token_servers_words_are_cleaned(
-    name: str, login: Login | None, status: int, transport: Transport, caplog: pytest.LogCaptureFixture
+    name: str, login: Login | None, status: int, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     authenticator = Authenticator(
         transport,
         "registry.example",
         "http://registry.example",
         credentials=Credentials(explicit=login),
-        realms=Realms(),
+        realms=RealmPolicy(),
     )
     headers = {"WWW-Authenticate": CHALLENGES[name]}
     failed = 0
@@ -449,14 +442,14 @@ def test_what_to_do_about_a_refused_login_depends_on_the_registry(registry: str,
     assert says in login_again(registry, login)  # M06
 
 
-def test_a_login_that_was_kept_back_is_named_with_the_option(transport: Transport) -> None:
+def test_a_login_that_was_kept_back_is_named_with_the_option(transport: HttpClient) -> None:
     login = Login("alice", "secret", source="/x")
     authenticator = Authenticator(
         transport,
         "registry.example",
         "https://registry.example",
         credentials=Credentials(explicit=login),
-        realms=Realms(),
+        realms=RealmPolicy(),
     )
     challenge = 'Bearer realm="https://other.example/token"'
     with responses.RequestsMock() as wire:
@@ -472,8 +465,8 @@ def test_a_login_command_is_cleaned() -> None:
     assert login_command(HOSTILE).isprintable()
 
 
-def test_a_refresh_token_that_is_refused_is_told_cleaned(transport: Transport) -> None:
-    realm = Realms().find("https://auth.registry.example/token", "https://registry.example/v2/")
+def test_a_refresh_token_that_is_refused_is_told_cleaned(transport: HttpClient) -> None:
+    realm = RealmPolicy().find("https://auth.registry.example/token", "https://registry.example/v2/")
     login = Login(identity_token="REFRESH", source=f"--{HOSTILE}")
     with responses.RequestsMock() as wire:
         wire.post("https://auth.registry.example/token", status=401, body=BODIES["text"])

@@ -20,7 +20,7 @@ import urllib3
 import urllib3.exceptions
 
 from imgfetch.errors import NotTlsError, TransportError, VerificationError
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.network_errors import mapped
 from imgfetch.tolerance import Oddities
 from tests.loopback import Answer, Loopback
@@ -293,7 +293,7 @@ def resetting(connection: socket.socket) -> None:
 
 
 def failure_of(url: str) -> TransportError:
-    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
+    transport = HttpClient(oddities=Oddities(), user_agent="imgfetch/test")
     try:
         with pytest.raises(TransportError) as caught:
             _read(transport, url)
@@ -302,7 +302,7 @@ def failure_of(url: str) -> TransportError:
     return caught.value
 
 
-def _read(transport: Transport, url: str) -> None:
+def _read(transport: HttpClient, url: str) -> None:
     with transport.get(url) as response:
         for _ in response.chunks(1_000_000):
             pass

@@ -14,10 +14,9 @@ import zstandard
 from urllib3 import HTTPHeaderDict
 
 from imgfetch.errors import TransportError, VerificationError
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.response import Response
 from imgfetch.layers import content_encoding
-from imgfetch.tolerance import Oddities
 from tests.loopback import Answer, Loopback
 
 URL = "https://registry.example/v2/x"
@@ -47,14 +46,7 @@ CODERS: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
-def answered(transport: Transport) -> Iterator[Ask]:
+def answered(transport: HttpClient) -> Iterator[Ask]:
     """Return a function that returns an answer."""
     with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
 
@@ -108,7 +100,7 @@ def test_chunks_come_undecoded(answered: Ask) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 300_000])
-def test_a_chunked_body_comes_whole(loopback: Loopback, transport: Transport, size: int) -> None:
+def test_a_chunked_body_comes_whole(loopback: Loopback, transport: HttpClient, size: int) -> None:
     content = bytes(number % 251 for number in range(size))
     loopback.answers["/x"] = Answer(content, chunked=True)
     with transport.get(f"http://{loopback.host}/x") as response:
@@ -254,7 +246,7 @@ def test_the_message_about_a_damaged_coding_names_the_document(answered: Ask) ->
         response.document(1000, "the manifest")
 
 
-def test_a_document_that_breaks_off_is_a_transport_error(loopback: Loopback, transport: Transport) -> None:
+def test_a_document_that_breaks_off_is_a_transport_error(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/x"] = Answer(JSON, headers={"Content-Length": "1000"})
     with transport.get(f"http://{loopback.host}/x") as response, pytest.raises(TransportError, match="broke off"):
         response.document(1000, "the manifest")  # P07
@@ -330,7 +322,7 @@ def test_an_excerpt_is_bounded(answered: Ask) -> None:
     assert body.read_so_far <= 65536 + 2 * 4096  # S26
 
 
-def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, transport: Transport) -> None:
+def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/x"] = Answer(b"", 500, {"Content-Length": "100"})
     with transport.get(f"http://{loopback.host}/x") as response:
         assert response.excerpt() == ""

@@ -26,7 +26,7 @@ from imgfetch.errors import (
     VerificationError,
 )
 from imgfetch.http import retries
-from imgfetch.http.retries import Attempts, Patience
+from imgfetch.http.retries import Retrier, RetryPolicy
 
 
 @dataclass
@@ -40,9 +40,9 @@ def unavailable(retry_after: float | None = None) -> UnavailableError:
     return UnavailableError("not now", url="https://registry.example", status=503, retry_after=retry_after)
 
 
-def given_up(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> ImgfetchError:
+def given_up(error: ImgfetchError, patience: RetryPolicy | None = None, **limits: int) -> ImgfetchError:
     """Fail in the same way until it is given up, and return the error that says so."""
-    attempts = (patience or Patience(pause=lambda _: None)).attempts(**limits)
+    attempts = (patience or RetryPolicy(pause=lambda _: None)).attempts(**limits)
     for _ in range(50):
         try:
             attempts.failed(error)
@@ -51,10 +51,10 @@ def given_up(error: ImgfetchError, patience: Patience | None = None, **limits: i
     pytest.fail("it is tried for ever")
 
 
-def waits_until_over(error: ImgfetchError, patience: Patience | None = None, **limits: int) -> list[float]:
+def waits_until_over(error: ImgfetchError, patience: RetryPolicy | None = None, **limits: int) -> list[float]:
     """Return what was waited until a failure that repeats was given up."""
     waits: list[float] = []
-    given_up(error, patience or Patience(pause=waits.append), **limits)
+    given_up(error, patience or RetryPolicy(pause=waits.append), **limits)
     return waits
 
 
@@ -87,7 +87,7 @@ def test_the_pauses_double_and_differ_by_a_quarter() -> None:
 
 def test_no_pause_is_longer_than_half_a_minute_and_a_quarter() -> None:
     waits: list[float] = []
-    waits_until_over(TransportError("reset", tries=99), Patience(retries=9, pause=waits.append))
+    waits_until_over(TransportError("reset", tries=99), RetryPolicy(retries=9, pause=waits.append))
     assert len(waits) == 9
     assert max(waits) <= 1.25 * 30
 
@@ -95,7 +95,7 @@ def test_no_pause_is_longer_than_half_a_minute_and_a_quarter() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 20])
 def test_the_user_says_how_often(count: int) -> None:
     waits: list[float] = []
-    waits_until_over(TransportError("reset"), Patience(retries=count, pause=waits.append))
+    waits_until_over(TransportError("reset"), RetryPolicy(retries=count, pause=waits.append))
     assert len(waits) == count
 
 
@@ -116,9 +116,9 @@ def test_a_server_that_asks_for_too_much_ends_the_run_at_once(seconds: float) ->
 
 def test_the_longest_wait_is_the_users_to_say_but_for_six_hours() -> None:
     waits: list[float] = []
-    waits_until_over(unavailable(3600), Patience(max_wait=3600, pause=waits.append))
+    waits_until_over(unavailable(3600), RetryPolicy(max_wait=3600, pause=waits.append))
     assert waits == [3600] * 4
-    waits_until_over(unavailable(7 * 3600), Patience(max_wait=1e9, pause=waits.append))
+    waits_until_over(unavailable(7 * 3600), RetryPolicy(max_wait=1e9, pause=waits.append))
     assert waits == [3600] * 4
 
 
@@ -128,7 +128,7 @@ def test_a_server_that_asks_for_nothing_is_not_overrun() -> None:
 
 def test_progress_begins_the_count_anew_and_shortens_the_pause() -> None:
     waits: list[float] = []
-    attempts = Patience(pause=waits.append).attempts()
+    attempts = RetryPolicy(pause=waits.append).attempts()
     for _ in range(50):
         attempts.failed(TransportError("cut"), progressed=True)
     assert all(1 <= wait <= 1.1 for wait in waits)
@@ -148,7 +148,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("seconds", [1, 59, 60, 61, 3600])
 def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clock) -> None:
     waits: list[float] = []
-    attempts = Patience(pause=waits.append).attempts()
+    attempts = RetryPolicy(pause=waits.append).attempts()
     for _ in range(4):
         clock.now += seconds
         attempts.failed(TransportError("silent"))
@@ -163,7 +163,7 @@ def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clo
 def test_an_attempt_that_took_long_is_reported(
     seconds: float, level: str, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    attempts = Patience(pause=lambda _: None).attempts()
+    attempts = RetryPolicy(pause=lambda _: None).attempts()
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             clock.now += seconds
@@ -173,14 +173,14 @@ def test_an_attempt_that_took_long_is_reported(
 
 
 def test_the_attempts_that_are_left_are_returned() -> None:
-    attempts = Patience(pause=lambda _: None).attempts()
+    attempts = RetryPolicy(pause=lambda _: None).attempts()
     assert [attempts.failed(TransportError("cut")) for _ in range(4)] == [4, 3, 2, 1]
     assert attempts.failed(TransportError("cut"), progressed=True) == 4
 
 
 def test_who_can_try_something_else_is_told_at_once_that_no_attempt_is_left() -> None:
     waits: list[float] = []
-    attempts = Patience(pause=waits.append).attempts()
+    attempts = RetryPolicy(pause=waits.append).attempts()
     missing = NotFoundError("gone", url="", status=404)
     assert attempts.failed(missing, has_other=True) == 0
     assert (waits, missing.tries, missing.details) == ([], 1, ())
@@ -191,7 +191,7 @@ def test_who_can_try_something_else_is_told_at_once_that_no_attempt_is_left() ->
 
 
 def test_after_a_stop_nothing_else_is_tried() -> None:
-    patience = Patience()
+    patience = RetryPolicy()
     patience.stop()
     for error in (NotFoundError("gone", url="", status=404), TransportError("cut")):
         with pytest.raises(type(error)):
@@ -199,7 +199,7 @@ def test_after_a_stop_nothing_else_is_tried() -> None:
 
 
 def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
-    attempts = Patience(pause=lambda _: None).attempts()
+    attempts = RetryPolicy(pause=lambda _: None).attempts()
     for _ in range(3):
         attempts.failed(TransportError("cut"))
     attempts.failed(ResumeError("spoilt"))
@@ -243,13 +243,13 @@ def test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback() -> None:
 
 
 def test_a_stop_ends_a_wait_and_all_that_follow() -> None:
-    patience = Patience()
+    patience = RetryPolicy()
     error = unavailable(30)
     threading.Timer(0.1, patience.stop).start()
     began = time.monotonic()
     with pytest.raises(UnavailableError):
         patience.attempts().failed(error)
     with pytest.raises(UnavailableError):
-        Attempts(patience, None, None).failed(error)
+        Retrier(patience, None, None).failed(error)
     assert time.monotonic() - began < 25
-    assert patience.renewed().wait(0) is True
+    assert patience.fresh().wait(0) is True

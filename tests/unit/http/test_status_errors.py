@@ -18,9 +18,8 @@ from imgfetch.errors import (
     RegistryError,
     UnavailableError,
 )
-from imgfetch.http.client import Transport
+from imgfetch.http.client import HttpClient
 from imgfetch.http.status_errors import not_the_protocol, rejection
-from imgfetch.tolerance import Oddities
 
 URL = "https://registry.example/v2/team/app/manifests/1?Signature=SECRET"
 WHAT = "the manifest of registry.example/team/app:1"
@@ -30,14 +29,7 @@ Reject = Callable[..., ImgfetchError]
 
 
 @pytest.fixture
-def transport() -> Iterator[Transport]:
-    transport = Transport(oddities=Oddities(), user_agent="imgfetch/test")
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
-def rejected(transport: Transport) -> Iterator[Reject]:
+def rejected(transport: HttpClient) -> Iterator[Reject]:
     """Return a function that returns the error for an answer."""
     with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
 
@@ -380,7 +372,7 @@ def test_a_page_hints_at_another_server(rejected: Reject) -> None:
     ids=["captive portal", "text", "escapes"],
 )
 def test_what_is_no_registrys_answer_is_described(
-    transport: Transport, body: bytes, content_type: str, words: str
+    transport: HttpClient, body: bytes, content_type: str, words: str
 ) -> None:
     with responses.RequestsMock() as wire:
         wire.get(URL, body=body, headers={"Content-Type": content_type})
@@ -393,7 +385,7 @@ def test_what_is_no_registrys_answer_is_described(
     assert error.hint == "a captive portal, a proxy's page, a wrong port, or no registry at all"
 
 
-def test_an_answer_without_a_type_is_said_to_have_none(transport: Transport) -> None:
+def test_an_answer_without_a_type_is_said_to_have_none(transport: HttpClient) -> None:
     with responses.RequestsMock() as wire:
         wire.get(URL, body=b"hello", content_type=None)
         with transport.get(URL) as response:

@@ -26,17 +26,12 @@ import requests
 from imgfetch.errors import StorageError
 from imgfetch.http import tls
 from imgfetch.http.adapter import ContextAdapter
-from imgfetch.http.tls import Trust
+from imgfetch.http.tls import TlsConfig
 from tests import certificates
 from tests.certificates import Certificates
 from tests.tools import tool
 
 REGISTRY = "registry.example"
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
@@ -89,24 +84,24 @@ def doubted(context: ssl.SSLContext, server: Server, name: str = REGISTRY) -> st
 
 
 def test_an_authority_that_nobody_knows_is_not_believed(server: Server) -> None:
-    assert doubted(Trust().context(REGISTRY, 443), server) == "unable to get local issuer certificate"  # P13
+    assert doubted(TlsConfig().context(REGISTRY, 443), server) == "unable to get local issuer certificate"  # P13
 
 
 @pytest.mark.parametrize("way", ["ca-file", "certs.d", "bundle", "bundle directory", "bundle that is a directory"])
 def test_an_authority_is_believed_that_is_named_by(way: str, server: Server, made: Certificates, certs: Path) -> None:
-    def trusting(authority: Path) -> Trust:
+    def trusting(authority: Path) -> TlsConfig:
         match way:
             case "ca-file":
-                return Trust(ca_files=(authority,))
+                return TlsConfig(ca_files=(authority,))
             case "certs.d":
                 put(certs / REGISTRY, ca_crt=authority)
-                return Trust(certs_directories=(certs,))
+                return TlsConfig(certs_directories=(certs,))
             case "bundle":
-                return Trust(bundle=authority)
+                return TlsConfig(bundle=authority)
             case "bundle directory":
-                return Trust(bundle_directory=hashed(certs / authority.stem, authority))
+                return TlsConfig(bundle_directory=hashed(certs / authority.stem, authority))
             case _:
-                return Trust(bundle=hashed(certs / authority.stem, authority))
+                return TlsConfig(bundle=hashed(certs / authority.stem, authority))
 
     doubted(trusting(made.another_ca).context(REGISTRY, 443), server)
     assert greet(trusting(made.ca).context(REGISTRY, 443), server) == "nobody"  # P13, P14
@@ -118,7 +113,7 @@ def test_the_systems_store_is_believed_besides_what_is_named(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))  # what OpenSSL itself takes for the store
     put(certs / REGISTRY, ca_crt=made.another_ca)
-    believing = Trust(ca_files=(made.another_ca,), certs_directories=(certs,))
+    believing = TlsConfig(ca_files=(made.another_ca,), certs_directories=(certs,))
     assert greet(believing.context(REGISTRY, 443), server) == "nobody"  # P13
 
 
@@ -127,7 +122,7 @@ def test_a_bundle_stands_in_for_the_systems_store(
     server: Server, made: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
-    doubted(Trust(bundle=made.another_ca).context(REGISTRY, 443), server)
+    doubted(TlsConfig(bundle=made.another_ca).context(REGISTRY, 443), server)
 
 
 @pytest.mark.parametrize("way", ["ca-file", "certs.d", "directory"])
@@ -138,17 +133,17 @@ def test_to_a_bundle_is_added(way: str, server: Server, made: Certificates, cert
         "certs.d": {"certs_directories": (certs,)},
         "directory": {"bundle_directory": hashed(certs / "hashed", made.ca)},
     }
-    assert greet(Trust(bundle=made.another_ca, **options[way]).context(REGISTRY, 443), server) == "nobody"  # P13
+    assert greet(TlsConfig(bundle=made.another_ca, **options[way]).context(REGISTRY, 443), server) == "nobody"  # P13
 
 
 def test_several_ca_files_are_all_believed(server: Server, made: Certificates) -> None:
-    believing = Trust(ca_files=(made.another_ca, made.ca))
+    believing = TlsConfig(ca_files=(made.another_ca, made.ca))
     assert greet(believing.context(REGISTRY, 443), server) == "nobody"
 
 
 def test_a_servers_own_certificate_can_be_an_authority(server: Server, made: Certificates, certs: Path) -> None:
     put(certs / REGISTRY, server_crt=made.server_cert)
-    believing = Trust(certs_directories=(certs,))
+    believing = TlsConfig(certs_directories=(certs,))
     assert greet(believing.context(REGISTRY, 443), server) == "nobody"  # P14: so does Go, and docker with it
 
 
@@ -167,7 +162,7 @@ def test_a_servers_own_certificate_can_be_an_authority(server: Server, made: Cer
 def test_a_certificate_is_for_the_names_that_it_bears(
     server: Server, made: Certificates, name: str, *, is_meant: bool
 ) -> None:
-    context = Trust(ca_files=(made.ca,)).context(name, 443)
+    context = TlsConfig(ca_files=(made.ca,)).context(name, 443)
     if is_meant:
         assert greet(context, server, name) == "nobody"
     else:
@@ -181,7 +176,7 @@ def test_a_certificate_is_for_the_names_that_it_bears(
 )
 def test_a_known_authority_does_not_make_up_for(which: str, reason: str, made: Certificates) -> None:
     with serving(getattr(made, which), made.server_key) as server:
-        assert reason in doubted(Trust(ca_files=(made.ca,)).context(REGISTRY, 443), server)  # M02
+        assert reason in doubted(TlsConfig(ca_files=(made.ca,)).context(REGISTRY, 443), server)  # M02
 
 
 @pytest.mark.parametrize("kind", ["system", "bundle", "insecure"])
@@ -191,7 +186,7 @@ def test_nothing_older_than_tls_1_2_is_spoken(kind: str, made: Certificates) -> 
         "bundle": {"bundle": made.ca},
         "insecure": {"insecure": frozenset({REGISTRY})},
     }
-    assert Trust(**options[kind]).context(REGISTRY, 443).minimum_version == ssl.TLSVersion.TLSv1_2
+    assert TlsConfig(**options[kind]).context(REGISTRY, 443).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 # ---- certs.d ----
@@ -231,7 +226,7 @@ def test_a_host_has_a_directory_of_its_own(
 ) -> None:
     put(certs / directory, ca_crt=made.ca)
     (certs / "a").mkdir(exist_ok=True)
-    context = Trust(certs_directories=(certs,)).context(host, port)
+    context = TlsConfig(certs_directories=(certs,)).context(host, port)
     if is_its_own:
         assert greet(context, server) == "nobody"  # P14
     else:
@@ -243,8 +238,8 @@ def test_the_first_directory_that_has_something_counts_alone(
 ) -> None:
     first = put(tmp_path / "first" / REGISTRY, ca_crt=made.another_ca).parent
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca).parent
-    doubted(Trust(certs_directories=(first, second)).context(REGISTRY, 443), server)  # P14: as podman does
-    assert greet(Trust(certs_directories=(second, first)).context(REGISTRY, 443), server) == "nobody"
+    doubted(TlsConfig(certs_directories=(first, second)).context(REGISTRY, 443), server)  # P14: as podman does
+    assert greet(TlsConfig(certs_directories=(second, first)).context(REGISTRY, 443), server) == "nobody"
 
 
 @pytest.mark.parametrize("what", ["no directory", "an empty one", "a file", "other files", "hosts.toml"])
@@ -264,7 +259,7 @@ def test_a_directory_is_passed_over_that_is(
         case "hosts.toml":  # containerd's, whose pair may be meant for a mirror
             put(first / REGISTRY, hosts_toml=made.ca, mirror_key=made.client_key)
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca).parent
-    assert greet(Trust(certs_directories=(first, second)).context(REGISTRY, 443), server) == "nobody"
+    assert greet(TlsConfig(certs_directories=(first, second)).context(REGISTRY, 443), server) == "nobody"
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
     passed_over = [record.getMessage() for record in caplog.records if "passed over" in record.getMessage()]
     assert passed_over == ([f"passed over {first / REGISTRY}: Not a directory"] if what == "a file" else [])  # P14
@@ -279,7 +274,7 @@ def test_a_directory_that_may_not_be_read_is_passed_over(
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca)
     first.chmod(0)
     try:
-        context = Trust(certs_directories=(first.parent, second.parent)).context(REGISTRY, 443)
+        context = TlsConfig(certs_directories=(first.parent, second.parent)).context(REGISTRY, 443)
     finally:
         first.chmod(0o700)
     assert greet(context, server) == "nobody"
@@ -295,7 +290,7 @@ def test_a_crt_that_holds_nothing_is_passed_over_with_a_warning(
         (directory / "bad.crt").symlink_to(directory / "gone")
     else:
         (directory / "bad.crt").write_text(content)
-    assert greet(Trust(certs_directories=(certs,)).context(REGISTRY, 443), server) == "nobody"
+    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), server) == "nobody"
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"cannot trust {directory / 'bad.crt'}: ")
 
@@ -305,7 +300,7 @@ def test_a_crt_that_may_not_be_read_is_an_error(made: Certificates, certs: Path)
     directory = put(certs / REGISTRY, ca_crt=made.ca)
     (directory / "ca.crt").chmod(0)
     with pytest.raises(StorageError, match=r"cannot trust .*/ca\.crt: Permission denied"):
-        Trust(certs_directories=(certs,)).context(REGISTRY, 443)
+        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
 
 
 # ---- files that options and variables name ----
@@ -324,7 +319,7 @@ def test_a_named_file_that_is_no_authority_is_an_error(kind: str, made: Certific
         case "directory":
             path.mkdir()
     with pytest.raises(StorageError) as caught:
-        Trust(ca_files=(path,)).context(REGISTRY, 443)
+        TlsConfig(ca_files=(path,)).context(REGISTRY, 443)
     reason = {"missing": "No such file or directory", "directory": "Is a directory"}.get(
         kind, "it holds no certificate in PEM form, or a broken one"
     )
@@ -334,7 +329,7 @@ def test_a_named_file_that_is_no_authority_is_an_error(kind: str, made: Certific
 
 def test_a_bundle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot trust .*/gone\.pem: No such file") as caught:
-        Trust(bundle=tmp_path / "gone.pem").context(REGISTRY, 443)
+        TlsConfig(bundle=tmp_path / "gone.pem").context(REGISTRY, 443)
     assert caught.value.hint == "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names it"
 
 
@@ -343,14 +338,14 @@ def test_a_bundle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 def test_a_client_certificate_says_who_we_are(strict_server: Server, made: Certificates, certs: Path) -> None:
     put(certs / REGISTRY, ca_crt=made.ca, client_cert=made.client_cert, client_key=made.client_key)
-    assert greet(Trust(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"  # P14
+    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"  # P14
 
 
 def test_without_a_client_certificate_a_server_that_wants_one_says_no(
     strict_server: Server, made: Certificates
 ) -> None:
     with pytest.raises(OSError, match=r"certificate required|reset|broken pipe|EOF"):
-        greet(Trust(ca_files=(made.ca,)).context(REGISTRY, 443), strict_server)
+        greet(TlsConfig(ca_files=(made.ca,)).context(REGISTRY, 443), strict_server)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +355,7 @@ def test_a_client_certificate_is_shown_to_its_own_host_only(
     made: Certificates, certs: Path, host: str, port: int
 ) -> None:
     put(certs / REGISTRY, client_cert=made.client_cert, client_key=made.client_key)
-    believing = Trust(ca_files=(made.ca,), certs_directories=(certs,))
+    believing = TlsConfig(ca_files=(made.ca,), certs_directories=(certs,))
     with serving(made.server_cert, made.server_key, clients=made.ca, demanding=False) as server:
         assert greet(believing.context(host, port), server) == "nobody"
         assert greet(believing.context(REGISTRY, 443, client_certificate=False), server) == "nobody"  # S08
@@ -372,7 +367,7 @@ def test_of_several_client_certificates_the_first_by_name_is_shown(
 ) -> None:
     directory = put(certs / REGISTRY, ca_crt=made.ca, a_cert=made.client_cert, a_key=made.client_key)
     put(directory, b_cert=made.server_cert, b_key=made.server_key)
-    assert greet(Trust(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"
+    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"
 
 
 @pytest.mark.parametrize(("there", "wanted"), [("client.cert", "client.key"), ("client.key", "client.cert")])
@@ -380,7 +375,7 @@ def test_half_a_client_certificate_is_an_error(made: Certificates, certs: Path, 
     directory = put(certs / REGISTRY, ca_crt=made.ca)
     shutil.copy(made.ca, directory / there)
     with pytest.raises(StorageError) as caught:
-        Trust(certs_directories=(certs,)).context(REGISTRY, 443)
+        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
     message = f"{directory / there} has no {wanted} beside it; a CA's file must end in .crt"
     assert str(caught.value) == message  # P14
 
@@ -388,7 +383,7 @@ def test_half_a_client_certificate_is_an_error(made: Certificates, certs: Path, 
 def test_a_key_of_another_certificate_is_an_error(made: Certificates, certs: Path) -> None:
     directory = put(certs / REGISTRY, client_cert=made.client_cert, client_key=made.server_key)
     with pytest.raises(StorageError) as caught:
-        Trust(certs_directories=(certs,)).context(REGISTRY, 443)
+        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
     both = f"{directory / 'client.cert'} with {directory / 'client.key'}"
     assert str(caught.value) == f"cannot use {both}: KEY_VALUES_MISMATCH"
 
@@ -397,14 +392,14 @@ def test_a_key_that_leads_nowhere_is_an_error(made: Certificates, certs: Path) -
     directory = put(certs / REGISTRY, client_cert=made.client_cert)
     (directory / "client.key").symlink_to(directory / "gone")
     with pytest.raises(StorageError, match=r"cannot use .*/client.cert with .*/client.key: No such file"):
-        Trust(certs_directories=(certs,)).context(REGISTRY, 443)
+        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
 
 
 def test_nobody_is_asked_for_the_password_of_a_key(made: Certificates, certs: Path) -> None:
     directory = put(certs / REGISTRY, client_cert=made.client_cert)
     certificates.encrypted(made.client_key, directory / "client.key")
     with pytest.raises(StorageError, match=r"the key .*/client.key is encrypted"):
-        Trust(certs_directories=(certs,)).context(REGISTRY, 443)
+        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
 
 
 # ---- --insecure ----
@@ -413,7 +408,7 @@ def test_nobody_is_asked_for_the_password_of_a_key(made: Certificates, certs: Pa
 @pytest.mark.parametrize("which", ["server_cert", "wrong_name_cert", "expired_cert"])
 def test_a_host_named_as_insecure_is_taken_at_its_word(which: str, made: Certificates) -> None:
     with serving(getattr(made, which), made.server_key) as server:
-        believing = Trust(insecure=frozenset({REGISTRY}))
+        believing = TlsConfig(insecure=frozenset({REGISTRY}))
         assert greet(believing.context(REGISTRY, 443), server) == "nobody"  # S33
         doubted(believing.context("cache.registry.example", 443), server, "cache.registry.example")
 
@@ -442,11 +437,11 @@ def test_a_host_named_as_insecure_is_taken_at_its_word(which: str, made: Certifi
     ],
 )
 def test_only_a_host_that_is_named_is_insecure(named: str, host: str, port: int, *, is_insecure: bool) -> None:
-    assert Trust(insecure=frozenset({named})).is_insecure(host, port) == is_insecure  # S33
+    assert TlsConfig(insecure=frozenset({named})).is_insecure(host, port) == is_insecure  # S33
 
 
 def test_an_insecure_host_is_warned_of_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    believing = Trust(insecure=frozenset({REGISTRY}))
+    believing = TlsConfig(insecure=frozenset({REGISTRY}))
     believing.context("elsewhere.test", 443)
     assert caplog.messages == []
     believing.context(REGISTRY, 5000)
@@ -459,7 +454,7 @@ def test_an_insecure_host_is_still_told_who_we_are(
 ) -> None:
     directory = put(certs / REGISTRY, client_cert=made.client_cert, client_key=made.client_key)
     (directory / "bad.crt").touch()
-    believing = Trust(certs_directories=(certs,), insecure=frozenset({REGISTRY}))
+    believing = TlsConfig(certs_directories=(certs,), insecure=frozenset({REGISTRY}))
     assert greet(believing.context(REGISTRY, 443), strict_server) == "client"
     assert len(caplog.messages) == 1  # nobody asks for the authority
 
@@ -533,7 +528,7 @@ def test_the_environment_names_a_bundle(
 def test_options_and_environment_make_up_whom_to_trust(tmp_path: Path) -> None:
     assert tls.from_environment(
         {"SSL_CERT_FILE": "/a"}, None, ca_files=[Path("/x"), Path("/y")], certs_dir=tmp_path, insecure=[REGISTRY]
-    ) == Trust(
+    ) == TlsConfig(
         ca_files=(Path("/x"), Path("/y")),
         certs_directories=tls.certs_directories({}, None, tmp_path),
         insecure=frozenset({REGISTRY}),
@@ -546,7 +541,7 @@ def test_options_and_environment_make_up_whom_to_trust(tmp_path: Path) -> None:
 
 @contextmanager
 def adapter(context: ssl.SSLContext, proxy_context: ssl.SSLContext | None = None) -> Iterator[ContextAdapter]:
-    made = ContextAdapter(context, most=2, proxy_context=lambda: proxy_context or Trust().common())
+    made = ContextAdapter(context, most=2, proxy_context=lambda: proxy_context or TlsConfig().common())
     yield made
     made.close()
 
@@ -562,7 +557,7 @@ def ask(adapter: requests.adapters.HTTPAdapter, url: str, proxy: str | None = No
 
 
 def test_the_adapter_believes_whom_the_context_believes(server: Server, made: Certificates) -> None:
-    with adapter(Trust(ca_files=(made.ca,)).context("127.0.0.1", server.port)) as ours:
+    with adapter(TlsConfig(ca_files=(made.ca,)).context("127.0.0.1", server.port)) as ours:
         for host in ("127.0.0.1", "localhost"):
             assert ask(ours, f"https://{host}:{server.port}/") == "nobody"
 
@@ -574,7 +569,7 @@ def test_the_adapter_believes_nobody_else_whatever_is_asked_of_it(
     url = f"https://127.0.0.1:{server.port}/"
     values: dict[str, bool | str] = {"true": True, "the authority": str(made.ca), "false": False}
     asked = values[verify]
-    with adapter(Trust().context("127.0.0.1", server.port)) as ours:
+    with adapter(TlsConfig().context("127.0.0.1", server.port)) as ours:
         with pytest.raises(requests.exceptions.SSLError, match="unable to get local issuer"):
             ask(ours, url, verify=asked)  # P02, P13
         pool = ours.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=asked)
@@ -589,7 +584,7 @@ def test_the_adapter_of_requests_would_have_believed(server: Server, made: Certi
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_the_adapter_leaves_a_context_as_it_is(server: Server) -> None:
-    context = Trust(insecure=frozenset({"127.0.0.1"})).context("127.0.0.1", server.port)
+    context = TlsConfig(insecure=frozenset({"127.0.0.1"})).context("127.0.0.1", server.port)
     with adapter(context) as ours:
         assert ask(ours, f"https://127.0.0.1:{server.port}/", verify=True) == "nobody"
     assert context.verify_mode == ssl.CERT_NONE
@@ -605,13 +600,13 @@ def test_the_adapter_shows_the_contexts_client_certificate(
         client_cert=made.client_cert,
         client_key=made.client_key,
     )
-    with adapter(Trust(certs_directories=(certs,)).context("127.0.0.1", strict_server.port)) as ours:
+    with adapter(TlsConfig(certs_directories=(certs,)).context("127.0.0.1", strict_server.port)) as ours:
         assert ask(ours, f"https://127.0.0.1:{strict_server.port}/") == "client"  # P14
         assert ask(ours, f"https://127.0.0.1:{strict_server.port}/", verify=True, cert=None) == "client"
 
 
 def test_the_adapter_repeats_nothing() -> None:
-    with adapter(Trust().context(REGISTRY, 443)) as ours:
+    with adapter(TlsConfig().context(REGISTRY, 443)) as ours:
         assert ours.max_retries.total == 0  # P09
 
 
@@ -619,7 +614,7 @@ def test_through_a_proxy_it_is_the_hosts_certificate_that_counts(
     strict_server: Server, made: Certificates, certs: Path
 ) -> None:
     put(certs / REGISTRY, ca_crt=made.ca, client_cert=made.client_cert, client_key=made.client_key)
-    believing = Trust(certs_directories=(certs,))
+    believing = TlsConfig(certs_directories=(certs,))
     with tunnelling(strict_server) as tunnel:
         with adapter(believing.context(REGISTRY, 443)) as ours:
             assert ask(ours, f"https://{REGISTRY}/", f"http://127.0.0.1:{tunnel.port}") == "client"
@@ -642,7 +637,7 @@ def test_through_a_proxy_it_is_the_hosts_certificate_that_counts(
 def test_a_login_goes_to_the_proxy_and_not_to_the_host(
     server: Server, made: Certificates, login: str, sent: str | None
 ) -> None:
-    with tunnelling(server) as tunnel, adapter(Trust(ca_files=(made.ca,)).context(REGISTRY, 443)) as ours:
+    with tunnelling(server) as tunnel, adapter(TlsConfig(ca_files=(made.ca,)).context(REGISTRY, 443)) as ours:
         ask(ours, f"https://{REGISTRY}/", f"http://{login}127.0.0.1:{tunnel.port}")
         expected = sent and f"Basic {base64.b64encode(sent.encode()).decode()}"
         assert tunnel.headers[0].get("Proxy-Authorization") == expected  # P12, P15
@@ -653,7 +648,7 @@ def test_a_login_goes_to_the_proxy_and_not_to_the_host(
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_an_https_proxy_is_checked_even_if_the_host_is_not(scheme: str, server: Server, made: Certificates) -> None:
-    context = Trust(insecure=frozenset({REGISTRY})).context(REGISTRY, 443)
+    context = TlsConfig(insecure=frozenset({REGISTRY})).context(REGISTRY, 443)
     with tunnelling(server, made) as tunnel, adapter(context) as ours:
         with pytest.raises(requests.exceptions.RequestException, match="CERTIFICATE_VERIFY_FAILED"):
             ask(ours, f"{scheme}://{REGISTRY}/", f"https://127.0.0.1:{tunnel.port}", verify=False)
@@ -664,7 +659,7 @@ def test_an_https_proxy_is_believed_by_its_own_context_and_not_told_who_we_are(
     strict_server: Server, made: Certificates, certs: Path
 ) -> None:
     put(certs / REGISTRY, client_cert=made.client_cert, client_key=made.client_key)
-    believing = Trust(ca_files=(made.ca,), certs_directories=(certs,))
+    believing = TlsConfig(ca_files=(made.ca,), certs_directories=(certs,))
     with tunnelling(strict_server, made) as tunnel:
         proxy_context = believing.context("127.0.0.1", tunnel.port)
         with adapter(believing.context(REGISTRY, 443), proxy_context) as ours:

@@ -12,7 +12,7 @@ import pytest
 
 from imgfetch import save
 from imgfetch.errors import ImgfetchError
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.manifest import Document
 from tests import images
 from tests.fakes import FakeRegistry
@@ -43,7 +43,7 @@ def saved(registry: FakeRegistry) -> bytes | None:
             out,
             platform="linux/amd64",
             jobs=1,
-            patience=Patience(retries=0),
+            patience=RetryPolicy(retries=0),
             open_registry=lambda _: registry,
         )
     except ImgfetchError as error:

@@ -14,7 +14,7 @@ import responses
 
 import imgfetch
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -110,7 +110,7 @@ def downloading(
         jobs=jobs,
         progress=progress or Progress(),
         oddities=oddities or Oddities(),
-        patience=Patience(retries=0),
+        patience=RetryPolicy(retries=0),
         copy=copy,
     )
 
@@ -177,7 +177,7 @@ def test_two_images_that_give_a_blob_two_sizes_are_not_saved_together(
             out,
             platform="linux/amd64",
             open_registry=lambda _: registry,
-            patience=Patience(retries=0),
+            patience=RetryPolicy(retries=0),
         )
 
 

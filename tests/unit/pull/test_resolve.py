@@ -21,7 +21,7 @@ from imgfetch.errors import (
     UnsupportedError,
     VerificationError,
 )
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Document, Image
@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> BlobStore:
 
 @pytest.fixture
 def resolver(registry: FakeRegistry, store: BlobStore) -> Resolver:
-    return Resolver(registry, store, Oddities(), Patience(retries=0))
+    return Resolver(registry, store, Oddities(), RetryPolicy(retries=0))
 
 
 def kept(tmp_path: Path) -> set[str]:
@@ -288,7 +288,7 @@ def test_a_config_that_contradicts_its_index_is_a_warning(
 def test_under_strict_it_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add(mislabelled())
     with pytest.raises(VerificationError):
-        resolved(Resolver(registry, store, Oddities(strict=True), Patience(retries=0)))
+        resolved(Resolver(registry, store, Oddities(strict=True), RetryPolicy(retries=0)))
 
 
 # ---- what is no image ----

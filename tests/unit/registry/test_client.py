@@ -6,7 +6,6 @@ import gzip
 import http.client
 import io
 import json
-import logging
 import ssl
 import threading
 import zlib
@@ -38,6 +37,7 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
 from tests.loopback import Answer, Loopback
+from tests.stories import warnings
 
 BASE = "https://registry.example"
 MANIFEST = f"{BASE}/v2/team/app/manifests/1"
@@ -46,12 +46,6 @@ CONTENT = b"content of the layer"
 BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
 BLOB_URL = f"{BASE}/v2/team/app/blobs/{BLOB.digest}"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://auth.example/token"'}
-
-
-@pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
-        yield wire
 
 
 @pytest.fixture
@@ -76,10 +70,6 @@ def accepts(wire: responses.RequestsMock) -> list[str]:
 def read_blob(registry: Registry, descriptor: Descriptor = BLOB) -> bytes:
     with registry.blob(REFERENCE, descriptor, "layer 1 of 2") as response:
         return b"".join(response.chunks(descriptor.size + 1))
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 # ---- which host, which path ----

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from imgfetch.errors import InvalidReferenceError, UnsupportedError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read, registries_conf_files
+from tests.stories import warnings
 
 HUB = Reference.parse("busybox:1")
 QUAY = Reference.parse("quay.io/team/app:1")
@@ -50,10 +50,6 @@ def docker(tmp_path: Path, content: object) -> Mirrors:
     file = tmp_path / "daemon.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
     return read(daemon_json=file, registries_conf=())
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from imgfetch.errors import (
     UnsupportedError,
     VerificationError,
 )
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -38,6 +37,7 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry, missing
+from tests.stories import warnings
 
 TAGGED = Reference.parse("busybox:1")
 BUILT = images.image(images.hello())
@@ -90,13 +90,9 @@ def store(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "store")
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-
-
 def fetch(mirrored: Mirrored, store: BlobStore) -> None:
     """Bring the blob as a caller does."""
-    fetching.fetch(mirrored, store, TAGGED, BLOB, WHAT, patience=Patience(retries=0))
+    fetching.fetch(mirrored, store, TAGGED, BLOB, WHAT, patience=RetryPolicy(retries=0))
 
 
 # ---- whom it asks, and for what ----
@@ -426,7 +422,7 @@ def test_a_mirror_that_sends_something_else_is_skipped_for_that_blob_only(
     assert registries.keys() == {"one.example", "two.example"}
     (warning,) = warnings(caplog)
     assert warning.startswith(f"mirror one.example: {WHAT} ({BLOB.digest}) from one.example is not what")  # M12
-    fetching.fetch(mirrored, store, TAGGED, other, WHAT, patience=Patience(retries=0))
+    fetching.fetch(mirrored, store, TAGGED, other, WHAT, patience=RetryPolicy(retries=0))
     assert registries["two.example"].offsets == [0]
 
 
@@ -570,7 +566,7 @@ def test_an_image_is_put_together_from_what_each_place_has(
     registries["one.example"].documents = {"1": Document(index.raw, index.media_type), BUILT.digest: Document(b"{}")}
     registries["two.example"].documents = {BUILT.digest: DOCUMENT}
     registries["docker.io"].contents = {BUILT.config.digest: BUILT.config.content}
-    image = Resolver(mirrored, store, Oddities(), Patience(retries=0)).resolve(TAGGED)
+    image = Resolver(mirrored, store, Oddities(), RetryPolicy(retries=0)).resolve(TAGGED)
     assert str(image.manifest.descriptor.digest) == BUILT.digest  # P84, P85
     assert image.references == (TAGGED,)
     assert registries.asked == [

@@ -16,7 +16,7 @@ from imgfetch import save
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, VerificationError
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -219,7 +219,7 @@ def replay(stack: ExitStack, name: str, directory: Path) -> Replayed:
     reference = Reference.parse(pull.reference)
     registry = stack.enter_context(Registry(reference.registry))
     try:
-        replayed.image = Resolver(registry, replayed.store, Oddities(), Patience(retries=0)).resolve(
+        replayed.image = Resolver(registry, replayed.store, Oddities(), RetryPolicy(retries=0)).resolve(
             reference, LINUX_AMD64
         )
     except VerificationError as error:
@@ -400,7 +400,7 @@ def saved(name: str, wire: responses.RequestsMock, output: Path, *, strict: bool
     layer = f"https://{reference.registry}/v2/{reference.repository}/blobs/{pull.layers[0][0]}"
     if layer not in {exchange.url for exchange in exchanges}:
         wire.get(layer, status=404, json={"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown"}]})
-    save(pull.reference, output, platform="linux/amd64", jobs=1, strict=strict, patience=Patience(retries=0))
+    save(pull.reference, output, platform="linux/amd64", jobs=1, strict=strict, patience=RetryPolicy(retries=0))
 
 
 @each_pull
@@ -450,7 +450,7 @@ def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
                 "alpine",
                 tmp_path / "image.tar",
                 platform=LINUX_AMD64,
-                patience=Patience(retries=0),
+                patience=RetryPolicy(retries=0),
                 access=Access(credentials=credentials, mirrors=mirrors),
             )
         asked = [str(call.request.url).split("/")[2] for call in wire.calls]

@@ -22,7 +22,7 @@ from imgfetch.errors import (
     UnavailableError,
     VerificationError,
 )
-from imgfetch.http.retries import Patience
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import DiffIdCheck
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -109,7 +109,7 @@ def _closed() -> Iterator[None]:
 
 def fetch(registry: Source, store: BlobStore, retries: int = 4, pauses: list[float] | None = None) -> None:
     pauses = pauses if pauses is not None else []
-    fetching.fetch(registry, store, REFERENCE, BLOB, WHAT, patience=Patience(retries=retries, pause=pauses.append))
+    fetching.fetch(registry, store, REFERENCE, BLOB, WHAT, patience=RetryPolicy(retries=retries, pause=pauses.append))
 
 
 # ---- a part ----
@@ -319,7 +319,7 @@ def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobSto
     content = bytes(9 * PROGRESS)
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([PROGRESS] * 9, content=content)
-    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
+    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
     assert registry.offsets == [number * PROGRESS for number in range(9)]
 
 
@@ -438,7 +438,7 @@ def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([2 * PROGRESS] * 50, content=content, has_ranges=False)
     with pytest.raises(TransportError) as caught:
-        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
+        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
     assert registry.offsets == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
 
@@ -456,7 +456,7 @@ def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobSt
     content = bytes(5 * PROGRESS)
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([number * PROGRESS for number in range(1, 6)], content=content, has_ranges=False)
-    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(retries=1, pause=lambda _: None))
+    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(retries=1, pause=lambda _: None))
     assert len(registry.offsets) == 5
 
 
@@ -482,7 +482,7 @@ def test_no_server_keeps_a_run_busy_for_ever(
     path.write_bytes(b"x" * before)
     registry = Script([sent] * 1000, refusal, has_ranges=has_ranges, content=content)
     with suppress(ImgfetchError):
-        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=Patience(pause=lambda _: None))
+        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
     assert len(registry.offsets) <= 5 * (2 + 3 * 4)
 
 
