@@ -8,7 +8,7 @@ BENCH ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test mutants integration e2e coverage bench fixtures faults picture man build clean check
+.PHONY: help demo dev format lint test mutants integration e2e coverage bench fixtures faults picture data man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ faults: $(VENV)/.test ## a registry on the loopback that breaks in all known way
 
 picture: $(VENV)/.run ## draw docs/terminal.svg, the README's picture, from a real run
 	@$(BIN)/python -m tests.picture
+
+data: $(VENV)/.test ## make the manual page and the completions in imgfetch/data/ anew
+	@$(BIN)/python -m tests.make_data
 
 man: build/imgfetch.1 ## the manual page, in build/, by go-md2man
 

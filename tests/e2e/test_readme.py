@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from imgfetch.cli.commands import SHELLS
 from tests import certificates
 from tests.conftest import Run
 from tests.images import AMD64, ARM64, Built, hello, image, index
@@ -151,6 +152,10 @@ def test_every_command_runs(registry: Loopback, environment: Mapping[str, str], 
             assert done.returncode == 0, f"{command}\n{(done.stdout + done.stderr).decode()}"
             ran += 1
     assert ran > 30
+    for installed in (tmp_path / "home").glob("pipx-*"):
+        for name in ("imgfetch.1", *(f"completions/imgfetch.{shell}" for shell in SHELLS)):
+            assert (installed / "imgfetch/data" / name).read_bytes() == (PROJECT / "imgfetch/data" / name).read_bytes()
+        assert (installed / "share/man/man1/imgfetch.1").exists()
 
 
 def troubleshooting() -> list[str]:

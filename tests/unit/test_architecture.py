@@ -26,14 +26,13 @@ FOLDERS = {
     "auth": (("http",), ""),
     "registry": (("auth",), ""),
     "pull": (("registry", "store", "archive"), ""),
-    "cli": (("pull",), "platformdirs shtab tqdm"),
+    "cli": (("pull",), "platformdirs tqdm"),
 }
 """A folder may import what those that it names may import, too; all modules at the top level are one folder."""
 LAZY = {
     "__init__.py": "a public name is imported when it is used, and what logs with it",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
-    "cli/command_completion.py": "shtab is an extra",
     "archive/compressed.py": "zstandard, for few archives",
     "layers/zstd.py": "zstandard, for few layers",
     "registry/mirror_rules.py": "tomllib, for those who have registries.conf",
