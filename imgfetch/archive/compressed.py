@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+import zstandard
+
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
@@ -44,8 +46,6 @@ def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as writer:
             yield cast(BinaryIO, writer)
     elif compression == "zstd":
-        import zstandard  # noqa: PLC0415  # few archives need it, and it takes its time
-
         compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True, threads=os.cpu_count() or 1)
         with compressor.stream_writer(cast(IO[bytes], out), closefd=False) as writer:
             yield cast(BinaryIO, writer)

@@ -22,7 +22,7 @@ _MAX_LINE = 2000
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Show what an image is, for people, as JSON, or as the bytes of its manifest."""
+    """Show an image for people, as JSON, or as the bytes of its manifest."""
     del display
     if arguments.json and arguments.raw:
         usage(arguments, "--json and --raw exclude each other")

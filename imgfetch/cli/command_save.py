@@ -20,7 +20,7 @@ from imgfetch.text import clean, size
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Write an archive, and say what is in it."""
+    """Write an archive, and report its contents."""
     began = time.monotonic()
     arguments.references = context.references(arguments)
     _check(arguments)
@@ -82,7 +82,7 @@ def _is_plain(arguments: argparse.Namespace) -> bool:
 
 
 def _note(arguments: argparse.Namespace, display: Display) -> None:
-    """Say what an option is of little use for."""
+    """Mention an option that gains little."""
     path = Path(arguments.output)
     if compressed.compression(path) and path.is_file() and not _is_plain(arguments):
         display.message(
@@ -93,7 +93,7 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
 
 
 def _forecast(arguments: argparse.Namespace) -> int:
-    """Say what a save would cost."""
+    """Print the cost of a save."""
     client = context.client(arguments)
     found = client.dry_run(arguments.references, cache_dir=context.cache(arguments), **_archive(arguments))
     stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
@@ -131,7 +131,7 @@ def _as_json(found: Forecast) -> dict[str, object]:
 
 
 def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
-    """Say what was saved: name, digest, platform, size, seconds."""
+    """Report the archive: names, digests, platforms, size, seconds."""
     target = "stdout" if output == "-" else clean(output)
     images = "; ".join(
         f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"

@@ -17,7 +17,7 @@ _MAX_LINE = 2000
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Check an archive, and say what is wrong, a line each, or what it holds."""
+    """Check an archive, and print each fault on a line, or the contents."""
     path = arguments.file
     with storing(path, "read"):
         item = Item(clean(path.name), path.stat().st_size)

@@ -1,4 +1,4 @@
-"""What the command line, stdin, stdout and the environment give a command to work with."""
+"""The settings of a command, from the command line, the environment, stdin and stdout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_PASSWORD = 64 * 1024
 
 
 def access(arguments: argparse.Namespace) -> Access:
-    """Return what the options and the environment give to reach registries with."""
+    """Return the settings for access to registries."""
     if arguments.anonymous and (arguments.username or arguments.authfile):
         usage(arguments, "--anonymous goes with neither --username nor --authfile")
     if bool(arguments.username) != arguments.password_stdin:
@@ -65,7 +65,7 @@ def client(arguments: argparse.Namespace) -> Client:
 
 
 def references(arguments: argparse.Namespace) -> list[Reference]:
-    """Return those of the command line, and then those of the files of `--images`.
+    """Return the references of the command line, and then those in the files of `--images`.
 
     Raises:
         InvalidReferenceError: a line of such a file is no reference.
@@ -122,7 +122,7 @@ def patience(arguments: argparse.Namespace) -> RetryPolicy:
 
 
 def cache(arguments: argparse.Namespace) -> str | None:
-    """Return the directory of the cache, if one is wanted."""
+    """Return the directory of the cache, unless the command does without."""
     return None if arguments.no_cache else str(cache_directory(arguments))
 
 

@@ -24,7 +24,7 @@ class Display(Progress):
     """Shows messages only; the others show progress besides.
 
     Attributes:
-        has_plan: whether blobs were planned, some of which may have come.
+        has_plan: whether blobs were planned, some of which may have arrived.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -69,7 +69,7 @@ class Lines(Display):
         self._began = self._told = time.monotonic()
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Say how much there is to do."""
+        """Print how much there is to do."""
         super().planned(items)
         self._blobs, self._total = len(items), sum(item.size for item in items)
         self._print(f"imgfetch: {_count(self._blobs)}, {printable.size(self._total)}")
@@ -116,21 +116,21 @@ class Events(Display):
         self._told: dict[str, float] = {}
 
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
-        """Tell what others show as a line."""
+        """Write the event that other displays show as a line."""
         self._tell(kind, {"message": text, **(details or {})})
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Tell what there is to do."""
+        """Write the event of the plan."""
         super().planned(items)
         blobs = [{"digest": item.name, "size": item.size} for item in items]
         self._tell("planned", {"blobs": blobs, "bytes": sum(item.size for item in items)})
 
     def started(self, item: Item) -> None:
-        """Tell that a blob is begun."""
+        """Write the event of a blob's beginning."""
         self._tell("started", {"digest": item.name, "size": item.size})
 
     def advanced(self, item: Item, count: int) -> None:
-        """Tell how far a blob is, not too often."""
+        """Write the event of a blob's progress, not too often."""
         with self._lock:
             done = self._done[item.name] = self._done.get(item.name, 0) + count
             now = time.monotonic()
@@ -141,7 +141,7 @@ class Events(Display):
             self._tell("advanced", {"digest": item.name, "size": item.size, "done": done})
 
     def finished(self, item: Item, *, cached: bool) -> None:
-        """Tell that a blob is verified."""
+        """Write the event of a verified blob."""
         self._tell("finished", {"digest": item.name, "size": item.size, "cached": cached})
 
     def _tell(self, event: str, members: Mapping[str, object]) -> None:

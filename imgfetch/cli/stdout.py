@@ -1,4 +1,4 @@
-"""What a command is asked for, on stdout."""
+"""A command's output on stdout."""
 
 from __future__ import annotations
 

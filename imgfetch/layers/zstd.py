@@ -6,12 +6,10 @@ Format: RFC 8878, sections 3.1.1 ("Zstandard Frames") and 3.1.2 ("Skippable Fram
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import zstandard
 
 from imgfetch.errors import UnsupportedError, VerificationError
-
-if TYPE_CHECKING:
-    from zstandard import ZstdDecompressionObj
 
 MAX_WINDOW = 128 * 1024 * 1024
 """Bytes of window at most, as in the zstd command without ``--long`` (S27)."""
@@ -37,11 +35,8 @@ class ZstdStream:
 
     def __init__(self) -> None:
         """Wait for the first frame."""
-        import zstandard  # noqa: PLC0415  # few images need it, and it takes its time
-
-        self._error = zstandard.ZstdError
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-        self._frame: ZstdDecompressionObj | None = None
+        self._frame: zstandard.ZstdDecompressionObj | None = None
         self._head = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -58,7 +53,7 @@ class ZstdStream:
                 frame = self._frame = self._frame or self._decompressor.decompressobj()
                 try:
                     yield frame.decompress(behind)
-                except self._error as error:
+                except zstandard.ZstdError as error:
                     raise _refusal(str(error)) from None
                 behind = frame.unused_data
                 if frame.eof:

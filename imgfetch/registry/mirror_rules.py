@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -177,8 +178,6 @@ def _registry_mirrors(path: Path) -> Iterator[str]:
 
 def _rules(path: Path) -> dict[str, Rule]:
     # By way of JSON, which has no times.  As in JSON, Go takes keys in any case.
-    import tomllib  # noqa: PLC0415  # few have such a file
-
     content = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
     members = strictjson.Object(content, "it", _FILE_KEYS)
     if "registries" in members:

@@ -33,9 +33,6 @@ LAZY = {
     "__init__.py": "a public name is imported when it is used, and what logs with it",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
-    "archive/compressed.py": "zstandard, for few archives",
-    "layers/zstd.py": "zstandard, for few layers",
-    "registry/mirror_rules.py": "tomllib, for those who have registries.conf",
 }
 """The modules that import something in a function, and why."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}

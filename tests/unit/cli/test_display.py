@@ -27,6 +27,16 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def bars(stream: io.StringIO) -> Bars:
+    return Bars(stream)
+
+
 class Slow(io.StringIO):
     """A stream that lets others run in the middle of everything."""
 
@@ -64,8 +74,7 @@ def test_the_displays_have_names() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_is_shown_before_there_is_anything(name: str) -> None:
-    stream = io.StringIO()
+def test_nothing_is_shown_before_there_is_anything(name: str, stream: io.StringIO) -> None:
     ALL[name](stream).close()
     assert stream.getvalue() == ""
 
@@ -92,8 +101,7 @@ def test_progress_itself_does_nothing() -> None:
         ),
     ],
 )
-def test_a_message_is_a_line(name: str, kind: str, text: str, shown: list[str]) -> None:
-    stream = io.StringIO()
+def test_a_message_is_a_line(name: str, kind: str, text: str, shown: list[str], stream: io.StringIO) -> None:
     ALL[name](stream).message(kind, text, {"digest": BASE.name})
     assert lines(stream) == shown
     assert stream.getvalue().endswith("\n")
@@ -114,8 +122,7 @@ def test_messages_of_two_threads_do_not_mix(name: str) -> None:
     assert found == [f"{prefix}one"] * 20 + [f"{prefix}other"] * 20
 
 
-def test_without_progress_only_messages_are_shown() -> None:
-    stream = io.StringIO()
+def test_without_progress_only_messages_are_shown(stream: io.StringIO) -> None:
     display = Display(stream)
     display.planned([BASE, TOP])
     display.started(BASE)
@@ -134,8 +141,7 @@ def test_without_progress_only_messages_are_shown() -> None:
         pytest.param([BASE, TOP], "imgfetch: 2 layers, 4 MB", id="two"),
     ],
 )
-def test_lines_begin_with_what_there_is_to_do(items: list[Item], shown: str) -> None:
-    stream = io.StringIO()
+def test_lines_begin_with_what_there_is_to_do(items: list[Item], shown: str, stream: io.StringIO) -> None:
     Lines(stream).planned(items)
     assert lines(stream) == [shown]
 
@@ -148,8 +154,7 @@ def lines_that_tell(stream: io.StringIO, *, when: float) -> Lines:
     return display
 
 
-def test_a_line_tells_how_far_it_is() -> None:
-    stream = io.StringIO()
+def test_a_line_tells_how_far_it_is(stream: io.StringIO) -> None:
     display = lines_that_tell(stream, when=-math.inf)
     display.started(BASE)
     display.advanced(BASE, 500_000)
@@ -157,8 +162,7 @@ def test_a_line_tells_how_far_it_is() -> None:
     assert re.fullmatch(r"imgfetch: 500 kB of 4 MB \(12 %\), 0 of 2 layers, [0-9.]+ [kMGT]?B/s", line)
 
 
-def test_a_line_is_not_written_for_every_step() -> None:
-    stream = io.StringIO()
+def test_a_line_is_not_written_for_every_step(stream: io.StringIO) -> None:
     display = lines_that_tell(stream, when=math.inf)
     for _ in range(1000):
         display.advanced(BASE, 1000)
@@ -166,8 +170,7 @@ def test_a_line_is_not_written_for_every_step() -> None:
     assert lines(stream) == ["imgfetch: 2 layers, 4 MB"]
 
 
-def test_lines_count_a_blob_once() -> None:
-    stream = io.StringIO()
+def test_lines_count_a_blob_once(stream: io.StringIO) -> None:
     display = lines_that_tell(stream, when=math.inf)
     display.advanced(BASE, 400_000)
     display.finished(BASE, cached=False)  # the rest was not told
@@ -177,8 +180,7 @@ def test_lines_count_a_blob_once() -> None:
     assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 2 of 2 layers, ")
 
 
-def test_a_cached_blob_is_no_news() -> None:
-    stream = io.StringIO()
+def test_a_cached_blob_is_no_news(stream: io.StringIO) -> None:
     display = lines_that_tell(stream, when=-math.inf)
     display.finished(BASE, cached=True)
     assert lines(stream) == ["imgfetch: 2 layers, 4 MB"]
@@ -186,8 +188,7 @@ def test_a_cached_blob_is_no_news() -> None:
     assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 2 of 2 layers, ")
 
 
-def test_lines_add_up_what_two_threads_tell() -> None:
-    stream = io.StringIO()
+def test_lines_add_up_what_two_threads_tell(stream: io.StringIO) -> None:
     display = lines_that_tell(stream, when=math.inf)
 
     def bring(item: Item) -> None:
@@ -201,8 +202,7 @@ def test_lines_add_up_what_two_threads_tell() -> None:
     assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 0 of 2 layers, ")
 
 
-def test_nothing_to_do_is_no_division_by_zero() -> None:
-    stream = io.StringIO()
+def test_nothing_to_do_is_no_division_by_zero(stream: io.StringIO) -> None:
     display = Lines(stream)
     display.planned([Item(BASE.name, 0)])
     display._told = -math.inf
@@ -215,9 +215,7 @@ def drawn(stream: io.StringIO) -> list[str]:
     return [bar.strip() for bar in re.split(r"[\r\n]|\x1b\[[A-Z]", stream.getvalue()) if bar.strip()]
 
 
-def test_bars_show_the_whole_and_each_blob() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_bars_show_the_whole_and_each_blob(bars: Bars, stream: io.StringIO) -> None:
     bars.planned([BASE, TOP])
     bars.started(BASE)
     bars.started(TOP)
@@ -233,9 +231,7 @@ def test_bars_show_the_whole_and_each_blob() -> None:
     assert shown[-1].startswith("total")
 
 
-def test_only_the_bar_of_the_whole_remains() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_only_the_bar_of_the_whole_remains(bars: Bars, stream: io.StringIO) -> None:
     bars.planned([BASE])
     bars.started(BASE)
     bars.advanced(BASE, 500_000)
@@ -245,9 +241,7 @@ def test_only_the_bar_of_the_whole_remains() -> None:
     assert "500k/1.00M" in last
 
 
-def test_bars_may_be_closed_twice_and_told_things_afterwards() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_bars_may_be_closed_twice_and_told_things_afterwards(bars: Bars, stream: io.StringIO) -> None:
     bars.planned([BASE])
     bars.started(BASE)
     bars.close()
@@ -258,18 +252,14 @@ def test_bars_may_be_closed_twice_and_told_things_afterwards() -> None:
     assert stream.getvalue() == before
 
 
-def test_a_blob_that_nobody_planned_needs_no_bar_of_the_whole() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_a_blob_that_nobody_planned_needs_no_bar_of_the_whole(bars: Bars, stream: io.StringIO) -> None:
     bars.started(BASE)
     bars.advanced(BASE, 1)
     bars.finished(BASE, cached=False)
     assert any(bar.startswith("0123456789ab:") for bar in drawn(stream))
 
 
-def test_a_message_stands_above_the_bars() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_a_message_stands_above_the_bars(bars: Bars, stream: io.StringIO) -> None:
     bars.planned([BASE])
     bars.message("warning", "odd")
     bars.close()
@@ -279,9 +269,7 @@ def test_a_message_stands_above_the_bars() -> None:
     assert shown[-1].startswith("total")
 
 
-def test_bars_add_up_what_two_threads_tell() -> None:
-    stream = io.StringIO()
-    bars = Bars(stream)
+def test_bars_add_up_what_two_threads_tell(bars: Bars, stream: io.StringIO) -> None:
     bars.planned([BASE, TOP])
 
     def bring(item: Item) -> None:
@@ -295,8 +283,7 @@ def test_bars_add_up_what_two_threads_tell() -> None:
     assert "4.00M/4.00M" in drawn(stream)[-1]
 
 
-def test_events_are_objects_a_line() -> None:
-    stream = io.StringIO()
+def test_events_are_objects_a_line(stream: io.StringIO) -> None:
     display = Events(stream)
     display.planned([BASE, TOP])
     display.started(BASE)
@@ -322,8 +309,7 @@ def test_events_are_objects_a_line() -> None:
     assert stream.getvalue().isascii()
 
 
-def test_an_event_is_not_written_for_every_step() -> None:
-    stream = io.StringIO()
+def test_an_event_is_not_written_for_every_step(stream: io.StringIO) -> None:
     display = Events(stream)
     display._told[BASE.name] = math.inf
     for _ in range(1000):
