@@ -84,43 +84,30 @@ __all__ = [
 __version__ = VERSION
 
 _HOMES: Mapping[str, str] = {
-    "Access": "registry.access",
-    "AuthenticationError": "errors",
-    "Client": "pull.client",
-    "Digest": "oci.digest",
-    "Forecast": "pull.forecast",
-    "ImgfetchError": "errors",
-    "Inspected": "pull.inspection",
-    "InspectedImage": "pull.inspection",
-    "InspectedLayer": "pull.inspection",
-    "InvalidPlatformError": "errors",
-    "InvalidReferenceError": "errors",
-    "Item": "progress",
-    "NotFoundError": "errors",
-    "Patience": "http.retries",
-    "Platform": "oci.platforms",
-    "PlatformNotFoundError": "errors",
-    "Progress": "progress",
-    "RateLimitedError": "errors",
-    "Reference": "oci.reference",
-    "Registry": "registry.client",
-    "RegistryError": "errors",
-    "Saved": "pull.save",
-    "SavedImage": "pull.save",
-    "StorageError": "errors",
-    "TransportError": "errors",
-    "UnavailableError": "errors",
-    "UnsupportedError": "errors",
-    "VerificationError": "errors",
-    "Verified": "archive.verify",
-    "dry_run": "pull.shortcuts",
-    "inspect": "pull.shortcuts",
-    "pin": "pull.shortcuts",
-    "save": "pull.shortcuts",
-    "tags": "pull.shortcuts",
-    "verify": "archive.verify",
+    name: module
+    for module, names in {
+        "archive.verify": "Verified verify",
+        "errors": (
+            "AuthenticationError ImgfetchError InvalidPlatformError InvalidReferenceError "
+            "NotFoundError PlatformNotFoundError RateLimitedError RegistryError StorageError "
+            "TransportError UnavailableError UnsupportedError VerificationError"
+        ),
+        "http.retries": "Patience",
+        "oci.digest": "Digest",
+        "oci.platforms": "Platform",
+        "oci.reference": "Reference",
+        "progress": "Item Progress",
+        "pull.client": "Client",
+        "pull.forecast": "Forecast",
+        "pull.inspection": "Inspected InspectedImage InspectedLayer",
+        "pull.save": "Saved SavedImage",
+        "pull.shortcuts": "dry_run inspect pin save tags",
+        "registry.access": "Access",
+        "registry.client": "Registry",
+    }.items()
+    for name in names.split()
 }
-"""The module of each public name: imported when the name is used, for some take their time."""
+"""The module of each public name: imported when the name is used, because some take their time."""
 
 
 if not TYPE_CHECKING:  # a type checker that sees this function finds no fault with a misspelt name

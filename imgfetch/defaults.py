@@ -1,4 +1,4 @@
-"""What holds where nobody says otherwise."""
+"""Default settings, and their bounds."""
 
 from __future__ import annotations
 
