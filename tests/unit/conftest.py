@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import responses
 
 from imgfetch.http.client import HttpClient
+from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 
 
@@ -21,3 +24,22 @@ def transport() -> Iterator[HttpClient]:
     transport = HttpClient(oddities=Oddities(), user_agent="imgfetch/test")
     yield transport
     transport.close()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port at which nobody listens, and which nobody else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return the directory of the store."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(root: Path) -> BlobStore:
+    return BlobStore(root)

@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import socket
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -456,14 +455,6 @@ def test_an_explicit_login_that_the_registrys_own_origin_refuses_is_told(
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, EXPLICIT, grant(AT_8443))
     assert "refuses the login of alice from --username" in story(caught.value)  # M06
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """Return a port at which nobody listens, and which nobody else gets."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 @ALL

@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -1084,14 +1083,6 @@ def test_s15_an_error_about_a_signed_url_does_not_show_the_signature(
         read_blob(registry)
     assert "SIGNATURE" not in story(caught.value)  # S15
     assert "SIGNATURE" not in said(caplog)
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """Return a port at which nobody listens, and which nobody else gets."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def test_s15_a_signed_url_that_nobody_answers_is_not_in_the_traceback_with_its_signature(

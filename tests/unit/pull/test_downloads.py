@@ -67,16 +67,6 @@ def registry() -> FakeRegistry:
     return FakeRegistry()
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def store(root: Path) -> BlobStore:
-    return BlobStore(root)
-
-
 def descriptor(blob: images.Blob) -> Descriptor:
     return Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
 

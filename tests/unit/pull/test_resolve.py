@@ -45,11 +45,6 @@ def registry() -> FakeRegistry:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "store")
-
-
-@pytest.fixture
 def resolver(registry: FakeRegistry, store: BlobStore) -> Resolver:
     return Resolver(registry, store, Oddities(), RetryPolicy(retries=0))
 

@@ -10,7 +10,6 @@ import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -52,11 +51,6 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="https://auth.example/token"'}
 def registry() -> Iterator[Registry]:
     with Registry("registry.example") as registry:
         yield registry
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "store")
 
 
 def asked(wire: responses.RequestsMock) -> list[str]:

@@ -85,11 +85,6 @@ def mirrored(registries: Registries) -> Mirrored:
     return Mirrored(ONE_AND_TWO, registries.open)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "store")
-
-
 def fetch(mirrored: Mirrored, store: BlobStore) -> None:
     """Bring the blob as a caller does."""
     fetching.fetch(mirrored, store, TAGGED, BLOB, WHAT, patience=RetryPolicy(retries=0))

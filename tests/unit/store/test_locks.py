@@ -37,11 +37,6 @@ def held(root: Path) -> Claims:
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
 def put(root: Path, content: bytes, age: float = 0) -> Digest:
     """Put a blob into a store, last used some seconds ago."""
     store = BlobStore(root)

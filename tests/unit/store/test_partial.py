@@ -77,11 +77,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "part"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "store")
-
-
 def check() -> DiffIdCheck:
     return DiffIdCheck(WHAT, LAYER.media_type)
 
