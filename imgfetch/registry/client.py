@@ -1,18 +1,15 @@
-"""The two reads of the OCI distribution specification: manifests and blobs."""
+"""A registry: its manifests, blobs and tags, and its answers to challenges on the way."""
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Self
 
 from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
-from imgfetch.auth.credentials import Credentials
-from imgfetch.auth.realms import RealmPolicy
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
     AuthenticationError,
@@ -21,7 +18,6 @@ from imgfetch.errors import (
     NotTlsError,
     RegistryError,
     TransportError,
-    VerificationError,
 )
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
@@ -34,15 +30,14 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_DOCUMENT, Document
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
-from imgfetch.registry import tags as taglists
+from imgfetch.registry import blobs
 from imgfetch.registry.access import Access
+from imgfetch.registry.tags import Page, listed
 from imgfetch.text import clean, quoted
 from imgfetch.tolerance import Oddities
 from imgfetch.version import USER_AGENT
 
 MAX_TOKEN_ROUNDS = 2
-MAX_URLS = 8
-MAX_PAGES = 10_000
 _HUB_HOST = "registry-1.docker.io"
 
 _OK = 200
@@ -51,8 +46,7 @@ _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _NOT_ACCEPTABLE = 406
-_NOT_SATISFIABLE = 416
-_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
+_ANYTHING = "*/*"
 
 _logger = logging.getLogger(__name__)
 
@@ -111,11 +105,11 @@ class Registry(Source):
         self._may_fall_back = not scheme and (
             origin.is_loopback or self._access.trust.is_insecure(origin.host, origin.port)
         )
-        self._authenticator = self._new_authenticator()
+        self._authenticator = self._new_authenticator(name, self._base, self._access)
         self._has_answered = False
         self._lock = threading.Lock()
         self._has_ranges = True
-        self._validators: dict[Digest, dict[Origin, str]] = {}
+        self._validators = blobs.Validators()
         self.pulls_left: int | None = None
         """How many pulls are left, if the registry says so."""
 
@@ -148,24 +142,23 @@ class Registry(Source):
             TransportError: the registry does not answer.
             VerificationError: the answer is too large, or under ``strict`` an odd one.
         """
+        what = label or f"the manifest of {reference}"
         attempts = self._patience.attempts()
         while True:
             try:
-                return self._acceptable(reference, label or f"the manifest of {reference}")
+                with self._get_manifest(reference, what, mediatypes.ACCEPT) as response:
+                    document = self._document(response, reference, what)
+                if mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
+                    # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
+                    with (
+                        suppress(RegistryError),
+                        self._get_manifest(reference, what, mediatypes.DOCKER_MANIFEST) as response,
+                    ):
+                        document = self._document(response, reference, what)
             except ImgfetchError as error:
                 attempts.failed(error)
-
-    def _acceptable(self, reference: Reference, what: str) -> Document:
-        """Ask for a manifest in the ways that registries are known to need."""
-        document, status = self._manifest(reference, what, mediatypes.ACCEPT)
-        if document is None and status == _NOT_ACCEPTABLE:
-            document, _ = self._manifest(reference, what, "*/*", last=True)
-        elif document is not None and mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
-            # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
-            with suppress(RegistryError):
-                document = self._manifest(reference, what, mediatypes.DOCKER_MANIFEST)[0] or document
-        assert document is not None  # noqa: S101  # ``last`` raises instead
-        return document
+            else:
+                return document
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order.
@@ -184,33 +177,18 @@ class Registry(Source):
             VerificationError: the answer is malformed.
         """
         what = label or f"the list of tags of {reference.name}"
-        path = f"/v2/{reference.repository}/tags/list"
-        seen: set[str] = set()
-        while path:
-            if path in seen or len(seen) >= MAX_PAGES:
-                raise RegistryError(
-                    f"{what} does not end: {len(seen)} pages came", url=f"{self._base}{path}", status=_OK
-                )
-            seen.add(path)
-            page, path = self._page(path, reference, what)
-            yield from page
 
-    def _page(self, path: str, reference: Reference, what: str) -> tuple[list[str], str]:
-        """Return some tags, and where there are more, if there are."""
-        attempts = self._patience.attempts()
-        while True:
-            try:
-                with self._get(path, reference, what, downgrade=False) as response:
-                    if response.status != _OK:
-                        raise self._refused(
-                            response, what, f"check the name; {self._authenticator.hint(reference.repository)}"
-                        )
-                    raw = response.document(MAX_DOCUMENT, what)
-                    if raw.lstrip().startswith(b"<"):
-                        raise not_the_protocol(response, raw, what)
-                    return taglists.tags(raw, what), taglists.following(response.headers("Link"))
-            except ImgfetchError as error:
-                attempts.failed(error)
+        def read(path: str) -> Page:
+            attempts = self._patience.attempts()
+            while True:
+                try:
+                    with self._get(path, reference, what, downgrade=False) as response:
+                        raw = self._body(response, reference, what, "check the name")
+                        return Page.parse(raw, response.headers("Link"), response.url, what)
+                except ImgfetchError as error:
+                    attempts.failed(error)
+
+        yield from listed(read, f"/v2/{reference.repository}/tags/list", what)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
@@ -233,56 +211,37 @@ class Registry(Source):
         """
         with ExitStack() as stack:
             offset = offset if self._has_ranges else 0
-            response = self._blob(stack, reference, descriptor, what, offset)
-            if offset and response.status != _OK and not self._is_continued(response, descriptor, offset):
+            response = self._open_blob(stack, reference, descriptor, what, offset)
+            if offset and not blobs.is_continued(response, descriptor, offset):
                 # Not what was asked for, so all of it from the first byte, and no such question again (F46, F48).
                 self._has_ranges = self._has_ranges and response.status != _PARTIAL
                 stack.close()
                 offset = 0
-                response = self._blob(stack, reference, descriptor, what, offset)
-            if response.status == _PARTIAL:
+                response = self._open_blob(stack, reference, descriptor, what, offset)
+            if response.status == _NOT_FOUND:
+                hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
+                raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
+            if response.status == _PARTIAL and offset:
                 response.start = offset
-            self._check_blob(response, reference, descriptor, what)
-            if etag := _strong(response.header("ETag")):
-                self._validators.setdefault(descriptor.digest, {})[response.origin] = etag
+            elif response.status != _OK:
+                raise self._refused(response, reference, what)
+            blobs.check_size(response, descriptor, what)
+            self._validators.note(descriptor, response)
             yield response
 
-    def _blob(self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int) -> Response:
+    def _open_blob(
+        self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
+    ) -> Response:
         """Ask for a blob: the registry, then where its storage wants a token of its own, then its ``urls``."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
-        validators = self._validators.get(descriptor.digest, {})
+        validators = self._validators.of(descriptor)
         request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
         response = stack.enter_context(request)
         if response.status == _UNAUTHORIZED and self._is_elsewhere(response):
             response = self._anonymously(stack, response, reference, what, offset) or response
         if response.status == _NOT_FOUND:
-            response = self._elsewhere(stack, descriptor) or response
+            response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._base)) or response
         return response
-
-    def _is_continued(self, response: Response, descriptor: Descriptor, offset: int) -> bool:
-        """Tell whether an answer to a question for the rest is one: that rest, or a failure that says why not."""
-        if response.status == _PARTIAL:
-            return response.continues(offset, descriptor.size)
-        return response.status != _NOT_SATISFIABLE
-
-    def _check_blob(self, response: Response, reference: Reference, descriptor: Descriptor, what: str) -> None:
-        """Refuse an answer that does not hold the blob."""
-        if response.status == _NOT_FOUND:
-            hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
-            raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
-        if response.status != _OK and not (response.status == _PARTIAL and response.start):
-            raise self._refused(response, what, self._authenticator.hint(reference.repository))
-        length = response.content_length
-        wanted = descriptor.size - response.start
-        if length is not None and not response.codings and length != wanted:
-            raise VerificationError(
-                f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
-                wanted=f"{wanted} bytes",
-                got=f"{length} bytes",
-                hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
-                "or the registry's copy is damaged",
-                tries=2,  # P75
-            )
 
     def _anonymously(
         self, stack: ExitStack, refusal: Response, reference: Reference, what: str, offset: int
@@ -294,14 +253,7 @@ class Registry(Source):
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         if not any(challenge.scheme == "bearer" for challenge in offered):
             return None
-        authenticator = Authenticator(
-            self._transport,
-            str(refusal.origin),
-            refusal.origin.url,
-            credentials=Credentials(),
-            realms=RealmPolicy(),
-            patience=self._patience,
-        )
+        authenticator = self._new_authenticator(str(refusal.origin), refusal.origin.url, Access())
         try:
             header = authenticator.answer(refusal, reference.repository, None, what)
             request = self._transport.get(refusal.address, authorization=header, downgrade=True, offset=offset)
@@ -310,38 +262,26 @@ class Registry(Source):
             _logger.info("%s", error)
             return None
 
-    def _elsewhere(self, stack: ExitStack, descriptor: Descriptor) -> Response | None:
-        """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08)."""
-        for url in descriptor.urls[:MAX_URLS]:
-            try:
-                if not Origin.of(self._base).may_send_to(Origin.of(url)):
-                    continue  # nobody keeps layers there (S04)
-                response = stack.enter_context(self._transport.get(url, downgrade=True, identify=False))
-            except (TransportError, RegistryError) as error:
-                _logger.info("%s", error)
-                continue
-            if response.status == _OK:
-                return response
-        return None
-
-    def _manifest(
-        self, reference: Reference, what: str, accept: str, *, last: bool = False
-    ) -> tuple[Document | None, int]:
+    def _get_manifest(self, reference: Reference, what: str, accept: str) -> AbstractContextManager[Response]:
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
-        with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
-            if response.status == _NOT_ACCEPTABLE and not last:
-                return None, response.status
-            if response.status != _OK:
-                raise self._refused(
-                    response, what, f"{_hint(reference)}; {self._authenticator.hint(reference.repository)}"
-                )
-            raw = response.document(MAX_DOCUMENT, what)
-            if raw.lstrip().startswith(b"<"):
-                raise not_the_protocol(response, raw, what)
-            if reference.digest is None:
-                self._compare_header(response, raw, what)
-            self._note_limit(response)
-            return Document(raw, response.header("Content-Type"), response.url), response.status
+        return self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None)
+
+    def _document(self, response: Response, reference: Reference, what: str) -> Document:
+        """Read a manifest or index, and what comes with it."""
+        raw = self._body(response, reference, what, _hint(reference))
+        if reference.digest is None:
+            self._compare_header(response, raw, what)
+        self._note_limit(response)
+        return Document(raw, response.header("Content-Type"), response.url)
+
+    def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
+        """Read an answer of JSON, and refuse any other."""
+        if response.status != _OK:
+            raise self._refused(response, reference, what, hint)
+        raw = response.document(MAX_DOCUMENT, what)
+        if raw.lstrip().startswith(b"<"):
+            raise not_the_protocol(response, raw, what)
+        return raw
 
     def _note_limit(self, response: Response) -> None:
         """Remember what Docker Hub says of its limit."""
@@ -366,16 +306,21 @@ class Registry(Source):
         what: str,
         *,
         downgrade: bool,
-        accept: str = "*/*",
+        accept: str = _ANYTHING,
         offset: int = 0,
         validators: Mapping[Origin, str] | None = None,
     ) -> Iterator[Response]:
-        """Ask the registry, and answer its challenges (P33, P50)."""
-        header = self._authenticator.authorization(reference.repository)
-        for rounds_left in range(MAX_TOKEN_ROUNDS, -1, -1):
-            with ExitStack() as stack:
+        """Yield the registry's answer, after whatever it asks for first.
 
-                def ask(base: str, header: str | None = header, stack: ExitStack = stack) -> Response:
+        That is, each at most as often as makes sense: http, where it does not speak TLS (P31); a login or a token
+        (P33, P50); and that we accept anything, where it has no type that we name (P61).
+        """
+        header = self._authenticator.authorization(reference.repository)
+        rounds = MAX_TOKEN_ROUNDS
+        while True:
+            base = self._base
+            with ExitStack() as stack:
+                try:
                     request = self._transport.get(
                         f"{base}{path}",
                         accept=accept,
@@ -384,54 +329,43 @@ class Registry(Source):
                         offset=offset,
                         validators=validators,
                     )
-                    return stack.enter_context(request)
-
-                response = self._open(ask)
-                if response.status != _UNAUTHORIZED or self._is_elsewhere(response) or not rounds_left:
+                    response = stack.enter_context(request)
+                except TransportError as error:
+                    if not self._falls_back(base, error):
+                        raise
+                    continue
+                self._has_answered = True
+                if response.status == _UNAUTHORIZED and rounds and not self._is_elsewhere(response):
+                    rounds -= 1
+                    header = self._authenticator.answer(response, reference.repository, header, what)
+                elif response.status == _NOT_ACCEPTABLE and accept != _ANYTHING:
+                    accept = _ANYTHING
+                else:
                     yield response
                     return
-                header = self._authenticator.answer(response, reference.repository, header, what)
 
-    def _open(self, ask: Callable[[str], Response]) -> Response:
-        """Ask by https, or by http where the registry is on the loopback and does not speak TLS (P31)."""
-        base = self._base
-        response = None
-        try:
-            response = ask(base)
-        except NotTlsError as error:
-            if error.host != Origin.of(base).host_and_port or not self._fall_back(base):
-                raise
-        except TransportError:
+    def _falls_back(self, base: str, error: TransportError) -> bool:
+        """Turn to http for good where a registry does not speak TLS and never has (P31, P32), and say so."""
+        if not isinstance(error, NotTlsError):
             self._has_answered = True  # as with a certificate that is not trusted; in any case not to be asked in clear
-            raise
-        if response is None:
-            response = ask(self._base)
-        self._has_answered = True
-        return response
-
-    def _fall_back(self, base: str) -> bool:
-        """Turn to http for good, unless the registry has ever spoken TLS (P32)."""
+            return False
+        if error.host != Origin.of(base).host_and_port:
+            return False  # the storage it redirects to
         with self._lock:
             if self._base == base and self._may_fall_back and not self._has_answered:
                 self._base = f"http://{self._host}"
-                self._authenticator = self._new_authenticator()
+                self._authenticator = self._new_authenticator(self.name, self._base, self._access)
             return self._base != base
 
-    def _new_authenticator(self) -> Authenticator:
-        credentials, realms = self._access.credentials, self._access.realms
+    def _new_authenticator(self, name: str, base: str, access: Access) -> Authenticator:
         return Authenticator(
-            self._transport,
-            self.name,
-            self._base,
-            credentials=credentials,
-            realms=realms,
-            patience=self._patience,
+            self._transport, name, base, credentials=access.credentials, realms=access.realms, patience=self._patience
         )
 
     def _is_elsewhere(self, response: Response) -> bool:
         return response.origin != Origin.of(self._base)
 
-    def _refused(self, response: Response, what: str, hint: str) -> ImgfetchError:
+    def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
             return RegistryError(
                 f"{what} is not served: {self._base} redirects to {response.origin}, "
@@ -442,12 +376,8 @@ class Registry(Source):
                 # The registry gives a fresh URL when it is asked again (F49).
                 tries=3 if response.status == _FORBIDDEN else 1,
             )
-        return rejection(response, what, hint=hint)
-
-
-def _strong(etag: str) -> str | None:
-    """Return an ``ETag`` that tells representations apart byte by byte (RFC 9110, section 8.8.1)."""
-    return etag if _ETAG.fullmatch(etag) else None
+        hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
+        return rejection(response, what, hint="; ".join(hints))
 
 
 def _hint(reference: Reference) -> str:

@@ -1,4 +1,4 @@
-"""A page of a list of tags, and where the next one is.
+"""A repository's tags, page by page.
 
 Source: OCI distribution specification, "Listing Tags".
 """
@@ -6,43 +6,78 @@ Source: OCI distribution specification, "Listing Tags".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlsplit
 
+from imgfetch.errors import RegistryError
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import is_tag
 
-_LINK = re.compile(r"<([^>]{1,4000})>\s*((?:;[^,]*)?)")
+MAX_PAGES = 10_000
+
+# requests.utils.parse_header_links would cut a URL at ";", and a quoted value at ";" or "=".
+_LINK = re.compile(r'<([^>]{1,4000})>\s*((?:;(?:"[^"]*"|[^",])*)?)')
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
 
 
-def tags(raw: bytes, what: str) -> list[str]:
-    """Return the tags on a page; what cannot be a tag is left out, for it could not be asked for.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list of tags.
+
+    Attributes:
+        tags: those that can be tags; no others could be asked for.
+        url: where it came from, fit to be shown.
+        following: the path and query of the next page, or nothing.
+    """
+
+    tags: tuple[str, ...]
+    url: str
+    following: str
+
+    @classmethod
+    def parse(cls, raw: bytes, links: Iterable[str], url: str, what: str) -> Self:
+        """Read a page with the values of ``Link`` (RFC 8288) that came with it; ``what`` is its name in messages.
+
+        Raises:
+            VerificationError: it is malformed.
+        """
+        members = strictjson.Object(strictjson.loads(raw, what), what, frozenset({"name", "tags"}))
+        tags = tuple(tag for tag in members.items_of("tags") if isinstance(tag, str) and is_tag(tag))
+        return cls(tags, url, _following(links))
+
+
+def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
+    """Yield all tags of a list.
 
     Args:
-        raw: the page.
-        what: its name in messages.
+        read: requests a page by its path and query.
+        path: the first page's.
+        what: the list's name in messages.
 
     Raises:
-        VerificationError: it is malformed.
+        RegistryError: the pages do not end.
+        ImgfetchError: what ``read`` raises.
     """
-    members = strictjson.Object(strictjson.loads(raw, what), what, frozenset({"name", "tags"}))
-    return [tag for tag in members.items_of("tags") if isinstance(tag, str) and is_tag(tag)]
+    seen: set[str] = set()
+    while path:
+        seen.add(path)
+        page = read(path)
+        yield from page.tags
+        path = page.following
+        if path in seen or len(seen) >= MAX_PAGES:
+            raise RegistryError(f"{what} does not end: {len(seen)} pages came", url=page.url, status=200)
 
 
-def following(headers: Iterable[str]) -> str:
+def _following(links: Iterable[str]) -> str:
     """Return the path and query of the next page, or nothing.
 
     Only these are taken of its URL, which registries behind proxies give with hosts and schemes that nobody reaches; so
     no login goes anywhere else.
-
-    Args:
-        headers: the values of ``Link`` (RFC 8288).
     """
-    for header in headers:
-        for url, parameters in _LINK.findall(header):
-            if _NEXT.search(parameters):
-                parts = urlsplit(url)
-                if parts.path.startswith("/v2/"):
-                    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    for url, parameters in _LINK.findall(", ".join(links)):
+        parts = urlsplit(url)
+        if _NEXT.search(parameters) and parts.path.startswith("/v2/"):
+            return f"{parts.path}?{parts.query}" if parts.query else parts.path
     return ""

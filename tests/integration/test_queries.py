@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.cli.command_tags import natural
-from imgfetch.registry import client as registry_module
+from imgfetch.registry import tags as registry_module
 from tests.engines import RealRegistry
 from tests.images import ARM64, hello, image, index
 from tests.integration.conftest import Command
