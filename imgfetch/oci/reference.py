@@ -117,6 +117,24 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def parse_location(text: str) -> tuple[str, str]:
+    """Read the start of a name, ``registry[/path]``, and return its two parts; the path may be empty.
+
+    Raises:
+        InvalidReferenceError: no name can start so.
+    """
+    first, _, path = text.partition("/")
+    registry, rest = _split_registry(f"{first}/")
+    if rest:
+        raise _invalid(text, f"{first!r} is no registry: a host name or address, and perhaps a port")
+    _check_registry(registry, text)
+    if path:
+        _check_repository(path, text)
+    if len(path) >= MAX_REPOSITORY:
+        raise _invalid(text, f"the path has {len(path)} characters, which leaves none for a repository")
+    return registry, path
+
+
 def _split_registry(name: str) -> tuple[str, str]:
     """Tell the registry from the rest by the look of the first component."""
     first, slash, rest = name.partition("/")

@@ -312,8 +312,8 @@ class Registry(Source):
     ) -> Iterator[Response]:
         """Yield the registry's answer, after whatever it asks for first.
 
-        That is, each at most as often as makes sense: http, where it does not speak TLS (P31); a login or a token
-        (P33, P50); and that we accept anything, where it has no type that we name (P61).
+        That is, each at most as often as makes sense: http, where it does not speak TLS; a login or a token; and that
+        we accept anything, where it has no type that we name.
         """
         header = self._authenticator.authorization(reference.repository)
         rounds = MAX_TOKEN_ROUNDS

@@ -1,6 +1,6 @@
-"""Where else an image may be had.
+"""The endpoints of an image: its mirrors, and the registry itself.
 
-These say so, and are asked in this order, the registry itself last (P80):
+These name mirrors, which are asked in this order, the registry itself last (P80):
 
 * ``--mirror [REGISTRY=]URL``, for that registry, else for Docker Hub.  The URL's path goes before the repository:
   ``https://harbor.example/hub`` has ``hub/library/busybox``.
@@ -23,7 +23,7 @@ from pathlib import Path
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.origin import Origin
 from imgfetch.oci import strictjson
-from imgfetch.oci.reference import DOCKER_HUB, Reference
+from imgfetch.oci.reference import DOCKER_HUB, Reference, parse_location
 from imgfetch.text import clean, quoted
 
 SYSTEM = Path("/etc/containers")
@@ -207,10 +207,13 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
 
 
 def _place(table: strictjson.Object, location: str) -> Endpoint:
-    registry, _, path = location.rstrip("/").partition("/")
+    insecure = _flag(table, "insecure")
+    if location == "*":
+        return Endpoint("", "", insecure=insecure)
+    registry, slash, path = location.rstrip("/").partition("/")
     path = path.replace("@", ":").partition(":")[0]  # the prefix's tag or digest, which stays with the reference
     with suppress(InvalidReferenceError):
-        return Endpoint("" if location == "*" else _start(registry, path), path, insecure=_flag(table, "insecure"))
+        return Endpoint(*parse_location(registry + slash + path), insecure=insecure)
     raise VerificationError(f"the location of {table.what} is not HOST[:PORT][/PATH]")
 
 
@@ -225,23 +228,16 @@ def _root(text: str) -> tuple[str, Endpoint]:
     """Read ``[REGISTRY=]URL``: for whom, and where all its repositories are."""
     before, _, after = text.partition("=")
     registry, url = (before, after) if after and "/" not in before else (DOCKER_HUB, text)
-    path = url.partition("://")[2].partition("/")[2].strip("/")
-    with suppress(TransportError, InvalidReferenceError):
-        origin = Origin.of(url)
-        _start(origin.host_and_port, path)
-        if not set("@?#") & set(url):
-            return _start(registry).lower(), Endpoint(str(origin), path, "" if origin.scheme == "https" else "http")
-    shown = "a URL with a login, a query or a fragment" if set("@?#") & set(text) else quoted(text)
+    shown = quoted(text)
+    if not set("@?#").isdisjoint(text):
+        shown = "a URL with a login, a query or a fragment"
+    else:
+        with suppress(TransportError, InvalidReferenceError):
+            origin = Origin.of(url)
+            _, path = parse_location(f"{origin.host_and_port}/{url.partition('://')[2].partition('/')[2].strip('/')}")
+            scheme = "" if origin.scheme == "https" else "http"
+            return parse_location(registry)[0].lower(), Endpoint(str(origin), path, scheme)
     raise InvalidReferenceError(f"{shown} is no mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
-
-
-def _start(registry: str, path: str = "") -> str:
-    """Return a registry with which, and with a path, a name can begin."""
-    repository = f"{path}/a/b".lstrip("/")
-    parsed = Reference.parse(f"{registry}/{repository}")
-    if parsed.repository != repository:
-        raise InvalidReferenceError(f"{quoted(registry)} is no registry")
-    return parsed.registry
 
 
 def _below(root: Endpoint, reference: Reference, rest: str) -> Endpoint:

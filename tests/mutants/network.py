@@ -6,6 +6,48 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "A comma between quotes ends no parameter of a Link.",
+        "tags:_following",
+        "_LINK.findall(",
+        "re.findall(r'<([^>]{1,4000})>\\s*((?:;[^,]*)?)', ",
+        ("test_the_next_page_is_where_the_link_says",),
+    ),
+    Mutant(
+        "A full disk is not a mirror's failure.",
+        "_Candidate.blob",
+        "ours=StorageError",
+        "ours=()",
+        ("test_a_full_disk_is_no_reason_to_ask_elsewhere",),
+    ),
+    Mutant(
+        "The start of a name has a registry.",
+        "parse_location",
+        "if rest:",
+        "if not rest:",
+        ("test_a_name_starts_with_a_registry_and_perhaps_a_path",),
+    ),
+    Mutant(
+        "A reading that was ended is not a mirror's failure.",
+        "Mirrored.report",
+        "not self._is_aborted and failure",
+        "failure",
+        ("test_a_read_that_is_ended_is_no_mirrors_fault",),
+    ),
+    Mutant(
+        "A registry that does not accept the types that we name is asked for any, once.",
+        "Registry._get",
+        "accept != _ANYTHING",
+        "False",
+        ("test_a_406_is_answered_once_with_accepting_anything",),
+    ),
+    Mutant(
+        "What a full download has been asked for is not asked for in parts again.",
+        "_Start.next",
+        "self._is_whole = self._stays_whole",
+        "self._is_whole = False",
+        ("test_a_request_for_the_whole_blob_gets_all_attempts",),
+    ),
+    Mutant(
         "A blob is not given up before a request without Range has failed.",
         "_Start.failed",
         "has_other=is_refused",

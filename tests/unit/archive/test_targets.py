@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from imgfetch.archive import compressed
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.errors import ImgfetchError
-from imgfetch.registry import tags
 
 
 @pytest.mark.parametrize("text", ["./x", "../x", "/x", "x.tar", "x.tar.gz", "x.tgz", "x.tar.zst", "quay.io/x/y.tar"])
@@ -56,8 +54,3 @@ def test_a_cut_in_what_is_compressed_is_told(tmp_path: Path, compression: str) -
     (tmp_path / "y").write_bytes(out.getvalue()[:50_000])
     with compressed.opened(tmp_path / "y") as file, pytest.raises(ImgfetchError):
         file.read()
-
-
-def test_tags_are_what_a_tag_can_be() -> None:
-    raw = json.dumps({"name": "x", "tags": ["1", "a" * 129, "-x", "1"]}).encode()
-    assert list(tags.tags(raw, "x")) == ["1", "1"]

@@ -10,7 +10,7 @@ import pytest
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.reference import Reference
+from imgfetch.oci.reference import Reference, parse_location
 
 CASES = Path(__file__).parents[3] / "fixtures/references.json"
 """Answers of the distribution project's own library."""
@@ -242,3 +242,26 @@ def test_a_login_in_a_reference_is_refused_and_not_repeated(text: str) -> None:
 def test_an_invalid_reference_is_both_a_value_error_and_our_own() -> None:
     assert issubclass(InvalidReferenceError, ValueError)
     assert issubclass(InvalidReferenceError, ImgfetchError)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("quay.io", ("quay.io", "")),
+        ("localhost/", ("localhost", "")),
+        ("index.docker.io/team", ("docker.io", "team")),
+        ("[::1]:5000/a/b", ("[::1]:5000", "a/b")),
+        ("registry", None),
+        ("", None),
+        ("quay.io/Team", None),
+        ("quay.io/a//b", None),
+        ("quay.io/" + "a" * 255, None),
+        ("user@quay.io/a", None),
+    ],
+)
+def test_a_name_starts_with_a_registry_and_perhaps_a_path(text: str, parts: tuple[str, str] | None) -> None:
+    if parts is not None:
+        assert parse_location(text) == parts
+    else:
+        with pytest.raises(InvalidReferenceError):
+            parse_location(text)

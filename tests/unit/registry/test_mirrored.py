@@ -6,10 +6,12 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import responses
 
 from imgfetch.errors import (
     AuthenticationError,
@@ -31,8 +33,9 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
 from imgfetch.pull.resolve import Resolver
+from imgfetch.registry.access import Access
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
-from imgfetch.registry.mirrored import Mirrored
+from imgfetch.registry.mirrored import Mirrored, open_source
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Oddities
 from tests import images
@@ -370,6 +373,18 @@ def test_messages_have_the_users_name_wherever_the_image_is_looked_for(registrie
     assert registries["internal.example"].names == ["internal.example/hub/library/busybox"]
 
 
+@responses.activate
+def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: Path) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
+    responses.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
+    with ExitStack() as stack:
+        access = Access(mirrors=read(daemon_json=None, registries_conf=[conf]))
+        mirrored = open_source(stack, access, oddities=Oddities(), patience=RetryPolicy(retries=0), timeout=5)
+        with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
+            list(mirrored.tags(TAGGED))
+
+
 # ---- blobs ----
 
 
@@ -492,13 +507,14 @@ def test_a_blob_that_nobody_has_is_missing_at_the_upstream(
 
 
 def test_a_full_disk_is_no_reason_to_ask_elsewhere(
-    registries: Registries, mirrored: Mirrored, store: BlobStore
+    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     registries["one.example"].contents[str(BLOB.digest)] = FakeBody(b"", error=StorageError("no space left"))
     registries.hold("docker.io", content=CONTENT)
     with pytest.raises(StorageError, match="no space"):
         fetch(mirrored, store)
     assert [endpoint.registry for endpoint in registries.opened] == ["one.example"]
+    assert warnings(caplog) == []
 
 
 def test_an_answer_is_closed_when_it_was_taken(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
