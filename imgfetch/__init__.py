@@ -7,6 +7,7 @@ part of it.
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         VerificationError,
     )
-    from imgfetch.http.retries import Patience
+    from imgfetch.http.retries import RetryPolicy
     from imgfetch.oci.digest import Digest
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
     from imgfetch.pull.save import Saved, SavedImage
     from imgfetch.pull.shortcuts import dry_run, inspect, pin, save, tags
-    from imgfetch.registry.access import Access
+    from imgfetch.registry.access import RegistryConfig
     from imgfetch.registry.client import Registry
+
+    Access = RegistryConfig
+    Patience = RetryPolicy
 
 __all__ = [
     "Access",
@@ -63,7 +67,9 @@ __all__ = [
     "RateLimitedError",
     "Reference",
     "Registry",
+    "RegistryConfig",
     "RegistryError",
+    "RetryPolicy",
     "Saved",
     "SavedImage",
     "StorageError",
@@ -92,7 +98,7 @@ _HOMES: Mapping[str, str] = {
             "NotFoundError PlatformNotFoundError RateLimitedError RegistryError StorageError "
             "TransportError UnavailableError UnsupportedError VerificationError"
         ),
-        "http.retries": "Patience",
+        "http.retries": "RetryPolicy",
         "oci.digest": "Digest",
         "oci.platforms": "Platform",
         "oci.reference": "Reference",
@@ -102,17 +108,24 @@ _HOMES: Mapping[str, str] = {
         "pull.inspection": "Inspected InspectedImage InspectedLayer",
         "pull.save": "Saved SavedImage",
         "pull.shortcuts": "dry_run inspect pin save tags",
-        "registry.access": "Access",
+        "registry.access": "RegistryConfig",
         "registry.client": "Registry",
     }.items()
     for name in names.split()
 }
 """The module of each public name: imported when the name is used, because some take their time."""
 
+_RENAMED: Mapping[str, str] = {"Access": "RegistryConfig", "Patience": "RetryPolicy"}
+"""Old public names, which still work, and their new ones."""
+
 
 if not TYPE_CHECKING:  # a type checker that sees this function finds no fault with a misspelt name
 
     def __getattr__(name: str) -> object:
+        if name in _RENAMED:
+            message = f"{__name__}.{name} is now {__name__}.{_RENAMED[name]}"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            return __getattr__(_RENAMED[name])
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import logging  # noqa: PLC0415  # takes its time too

@@ -20,7 +20,7 @@ from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.text import clean
 
 MAX_LINES = 100_000
@@ -28,7 +28,7 @@ _MAX_LINE = 10_000
 _MAX_PASSWORD = 64 * 1024
 
 
-def access(arguments: argparse.Namespace) -> Access:
+def access(arguments: argparse.Namespace) -> RegistryConfig:
     """Return the settings for access to registries."""
     if arguments.anonymous and (arguments.username or arguments.authfile):
         usage(arguments, "--anonymous goes with neither --username nor --authfile")
@@ -43,7 +43,7 @@ def access(arguments: argparse.Namespace) -> Access:
     overrides = dict(arguments.realm_override)
     if len(overrides) < len(set(arguments.realm_override)):
         usage(arguments, "--realm-override names one HOST twice with different URLs; give one URL for each HOST")
-    return Access.from_environment(
+    return RegistryConfig.from_environment(
         os.environ,
         anonymous=arguments.anonymous,
         username=arguments.username or "",

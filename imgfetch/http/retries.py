@@ -76,10 +76,6 @@ class RetryPolicy:
         return not self.is_stopped
 
 
-Patience = RetryPolicy
-"""The public name of old."""
-
-
 class Retrier:
     """The attempts at one thing.
 

@@ -28,7 +28,7 @@ from imgfetch.pull.save import Saved, finish
 from imgfetch.pull.select_platforms import make_plan
 from imgfetch.pull.unchanged import ExistingArchive
 from imgfetch.pull.write import Writer
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirrored import Mirrored, open_source
 from imgfetch.store import eviction
 from imgfetch.store.blobs import open_store
@@ -59,7 +59,7 @@ class Client:
 
     def __init__(
         self,
-        config: Access | None = None,
+        config: RegistryConfig | None = None,
         *,
         retries: RetryPolicy | int | None = None,
         timeout: float = READ_TIMEOUT,
@@ -69,14 +69,14 @@ class Client:
         """Take the settings; no request is sent yet.
 
         Args:
-            config: credentials, certificates, proxies and mirrors; by default none.  `Access.from_environment` returns
-                what docker or podman on this machine would use.
+            config: credentials, certificates, proxies and mirrors; by default none.  `RegistryConfig.from_environment`
+                returns what docker or podman on this machine would use.
             retries: the number of attempts after the first one, or a policy that has the longest wait too.
             timeout: the longest time without data, in seconds.
             strict: raise an error for oddities that are otherwise logged as warnings.
             open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
         """
-        self._config = config or Access()
+        self._config = config or RegistryConfig()
         self._retries = RetryPolicy(retries=retries) if isinstance(retries, int) else retries or RetryPolicy()
         self._timeout = timeout
         self._strict = strict

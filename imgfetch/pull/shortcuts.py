@@ -17,14 +17,14 @@ from imgfetch.pull.client import Client, DryRunOptions, OpenRegistry, SaveOption
 from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.inspection import Inspected
 from imgfetch.pull.save import Saved
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 
 
 def save(
     references: References,
     output: Output,
     *,
-    access: Access | None = None,
+    access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
@@ -39,7 +39,7 @@ def save(
 def dry_run(
     references: References,
     *,
-    access: Access | None = None,
+    access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
@@ -55,7 +55,7 @@ def pin(
     references: References,
     *,
     platform: Platforms | None = None,
-    access: Access | None = None,
+    access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
@@ -69,7 +69,7 @@ def pin(
 def tags(
     repository: str | Reference,
     *,
-    access: Access | None = None,
+    access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
@@ -84,7 +84,7 @@ def inspect(
     target: str | Reference | Path,
     *,
     platform: Platforms | None = None,
-    access: Access | None = None,
+    access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,

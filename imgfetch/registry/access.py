@@ -22,7 +22,7 @@ _DAEMON_JSON = Path("/etc/docker/daemon.json")
 
 
 @dataclass(frozen=True)
-class Access:
+class RegistryConfig:
     """Logins, certificates, proxies and mirrors; by default none, and the system's certificates.
 
     Attributes:

@@ -31,7 +31,7 @@ from imgfetch.oci.manifest import MAX_DOCUMENT, Document
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
 from imgfetch.registry import blobs
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.tags import Page, listed
 from imgfetch.text import clean, quoted
 from imgfetch.tolerance import Oddities
@@ -61,7 +61,7 @@ class Registry(Source):
         self,
         name: str,
         *,
-        access: Access | None = None,
+        access: RegistryConfig | None = None,
         scheme: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
@@ -83,7 +83,7 @@ class Registry(Source):
             InvalidReferenceError: no host and port can be named so.
         """
         self.name = name
-        self._access = access or Access()
+        self._access = access or RegistryConfig()
         self._oddities = oddities or Oddities()
         self._patience = patience or RetryPolicy(retries=0)
         self._transport = HttpClient(
@@ -253,7 +253,7 @@ class Registry(Source):
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         if not any(challenge.scheme == "bearer" for challenge in offered):
             return None
-        authenticator = self._new_authenticator(str(refusal.origin), refusal.origin.url, Access())
+        authenticator = self._new_authenticator(str(refusal.origin), refusal.origin.url, RegistryConfig())
         try:
             header = authenticator.answer(refusal, reference.repository, None, what)
             request = self._transport.get(refusal.address, authorization=header, downgrade=True, offset=offset)
@@ -357,7 +357,7 @@ class Registry(Source):
                 self._authenticator = self._new_authenticator(self.name, self._base, self._access)
             return self._base != base
 
-    def _new_authenticator(self, name: str, base: str, access: Access) -> Authenticator:
+    def _new_authenticator(self, name: str, base: str, access: RegistryConfig) -> Authenticator:
         return Authenticator(
             self._transport, name, base, credentials=access.credentials, realms=access.realms, patience=self._patience
         )

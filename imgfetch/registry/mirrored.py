@@ -28,7 +28,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Document, parse_document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors
 from imgfetch.tolerance import Oddities
@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 def open_source(
     stack: ExitStack,
-    access: Access,
+    access: RegistryConfig,
     *,
     oddities: Oddities,
     patience: RetryPolicy,

@@ -315,7 +315,7 @@ def test_a_token_that_ends_in_the_middle_of_a_pull_is_renewed(
     # the registry takes each for two seconds only, whatever the client was told; the pull takes four
     server.life = 2.0
     before = len(server.given)
-    access = imgfetch.Access.from_environment({}, username=USER, password=PASSWORD)
+    access = imgfetch.RegistryConfig.from_environment({}, username=USER, password=PASSWORD)
     reference = f"{token_registry.host}/private/app:v1"
     saved = imgfetch.save(reference, tmp_path / "y.tar", platform="linux/amd64", jobs=1, progress=Slow(), access=access)
     assert str(saved.images[0].digest) == BUILT.digest

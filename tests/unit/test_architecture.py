@@ -100,7 +100,7 @@ def test_no_module_has_a_standard_modules_name() -> None:
 
 def test_the_public_names_exist_and_are_documented() -> None:
     assert len(imgfetch.__all__) == len(set(imgfetch.__all__))
-    for name in imgfetch.__all__:
+    for name in set(imgfetch.__all__) - set(imgfetch._RENAMED):
         thing = getattr(imgfetch, name)
         assert name == "__version__" or thing.__doc__
 
@@ -135,7 +135,14 @@ def test_the_formats_that_the_parser_names_are_those_that_there_are() -> None:
 
 
 def test_public_names_come_from_where_they_are_looked_for() -> None:
-    assert set(imgfetch._HOMES) | {"__version__"} == set(imgfetch.__all__)
+    assert set(imgfetch._HOMES) | set(imgfetch._RENAMED) | {"__version__"} == set(imgfetch.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         imgfetch.nothing  # noqa: B018
     assert set(imgfetch.__all__) <= set(dir(imgfetch))
+
+
+@pytest.mark.parametrize(("old", "new"), imgfetch._RENAMED.items())
+def test_an_old_public_name_works_with_a_warning(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"imgfetch.{old} is now imgfetch.{new}") as caught:
+        assert getattr(imgfetch, old) is getattr(imgfetch, new)
+    assert caught[0].filename == __file__

@@ -22,7 +22,7 @@ import pytest
 import responses
 
 import imgfetch
-from imgfetch import Access, Reference, Registry
+from imgfetch import Reference, Registry, RegistryConfig
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import RealmPolicy
@@ -73,7 +73,7 @@ ASKS_BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 
 
 def opened(login: Login | None = WITH_PASSWORD, name: str = HOST, **access: Any) -> Registry:
-    return Registry(name, access=Access(credentials=Credentials(explicit=login), **access))
+    return Registry(name, access=RegistryConfig(credentials=Credentials(explicit=login), **access))
 
 
 def stored(directory: Path, key: str) -> Credentials:
@@ -596,7 +596,9 @@ def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(
     credentials = stored(tmp_path, HOST)
     names = [f"{HOST}/team/app:1", "other.example/team/app:2"]
     with pytest.raises(AuthenticationError):  # it wants a login that there is none of
-        imgfetch.save(names, io.BytesIO(), platform="linux/amd64", access=Access(credentials=credentials), jobs=1)
+        imgfetch.save(
+            names, io.BytesIO(), platform="linux/amd64", access=RegistryConfig(credentials=credentials), jobs=1
+        )
     assert sent_to(wire, other)
     assert [found for request in sent_to(wire, other) for found in of_ours(request)] == []  # S07, P49
 
@@ -760,7 +762,7 @@ def test_s09_the_upstreams_login_and_token_never_reach_a_mirror(
     wire.get(re.compile(re.escape(MIRROR) + "/.*"), status=401, headers=challenge)
     behind_a_token(wire, built)
     credentials = stored(tmp_path, HOST) if given == "stored" else Credentials(explicit=WITH_PASSWORD)
-    access = Access(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
+    access = RegistryConfig(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert len(sent_to(wire, MIRROR)) >= 3  # manifest, config, layer
     sent = [request.headers.get("Authorization") for request in sent_to(wire, MIRROR)]
@@ -778,7 +780,7 @@ def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": [MIRROR]}))
     mirrors = read(daemon_json=daemon, registries_conf=())
-    access = Access(credentials=stored(tmp_path, "https://index.docker.io/v1/"), mirrors=mirrors)
+    access = RegistryConfig(credentials=stored(tmp_path, "https://index.docker.io/v1/"), mirrors=mirrors)
     imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, MIRROR)
     assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request)] == []  # S09
@@ -788,7 +790,7 @@ def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(
 def test_s09_a_mirror_is_told_the_login_of_its_own_host(wire: responses.RequestsMock, tmp_path: Path) -> None:
     serve(wire, MIRROR, images.image(images.hello()))
     credentials = stored(tmp_path, "mirror.other.example")
-    access = Access(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
+    access = RegistryConfig(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, BASE) == []  # P83
     assert authorization(wire, -1) == BASIC
@@ -830,7 +832,7 @@ def test_s10_the_login_of_one_host_is_not_selected_for_another(
     wire.get(manifest, status=401, headers=ASKS_BASIC if challenge == "Basic" else bearer(realm))
     if challenge == "Bearer":
         wire.get(realm, status=401)
-    access = Access(credentials=stored(tmp_path, key))
+    access = RegistryConfig(credentials=stored(tmp_path, key))
     with Registry(host, access=access) as registry, pytest.raises(AuthenticationError):
         registry.manifest(Reference.parse(f"{host}/team/app:1"))
     assert [found for call in wire.calls for found in of_ours(call.request)] == []  # S10, P22
@@ -846,7 +848,7 @@ def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(
     path.write_text(json.dumps({"auths": auths}))
     wire.get(manifest, status=401, headers=ASKS_BASIC)
     wire.get(manifest, body=b"{}")
-    with Registry(f"{HOST}:8443", access=Access(credentials=Credentials(files=(path,)))) as registry:
+    with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=Credentials(files=(path,)))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
     assert authorization(wire, 1) == f"Basic {mine}"  # S10
 
@@ -855,7 +857,7 @@ def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: responses.
     manifest = f"{BASE}:8443/v2/team/app/manifests/1"
     wire.get(manifest, status=401, headers=ASKS_BASIC)
     wire.get(manifest, body=b"{}")
-    with Registry(f"{HOST}:8443", access=Access(credentials=stored(tmp_path, HOST))) as registry:
+    with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=stored(tmp_path, HOST))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
     assert authorization(wire, 1) == BASIC  # S10
 
@@ -892,7 +894,7 @@ def test_s11_a_failing_helper_changes_nothing_about_where_requests_go(
     wire.get(REALM, json={"token": "anonymous"})
     wire.get(MANIFEST, body=b"{}")
     credentials = Credentials(files=(path,), path=str(tmp_path))
-    with Registry(HOST, access=Access(credentials=credentials)) as registry:
+    with Registry(HOST, access=RegistryConfig(credentials=credentials)) as registry:
         registry.manifest(REFERENCE)
     assert asked(wire) == [MANIFEST, REALM, MANIFEST]  # S11, P26
     assert [authorization(wire, number) for number in range(3)] == [None, None, "Bearer anonymous"]
@@ -919,7 +921,7 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
         guarded(loopback, BLOB_PATH, "Bearer anonymous", bearer("/token"), Answer(status=307, headers=location))
         store.answers["/data"] = Answer(CONTENT)
         reference = Reference.parse(f"{loopback.host}/team/app:1")
-        access = Access.from_environment({"NETRC": str(netrc)}, mirrors_first=None)
+        access = RegistryConfig.from_environment({"NETRC": str(netrc)}, mirrors_first=None)
         with Registry(loopback.host, access=access) as registry:
             registry.manifest(reference)
             assert read_blob(registry, reference=reference) == CONTENT
@@ -953,7 +955,7 @@ def test_s13_userinfo_in_a_mirrors_url_is_refused_before_any_request_and_not_sho
     wire: responses.RequestsMock, url: str, prefix: str
 ) -> None:
     with pytest.raises(InvalidReferenceError) as caught:
-        Access.from_environment({}, mirrors_first=[prefix + url])
+        RegistryConfig.from_environment({}, mirrors_first=[prefix + url])
     assert PASSWORD not in story(caught.value)  # S13, S14
     assert list(wire.calls) == []
 
@@ -963,7 +965,7 @@ def test_s13_userinfo_in_a_configured_mirrors_url_is_refused_with_a_warning_that
 ) -> None:
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": [f"https://{USER}:{PASSWORD}@mirror.example"]}))
-    access = Access(mirrors=read(daemon_json=daemon, registries_conf=()))
+    access = RegistryConfig(mirrors=read(daemon_json=daemon, registries_conf=()))
     wire.get("https://registry-1.docker.io/v2/library/alpine/manifests/3", status=404)
     with pytest.raises(imgfetch.NotFoundError):
         imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
@@ -1012,7 +1014,7 @@ def test_s14_no_secret_is_in_the_log_the_archive_the_cache_or_a_repr(
         wire.add(
             "POST" if login.identity_token else "GET", REALM, json={"token": TOKEN, "refresh_token": f"{REFRESH}-2"}
         )
-    access = Access(credentials=Credentials(explicit=login))
+    access = RegistryConfig(credentials=Credentials(explicit=login))
     out = io.BytesIO()
     saved = imgfetch.save(f"{HOST}/team/app:1", out, access=access, cache_dir=tmp_path / "cache", **SAVE)
     shown = f"{said(caplog)}\n{saved!r}\n{access!r}\n{login!r}\n{login}"
@@ -1194,7 +1196,7 @@ def test_s34_nobody_is_asked_whom_the_reference_a_realm_or_a_redirect_does_not_n
 
     wire.add_callback("GET", re.compile(re.escape(BASE) + "/v2/.*"), callback=answer)
     wire.get(REALM, headers=lures, json={"token": TOKEN, "realm": f"{evil}/token", "refresh_url": evil})
-    access = Access(credentials=Credentials(explicit=WITH_PASSWORD))
+    access = RegistryConfig(credentials=Credentials(explicit=WITH_PASSWORD))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert {urlsplit(url).hostname for url in asked(wire)} == {HOST, "auth.registry.example"}  # S34
 

@@ -24,7 +24,7 @@ from imgfetch.oci.manifest import Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.store.blobs import BlobStore
@@ -451,7 +451,7 @@ def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
                 tmp_path / "image.tar",
                 platform=LINUX_AMD64,
                 patience=RetryPolicy(retries=0),
-                access=Access(credentials=credentials, mirrors=mirrors),
+                access=RegistryConfig(credentials=credentials, mirrors=mirrors),
             )
         asked = [str(call.request.url).split("/")[2] for call in wire.calls]
         sent = [call.request.headers.get("Authorization") for call in wire.calls]
