@@ -6,7 +6,7 @@ A message is one line: what was wanted, what was got, where.  ``hint`` says what
 
 from __future__ import annotations
 
-from typing import Self, TypedDict, Unpack
+from typing import Required, Self, TypedDict, Unpack
 
 _MAX_NAMED = 16
 
@@ -21,6 +21,14 @@ class _Advice(TypedDict, total=False):
     hint: str | None
     details: tuple[str, ...]
     tries: int | None
+
+
+class _Particulars(_Advice):
+    """What an error about an answer is given; see `RegistryError`."""
+
+    url: Required[str]
+    status: Required[int]
+    codes: tuple[str, ...]
 
 
 class ImgfetchError(Exception):
@@ -137,18 +145,9 @@ class UnavailableError(RegistryError):
 
     tries = OFTEN
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        url: str,
-        status: int,
-        codes: tuple[str, ...] = (),
-        retry_after: float | None = None,
-        **advice: Unpack[_Advice],
-    ) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, **particulars: Unpack[_Particulars]) -> None:
         """Keep the answer's particulars and the time to wait."""
-        super().__init__(message, url=url, status=status, codes=codes, **advice)
+        super().__init__(message, **particulars)
         self.retry_after = retry_after
 
 

@@ -1,8 +1,8 @@
-"""What a server's certificate says of itself, for the message about one that is not trusted (M02).
+"""Reader of a server's certificate, for the message about one that is not trusted (M02).
 
-The `ssl` module tells nothing of a certificate that does not verify, not even to say why.  So the server is asked once
-more, without a request, and what a person wants to know is read from the bytes: X.509 (RFC 5280, section 4.1) in
-DER (X.690).
+Python's `ssl` reports nothing of a certificate that it did not verify: `getpeercert` returns an empty dictionary for
+it, and the bytes only on request.  So imgfetch connects once more, sends no request, and reads the few fields that the
+message needs from the bytes: X.509 (RFC 5280, section 4.1) in DER (X.690).
 """
 
 from __future__ import annotations

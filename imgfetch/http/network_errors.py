@@ -118,10 +118,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
         is_ours = isinstance(cause, requests.RequestException | TimeoutError)
         if isinstance(cause, OSError) and cause.strerror and not is_ours:
             if is_connecting:
-                return TransportError(
-                    f"cannot connect to {port}{_way(origin, proxy)}: {clean(cause.strerror)}",
-                    hint=_reaching(origin, proxy),
-                )
+                return _not_connected(origin, proxy, clean(cause.strerror))
             return TransportError(
                 f"the connection to {port} failed: {clean(cause.strerror)}",
                 hint=f"{_AGAIN}; if it stays so, a firewall, proxy or VPN may be cutting it",
@@ -129,9 +126,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
     for cause in causes:
         match cause:
             case urllib3.exceptions.ConnectTimeoutError():
-                return TransportError(
-                    f"cannot connect to {port}{_way(origin, proxy)}: no answer in time", hint=_reaching(origin, proxy)
-                )
+                return _not_connected(origin, proxy, "no answer in time")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(
                     f"{port} went silent: nothing came for too long from {shown_url(url)}",
@@ -143,6 +138,11 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
         f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}",
         hint=f"check the port; if it is right, {_AGAIN}",
     )
+
+
+def _not_connected(origin: Origin, proxy: Proxy | None, reason: str) -> TransportError:
+    message = f"cannot connect to {origin.host_and_port}{_way(origin, proxy)}: {reason}"
+    return TransportError(message, hint=_reaching(origin, proxy))
 
 
 def _proxy_reason(causes: list[BaseException]) -> str:

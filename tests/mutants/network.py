@@ -145,4 +145,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "has_other",
         ("test_after_a_stop_nothing_else_is_tried",),
     ),
+    Mutant(
+        "A failure that was retried is not retried by an outer loop as well.",
+        "Retrier._final",
+        ", tries=1)",
+        ")",
+        ("test_what_was_given_up_is_not_tried_by_somebody_else",),
+    ),
+    Mutant(
+        "An error that is given up keeps its traceback.",
+        "ImgfetchError.replace",
+        "copy.with_traceback(self.__traceback__)",
+        "copy",
+        ("test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback",),
+    ),
 )
