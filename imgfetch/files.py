@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from imgfetch.errors import StorageError
-from imgfetch.text import clean, size
+from imgfetch.text import format_size, sanitize
 
 BUFFER = 1024 * 1024
 _SYNC_INTERVAL = 0.1  # seconds
@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 
 
 @contextmanager
-def storing(path: Path | str, purpose: str) -> Iterator[None]:
+def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
     """Turn an `OSError` of the block into a `StorageError` that names ``path``.
 
     Args:
@@ -51,12 +51,12 @@ def storing(path: Path | str, purpose: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        shown = clean(os.fspath(path))
+        shown = sanitize(os.fspath(path))
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
             with suppress(OSError):  # a device has no free space
                 if isinstance(path, Path) and not path.is_char_device():
-                    reason += f" ({size(shutil.disk_usage(path.parent).free)} free)"
+                    reason += f" ({format_size(shutil.disk_usage(path.parent).free)} free)"
             raise StorageError(
                 f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"
             ) from error
@@ -65,7 +65,7 @@ def storing(path: Path | str, purpose: str) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
     """Yield a file that takes the place of ``path`` when the block ends well, and goes away when not.
 
     Both are on one file system, so that the change of name is one step.  A symbolic link at ``path`` is
@@ -82,13 +82,13 @@ def replacing(path: Path, *, mode: int, durable: bool, parts: Path | None = None
     """
     part = (parts or path.parent) / f".imgfetch-{secrets.token_hex(8)}.part"
     try:
-        with storing(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
+        with storage_errors(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
             with _syncing(file.fileno()) if durable else nullcontext():
                 yield file
                 file.flush()
             if durable:
                 os.fsync(file.fileno())
-        with storing(path, "write"):
+        with storage_errors(path, "write"):
             part.replace(path)
             if durable:
                 _sync_directory(path.parent)
@@ -108,18 +108,18 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
     """
     by_device: dict[int, list[tuple[Path, int, str]]] = {}
     for need in needs:
-        with storing(need[0], "use"):
+        with storage_errors(need[0], "use"):
             by_device.setdefault(need[0].stat().st_dev, []).append(need)
     for together in by_device.values():
         directory = together[0][0]
         needed = sum(count for _, count, _ in together)
-        with storing(directory, "use"):
+        with storage_errors(directory, "use"):
             free = shutil.disk_usage(directory).free
         if needed > free:
-            shares = " and ".join(f"{size(count)} for {label}" for _, count, label in together if count)
+            shares = " and ".join(f"{format_size(count)} for {label}" for _, count, label in together if count)
             raise StorageError(
-                f"no room on the file system of {clean(str(directory))}: {size(needed)} needed ({shares}), "
-                f"{size(free)} free",
+                f"no room on the file system of {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
+                f"{format_size(free)} free",
                 hint="free some space (imgfetch cache prune), or choose another --output or --cache-dir",
             )
 

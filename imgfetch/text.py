@@ -1,7 +1,7 @@
 """Text from the network, made safe to show.
 
 A registry's words may hold terminal escapes, bidirectional controls or line breaks
-(CVE-2021-25743 is one such case); `clean` is applied where such text enters a message (S31).
+(CVE-2021-25743 is one such case); `sanitize` is applied where such text enters a message (S31).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LAST_BYTE = 0xFF
 _LAST_BMP = 0xFFFF
 
 
-def clean(text: str, limit: int = MAX_SHOWN) -> str:
+def sanitize(text: str, limit: int = MAX_SHOWN) -> str:
     """Return ``text`` with every control, format and line-breaking character escaped, cut to ``limit``."""
     shown = "".join(_escaped(character) for character in text[: limit + 1])
     if len(text) > limit or len(shown) > limit:
@@ -27,8 +27,8 @@ def clean(text: str, limit: int = MAX_SHOWN) -> str:
 
 
 def quoted(text: str, limit: int = MAX_SHOWN) -> str:
-    """Return ``text`` clean, in quotation marks."""
-    return f"'{clean(text, limit)}'"
+    """Return ``text`` sanitize, in quotation marks."""
+    return f"'{sanitize(text, limit)}'"
 
 
 def _escaped(character: str) -> str:
@@ -42,7 +42,7 @@ def _escaped(character: str) -> str:
     return f"\\U{point:08x}"
 
 
-def size(count: int) -> str:
+def format_size(count: int) -> str:
     """Return a number of bytes for people: ``1.4 MB``, in powers of ten as docker shows them."""
     if count < 1000:  # noqa: PLR2004
         return f"{count} B"
@@ -54,7 +54,7 @@ def size(count: int) -> str:
     return f"{value:.0f} TB"
 
 
-def span(seconds: float) -> str:
+def format_age(seconds: float) -> str:
     """Return a time for people, in its largest unit: ``40 s``, ``3 h``, ``12 d``."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
@@ -77,4 +77,4 @@ def url(address: str) -> str:
         f"{key}={value}" if key in _SHOWN_QUERY_KEYS else f"{key}=REDACTED" if equals else "REDACTED"
         for key, equals, value in pairs
     )
-    return clean(urlunsplit((parts.scheme, netloc, parts.path, query, "")))
+    return sanitize(urlunsplit((parts.scheme, netloc, parts.path, query, "")))

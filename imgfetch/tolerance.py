@@ -10,7 +10,7 @@ from imgfetch.errors import VerificationError
 _logger = logging.getLogger(__name__)
 
 
-class Oddities:
+class Tolerance:
     """Tells each oddity once, as a warning, or refuses it.
 
     Args:
@@ -23,7 +23,7 @@ class Oddities:
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
-    def tolerate(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         """Log ``message`` as a warning, once.
 
         Raises:

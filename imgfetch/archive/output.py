@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch.files import replacing, storing
+from imgfetch.files import atomic_write, storage_errors
 
 Output = str | os.PathLike[str] | BinaryIO
 
@@ -32,7 +32,7 @@ def regular(output: Output) -> Path | None:
     path = Path(output)
     if _open_file(path):
         return None
-    with storing(path, "write"):
+    with storage_errors(path, "write"):
         try:
             mode = path.stat().st_mode
         except OSError:  # not there, or not to be seen: writing will tell
@@ -55,13 +55,13 @@ def opened(output: Output, workspace: Path | None) -> Iterator[BinaryIO]:
     """
     if workspace is not None:
         path = Path(output)  # type: ignore[arg-type]  # a stream has no workspace
-        with replacing(path, mode=_MODE, durable=True, parts=workspace) as file:
+        with atomic_write(path, mode=_MODE, durable=True, parts=workspace) as file:
             yield file
     elif isinstance(output, (str, os.PathLike)):
-        with storing(os.fspath(output), "write"), os.fdopen(_open(Path(output)), "wb") as file:
+        with storage_errors(os.fspath(output), "write"), os.fdopen(_open(Path(output)), "wb") as file:
             yield file
     else:
-        with storing("the output", "write"):
+        with storage_errors("the output", "write"):
             yield output
             output.flush()
 

@@ -15,7 +15,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Document, Index, Manifest, parse_document
 from imgfetch.oci.reference import Reference
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 _MAX_DEPTH = 3
 _KEYS = frozenset({"schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"})
@@ -98,7 +98,7 @@ class _Layout:
             return None
         own = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
         try:
-            return parse_document(Document(member.raw), own, what, Oddities(), pinned=True)
+            return parse_document(Document(member.raw), own, what, Tolerance(), pinned=True)
         except UnsupportedError as error:
             self._archive.notes.append(str(error))
         except ImgfetchError as error:
@@ -170,7 +170,7 @@ def _find_indexes(scan: Scan, archive: Archive) -> None:
             continue
         own = Descriptor("", digest, len(raw))
         try:
-            found = parse_document(Document(raw), own, path(digest), Oddities(), pinned=True)
+            found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
         except ImgfetchError:
             continue  # if it is of any use, somebody points at it, and then it is told
         for child in found.manifests if isinstance(found, Index) else ():

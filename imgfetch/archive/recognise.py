@@ -12,7 +12,7 @@ from imgfetch.archive import read_docker, read_image_layout
 from imgfetch.archive.contents import Archive
 from imgfetch.archive.scan import Scan, scan
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 
 def read_undamaged(path: Path) -> tuple[Scan, Archive]:
@@ -30,7 +30,7 @@ def read_undamaged(path: Path) -> tuple[Scan, Archive]:
         if not members.faults:
             raise
         archive = Archive()
-    faults = [clean(fault) for fault in (*members.faults, *archive.faults)]
+    faults = [sanitize(fault) for fault in (*members.faults, *archive.faults)]
     if faults:
         raise VerificationError(
             f"{members.name} is damaged: {faults[0]}",

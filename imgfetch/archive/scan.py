@@ -12,12 +12,12 @@ from typing import BinaryIO
 from imgfetch.archive import compressed
 from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, TarEntry, TarReader
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.layers.compression import HEAD, detect
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.oci.manifest import MAX_DOCUMENT
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")
 _MAX_DOCUMENTS = 256 * 1024 * 1024
@@ -118,8 +118,8 @@ def scan(
         UnsupportedError: it is no tar.
         StorageError: it cannot be read.
     """
-    result = Scan(clean(str(path)))
-    with storing(path, "read"), compressed.opened(path) as file:
+    result = Scan(sanitize(str(path)))
+    with storage_errors(path, "read"), compressed.opened(path) as file:
         _go_through(file, result, diff_ids if hashes else "", advanced or (lambda _: None))
     return result
 

@@ -23,7 +23,7 @@ from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, login_command, rejection
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _MAX_SCHEMES = 8
 _MAX_SCOPES = 16
@@ -149,7 +149,7 @@ class Authenticator:
             for challenge in offered:
                 if challenge.scheme == scheme:
                     return challenge
-        schemes = ", ".join(clean(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
+        schemes = ", ".join(sanitize(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
         if schemes:
             raise AuthenticationError(
                 f"{label} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
@@ -164,7 +164,7 @@ class Authenticator:
     ) -> Login:
         """Return the login if it can be sent to the registry itself, and has not been refused (M05, M06)."""
         if login is None or not login.authorization:
-            realm = clean(challenge.parameters.get("realm", ""), 80)
+            realm = sanitize(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
                 f'{label} needs a login: {refusal.origin} asks for a user name and password (Basic, realm "{realm}")',
                 hint=f"{login_command(self._name)}, or --username with --password-stdin{_nexus(realm)}",

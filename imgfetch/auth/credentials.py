@@ -30,7 +30,7 @@ from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
 from imgfetch.oci.reference import DOCKER_HUB
-from imgfetch.text import clean, quoted
+from imgfetch.text import quoted, sanitize
 
 HUB_KEY = "https://index.docker.io/v1/"
 """What docker calls Docker Hub, in files and to helpers (P23)."""
@@ -91,7 +91,7 @@ class Credentials:
             return self._explicit
         with self._lock:
             login = self._search(registry, repository)
-        _logger.debug("login for %s: %s", clean(registry), login.source if login else "none")
+        _logger.debug("login for %s: %s", sanitize(registry), login.source if login else "none")
         return login
 
     def _search(self, registry: str, repository: str) -> Login | None:
@@ -168,7 +168,7 @@ class _Store:
     @classmethod
     def of_file(cls, path: Path) -> Self:
         """Read a file; docker's old ``.dockercfg`` may be nothing but what newer files have in ``auths``."""
-        source, raw = clean(str(path)), _content(path)
+        source, raw = sanitize(str(path)), _content(path)
         found = members(raw, source) if raw.strip() else {}
         is_old = path.name == _OLD_FILE and "auths" not in found
         return cls._made(source, _FIELDS, {"auths": found} if is_old else found)
@@ -251,9 +251,9 @@ def _content(path: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        raise AuthenticationError(f"{clean(str(path))} cannot be read: {error.strerror}") from error
+        raise AuthenticationError(f"{sanitize(str(path))} cannot be read: {error.strerror}") from error
     if len(content) > MAX_FILE:
-        raise AuthenticationError(f"{clean(str(path))} is larger than {MAX_FILE} bytes")
+        raise AuthenticationError(f"{sanitize(str(path))} is larger than {MAX_FILE} bytes")
     return content
 
 

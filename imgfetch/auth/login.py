@@ -9,7 +9,7 @@ from typing import Self
 
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.status_errors import login_command
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -61,8 +61,8 @@ class Login:
     @property
     def description(self) -> str:
         """Whose login it is, and where it came from, for messages."""
-        whose = f"the login of {clean(self.username, 80)}" if self.username and self.password else "a token"
-        return f"{whose} from {clean(self.source)}"
+        whose = f"the login of {sanitize(self.username, 80)}" if self.username and self.password else "a token"
+        return f"{whose} from {sanitize(self.source)}"
 
     @property
     def authorization(self) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from imgfetch.errors import AuthenticationError, TransportError
 from imgfetch.http.origin import Origin
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 # Domains all of whose registries and token servers are one another's kin (S03).
@@ -82,7 +82,7 @@ class RealmPolicy:
             origin = Origin.of(announced)
         except (ValueError, TransportError) as error:
             raise AuthenticationError(
-                f"{registry} announced a token server that cannot be used: {clean(str(error))}"
+                f"{registry} announced a token server that cannot be used: {sanitize(str(error))}"
             ) from None
         override = self.overrides.get(origin.host_and_port) or self.overrides.get(origin.host)
         if override:

@@ -29,7 +29,7 @@ from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, login_command, rejection
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 CLIENT_ID = "imgfetch"
@@ -211,7 +211,7 @@ class TokenClient:
             raise error
         details: tuple[str, ...] = ()
         if response.status == _NOT_FOUND:
-            details = (f"{response.origin} answers, but the path {clean(urlsplit(url).path)} does not exist there.",)
+            details = (f"{response.origin} answers, but the path {sanitize(urlsplit(url).path)} does not exist there.",)
         raise self._failed(url, grant, error.hint, details) from error
 
     def _refuse(self, response: Response, url: str, grant: Grant, login: Login | None) -> NoReturn:

@@ -10,7 +10,7 @@ from imgfetch.cli import stdout
 from imgfetch.cli.context import cache_directory
 from imgfetch.cli.display import Display
 from imgfetch.store import eviction
-from imgfetch.text import size, span
+from imgfetch.text import format_age, format_size
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -34,13 +34,12 @@ def _list(root: Path, *, as_json: bool) -> None:
         ]
         stdout.show([json.dumps(members, indent=1)])
         return
-    stdout.show(
-        [
-            f"{entry.digest}  {size(entry.size):>7}  {span(entry.age):>7}{'  part' if entry.is_part else ''}"
-            for entry in entries
-        ]
-        + [f"{len(entries)} blob{'' if len(entries) == 1 else 's'}, {size(sum(entry.size for entry in entries))}"]
-    )
+    lines = [
+        f"{entry.digest}  {format_size(entry.size):>7}  {format_age(entry.age):>7}" + "  part" * entry.is_part
+        for entry in entries
+    ]
+    total = format_size(sum(entry.size for entry in entries))
+    stdout.show([*lines, f"{len(entries)} blob{'' if len(entries) == 1 else 's'}, {total}"])
 
 
 def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
@@ -48,6 +47,6 @@ def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
     left = eviction.entries(root)
     display.message(
         "info",
-        f"removed {len(gone)} of {len(gone) + len(left)} blobs, {size(sum(entry.size for entry in gone))}; "
-        f"{size(sum(entry.size for entry in left))} are left",
+        f"removed {len(gone)} of {len(gone) + len(left)} blobs, {format_size(sum(entry.size for entry in gone))}; "
+        f"{format_size(sum(entry.size for entry in left))} are left",
     )

@@ -14,7 +14,7 @@ from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
-from imgfetch.text import clean, size
+from imgfetch.text import format_size, sanitize
 
 _BAR = 24
 _LEFT = 13
@@ -48,15 +48,15 @@ def _several(images: Sequence[InspectedImage]) -> str:
 
 
 def _lines(found: Inspected, width: int) -> Iterator[str]:
-    yield clean(found.source, width)
+    yield sanitize(found.source, width)
     yield from _fields(("kind", found.kind))
     if found.root:
-        yield from _fields(("digest", str(found.root.digest)), ("media type", clean(found.root.media_type)))
+        yield from _fields(("digest", str(found.root.digest)), ("media type", sanitize(found.root.media_type)))
     if found.file_size is not None:
-        yield from _fields(("size", size(found.file_size)))
+        yield from _fields(("size", format_size(found.file_size)))
     yield from _list("platforms", [_listed(manifest) for manifest in found.manifests])
     for note in found.notes:
-        yield from _fields(("note", clean(note, width)))
+        yield from _fields(("note", sanitize(note, width)))
     for image in found.images:
         yield ""
         yield from _image_lines(image, width)
@@ -69,37 +69,37 @@ def _listed(manifest: Descriptor) -> str:
 
 def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
     details = image.details
-    yield clean(", ".join(image.names) or "an image without a name", width)
+    yield sanitize(", ".join(image.names) or "an image without a name", width)
     room = max(width - _LEFT - 2, 40)
     yield from _fields(
         ("platform", str(image.platform)),
         ("digest", str(image.digest or "")),
-        ("media type", clean(image.media_type)),
+        ("media type", sanitize(image.media_type)),
         ("image ID", str(image.image_id)),
-        ("created", clean(details.created)),
-        ("author", clean(details.author, room)),
+        ("created", sanitize(details.created)),
+        ("author", sanitize(details.author, room)),
         ("entrypoint", _arguments(details.entrypoint, room)),
         ("command", _arguments(details.command, room)),
-        ("user", clean(details.user)),
-        ("directory", clean(details.working_dir)),
-        ("stop signal", clean(details.stop_signal)),
-        ("ports", clean(" ".join(details.ports), room)),
-        ("volumes", clean(" ".join(details.volumes), room)),
+        ("user", sanitize(details.user)),
+        ("directory", sanitize(details.working_dir)),
+        ("stop signal", sanitize(details.stop_signal)),
+        ("ports", sanitize(" ".join(details.ports), room)),
+        ("volumes", sanitize(" ".join(details.volumes), room)),
     )
-    yield from _list("environment", [clean(text, room) for text in details.environment])
-    yield from _list("labels", [clean(f"{name}={text}", room) for name, text in details.labels.items()])
-    yield f"  {'layers':<{_LEFT}}{len(image.layers)}, {size(image.size)}"
+    yield from _list("environment", [sanitize(text, room) for text in details.environment])
+    yield from _list("labels", [sanitize(f"{name}={text}", room) for name, text in details.labels.items()])
+    yield f"  {'layers':<{_LEFT}}{len(image.layers)}, {format_size(image.size)}"
     largest = max((layer.size for layer in image.layers), default=0)
     for layer in image.layers:
         yield from _layer_lines(layer, largest, width)
-    yield from _fields(("base", clean(image.base, room)))
+    yield from _fields(("base", sanitize(image.base, room)))
 
 
 def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
     bar = "" if layer.state != "present" else _drawn(layer.size, largest)
     told = layer.state if layer.state != "present" else layer.compression
-    line = f"    {size(layer.size):>8} {bar:<{_BAR}} {told:<8} "
-    step = clean(" ".join(layer.created_by.split()), max(width - len(line), 20))
+    line = f"    {format_size(layer.size):>8} {bar:<{_BAR}} {told:<8} "
+    step = sanitize(" ".join(layer.created_by.split()), max(width - len(line), 20))
     yield f"{line}{step}".rstrip()
     yield f"        {layer.digest or layer.diff_id}"
 
@@ -123,7 +123,7 @@ def _list(name: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _arguments(arguments: Sequence[str], room: int) -> str:
-    return clean(json.dumps(arguments, ensure_ascii=False), room) if arguments else ""
+    return sanitize(json.dumps(arguments, ensure_ascii=False), room) if arguments else ""
 
 
 def _as_json(found: Inspected) -> dict[str, object]:

@@ -16,7 +16,7 @@ from imgfetch.defaults import LAYERS
 from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.save import Saved
-from imgfetch.text import clean, size
+from imgfetch.text import format_size, sanitize
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -87,7 +87,7 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
     if compressed.compression(path) and path.is_file() and not _is_plain(arguments):
         display.message(
             "info",
-            f"{clean(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "
+            f"{sanitize(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "
             "already; --layers plain has them decompressed",
         )
 
@@ -101,16 +101,16 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
 
 def _lines(found: Forecast) -> list[str]:
-    blobs = [f"{blob.state:<9}  {blob.digest}  {size(blob.size):>7}" for blob in found.blobs]
+    blobs = [f"{blob.state:<9}  {blob.digest}  {format_size(blob.size):>7}" for blob in found.blobs]
     count = found.requests
     total = (
-        f"the archive has {size(found.archive_size)}"
+        f"the archive has {format_size(found.archive_size)}"
         if found.archive_size is not None
         else "the archive's size is known when they are here"
     )
     left = [f"{registry} says that {pulls} pulls are left" for registry, pulls in found.pulls_left.items()]
-    sums = f"{size(found.cached)} cached, {size(found.left_out)} left out; {total}"
-    to_fetch = f"{size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}"
+    sums = f"{format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"
+    to_fetch = f"{format_size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}"
     return [*found.names, *blobs, f"{to_fetch}, {sums}", *left]
 
 
@@ -132,7 +132,7 @@ def _as_json(found: Forecast) -> dict[str, object]:
 
 def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
     """Report the archive: names, digests, platforms, size, seconds."""
-    target = "stdout" if output == "-" else clean(output)
+    target = "stdout" if output == "-" else sanitize(output)
     images = "; ".join(
         f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"
         for image in saved.images
@@ -154,4 +154,4 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
     if saved.is_unchanged:
         display.message("unchanged", f"{target} holds {images} already; it is left as it was", details)
     else:
-        display.message("saved", f"saved {images}, {size(saved.size)} to {target} in {seconds:.1f} s", details)
+        display.message("saved", f"saved {images}, {format_size(saved.size)} to {target} in {seconds:.1f} s", details)

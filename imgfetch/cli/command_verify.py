@@ -8,9 +8,9 @@ import json
 from imgfetch.archive.verify import Verified, verify
 from imgfetch.cli import stdout
 from imgfetch.cli.display import Display
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.progress import Item
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _BROKEN = 6
 _MAX_LINE = 2000
@@ -19,8 +19,8 @@ _MAX_LINE = 2000
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Check an archive, and print each fault on a line, or the contents."""
     path = arguments.file
-    with storing(path, "read"):
-        item = Item(clean(path.name), path.stat().st_size)
+    with storage_errors(path, "read"):
+        item = Item(sanitize(path.name), path.stat().st_size)
     display.planned([item])
     display.started(item)
     verified = verify(path, arguments.wanted, advanced=lambda count: display.advanced(item, count))
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if arguments.json:
         stdout.show([json.dumps(_as_json(verified), indent=1)])
     else:
-        stdout.show([clean(line, _MAX_LINE) for line in _lines(verified)])
+        stdout.show([sanitize(line, _MAX_LINE) for line in _lines(verified)])
     return _BROKEN if verified.findings else 0
 
 

@@ -15,13 +15,13 @@ from imgfetch import errors
 from imgfetch.archive.output import is_terminal
 from imgfetch.cli import commands
 from imgfetch.cli.options import usage
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 MAX_LINES = 100_000
 _MAX_LINE = 10_000
@@ -78,8 +78,8 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
                 usage(arguments, "stdin is both the list of images and the password")
             found += read_list(sys.stdin or [], "stdin")
             continue
-        with storing(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
-            found += read_list(file, clean(name))
+        with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
+            found += read_list(file, sanitize(name))
     if not found:
         usage(arguments, "a reference is missing")
     return found

@@ -72,7 +72,7 @@ class Lines(Display):
         """Print how much there is to do."""
         super().planned(items)
         self._blobs, self._total = len(items), sum(item.size for item in items)
-        self._print(f"imgfetch: {_count(self._blobs)}, {printable.size(self._total)}")
+        self._print(f"imgfetch: {_count(self._blobs)}, {printable.format_size(self._total)}")
 
     def advanced(self, item: Item, count: int) -> None:
         """Count, and say so if nothing was said for a while."""
@@ -95,9 +95,9 @@ class Lines(Display):
             return
         self._told = now
         percent = 100 * self._done // max(self._total, 1)
-        speed = printable.size(int(self._done / max(now - self._began, 0.001)))
+        speed = printable.format_size(int(self._done / max(now - self._began, 0.001)))
         self._print(
-            f"imgfetch: {printable.size(self._done)} of {printable.size(self._total)} ({percent} %), "
+            f"imgfetch: {printable.format_size(self._done)} of {printable.format_size(self._total)} ({percent} %), "
             f"{self._blobs_done} of {_count(self._blobs)}, {speed}/s"
         )
 
@@ -162,7 +162,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = "warning" if record.levelno >= logging.WARNING else "info"
-        self._display.message(kind, printable.clean(record.getMessage(), _MAX_MESSAGE))
+        self._display.message(kind, printable.sanitize(record.getMessage(), _MAX_MESSAGE))
 
 
 @contextmanager

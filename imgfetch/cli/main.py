@@ -17,7 +17,7 @@ from imgfetch import errors
 from imgfetch.cli import stdout
 from imgfetch.cli.commands import fill_in, parser
 from imgfetch.cli.options import usage
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.version import VERSION
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _kept(arguments: argparse.Namespace) -> str:
     output = Path(arguments.output)
     if arguments.output == "-" or not (output.parent / workspace.name(output)).is_dir():
         return ""
-    return f"what was fetched is kept in {clean(workspace.name(output))} beside the output"
+    return f"what was fetched is kept in {sanitize(workspace.name(output))} beside the output"
 
 
 def _versions() -> Iterator[str]:

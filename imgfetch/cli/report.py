@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from imgfetch import errors
 from imgfetch.cli.display import Display
 from imgfetch.cli.signals import StopError
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
     errors.InvalidReferenceError: 2,
@@ -43,16 +43,16 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     hint = error.hint
     cause = error.__cause__
     while isinstance(cause, errors.ImgfetchError) and len(causes) < _MAX_CAUSES:
-        causes.append(clean(str(cause), _MAX_MESSAGE))
+        causes.append(sanitize(str(cause), _MAX_MESSAGE))
         hint = hint or cause.hint
         cause = cause.__cause__
-    message = clean(str(error), _MAX_MESSAGE)
-    told = [f"  {clean(line, _MAX_MESSAGE)}" for line in error.details]
+    message = sanitize(str(error), _MAX_MESSAGE)
+    told = [f"  {sanitize(line, _MAX_MESSAGE)}" for line in error.details]
     told += [f"  cause: {cause}" for cause in causes if not error.details]
-    notes = [clean(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
+    notes = [sanitize(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
     told += [f"  before: {note}" for note in notes]
     kept = kept if status in _LATER and display.has_plan else ""
-    lines = [message, *told, *([f"  {kept}"] if kept else []), *([f"  hint: {clean(hint)}"] if hint else [])]
+    lines = [message, *told, *([f"  {kept}"] if kept else []), *([f"  hint: {sanitize(hint)}"] if hint else [])]
     details = {
         "status": status,
         "error": message,

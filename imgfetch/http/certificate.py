@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 TIMEOUT = 5.0
 
@@ -97,7 +97,7 @@ def _name(sequence: bytes) -> str:
     for _, relative in _elements(sequence):
         for _, attribute in _elements(relative):
             (_, kind), (_, value) = _elements(attribute)
-            found.setdefault(kind, clean(value.decode("utf-8", "replace"), 100))
+            found.setdefault(kind, sanitize(value.decode("utf-8", "replace"), 100))
     return found.get(_COMMON_NAME) or found.get(_ORGANISATION) or "nobody in particular"
 
 
@@ -118,7 +118,7 @@ def _alternatives(content: bytes) -> Iterator[str]:
             for _, names in _elements(value):
                 for tag, name in _elements(names):
                     if tag == _DNS_NAME:
-                        yield clean(name.decode("utf-8", "replace"), 100)
+                        yield sanitize(name.decode("utf-8", "replace"), 100)
                     elif tag == _ADDRESS:
                         yield str(ipaddress.ip_address(name))
 

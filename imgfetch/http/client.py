@@ -32,9 +32,9 @@ from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.response import Response
 from imgfetch.http.tls import TlsConfig
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 _CONNECTIONS = 64
 _PROXY_WANTS_LOGIN = 407
@@ -51,7 +51,7 @@ class HttpClient:
     def __init__(
         self,
         *,
-        oddities: Oddities,
+        tolerance: Tolerance,
         user_agent: str,
         trust: TlsConfig | None = None,
         proxies: Proxies | None = None,
@@ -61,14 +61,14 @@ class HttpClient:
         """Open no connection yet.
 
         Args:
-            oddities: told of redirects to plain http.
+            tolerance: told of redirects to plain http.
             user_agent: the ``User-Agent`` of every request (P10).
             trust: whom to believe; by default the system's certificates.
             proxies: what to go through; by default nothing.
             connect_timeout: seconds for a connection.
             timeout: seconds between two bytes, and for the head of an answer.
         """
-        self._oddities = oddities
+        self._tolerance = tolerance
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._trust = trust or TlsConfig()
         self._proxies = proxies or Proxies()
@@ -124,7 +124,7 @@ class HttpClient:
             if response.status not in redirects.STATUSES:
                 break
             response.close()
-            chain.append(redirects.target(response, chain, self._oddities, downgrade=downgrade, same_host=same_host))
+            chain.append(redirects.target(response, chain, self._tolerance, downgrade=downgrade, same_host=same_host))
         with self._registered(response):
             yield response
 
@@ -218,7 +218,7 @@ class HttpClient:
         """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""
         header = response.quotable(",".join(response.headers("Warning")).encode()[:_MAX_WARNINGS])
         for text in _WARNING.findall(header):
-            message = f"{response.origin} says: {clean(text)}"
+            message = f"{response.origin} says: {sanitize(text)}"
             if message not in self._warned and self._warnings_left >= len(text):
                 self._warnings_left -= len(text)
                 self._warned.add(message)

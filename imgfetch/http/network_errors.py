@@ -22,7 +22,7 @@ from imgfetch.errors import (
 from imgfetch.http import certificate
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxy
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 # OpenSSL's X509_V_ERR_…
@@ -58,7 +58,7 @@ def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
         # The system's own error is the cause: those of the libraries hold our headers and the whole URL (S14).
         raise _transport_error(url, error, proxy) from _system_error(error)
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
-        raise UnusableError(f"cannot ask {shown_url(url)}: {clean(str(error))}") from error
+        raise UnusableError(f"cannot ask {shown_url(url)}: {sanitize(str(error))}") from error
 
 
 def _system_error(error: Exception) -> OSError | None:
@@ -118,9 +118,9 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
         is_ours = isinstance(cause, requests.RequestException | TimeoutError)
         if isinstance(cause, OSError) and cause.strerror and not is_ours:
             if is_connecting:
-                return _not_connected(origin, proxy, clean(cause.strerror))
+                return _not_connected(origin, proxy, sanitize(cause.strerror))
             return TransportError(
-                f"the connection to {port} failed: {clean(cause.strerror)}",
+                f"the connection to {port} failed: {sanitize(cause.strerror)}",
                 hint=f"{_AGAIN}; if it stays so, a firewall, proxy or VPN may be cutting it",
             )
     for cause in causes:
@@ -135,7 +135,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
                 return UnusableError(f"{shown_url(url)} is not a usable URL")
     return TransportError(
-        f"no answer from {port} for {shown_url(url)}: {clean(str(causes[-1]))}",
+        f"no answer from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
         hint=f"check the port; if it is right, {_AGAIN}",
     )
 
@@ -150,16 +150,16 @@ def _proxy_reason(causes: list[BaseException]) -> str:
     for cause in causes:
         match cause:
             case socket.gaierror():
-                return f"its name does not resolve ({clean(cause.strerror or str(cause))})"
+                return f"its name does not resolve ({sanitize(cause.strerror or str(cause))})"
             case ConnectionRefusedError():
                 return "connection refused"
     original = next(cause for cause in causes if isinstance(cause, urllib3.exceptions.ProxyError)).original_error
-    return clean(str(original).removeprefix("Tunnel connection failed: "), 200) or "no reason is given"
+    return sanitize(str(original).removeprefix("Tunnel connection failed: "), 200) or "no reason is given"
 
 
 def _name_error(origin: Origin, error: socket.gaierror, proxy: Proxy | None) -> TransportError:
     return TransportError(
-        f"cannot find {origin.host_and_port}: the name does not resolve ({clean(error.strerror or str(error))})",
+        f"cannot find {origin.host_and_port}: the name does not resolve ({sanitize(error.strerror or str(error))})",
         hint=_reaching(origin, proxy, "the name, the DNS and the VPN"),
         # A name server that does not answer may do so in a second; one that knows of no such name will not (F01).
         tries=2 if error.errno == socket.EAI_AGAIN else 1,
@@ -169,7 +169,7 @@ def _name_error(origin: Origin, error: socket.gaierror, proxy: Proxy | None) -> 
 def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> CertificateError:
     """Say what is wrong with a certificate, and what can be done about that (M02)."""
     place = str(origin)
-    reason = clean(getattr(error, "verify_message", "") or str(error))
+    reason = sanitize(getattr(error, "verify_message", "") or str(error))
     found = certificate.fetch(origin.host, origin.port) if direct else None
     code = getattr(error, "verify_code", 0)
     hint = f"put the CA as a .crt file into certs.d/{place}/, or name it with --ca-file"
@@ -195,7 +195,7 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_error(origin, error, direct=proxy is None)
     port = origin.host_and_port
-    reason = clean(getattr(error, "reason", "") or str(error))
+    reason = sanitize(getattr(error, "reason", "") or str(error))
     signs = f"{reason} {error}".lower()
     if any(sign in signs for sign in _NOT_TLS):
         return NotTlsError(

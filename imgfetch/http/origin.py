@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from imgfetch.errors import UnusableError
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -50,7 +50,7 @@ class Origin:
             parts = urlsplit(url)
             given, host = parts.port, (parts.hostname or "").lower()
         except ValueError as error:
-            raise UnusableError(f"{shown_url(url)} is not a usable URL: {clean(str(error))}") from None
+            raise UnusableError(f"{shown_url(url)} is not a usable URL: {sanitize(str(error))}") from None
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS or not host:
             raise UnusableError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
@@ -101,7 +101,7 @@ class Origin:
     def host_and_port(self) -> str:
         """``host:port``, fit to be shown."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return clean(f"{host}:{self.port}")
+        return sanitize(f"{host}:{self.port}")
 
     @property
     def url(self) -> str:

@@ -11,7 +11,7 @@ from imgfetch.errors import RegistryError
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
 from imgfetch.text import url as shown_url
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 MAX_REDIRECTS = 10
 
@@ -19,14 +19,14 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def target(
-    response: Response, chain: Sequence[str], oddities: Oddities, *, downgrade: bool = False, same_host: bool = False
+    response: Response, chain: Sequence[str], tolerance: Tolerance, *, downgrade: bool = False, same_host: bool = False
 ) -> str:
     """Return the URL that a redirect leads to.
 
     Args:
         response: the redirect.
         chain: the URLs that have been requested, the first one and that of the redirect included.
-        oddities: told of a redirect to plain http.
+        tolerance: told of a redirect to plain http.
         downgrade: whether a redirect from https to http is followed.
         same_host: whether a redirect to another host is refused.
 
@@ -50,7 +50,7 @@ def target(
     if here.scheme == "https" and there.scheme == "http":
         if not downgrade:
             raise _lost(response, reached, "a redirect from https to http, which is refused here")
-        oddities.tolerate(
+        tolerance.warn(
             f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
         )
     return target

@@ -14,7 +14,7 @@ from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
 from imgfetch.layers import content_encoding
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
@@ -46,7 +46,7 @@ class Response:
         self._response = response
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self.status = response.status_code
-        self.reason = clean(response.reason or "", 80)
+        self.reason = sanitize(response.reason or "", 80)
         self.url = shown_url(url)
         self.origin = Origin.of(url)
         self.address = url

@@ -20,7 +20,7 @@ from imgfetch.errors import (
 )
 from imgfetch.http.response import Response
 from imgfetch.oci.reference import DOCKER_HUB
-from imgfetch.text import clean, quoted
+from imgfetch.text import quoted, sanitize
 
 MAX_QUOTED = 200
 """Characters of a server's own words in a message (F30)."""
@@ -104,7 +104,7 @@ def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
 
 def login_command(registry: str) -> str:
     """Return the command that logs in to a registry, for a hint."""
-    return "docker login" if registry in _HUB_HOSTS else f"docker login {clean(registry)}"
+    return "docker login" if registry in _HUB_HOSTS else f"docker login {sanitize(registry)}"
 
 
 def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool = True) -> RegistryError:
@@ -112,7 +112,7 @@ def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool
     _, words = _words(response.quotable(body), response.header("Content-Type"))
     if not quote and not words.startswith(_PAGE):
         words = f"{len(body)} bytes that are none of the expected JSON"
-    kind = clean(response.header("Content-Type"), 80) or "no type"
+    kind = sanitize(response.header("Content-Type"), 80) or "no type"
     return RegistryError(
         f"{label} came as something else: {response.url} answers {response.status} with {kind}: {words}",
         url=response.url,
@@ -130,24 +130,24 @@ def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
         parsed = None
     if isinstance(parsed, dict):
         codes, words = _json_words(parsed)
-        return codes, words or clean(text, MAX_QUOTED)
+        return codes, words or sanitize(text, MAX_QUOTED)
     is_xml = text.startswith("<?xml") or ("xml" in content_type and "html" not in content_type)
     if (text.startswith("<") and not is_xml) or "html" in content_type:
         match = _TITLE.search(text)
         return (), f"{_PAGE}, {quoted(match[1].strip(), MAX_QUOTED)}" if match else _PAGE
-    return (), clean(text, MAX_QUOTED)
+    return (), sanitize(text, MAX_QUOTED)
 
 
 def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     errors = body.get("errors")
     found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    codes = tuple(clean(str(error.get("code", "")), 80) for error in found)
+    codes = tuple(sanitize(str(error.get("code", "")), 80) for error in found)
     said = [
         ": ".join(str(error[key]) for key in ("code", "message") if error.get(key)) for error in found[:_MAX_ERRORS]
     ]
     if not said:
         said = [str(body[key]) for key in ("details", "message", "error", "error_description") if body.get(key)][:1]
-    return codes, clean("; ".join(said), MAX_QUOTED)
+    return codes, sanitize("; ".join(said), MAX_QUOTED)
 
 
 def retry_after(text: str, now: float | None = None) -> float | None:
@@ -188,12 +188,12 @@ def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str
     remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
     if not (limit and remaining == "0") and "pull rate limit" not in words.lower():
         return None
-    source = clean(response.header("Docker-RateLimit-Source").strip(), 80)
+    source = sanitize(response.header("Docker-RateLimit-Source").strip(), 80)
     details: tuple[str, ...] = () if wait is not None else ("It was not tried again, for that would not help.",)
     if limit is not None:
         counted = f"; counted are those of {_counted(source)}" if source else ""
         window = f"{limit[1]} pulls per {_duration(int(limit[2]))}"
-        details = (f"The limit is {window}, {clean(remaining, 20)} are left{counted}.", *details)
+        details = (f"The limit is {window}, {sanitize(remaining, 20)} are left{counted}.", *details)
         wait = int(limit[2]) if wait is None else wait
     until = "later" if wait is None else _clock(wait)
     log_in = login_command(str(response.origin))

@@ -24,7 +24,7 @@ import truststore
 
 from imgfetch.errors import StorageError
 from imgfetch.http.origin import DEFAULT_PORTS
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _HUB = ("registry-1.docker.io", "docker.io")
 _HOST = re.compile(r"[\w:][\w.:%-]*")  # may name a directory, as ".." may not
@@ -66,7 +66,7 @@ class TlsConfig:
         """
         files = self._own_files(host, port)
         if self.is_insecure(host, port):
-            _logger.warning("the certificate of %s is not checked, for --insecure names it", clean(f"{host}:{port}"))
+            _logger.warning("the certificate of %s is not checked, for --insecure names it", sanitize(f"{host}:{port}"))
             context = _context(ssl.SSLContext)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -100,7 +100,7 @@ class TlsConfig:
         names = _directory_names(host, port) if _HOST.fullmatch(host) else []
         for directory in (certs / name for certs in self.certs_directories for name in names):
             if files := _certificates(directory):
-                _logger.debug("certificates for %s are in %s", clean(f"{host}:{port}"), clean(str(directory)))
+                _logger.debug("certificates for %s are in %s", sanitize(f"{host}:{port}"), sanitize(str(directory)))
                 return files
         return []
 
@@ -168,7 +168,7 @@ def _certificates(directory: Path) -> list[Path]:
         files = sorted(directory.iterdir())
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
-            _logger.debug("passed over %s: %s", clean(str(directory)), error.strerror)
+            _logger.debug("passed over %s: %s", sanitize(str(directory)), error.strerror)
         return []
     # Where containerd's hosts.toml says what is whose, a pair may be for a mirror.
     return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
@@ -181,7 +181,7 @@ def _add_ca(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
     except OSError as error:
         is_content = isinstance(error, ssl.SSLError)
         reason = "it holds no certificate in PEM form, or a broken one" if is_content else error.strerror
-        message = f"cannot trust {clean(str(path))}: {reason}"
+        message = f"cannot trust {sanitize(str(path))}: {reason}"
         if source or isinstance(error, PermissionError):
             raise StorageError(message, hint=f"{source} names it" if source else None) from error
         _logger.warning("%s; it is passed over", message)
@@ -194,7 +194,7 @@ def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
         partner = path.with_suffix(suffix)
         if suffix and partner not in files:
             raise StorageError(
-                f"{clean(str(path))} has no {clean(partner.name)} beside it; a CA's file must end in .crt"
+                f"{sanitize(str(path))} has no {sanitize(partner.name)} beside it; a CA's file must end in .crt"
             )
         if suffix == ".key":
             _load_pair(context, path, partner)
@@ -202,10 +202,10 @@ def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     def refuse() -> NoReturn:  # else OpenSSL would ask the terminal
-        raise StorageError(f"the key {clean(str(key))} is encrypted, and there is nobody to ask for its password")
+        raise StorageError(f"the key {sanitize(str(key))} is encrypted, and there is nobody to ask for its password")
 
     try:
         context.load_cert_chain(certificate, key, password=refuse)
     except OSError as error:
         reason = getattr(error, "reason", "") or error.strerror
-        raise StorageError(f"cannot use {clean(str(certificate))} with {clean(str(key))}: {reason}") from error
+        raise StorageError(f"cannot use {sanitize(str(certificate))} with {sanitize(str(key))}: {reason}") from error

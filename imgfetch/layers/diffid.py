@@ -16,7 +16,7 @@ from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, Decompressor, decompressor, detect
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest, Hasher
-from imgfetch.text import clean, quoted
+from imgfetch.text import quoted, sanitize
 
 _SHOWN_MAGIC = 8
 _KNOWN = {
@@ -163,7 +163,7 @@ class DiffIdCheck:
             kind = next((f" ({name})" for sign, name in _KNOWN.items() if self._head.startswith(sign)), "")
             raise UnsupportedError(
                 f"it is neither a tar nor compressed in a known way: it begins with {magic}{kind}, "
-                f"its type is {clean(self._media_type) or 'not given'}",
+                f"its type is {sanitize(self._media_type) or 'not given'}",
                 hint="gzip, zstd, bzip2, xz and plain tars are known; ask the publisher for one of them",
             )
         self._decompressor = decompressor(self._compression)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from imgfetch.errors import VerificationError
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _PATTERN = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 
@@ -39,7 +39,7 @@ class Digest:
         """
         match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            shown = clean(text) if isinstance(text, str) else type(text).__name__
+            shown = sanitize(text) if isinstance(text, str) else type(text).__name__
             raise VerificationError(
                 "not a digest", wanted="sha256:<64 hex digits> or sha512:<128 hex digits>", got=shown
             )

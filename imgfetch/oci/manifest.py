@@ -15,8 +15,8 @@ from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
-from imgfetch.text import clean, quoted
-from imgfetch.tolerance import Oddities
+from imgfetch.text import quoted, sanitize
+from imgfetch.tolerance import Tolerance
 
 MAX_DOCUMENT = 4 * 1024 * 1024
 """Bytes of a manifest or config at most, the limit of the registries themselves (P62, S26)."""
@@ -106,7 +106,7 @@ class Image:
 
 @strictjson.blaming_the_publisher()
 def parse_document(
-    document: Document, descriptor: Descriptor, what: str, oddities: Oddities, *, pinned: bool = False
+    document: Document, descriptor: Descriptor, what: str, tolerance: Tolerance, *, pinned: bool = False
 ) -> Index | Manifest:
     """Read a manifest or index by what it is, not by what it is called (P64, P65).
 
@@ -115,7 +115,7 @@ def parse_document(
         descriptor: what points at the document, its digest and size known to be right; its
             media type is empty where nothing but a tag pointed at it.
         what: its name in messages.
-        oddities: told of what is wrong but tolerable.
+        tolerance: told of what is wrong but tolerable.
         pinned: whether it was asked for by digest, and so is what somebody has chosen.
 
     Raises:
@@ -125,7 +125,7 @@ def parse_document(
     members = strictjson.Object(strictjson.loads(document.raw, what), what, _KEYS)
     _refuse_ambiguity(members, what)
     shape = _shape(members)
-    media_type = _media_type(members, document, descriptor, what, oddities, pinned=pinned)
+    media_type = _media_type(members, document, descriptor, what, tolerance, pinned=pinned)
     if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
         raise UnsupportedError(
             f"{what} is in schema 1, the image format that docker has removed",
@@ -138,7 +138,7 @@ def parse_document(
         raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=strictjson.shown(version))
     if media_type not in (mediatypes.INDEXES if shape == "index" else mediatypes.MANIFESTS):
         raise VerificationError(
-            f"{what} is ambiguous: its type is {clean(media_type)}, its content is that of an {shape}"
+            f"{what} is ambiguous: its type is {sanitize(media_type)}, its content is that of an {shape}"
             if media_type in mediatypes.DOCUMENTS
             else f"{what} has the unknown media type {quoted(media_type)}"
         )
@@ -192,7 +192,7 @@ def _media_type(
     document: Document,
     descriptor: Descriptor,
     what: str,
-    oddities: Oddities,
+    tolerance: Tolerance,
     *,
     pinned: bool,
 ) -> str:
@@ -207,14 +207,16 @@ def _media_type(
     own, promised = mediatypes.essence(members.text("mediaType")), descriptor.media_type
     header = mediatypes.essence(document.content_type)
     if own and promised and own != promised:
-        raise VerificationError(f"{what} is ambiguous: it calls itself {clean(own)}, but the index calls it {promised}")
+        raise VerificationError(
+            f"{what} is ambiguous: it calls itself {sanitize(own)}, but the index calls it {promised}"
+        )
     chosen = own or promised or _guess(members) or header
     known = header in mediatypes.DOCUMENTS and chosen in mediatypes.DOCUMENTS
     if known and header != chosen and (own or (header in mediatypes.INDEXES) != (chosen in mediatypes.INDEXES)):
         conflict = f"{what} is ambiguous: its type is {chosen}, but it was sent as {header}"
         if not pinned:
             raise VerificationError(conflict)
-        oddities.tolerate(conflict)
+        tolerance.warn(conflict)
     return chosen
 
 
@@ -240,7 +242,7 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
     for number, layer in enumerate(layers, 1):
         if mediatypes.is_encrypted(layer.media_type):
             raise UnsupportedError(
-                f"layer {number} of {what} is encrypted ({clean(layer.media_type)})",
+                f"layer {number} of {what} is encrypted ({sanitize(layer.media_type)})",
                 hint="imgfetch has no keys; pull it with a tool that decrypts, such as skopeo --decryption-key",
             )
     _refuse_two_sizes((config, *layers), what)

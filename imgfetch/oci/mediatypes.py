@@ -6,7 +6,7 @@ Sources: the OCI image specification ("Media Types") and docker's "Image Manifes
 from __future__ import annotations
 
 from imgfetch.errors import UnsupportedError
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -97,6 +97,6 @@ def not_an_image(what: str, config_type: str, artifact_type: str) -> Unsupported
     kind = artifact_type or config_type
     name, tool = next((told for part, told in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
     return UnsupportedError(
-        f"{what} is not a container image but {name} ({clean(kind)})",
+        f"{what} is not a container image but {name} ({sanitize(kind)})",
         hint=f"fetch it with the tool that it is made for: {tool}",
     )

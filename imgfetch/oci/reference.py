@@ -24,7 +24,7 @@ from typing import Self
 
 from imgfetch.errors import InvalidReferenceError, VerificationError
 from imgfetch.oci.digest import Digest
-from imgfetch.text import clean, quoted
+from imgfetch.text import quoted, sanitize
 
 DOCKER_HUB = "docker.io"
 DEFAULT_TAG = "latest"
@@ -187,4 +187,4 @@ def _refuse_lookalikes(text: str) -> None:
 
 
 def _invalid(text: str, reason: str) -> InvalidReferenceError:
-    return InvalidReferenceError(f"invalid reference {quoted(text)}: {clean(reason)}")
+    return InvalidReferenceError(f"invalid reference {quoted(text)}: {sanitize(reason)}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from imgfetch.errors import VerificationError
-from imgfetch.text import clean, quoted
+from imgfetch.text import quoted, sanitize
 
 _MAX_INT64 = 2**63 - 1
 
@@ -32,7 +32,7 @@ def loads(raw: bytes, what: str) -> object:
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
     except ValueError as error:
-        reason = clean(str(error))
+        reason = sanitize(str(error))
         raise VerificationError(f"{what} is not valid JSON ({len(raw)} bytes): {reason}") from error
 
 
@@ -155,4 +155,4 @@ def shown(value: object) -> str:
     """Return a parsed value in brief, for a message."""
     if isinstance(value, (dict, list)):
         return {dict: "an object", list: "an array"}[type(value)]
-    return clean(json.dumps(value), 80)
+    return sanitize(json.dumps(value), 80)

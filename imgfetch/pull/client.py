@@ -33,7 +33,7 @@ from imgfetch.registry.mirrored import Mirrored, open_source
 from imgfetch.store import eviction
 from imgfetch.store.blobs import open_store
 from imgfetch.store.workspace import beside
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 OpenRegistry = Callable[[str], Source]
 
@@ -161,7 +161,7 @@ class Client:
                 store,
                 jobs=jobs,
                 progress=progress,
-                oddities=resolver.oddities,
+                tolerance=resolver.tolerance,
                 patience=resolver.patience,
                 max_layer_size=max_layer_size,
                 copy=writer.copier(layout, out),
@@ -224,7 +224,7 @@ class Client:
         """
         reference = names.reference(repository)
         with ExitStack() as stack:
-            registry = self._registry(stack, Oddities(strict=self._strict), self._retries.fresh())
+            registry = self._registry(stack, Tolerance(strict=self._strict), self._retries.fresh())
             return tuple(dict.fromkeys(registry.tags(reference)))
 
     def inspect(self, target: str | Reference | Path, *, platform: Platforms | None = None) -> Inspected:
@@ -252,15 +252,15 @@ class Client:
     ) -> tuple[Resolver, Mirrored]:
         """Open a store and the registries for one call; the stack closes them."""
         store = open_store(stack, cache_dir, workspace)
-        oddities, patience = Oddities(strict=self._strict), self._retries.fresh()
-        registry = self._registry(stack, oddities, patience)
-        return Resolver(registry, store, oddities, patience), registry
+        tolerance, patience = Tolerance(strict=self._strict), self._retries.fresh()
+        registry = self._registry(stack, tolerance, patience)
+        return Resolver(registry, store, tolerance, patience), registry
 
-    def _registry(self, stack: ExitStack, oddities: Oddities, patience: RetryPolicy) -> Mirrored:
+    def _registry(self, stack: ExitStack, tolerance: Tolerance, patience: RetryPolicy) -> Mirrored:
         return open_source(
             stack,
             self._config,
-            oddities=oddities,
+            tolerance=tolerance,
             patience=patience,
             timeout=self._timeout,
             open_registry=self._open_registry,

@@ -21,7 +21,7 @@ from imgfetch.progress import Item, Progress
 from imgfetch.pull.fetch import receive
 from imgfetch.pull.plan import Layer
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Downloads:
         *,
         jobs: int,
         progress: Progress,
-        oddities: Oddities,
+        tolerance: Tolerance,
         patience: RetryPolicy,
         max_layer_size: int = MAX_LAYER,
         copy: Callable[[Digest, int, bytes], None] | None = None,
@@ -57,7 +57,7 @@ class Downloads:
             store: takes them in.
             jobs: how many at a time.
             progress: told of every blob.
-            oddities: told of layers that some readers stumble over.
+            tolerance: told of layers that some readers stumble over.
             patience: how often to try.
             max_layer_size: bytes of a decompressed layer at most.
             copy: given what comes of a blob, by position, before it is known to be right; see `has_copied`.
@@ -70,7 +70,7 @@ class Downloads:
         self._source = source
         self._store = store
         self._progress = progress
-        self._oddities = oddities
+        self._tolerance = tolerance
         self._waiting = deque(layers)
         self._awaited = {layer.descriptor.digest for layer in layers}
         self._arrived: deque[Digest] = deque()
@@ -201,7 +201,7 @@ class Downloads:
                 hint="the image is broken or altered; docker load would refuse it too",
             )
         for warning in contents.warnings(layer.descriptor.media_type):
-            self._oddities.tolerate(f"{layer.what}: {warning}")
+            self._tolerance.warn(f"{layer.what}: {warning}")
 
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
         """Return what an earlier run found in a layer; look again if it did not say."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from imgfetch.archive.contents import ArchivedImage
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.errors import PlatformNotFoundError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.oci.config import RunConfig
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -147,7 +147,7 @@ def inspect_file(path: Path, platform: Platform | None) -> Inspected:
     Raises:
         ImgfetchError: the file cannot be read, or is no archive of images.
     """
-    with storing(path, "read"):
+    with storage_errors(path, "read"):
         size = path.stat().st_size
     members, archive = read_undamaged(path)
     images = _for_platform(archive.images, platform, members.name)

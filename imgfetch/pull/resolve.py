@@ -22,7 +22,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull.fetch import fetch
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 MAX_DEPTH = 3
 """Indexes within indexes (P66)."""
@@ -39,13 +39,13 @@ class Resolver:
     Attributes:
         source: where to look.
         store: takes in the documents that are found.
-        oddities: told of what is wrong but tolerable.
+        tolerance: told of what is wrong but tolerable.
         patience: how often to try.
     """
 
     source: Source
     store: BlobStore
-    oddities: Oddities
+    tolerance: Tolerance
     patience: RetryPolicy
 
     def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
@@ -131,7 +131,7 @@ class Resolver:
             seen.add(actual)
             return image if fits else None
         if not fits and actual.is_known:
-            self.oddities.tolerate(
+            self.tolerance.warn(
                 f"{image.references[0]} is for {descriptor.platform} by its index, but for {actual} by its config"
             )
         return image
@@ -152,7 +152,7 @@ class Resolver:
             document,
             Descriptor(media_type, digest, len(document.raw)),
             what,
-            self.oddities,
+            self.tolerance,
             pinned=bool(descriptor or reference.digest),
         )
         if isinstance(parsed, Manifest):

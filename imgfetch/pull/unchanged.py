@@ -11,7 +11,7 @@ from imgfetch.archive import compressed
 from imgfetch.archive.image_layout import path as blob_path
 from imgfetch.archive.scan import Scan, scan
 from imgfetch.errors import ImgfetchError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.pull.plan import ArchiveLayout, Plan, remembered
@@ -59,7 +59,7 @@ class ExistingArchive:
         layout = self._layout(plan, store)
         if layout is None or compressed.compression_of(self.path) != compressed.compression(self.path):
             return False
-        with storing(self.path, "read"), compressed.opened(self.path) as file:
+        with storage_errors(self.path, "read"), compressed.opened(self.path) as file:
             try:
                 return layout.tar.matches(file)
             except ImgfetchError as error:

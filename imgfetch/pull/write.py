@@ -13,7 +13,7 @@ from typing import BinaryIO
 from imgfetch.archive import compressed
 from imgfetch.archive.tarlayout import Blob, UncompressedLayer
 from imgfetch.errors import StorageError, UnsupportedError
-from imgfetch.files import require_free_space, storing
+from imgfetch.files import require_free_space, storage_errors
 from imgfetch.oci.digest import Digest
 from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.plan import ArchiveLayout, Layer, Plan, remembered
@@ -73,7 +73,7 @@ class Writer:
         layout.tar.scaffold(out)
 
         def copy(digest: Digest, position: int, data: bytes) -> None:
-            with storing(str(self.path), "write"):
+            with storage_errors(str(self.path), "write"):
                 layout.tar.put(digest, position, data, out)
 
         return copy

@@ -33,8 +33,8 @@ from imgfetch.oci.source import Source
 from imgfetch.registry import blobs
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.tags import Page, listed
-from imgfetch.text import clean, quoted
-from imgfetch.tolerance import Oddities
+from imgfetch.text import quoted, sanitize
+from imgfetch.tolerance import Tolerance
 from imgfetch.version import USER_AGENT
 
 MAX_TOKEN_ROUNDS = 2
@@ -65,7 +65,7 @@ class Registry(Source):
         scheme: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
-        oddities: Oddities | None = None,
+        tolerance: Tolerance | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
         """Open no connection yet.
@@ -76,7 +76,7 @@ class Registry(Source):
             scheme: ``http`` or ``https``, where that is settled.
             connect_timeout: seconds for a connection.
             timeout: seconds between two bytes at most.
-            oddities: told of what is wrong but tolerable; by default it is logged.
+            tolerance: told of what is wrong but tolerable; by default it is logged.
             patience: how often to ask for a document or a token; by default once.
 
         Raises:
@@ -84,10 +84,10 @@ class Registry(Source):
         """
         self.name = name
         self._access = access or RegistryConfig()
-        self._oddities = oddities or Oddities()
+        self._tolerance = tolerance or Tolerance()
         self._patience = patience or RetryPolicy(retries=0)
         self._transport = HttpClient(
-            oddities=self._oddities,
+            tolerance=self._tolerance,
             user_agent=USER_AGENT,
             trust=self._access.trust,
             proxies=self._access.proxies,
@@ -294,8 +294,8 @@ class Registry(Source):
         header = response.header("Docker-Content-Digest").strip()
         digest = Digest.of(raw)
         if header.startswith("sha256:") and header != str(digest):
-            self._oddities.tolerate(
-                f"{what} is {digest}, but the Docker-Content-Digest of {response.origin} says {clean(header, 80)}"
+            self._tolerance.warn(
+                f"{what} is {digest}, but the Docker-Content-Digest of {response.origin} says {sanitize(header, 80)}"
             )
 
     @contextmanager

@@ -31,7 +31,7 @@ from imgfetch.oci.source import Body, Source
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 _MIRROR_CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
@@ -43,7 +43,7 @@ def open_source(
     stack: ExitStack,
     access: RegistryConfig,
     *,
-    oddities: Oddities,
+    tolerance: Tolerance,
     patience: RetryPolicy,
     timeout: float,
     open_registry: Callable[[str], Source] | None = None,
@@ -53,7 +53,7 @@ def open_source(
     Args:
         stack: closes what was opened.
         access: logins, certificates, proxies and mirrors.
-        oddities: told of what is tolerated.
+        tolerance: told of what is tolerated.
         patience: how often and how long to try.
         timeout: seconds between two bytes at most.
         open_registry: opens the registry of a name; by default a `Registry`.
@@ -73,7 +73,7 @@ def open_source(
             scheme=endpoint.scheme,
             connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
             timeout=timeout,
-            oddities=oddities,
+            tolerance=tolerance,
             patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,  # there is somebody else to ask (P84)
         )
         return stack.enter_context(registry)
@@ -245,6 +245,6 @@ def _check(document: Document, reference: Reference) -> None:
     what = f"the manifest of {reference}"
     digest = Digest.of(document.raw, reference.digest.algorithm if reference.digest else "sha256")
     if reference.digest is None:
-        parse_document(document, Descriptor("", digest, len(document.raw)), what, Oddities())
+        parse_document(document, Descriptor("", digest, len(document.raw)), what, Tolerance())
     elif digest != reference.digest:
         raise VerificationError(f"{what} is not what was asked for", wanted=str(reference.digest), got=str(digest))

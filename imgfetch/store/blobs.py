@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.errors import StorageError, VerificationError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Body, Embedded
 from imgfetch.store.directory import StoreDirectory
-from imgfetch.store.locks import Claims
+from imgfetch.store.locks import StoreLocks
 from imgfetch.store.partial import PartialBlob
 from imgfetch.store.permissions import make_directory, open_regular
 from imgfetch.store.remembered import RememberedLayers
@@ -63,7 +63,7 @@ class BlobStore:
         self._directory = StoreDirectory(root)
         self.layers = RememberedLayers(self._directory)
         self._verified = VerifiedFiles(self._check_open)
-        self._claims = Claims(root)
+        self._locks = StoreLocks(root)
         self._is_closed = False
 
     def prepare(self) -> None:
@@ -72,10 +72,10 @@ class BlobStore:
         Raises:
             StorageError: it cannot be made or written, or others may write to it.
         """
-        with storing(self.root, "use"):
+        with storage_errors(self.root, "use"):
             make_directory(self.root)
             self._directory.secure()
-            self._claims.prepare()
+            self._locks.prepare()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
         """Keep blobs, whether they are here or not, from being evicted by anybody until this is closed.
@@ -84,7 +84,7 @@ class BlobStore:
             StorageError: that cannot be said in the directory.
         """
         self.prepare()
-        self._claims.reserve(digests)
+        self._locks.reserve(digests)
 
     @contextmanager
     def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
@@ -102,13 +102,13 @@ class BlobStore:
         """
         self._check_open()
         self.prepare()
-        with self._claims.claim(digest, wait=wait, interrupt=self._check_open) as is_ours:
+        with self._locks.claim(digest, wait=wait, interrupt=self._check_open) as is_ours:
             yield is_ours
 
     def close(self) -> None:
         """Let nothing be written any more, and need nothing any more."""
         self._is_closed = True
-        self._claims.close()
+        self._locks.close()
 
     def has(self, descriptor: Descriptor) -> bool:
         """Tell whether the blob is here and is what it is called; what is not goes away.
@@ -131,14 +131,14 @@ class BlobStore:
     def _verify(self, digest: Digest) -> int | None:
         """Hash what stands under a digest; return its size if it is that, and remove it if not."""
         path = self._directory.blob(digest)
-        with storing(self.root, "use"), suppress(FileNotFoundError):
+        with storage_errors(self.root, "use"), suppress(FileNotFoundError):
             self._directory.secure()
             with open_regular(path) as file:
                 with suppress(OSError):  # a cache that is read only has no need to know what was used last
                     os.utime(path)
                 is_right = self._verified.hash(digest, file)
             if not is_right:
-                with storing(path, "remove"):
+                with storage_errors(path, "remove"):
                     path.unlink(missing_ok=True)
         return self._verified.size(digest)
 
@@ -151,7 +151,7 @@ class BlobStore:
             VerificationError: it was changed or exchanged, before the block or in it.
         """
         path = self._directory.blob(digest)
-        with storing(path, "read"):
+        with storage_errors(path, "read"):
             file = open_regular(path)
         with file:
             self._verified.refuse_changes(digest, file, path)
@@ -165,7 +165,7 @@ class BlobStore:
             StorageError: it cannot be read.
             VerificationError: it was changed or exchanged.
         """
-        with self.open(digest) as file, storing(self._directory.blob(digest), "read"):
+        with self.open(digest) as file, storage_errors(self._directory.blob(digest), "read"):
             return file.read()
 
     def add(
@@ -216,7 +216,7 @@ class BlobStore:
         """
         self._check_open()
         path = self._directory.part(descriptor.digest)
-        with storing(self.root, "use"):
+        with storage_errors(self.root, "use"):
             make_directory(path.parent)
         part = PartialBlob(path, descriptor, label, layer=layer, advanced=advanced, copy=copy)
         try:
@@ -233,7 +233,7 @@ class BlobStore:
         """
         descriptor = part.descriptor
         path = self._directory.blob(descriptor.digest)
-        with storing(self.root, "use"):
+        with storage_errors(self.root, "use"):
             make_directory(path.parent)
         self._check_open()
         self._verified.add(descriptor.digest, part.rename_to(path))
@@ -281,7 +281,7 @@ def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, works
             return store
     directory = workspace / STORE if workspace else None
     if directory is None:
-        with storing(Path(tempfile.gettempdir()), "write to"):
+        with storage_errors(Path(tempfile.gettempdir()), "write to"):
             temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
         directory = Path(stack.enter_context(temporary))
     store = BlobStore(directory)

@@ -14,7 +14,7 @@ from pathlib import Path
 from imgfetch.errors import StorageError
 from imgfetch.oci.digest import Digest
 from imgfetch.store.permissions import DIRECTORY, is_ours, is_private, list_directory
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _HASHED = ("blobs", "parts", "locks", "runs")
 """Directories whose files are hashed before every use, or hold no content."""
@@ -76,7 +76,7 @@ def _refuse_strangers(root: Path) -> None:
     status = root.stat()
     if is_private(status):
         return
-    shown = clean(str(root))
+    shown = sanitize(str(root))
     if not is_ours(status):
         raise StorageError(
             f"{shown} belongs to another user, who could plant content in it",
@@ -84,7 +84,7 @@ def _refuse_strangers(root: Path) -> None:
         )
     raise StorageError(
         f"{shown} can be written by others, who could plant content in it",
-        hint=f"run: chmod go-w {clean(shlex.quote(str(root)))}; or choose another --cache-dir, or --no-cache",
+        hint=f"run: chmod go-w {sanitize(shlex.quote(str(root)))}; or choose another --cache-dir, or --no-cache",
     )
 
 
@@ -106,7 +106,7 @@ def _close(path: Path) -> None:
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or not is_ours(status):
         raise StorageError(
-            f"{clean(str(path))} is not a directory of this user; another user may have planted it",
+            f"{sanitize(str(path))} is not a directory of this user; another user may have planted it",
             hint="remove it, or choose another --cache-dir, or --no-cache",
         )
     path.chmod(DIRECTORY)

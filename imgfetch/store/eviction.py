@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgfetch.errors import StorageError, VerificationError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
-from imgfetch.store.locks import Claims
+from imgfetch.store.locks import StoreLocks
 from imgfetch.store.permissions import list_directory
 
 _logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def entries(root: Path) -> list[Entry]:
     Raises:
         StorageError: it cannot be read.
     """
-    with storing(root, "read"):
+    with storage_errors(root, "read"):
         return sorted(
             (*_entries(root, "blobs"), *_entries(root, "parts")), key=lambda entry: (entry.used, entry.digest)
         )
@@ -93,12 +93,12 @@ def prune(root: Path, *, limit: int = 0, keep: Callable[[Entry], bool] = lambda 
     """
     if not root.is_dir():
         return []
-    claims = Claims(root)
-    with storing(root, "use"):
-        claims.prepare()
+    locks = StoreLocks(root)
+    with storage_errors(root, "use"):
+        locks.prepare()
     gone: list[Entry] = []
-    with claims.alone():
-        needed = claims.needed()
+    with locks.alone():
+        needed = locks.needed()
         found = entries(root)
         total = sum(entry.size for entry in found)
         for entry in found:
@@ -106,7 +106,7 @@ def prune(root: Path, *, limit: int = 0, keep: Callable[[Entry], bool] = lambda 
                 break
             if entry.digest in needed or keep(entry):
                 continue
-            with claims.claim(entry.digest, wait=False, interrupt=lambda: None) as is_free:
+            with locks.claim(entry.digest, wait=False, interrupt=lambda: None) as is_free:
                 if is_free:
                     _remove(root, entry)
                     gone.append(entry)
@@ -115,7 +115,7 @@ def prune(root: Path, *, limit: int = 0, keep: Callable[[Entry], bool] = lambda 
 
 
 def _remove(root: Path, entry: Entry) -> None:
-    with storing(entry.path, "remove"):
+    with storage_errors(entry.path, "remove"):
         entry.path.unlink(missing_ok=True)
         if not entry.is_part:
             (root / "layers" / entry.digest.algorithm / entry.digest.encoded).unlink(missing_ok=True)

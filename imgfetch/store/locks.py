@@ -24,17 +24,17 @@ from pathlib import Path
 import filelock
 
 from imgfetch.errors import StorageError
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
 from imgfetch.store.permissions import FILE, list_directory, make_directory
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _DIGITS = 3  # of a digest, in the name of its lock
 _POLL = 0.2  # seconds between two looks at whether to go on waiting
 _PATIENCE = 60.0  # seconds for what should take a moment
 
 
-class Claims:
+class StoreLocks:
     """The locks of one run in one store; safe to be used from several threads."""
 
     def __init__(self, root: Path) -> None:
@@ -97,7 +97,7 @@ class Claims:
             new = set(digests) - self._needed
             if not new:
                 return
-            with self.alone(), storing(self._run, "write"):
+            with self.alone(), storage_errors(self._run, "write"):
                 if self._held is None:
                     self._held = _lock(self._run.with_suffix(".lock"))
                     _taken(self._held, 0)
@@ -125,7 +125,7 @@ class Claims:
         lock = _lock(self._root / "lock")
         if not _taken(lock, _PATIENCE):
             raise StorageError(
-                f"another process holds {clean(str(self._root / 'lock'))} for more than {_PATIENCE:.0f} s",
+                f"another process holds {sanitize(str(self._root / 'lock'))} for more than {_PATIENCE:.0f} s",
                 hint="end that process, or choose another --cache-dir",
             )
         try:
@@ -140,7 +140,7 @@ class Claims:
             StorageError: it cannot be read.
         """
         found: set[Digest] = set()
-        with storing(self._root, "read"):
+        with storage_errors(self._root, "read"):
             entries = list_directory(self._root / "runs")
         for run in [Path(entry).with_suffix("") for entry in entries if entry.name.endswith(".lock")]:
             lock = _lock(run.with_suffix(".lock"))
@@ -148,7 +148,7 @@ class Claims:
                 _forget(run)
                 lock.release()
                 continue
-            with storing(run, "read"), suppress(FileNotFoundError):  # it ends just now, so it needs nothing any more
+            with storage_errors(run, "read"), suppress(FileNotFoundError):  # ends just now, and needs nothing
                 found |= {Digest.parse(text) for text in json.loads(run.with_suffix(".json").read_bytes())}
         return frozenset(found)
 
@@ -164,7 +164,7 @@ def _taken(lock: filelock.BaseFileLock, seconds: float) -> bool:
     except filelock.Timeout:
         return False
     except OSError as error:
-        with storing(Path(lock.lock_file), "lock"):
+        with storage_errors(Path(lock.lock_file), "lock"):
             raise error from None
     return True
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.errors import ResumeError, TransportError, VerificationError
-from imgfetch.files import BUFFER, Identity, storing
+from imgfetch.files import BUFFER, Identity, storage_errors
 from imgfetch.layers import content_encoding
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
 from imgfetch.store.permissions import FILE, is_private_file
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 _TRIES = 2  # once more from the first byte (F43)
 _CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
@@ -69,7 +69,7 @@ class PartialBlob:
         self._copy = copy or (lambda _position, _data: None)
         self.size = self.furthest = 0
         self._is_resumed = False
-        with storing(path, "write"):
+        with storage_errors(path, "write"):
             self._file = _opened(path)
         self._begin()
 
@@ -84,7 +84,7 @@ class PartialBlob:
         Raises:
             StorageError: it cannot be read.
         """
-        with storing(self._path, "read"):
+        with storage_errors(self._path, "read"):
             while self.size <= self.descriptor.size and (chunk := self._file.read(BUFFER)):
                 self._absorb(chunk)
         self._is_resumed = self.size > 0
@@ -93,7 +93,7 @@ class PartialBlob:
 
     def restart(self) -> None:
         """Go back to the first byte; the file keeps its bytes until new ones overwrite them."""
-        with storing(self._path, "write"):
+        with storage_errors(self._path, "write"):
             self._file.seek(0)
         self._advanced(-self.size)
         self.size = 0
@@ -156,7 +156,7 @@ class PartialBlob:
             StorageError: it cannot be renamed.
         """
         self._trim()
-        with storing(path, "write"):
+        with storage_errors(path, "write"):
             identity = Identity.of(self._file)
             self._file.close()
             self._path.replace(path)
@@ -164,12 +164,12 @@ class PartialBlob:
 
     def _trim(self) -> None:
         """Cut off the bytes of an earlier attempt that no new ones have overwritten."""
-        with storing(self._path, "write"):
+        with storage_errors(self._path, "write"):
             self._file.truncate(self.size)
 
     def _append(self, chunk: bytes) -> None:
         """Write the next bytes, and hash them."""
-        with storing(self._path, "write"):
+        with storage_errors(self._path, "write"):
             view = memoryview(chunk)
             while view:  # an unbuffered file may take less than it is given
                 view = view[self._file.write(view) :]
@@ -225,7 +225,7 @@ class PartialBlob:
             wanted, got = str(digest), str(self._hasher.digest)
         else:
             wanted, got = f"{size} bytes", f"{self.size} bytes" if self.size < size else "more"
-        coded = f", with content coding {clean(', '.join(codings))}" if codings else ""
+        coded = f", with content coding {sanitize(', '.join(codings))}" if codings else ""
         resumed = ", continued from an earlier attempt," if self._is_resumed else ""
         return (ResumeError if self._is_resumed else VerificationError)(
             f"{self._label} ({digest}){place}{coded}{resumed} is not what the manifest promises",
@@ -241,7 +241,7 @@ class PartialBlob:
             return None
         if self._check is None or self._is_encoded:
             self._check = self._open_check()
-            with storing(self._path, "read"):
+            with storage_errors(self._path, "read"):
                 self._file.seek(0)
                 for chunk in iter(lambda: self._file.read(BUFFER), b""):
                     self._check.update(chunk)
@@ -251,7 +251,7 @@ class PartialBlob:
         """Replace what is here by what it is without its content codings, or by nothing if it cannot be decoded."""
         self._trim()
         try:
-            with storing(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
+            with storage_errors(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
                 self._file.seek(0)
                 encoded = iter(lambda: self._file.read(BUFFER), b"")
                 for chunk in content_encoding.undo(encoded, codings, self.descriptor.size + 1, self._label):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from imgfetch.errors import ImgfetchError, StorageError
-from imgfetch.files import replacing
+from imgfetch.files import atomic_write
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.store.directory import StoreDirectory
@@ -47,5 +47,5 @@ class RememberedLayers:
         path = self._directory.layer(digest)
         with suppress(StorageError, OSError):
             make_directory(path.parent)
-            with replacing(path, mode=FILE, durable=False) as file:
+            with atomic_write(path, mode=FILE, durable=False) as file:
                 file.write(contents.to_json())

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.errors import VerificationError
-from imgfetch.files import BUFFER, Identity, storing
+from imgfetch.files import BUFFER, Identity, storage_errors
 from imgfetch.oci.digest import Digest
 from imgfetch.store.permissions import is_private_file
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 
 class VerifiedFiles:
@@ -59,13 +59,13 @@ class VerifiedFiles:
             VerificationError: it has other content.
             StorageError: it cannot be read.
         """
-        with storing(path, "read"):
+        with storage_errors(path, "read"):
             if Identity.of(file) == self._identities.get(digest):
                 return
             file.seek(0)
             if not self.hash(digest, file):
                 raise VerificationError(
-                    f"{clean(str(path))} was changed after it was verified",
+                    f"{sanitize(str(path))} was changed after it was verified",
                     wanted=str(digest),
                     got="other content",
                     hint="run the command again; if it happens again, another program writes to the cache",

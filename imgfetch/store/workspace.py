@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from imgfetch.files import storing
+from imgfetch.files import storage_errors
 
 STORE = "store"
 _LONGEST_NAME = 255
@@ -43,7 +43,7 @@ def beside(output: Path) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         path = output.parent / name(output)
-        with storing(output, "write"):
+        with storage_errors(output, "write"):
             path = (
                 path if _is_ours(path, stack) else Path(tempfile.mkdtemp(prefix=name(output)[:32], dir=output.parent))
             )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imgfetch.text import size
+from imgfetch.text import format_size
 from tests.images import ARM64, OCI_TAR, Built, attestation, hello, image, index, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
@@ -71,8 +71,8 @@ def test_an_image_of_an_index_is_shown_and_no_layer_fetched(loopback: Loopback, 
         "LANG=C",
         "labels a=1",
         "b=2",
-        f"{size(len(BASE.content))} gzip ADD base",
-        f"{size(len(TOP.content))} gzip COPY top",
+        f"{format_size(len(BASE.content))} gzip ADD base",
+        f"{format_size(len(TOP.content))} gzip COPY top",
         TOP.digest,
     ):
         assert line in lines, (line, lines)

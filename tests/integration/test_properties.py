@@ -23,7 +23,7 @@ from imgfetch.http.status_errors import retry_after
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from imgfetch.text import clean
+from imgfetch.text import sanitize
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=300, database=None)
 settings.load_profile("steady")
@@ -55,7 +55,7 @@ def test_any_text_is_a_reference_or_is_refused(text: str) -> None:
     try:
         reference = Reference.parse(text)
     except InvalidReferenceError as error:
-        assert clean(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
+        assert sanitize(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
     else:
         assert Reference.parse(str(reference)) == reference
 
@@ -65,7 +65,7 @@ def test_any_text_is_a_digest_or_is_refused(text: str) -> None:
     try:
         assert str(Digest.parse(text)) == text
     except VerificationError as error:
-        assert clean(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
+        assert sanitize(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
 
 
 @given(st.text(max_size=40) | st.text("linux/amd64arm:v8.", max_size=30))
@@ -73,7 +73,7 @@ def test_any_text_is_a_platform_or_is_refused(text: str) -> None:
     try:
         platform = Platform.parse(text)
     except InvalidPlatformError as error:
-        assert clean(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
+        assert sanitize(str(error), 10_000) == str(error)  # noqa: PT017  # either may happen
     else:
         assert Platform.parse(str(platform)) == platform
 
@@ -209,6 +209,6 @@ def test_pythons_own_reader_reads_our_headers(name: str, size: int, mtime: int) 
 
 @given(st.text(max_size=100), st.integers(2, 50))
 def test_cleaned_text_has_nothing_that_moves_a_cursor(text: str, limit: int) -> None:
-    shown = clean(text, limit)
+    shown = sanitize(text, limit)
     assert len(shown) <= limit
     assert all(unicodedata.category(character) not in ("Cc", "Cf", "Zl", "Zp", "Cs") for character in shown)

@@ -92,8 +92,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the free space of another disk is not told for a stream",
         "output:opened",
-        'storing("the output", "write")',
-        'storing(Path("the output"), "write")',
+        'storage_errors("the output", "write")',
+        'storage_errors(Path("the output"), "write")',
         ("test_what_a_shell_does_with_stdout_and_stderr",),
     ),
 )

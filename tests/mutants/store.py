@@ -21,16 +21,16 @@ MUTANTS = (
     ),
     Mutant(
         "what a run needs is noted in a private file",
-        "Claims.reserve",
+        "StoreLocks.reserve",
         "needs.touch(mode=FILE)",
         "pass",
         ("test_a_run_is_noted_in_a_private_file",),
     ),
     Mutant(
         "a run that ends while its needs are read needs nothing",
-        "Claims.needed",
-        'storing(run, "read"), suppress(FileNotFoundError)',
-        'suppress(FileNotFoundError), storing(run, "read")',
+        "StoreLocks.needed",
+        'storage_errors(run, "read"), suppress(FileNotFoundError)',
+        'suppress(FileNotFoundError), storage_errors(run, "read")',
         ("test_a_run_that_ends_at_this_moment_needs_nothing",),
     ),
     Mutant(

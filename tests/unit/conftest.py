@@ -9,7 +9,7 @@ import responses
 
 from imgfetch.http.client import HttpClient
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def wire() -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture
 def transport() -> Iterator[HttpClient]:
-    transport = HttpClient(oddities=Oddities(), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance(), user_agent="imgfetch/test")
     yield transport
     transport.close()
 

@@ -11,7 +11,7 @@ import pytest
 
 from imgfetch import files
 from imgfetch.errors import StorageError
-from imgfetch.files import replacing, storing
+from imgfetch.files import atomic_write, storage_errors
 
 NOBODY = 65534
 
@@ -51,7 +51,7 @@ def names(directory: Path) -> list[str]:
 @pytest.mark.parametrize("durable", [False, True], ids=["quick", "durable"])
 def test_a_file_takes_the_place_of_another_when_the_block_ends_well(target: Path, *, durable: bool) -> None:
     # S22
-    with replacing(target, mode=0o666, durable=durable) as file:
+    with atomic_write(target, mode=0o666, durable=durable) as file:
         file.write(b"new")
         file.flush()
         assert target.read_bytes() == b"old"
@@ -60,14 +60,14 @@ def test_a_file_takes_the_place_of_another_when_the_block_ends_well(target: Path
 
 
 def test_a_file_appears_where_none_was(tmp_path: Path) -> None:
-    with replacing(tmp_path / "image.tar", mode=0o666, durable=True) as file:
+    with atomic_write(tmp_path / "image.tar", mode=0o666, durable=True) as file:
         file.write(b"new")
         assert not (tmp_path / "image.tar").exists()
     assert (tmp_path / "image.tar").read_bytes() == b"new"
 
 
 def test_the_file_can_be_read_again_before_it_has_its_name(target: Path) -> None:
-    with replacing(target, mode=0o666, durable=False) as file:
+    with atomic_write(target, mode=0o666, durable=False) as file:
         file.write(b"new content")
         file.seek(4)
         assert file.read() == b"content"
@@ -77,7 +77,7 @@ def test_the_file_can_be_read_again_before_it_has_its_name(target: Path) -> None
 def test_a_block_that_fails_leaves_everything_as_it_was(target: Path, error: type[BaseException]) -> None:
     # S22
     def fail() -> None:
-        with replacing(target, mode=0o666, durable=True) as file:
+        with atomic_write(target, mode=0o666, durable=True) as file:
             file.write(b"half of the new")
             file.flush()
             raise error("stop")
@@ -89,7 +89,7 @@ def test_a_block_that_fails_leaves_everything_as_it_was(target: Path, error: typ
 
 
 def test_a_block_that_fails_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "image.tar", mode=0o666, durable=True):
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "image.tar", mode=0o666, durable=True):
         raise KeyboardInterrupt
     assert names(tmp_path) == []
 
@@ -98,7 +98,7 @@ def test_a_symbolic_link_is_replaced_and_not_followed(target: Path, tmp_path: Pa
     # S25
     link = tmp_path / "link.tar"
     link.symlink_to(target)
-    with replacing(link, mode=0o666, durable=True) as file:
+    with atomic_write(link, mode=0o666, durable=True) as file:
         file.write(b"new")
     assert not link.is_symlink()
     assert link.read_bytes() == b"new"
@@ -109,7 +109,7 @@ def test_a_symbolic_link_is_replaced_and_not_followed(target: Path, tmp_path: Pa
 @pytest.mark.parametrize(("mode", "expected"), [(0o666, 0o640), (0o600, 0o600)], ids=["archive", "private"])
 def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mode: int, expected: int) -> None:
     # S35
-    with replacing(tmp_path / "x", mode=mode, durable=False) as file:
+    with atomic_write(tmp_path / "x", mode=mode, durable=False) as file:
         assert os.fstat(file.fileno()).st_mode & 0o777 == expected
     assert (tmp_path / "x").stat().st_mode & 0o777 == expected
 
@@ -117,7 +117,7 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mode: int
 def test_the_unfinished_file_may_stand_elsewhere(target: Path, tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     parts.mkdir()
-    with replacing(target, mode=0o600, durable=True, parts=parts) as file:
+    with atomic_write(target, mode=0o600, durable=True, parts=parts) as file:
         file.write(b"new")
         assert names(target.parent) == ["image.tar"]
         assert len(names(parts)) == 1
@@ -126,8 +126,8 @@ def test_the_unfinished_file_may_stand_elsewhere(target: Path, tmp_path: Path) -
 
 
 def test_two_may_replace_a_file_at_the_same_time(target: Path) -> None:
-    with replacing(target, mode=0o666, durable=False) as first:
-        with replacing(target, mode=0o666, durable=False) as second:
+    with atomic_write(target, mode=0o666, durable=False) as first:
+        with atomic_write(target, mode=0o666, durable=False) as second:
             first.write(b"first")
             second.write(b"second")
         assert target.read_bytes() == b"second"
@@ -142,7 +142,7 @@ def test_two_may_replace_a_file_at_the_same_time(target: Path) -> None:
 )
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path, name: str) -> None:
     assert 252 <= len(name.encode()) <= 255
-    with replacing(tmp_path / name, mode=0o666, durable=False) as file:
+    with atomic_write(tmp_path / name, mode=0o666, durable=False) as file:
         file.write(b"new")
     assert (tmp_path / name).read_bytes() == b"new"
 
@@ -150,7 +150,11 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path, name: str) -
 def test_a_directory_that_is_not_writable_is_a_storage_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(target.parent)
     target.parent.chmod(0o555)
-    with unprivileged(), pytest.raises(StorageError) as caught, replacing(Path(target.name), mode=0o666, durable=True):
+    with (
+        unprivileged(),
+        pytest.raises(StorageError) as caught,
+        atomic_write(Path(target.name), mode=0o666, durable=True),
+    ):
         pytest.fail("it was opened")
     assert str(caught.value) == "cannot write image.tar: Permission denied"
     assert isinstance(caught.value.__cause__, PermissionError)
@@ -164,7 +168,7 @@ def test_a_directory_that_is_not_readable_will_do(target: Path, monkeypatch: pyt
     if os.geteuid() == 0:
         os.chown(target.parent, NOBODY, -1)
     target.parent.chmod(0o300)
-    with unprivileged(), replacing(Path(target.name), mode=0o666, durable=True) as file:
+    with unprivileged(), atomic_write(Path(target.name), mode=0o666, durable=True) as file:
         file.write(b"new")
     target.parent.chmod(0o700)
     assert target.read_bytes() == b"new"
@@ -183,7 +187,7 @@ def test_a_directory_that_is_not_readable_will_do(target: Path, monkeypatch: pyt
 def test_a_place_where_no_file_can_be_is_a_storage_error(
     target: Path, tmp_path: Path, path: str, reason: str, cause: type[OSError]
 ) -> None:
-    with pytest.raises(StorageError) as caught, replacing(tmp_path / path, mode=0o666, durable=True) as file:
+    with pytest.raises(StorageError) as caught, atomic_write(tmp_path / path, mode=0o666, durable=True) as file:
         file.write(b"new")
     assert str(caught.value) == f"cannot write {tmp_path / path}: {reason}"
     assert isinstance(caught.value.__cause__, cause)
@@ -192,7 +196,7 @@ def test_a_place_where_no_file_can_be_is_a_storage_error(
 
 
 def test_a_disk_that_is_full_while_writing_is_a_storage_error(target: Path) -> None:
-    with pytest.raises(StorageError, match="No space left on device"), replacing(target, mode=0o666, durable=True):
+    with pytest.raises(StorageError, match="No space left on device"), atomic_write(target, mode=0o666, durable=True):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert target.read_bytes() == b"old"
     assert names(target.parent) == ["image.tar"]
@@ -202,7 +206,7 @@ def test_content_is_brought_to_the_disk_while_it_is_written(target: Path, monkey
     synced = threading.Semaphore(0)
     monkeypatch.setattr(files, "_SYNC_INTERVAL", 0.001)
     monkeypatch.setattr(os, "fdatasync", lambda _: synced.release())
-    with replacing(target, mode=0o666, durable=True):
+    with atomic_write(target, mode=0o666, durable=True):
         assert synced.acquire(timeout=30)
         assert synced.acquire(timeout=30)
     assert not any(thread.name == "imgfetch-sync" for thread in threading.enumerate())
@@ -220,7 +224,7 @@ def test_a_disk_that_fails_meanwhile_is_a_storage_error(target: Path, monkeypatc
     monkeypatch.setattr(os, "fdatasync", fail)
 
     def write() -> None:
-        with replacing(target, mode=0o666, durable=True) as file:
+        with atomic_write(target, mode=0o666, durable=True) as file:
             file.write(b"new")
             assert has_failed.wait(30)
 
@@ -241,7 +245,7 @@ def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch
     monkeypatch.setattr(os, "fdatasync", hang)
 
     def interrupt() -> None:
-        with replacing(target, mode=0o666, durable=True):
+        with atomic_write(target, mode=0o666, durable=True):
             assert has_begun.wait(30)
             raise KeyboardInterrupt
 
@@ -257,7 +261,7 @@ def test_a_full_disk_tells_what_to_do() -> None:
     full = Path("/dev/full")
     if not full.is_char_device():
         pytest.skip("this system has no device that is always full")
-    with pytest.raises(StorageError) as caught, storing(full, "write"), full.open("wb", buffering=0) as file:
+    with pytest.raises(StorageError) as caught, storage_errors(full, "write"), full.open("wb", buffering=0) as file:
         file.write(b"x")
     message = str(caught.value)
     assert message == "cannot write /dev/full: No space left on device"
@@ -268,17 +272,17 @@ def test_a_full_disk_tells_what_to_do() -> None:
 
 def test_a_full_disk_whose_space_is_not_to_be_seen_is_told_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "gone" / "x"
-    with pytest.raises(StorageError) as caught, storing(path, "write"):
+    with pytest.raises(StorageError) as caught, storage_errors(path, "write"):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
     assert str(caught.value) == f"cannot write {path}: Disk quota exceeded"
 
 
 def test_the_purpose_and_the_path_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError) as caught, storing(tmp_path / "x\x1b[2J", "read"):
+    with pytest.raises(StorageError) as caught, storage_errors(tmp_path / "x\x1b[2J", "read"):
         raise OSError("without a number")
     assert str(caught.value) == rf"cannot read {tmp_path}/x\x1b[2J: without a number"
 
 
 def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^mine$"), storing(tmp_path, "read"):
+    with pytest.raises(ValueError, match=r"^mine$"), storage_errors(tmp_path, "read"):
         raise ValueError("mine")

@@ -24,7 +24,7 @@ from imgfetch import text as printable
 )
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
     # S31
-    assert printable.clean(text) == shown
+    assert printable.sanitize(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
 )
 def test_at_most_500_characters_are_shown(text: str, shown: str) -> None:
     # S31
-    assert printable.clean(text) == shown
+    assert printable.sanitize(text) == shown
 
 
 def test_a_smaller_limit_may_be_asked_for() -> None:
-    assert printable.clean("abcdef", 5) == "abcd\u2026"
+    assert printable.sanitize("abcdef", 5) == "abcd\u2026"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_smaller_limit_may_be_asked_for() -> None:
     ],
 )
 def test_a_size_is_shown_in_powers_of_ten(count: int, shown: str) -> None:
-    assert printable.size(count) == shown
+    assert printable.format_size(count) == shown
 
 
 @pytest.mark.parametrize(

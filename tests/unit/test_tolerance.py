@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from imgfetch.errors import VerificationError
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -14,32 +14,32 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_an_oddity_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    Oddities().tolerate("100 % odd")
+    Tolerance().warn("100 % odd")
     assert warnings(caplog) == ["100 % odd"]
 
 
 def test_each_oddity_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    oddities = Oddities()
+    tolerance = Tolerance()
     for message in ("one", "two", "one", "two", "one"):
-        oddities.tolerate(message)
+        tolerance.warn(message)
     assert warnings(caplog) == ["one", "two"]
 
 
 def test_another_run_tells_it_again(caplog: pytest.LogCaptureFixture) -> None:
-    Oddities().tolerate("one")
-    Oddities().tolerate("one")
+    Tolerance().warn("one")
+    Tolerance().warn("one")
     assert warnings(caplog) == ["one", "one"]
 
 
 def test_several_threads_tell_an_oddity_once(caplog: pytest.LogCaptureFixture) -> None:
-    oddities = Oddities()
+    tolerance = Tolerance()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(oddities.tolerate, ["one"] * 100))
+        list(pool.map(tolerance.warn, ["one"] * 100))
     assert warnings(caplog) == ["one"]
 
 
 def test_strictly_the_first_oddity_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(VerificationError, match=r"^odd$") as caught:
-        Oddities(strict=True).tolerate("odd")
+        Tolerance(strict=True).warn("odd")
     assert caught.value.hint == "without --strict this is a warning"
     assert warnings(caplog) == []

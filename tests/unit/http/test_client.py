@@ -15,7 +15,7 @@ from imgfetch.errors import ImgfetchError, RegistryError, TransportError, Verifi
 from imgfetch.http.client import HttpClient
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from imgfetch.version import VERSION
 from tests.loopback import Answer, Loopback
 
@@ -373,7 +373,7 @@ def test_a_redirect_to_plain_http_is_followed_with_one_warning(
 
 
 def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: responses.RequestsMock) -> None:
-    transport = HttpClient(oddities=Oddities(strict=True), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance(strict=True), user_agent="imgfetch/test")
     redirect(wire, HOME, "http://store.example/data")
     with pytest.raises(VerificationError, match="over plain http"):
         ask(transport, HOME, downgrade=True)

@@ -35,7 +35,7 @@ from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.manifest import Document, parse_document
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests.images import ARM64, hello, image, index
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\nimgfetch: saved\x9b31m\x7f\x85\u202e\u2066\u2028\u200b\x00"
@@ -279,7 +279,7 @@ def test_a_documents_words_are_cleaned(built: Any, *, escaped: bool, caplog: pyt
         raw = json.dumps(variant, ensure_ascii=escaped).encode()
         for content_type in ("", HEADER, built.media_type):
             try:
-                parse_document(Document(raw, content_type), good, WHAT, Oddities(), pinned=True)
+                parse_document(Document(raw, content_type), good, WHAT, Tolerance(), pinned=True)
             except ImgfetchError as error:
                 check(error)
                 failed += 1
@@ -302,7 +302,7 @@ def test_a_configs_words_are_cleaned() -> None:
 @pytest.mark.parametrize("raw", [HOSTILE, f'{{"{HOSTILE}', f'{{"a": {HOSTILE}', '{"a": 1, "a": 2}', f"[{HOSTILE}]"])
 def test_what_is_no_json_is_cleaned(raw: str) -> None:
     with pytest.raises(VerificationError) as caught:
-        parse_document(Document(raw.encode()), Descriptor.of(b"", ""), WHAT, Oddities())
+        parse_document(Document(raw.encode()), Descriptor.of(b"", ""), WHAT, Tolerance())
     check(caught.value)
     assert caught.value.hint == "do not use it; if it stays so, tell the publisher"  # M14
 
@@ -310,7 +310,7 @@ def test_what_is_no_json_is_cleaned(raw: str) -> None:
 def test_a_better_hint_is_kept() -> None:
     conflict = Document(IMAGE.raw, "application/vnd.docker.distribution.manifest.v2+json")
     with pytest.raises(VerificationError) as caught:
-        parse_document(conflict, Descriptor.of(IMAGE.raw, ""), WHAT, Oddities(strict=True), pinned=True)
+        parse_document(conflict, Descriptor.of(IMAGE.raw, ""), WHAT, Tolerance(strict=True), pinned=True)
     assert caught.value.hint == "without --strict this is a warning"
 
 

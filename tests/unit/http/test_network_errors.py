@@ -22,7 +22,7 @@ import urllib3.exceptions
 from imgfetch.errors import NotTlsError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.network_errors import mapped
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests.loopback import Answer, Loopback
 from tests.tools import tool
 
@@ -293,7 +293,7 @@ def resetting(connection: socket.socket) -> None:
 
 
 def failure_of(url: str) -> TransportError:
-    transport = HttpClient(oddities=Oddities(), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance(), user_agent="imgfetch/test")
     try:
         with pytest.raises(TransportError) as caught:
             _read(transport, url)

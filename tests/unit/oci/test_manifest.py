@@ -13,7 +13,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Document, Index, Manifest, parse_document
 from imgfetch.oci.mediatypes import DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from imgfetch.oci.platforms import Platform
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests.images import DOCKER_GZIP, OCI_GZIP, Built, attestation, hello, image, index
 
 SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
@@ -41,8 +41,8 @@ def parse(
     """Parse a document, which may be bytes, sent as ``content_type`` and pointed at as ``parent``."""
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
     descriptor = Descriptor(parent, Digest.of(raw), len(raw))
-    oddities = Oddities(strict=strict)
-    return parse_document(Document(raw, content_type), descriptor, "the manifest of x", oddities, pinned=pinned)
+    tolerance = Tolerance(strict=strict)
+    return parse_document(Document(raw, content_type), descriptor, "the manifest of x", tolerance, pinned=pinned)
 
 
 def built_manifest(built: Built) -> dict[str, Any]:

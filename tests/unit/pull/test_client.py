@@ -22,7 +22,7 @@ from imgfetch.pull.plan import SaveRequest
 from imgfetch.pull.resolve import Resolver
 from imgfetch.pull.select_platforms import make_plan
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests.fakes import FakeBody, FakeRegistry
 from tests.images import ARM64, hello, image, index
 
@@ -151,7 +151,7 @@ def test_a_plan_is_laid_out_without_a_store(registry: FakeRegistry, tmp_path: Pa
     registry.add(MANY)
     store = BlobStore(tmp_path / "store")
     request = SaveRequest.parse(NAME, layers="plain", platform=["linux/amd64", "linux/arm64"])
-    plan = make_plan(request, Resolver(registry, store, Oddities(), RetryPolicy(retries=0)))
+    plan = make_plan(request, Resolver(registry, store, Tolerance(), RetryPolicy(retries=0)))
     assert plan.layout({}) is None
     shutil.rmtree(tmp_path / "store")
     found = {layer.descriptor.digest: LayerInfo(layer.diff_id, "gzip", 1024) for layer in plan.layers if layer.diff_id}

@@ -26,7 +26,7 @@ from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.plan import Layer, distinct, layers_of
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry
 
@@ -90,7 +90,7 @@ def downloading(
     *,
     jobs: int = 4,
     progress: Progress | None = None,
-    oddities: Oddities | None = None,
+    tolerance: Tolerance | None = None,
     copy: Callable[[Digest, int, bytes], None] | None = None,
 ) -> Downloads:
     return Downloads(
@@ -99,7 +99,7 @@ def downloading(
         store,
         jobs=jobs,
         progress=progress or Progress(),
-        oddities=oddities or Oddities(),
+        tolerance=tolerance or Tolerance(),
         patience=RetryPolicy(retries=0),
         copy=copy,
     )
@@ -400,7 +400,7 @@ def test_oddities_of_a_layer_are_told_or_refused(
     assert len(caplog.records) == 1  # L03
     assert "layer 1 of 1 of registry.example/team/app:1" in caplog.records[0].getMessage()
     with pytest.raises(VerificationError, match="layer 1 of 1"):
-        bring(layers(odd), registry, store, oddities=Oddities(strict=True))
+        bring(layers(odd), registry, store, tolerance=Tolerance(strict=True))
 
 
 # ---- progress ----

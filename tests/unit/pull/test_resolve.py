@@ -29,7 +29,7 @@ from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeRegistry
 from tests.images import AMD64, ARM64, Built
@@ -46,7 +46,7 @@ def registry() -> FakeRegistry:
 
 @pytest.fixture
 def resolver(registry: FakeRegistry, store: BlobStore) -> Resolver:
-    return Resolver(registry, store, Oddities(), RetryPolicy(retries=0))
+    return Resolver(registry, store, Tolerance(), RetryPolicy(retries=0))
 
 
 def kept(tmp_path: Path) -> set[str]:
@@ -283,7 +283,7 @@ def test_a_config_that_contradicts_its_index_is_a_warning(
 def test_under_strict_it_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add(mislabelled())
     with pytest.raises(VerificationError):
-        resolved(Resolver(registry, store, Oddities(strict=True), RetryPolicy(retries=0)))
+        resolved(Resolver(registry, store, Tolerance(strict=True), RetryPolicy(retries=0)))
 
 
 # ---- what is no image ----

@@ -33,7 +33,7 @@ from imgfetch.oci.manifest import Document
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.loopback import Answer, Loopback
 from tests.stories import warnings
@@ -226,7 +226,7 @@ def test_a_docker_content_digest_that_says_nothing_else_is_nothing(
     wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, header: str | None
 ) -> None:
     wire.get(MANIFEST, body=b"{}", headers={} if header is None else {"Docker-Content-Digest": header})
-    with Registry("registry.example", oddities=Oddities(strict=True)) as registry:
+    with Registry("registry.example", tolerance=Tolerance(strict=True)) as registry:
         registry.manifest(REFERENCE)
     assert warnings(caplog) == []  # P63, F23
 
@@ -244,7 +244,7 @@ def test_a_wrong_docker_content_digest_is_a_warning(
 def test_under_strict_a_wrong_docker_content_digest_is_refused(wire: responses.RequestsMock) -> None:
     wire.get(MANIFEST, body=b"{}", headers={"Docker-Content-Digest": f"sha256:{'0' * 64}"})
     with (
-        Registry("registry.example", oddities=Oddities(strict=True)) as registry,
+        Registry("registry.example", tolerance=Tolerance(strict=True)) as registry,
         pytest.raises(VerificationError, match="Docker-Content-Digest"),
     ):
         registry.manifest(REFERENCE)  # P63

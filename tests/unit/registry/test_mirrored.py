@@ -37,7 +37,7 @@ from imgfetch.registry.access import Access
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
 from imgfetch.registry.mirrored import Mirrored, open_source
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry, missing
 from tests.stories import warnings
@@ -380,7 +380,7 @@ def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: P
     responses.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
     with ExitStack() as stack:
         access = Access(mirrors=read(daemon_json=None, registries_conf=[conf]))
-        mirrored = open_source(stack, access, oddities=Oddities(), patience=RetryPolicy(retries=0), timeout=5)
+        mirrored = open_source(stack, access, tolerance=Tolerance(), patience=RetryPolicy(retries=0), timeout=5)
         with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
             list(mirrored.tags(TAGGED))
 
@@ -577,7 +577,7 @@ def test_an_image_is_put_together_from_what_each_place_has(
     registries["one.example"].documents = {"1": Document(index.raw, index.media_type), BUILT.digest: Document(b"{}")}
     registries["two.example"].documents = {BUILT.digest: DOCUMENT}
     registries["docker.io"].contents = {BUILT.config.digest: BUILT.config.content}
-    image = Resolver(mirrored, store, Oddities(), RetryPolicy(retries=0)).resolve(TAGGED)
+    image = Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).resolve(TAGGED)
     assert str(image.manifest.descriptor.digest) == BUILT.digest  # P84, P85
     assert image.references == (TAGGED,)
     assert registries.asked == [

@@ -28,7 +28,7 @@ from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.store.blobs import BlobStore
-from imgfetch.tolerance import Oddities
+from imgfetch.tolerance import Tolerance
 from tests import transcripts
 from tests.transcripts import Exchange
 
@@ -219,7 +219,7 @@ def replay(stack: ExitStack, name: str, directory: Path) -> Replayed:
     reference = Reference.parse(pull.reference)
     registry = stack.enter_context(Registry(reference.registry))
     try:
-        replayed.image = Resolver(registry, replayed.store, Oddities(), RetryPolicy(retries=0)).resolve(
+        replayed.image = Resolver(registry, replayed.store, Tolerance(), RetryPolicy(retries=0)).resolve(
             reference, LINUX_AMD64
         )
     except VerificationError as error:

@@ -20,15 +20,15 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
 from imgfetch.store import directory, eviction, locks, permissions
 from imgfetch.store.blobs import BlobStore
-from imgfetch.store.locks import Claims
+from imgfetch.store.locks import StoreLocks
 
 
 def nothing() -> None:
     """Do not interrupt."""
 
 
-def held(root: Path) -> Claims:
-    made = Claims(root)
+def held(root: Path) -> StoreLocks:
+    made = StoreLocks(root)
     root.mkdir(exist_ok=True)
     made.prepare()
     return made
@@ -52,7 +52,7 @@ def names(root: Path) -> set[str]:
     return {path.name for path in (root / "blobs").glob("*/*")}
 
 
-# ---- claims ----
+# ---- locks ----
 
 
 def test_a_blob_is_claimed_by_one(root: Path) -> None:
@@ -121,9 +121,9 @@ def test_what_is_needed_is_known_to_all_until_the_end(root: Path) -> None:
 def test_what_a_dead_run_needed_is_swept(root: Path) -> None:
     held(root)
     program = (
-        "import os, sys; from pathlib import Path; from imgfetch.store.locks import Claims; "
+        "import os, sys; from pathlib import Path; from imgfetch.store.locks import StoreLocks; "
         "from imgfetch.oci.digest import Digest; "
-        "claims = Claims(Path(sys.argv[1])); claims.prepare(); claims.reserve([Digest.of(b'one')]); os._exit(9)"
+        "run = StoreLocks(Path(sys.argv[1])); run.prepare(); run.reserve([Digest.of(b'one')]); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(root)], check=False, timeout=60)
     assert len(list((root / "runs").iterdir())) == 2

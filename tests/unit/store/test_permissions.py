@@ -19,7 +19,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
 from imgfetch.store.blobs import BlobStore
-from imgfetch.store.locks import Claims
+from imgfetch.store.locks import StoreLocks
 from tests import images, tools
 
 NOBODY = 65534
@@ -343,10 +343,10 @@ def test_a_blob_that_does_not_change_is_hashed_no_more_than_once(root: Path, mon
 
 def test_a_run_is_noted_in_a_private_file(root: Path) -> None:
     root.mkdir()
-    claims = Claims(root)
+    run = StoreLocks(root)
     with umask(0):
-        claims.prepare()
-        claims.reserve([BLOB.digest])
+        run.prepare()
+        run.reserve([BLOB.digest])
     (note,) = root.glob("runs/*.json")
     assert stat.S_IMODE(note.stat().st_mode) == 0o600
-    claims.close()
+    run.close()
