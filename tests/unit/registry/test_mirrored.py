@@ -33,7 +33,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
 from imgfetch.pull.resolve import Resolver
-from imgfetch.registry.access import Access
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
 from imgfetch.registry.mirrored import Mirrored, open_source
 from imgfetch.store.blobs import BlobStore
@@ -379,7 +379,7 @@ def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: P
     conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
     responses.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
     with ExitStack() as stack:
-        access = Access(mirrors=read(daemon_json=None, registries_conf=[conf]))
+        access = RegistryConfig(mirrors=read(daemon_json=None, registries_conf=[conf]))
         mirrored = open_source(stack, access, tolerance=Tolerance(), patience=RetryPolicy(retries=0), timeout=5)
         with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
             list(mirrored.tags(TAGGED))
