@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from imgfetch.errors import NotFoundError
-from imgfetch.oci.descriptor import Descriptor
-from imgfetch.oci.manifest import Document
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from tests.images import Blob, Built

@@ -11,9 +11,9 @@ from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
 from imgfetch.archive.scan import Scan, ScannedMember
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.oci import mediatypes, strictjson
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document, Index, Manifest, parse_document
+from imgfetch.oci.manifest import Index, Manifest, parse_document
 from imgfetch.oci.reference import Reference
 from imgfetch.tolerance import Tolerance
 

@@ -19,10 +19,10 @@ from imgfetch.auth.token_reply import Token
 from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.client import HttpClient
-from imgfetch.http.origin import Origin
+from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.http.status_errors import answer_of, login_command, rejection
+from imgfetch.http.status_errors import answer_of, rejection
 from imgfetch.text import sanitize
 
 _MAX_SCHEMES = 8

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from imgfetch.errors import AuthenticationError
-from imgfetch.http.status_errors import login_command
+from imgfetch.http.origin import login_command
 from imgfetch.text import sanitize
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")

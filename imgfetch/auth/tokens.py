@@ -25,10 +25,10 @@ from imgfetch.errors import (
     UnavailableError,
 )
 from imgfetch.http.client import HttpClient
-from imgfetch.http.origin import Origin
+from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.http.status_errors import answer_of, login_command, rejection
+from imgfetch.http.status_errors import answer_of, rejection
 from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 

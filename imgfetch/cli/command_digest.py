@@ -8,6 +8,7 @@ from dataclasses import replace
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
+from imgfetch.pull.client import Client
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -16,6 +17,6 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     arguments.references = context.references(arguments)
     if len(arguments.platform) > 1:
         usage(arguments, "a digest is that of one platform, or without --platform that of all together")
-    pinned = context.client(arguments).pin(arguments.references, platform=arguments.platform)
+    pinned = Client(**context.client_settings(arguments)).pin(arguments.references, platform=arguments.platform)
     stdout.show([str(one if arguments.keep_tag else replace(one, tag=None)) for one in pinned])
     return 0

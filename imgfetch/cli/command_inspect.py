@@ -13,6 +13,7 @@ from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
+from imgfetch.pull.client import Client
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
 from imgfetch.text import format_size, sanitize
 
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     platform = arguments.platform[0] if arguments.platform else None
     if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)
-    found = context.client(arguments).inspect(arguments.target, platform=platform)
+    found = Client(**context.client_settings(arguments)).inspect(arguments.target, platform=platform)
     if arguments.raw:
         if found.raw is None:
             usage(arguments, f"{found.source} has {_several(found.images)}; choose one with --platform")

@@ -13,6 +13,7 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
+from imgfetch.pull.client import Client
 from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.save import Saved
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if arguments.dry_run:
         return _forecast(arguments)
     output = context.output(arguments)
-    saved = context.client(arguments).save(
+    saved = Client(**context.client_settings(arguments)).save(
         arguments.references,
         output,
         if_changed=arguments.if_changed,
@@ -94,7 +95,7 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     """Print the cost of a save."""
-    client = context.client(arguments)
+    client = Client(**context.client_settings(arguments))
     found = client.dry_run(arguments.references, cache_dir=context.cache(arguments), **_archive(arguments))
     stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
     return 0

@@ -9,6 +9,7 @@ import re
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
+from imgfetch.pull.client import Client
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -19,7 +20,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         usage(
             arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; the tags are those of a repository"
         )
-    found = context.client(arguments).tags(reference)
+    found = Client(**context.client_settings(arguments)).tags(reference)
     if arguments.sort:
         found = tuple(sorted(found, key=natural))
     stdout.show([json.dumps(found, indent=1)] if arguments.json else found)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypedDict, cast
 
 import platformdirs
 
@@ -19,7 +19,6 @@ from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from imgfetch.pull.client import Client
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.text import sanitize
 
@@ -59,9 +58,23 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
     )
 
 
-def client(arguments: argparse.Namespace) -> Client:
-    """Return what reaches registries with these settings."""
-    return Client(access(arguments), retries=patience(arguments), timeout=arguments.timeout, strict=arguments.strict)
+class ClientSettings(TypedDict):
+    """The arguments of `Client` that come from the command line."""
+
+    config: RegistryConfig
+    retries: RetryPolicy
+    timeout: float
+    strict: bool
+
+
+def client_settings(arguments: argparse.Namespace) -> ClientSettings:
+    """Return the settings of the client that carries out a command."""
+    return {
+        "config": access(arguments),
+        "retries": patience(arguments),
+        "timeout": arguments.timeout,
+        "strict": arguments.strict,
+    }
 
 
 def references(arguments: argparse.Namespace) -> list[Reference]:

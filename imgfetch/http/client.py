@@ -124,7 +124,11 @@ class HttpClient:
             if response.status not in redirects.STATUSES:
                 break
             response.close()
-            chain.append(redirects.target(response, chain, self._tolerance, downgrade=downgrade, same_host=same_host))
+            location = response.header("Location")
+            next_url = redirects.target(
+                location, chain, response.status, self._tolerance, downgrade=downgrade, same_host=same_host
+            )
+            chain.append(next_url)
         with self._registered(response):
             yield response
 

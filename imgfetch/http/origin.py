@@ -25,6 +25,9 @@ _NUMERIC = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)(?:\.(?:[0-9]+|0x[0-9a-f]*)){0,3}"
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a URL leads.
@@ -129,3 +132,8 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address in _NAT64 or (address in _COMPATIBLE and not is_plain):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return None
+
+
+def login_command(registry: str) -> str:
+    """Return the command that logs in to a registry, for a hint."""
+    return "docker login" if registry in _HUB_HOSTS else f"docker login {sanitize(registry)}"

@@ -9,7 +9,6 @@ from urllib.parse import urljoin
 
 from imgfetch.errors import RegistryError
 from imgfetch.http.origin import Origin
-from imgfetch.http.response import Response
 from imgfetch.text import url as shown_url
 from imgfetch.tolerance import Tolerance
 
@@ -19,13 +18,20 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def target(
-    response: Response, chain: Sequence[str], tolerance: Tolerance, *, downgrade: bool = False, same_host: bool = False
+    location: str,
+    chain: Sequence[str],
+    status: int,
+    tolerance: Tolerance,
+    *,
+    downgrade: bool = False,
+    same_host: bool = False,
 ) -> str:
     """Return the URL that a redirect leads to.
 
     Args:
-        response: the redirect.
+        location: the header ``Location`` of the redirect.
         chain: the URLs that have been requested, the first one and that of the redirect included.
+        status: the redirect's HTTP status.
         tolerance: told of a redirect to plain http.
         downgrade: whether a redirect from https to http is followed.
         same_host: whether a redirect to another host is refused.
@@ -33,23 +39,22 @@ def target(
     Raises:
         RegistryError: it leads nowhere, or where it must not (M13).
     """
-    location = response.header("Location")
     if not location:
-        raise _lost(response, chain, "a redirect without a Location")
+        raise _lost(status, chain, "a redirect without a Location")
     target = _resolved(chain[-1], location)
     reached = [*chain, target]
     if target in chain:
-        raise _lost(response, reached, "the redirects go round in a circle")
+        raise _lost(status, reached, "the redirects go round in a circle")
     if len(chain) > MAX_REDIRECTS:
-        raise _lost(response, reached, f"more than {MAX_REDIRECTS} redirects")
+        raise _lost(status, reached, f"more than {MAX_REDIRECTS} redirects")
     home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
     if not home.may_send_to(there):
-        raise _lost(response, reached, "a redirect to an address where no registry's storage can be")
+        raise _lost(status, reached, "a redirect to an address where no registry's storage can be")
     if same_host and there.host != home.host:
-        raise _lost(response, reached, "a redirect to another host, which is refused for a token")
+        raise _lost(status, reached, "a redirect to another host, which is refused for a token")
     if here.scheme == "https" and there.scheme == "http":
         if not downgrade:
-            raise _lost(response, reached, "a redirect from https to http, which is refused here")
+            raise _lost(status, reached, "a redirect from https to http, which is refused here")
         tolerance.warn(
             f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
         )
@@ -71,11 +76,11 @@ def _resolved(url: str, location: str) -> str:
     return location
 
 
-def _lost(response: Response, chain: Sequence[str], reason: str) -> RegistryError:
+def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
     hosts = " -> ".join(shown_url(url) for url in chain[:4])
     return RegistryError(
         f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
-        status=response.status,
+        status=status,
         hint="the registry's storage or proxy is set up wrongly",
     )

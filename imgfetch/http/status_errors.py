@@ -18,8 +18,8 @@ from imgfetch.errors import (
     RegistryError,
     UnavailableError,
 )
+from imgfetch.http.origin import login_command
 from imgfetch.http.response import Response
-from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import quoted, sanitize
 
 MAX_QUOTED = 200
@@ -39,7 +39,6 @@ _SERVER_ERROR = 500
 _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
-_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _NO_REGISTRY = "check the host and the port: this may be no registry, or something in front of one"
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
@@ -100,11 +99,6 @@ def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
     said = f"{response.origin} answers {response.status} {response.reason}".rstrip()
     return codes, words, f"{said} ({words})" if words else said
-
-
-def login_command(registry: str) -> str:
-    """Return the command that logs in to a registry, for a hint."""
-    return "docker login" if registry in _HUB_HOSTS else f"docker login {sanitize(registry)}"
 
 
 def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool = True) -> RegistryError:

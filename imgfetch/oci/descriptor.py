@@ -21,6 +21,21 @@ _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A manifest or index as received.
+
+    Attributes:
+        raw: the bytes, exactly as they came.
+        content_type: the answer's ``Content-Type``, or empty.
+        url: where it came from, fit to be shown.
+    """
+
+    raw: bytes
+    content_type: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """A pointer to content.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.config import Config
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.text import quoted, sanitize
@@ -38,21 +38,6 @@ _KEYS = frozenset(
         "history",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A manifest or index as received.
-
-    Attributes:
-        raw: the bytes, exactly as they came.
-        content_type: the answer's ``Content-Type``, or empty.
-        url: where it came from, fit to be shown.
-    """
-
-    raw: bytes
-    content_type: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import platform as machine
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from imgfetch.errors import InvalidPlatformError, VerificationError
-from imgfetch.oci import strictjson
 from imgfetch.text import quoted
 
 _TEXT = re.compile(
@@ -41,6 +40,15 @@ _ARCHITECTURES = {
 _OSES = {"macos": "darwin"}
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
 """What an architecture without a variant means (containerd's ``platforms`` package)."""
+
+
+class Members(Protocol):
+    """A JSON object with text members, such as `strictjson.Object`."""
+
+    what: str
+
+    def text(self, key: str, /) -> str:
+        """Return a member, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Platform:
         return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
 
     @classmethod
-    def from_json(cls, members: strictjson.Object) -> Self:
+    def from_json(cls, members: Members) -> Self:
         """Read the members that name a platform.
 
         Raises:

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from imgfetch.oci.descriptor import Descriptor
-from imgfetch.oci.manifest import Document
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.reference import Reference
 
 

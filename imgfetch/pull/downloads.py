@@ -19,7 +19,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Source
 from imgfetch.progress import Item, Progress
 from imgfetch.pull.fetch import receive
-from imgfetch.pull.plan import Layer
+from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypedDict, get_args
@@ -15,16 +15,15 @@ from imgfetch.archive.selection import Selection, merged
 from imgfetch.archive.tarlayout import Content, TarLayout
 from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
-from imgfetch.errors import InvalidReferenceError, VerificationError
+from imgfetch.errors import InvalidReferenceError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci import names
-from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Image
 from imgfetch.oci.names import Platforms, References, one_or_many
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item
+from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
 
 Base = str | os.PathLike[str] | Reference
@@ -127,23 +126,6 @@ class SaveRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer to be fetched.
-
-    Attributes:
-        descriptor: the blob.
-        diff_id: the digest of the decompressed layer; ``None`` for a blob that is no layer of an image.
-        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
-        reference: the image that it is for.
-    """
-
-    descriptor: Descriptor
-    diff_id: Digest | None
-    what: str
-    reference: Reference
-
-
-@dataclass(frozen=True, slots=True)
 class ArchiveLayout:
     """The position of every member of an archive.
 
@@ -204,41 +186,6 @@ class Plan:
             contents = {digest: content for _, made in rewritten for digest, content in made.items()}
         tar = TarLayout(self.request.format.members(selections, contents), mtime=self.request.mtime)
         return ArchiveLayout(selections, frozenset(opened), tar)
-
-
-def layers_of(image: Image) -> Iterator[Layer]:
-    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
-    reference = image.references[0]
-    count = len(image.manifest.layers)
-    for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
-        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference)
-
-
-def others_of(selection: Selection) -> Iterator[Layer]:
-    """Yield the blobs that come with a selection and are no layers."""
-    reference = selection.references[0]
-    for descriptor in selection.others:
-        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference)
-
-
-def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return each blob once, in order.
-
-    Raises:
-        VerificationError: one blob is listed with two different diff_ids.
-    """
-    found: dict[Digest, Layer] = {}
-    for layer in layers:
-        first = found.setdefault(layer.descriptor.digest, layer)
-        if first.diff_id is None:
-            found[layer.descriptor.digest] = layer
-        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
-            raise VerificationError(
-                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
-                wanted=str(first.diff_id),
-                got=str(layer.diff_id),
-            )
-    return tuple(found.values())
 
 
 def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:

@@ -14,9 +14,9 @@ from imgfetch.errors import PlatformNotFoundError, UnsupportedError, Verificatio
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.config import Config
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_DOCUMENT, Document, Image, Index, Manifest, listed, parse_document
+from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, listed, parse_document
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source

@@ -20,7 +20,8 @@ from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.base import BaseLayers
-from imgfetch.pull.plan import Layer, Plan, SaveRequest, distinct, layers_of, others_of
+from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
+from imgfetch.pull.plan import Plan, SaveRequest
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver
 
 

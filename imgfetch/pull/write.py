@@ -16,7 +16,8 @@ from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.files import require_free_space, storage_errors
 from imgfetch.oci.digest import Digest
 from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.plan import ArchiveLayout, Layer, Plan, remembered
+from imgfetch.pull.layer import Layer
+from imgfetch.pull.plan import ArchiveLayout, Plan, remembered
 from imgfetch.store.blobs import BlobStore
 
 

@@ -25,9 +25,9 @@ from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import not_the_protocol, rejection
 from imgfetch.oci import mediatypes
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_DOCUMENT, Document
+from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
 from imgfetch.registry import blobs

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from imgfetch.defaults import CONNECT_TIMEOUT
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document, parse_document
+from imgfetch.oci.manifest import parse_document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
 from imgfetch.registry.access import RegistryConfig

@@ -13,7 +13,7 @@ import pytest
 from imgfetch import save
 from imgfetch.errors import ImgfetchError
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.oci.manifest import Document
+from imgfetch.oci.descriptor import Document
 from tests import images
 from tests.fakes import FakeRegistry
 from tests.mutations import CHANGES

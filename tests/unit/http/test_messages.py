@@ -28,13 +28,14 @@ from imgfetch.http import certificate
 from imgfetch.http.certificate import Certificate
 from imgfetch.http.client import HttpClient
 from imgfetch.http.network_errors import mapped, proxy_error
+from imgfetch.http.origin import login_command
 from imgfetch.http.proxies import Proxies, Proxy
 from imgfetch.http.response import Response
-from imgfetch.http.status_errors import answer_of, login_command, not_the_protocol, rejection
+from imgfetch.http.status_errors import answer_of, not_the_protocol, rejection
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.config import Config
-from imgfetch.oci.descriptor import Descriptor
-from imgfetch.oci.manifest import Document, parse_document
+from imgfetch.oci.descriptor import Descriptor, Document
+from imgfetch.oci.manifest import parse_document
 from imgfetch.tolerance import Tolerance
 from tests.images import ARM64, hello, image, index
 

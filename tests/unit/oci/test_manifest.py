@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document, Index, Manifest, parse_document
+from imgfetch.oci.manifest import Index, Manifest, parse_document
 from imgfetch.oci.mediatypes import DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from imgfetch.oci.platforms import Platform
 from imgfetch.tolerance import Tolerance

@@ -16,14 +16,14 @@ import imgfetch
 from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.config import Config
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document, Image, Manifest
+from imgfetch.oci.manifest import Image, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item, Progress
 from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.plan import Layer, distinct, layers_of
+from imgfetch.pull.layer import Layer, distinct, layers_of
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance

@@ -23,8 +23,9 @@ from imgfetch.errors import (
 )
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci.descriptor import Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document, Image
+from imgfetch.oci.manifest import Image
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.resolve import Resolver

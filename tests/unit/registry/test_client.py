@@ -27,9 +27,8 @@ from imgfetch.errors import (
     VerificationError,
 )
 from imgfetch.oci import mediatypes
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore

@@ -26,9 +26,8 @@ from imgfetch.errors import (
 )
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
-from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.pull import fetch as fetching
