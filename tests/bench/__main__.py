@@ -110,7 +110,7 @@ def _on_loopback(
             "cold": Case("Cold", f"{large}, from a registry on the loopback.", _runs(cold, much, target, rounds)),
             "warm": Case(
                 "Warm",
-                "The same, the layers in the store.",
+                "The same image, with its layers in the cache.",
                 _runs([warm, *skopeo, contenders.disk()], much, target, rounds),
             ),
             "many": Case("Many layers", f"{small}.", _runs([ours, *skopeo], many, target, rounds)),
@@ -146,15 +146,15 @@ def _goals(cases: Mapping[str, Case], image: Workload, start: Usage) -> list[Goa
     beyond = middle(cold.runs[COLD]).written - 2 * image.size
     far = cases["link"].ratio(COLD, "curl") if "link" in cases else None
     return [
-        Goal("cold, wall time by skopeo's to docker-archive", 0.25, cold.ratio(COLD, SKOPEO)),
-        Goal("cold, processor time by skopeo's to docker-archive", 0.4, cold.ratio(COLD, SKOPEO, "cpu")),
-        Goal("cold, layers plain, wall time by skopeo's to docker-archive", 0.4, cold.ratio(PLAIN, SKOPEO)),
-        Goal("cold over the line, wall time by curl's", 1.05, far),
-        Goal("warm, wall time by skopeo's to docker-archive", 0.12, cases["warm"].ratio(WARM, SKOPEO)),
-        Goal("cold, wall time by that of the pipes", 1.0, cold.ratio(COLD, pipes)),
+        Goal("cold: wall time relative to skopeo docker-archive", 0.25, cold.ratio(COLD, SKOPEO)),
+        Goal("cold: processor time relative to skopeo docker-archive", 0.4, cold.ratio(COLD, SKOPEO, "cpu")),
+        Goal("cold, --layers plain: wall time relative to skopeo docker-archive", 0.4, cold.ratio(PLAIN, SKOPEO)),
+        Goal("cold over the line: wall time relative to curl", 1.05, far),
+        Goal("warm: wall time relative to skopeo docker-archive", 0.12, cases["warm"].ratio(WARM, SKOPEO)),
+        Goal("cold: wall time relative to the pipes", 1.0, cold.ratio(COLD, pipes)),
         Goal("peak memory of any run", 80, max(usage.peak for usage in ours) / MIB, "MiB"),
         Goal("bytes written beyond twice the compressed size", 1, beyond / MIB, "MiB"),
-        Goal("many layers, wall time by skopeo's", 1.0, cases["many"].ratio(COLD, SKOPEO)),
+        Goal("many layers: wall time relative to skopeo docker-archive", 1.0, cases["many"].ratio(COLD, SKOPEO)),
         Goal("imgfetch --version", 0.1, start.wall, "s"),
     ]
 

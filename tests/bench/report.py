@@ -1,4 +1,4 @@
-"""What was measured, as a table, as JSON, as a page with a plot."""
+"""The results of a benchmark, as a table, as JSON, and as a page with a plot."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Case:
-    """One image over one line, brought by several, in turn.
+    """One image over one line, downloaded by several programs in turn.
 
     Attributes:
-        name: what it is called.
-        about: what it is, in a sentence.
-        runs: what each run took, by who ran; the n-th runs of all belong together.
+        name: its heading.
+        about: its description, in a sentence.
+        runs: the usage of each run, by program; the n-th runs of all belong together.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be reached.
+    """A limit for a figure.
 
     Attributes:
-        what: in words.
-        limit: the largest figure that is good.
-        got: the figure, if it was measured.
-        unit: what stands behind it.
+        what: the figure's name.
+        limit: its largest good value.
+        got: its value, if it was measured.
+        unit: its unit.
     """
 
     what: str
@@ -66,7 +66,7 @@ def table(case: Case) -> list[str]:
     """Return a case as a Markdown table of medians."""
     first = next(iter(case.runs))
     lines = [
-        f"| {'':<34} | wall s | processor s | peak MiB | written MB | wall by that of {first} |",
+        f"| {'':<34} | wall s | processor s | peak MiB | written MB | wall, relative to {first} |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for who, usages in case.runs.items():
@@ -100,12 +100,13 @@ def page(cases: Iterable[Case], goals: Sequence[Goal], about: Mapping[str, objec
     lines = [
         "# Benchmarks",
         "",
-        "Made by `make bench`; medians of runs in turn, ratios of runs that belong together.  Everything that imgfetch",
-        "brings is verified, decompressed streams included; see the notes on what the others check.",
+        "`make bench BENCH=--docs` writes this page. The programs take turns; figures are medians, and ratios compare runs of",
+        "the same round. imgfetch verifies everything, decompressed layers included; the [notes](#notes) name the checks of",
+        "the others.",
         "",
         f"Measured on {about['date']}: {about['machine']}; {about['versions']}; {about['rounds']} rounds.",
         "",
-        f"![wall time of a cold save]({plot})",
+        f"![Wall time of a cold save]({plot})",
         "",
     ]
     for case in cases:
@@ -116,14 +117,13 @@ def page(cases: Iterable[Case], goals: Sequence[Goal], about: Mapping[str, objec
 
 _NOTES = """## Notes
 
-- skopeo decompresses and compares no diff_id; its docker-archive holds decompressed layers, so it writes more.  The
-  same work is `imgfetch --layers plain`.
-- podman and docker write each layer into their stores as files first; that is what they are for.
+- skopeo decompresses the layers and does not compare their diff_ids. Its docker-archive holds decompressed layers, so
+  it writes more; `imgfetch --layers plain` does the same work.
+- podman and docker write the files of each layer into their stores first, to run containers from them.
 - crane decompresses nothing.
-- "written" is what the kernel counted as made dirty by the processes; imgfetch writes a layer into its store and
-  into the archive, which is what makes the next save cheap.  It also waits until the archive is on the disk, which
-  none of the others does.
-- The floor is pipes of programs that do one thing each and write nothing.
+- "Written" counts the bytes that the kernel saw the processes write. imgfetch writes each layer into its cache and into
+  the archive, which makes the next save cheap. It also waits until the archive is on the disk; the others do not.
+- The pipes are a lower bound: each program does one thing and writes nothing.
 """
 
 
@@ -145,14 +145,14 @@ def chart(case: Case) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="780" height="{height}" '
         'font-family="sans-serif" font-size="13">'
         f'<rect width="780" height="{height}" fill="#ffffff"/>'
-        f'<text x="12" y="20" font-weight="bold">{escape(case.name)}: seconds until the file is there</text>'
+        f'<text x="12" y="20" font-weight="bold">{escape(case.name)}: seconds until the file exists</text>'
         + "".join(bars)
         + "</svg>\n"
     )
 
 
 def machine(directory: Path) -> str:
-    """Name what a run ran on."""
+    """Describe the machine."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2  # type: ignore[index]
     kind = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, check=True, text=True).stdout
@@ -164,7 +164,7 @@ def machine(directory: Path) -> str:
 
 
 def versions(commands: Sequence[Command]) -> Iterator[str]:
-    """Yield what programs say of themselves."""
+    """Yield the first line of each program's version."""
     seen = set()
     for command in filter(None, commands):
         done = subprocess.run([str(part) for part in command], capture_output=True, check=False, text=True)
