@@ -100,9 +100,9 @@ def page(cases: Iterable[Case], goals: Sequence[Goal], about: Mapping[str, objec
     lines = [
         "# Benchmarks",
         "",
-        "`make bench BENCH=--docs` writes this page. The programs take turns; figures are medians, and ratios compare runs of",
-        "the same round. imgfetch verifies everything, decompressed layers included; the [notes](#notes) name the checks of",
-        "the others.",
+        "`make bench BENCH=--docs` writes this page. The programs take turns; figures are medians, and ratios compare",
+        "runs of the same round. imgfetch verifies everything, decompressed layers included; the [notes](#notes) name",
+        "the checks of the others.",
         "",
         f"Measured on {about['date']}: {about['machine']}; {about['versions']}; {about['rounds']} rounds.",
         "",
