@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAPERS = [
-    path for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md") for path in sorted(ROOT.glob(name))
-]
-LINKED = [*PAPERS, ROOT / "CHANGELOG.md"]
+PAPERS = [path for name in ("*.md", "docs/*.md", "fixtures/*.md") for path in sorted(ROOT.glob(name))]
 MODULES = sorted((ROOT / "imgfetch").rglob("*.py"))
 
 FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -137,12 +134,12 @@ def is_broken(target: str, start: Path) -> bool:
     return not path.exists() or (bool(anchor) and path.suffix == ".md" and anchor not in slugs(path.read_text()))
 
 
-@pytest.mark.parametrize("path", LINKED, ids=name)
+@pytest.mark.parametrize("path", PAPERS, ids=name)
 def test_every_relative_link_of_a_document_leads_to_a_file_and_a_heading(path: Path) -> None:
     assert [target for target in links(path.read_text()) if is_broken(target, path)] == []
 
 
-@pytest.mark.parametrize("path", [*LINKED, *MODULES], ids=name)
+@pytest.mark.parametrize("path", [*PAPERS, *MODULES], ids=name)
 def test_every_document_that_a_text_or_a_module_names_exists_with_its_heading(path: Path) -> None:
     assert [target for target in mentions(path.read_text()) if is_broken(target, ROOT / "README.md")] == []
 
@@ -170,7 +167,7 @@ def test_phrases_that_read_as_translated_occur_in_no_document_message_or_docstri
 
 
 def test_nothing_cites_notes_that_are_not_in_this_repository() -> None:
-    found = {name(path): CITATION.findall(path.read_text()) for path in LINKED}
+    found = {name(path): CITATION.findall(path.read_text()) for path in PAPERS}
     found["imgfetch"] = [citation for path in MODULES for citation in CITATION.findall(path.read_text())]
     assert {key: list_ for key, list_ in found.items() if len(list_) > PRESENT_CITATIONS.get(key, 0)} == {}
 
