@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,13 @@ def test_every_folder_is_in_the_table_and_says_what_belongs_there() -> None:
     for folder in filter(None, FOLDERS):
         body = ast.parse((PACKAGE / folder / "__init__.py").read_text()).body
         assert len(body) == 1, f"{folder}/__init__.py has more than a docstring"
+
+
+def test_the_design_has_the_folders_and_their_libraries() -> None:
+    design = (PACKAGE.parent / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) ?\|$", design, re.MULTILINE)
+    shown = {folder: set(re.findall(r"\w+", libraries.replace("-", "_"))) for folder, libraries in rows}
+    assert shown == {folder: set(libraries.split()) for folder, (_, libraries) in FOLDERS.items() if folder}
 
 
 @each_module
