@@ -117,19 +117,19 @@ def _gzip_called_tar(mark: str) -> Shape:
     return Shape(
         image(layer(gz(raw), OCI_TAR, raw=raw)),
         is_rewritten=True,
-        warnings=("its media type promises plain, but it is gzip", REWRITTEN),
+        warnings=("its media type says plain, but its content is gzip", REWRITTEN),
     )
 
 
 def _tar_called_gzip(mark: str) -> Shape:
     raw = _base(mark)
-    return Shape(image(layer(raw, OCI_GZIP, raw=raw)), warnings=("its media type promises gzip, but it is plain",))
+    return Shape(image(layer(raw, OCI_GZIP, raw=raw)), warnings=("its media type says gzip, but its content is plain",))
 
 
 def _zstd_called_gzip(mark: str) -> Shape:
     raw = _base(mark)
     built = image(layer(zstd(raw), OCI_GZIP, raw=raw))
-    return Shape(built, zstd=True, warnings=("its media type promises gzip, but it is zstd", ZSTD))
+    return Shape(built, zstd=True, warnings=("its media type says gzip, but its content is zstd", ZSTD))
 
 
 def _repeated_layer(mark: str) -> Shape:
@@ -178,8 +178,8 @@ _MAKERS: dict[str, Callable[[str], Shape]] = {
     "skippable frame behind": _skippable_behind,
     "skippable frame before": _skippable_before,
     "multi-member gzip": _multi_member,
-    "gzip and zeros": lambda mark: _odd_end(mark, bytes(1024), "zeros stand between or behind"),
-    "gzip and garbage": lambda mark: _odd_end(mark, b"garbage", "bytes that are no gzip data"),
+    "gzip and zeros": lambda mark: _odd_end(mark, bytes(1024), "zeros separate or follow"),
+    "gzip and garbage": lambda mark: _odd_end(mark, b"garbage", "other bytes follow its gzip data"),
     "three compressions": _three_compressions,
     "gzip called tar": _gzip_called_tar,
     "tar called gzip": _tar_called_gzip,

@@ -1,4 +1,4 @@
-"""An archive's bytes: tar headers, layout and formats; and the reading and verifying of any tool's archive.
+"""Archives: tar headers, layout and formats, and the reading and verification of any tool's archive.
 
-No request is made here, and no cache is used.
+This package makes no requests and uses no cache.
 """

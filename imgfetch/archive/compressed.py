@@ -1,7 +1,7 @@
-"""An archive that is compressed as a whole, which its name decides.
+"""Compression of a whole archive, selected by its file name.
 
-The same bytes come out each time, as long as the libraries are the same: no time, no name stands in them, and zstd is
-told to use its parallel way whatever the number of processors, for that makes other bytes than the serial one.
+The result is reproducible with the same libraries: it contains no time and no name, and zstd always works in its
+parallel mode, because its serial mode produces other bytes.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _ZSTD_LEVEL = 3
 
 
 def looks_like_file(text: str) -> bool:
-    """Tell whether a text means a file and no reference: it has the form of a file's name, or the file exists."""
+    """Return whether a text names a file, not a reference: it looks like a file name, or the file exists."""
     has_form = text.startswith(("/", "./", "../")) or text.endswith((".tar", *_SUFFIXES))
     return has_form or Path(text).is_file()
 
 
 def compression(path: Path | None) -> str:
-    """Return ``gzip``, ``zstd``, or nothing for a file that is not to be compressed."""
+    """Return ``gzip``, ``zstd``, or nothing for an uncompressed file."""
     name = path.name.lower() if path else ""
     return next((compression for suffix, compression in _SUFFIXES.items() if name.endswith(suffix)), "")
 
 
 @contextmanager
 def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
-    """Yield what compresses into ``out`` all that is written to it.
+    """Yield a file that compresses into ``out``.
 
     Raises:
-        OSError: ``out`` does not take it.
+        OSError: writing to ``out`` fails.
     """
     if compression == "gzip":
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as writer:
@@ -54,10 +54,10 @@ def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
 
 
 def compression_of(path: Path) -> str:
-    """Return the compression that a file begins with.
+    """Recognize a file's compression.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         compression = detect(file.read(HEAD))
@@ -66,12 +66,12 @@ def compression_of(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open an archive for reading from its first byte on, decompressed if it begins like something compressed.
+    """Open an archive for reading, and decompress it if necessary.
 
-    What is read raises `VerificationError` where the compressed data is damaged.
+    Reading damaged compressed data raises `VerificationError`.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     is_compressed = compression_of(path)
     with path.open("rb") as raw:
@@ -82,7 +82,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Readable(io.RawIOBase):
-    """Pieces of content as a file."""
+    """A readable file made of pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Readable(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # what it is called with
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
         while not self._left:
             piece = next(self._pieces, None)
             if piece is None:

@@ -1,4 +1,4 @@
-"""The images in an archive file, as values."""
+"""The images in an archive file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ class ArchivedLayer:
     """A layer of an image in an archive.
 
     Attributes:
-        diff_id: what the config says that it hashes to when it is decompressed.
-        member: the member that holds it.
-        digest: the blob's digest, where a manifest has one.
-        media_type: what a manifest calls it.
-        size: the member's length in bytes; what the manifest says where it is absent.
-        compression: how it is compressed, as `compression.detect` names it; empty if that was not looked at.
-        is_absent: whether the member is not there.
-        is_left_out: whether the archive says that it leaves it out.
+        diff_id: the decompressed layer's digest according to the config.
+        member: the name of its tar member.
+        digest: the blob's digest if there is a manifest.
+        media_type: the type in the manifest.
+        size: the member's length in bytes, or the size in the manifest if the layer is absent.
+        compression: a result of `compression.detect`; empty if unknown.
+        is_left_out: whether the archive declares that it leaves the layer out.
     """
 
     diff_id: Digest
@@ -43,14 +42,12 @@ class ArchivedImage:
     """An image in an archive.
 
     Attributes:
-        names: what it is called there, tags and digests, sorted.
-        config: its config.
-        config_digest: the config's digest, the image ID.
-        layers: its layers, base first.
-        manifest: its manifest, where the archive has one.
-        indexes: the digests of the indexes in the archive that list it, the nearest first.
-        base: what has the layers that are left out.
-        listed_for: the platform for which an index lists it, where it does.
+        names: its names in the archive, with tags and digests, sorted.
+        config_digest: the image ID.
+        layers: base first.
+        indexes: digests of the archive's indexes that list the image, the nearest first.
+        base: the image or archive that has the layers left out.
+        listed_for: the platform for which an index lists it.
     """
 
     names: tuple[str, ...]
@@ -64,22 +61,21 @@ class ArchivedImage:
 
     @property
     def digests(self) -> tuple[Digest, ...]:
-        """Those by which it can be asked for."""
+        """The digests by which the image can be requested."""
         own = [self.manifest.descriptor.digest] if self.manifest else []
         return (*own, *self.indexes)
 
 
 @dataclass(slots=True)
 class Archive:
-    """What an archive holds, and what is wrong with how it says so.
+    """An archive's contents and faults.
 
     Attributes:
-        kind: what it is, in words.
-        images: its images, in its order.
-        choices: what each name selects: for each place where it stands the images there, of which a reader takes the
-            one for its platform.
-        faults: what is wrong, each in a sentence.
-        notes: what is worth knowing and not wrong.
+        kind: a description, such as ``an OCI image layout``.
+        images: in the archive's order.
+        choices: for each name, the images at every place with that name; a reader selects the one for its platform.
+        faults: sentences about errors.
+        notes: sentences about harmless peculiarities.
     """
 
     kind: str = ""
@@ -89,7 +85,7 @@ class Archive:
     notes: list[str] = field(default_factory=list)
 
     def config(self, raw: bytes, media_type: str, what: str) -> Config | None:
-        """Read a config, or note what is wrong with it."""
+        """Read a config, or record its fault."""
         try:
             return Config.from_json(raw, media_type, what)
         except UnsupportedError as error:
@@ -99,17 +95,17 @@ class Archive:
         return None
 
     def add_choice(self, names: Sequence[str], images: list[ArchivedImage]) -> None:
-        """Note the images that names select in one place."""
+        """Record the images that the names select at one place."""
         for name in names:
             self.choices.setdefault(_without_digest(name), []).append(images)
 
     def ambiguous_names(self) -> Iterator[str]:
-        """Yield a sentence for each name that readers take for different images, for most let the last one win."""
+        """Yield a finding for each name with different images; most readers use the last one."""
         for name, choices in self.choices.items():
             configs = [{image.config.raw for image in images} for images in choices]
             widest = max(configs, key=len)
             if any(not some <= widest for some in configs) or any(map(_has_two_for_one_platform, choices)):
-                yield f"readers differ over the name {name}: it stands for different images"
+                yield f"the name {name} is ambiguous: it refers to different images"
 
 
 def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
@@ -121,7 +117,7 @@ def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
 
 
 def _without_digest(name: str) -> str:
-    """Return a name as readers know it that drop the digest behind a tag; a bare tag as it is."""
+    """Return a name without the digest after its tag, which some readers drop; a bare tag stays as it is."""
     try:
         reference = Reference.parse(name) if "/" in name else None
     except InvalidReferenceError:

@@ -1,14 +1,13 @@
-"""The format that `docker load` reads: an OCI image layout with docker's two files beside it.
+"""The format of `docker load`: an OCI image layout with docker's two files.
 
-Member by member, base to the byte, so that an archive is a function of its images and options alone::
+The order of the members is fixed, so that an archive depends only on its images and options::
 
     oci-layout  index.json  manifest.json  repositories
     blobs/  blobs/sha256/
-    blobs/sha256/<index>…                                   where several platforms are saved
+    blobs/sha256/<index>…                                   if several platforms are saved
     blobs/sha256/<manifest>  blobs/sha256/<config>  blobs/sha256/<layer>…   of each image, each digest once
 
-The blobs stand in it as the registry has them, so the registry's manifest digest survives wherever the reader
-keeps it.
+Blobs are identical to those of the registry, so the manifest digest survives in readers that keep it.
 """
 
 from __future__ import annotations
@@ -24,14 +23,10 @@ from imgfetch.oci.digest import Digest
 
 
 def members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
-    """Return the entries of an archive, in their order.
-
-    Args:
-        selections: what it holds.
-        contents: what does not stand in the store under its digest.
+    """Return an archive's entries; see `formats.Members`.
 
     Raises:
-        VerificationError: a blob is given two sizes.
+        VerificationError: a blob has two sizes.
     """
     return (
         image_layout.VERSION,
@@ -43,7 +38,7 @@ def members(selections: Sequence[Selection], contents: Mapping[Digest, Content])
 
 
 def _item(selection: Selection) -> dict[str, object]:
-    """Return an item of `manifest.json`; a digest in ``RepoTags`` would be fatal to docker and podman."""
+    """Return an item of `manifest.json`; docker and podman reject digests in ``RepoTags``."""
     image = selection.preferred
     item: dict[str, object] = {
         "Config": path(image.manifest.config.digest),
@@ -60,12 +55,12 @@ def _item(selection: Selection) -> dict[str, object]:
         for layer, diff_id in zip(image.manifest.layers, image.config.diff_ids, strict=True)
         if mediatypes.is_foreign(layer.media_type)
     }
-    # Elsewhere it does harm: crane's library makes manifests of it that podman refuses.
+    # Other layers must not have it: crane's library makes manifests of it that podman rejects.
     return {**item, "LayerSources": sources} if sources else item
 
 
 def _repositories(selections: Sequence[Selection]) -> dict[str, dict[str, str]]:
-    """Return `repositories`: the top layer's diff_id by repository and tag, as docker 25 and later write it."""
+    """Return `repositories`, with the top layer's diff_id by repository and tag, as docker 25 and later do."""
     repositories: dict[str, dict[str, str]] = {}
     for selection in selections:
         diff_ids = selection.preferred.config.diff_ids

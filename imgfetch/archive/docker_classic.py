@@ -6,8 +6,9 @@ For docker before 1.10, MikroTik RouterOS, udocker, and scripts that look for ``
     <config>.json                                               of each image
     manifest.json  repositories
 
-There is no ``blobs/``, for docker before 1.10 takes every directory at the top for an image.  Layers are plain, and
-regular files where they are repeated too.  A v1id depends on the layers below, so images share what they share.
+There is no ``blobs/``, because docker before 1.10 reads every top-level directory as an image.  Layers are
+uncompressed and always regular files, even if repeated.  A v1id depends on the layers below, so images share common
+base layers.
 """
 
 from __future__ import annotations
@@ -25,15 +26,13 @@ from imgfetch.oci.manifest import Image
 _VERSION = b"1.0"
 _CREATED = "1970-01-01T00:00:00Z"
 _NOT_V1 = frozenset({"rootfs", "history"})
-"""What the config has that the top layer's v1 JSON has not."""
+"""Members of the config that the top layer's v1 JSON lacks."""
 
 
 def members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
-    """Return the entries of an archive, in their order.
+    """Return an archive's entries for the preferred image of each selection; see `formats.Members`.
 
-    Args:
-        selections: what it holds: the preferred image of each, whose layers are plain.
-        contents: what does not stand in the store under its digest.
+    The layers must be uncompressed.
     """
     directories: dict[str, None] = {}
     configs: dict[str, Member] = {}
@@ -77,7 +76,7 @@ def members(selections: Sequence[Selection], contents: Mapping[Digest, Content])
 def _chain(image: Image) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield each layer's v1id and v1 JSON, base first.
 
-    A v1id is the SHA-256 of the JSON without it, with the layer's diff_id.
+    A v1id is the SHA-256 of the JSON with the layer's diff_id in place of the v1id.
     """
     parent = ""
     diff_ids = image.config.diff_ids

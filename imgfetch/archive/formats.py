@@ -14,17 +14,17 @@ from imgfetch.oci.digest import Digest
 
 
 class Members(Protocol):
-    """A function that returns an archive's entries, in their order."""
+    """A function that returns an archive's entries in order."""
 
     def __call__(self, selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
         """Return them.
 
         Args:
-            selections: what the archive holds.
-            contents: what does not stand in the store under its digest.
+            selections: the archive's images.
+            contents: content that the store does not have under its digest.
 
         Raises:
-            VerificationError: a blob is given two sizes.
+            VerificationError: a blob has two sizes.
         """
 
 
@@ -33,10 +33,9 @@ class Format:
     """A format of an archive.
 
     Attributes:
-        members: returns the archive's entries.
-        is_uncompressed: whether its layers are always decompressed.
-        is_by_chain: whether its readers may know a layer by those below it, and not by its blob.
-        has_one_platform: whether it cannot hold an index.
+        is_uncompressed: whether layers are always decompressed.
+        is_by_chain: whether readers may identify a layer by the layers below it, not by its blob.
+        has_one_platform: whether indexes are impossible.
     """
 
     members: Members
@@ -46,10 +45,10 @@ class Format:
 
 
 def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
-    """Return the entries of an OCI image layout and nothing beside it; skopeo and others call it ``oci-archive``.
+    """Return the entries of an OCI image layout alone, called ``oci-archive`` by skopeo and others.
 
-    Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect it.  An image that was asked for by digest has
-    none, for a digest is no name there.
+    Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect.  An image requested by digest has none,
+    because a digest is not a valid name there.
     """
     return (
         image_layout.VERSION,

@@ -1,4 +1,4 @@
-"""The part of an archive that is an OCI image layout.
+"""The OCI image layout in an archive.
 
 Source: OCI image specification, "Image Layout".
 """
@@ -17,20 +17,22 @@ from imgfetch.oci.digest import Digest
 NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"
 ABSENT = "io.github.imgfetch.absent"
-"""The annotation that names the layers which an archive leaves out, with spaces between."""
+"""Annotation with the digests of the layers left out, separated by spaces."""
 BASE = "io.github.imgfetch.base"
-"""The annotation that names what has them."""
+"""Annotation with the name of the base that has them."""
 
 VERSION = Member("oci-layout", 30, b'{"imageLayoutVersion":"1.0.0"}')
-"""The first entry, by which readers know the layout."""
+"""The first entry, by which readers recognize the layout."""
 
 
 def index(selections: Sequence[Selection], annotations: Callable[[str, str | None], Mapping[str, str]]) -> Member:
-    """Return `index.json`: an entry for each name; no platform, for with one containerd drops foreign images.
+    """Return `index.json` with an entry for each name.
+
+    Entries have no platform, because containerd drops those for other platforms.
 
     Args:
-        selections: what the archive holds.
-        annotations: returns those of a name, given its full form and its tag, if it has one.
+        selections: the archive's images.
+        annotations: returns the annotations for a full name and its tag, if any.
     """
     present = blobs_of(selections)
     entries = []
@@ -44,14 +46,10 @@ def index(selections: Sequence[Selection], annotations: Callable[[str, str | Non
 
 
 def blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> Iterator[Member]:
-    """Yield the directories of blobs, and the blobs: each digest once.
-
-    Args:
-        selections: what the archive holds.
-        contents: what does not stand in the store under its digest.
+    """Yield the directories for blobs, and each blob once; see `formats.Members`.
 
     Raises:
-        VerificationError: a blob is given two sizes.
+        VerificationError: a blob has two sizes.
     """
     found = blobs_of(selections)
     yield Member("blobs/", 0)
@@ -62,23 +60,23 @@ def blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -
 
 
 def path(digest: Digest) -> str:
-    """Return where a blob stands."""
+    """Return the path of a blob."""
     return f"blobs/{digest.algorithm}/{digest.encoded}"
 
 
 def document_member(name: str, document: object) -> Member:
-    """Return a JSON document: compact, ASCII, its keys in the order given."""
+    """Return a member with compact JSON in ASCII, its keys in the given order."""
     content = compact(document)
     return Member(name, len(content), content)
 
 
 def compact(document: object) -> bytes:
-    """Return JSON without a byte too much."""
+    """Return compact JSON."""
     return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
 def _names(selection: Selection) -> Iterator[tuple[str, str | None]]:
-    """Yield full names and tags; the digest of the entry itself stands where there is no tag."""
+    """Yield full names and tags; a name without a tag has the entry's own digest."""
     for reference in selection.tags:
         yield str(reference), reference.tag
     for repository in selection.untagged:

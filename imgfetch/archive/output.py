@@ -1,4 +1,4 @@
-"""Where an archive goes: a file that appears whole, a device, or a stream."""
+"""An archive's destination: a file that is replaced atomically, a device, or a stream."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Output = str | os.PathLike[str] | BinaryIO
 _MODE = 0o666  # before the umask
 _MAX_LINKS = 40
 _OPEN_FILES = ("/dev/fd/*", "/proc/*/fd/*", "/proc/*/task/*/fd/*")
-"""Names of what a process has open; /dev/stdout is a link to one.  A file by such a name is a stream to its user."""
+"""Names of a process's open files; /dev/stdout links to one.  A file with such a name is written as a stream."""
 _OWN = ("/dev/fd", "/proc/self/fd")
 
 
 def regular(output: Output) -> Path | None:
-    """Return the path of an output that is or will be a regular file, and may be replaced.
+    """Return the path if the output is, or will be, a regular file that may be replaced.
 
     Raises:
-        StorageError: it is a directory.
+        StorageError: the output is a directory.
     """
     if not isinstance(output, (str, os.PathLike)):
         return None
@@ -35,7 +35,7 @@ def regular(output: Output) -> Path | None:
     with storage_errors(path, "write"):
         try:
             mode = path.stat().st_mode
-        except OSError:  # not there, or not to be seen: writing will tell
+        except OSError:  # It is missing or inaccessible; writing will report a failure.
             mode = stat.S_IFREG
         if stat.S_ISDIR(mode) or os.fspath(output).endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -44,14 +44,14 @@ def regular(output: Output) -> Path | None:
 
 @contextmanager
 def opened(output: Output, workspace: Path | None) -> Iterator[BinaryIO]:
-    """Open a regular file that appears whole, a device or pipe by its name, or take a stream as it is.
+    """Open a regular file for atomic replacement, a device or a pipe, or use a stream as it is.
 
     Args:
-        output: what the user says.
-        workspace: where a regular file stands until it is whole; ``None`` where the output is none.
+        output: the destination.
+        workspace: the directory for an incomplete regular file; ``None`` for other outputs.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the output cannot be written.
     """
     if workspace is not None:
         path = Path(output)  # type: ignore[arg-type]  # a stream has no workspace
@@ -67,7 +67,7 @@ def opened(output: Output, workspace: Path | None) -> Iterator[BinaryIO]:
 
 
 def is_terminal(output: Output) -> bool:
-    """Tell whether an output is a terminal, by its own name or by another."""
+    """Return whether an output is a terminal, under any name."""
     if not isinstance(output, (str, os.PathLike)):
         return output.isatty()
     try:
@@ -75,30 +75,30 @@ def is_terminal(output: Output) -> bool:
             return False
         with os.fdopen(_open(Path(output)), "wb") as file:
             return file.isatty()
-    except OSError:  # writing will tell
+    except OSError:  # Writing will report the failure.
         return False
 
 
 def _open(path: Path) -> int:
-    """Open a device, a pipe or what a process has open; a file is never emptied.
+    """Open a device, a pipe or an open file of a process, and never truncate it.
 
     Raises:
-        OSError: it cannot be opened, or is a regular file, which has to be replaced as a whole.
+        OSError: the path cannot be opened, or is a regular file, which must be replaced atomically.
     """
     place = _open_file(path)
     if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
-        return os.dup(int(place.name))  # which goes on where the others that have it open are
+        return os.dup(int(place.name))  # The duplicate shares the file offset with the other users.
     descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         if not place:
             os.close(descriptor)
-            raise FileExistsError(errno.EEXIST, "it has become a regular file meanwhile; run it again")
+            raise FileExistsError(errno.EEXIST, "it became a regular file in the meantime; run the command again")
         os.lseek(descriptor, 0, os.SEEK_END)
     return descriptor
 
 
 def _open_file(path: Path) -> Path | None:
-    """Return the name of what a process has open, if a path is one or leads to one link by link."""
+    """Return the name of a process's open file, if the path is one or links to one."""
     for link in _links(path):
         place = Path(os.path.realpath(link.parent), link.name)
         if any(place.match(pattern) for pattern in _OPEN_FILES):
@@ -107,10 +107,10 @@ def _open_file(path: Path) -> Path | None:
 
 
 def _links(path: Path) -> Iterator[Path]:
-    """Yield a path, and where it leads link by link."""
+    """Yield a path and the targets of its links."""
     for _ in range(_MAX_LINKS):
         yield path
         try:
             path = path.parent / path.readlink()
-        except OSError:  # no link, or not there
+        except OSError:  # It is not a link, or is missing.
             return

@@ -1,4 +1,4 @@
-"""What an archive says as docker's: `manifest.json`, since docker 1.10."""
+"""Reading of docker's `manifest.json`, which archives have since docker 1.10."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHA512_LENGTH = 128
 
 
 def read(scan: Scan, archive: Archive) -> None:
-    """Read `manifest.json`, and compare it with what the layout says, if there is one."""
+    """Read `manifest.json`, and compare it with the OCI image layout, if there is one."""
     try:
         items = strictjson.loads(scan.document("manifest.json") or b"", "manifest.json")
         if not isinstance(items, list):
@@ -51,7 +51,7 @@ def read(scan: Scan, archive: Archive) -> None:
 
 
 def _identity(image: ArchivedImage) -> object:
-    """Return what tells an image from others: its config alone does not, for its layers may be compressed anew."""
+    """Return an image's identity; the config alone is not enough, because the layers may be compressed differently."""
     return image.config.raw, tuple(layer.member for layer in image.layers)
 
 
@@ -66,14 +66,7 @@ def _merge_names(archive: Archive, places: Iterable[int], names: Iterable[str]) 
 def _docker_image(
     scan: Scan, archive: Archive, item: strictjson.Object, described: Mapping[str, bool]
 ) -> ArchivedImage | None:
-    """Read an item.
-
-    Args:
-        scan: the archive's members.
-        archive: takes what is wrong.
-        item: the item.
-        described: the members that the layout describes, and whether it leaves them out.
-    """
+    """Read an item; ``described`` has the layout's members, and whether it leaves them out."""
     name = item.text("Config")
     raw = scan.document(name) if name else None
     if raw is None:
@@ -82,13 +75,15 @@ def _docker_image(
     encoded = name.rpartition("/")[2].removesuffix(".json")
     digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
     if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
-        archive.faults.append(f"{name} is damaged: its name is not what it hashes to, {digest.encoded}")
+        archive.faults.append(f"{name} is damaged: it hashes to {digest.encoded}, unlike its name")
     config = archive.config(raw, mediatypes.DOCKER_CONFIG, name)
     if config is None:
         return None
     members = [text for text in item.items_of("Layers") if isinstance(text, str)]
     if len(members) != len(config.diff_ids):
-        archive.faults.append(f"{item.what} has {len(members)} layers, but its config {len(config.diff_ids)} diff_ids")
+        archive.faults.append(
+            f"{item.what} has {len(members)} layers, but its config has {len(config.diff_ids)} diff_ids"
+        )
         return None
     layers = []
     for member, diff_id in zip(members, config.diff_ids, strict=True):
@@ -117,9 +112,9 @@ def _repo_tags(archive: Archive, item: strictjson.Object) -> tuple[str, ...]:
         try:
             reference = Reference.parse(str(text)).with_default_tag()
         except InvalidReferenceError as error:
-            archive.faults.append(f"{item.what} has a name that is none: {error}")
+            archive.faults.append(f"{item.what} has an invalid name: {error}")
         else:
             if reference.digest:
-                archive.faults.append(f"{item.what} has a name with a digest, which docker does not load")
+                archive.faults.append(f"{item.what} has a name with a digest, which docker load rejects")
             names.append(str(reference))
     return tuple(sorted(names))

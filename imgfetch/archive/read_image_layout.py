@@ -1,4 +1,4 @@
-"""What an archive says as an OCI image layout: `index.json`, and the documents that it leads to."""
+"""Reading of an archive's OCI image layout: `index.json` and the documents below it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION_KEYS = frozenset({"imageLayoutVersion"})
 
 
 def read(scan: Scan, archive: Archive) -> None:
-    """Add what the layout describes, and what is wrong with it."""
+    """Add the layout's images and faults to ``archive``."""
     _Layout(scan, archive).read()
     _find_indexes(scan, archive)
 
@@ -50,10 +50,10 @@ class _Layout:
         for number, entry in enumerate(entries, 1):
             found = list(self._images(entry, entry, 1))
             if not found and not self._archive.faults:
-                self._archive.faults.append(f"of the image {entry.digest} nothing is in the archive")
+                self._archive.faults.append(f"nothing of the image {entry.digest} is in the archive")
             self._archive.images += found
             self._archive.faults += _two_names(entry, number)
-            if entry.platform:  # of entries that say theirs a reader takes the one for its own, as of an index's
+            if entry.platform:  # Readers select among such entries by platform, as in an index.
                 for_platforms.setdefault(_names(entry), []).extend(found)
             else:
                 self._archive.add_choice(_names(entry), found)
@@ -75,7 +75,7 @@ class _Layout:
                 yield replace(image, listed_for=descriptor.platform)
             return
         if depth > _MAX_DEPTH:
-            self._archive.faults.append(f"{what} has indexes within indexes, more than {_MAX_DEPTH} deep")
+            self._archive.faults.append(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
             return
         absent = 0
         for child in found.manifests:
@@ -155,15 +155,15 @@ class _Layout:
     def _is(self, descriptor: Descriptor, member: ScannedMember, what: str) -> bool:
         raw = member.raw or b""
         if len(raw) != descriptor.size:
-            self._archive.faults.append(f"{what} has {len(raw)} bytes, but what points at it says {descriptor.size}")
+            self._archive.faults.append(f"{what} has {len(raw)} bytes, but its descriptor says {descriptor.size}")
         got = member.digest or Digest.of(raw, descriptor.digest.algorithm)
-        if member.digest is None and got != descriptor.digest:  # of what was hashed that is told for the blob
+        if member.digest is None and got != descriptor.digest:  # A hashed blob is reported elsewhere.
             self._archive.faults.append(f"{what} is damaged: it hashes to {got}")
         return got == descriptor.digest
 
 
 def _find_indexes(scan: Scan, archive: Archive) -> None:
-    """Note for every image which indexes list it, those that nothing points at too: they prove what it is."""
+    """Record every index that lists an image, referenced or not: it proves the image's origin."""
     parents: dict[Digest, list[Digest]] = {}
     for digest, raw in scan.blob_documents():
         if b'"manifests"' not in raw:
@@ -172,7 +172,7 @@ def _find_indexes(scan: Scan, archive: Archive) -> None:
         try:
             found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
         except ImgfetchError:
-            continue  # if it is of any use, somebody points at it, and then it is told
+            continue  # An invalid index is reported where something refers to it.
         for child in found.manifests if isinstance(found, Index) else ():
             parents.setdefault(child.digest, []).append(digest)
     for number, image in enumerate(archive.images):
@@ -192,22 +192,22 @@ def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[
 
 
 def _is_attestation(child: Descriptor) -> bool:
-    """Tell whether no reader takes it for an image: they go by the platform, not by what else it says of itself."""
+    """Return whether every reader skips it; they go by the platform, not by annotations."""
     return child.is_attestation and not (child.platform and child.platform.is_known)
 
 
 def _names(entry: Descriptor) -> tuple[str, ...]:
-    """Return the full name of an entry of `index.json`, as far as it says one, or else its tag."""
+    """Return the full name of an entry of `index.json`, or else its tag."""
     full = _full_name(entry, NAME) or _full_name(entry, REF_NAME)
     name = str(full) if full else entry.annotations.get(REF_NAME, "")
     return (name,) if name else ()
 
 
 def _two_names(entry: Descriptor, number: int) -> Iterator[str]:
-    """Yield a sentence if an entry has two full names; a part of the other one is none of its own."""
+    """Yield a finding if an entry has two full names; a part of the other name does not count."""
     one, other = _full_name(entry, NAME), _full_name(entry, REF_NAME)
     if one and other and one != other and not str(one).endswith(f"/{entry.annotations[REF_NAME]}"):
-        yield f"entry {number} of index.json has two names, {one} and {other}; readers differ over which counts"
+        yield f"entry {number} of index.json has two names, {one} and {other}; readers disagree about which one counts"
 
 
 def _full_name(entry: Descriptor, key: str) -> Reference | None:

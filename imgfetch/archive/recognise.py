@@ -1,7 +1,7 @@
-"""What an archive file is: ours, and those that docker, podman, skopeo, crane and others write.
+"""Recognition of archive files from imgfetch, docker, podman, skopeo, crane and other tools.
 
-Three descriptions are known, of which a file may have several: the OCI image layout (`index.json`), docker's
-`manifest.json` (1.10 and later), and what docker wrote before (`repositories`, and a `json` for each layer).
+A file may have several descriptions of its contents: the OCI image layout (`index.json`), docker's
+`manifest.json` (1.10 and later), and docker's format before 1.10 (`repositories`, and a `json` for each layer).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from imgfetch.text import sanitize
 
 
 def read_undamaged(path: Path) -> tuple[Scan, Archive]:
-    """Return the members of an archive file, and what its documents say, none of its layers decompressed.
+    """Return an archive file's members and contents, without decompressing layers.
 
     Raises:
-        VerificationError: it is damaged, or readers differ over it.
-        UnsupportedError: it is no image archive.
-        StorageError: it cannot be read.
+        VerificationError: the archive is damaged or ambiguous.
+        UnsupportedError: the file is not an image archive.
+        StorageError: the file cannot be read.
     """
     members = scan(path)
     try:
@@ -35,16 +35,16 @@ def read_undamaged(path: Path) -> tuple[Scan, Archive]:
         raise VerificationError(
             f"{members.name} is damaged: {faults[0]}",
             details=tuple(faults[1:]),
-            hint="imgfetch verify checks all of it; make it anew",
+            hint=f"run imgfetch verify {members.name} for all findings, and create the archive again",
         )
     return members, archive
 
 
 def read_archive(scan: Scan) -> Archive:
-    """Return what the documents of an archive say.
+    """Return the contents described by an archive's documents.
 
     Raises:
-        UnsupportedError: it is no image archive.
+        UnsupportedError: the file is not an image archive.
     """
     archive = Archive()
     if scan.get("index.json") and scan.get("oci-layout"):
@@ -53,18 +53,18 @@ def read_archive(scan: Scan) -> Archive:
         read_docker.read(scan, archive)
     elif scan.get("repositories") and not archive.images:
         raise UnsupportedError(
-            f"{scan.name} is an archive of docker before 1.10, which has no image configs and no digests",
-            hint="load it into docker, and save it again",
+            f"{scan.name} was written by docker before 1.10, without image configs and digests",
+            hint=f"run docker load -i {scan.name}, and save the image again",
         )
     if not (scan.get("index.json") or scan.get("manifest.json")):
-        raise UnsupportedError(f"{scan.name} is no image archive: it has neither index.json nor manifest.json")
+        raise UnsupportedError(f"{scan.name} is not an image archive: it has neither index.json nor manifest.json")
     archive.faults += archive.ambiguous_names()
     archive.kind = _kind(scan)
     return archive
 
 
 def _kind(scan: Scan) -> str:
-    """Say who may have written it, by what each writes and the others do not."""
+    """Guess the tool that wrote the archive by its characteristic members."""
     has_layout, has_docker = bool(scan.get("oci-layout")), bool(scan.get("manifest.json"))
     names = scan.members
     if has_layout and has_docker:
@@ -75,5 +75,5 @@ def _kind(scan: Scan) -> str:
     if any(name.endswith("/VERSION") for name in names):
         return "a docker save archive (1.10 to 24)"
     if any(name.startswith("sha256:") for name in names):
-        return "a docker archive, as crane writes it"
-    return "a docker archive, as podman and skopeo write it"
+        return "a docker archive as written by crane"
+    return "a docker archive as written by podman and skopeo"

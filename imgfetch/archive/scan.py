@@ -1,4 +1,4 @@
-"""What stands in an archive file: its members, with what they hash to where that is wanted."""
+"""Scanning of an archive file for its members and, on request, their digests."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ _MAX_LINKS = 8
 
 @dataclass(frozen=True, slots=True)
 class ScannedMember:
-    """A member, as far as it was looked at.
+    """A member, as far as it was examined.
 
     Attributes:
-        entry: its header.
-        raw: its content, if it is a document of some JSON, and not too large for one.
-        digest: what it hashes to, if that was wanted.
-        compression: how it is compressed, if it is no document; empty if it is nothing known.
-        contents: what a layer holds, if that was wanted.
-        failure: why it is no layer.
+        raw: the content of a JSON document of acceptable size.
+        digest: the content's digest, if requested.
+        compression: the layer's compression; empty if unknown, and for documents.
+        contents: the layer's properties, if requested.
+        failure: the reason why the content is not a valid layer.
     """
 
     entry: TarEntry
@@ -50,10 +49,10 @@ class Scan:
     """An archive's members.
 
     Attributes:
-        name: the file's, fit to be shown.
-        members: by their names, without ``./`` before them; of two with the same name the first.
-        faults: what is wrong with the tar itself, in its order.
-        is_whole: whether the tar could be read to its end.
+        name: the file's path, safe to show.
+        members: by name without a leading ``./``; the first of two with the same name.
+        faults: sentences about the tar itself.
+        is_whole: whether the tar was read to its end.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Scan:
     is_whole: bool = False
 
     def get(self, name: str) -> ScannedMember | None:
-        """Return a file, by way of links if need be."""
+        """Return a file; links are followed."""
         name = _normal(name)
         for _ in range(_MAX_LINKS):
             found = self.members.get(name)
@@ -77,17 +76,17 @@ class Scan:
         return None
 
     def blob_documents(self) -> Iterator[tuple[Digest, bytes]]:
-        """Yield the documents among the blobs that are what they are called."""
+        """Yield the documents among the blobs whose digests are correct."""
         for name, member in self.members.items():
             digest = blob_digest(name)
             if digest and member.raw is not None and Digest.of(member.raw, digest.algorithm) == digest:
                 yield digest, member.raw
 
     def document(self, name: str) -> bytes | None:
-        """Return a document's bytes, or ``None`` if it is not there, or no document.
+        """Return a document's bytes, or ``None`` if the member is missing or not a document.
 
         Raises:
-            VerificationError: it is too large for one.
+            VerificationError: the document is too large.
         """
         found = self.get(name)
         if found and found.raw is None and found.entry.size > MAX_DOCUMENT:
@@ -96,7 +95,7 @@ class Scan:
 
 
 def blob_digest(name: str) -> Digest | None:
-    """Return the digest that the name of a blob of an OCI image layout says, if it is such a name."""
+    """Return the digest in the name of a blob of an OCI image layout, or ``None`` for other names."""
     parts = name.split("/")
     if len(parts) != 3 or parts[0] != "blobs" or parts[1] not in ("sha256", "sha512"):  # noqa: PLR2004
         return None
@@ -106,17 +105,17 @@ def blob_digest(name: str) -> Digest | None:
 def scan(
     path: Path, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Callable[[int], None] | None = None
 ) -> Scan:
-    """Go through an archive once.
+    """Read an archive once, without extracting anything.
 
     Args:
-        path: the file, which may be compressed as a whole; nothing of it is written anywhere.
-        hashes: whether to hash and decompress everything, or to pass over what is no document.
-        diff_ids: the algorithm by which layers are hashed when they are decompressed.
-        advanced: told of the bytes of the tar that were passed.
+        path: the file, which may be compressed as a whole.
+        hashes: whether to hash and decompress everything, instead of reading only documents.
+        diff_ids: the hash algorithm for decompressed layers.
+        advanced: called with the number of bytes read from the tar.
 
     Raises:
-        UnsupportedError: it is no tar.
-        StorageError: it cannot be read.
+        UnsupportedError: the file is not a tar archive.
+        StorageError: the file cannot be read.
     """
     result = Scan(sanitize(str(path)))
     with storage_errors(path, "read"), compressed.opened(path) as file:
@@ -126,7 +125,7 @@ def scan(
 
 def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[[int], None]) -> None:
     reader = TarReader(file)
-    kept = told = 0
+    kept = reported = 0
     try:
         for entry in reader:
             fault = _fault(entry, result.members)
@@ -135,29 +134,29 @@ def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[
             found = _looked_at(entry, reader, diff_ids, room=_MAX_DOCUMENTS - kept)
             kept += len(found.raw or b"")
             result.members.setdefault(_normal(entry.name), found)
-            advanced(reader.position - told)
-            told = reader.position
+            advanced(reader.position - reported)
+            reported = reader.position
         result.is_whole = True
     except VerificationError as error:
         if not reader.is_tar:
-            raise UnsupportedError(f"{result.name} is no image archive: {error}") from None
+            raise UnsupportedError(f"{result.name} is not an image archive: {error}") from None
         result.faults.append(str(error))
     result.faults += reader.warnings
 
 
 def _fault(entry: TarEntry, members: Mapping[str, ScannedMember]) -> str:
-    """Say what is wrong with a header that could be read."""
+    """Return the fault of a readable header, or an empty text."""
     name = entry.name
     if _leads_out(name):
-        return f"{name} leads out of the archive"
+        return f"{name} points outside the archive"
     if entry.kind in (HARD_LINK, SYMBOLIC_LINK):
         base = posixpath.dirname(name) if entry.kind == SYMBOLIC_LINK else ""
         if _leads_out(posixpath.join(base, entry.link)):
-            return f"{name} is a {entry.kind} to {entry.link}, which leads out of the archive"
+            return f"{name} is a {entry.kind} to {entry.link}, which points outside the archive"
     if entry.kind == OTHER:
-        return f"{name} is a special file, which no image archive needs"
+        return f"{name} is a special file, which an image archive never contains"
     if _normal(name) in members and entry.kind != DIRECTORY:
-        return f"{name} stands in the archive twice"
+        return f"{name} occurs twice in the archive"
     return ""
 
 
@@ -191,7 +190,7 @@ def _layer(entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str)
 
 
 def _algorithm(name: str) -> str:
-    """Return the algorithm of a blob's name; sha256 for what is no blob."""
+    """Return the algorithm of a blob's name; sha256 for other members."""
     return "sha512" if name.startswith("blobs/sha512/") else "sha256"
 
 

@@ -1,4 +1,4 @@
-"""What goes into an archive under a name: one image, or an index with those of several platforms."""
+"""The content saved under a name: one image, or an index with images for several platforms."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from imgfetch.oci.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What some references stand for.
+    """The content of some references.
 
     Attributes:
-        preferred: the image that readers get that know one platform only; it has the references.
-        images: all of them, in the order of the index.
-        indexes: the index, and those that stand in it; empty where there is a manifest alone.
-        statements: manifests of what the index lists beside images, such as attestations.
-        others: the blobs of these.
-        parents: indexes that are no part of it, by whose digest it was asked for, and so what proves that it is that.
-        left_out: the layers that the reader has already.
-        bases: what has them.
+        preferred: the image for readers that support only one platform; it has the references.
+        images: all images, in the order of the index.
+        indexes: the index and those nested in it; empty for a manifest alone.
+        statements: manifests that the index lists beside images, such as attestations.
+        others: the blobs of the statements.
+        parents: indexes the image was pinned through, stored only so that `verify` can prove the pinned digest.
+        left_out: the layers that the target host already has.
+        bases: the names of the bases that have them.
     """
 
     preferred: Image
@@ -39,41 +39,41 @@ class Selection:
 
     @classmethod
     def of(cls, image: Image) -> Self:
-        """Return that of an image alone."""
+        """Return the selection of a single image."""
         return cls(image, (image,), parents=pinned(image.references[0], [image]))
 
     @property
     def root(self) -> Descriptor:
-        """What the names point at: the index, or else the manifest."""
+        """The target of the names: the index, or else the manifest."""
         return self.indexes[0] if self.indexes else self.preferred.manifest.descriptor
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """The names by which it was asked for, at least one."""
+        """The requested names, at least one."""
         return self.preferred.references
 
     @property
     def tags(self) -> tuple[Reference, ...]:
-        """The references that have a tag, without their digests, each once, sorted by name."""
+        """The distinct references with a tag, without digests, sorted by name."""
         tagged = {replace(reference, digest=None) for reference in self.references if reference.tag}
         return tuple(sorted(tagged, key=str))
 
     @property
     def tagged_names(self) -> tuple[str, ...]:
-        """The canonical names with their tags, sorted."""
+        """The canonical names with tags, sorted."""
         return tuple(str(reference) for reference in self.tags)
 
     @property
     def untagged(self) -> tuple[str, ...]:
-        """``registry/repository`` of the references that have only a digest, sorted."""
+        """``registry/repository`` of the references without a tag, sorted."""
         return tuple(sorted({reference.name for reference in self.references if not reference.tag}))
 
     def named(self, references: tuple[Reference, ...]) -> Self:
-        """Return it under other names."""
+        """Return the selection under other names."""
         return replace(self, preferred=replace(self.preferred, references=references))
 
     def blobs(self) -> Iterator[Descriptor]:
-        """Yield all that it is made of, in the archive's order, perhaps several times; what is left out too."""
+        """Yield all blobs in the archive's order, including repeated ones and those left out."""
         yield from self.indexes
         for image in self.images:
             yield image.manifest.descriptor
@@ -85,16 +85,16 @@ class Selection:
 
 
 def pinned(reference: Reference, images: Iterable[Image]) -> tuple[Descriptor, ...]:
-    """Return the indexes by which images were found, if the reference has the digest of the outermost."""
+    """Return the indexes that led to the images, if the reference has the digest of one."""
     indexes = {index.digest: index for image in images for index in image.indexes}
     return tuple(indexes.values()) if reference.digest in indexes else ()
 
 
 def blobs_of(selections: Iterable[Selection]) -> Mapping[Digest, Descriptor]:
-    """Return what selections are made of, each blob once, without what all that need it leave out.
+    """Return each blob of the selections once, unless all selections that need it leave it out.
 
     Raises:
-        VerificationError: a blob is given two sizes.
+        VerificationError: a blob has two sizes.
     """
     blobs: dict[Digest, Descriptor] = {}
     needed: set[Digest] = set()
@@ -103,7 +103,7 @@ def blobs_of(selections: Iterable[Selection]) -> Mapping[Digest, Descriptor]:
             first = blobs.setdefault(descriptor.digest, descriptor)
             if first.size != descriptor.size:
                 raise VerificationError(
-                    f"{descriptor.digest} is given two sizes",
+                    f"{descriptor.digest} is listed with two sizes",
                     wanted=f"{first.size} bytes",
                     got=f"{descriptor.size} bytes",
                 )
@@ -113,10 +113,10 @@ def blobs_of(selections: Iterable[Selection]) -> Mapping[Digest, Descriptor]:
 
 
 def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
-    """Make one of selections that are the same but for their names.
+    """Merge selections that differ only in their names.
 
     Raises:
-        InvalidReferenceError: two that differ would have the same name.
+        InvalidReferenceError: different images would have the same name.
     """
     found: dict[Digest, Selection] = {}
     names: dict[str, Digest] = {}
@@ -126,11 +126,10 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
         found[digest] = _together(first, selection) if first else selection
         for name in selection.tagged_names:
             if names.setdefault(name, digest) != digest:
-                raise InvalidReferenceError(f"two different images would be called {name}")
+                raise InvalidReferenceError(f"two different images would have the name {name}")
     return tuple(found.values())
 
 
 def _together(first: Selection, second: Selection) -> Selection:
-    """Return what is the same but for its names, and for the indexes by which it was found."""
     parents = {parent.digest: parent for parent in first.parents + second.parents}
     return replace(first.named(first.references + second.references), parents=tuple(parents.values()))

@@ -1,6 +1,6 @@
-"""A tar archive whose every member, and so every offset, is known before the first byte is written.
+"""A tar archive whose members, and so all offsets, are known before the first byte is written.
 
-A file takes the members in whatever order their contents come; a stream takes them one after the other.
+A file accepts the members' contents in any order; a stream is written in sequence.
 """
 
 from __future__ import annotations
@@ -19,44 +19,33 @@ from imgfetch.layers.compression import decompress
 from imgfetch.oci.digest import Digest
 
 _BUFFER = 256 * 1024
-_STEP = 8 * 1024 * 1024  # bytes that the system copies at a time, between looks at signals
+_STEP = 8 * 1024 * 1024  # bytes per system call, so that an interruption takes effect soon
 _CANNOT = frozenset(
     {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF, errno.ETXTBSY}
 )
-"""What a system says that cannot copy between these two files by itself."""
+"""Errors of systems that cannot copy between two files."""
 
 
 @dataclass(frozen=True, slots=True)
 class UncompressedLayer:
-    """The tar stream of a layer.
-
-    Attributes:
-        digest: the layer's, as the registry has it.
-        diff_id: the stream's own.
-    """
+    """A layer of the registry, to be stored decompressed."""
 
     digest: Digest
     diff_id: Digest
 
 
 Blob = Digest | UncompressedLayer
-"""What stands in the store, as it is or decompressed."""
+"""A blob of the store, as it is or decompressed."""
 Content = bytes | Blob
-"""A member's content itself, or the blob that it is."""
+"""A member's content itself, or the blob with the content."""
 Write = Callable[[bytes | memoryview], object]
 Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
-"""Opens a blob's verified content, and may wait until it is there."""
+"""Opens a blob's verified content, perhaps after waiting for its download."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry of the archive.
-
-    Attributes:
-        name: its path; a directory's ends with a slash.
-        size: its content's length in bytes.
-        content: the content itself, or the blob that it is.
-    """
+    """An entry of the archive; a directory's name ends with a slash."""
 
     name: str
     size: int
@@ -70,10 +59,10 @@ class Member:
 
 
 class TarLayout:
-    """Where each member stands."""
+    """The offset of each member."""
 
     def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
-        """Lay the members out in their order, ``mtime`` being the time of every entry in seconds since 1970."""
+        """Place the members in order; ``mtime`` is the time of every entry in seconds since 1970."""
         self.members = tuple(members)
         self._entries: list[tuple[int, bytes, Member]] = []
         self._places: dict[Blob, list[tuple[int, Member]]] = {}
@@ -99,16 +88,16 @@ class TarLayout:
     def stream(self, open_blob: Opener, out: BinaryIO) -> None:
         """Write the archive from its first byte to its last.
 
-        Some readers take what ends where a member ends for a whole archive.  So the stream never rests there: a header
-        is written before its blob is waited for, and the last byte of each piece goes out with the next one.
+        Some readers accept a stream that ends after a member as a complete archive.  So the stream never pauses there:
+        a header is written before imgfetch waits for its blob, and the last byte of a piece with the next piece.
 
         Args:
-            open_blob: opens the blobs, which are asked for in the order of the members.
-            out: where the bytes go; needs no more than ``write``.
+            open_blob: opens the blobs in the order of the members.
+            out: an object with ``write``.
 
         Raises:
-            OSError: ``out`` does not take them.
-            VerificationError: a blob has not the length that it should have.
+            OSError: writing to ``out`` fails.
+            VerificationError: a blob has the wrong length.
         """
         held = padding = b""
 
@@ -129,10 +118,10 @@ class TarLayout:
         out.write(held + padding + ustar.END)
 
     def matches(self, archive: BinaryIO) -> bool:
-        """Tell whether an archive that is read from its first byte on is this one, by the digest of every blob.
+        """Compare an archive, positioned at its first byte, with this layout and the digest of every blob.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the archive cannot be read.
         """
         for _, header, member in self._entries:
             known = header if not isinstance(member.content, bytes) else header + member.content
@@ -145,10 +134,10 @@ class TarLayout:
         return archive.read(len(ustar.END) + 1) == ustar.END
 
     def scaffold(self, out: BinaryIO) -> None:
-        """Write all but the blobs into a file, which has its full length and nothing else from then on.
+        """Replace a file's content with everything except the blobs, at full length.
 
         Raises:
-            OSError: it does not take them.
+            OSError: the file cannot be written.
         """
         out.truncate(0)
         out.truncate(self.size)
@@ -158,19 +147,19 @@ class TarLayout:
         out.flush()
 
     def put(self, digest: Digest, position: int, data: bytes, out: BinaryIO) -> None:
-        """Write a piece of a blob where it belongs in a file that `scaffold` made ready; from any thread.
+        """Write a piece of a blob to its place in a file prepared by `scaffold`; any thread may call this.
 
-        What is too much is left out, for it would stand in another member.  Whether the whole is right is not known
-        before its end: who puts pieces calls `place` if they were not, or puts others in their place.
+        Excess data is dropped, because it would overwrite another member.  The pieces are not verified here: if they
+        turn out to be wrong, the caller must replace them or call `place`.
 
         Args:
             digest: the blob.
-            position: where in the blob the piece begins.
+            position: the offset of the piece in the blob.
             data: the piece.
             out: the file.
 
         Raises:
-            OSError: the file does not take it.
+            OSError: the file cannot be written.
         """
         for start, member in self._places.get(digest, ()):
             _writer(out, start + position)(memoryview(data)[: max(member.size - position, 0)])
@@ -178,17 +167,17 @@ class TarLayout:
     def place(
         self, content: Blob, open_blob: Opener, out: BinaryIO, *, interrupt: Callable[[], None] = lambda: None
     ) -> None:
-        """Write a blob where it belongs in a file that `scaffold` made ready; from any thread.
+        """Write a blob to its place in a file prepared by `scaffold`; any thread may call this.
 
         Args:
             content: one of `blobs`.
-            open_blob: opens it.
+            open_blob: opens the blob.
             out: the file.
-            interrupt: is called often, and raises to end the work.
+            interrupt: called often; raises an error to stop.
 
         Raises:
-            OSError: the file does not take it.
-            VerificationError: the blob has not the length that it should have.
+            OSError: the file cannot be written.
+            VerificationError: the blob has the wrong length.
         """
         for position, member in self._places[content]:
             with open_blob(_digest(content)) as blob:
@@ -203,7 +192,7 @@ def _digest(content: Blob) -> Digest:
 
 
 def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda: None) -> Write:
-    """Return what writes one piece after the other, from a position in a file on."""
+    """Return a function that writes consecutive pieces from ``position``."""
 
     def write(data: bytes | memoryview) -> None:
         nonlocal position
@@ -217,9 +206,9 @@ def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda
 
 
 def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, interrupt: Callable[[], None]) -> int:
-    """Let the system copy what it can, for then no byte passes through here; return how much that is."""
+    """Let the system copy without reading the data into this process, and return the number of bytes copied."""
     copied = 0
-    if not hasattr(os, "copy_file_range"):  # as in a Python that was built for an older glibc than 2.27
+    if not hasattr(os, "copy_file_range"):  # Python was built for a glibc older than 2.27.
         return copied
     try:
         while copied < size:
@@ -237,10 +226,10 @@ def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, i
 
 
 def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> None:
-    """Hand on as many bytes as the header announces and no more: one more would be taken for another entry.
+    """Write exactly the bytes that the header announces; one more would be read as another entry.
 
     Raises:
-        VerificationError: there are others.
+        VerificationError: the blob has another length.
     """
     left = member.size - start
     if not isinstance(member.content, UncompressedLayer):
@@ -255,7 +244,7 @@ def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> No
 
 
 def _pieces(file: BinaryIO, limit: int) -> Iterator[memoryview]:
-    """Yield what a file holds from here on, up to a limit; each piece is gone when the next one comes."""
+    """Yield up to ``limit`` bytes of a file; each piece is valid until the next one."""
     buffer = memoryview(bytearray(min(_BUFFER, limit)))
     while limit and (count := file.readinto(buffer[:limit])):  # type: ignore[attr-defined]  # a file has it
         limit -= count
@@ -263,9 +252,9 @@ def _pieces(file: BinaryIO, limit: int) -> Iterator[memoryview]:
 
 
 def _holds(archive: BinaryIO, member: Member) -> bool:
-    """Tell whether an archive goes on with what a member should hold."""
+    """Return whether the archive's next bytes are the member's blob."""
     content = member.content
-    assert not isinstance(content, bytes)  # noqa: S101  # it is called for blobs
+    assert not isinstance(content, bytes)  # noqa: S101  # only called for blobs
     digest = content.diff_id if isinstance(content, UncompressedLayer) else content
     hasher, left = digest.hasher(), member.size
     for piece in _pieces(archive, left):
@@ -276,5 +265,5 @@ def _holds(archive: BinaryIO, member: Member) -> bool:
 
 def _changed(member: Member) -> VerificationError:
     return VerificationError(
-        f"{member.name} was changed while it was written", wanted=f"{member.size} bytes", got="others"
+        f"{member.name} changed while it was written", wanted=f"{member.size} bytes", got="another length"
     )

@@ -1,7 +1,7 @@
-"""Reads the entries of a tar archive, whoever wrote it.
+"""Reading of any tool's tar archive.
 
-Our own, for :mod:`tarfile` holds a PAX header in memory however large it says to be, takes a broken header for the
-end of the archive, and its filters are for extracting, which is never done here.
+:mod:`tarfile` is unsuitable: it holds a PAX header of any size in memory, accepts a broken header as the end of the
+archive, and its filters are for extracting, which imgfetch never does.
 
 Layouts: v7, POSIX.1-1988 ``ustar``, GNU (long names in entries of type ``L`` and ``K``, sizes in base 256) and PAX
 (``path``, ``linkpath``, ``size``), as `tarheaders` reads them.
@@ -20,7 +20,7 @@ from imgfetch.layers.tarheaders import EXTENSIONS, Extensions, Header, HeaderErr
 
 MAX_ENTRIES = 200_000
 MAX_EXTENSION = 1024 * 1024
-"""Bytes of a long name or a PAX header at most."""
+"""Maximum bytes of a long name or a PAX header."""
 
 FILE, DIRECTORY, HARD_LINK, SYMBOLIC_LINK, OTHER = "file", "directory", "hard link", "symbolic link", "special file"
 
@@ -35,10 +35,10 @@ class TarEntry:
     """A member of an archive.
 
     Attributes:
-        name: its path as it is written.
+        name: the path as written.
         kind: `FILE`, `DIRECTORY`, `HARD_LINK`, `SYMBOLIC_LINK` or `OTHER`.
-        size: its content's length in bytes.
-        link: where a link leads.
+        size: in bytes.
+        link: a link's target.
     """
 
     name: str
@@ -48,16 +48,16 @@ class TarEntry:
 
 
 class TarReader:
-    """Goes through an archive once, from its first byte to its last.
+    """Reads an archive once, from its first byte to its last.
 
     Attributes:
-        position: the offset of the block that is read next, or was read last when an error is raised.
-        is_tar: whether it begins with the header of a tar, damaged or not behind it.
-        warnings: what is wrong with the end of the archive, where that does not keep it from being read.
+        position: the offset of the next block, or of the last one read when an error is raised.
+        is_tar: whether the file begins with a valid tar header.
+        warnings: sentences about harmless faults at the end of the archive.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read from ``file``, which is at the archive's first byte; content is passed over by seeking if it can."""
+        """Start at the current position of ``file``; content is skipped by seeking if possible."""
         self._file = file
         self._can_seek = file.seekable()
         self._left = self._padding = 0
@@ -66,10 +66,10 @@ class TarReader:
         self.warnings: list[str] = []
 
     def __iter__(self) -> Iterator[TarEntry]:
-        """Yield every member; its content may be read until the next one is asked for.
+        """Yield every member; its content can be read until the next one.
 
         Raises:
-            VerificationError: this is no tar, or it is damaged.
+            VerificationError: the file is damaged or not a tar archive.
         """
         for _ in range(MAX_ENTRIES):
             self._skip()
@@ -80,10 +80,10 @@ class TarReader:
         raise VerificationError(f"the tar has too many entries: more than {MAX_ENTRIES}")
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield the content of the member that was yielded last; each piece is gone when the next one comes.
+        """Yield the content of the current member; each piece is valid until the next one.
 
         Raises:
-            VerificationError: the archive ends within it.
+            VerificationError: the archive ends too early.
         """
         buffer = memoryview(bytearray(min(_BUFFER, self._left) or 1))
         while self._left:
@@ -95,10 +95,10 @@ class TarReader:
             yield buffer[:count]
 
     def head(self, limit: int) -> bytes:
-        """Return the first bytes of the member that was yielded last, ``limit`` at most.
+        """Return at most ``limit`` first bytes of the current member.
 
         Raises:
-            VerificationError: the archive ends within them.
+            VerificationError: the archive ends too early.
         """
         wanted = min(limit, self._left)
         head = self._file.read(wanted)
@@ -109,16 +109,16 @@ class TarReader:
         return head
 
     def read(self, limit: int) -> bytes | None:
-        """Return the content of the member that was yielded last, or ``None`` if there is more than ``limit``.
+        """Return the content of the current member, or ``None`` if it is longer than ``limit``.
 
         Raises:
-            VerificationError: the archive ends within it.
+            VerificationError: the archive ends too early.
         """
         return None if self._left > limit else b"".join(bytes(piece) for piece in self.pieces())
 
     def _next(self) -> TarEntry | None:
         extensions = Extensions()
-        for _ in range(8):  # a long name, a long link, and some that mean nothing
+        for _ in range(8):  # a long name, a long link, and some without effect
             block = self._block()
             if block is None:
                 return None
@@ -129,7 +129,7 @@ class TarReader:
                 extensions.add(header.kind, self._extension(header.size))
             except HeaderError as error:
                 raise self._damaged(str(error)) from None
-        raise self._damaged("it has one extended header after the other")
+        raise self._damaged("it has too many extended headers in a row")
 
     def _header(self, block: bytes) -> Header:
         if not tarheaders.has_right_checksum(block):
@@ -140,9 +140,9 @@ class TarReader:
     def _entry(self, header: Header) -> TarEntry:
         kind = _KINDS.get(header.kind, OTHER)
         if kind == FILE and header.name.endswith(b"/"):
-            kind = DIRECTORY  # as v7 writes them
+            kind = DIRECTORY  # as in the v7 format
         if header.size and (kind == DIRECTORY or header.kind in _WITHOUT_CONTENT):
-            raise HeaderError(f"this entry is a {kind} with content, which some readers read as further entries")
+            raise HeaderError(f"this entry is a {kind} with content, which some readers parse as more entries")
         self._left, self._padding = header.size, -header.size % BLOCK
         return TarEntry(decoded(header.name), kind, header.size, decoded(header.link))
 
@@ -152,7 +152,7 @@ class TarReader:
         if not block:
             if not self.position:
                 raise VerificationError("it is empty")
-            self.warnings.append("the two blocks of zeros that end a tar are missing")
+            self.warnings.append("the two blocks of zeros at the end of the tar are missing")
             return None
         if len(block) < BLOCK:
             raise self._damaged("it ends within a header")
@@ -161,13 +161,13 @@ class TarReader:
             return block
         second = self._file.read(BLOCK)
         if second.strip(b"\0") or self._has_more():
-            self.warnings.append("something stands behind the end of the tar")
+            self.warnings.append("other data follows the end of the tar")
         elif len(second) < BLOCK:
-            self.warnings.append("one of the two blocks of zeros that end a tar is missing")
+            self.warnings.append("one of the two blocks of zeros at the end of the tar is missing")
         return None
 
     def _has_more(self) -> bool:
-        """Tell whether there is anything but zeros, with which programs fill up the last record, or no end of them."""
+        """Return whether more follows than a reasonable number of zeros, which programs use to fill the last record."""
         passed = 0
         while piece := self._file.read(_BUFFER):
             passed += len(piece)
@@ -184,7 +184,7 @@ class TarReader:
         return content
 
     def _skip(self) -> None:
-        """Pass over what is left of an entry, and its padding."""
+        """Skip the rest of an entry and its padding."""
         count = self._left + self._padding
         if self._can_seek and count > _BUFFER:
             end = self._file.seek(0, 1) + count - 1

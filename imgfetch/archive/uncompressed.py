@@ -1,4 +1,4 @@
-"""Images with their layers decompressed: other manifests, of other digests, for the same config."""
+"""Images with decompressed layers: the config stays, the manifests and their digests change."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from imgfetch.oci.manifest import Image
 def rewritten(
     selection: Selection, uncompressed: Mapping[Digest, LayerInfo], indexes: Mapping[Digest, bytes]
 ) -> tuple[Selection, dict[Digest, Content]]:
-    """Return a selection with some layers decompressed, and the content of what is new in it, by digest.
+    """Return a selection with some layers decompressed, and the content of its new blobs by digest.
 
     Args:
-        selection: the selection as the registry has it.
-        uncompressed: what is found in these layers, by their digests.
-        indexes: the documents of its indexes.
+        selection: the registry's selection.
+        uncompressed: the properties of the layers to decompress, by their digests.
+        indexes: the documents of the selection's indexes.
     """
     new: dict[Digest, Descriptor] = {}
     contents: dict[Digest, Content] = {
@@ -39,7 +39,7 @@ def rewritten(
             new[digest] = image.manifest.descriptor
             contents[image.manifest.descriptor.digest] = image.manifest.raw
     made: list[Descriptor] = []
-    for index in reversed(selection.indexes):  # what stands in another comes before it
+    for index in reversed(selection.indexes):  # Nested indexes first.
         descriptor, raw = _index(index, indexes[index.digest], new)
         if descriptor.digest != index.digest:
             new[index.digest] = descriptor
@@ -73,7 +73,7 @@ def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
     document = json.loads(manifest.raw)
     for number, (old, layer) in enumerate(zip(manifest.layers, layers, strict=True)):
         if old.digest in uncompressed:
-            # Annotations and URLs are of the compressed blob.
+            # Annotations and URLs apply to the compressed blob.
             document["layers"][number] = _short(layer)
     raw = compact(document)
     descriptor = Descriptor.of(raw, manifest.descriptor.media_type)
@@ -81,7 +81,7 @@ def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
 
 
 def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor]) -> tuple[Descriptor, bytes]:
-    """Return an index that points at the new documents, and its bytes."""
+    """Return an index of the new documents, and its bytes."""
     document = json.loads(raw)
     is_changed = False
     for entry in document["manifests"]:

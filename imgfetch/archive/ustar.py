@@ -1,11 +1,11 @@
-"""Headers of a tar archive, packed to the byte.
+"""Reproducible tar headers.
 
-Our own, for the bytes that :mod:`tarfile` writes differ between versions of Python.  Only what
-an image archive needs: files and directories, owner 0:0, no names of owners, no links.
+:mod:`tarfile` is unsuitable, because its output differs between versions of Python.  An image archive needs
+only files and directories with owner 0:0, without names of owners and links.
 
-Layout: POSIX.1-1988 ``ustar``.  Two things it cannot hold are written as GNU tar writes them: a size
-above 8 GiB - 1 in base 256, a name above 100 bytes in an entry of type ``L`` before its own.  PAX is not
-used, for some readers lose a size that stands in a PAX header.
+Layout: POSIX.1-1988 ``ustar`` with two extensions of GNU tar: a size above 8 GiB - 1 in base 256, and a name
+above 100 bytes in a separate entry of type ``L``.  PAX is not used, because some readers ignore a size in a
+PAX header.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
-"""What ends an archive."""
+"""The end of an archive."""
 
 FILE = b"0"
 DIRECTORY = b"5"
@@ -24,7 +24,7 @@ _POSIX_MAGIC = b"ustar\x0000"
 _GNU_MAGIC = b"ustar  \x00"
 
 MAX_OCTAL = 8**11 - 1
-"""The largest size or time that eleven octal digits hold."""
+"""The largest size or time in eleven octal digits."""
 MAX_NAME = 100
 
 _HEADER = struct.Struct("100s 8s 8s 8s 12s 12s 8s 1s 100s 8s 32s 32s 8s 8s 155s 12x")
@@ -36,12 +36,7 @@ _ZERO = b"0000000\x00"
 def header(name: str, size: int, *, mtime: int, mode: int = 0o644, typeflag: bytes = FILE) -> bytes:
     """Return the block or blocks before a member's content.
 
-    Args:
-        name: the member's path, ASCII; a directory's ends with a slash.
-        size: the content's length in bytes.
-        mtime: seconds since 1970, 0 to `MAX_OCTAL`.
-        mode: permission bits.
-        typeflag: `FILE` or `DIRECTORY`.
+    The name must be ASCII, a directory's ends with a slash; ``mtime`` counts seconds since 1970, up to `MAX_OCTAL`.
     """
     encoded = name.encode("ascii")
     if len(encoded) <= MAX_NAME:
@@ -52,12 +47,12 @@ def header(name: str, size: int, *, mtime: int, mode: int = 0o644, typeflag: byt
 
 
 def padding(size: int) -> bytes:
-    """Return the zeros that fill up the last block of ``size`` bytes of content."""
+    """Return the zeros that fill the last block after ``size`` bytes of content."""
     return bytes(-size % BLOCK)
 
 
 def padded(size: int) -> int:
-    """Return the length of ``size`` bytes of content with their padding."""
+    """Return ``size`` rounded up to whole blocks."""
     return size + -size % BLOCK
 
 
@@ -85,7 +80,7 @@ def _block(name: bytes, size: int, mtime: int, mode: int, typeflag: bytes) -> by
 
 
 def _number(value: int) -> bytes:
-    """Return a size as eleven octal digits and NUL, or in base 256 where that is too short."""
+    """Return a size as eleven octal digits and NUL, or in base 256 if it is larger."""
     if value <= MAX_OCTAL:
         return b"%011o\0" % value
     return b"\x80" + value.to_bytes(11, "big")

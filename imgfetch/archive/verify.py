@@ -1,4 +1,4 @@
-"""Whether an archive file is whole: the tar's form, every digest, size and diff_id, and what was asked for."""
+"""Verification of an archive file: the tar's form, every digest, size and diff_id, and the expected names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from imgfetch.oci.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found out about an archive.
+    """The result of a verification.
 
     Attributes:
-        kind: what it is, in words.
-        images: what it holds.
-        findings: what is wrong with it, a sentence each.
-        notes: what is worth knowing and not wrong.
+        kind: a description, such as ``an OCI image layout``.
+        findings: sentences about errors.
+        notes: sentences about harmless peculiarities.
     """
 
     kind: str
@@ -34,18 +33,17 @@ class Verified:
 
 
 def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int], None] | None = None) -> Verified:
-    """Check an archive without a network, ours or another tool's; nothing of it is written anywhere.
+    """Verify any tool's archive without network access and without extracting anything.
 
     Args:
         path: the file, which may be compressed as a whole.
-        wanted: one or many names with digests that the archive should contain; none checks no name.
-        advanced: told of the bytes that were passed.
+        wanted: one or many names with digests that the archive must contain.
+        advanced: called with the number of bytes read from the tar.
 
     Raises:
         InvalidReferenceError: a name is malformed, or has no digest.
-        VerificationError: it is no tar at all.
-        UnsupportedError: it is a tar, but holds no images.
-        StorageError: it cannot be read.
+        UnsupportedError: the file is not an image archive.
+        StorageError: the file cannot be read.
     """
     pinned = [_pinned(names.reference(each)) for each in names.one_or_many(wanted)]
     found = scan(Path(path), hashes=True, advanced=advanced)
@@ -72,19 +70,13 @@ def _pinned(reference: Reference) -> Reference:
 
 
 def _damaged_blobs(found: Scan) -> Iterator[str]:
-    """Yield what is not what its name says."""
     for name, member in found.members.items():
         if member.digest and blob_digest(name) not in (None, member.digest):
             yield f"{name} is damaged: it hashes to {member.digest.encoded}"
 
 
 def _layers(found: Mapping[str, Scan], archive: Archive) -> Iterator[str]:
-    """Yield layers that are not what the configs say when they are decompressed.
-
-    Args:
-        found: the archive's members with the diff_ids of one algorithm, by its name.
-        archive: what they are.
-    """
+    """Yield a finding for each layer that differs from its config; ``found`` has a scan for each hash algorithm."""
     seen: dict[str, Digest] = {}
     for image in archive.images:
         for number, layer in enumerate(image.layers, 1):
@@ -103,22 +95,22 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
     if member.failure:
         return f"cannot be decompressed: {member.failure}"
     if member.contents is None:
-        return "is a document and no layer"
+        return "is a JSON document, not a layer"
     if member.contents.diff_id != layer.diff_id:
-        return f"is not what the config promises: expected diff_id {layer.diff_id}, got {member.contents.diff_id}"
+        return f"does not match the config: expected diff_id {layer.diff_id}, got {member.contents.diff_id}"
     return ""
 
 
 def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
-    """Say that something is not there, if it is not."""
+    """Return a finding if the archive does not contain a pinned name, or else an empty text."""
     held = [image for image in images if wanted.digest in image.digests]
     if not held:
-        hint = "an index's is in archives that were saved by it; imgfetch digest --platform tells an image's own"
+        hint = "an index's digest is in archives saved by it; imgfetch digest --platform prints an image's own"
         return f"{wanted} is not in the archive: no image has that digest ({hint})"
     names = {name for image in held for name in image.names}
     has_name = f"{wanted.name}:{wanted.tag}" in names if wanted.tag else wanted.name in map(_repository, names)
     if not has_name:
-        return f"{wanted} is not in the archive under that name, but as {', '.join(sorted(names)) or 'no name'}"
+        return f"{wanted} is in the archive only as {', '.join(sorted(names)) or 'an unnamed image'}"
     return ""
 
 
@@ -134,8 +126,8 @@ def _left_out(archive: Archive) -> Iterator[str]:
         absent = [layer for layer in image.layers if layer.is_absent and layer.is_left_out]
         if absent:
             yield (
-                f"{_name(image)} leaves out {len(absent)} of {len(image.layers)} layers, which the host must have from "
-                f"{image.base or 'a base that it does not name'}: {', '.join(str(layer.digest) for layer in absent)}"
+                f"{_name(image)} leaves out {len(absent)} of {len(image.layers)} layers, which the target host must "
+                f"have from {image.base or 'an unnamed base'}: {', '.join(str(layer.digest) for layer in absent)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""A layer's tar stream: recognized, decompressed within bounds, and hashed against its diff_id.
+"""A layer's tar stream: recognized, decompressed within limits and hashed for its diff_id.
 
-Nothing here knows where the bytes come from or where they go.
+This package is independent of the source and the destination of the bytes.
 """

@@ -1,11 +1,11 @@
-"""Compressed streams, recognized and decompressed within bounds.
+"""Compressed streams, recognized and decompressed within limits.
 
-A `Decompressor` is fed with pieces of any size and yields what comes out, in pieces of at most `PIECE` bytes, of zstd
-at most 32 MiB.  Whatever the ratio, memory stays small (S27).  All formats may hold several streams one after the
-other: gzip members (eStargz has one for each file), zstd frames with skippable ones among them (zstd:chunked, pzstd),
-bzip2 and xz streams.
+A `Decompressor` accepts pieces of any size and yields pieces of at most `PIECE` bytes, or 32 MiB for zstd, so memory
+stays small at any ratio (docs/registries.md#limits-for-layers).  Every format may consist of several streams: gzip
+members (eStargz has one for each file), zstd frames including skippable ones (zstd:chunked, pzstd), bzip2 and xz
+streams.
 
-Nothing is called back: a decompressor that knew its user would be part of a cycle of references, which keeps a window
+There are no callbacks: a decompressor that refers to its user would be part of a reference cycle, which keeps a window
 of up to 128 MiB until the garbage collector, to which that memory is invisible, happens to run.
 """
 
@@ -23,12 +23,12 @@ from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
 from imgfetch.layers.zstd import ZstdStream, is_skippable
 
 PIECE = 256 * 1024
-"""Bytes that go in or come out at a time: few enough to be hashed while the processor's cache has them."""
+"""Bytes per piece, in or out: few enough to be hashed while they are in the processor's cache."""
 HEAD = 512
 """Bytes that `detect` needs: a tar header."""
 
 _SLICES = (1024, 256 * 1024)
-"""Bytes that a stream is given at a time: few where streams are short, for what stands behind an end is copied."""
+"""Bytes passed to a stream at once: few for short streams, because the rest after a stream's end is copied."""
 _XZ_MEMORY = 128 * 1024 * 1024
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
@@ -36,9 +36,9 @@ _TAR_MAGIC = slice(257, 262)
 
 
 def detect(head: bytes) -> str | None:
-    """Name the compression of a layer by its first `HEAD` bytes; ``plain`` is a tar or nothing at all.
+    """Recognize a layer's compression by its first `HEAD` bytes; ``plain`` means a tar or an empty layer.
 
-    The table is that of docker's ``archive.DetectCompression``, with a plain tar told from the unknown.
+    The table is that of docker's ``archive.DetectCompression``, which also takes unknown content for a tar.
     """
     for name, magic in _MAGIC.items():
         if head.startswith(magic):
@@ -52,15 +52,15 @@ class Decompressor(Protocol):
     """Decompresses one layer."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more compressed bytes, and yield what comes out; to be followed to its end.
+        """Decompress more bytes; the caller must exhaust the iterator.
 
         Raises:
-            VerificationError: they are damaged.
-            UnsupportedError: they ask for more memory than we give.
+            VerificationError: the data is damaged.
+            UnsupportedError: the data needs too much memory.
         """
 
     def finish(self) -> str | None:
-        """Return what is odd about the data, if anything is, now that all has come.
+        """Check that the data is complete, and describe an oddity if there is one.
 
         Raises:
             VerificationError: the end is missing.
@@ -68,7 +68,7 @@ class Decompressor(Protocol):
 
 
 def decompressor(name: str) -> Decompressor:
-    """Return a decompressor for a compression that `detect` names, or for HTTP's ``deflate``."""
+    """Return a decompressor for a result of `detect`, or for HTTP's ``deflate``."""
     match name:
         case "gzip":
             return _Streams(name, lambda: inflater(GZIP))
@@ -85,16 +85,16 @@ def decompressor(name: str) -> Decompressor:
 
 
 def decompress(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the whole of a layer's tar stream from a file that is at the layer's first byte.
+    """Yield a layer's tar stream from a file positioned at the layer's first byte.
 
     Raises:
         VerificationError: the data is damaged or incomplete.
-        UnsupportedError: the compression is unknown, or asks for too much.
+        UnsupportedError: the compression is unknown, or needs too much memory.
     """
     piece = file.read(PIECE)
     compression = detect(piece)
     if compression is None:
-        raise UnsupportedError("it is neither a tar nor compressed in a known way")
+        raise UnsupportedError("it is neither a tar archive nor compressed in a known format")
     stream = decompressor(compression)
     while piece:
         yield from stream.feed(piece)
@@ -103,7 +103,7 @@ def decompress(file: BinaryIO) -> Iterator[bytes]:
 
 
 class _Streams:
-    """Streams one after the other, with what some builders leave between and behind them (L10 to L12)."""
+    """Consecutive streams, perhaps with padding or trailing data (docs/registries.md#several-streams)."""
 
     def __init__(self, name: str, open_stream: Callable[[], Stream]) -> None:
         self._name = name
@@ -130,11 +130,11 @@ class _Streams:
         if self._stream is not None:
             raise VerificationError(f"its {self._name} data ends early")
         if self._has_garbage or self._between:
-            return f"bytes that are no {self._name} data stand behind its end"
-        return f"zeros stand between or behind its {self._name} streams" if self._has_zeros else None
+            return f"other bytes follow its {self._name} data"
+        return f"zeros separate or follow its {self._name} streams" if self._has_zeros else None
 
     def _begin(self, data: bytes) -> bytes:
-        """Look for the next stream; return its bytes."""
+        """Find the next stream, and return its bytes."""
         data = self._between + data
         stripped = data.lstrip(b"\0")
         self._has_zeros = self._has_zeros or (len(stripped) < len(data) and self._name != "xz")
@@ -149,7 +149,7 @@ class _Streams:
         return b""
 
     def _continue(self, stream: Stream, data: bytes) -> Generator[bytes, None, int]:
-        """Decompress; return how many bytes stand behind the stream's end."""
+        """Decompress, and return the number of bytes after the stream's end."""
         try:
             yield stream.decompress(data, PIECE)
             while not stream.eof and not stream.needs_input:
@@ -177,7 +177,7 @@ class _Uncompressed:
 
 
 def _is_tar(block: bytes) -> bool:
-    """Tell whether a block is a tar header or, for an empty archive, zeros."""
+    """Return whether a block is a tar header or, as in an empty archive, zeros."""
     if not block.strip(b"\0"):
         return True
     if len(block) < HEAD:

@@ -1,4 +1,4 @@
-"""HTTP content codings, decompressed within bounds."""
+"""HTTP content codings, decompressed within limits (docs/registries.md#content-encoding)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"
 
 
 def undo(chunks: Iterable[bytes], codings: Sequence[str], limit: int, what: str) -> Iterator[bytes]:
-    """Undo content codings, and yield at most ``limit`` bytes (P77).
+    """Decode content codings, and yield at most ``limit`` bytes.
 
     Args:
-        chunks: the body as it is on the wire.
+        chunks: the body as received.
         codings: the codings in the order in which they were applied.
-        limit: bytes at most.
+        limit: maximum number of decoded bytes.
         what: the body's name in messages.
 
     Raises:
-        VerificationError: a coding is unknown, there are too many (S28), or the data is damaged.
-        UnsupportedError: a coding asks for too much memory.
+        VerificationError: a coding is unknown, there are too many, or the data is damaged.
+        UnsupportedError: a coding needs too much memory.
     """
     if len(codings) > MAX_CODINGS:
         raise VerificationError(f"{what} has {len(codings)} content codings, more than {MAX_CODINGS}")
-    room = limit + limit // 100 + _OVERHEAD  # what is still coded may be longer than its content
+    room = limit + limit // 100 + _OVERHEAD  # Coded data may be longer than its content.
     for left, coding in zip(reversed(range(len(codings))), reversed(codings), strict=True):
         if coding not in _NAMES:
-            raise VerificationError(f"{what} has the content coding {quoted(coding)}, which was not asked for")
+            raise VerificationError(f"{what} has the content coding {quoted(coding)}, which imgfetch did not request")
         chunks = _undo(chunks, coding, room if left else limit, what)
     yield from chunks
 

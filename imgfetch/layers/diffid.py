@@ -1,7 +1,7 @@
-"""A layer's tar stream, checked against its ``diff_id`` while the layer passes by.
+"""Verification of a layer's ``diff_id`` while the layer is downloaded or read.
 
-What the bytes are decides, not what they are called: the compression is recognised by magic, the
-media type only counts for a warning (section 5 of the protocol notes, L01 to L22).
+The content decides: the compression is recognized by magic bytes, and a wrong media type only causes a warning
+(docs/registries.md#labels-and-content, docs/registries.md#decompressed-digests).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _KNOWN = {
     b"<": "HTML or XML",
     b"{": "JSON",
 }
-"""What is not supported, by its first bytes, for the message (M22)."""
+"""Names of unsupported formats by their first bytes, for the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """What a layer turned out to hold.
+    """A layer's verified properties.
 
     Attributes:
         diff_id: the digest of its decompressed tar stream.
-        compression: as `detect` names it.
-        size: the stream's length in bytes.
-        oddity: what is odd about the compressed data, or empty.
+        compression: as returned by `detect`.
+        size: the decompressed length in bytes.
+        oddity: a peculiarity of the compressed data, or empty.
     """
 
     diff_id: Digest
@@ -48,10 +48,10 @@ class LayerInfo:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Read what `to_json` wrote.
+        """Read the result of `to_json`.
 
         Raises:
-            VerificationError: it is something else.
+            VerificationError: the data is malformed.
         """
         members = strictjson.Object(strictjson.loads(raw, "a note"), "a note")
         return cls(
@@ -62,7 +62,7 @@ class LayerInfo:
         )
 
     def to_json(self) -> bytes:
-        """Return it as JSON."""
+        """Encode as JSON."""
         members = {
             "diff_id": str(self.diff_id),
             "compression": self.compression,
@@ -72,20 +72,20 @@ class LayerInfo:
         return json.dumps(members).encode()
 
     def warnings(self, media_type: str) -> tuple[str, ...]:
-        """Say what a reader may stumble over, given what the layer is called (L03, L05, L07, L11, L12, L22)."""
+        """Describe possible problems for readers, given the layer's media type."""
         return tuple(filter(None, (self.oddity, _mislabelled(media_type, self.compression))))
 
     def is_refused(self, media_type: str) -> bool:
-        """Tell whether there are readers that do not take the layer as it is (L03, L08, L11, L12)."""
+        """Return whether some readers reject the layer as it is."""
         is_called_plain = mediatypes.LAYER_COMPRESSION.get(media_type) == "plain"
         return bool(self.oddity) or (is_called_plain and self.compression != "plain")
 
 
 class DiffIdCheck:
-    """Decompresses what passes by, and hashes what comes out.
+    """Decompresses and hashes a layer as its bytes arrive.
 
-    An error in the data is kept until `finish`, so that damage on the way, which the blob's own digest
-    tells, is not taken for a fault of the image.
+    An error in the data is reported only by `finish`.  By then the blob's own digest has revealed
+    any damage in transit, so the image is not blamed for it.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class DiffIdCheck:
         limit: int = MAX_LAYER,
         interrupt: Callable[[], None] | None = None,
     ) -> None:
-        """Wait for the layer's first byte.
+        """Start before the layer's first byte.
 
         Args:
             what: the layer's name in messages.
-            media_type: what the layer is called.
-            algorithm: that of the ``diff_id`` to be found.
-            limit: bytes of the decompressed layer at most.
-            interrupt: is called often, and raises an `ImgfetchError` to end the work.
+            media_type: the layer's declared type, for messages.
+            algorithm: the algorithm of the expected ``diff_id``.
+            limit: maximum bytes of the decompressed layer.
+            interrupt: called often; raises an `ImgfetchError` to stop.
         """
         self._what = what
         self._media_type = media_type
@@ -118,7 +118,7 @@ class DiffIdCheck:
         self._error: ImgfetchError | None = None
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes of the layer as it is stored."""
+        """Process the next bytes of the stored layer."""
         if self._error is not None:
             return
         try:
@@ -129,16 +129,16 @@ class DiffIdCheck:
             if len(self._head) >= HEAD:
                 self._take(self._begin().feed(self._head))
         except ImgfetchError as error:
-            # The frames of its traceback know the decompressor, whose window would live as long as the error.
+            # The traceback's frames refer to the decompressor, whose window would live as long as the error.
             error.__traceback__ = error.__context__ = self._decompressor = None
             self._error = error
 
     def finish(self) -> LayerInfo:
-        """Return what the layer holds, now that all of it has passed by.
+        """Return the properties of the complete layer.
 
         Raises:
             VerificationError: the compressed data is damaged or incomplete.
-            UnsupportedError: the compression is unknown, or asks for too much.
+            UnsupportedError: the compression is unknown, or the layer needs too much memory or space.
         """
         try:
             if self._error is not None:
@@ -148,7 +148,7 @@ class DiffIdCheck:
             oddity = self._decompressor.finish() if self._decompressor else None
         except VerificationError as error:
             raise VerificationError(
-                f"{self._what} is broken: {error}", hint="the image is broken; docker load would refuse it too"
+                f"{self._what} is broken: {error}", hint="report it to the publisher; docker load would reject it too"
             ) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
@@ -162,9 +162,9 @@ class DiffIdCheck:
             magic = self._head[:_SHOWN_MAGIC].hex(" ")
             kind = next((f" ({name})" for sign, name in _KNOWN.items() if self._head.startswith(sign)), "")
             raise UnsupportedError(
-                f"it is neither a tar nor compressed in a known way: it begins with {magic}{kind}, "
+                f"it is neither a tar archive nor compressed in a known format: it begins with {magic}{kind}, "
                 f"its type is {sanitize(self._media_type) or 'not given'}",
-                hint="gzip, zstd, bzip2, xz and plain tars are known; ask the publisher for one of them",
+                hint="ask the publisher for gzip, zstd, bzip2, xz or uncompressed layers",
             )
         self._decompressor = decompressor(self._compression)
         return self._decompressor
@@ -175,17 +175,16 @@ class DiffIdCheck:
             self._size += len(piece)
             if self._size > self._limit:
                 raise UnsupportedError(
-                    f"decompressed it is larger than {self._limit} bytes, the limit; {self._size} bytes had come",
-                    hint="the limit guards against bombs; --max-layer-size allows more, if the image is to be trusted",
+                    f"its decompressed size exceeds the limit of {self._limit} bytes, {self._size} so far",
+                    hint="the limit guards against bombs; if you trust the image, raise it with --max-layer-size",
                 )
             self._hasher.update(piece)
 
 
 def _mislabelled(media_type: str, compression: str) -> str:
-    """Say that the media type promises something else."""
     if media_type not in mediatypes.LAYER_COMPRESSION:
-        return f"its media type {quoted(media_type)} is not one of a layer"
-    promised = mediatypes.LAYER_COMPRESSION[media_type]
-    if promised in (None, compression):
+        return f"its media type {quoted(media_type)} is not a known layer type"
+    expected = mediatypes.LAYER_COMPRESSION[media_type]
+    if expected in (None, compression):
         return ""
-    return f"its media type promises {promised}, but it is {compression}; some readers go by the type"
+    return f"its media type says {expected}, but its content is {compression}; some readers rely on the type"

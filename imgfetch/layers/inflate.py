@@ -1,10 +1,10 @@
-"""Deflated data, decompressed by ``zlib-ng`` where it has wheels and by ``zlib`` elsewhere.
+"""Decompression of deflated data by ``zlib-ng``, or by ``zlib`` on machines for which zlib-ng has no wheels.
 
-Both come from one source and refuse the same streams, which are those that Go's ``compress/flate`` refuses too.
-`isal` is a fifth faster, but accepts an incomplete Huffman code, so a layer that only it can read would be saved
-without a word (RFC 1951, section 3.2.7; ``inflate_table`` in zlib's ``inftrees.c``).
+Both share their origin and refuse the same streams, which Go's ``compress/flate`` refuses too.
+`isal` is a fifth faster but accepts an incomplete Huffman code, so it would silently accept a layer that nothing
+else can read (RFC 1951, section 3.2.7; ``inflate_table`` in zlib's ``inftrees.c``).
 
-Either library is put behind the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
+Both are wrapped in the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 GZIP = 31
 ZLIB = 15
-"""Window bits that select the wrapper around the deflated data, as for ``inflateInit2``."""
+"""Window bits that select the wrapper format, as for ``inflateInit2``."""
 
 
 class InflateError(Exception):
@@ -26,18 +26,18 @@ class Stream(Protocol):
 
     @property
     def eof(self) -> bool:
-        """Whether the stream's end has come."""
+        """True after the end of the stream."""
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out before more goes in."""
+        """True if the next output requires more input."""
 
     @property
     def unused_data(self) -> bytes:
-        """Bytes behind the stream's end."""
+        """Bytes after the end of the stream."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most ``max_length`` decompressed bytes of earlier data and of ``data``.
+        """Return at most ``max_length`` decompressed bytes of the earlier input and ``data``.
 
         Raises:
             InflateError: the data is damaged.
@@ -64,11 +64,11 @@ class _Deflated(Protocol):
 
 _zlib = cast(_Library, zlib)
 LIBRARIES: tuple[_Library, ...]
-"""The libraries that this machine has, the fastest first."""
+"""The installed libraries, the fastest first."""
 
 try:
     from zlib_ng import zlib_ng
-except ImportError:  # no build for this machine
+except ImportError:  # There is no build for this machine.
     ENGINE, LIBRARIES = f"zlib {zlib.ZLIB_RUNTIME_VERSION}", (_zlib,)
 else:
     ENGINE, LIBRARIES = f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}", (cast(_Library, zlib_ng), _zlib)
@@ -102,5 +102,5 @@ class _Inflater:
 
 
 def inflater(wrapper: int) -> Stream:
-    """Return a decompressor for one stream in a wrapper, by the fastest library."""
+    """Return a decompressor of the fastest library for one stream."""
     return _Inflater(LIBRARIES[0], wrapper)

@@ -1,7 +1,7 @@
-"""Headers of a tar archive, as docker, containerd, podman and skopeo read them, with Go's ``archive/tar``.
+"""Tar headers as docker, containerd, podman and skopeo read them, with Go's ``archive/tar``.
 
-A header that Go refuses, or over which readers differ, is refused.  So nobody finds other names or other content in an
-archive than those that were checked here.
+A header that Go refuses, or that readers interpret differently, is refused.  So every reader finds the names and the
+content that were verified here.
 """
 
 from __future__ import annotations
@@ -47,19 +47,12 @@ _MAX_DIGITS = 18  # of 2**62
 
 
 class HeaderError(ValueError):
-    """A header is malformed, or readers differ over it."""
+    """A header is malformed, or readers interpret it differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a header says.
-
-    Attributes:
-        kind: the entry's type.
-        name: its path.
-        size: its content's length in bytes.
-        link: where a link leads.
-    """
+    """An entry's type, path, length in bytes, and link target."""
 
     kind: bytes
     name: bytes
@@ -68,57 +61,59 @@ class Header:
 
     @classmethod
     def parse(cls, block: bytes) -> Self:
-        """Read a block, the checksum of which is right.
+        """Read a block with a correct checksum.
 
         Raises:
-            HeaderError: it is malformed, or readers differ over it.
+            HeaderError: the header is malformed, or readers interpret it differently.
         """
         is_posix, is_gnu = block[_MAGIC] == _POSIX, block[_MAGIC_AND_VERSION] == _GNU
         for what, field in {**_NUMBERS, **(_DEVICE_NUMBERS if is_posix or is_gnu else {})}.items():
             _number(block[field], what)
         if is_posix and block[_TRAILER] == _STAR_TRAILER:
-            raise HeaderError("this header is star's, in which readers find different names")
+            raise HeaderError("this header was written by star; readers find different names in it")
         for what, field in _GNU_TIMES.items():
-            if is_gnu and block[field.start]:  # what is no time is part of the name to Go
+            if is_gnu and block[field.start]:  # Go reads an invalid time as part of the name.
                 _number(block[field], what)
         prefix = text(block[_PREFIX]) if is_posix else b""
         name = prefix + b"/" + text(block[_NAME]) if prefix else text(block[_NAME])
         size = _number(block[_SIZE], "size")
         if not 0 <= size <= MAX_SIZE:
-            raise HeaderError("the size in this header is beyond reason")
+            raise HeaderError("the size in this header is out of range")
         return cls(block[_TYPE], name, size, text(block[_LINK]))
 
 
 class Extensions:
-    """The headers before an entry that say what its own has no room for."""
+    """The extended headers of an entry."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without any."""
         self._texts: dict[bytes, bytes] = {}
         self._records: dict[bytes, bytes] = {}
 
     def add(self, kind: bytes, content: bytes) -> None:
-        """Take one of `EXTENSIONS`.
+        """Add one of `EXTENSIONS`.
 
         Raises:
-            HeaderError: it is malformed, or readers differ over what it and those before it mean together.
+            HeaderError: the header is malformed, or readers interpret the combination differently.
         """
         if kind == GLOBAL_PAX:
             if self._texts:
-                raise HeaderError("a global header stands between an entry and its extended header")
+                raise HeaderError("a global header separates this entry from its extended header")
             if {b"path", b"linkpath", b"size"} & records(content).keys():
-                raise HeaderError("this global header names entries or gives them sizes, which not every reader heeds")
+                raise HeaderError("this global header sets names or sizes, which some readers ignore")
             return
         if kind in self._texts:
-            raise HeaderError("this entry has two extended headers of one kind; readers differ over which counts")
+            raise HeaderError(
+                "this entry has two extended headers of one kind; readers disagree about which one counts"
+            )
         self._texts[kind] = text(content)
         if kind == PAX:
             self._records = records(content)
         if PAX in self._texts and len(self._texts) > 1:
-            raise HeaderError("this entry has a PAX header and a GNU one; readers differ over which counts")
+            raise HeaderError("this entry has a PAX and a GNU header; readers disagree about which one counts")
 
     def applied(self, own: Header) -> Header:
-        """Return an entry's header with what they say."""
+        """Return an entry's header, with these extensions applied."""
         size = self._records.get(b"size")
         return Header(
             own.kind,
@@ -129,33 +124,33 @@ class Extensions:
 
 
 def has_right_checksum(block: bytes) -> bool:
-    """Tell whether a header's bytes add up.
+    """Return whether a header's checksum is correct.
 
     Raises:
-        HeaderError: its checksum is no number.
+        HeaderError: the checksum is not a number.
     """
     blank = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
-    signed = sum(byte - 256 if byte > 127 else byte for byte in blank)  # noqa: PLR2004  # some old programs' way
+    signed = sum(byte - 256 if byte > 127 else byte for byte in blank)  # noqa: PLR2004  # as some old programs do
     return octal(block[_CHECKSUM], "checksum") in (sum(blank), signed)
 
 
 def octal(field: bytes, what: str) -> int:
-    """Return a number in octal digits, with spaces and NULs around them; a blank field is 0.
+    """Read octal digits, with spaces and NULs around them; a blank field is 0.
 
     Raises:
-        HeaderError: it is anything else.
+        HeaderError: the field contains anything else.
     """
     digits = field.strip(b" \0")
     if not _OCTAL.fullmatch(digits):
-        raise HeaderError(f"the {what} in this header is no number")
+        raise HeaderError(f"the {what} in this header is not a number")
     return int(digits or b"0", 8)
 
 
 def records(content: bytes) -> dict[bytes, bytes]:
-    """Return what a PAX header says: of several records with one key the last.
+    """Return the records of a PAX header; of several with one key the last counts.
 
     Raises:
-        HeaderError: it is malformed, or describes a sparse file.
+        HeaderError: the header is malformed, or describes a sparse file.
     """
     found: dict[bytes, bytes] = {}
     start = 0
@@ -168,12 +163,12 @@ def records(content: bytes) -> dict[bytes, bytes]:
         found[key] = value[:-1]
         start = end
     if any(key.startswith(b"GNU.sparse.") for key in found):
-        raise HeaderError("it holds a sparse file, which no image archive needs")
+        raise HeaderError("this entry is a sparse file, which an image archive never contains")
     return found
 
 
 def text(field: bytes) -> bytes:
-    """Return what stands before the first NUL."""
+    """Return the bytes before the first NUL."""
     return field.partition(b"\0")[0]
 
 
@@ -189,18 +184,18 @@ def _is_valid(key: bytes, value: bytes) -> bool:
 
 
 def _number(field: bytes, what: str) -> int:
-    """Return a number in octal digits, or in base 256 and then perhaps negative."""
+    """Read octal digits, or base 256, which may be negative."""
     if not field[0] & 0x80:
         return octal(field, what)
     bits = 8 * len(field) - 1
     value = int.from_bytes(field, "big") & (1 << bits) - 1
     value -= (value >> bits - 1) << bits
     if not -(2**63) <= value < 2**63:
-        raise HeaderError(f"the {what} in this header is beyond reason")
+        raise HeaderError(f"the {what} in this header is out of range")
     return value
 
 
 def _decimal(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > _MAX_DIGITS:
-        raise HeaderError(f"{quoted(decoded(digits[:40]))} in this PAX header is no number")
+        raise HeaderError(f"{quoted(decoded(digits[:40]))} in this PAX header is not a number")
     return int(digits)

@@ -1,4 +1,4 @@
-"""zstd data: frames, with skippable ones among them, decompressed in pieces of bounded size.
+"""Decompression of zstd data, including skippable frames, in pieces of limited size.
 
 Format: RFC 8878, sections 3.1.1 ("Zstandard Frames") and 3.1.2 ("Skippable Frames").
 """
@@ -12,38 +12,38 @@ import zstandard
 from imgfetch.errors import UnsupportedError, VerificationError
 
 MAX_WINDOW = 128 * 1024 * 1024
-"""Bytes of window at most, as in the zstd command without ``--long`` (S27)."""
+"""Maximum bytes of a window, as in the zstd command without ``--long``."""
 
 MAGIC = b"\x28\xb5\x2f\xfd"
-_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # behind a byte of 0x50 to 0x5f
+_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # after a byte of 0x50 to 0x5f
 _SKIPPABLE_HEADER = 8
 _TOO_LARGE_A_WINDOW = "requires too much memory"
 """Part of the library's own message (``ZSTD_error_frameParameter_windowTooLarge``); its bindings give no code."""
 
-# The library returns all that comes out of one call at once.  A block of 4 bytes becomes up to 128 KiB, so this much
-# becomes 32 MiB at most, and is no slower than more.
+# The library returns all output of a call at once.  A block of 4 bytes becomes up to 128 KiB, so a slice becomes at
+# most 32 MiB.  Larger slices are not faster.
 _SLICE = 1024
 
 
 def is_skippable(head: bytes) -> bool:
-    """Tell whether ``head`` begins a skippable frame."""
+    """Return whether ``head`` starts a skippable frame."""
     return len(head) >= _SKIPPABLE_HEADER and head[0] & 0xF0 == 0x50 and head[1:4] == _SKIPPABLE_MAGIC  # noqa: PLR2004
 
 
 class ZstdStream:
-    """Frames one after the other, skippable ones among them (L06, L08, L09)."""
+    """Consecutive frames, including skippable ones (docs/registries.md#zstd)."""
 
     def __init__(self) -> None:
-        """Wait for the first frame."""
+        """Start before the first frame."""
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._frame: zstandard.ZstdDecompressionObj | None = None
         self._head = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take more compressed bytes, and yield what comes out.
+        """Decompress more bytes.
 
         Raises:
-            VerificationError: they are damaged.
+            VerificationError: the data is damaged.
             UnsupportedError: the frame's window is larger than `MAX_WINDOW`.
         """
         self._head += data[: _SKIPPABLE_HEADER - len(self._head)]
@@ -60,15 +60,15 @@ class ZstdStream:
                     self._frame = None
 
     def finish(self) -> str | None:
-        """Return what is odd about the data, now that all has come.
+        """Check that the data is complete, and describe an oddity if there is one.
 
         Raises:
-            VerificationError: it ends within a frame.
+            VerificationError: the data ends within a frame.
         """
         if self._frame is not None:
             raise VerificationError("its zstd data ends early")
         if is_skippable(self._head):
-            return "its zstd data begins with a skippable frame; some readers take it for no zstd"
+            return "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
         return None
 
 

@@ -1,4 +1,4 @@
-"""The nouns of the specifications: references, digests, descriptors, manifests, indexes and configs.
+"""The terms of the specifications: references, digests, descriptors, manifests, indexes and configs.
 
-Parsing and comparing only: nothing here opens a file or a connection.
+This package only parses and compares; it opens no files and no connections.
 """

@@ -1,6 +1,6 @@
-"""An image's config: its platform and layers, how it is run, and how it was made.
+"""An image's config: its platform and layers, its run settings and its history.
 
-Sources: OCI image specification, "Image Configuration"; docker's image specification 1.2 has the same names.
+Sources: OCI image specification, "Image Configuration"; docker's image specification 1.2 uses the same names.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ _MAX_STEPS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """An image's config.
-
-    Attributes:
-        platform: the machine that the image says it is for.
-        diff_ids: the digest of each layer's decompressed tar stream, base first.
-        raw: its bytes.
-    """
+    """An image's config; ``diff_ids`` are the digests of the decompressed layers, base first."""
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
@@ -39,16 +33,11 @@ class Config:
     @classmethod
     @strictjson.blaming_the_publisher()
     def from_json(cls, raw: bytes, media_type: str, what: str) -> Self:
-        """Read a config.
-
-        Args:
-            raw: its bytes.
-            media_type: what it is called; old pushes call it anything (P67).
-            what: its name in messages.
+        """Read a config; ``what`` is its name in messages.
 
         Raises:
-            VerificationError: it is malformed.
-            UnsupportedError: it is no image's config, and does not say that it is.
+            VerificationError: the config is malformed.
+            UnsupportedError: it belongs to something other than an image.
         """
         members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
         rootfs_json = members.get("rootfs")
@@ -68,12 +57,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the history.
-
-    Attributes:
-        created_by: the command that made it.
-        is_empty: whether it made no layer.
-    """
+    """A step of the history: its command, and whether it made no layer."""
 
     created_by: str
     is_empty: bool
@@ -81,21 +65,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """How an image is run, and how it was made.
+    """An image's run settings and history.
 
     Attributes:
-        created: when, as the config has it (RFC 3339).
-        author: who says that they made it.
+        created: time of creation as the config has it (RFC 3339).
         entrypoint: the arguments before the command.
-        command: what is run by default, or its default arguments.
+        command: the default command, or the entrypoint's default arguments.
         environment: variables as ``NAME=value``.
-        labels: its labels.
-        ports: what it says that it listens on, such as ``80/tcp``.
-        volumes: directories for data of their own.
-        user: who runs it.
-        working_dir: where it is run.
-        stop_signal: what ends it, if not SIGTERM.
-        history: its steps, the oldest first.
+        ports: exposed ports, such as ``80/tcp``.
+        volumes: mount points for volumes.
+        stop_signal: the signal that stops a container; empty means SIGTERM.
+        history: steps, the oldest first.
     """
 
     created: str
@@ -113,14 +93,10 @@ class RunConfig:
 
     @classmethod
     def of(cls, config: Config, what: str) -> Self:
-        """Read them.
-
-        Args:
-            config: the config.
-            what: its name in messages.
+        """Read them from a config; ``what`` is its name in messages.
 
         Raises:
-            VerificationError: something has a wrong type.
+            VerificationError: a member has the wrong type.
         """
         members = strictjson.Object(strictjson.loads(config.raw, what), what, _KEYS | {"author"})
         run = strictjson.Object(members.members_of("config"), f"'config' of {what}", _RUN_KEYS)
@@ -140,7 +116,7 @@ class RunConfig:
         )
 
     def made_by(self, count: int) -> tuple[str, ...]:
-        """Return the command that made each of ``count`` layers, or nothing where the history has another number."""
+        """Return the command that made each of ``count`` layers, or empty texts if the history lists another number."""
         steps = [step.created_by for step in self.history if not step.is_empty]
         return tuple(steps) if len(steps) == count else ("",) * count
 
@@ -149,7 +125,7 @@ def _history(members: strictjson.Object) -> tuple[Step, ...]:
     items = members.items_of("history")
     if len(items) > _MAX_STEPS:
         raise VerificationError(
-            f"'history' of {members.what} is too long", wanted=f"{_MAX_STEPS} steps at most", got=str(len(items))
+            f"'history' of {members.what} is too long", wanted=f"at most {_MAX_STEPS} steps", got=str(len(items))
         )
     steps = []
     for number, item in enumerate(items, 1):
@@ -162,5 +138,5 @@ def _texts(members: strictjson.Object, key: str) -> tuple[str, ...]:
     items = members.items_of(key)
     texts = tuple(item for item in items if isinstance(item, str))
     if len(texts) != len(items):
-        raise VerificationError(f"{key!r} of {members.what} is malformed", wanted="strings", got="something else")
+        raise VerificationError(f"{key!r} of {members.what} is malformed", wanted="strings", got="other values")
     return texts

@@ -1,4 +1,4 @@
-"""What points at content: its type, digest and size.
+"""A descriptor: the type, digest and size of some content.
 
 Source: OCI image specification, "Content Descriptors".
 """
@@ -25,9 +25,8 @@ class Document:
     """A manifest or index as received.
 
     Attributes:
-        raw: the bytes, exactly as they came.
-        content_type: the answer's ``Content-Type``, or empty.
-        url: where it came from, fit to be shown.
+        content_type: the response's ``Content-Type``, or empty.
+        url: its address, safe to show.
     """
 
     raw: bytes
@@ -40,14 +39,10 @@ class Descriptor:
     """A pointer to content.
 
     Attributes:
-        media_type: what the content is, lower-case, perhaps empty.
-        digest: what the content hashes to.
-        size: the content's length in bytes.
-        platform: the machine it is for, where it says so.
-        annotations: the free texts.
-        urls: where else the content may be had (P79).
-        artifact_type: what an artifact says it is.
-        data: the content itself, or what claims to be it (P69).
+        media_type: lower-case, perhaps empty.
+        size: in bytes.
+        urls: other places with the content (docs/registries.md#foreign-layers).
+        data: content embedded in the descriptor, not yet verified (docs/registries.md#limits-for-documents).
     """
 
     media_type: str
@@ -64,7 +59,7 @@ class Descriptor:
         """Read a parsed descriptor; ``what`` is its name in messages.
 
         Raises:
-            VerificationError: a member is missing or malformed (P68).
+            VerificationError: a member is missing or malformed.
         """
         members = strictjson.Object(value, what, _KEYS)
         try:
@@ -84,25 +79,25 @@ class Descriptor:
 
     @classmethod
     def of(cls, content: bytes, media_type: str, algorithm: str = "sha256") -> Self:
-        """Return the descriptor of ``content``."""
+        """Describe ``content``."""
         return cls(media_type, Digest.of(content, algorithm), len(content))
 
     @property
     def is_embedded(self) -> bool:
-        """Whether it carries its content with it, and that is what it points at."""
+        """True if the descriptor has embedded content that matches its size and digest."""
         data = self.data
         return data is not None and len(data) == self.size and Digest.of(data, self.digest.algorithm) == self.digest
 
     @property
     def is_attestation(self) -> bool:
-        """Whether it points at a statement about an image rather than at an image (P66)."""
+        """True if it describes a statement about an image (docs/registries.md#choosing-from-an-index)."""
         name, value = _ATTESTATION
         unknown = self.platform is not None and not self.platform.is_known
         return unknown or self.annotations.get(name) == value
 
 
 def _platform(members: strictjson.Object, what: str) -> Platform | None:
-    """Return a descriptor's platform; one without a name for its system or machine says nothing."""
+    """Return a descriptor's platform, or nothing if the operating system or architecture is missing."""
     if members.get("platform") is None:
         return None
     platform = Platform.from_json(strictjson.Object(members["platform"], f"'platform' of {what}", _PLATFORM_KEYS))
@@ -116,4 +111,4 @@ def _embedded(members: strictjson.Object, what: str) -> bytes | None:
     try:
         return base64.b64decode(data, validate=True)
     except ValueError as error:  # binascii.Error is one
-        raise VerificationError(f"'data' of {what} is no base64: {error}") from None
+        raise VerificationError(f"'data' of {what} is not valid base64: {error}") from None

@@ -1,8 +1,8 @@
-"""A content address that can check content.
+"""Content digests.
 
-``sha256:`` and 64 lower-case hexadecimal digits, or ``sha512:`` and 128: the registered
-algorithms of the OCI image specification ("Digests"), spelled as its grammar demands.
-Nothing else reaches a URL or a file name (P68, S20).
+``sha256:`` with 64 lower-case hexadecimal digits, or ``sha512:`` with 128: the registered
+algorithms of the OCI image specification ("Digests").  Nothing else reaches a URL or a file
+name (docs/registries.md#digests-from-headers).
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ _PATTERN = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """An algorithm and the encoded hash of some content.
-
-    Attributes:
-        algorithm: ``sha256`` or ``sha512``.
-        encoded: the hash in lower-case hexadecimal.
-    """
+    """An algorithm, ``sha256`` or ``sha512``, and an encoded hash."""
 
     algorithm: str
     encoded: str
@@ -35,13 +30,13 @@ class Digest:
         """Read ``algorithm:encoded``.
 
         Raises:
-            VerificationError: it is no digest, or one of an unregistered algorithm.
+            VerificationError: the text is malformed, or names an unregistered algorithm.
         """
         match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             shown = sanitize(text) if isinstance(text, str) else type(text).__name__
             raise VerificationError(
-                "not a digest", wanted="sha256:<64 hex digits> or sha512:<128 hex digits>", got=shown
+                "not a valid digest", wanted="sha256:<64 hex digits> or sha512:<128 hex digits>", got=shown
             )
         return cls(match[1] or match[3], match[2] or match[4])
 
@@ -51,11 +46,11 @@ class Digest:
         return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
 
     def hasher(self) -> Hasher:
-        """Return a fresh hash of this digest's algorithm."""
+        """Return a new hasher for this digest's algorithm."""
         return Hasher(self.algorithm)
 
     def matches(self, hasher: Hasher) -> bool:
-        """Tell whether the content that ``hasher`` took is this digest's."""
+        """Return whether the hashed content has this digest."""
         return hasher.digest == self
 
     def __str__(self) -> str:
@@ -64,15 +59,15 @@ class Digest:
 
 
 class Hasher:
-    """Hashes content that comes in pieces."""
+    """Hashes content that arrives in pieces."""
 
     def __init__(self, algorithm: str) -> None:
-        """Begin with no content."""
+        """Start without content."""
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take more content."""
+        """Hash more content."""
         self._hash.update(data)
 
     @property

@@ -1,8 +1,8 @@
-"""Manifests and indexes, read by what they are.
+"""Manifests and indexes, recognized by their content.
 
 Sources: OCI image specification ("Image Index", "Image Manifest"), docker's "Image Manifest V 2, Schema 2".
-The bytes of a document are kept and hashed as they came and never written anew.  What exists is valid:
-`parse_document` is the only door in.
+Documents are kept and hashed exactly as received, and never serialized again.  Every `Index` and `Manifest`
+is valid, because only `parse_document` makes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
 
 MAX_DOCUMENT = 4 * 1024 * 1024
-"""Bytes of a manifest or config at most, the limit of the registries themselves (P62, S26)."""
+"""Maximum bytes of a manifest or config (docs/registries.md#limits-for-documents)."""
 MAX_LAYERS = 4096
 MAX_MANIFESTS = 4096
 
@@ -42,13 +42,7 @@ _KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A list of manifests: OCI's image index or docker's manifest list.
-
-    Attributes:
-        descriptor: what points at this document.
-        manifests: what it lists, in its order.
-        raw: its bytes.
-    """
+    """A list of manifests: OCI's image index or docker's manifest list."""
 
     descriptor: Descriptor
     manifests: tuple[Descriptor, ...]
@@ -57,14 +51,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One image's config and layers.
-
-    Attributes:
-        descriptor: what points at this document.
-        config: the image's config.
-        layers: the image's layers, base first; the same one may occur several times.
-        raw: its bytes.
-    """
+    """One image's config and layers, base first; a layer may occur several times."""
 
     descriptor: Descriptor
     config: Descriptor
@@ -74,13 +61,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest and its config, and what they are to be called.
+    """A manifest with its config and names.
 
     Attributes:
-        manifest: the manifest.
-        config: what its config says.
-        references: the names by which it was asked for, at least one.
-        indexes: those by which it was found, the outermost first; none where a reference points at the manifest.
+        references: the requested names, at least one.
+        indexes: the indexes that led to the manifest, the outermost first; none if a reference points at it.
     """
 
     manifest: Manifest
@@ -93,19 +78,18 @@ class Image:
 def parse_document(
     document: Document, descriptor: Descriptor, what: str, tolerance: Tolerance, *, pinned: bool = False
 ) -> Index | Manifest:
-    """Read a manifest or index by what it is, not by what it is called (P64, P65).
+    """Read a manifest or index; its content decides its type (docs/registries.md#type-of-a-document).
 
     Args:
         document: the bytes as received.
-        descriptor: what points at the document, its digest and size known to be right; its
-            media type is empty where nothing but a tag pointed at it.
-        what: its name in messages.
-        tolerance: told of what is wrong but tolerable.
-        pinned: whether it was asked for by digest, and so is what somebody has chosen.
+        descriptor: a descriptor with verified digest and size, and without a media type if only a tag led here.
+        what: the document's name in messages.
+        tolerance: receives warnings about tolerable faults.
+        pinned: whether the document was requested by digest, so that somebody has chosen exactly this one.
 
     Raises:
-        VerificationError: it is malformed or ambiguous.
-        UnsupportedError: it is well-formed, but no image: schema 1, an artifact.
+        VerificationError: the document is malformed or ambiguous.
+        UnsupportedError: it is well-formed but not an image: schema 1, an artifact.
     """
     members = strictjson.Object(strictjson.loads(document.raw, what), what, _KEYS)
     _refuse_ambiguity(members, what)
@@ -113,17 +97,17 @@ def parse_document(
     media_type = _media_type(members, document, descriptor, what, tolerance, pinned=pinned)
     if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
         raise UnsupportedError(
-            f"{what} is in schema 1, the image format that docker has removed",
+            f"{what} uses schema 1, an image format that docker has removed",
             hint="ask the publisher for a rebuild, or try another tag",
         )
     if shape is None:
         raise mediatypes.not_an_image(what, media_type or "an unknown type", members.text("artifactType"))
     version = members.get("schemaVersion")
-    if version != 2 or not isinstance(version, int):  # noqa: PLR2004  # Go takes no 2.0
+    if version != 2 or not isinstance(version, int):  # noqa: PLR2004  # Go rejects 2.0
         raise VerificationError(f"'schemaVersion' of {what} is malformed", wanted="2", got=strictjson.shown(version))
     if media_type not in (mediatypes.INDEXES if shape == "index" else mediatypes.MANIFESTS):
         raise VerificationError(
-            f"{what} is ambiguous: its type is {sanitize(media_type)}, its content is that of an {shape}"
+            f"{what} is ambiguous: its type is {sanitize(media_type)}, but its content is an {shape}"
             if media_type in mediatypes.DOCUMENTS
             else f"{what} has the unknown media type {quoted(media_type)}"
         )
@@ -136,14 +120,10 @@ def parse_document(
 
 @strictjson.blaming_the_publisher()
 def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
-    """Return the blobs that a manifest lists, whatever it is a manifest of.
-
-    Args:
-        raw: its bytes.
-        what: its name in messages.
+    """Return the blobs that a manifest of any kind lists; ``what`` is its name in messages.
 
     Raises:
-        VerificationError: it is malformed.
+        VerificationError: the manifest is malformed.
     """
     members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
     entries = [*members.items_of("layers"), *members.items_of("blobs")]
@@ -153,13 +133,11 @@ def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
 
 
 def _refuse_ambiguity(members: strictjson.Object, what: str) -> None:
-    """Refuse what one reader takes for an index and another for a manifest (P65, CVE-2021-41190)."""
+    """Refuse a document that is an index to one reader and a manifest to another (CVE-2021-41190)."""
     shapes = [key for key in ("manifests", "fsLayers") if key in members]
     shapes += [key for key in ("config", "layers") if key in members][:1]
     if len(shapes) > 1:
-        raise VerificationError(
-            f"{what} is ambiguous: it has '{shapes[0]}' and '{shapes[1]}', and so is two things (CVE-2021-41190)"
-        )
+        raise VerificationError(f"{what} is ambiguous: it has both '{shapes[0]}' and '{shapes[1]}' (CVE-2021-41190)")
 
 
 def _shape(members: strictjson.Object) -> str | None:
@@ -181,19 +159,16 @@ def _media_type(
     *,
     pinned: bool,
 ) -> str:
-    """Choose the media type: the document's own or its parent's word, else what its content is (P64).
+    """Choose the media type: the document's own, its parent's, or the one that its content implies.
 
-    The ``Content-Type`` may contradict, but it does not decide: by another server's header the same
-    document would become another archive.
-
-    Raises:
-        VerificationError: two of them are known, and differ.
+    The ``Content-Type`` may contradict, but it does not decide.  Otherwise the same document from
+    another server would become another archive.
     """
     own, promised = mediatypes.essence(members.text("mediaType")), descriptor.media_type
     header = mediatypes.essence(document.content_type)
     if own and promised and own != promised:
         raise VerificationError(
-            f"{what} is ambiguous: it calls itself {sanitize(own)}, but the index calls it {promised}"
+            f"{what} is ambiguous: its type is {sanitize(own)}, but the index lists it as {promised}"
         )
     chosen = own or promised or _guess(members) or header
     known = header in mediatypes.DOCUMENTS and chosen in mediatypes.DOCUMENTS
@@ -206,7 +181,7 @@ def _media_type(
 
 
 def _guess(members: strictjson.Object) -> str:
-    """Name what a document without a type must be; only OCI's may lack one, but for old docker pushes."""
+    """Return the type that the content implies; only OCI documents and old docker pushes may lack one."""
     shape = _shape(members)
     if shape == "image manifest":
         config = members["config"]
@@ -222,13 +197,13 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
     layers = _descriptors(members.items_of("layers"), "layer", what, MAX_LAYERS)
     if config.size > MAX_DOCUMENT:
         raise VerificationError(
-            f"the config of {what} is too large", wanted=f"{MAX_DOCUMENT} bytes at most", got=str(config.size)
+            f"the config of {what} is too large", wanted=f"at most {MAX_DOCUMENT} bytes", got=str(config.size)
         )
     for number, layer in enumerate(layers, 1):
         if mediatypes.is_encrypted(layer.media_type):
             raise UnsupportedError(
                 f"layer {number} of {what} is encrypted ({sanitize(layer.media_type)})",
-                hint="imgfetch has no keys; pull it with a tool that decrypts, such as skopeo --decryption-key",
+                hint="imgfetch cannot decrypt layers; use a tool that can, such as skopeo copy --decryption-key",
             )
     _refuse_two_sizes((config, *layers), what)
     return config, layers
@@ -236,16 +211,17 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
 
 def _descriptors(entries: list[object], kind: str, what: str, limit: int) -> tuple[Descriptor, ...]:
     if len(entries) > limit:
-        raise VerificationError(f"{what} has too many {kind}s", wanted=f"{limit} at most", got=str(len(entries)))
+        raise VerificationError(f"{what} has too many {kind}s", wanted=f"at most {limit}", got=str(len(entries)))
     return tuple(Descriptor.from_json(entry, f"{kind} {number} of {what}") for number, entry in enumerate(entries, 1))
 
 
 def _refuse_two_sizes(descriptors: tuple[Descriptor, ...], what: str) -> None:
-    """Refuse a digest that is given with two sizes: one of them is a lie."""
     sizes: dict[Digest, int] = {}
     for descriptor in descriptors:
         size = sizes.setdefault(descriptor.digest, descriptor.size)
         if size != descriptor.size:
             raise VerificationError(
-                f"{what} gives {descriptor.digest} two sizes", wanted=f"{size} bytes", got=f"{descriptor.size} bytes"
+                f"{what} lists {descriptor.digest} with two sizes",
+                wanted=f"{size} bytes",
+                got=f"{descriptor.size} bytes",
             )

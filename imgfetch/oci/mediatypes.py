@@ -1,4 +1,4 @@
-"""The media types that an image is made of.
+"""Media types of images.
 
 Sources: the OCI image specification ("Media Types") and docker's "Image Manifest V 2, Schema 2".
 """
@@ -30,7 +30,7 @@ DOCUMENTS = INDEXES | MANIFESTS | SCHEMA1
 
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 VAGUE_CONFIGS = frozenset({"", "application/octet-stream", "application/json", "text/html"})
-"""What old pushes call a config; accepted if it has ``rootfs.diff_ids`` (P67, moby/moby#22378)."""
+"""Types of configs from old pushes; accepted with ``rootfs.diff_ids`` (docs/registries.md#old-configs)."""
 
 ACCEPT = ", ".join(
     [
@@ -43,7 +43,10 @@ ACCEPT = ", ".join(
         "*/*;q=0.1",
     ]
 )
-"""One ``Accept`` header for any manifest; schema 1 is in it so that we can name it (P61)."""
+"""The ``Accept`` header for any manifest (docs/registries.md#accept-header).
+
+It includes schema 1 so that a message can name that format.
+"""
 
 LAYER_COMPRESSION = {
     OCI_LAYER: "plain",
@@ -58,21 +61,21 @@ LAYER_COMPRESSION = {
     DOCKER_LAYER: None,
     "application/vnd.docker.image.rootfs.foreign.diff.tar": None,
 }
-"""The compression that a layer's media type promises; docker's bare ``tar`` promises none (L04)."""
+"""The compression that a layer's media type implies; docker's bare ``tar`` implies none."""
 
 
 def essence(content_type: str | None) -> str:
-    """Return a ``Content-Type`` header's media type, lower-case and without parameters."""
+    """Return the media type of a ``Content-Type`` header, in lower case and without parameters."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
 def is_encrypted(media_type: str) -> bool:
-    """Tell whether a layer of this type is encrypted (ocicrypt's suffix; L21)."""
+    """Return whether a layer of this type is encrypted, by ocicrypt's suffix."""
     return media_type.endswith("+encrypted")
 
 
 def is_foreign(media_type: str) -> bool:
-    """Tell whether a layer of this type may be had from elsewhere only, by its ``urls`` (L19, L20)."""
+    """Return whether a layer of this type may be missing from registries (docs/registries.md#foreign-layers)."""
     return ".foreign." in media_type or ".nondistributable." in media_type
 
 
@@ -89,14 +92,14 @@ _ARTIFACTS = {
     "sif": ("a Singularity image", "apptainer pull oras://…"),
     "oci.empty": ("an artifact", "oras pull"),
 }
-"""What is no image, by a part of its type, and what fetches it."""
+"""Other kinds of content by a part of their type, each with the tool that downloads it."""
 
 
 def not_an_image(what: str, config_type: str, artifact_type: str) -> UnsupportedError:
-    """Say what it is instead (M17, L23, L25)."""
+    """Return an error that names the kind of content and its tool (docs/registries.md#old-configs)."""
     kind = artifact_type or config_type
-    name, tool = next((told for part, told in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
+    name, tool = next((known for part, known in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
     return UnsupportedError(
         f"{what} is not a container image but {name} ({sanitize(kind)})",
-        hint=f"fetch it with the tool that it is made for: {tool}",
+        hint=f"download it with its own tool: {tool}",
     )

@@ -1,4 +1,4 @@
-"""References and platforms as a caller gives them: one or many, each as text or parsed."""
+"""Conversion of a caller's references and platforms: one or many, each as text or parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def one_or_many(given: str | _T | Iterable[str | _T]) -> tuple[str | _T, ...]:
-    """Return one thing, or several, as a tuple; a text and a path are one thing."""
+    """Return one value or several as a tuple; a text or a path is one value."""
     if isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike)):
         return tuple(given)
     return (given,)
@@ -26,17 +26,17 @@ def reference(given: str | Reference) -> Reference:
     """Return a reference.
 
     Raises:
-        InvalidReferenceError: it is malformed.
+        InvalidReferenceError: the reference is malformed.
     """
     return Reference.parse(given) if isinstance(given, str) else given
 
 
 def references(given: References) -> tuple[Reference, ...]:
-    """Return one or many references.
+    """Return one or more references.
 
     Raises:
-        InvalidReferenceError: one is malformed.
-        ValueError: there are none.
+        InvalidReferenceError: a reference is malformed.
+        ValueError: the list is empty.
     """
     several = tuple(reference(each) for each in one_or_many(given))
     if not several:
@@ -45,10 +45,10 @@ def references(given: References) -> tuple[Reference, ...]:
 
 
 def platforms(given: Platforms | None) -> tuple[Platform, ...]:
-    """Return one or many platforms, each once; none for ``None``.
+    """Return platforms without duplicates; none for ``None``.
 
     Raises:
-        InvalidPlatformError: one is malformed.
+        InvalidPlatformError: a platform is malformed.
     """
     several = one_or_many(given) if given is not None else ()
     return tuple(dict.fromkeys(Platform.parse(each) if isinstance(each, str) else each for each in several))
@@ -58,7 +58,7 @@ def platform(given: Platforms | None) -> Platform | None:
     """Return a single platform, or ``None``.
 
     Raises:
-        InvalidPlatformError: it is malformed.
+        InvalidPlatformError: the platform is malformed.
         ValueError: there are several.
     """
     several = platforms(given)

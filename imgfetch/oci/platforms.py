@@ -1,8 +1,8 @@
-"""Which machine an image is for.
+"""Platforms: operating system, architecture and variant.
 
-Names are Go's (``GOOS``, ``GOARCH``), as the OCI image specification has them; machine names
-such as ``x86_64`` are read too.  An image fits a machine of its own architecture whose variant is the
-same or a later one (``arm/v6`` runs on ``arm/v7``), and never a machine of another architecture.
+Names are Go's (``GOOS``, ``GOARCH``), as in the OCI image specification; machine names such as
+``x86_64`` are accepted too.  An image fits a machine of the same architecture with the same or a later
+variant (``arm/v6`` runs on ``arm/v7``), and never a machine of another architecture.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ARCHITECTURES = {
 }
 _OSES = {"macos": "darwin"}
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
-"""What an architecture without a variant means (containerd's ``platforms`` package)."""
+"""The implied variant of an architecture without one (containerd's ``platforms`` package)."""
 
 
 class Members(Protocol):
@@ -72,12 +72,13 @@ class Platform:
         """Read ``OS/ARCH[/VARIANT][:OSVERSION]``.
 
         Raises:
-            InvalidPlatformError: the text has another form.
+            InvalidPlatformError: the text is malformed.
         """
         match = _TEXT.fullmatch(text.strip())
         if match is None:
             raise InvalidPlatformError(
-                f"not a platform: {quoted(text)}", hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
+                f"not a valid platform: {quoted(text)}",
+                hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7",
             )
         return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
 
@@ -86,18 +87,18 @@ class Platform:
         """Read the members that name a platform.
 
         Raises:
-            VerificationError: one of them is malformed.
+            VerificationError: a member is malformed.
         """
         names = ("os", "architecture", "variant", "os.version")
         for name in names:
             if not _MEMBER.fullmatch(members.text(name)):
                 raise VerificationError(
-                    f"'{name}' of {members.what} is no platform's: {quoted(members.text(name), 80)}"
+                    f"'{name}' of {members.what} is not valid in a platform: {quoted(members.text(name), 80)}"
                 )
         return cls(*map(members.text, names)).normalized()
 
     def normalized(self) -> Self:
-        """Return it with Go's names, without a variant that says nothing."""
+        """Return the platform with Go's names and without a default variant, except for ``arm``."""
         os = self.os.lower()
         architecture = self.architecture.lower()
         architecture, variant = _ARCHITECTURES.get(architecture, (architecture, ""))
@@ -109,7 +110,7 @@ class Platform:
         return type(self)(_OSES.get(os, os), architecture, variant, self.os_version)
 
     def fit(self, wanted: Platform) -> int | None:
-        """Tell how well content for this platform suits ``wanted``: 0 is exact, more is worse, ``None`` not at all."""
+        """Rate content for this platform on ``wanted``: 0 is exact, higher is worse, ``None`` does not run."""
         here, there = self.normalized(), wanted.normalized()
         if (here.os, here.architecture) != (there.os, there.architecture):
             return None
@@ -121,7 +122,7 @@ class Platform:
 
     @property
     def is_known(self) -> bool:
-        """Whether it names a machine at all; attestations stand under ``unknown/unknown`` (P66)."""
+        """True if it names a machine; attestations use ``unknown/unknown``."""
         return bool(self.os and self.architecture) and "unknown" not in (self.os, self.architecture)
 
     def __str__(self) -> str:
@@ -132,12 +133,12 @@ class Platform:
 
 
 def default() -> Platform:
-    """Return linux on this machine's architecture: what docker on this machine would pull."""
+    """Return linux on this machine's architecture, as docker would."""
     return Platform("linux", machine.machine() or "amd64").normalized()
 
 
 def _same_build(version: str, wanted: str) -> bool:
-    """Compare Windows versions as far as ``wanted`` goes."""
+    """Compare Windows versions to the precision of ``wanted``."""
     return version == wanted or version.startswith(f"{wanted}.")
 
 

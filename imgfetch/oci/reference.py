@@ -1,4 +1,4 @@
-"""Where an image is.
+"""Image references.
 
 The grammar is the distribution project's (``distribution/reference: reference.go``)::
 
@@ -13,7 +13,7 @@ The grammar is the distribution project's (``distribution/reference: reference.g
     digest     := algorithm ":" hexadecimal
 
 A first component is a domain if it has a ``.`` or ``:``, an upper-case letter, or is ``localhost``;
-without one the domain is ``docker.io``, where a path of one component stands below ``library/``.
+without one the domain is ``docker.io``, where a path of one component belongs to ``library/``.
 """
 
 from __future__ import annotations
@@ -45,13 +45,12 @@ _IMAGE_ID = re.compile(r"[a-f0-9]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A name for an image, complete with its registry.
+    """An image's full name.
 
     Attributes:
         registry: host and port, such as ``quay.io`` or ``localhost:5000``; Docker Hub is ``docker.io``.
         repository: the path within the registry, such as ``library/busybox``.
-        tag: the tag as given, or ``None``.
-        digest: the digest as given, or ``None``; it decides where both are given.
+        digest: takes precedence over the tag.
     """
 
     registry: str
@@ -61,12 +60,12 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``docker pull`` takes, by the same grammar and defaults.
+        """Read a reference as ``docker pull`` does, with the same grammar and defaults.
 
         Source: ``ParseNormalizedNamed`` of distribution/reference.
 
         Raises:
-            InvalidReferenceError: the text is no reference; the message says which part is wrong.
+            InvalidReferenceError: the text is malformed; the message names the invalid part.
         """
         if not text:
             raise InvalidReferenceError("the reference is empty", hint="write [REGISTRY/]REPOSITORY[:TAG][@DIGEST]")
@@ -83,7 +82,8 @@ class Reference:
         _check_repository(repository, text)
         if colon and not _TAG.fullmatch(tag):
             raise _invalid(
-                text, f"{tag!r} is no tag: up to 128 letters, digits, '_', '.' and '-', not first '.' or '-'"
+                text,
+                f"{tag!r} is not a valid tag: use up to 128 letters, digits, '_', '.', '-', and no '.' or '-' first",
             )
         if registry == DOCKER_HUB and "/" not in repository:
             repository = f"{_HUB_NAMESPACE}/{repository}"
@@ -98,11 +98,11 @@ class Reference:
 
     @property
     def target(self) -> str:
-        """What a manifest's URL ends with: the digest, else the tag, else ``latest``."""
+        """The end of the manifest's URL: the digest, else the tag, else ``latest``."""
         return str(self.digest) if self.digest else self.tag or DEFAULT_TAG
 
     def with_default_tag(self) -> Self:
-        """Return it with the tag ``latest`` if it has neither tag nor digest."""
+        """Return the reference, with the tag ``latest`` if it has neither tag nor digest."""
         return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
 
     def __str__(self) -> str:
@@ -113,30 +113,29 @@ class Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Tell whether a text can be a tag."""
+    """Return whether a text is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def parse_location(text: str) -> tuple[str, str]:
-    """Read the start of a name, ``registry[/path]``, and return its two parts; the path may be empty.
+    """Split the start of a name, ``registry[/path]``; the path may be empty.
 
     Raises:
-        InvalidReferenceError: no name can start so.
+        InvalidReferenceError: the text is malformed.
     """
     first, _, path = text.partition("/")
     registry, rest = _split_registry(f"{first}/")
     if rest:
-        raise _invalid(text, f"{first!r} is no registry: a host name or address, and perhaps a port")
+        raise _not_a_registry(first, text)
     _check_registry(registry, text)
     if path:
         _check_repository(path, text)
     if len(path) >= MAX_REPOSITORY:
-        raise _invalid(text, f"the path has {len(path)} characters, which leaves none for a repository")
+        raise _invalid(text, f"the path has {len(path)} characters, which leaves no room for a repository")
     return registry, path
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    """Tell the registry from the rest by the look of the first component."""
     first, slash, rest = name.partition("/")
     is_registry = "." in first or ":" in first or first == "localhost" or first.lower() != first
     if not slash or not is_registry:
@@ -146,7 +145,11 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 def _check_registry(registry: str, text: str) -> None:
     if not _DOMAIN.fullmatch(registry):
-        raise _invalid(text, f"{registry!r} is no registry: a host name or address, and perhaps a port")
+        raise _not_a_registry(registry, text)
+
+
+def _not_a_registry(registry: str, text: str) -> InvalidReferenceError:
+    return _invalid(text, f"{registry!r} is not a valid registry: use a host name or address, with an optional port")
 
 
 def _check_repository(repository: str, text: str) -> None:
@@ -158,7 +161,8 @@ def _check_repository(repository: str, text: str) -> None:
         if not _PATH.fullmatch(component):
             raise _invalid(
                 text,
-                f"{component!r} in the repository: lower-case letters and digits, between them '.', '_', '__' or '-'",
+                f"{component!r} in the repository is not valid: use lower-case letters and digits, "
+                "separated by '.', '_', '__' or '-'",
             )
 
 
@@ -170,7 +174,7 @@ def _digest(digest: str, text: str) -> Digest:
 
 
 def _refuse_lookalikes(text: str) -> None:
-    """Name what the grammar alone would take or call something else: URLs, logins (S13), image IDs, bare addresses."""
+    """Report mistakes that the grammar alone would accept or misname (docs/registries.md#secrets-in-messages)."""
     if _IMAGE_ID.fullmatch(text):
         raise _invalid(text, "64 hexadecimal digits are an image ID, not a name")
     if text.startswith("[") and "/" not in text:
@@ -180,9 +184,10 @@ def _refuse_lookalikes(text: str) -> None:
             "a reference is not a URL", hint="leave out the scheme: write REGISTRY/REPOSITORY[:TAG]"
         )
     before, at, after = text.rpartition("@")
-    if at and ("/" in after or "@" in before):  # a digest has no slash, and stands once
+    if at and ("/" in after or "@" in before):  # a digest has no slash and occurs once
         raise InvalidReferenceError(
-            "a reference holds no user name or password", hint="log in with docker login, and leave it out of the name"
+            "a reference cannot contain a user name or password",
+            hint="log in with docker login and leave the credentials out of the reference",
         )
 
 

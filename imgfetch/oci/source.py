@@ -1,4 +1,4 @@
-"""A source of images: the one seam between a registry, or a test's fake, and everything that downloads."""
+"""The interface between a source of images, such as a registry, and the code that downloads."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from imgfetch.oci.reference import Reference
 
 
 class Body(Protocol):
-    """The bytes of a blob on their way in, such as an HTTP response."""
+    """An open blob, such as an HTTP response."""
 
     @property
     def codings(self) -> tuple[str, ...]:
-        """The content codings that the sender names, whether or not they have to be removed."""
+        """The content codings that the sender lists; perhaps not applied."""
 
     @property
     def name(self) -> str:
-        """The place where it comes from, for messages."""
+        """The source's name in messages."""
 
     @property
     def start(self) -> int:
-        """The offset of its first byte in the blob; 0 unless a later one was requested."""
+        """The offset of the first byte in the blob; 0 unless a later one was requested."""
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield at most ``limit`` bytes."""
@@ -32,7 +32,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The body of a blob that is in memory already."""
+    """The body of a blob in memory."""
 
     content: bytes
     codings: tuple[str, ...] = ()
@@ -45,25 +45,20 @@ class Embedded:
 
 
 class Source(Protocol):
-    """A registry, or anything else that has images; :class:`imgfetch.Registry` is one."""
+    """A registry or another source of images; :class:`imgfetch.Registry` is one."""
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
-        """Return the document that ``reference`` points at.
-
-        Args:
-            reference: the image or index, by the name that it has here.
-            label: its name in messages; by default that of ``reference``.
-        """
+        """Return the document of ``reference``; ``label`` replaces its name in messages."""
 
     def blob(
         self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
     ) -> AbstractContextManager[Body]:
-        """Open a blob, which is ``what`` in messages, at ``offset`` or at its first byte."""
+        """Open a blob, named ``what`` in messages, at ``offset`` or at its first byte."""
 
     def mirrors(self, reference: Reference) -> Sequence[Source]:
-        """Return the sources to ask for an image, one after the other; the error of the last one counts."""
+        """Return the sources of an image in the order to try them; the last one's error counts."""
         del reference
         return (self,)
 
     def abort(self) -> None:
-        """End every read, from any thread and for good."""
+        """End every read permanently; any thread may call this."""

@@ -1,8 +1,8 @@
-"""JSON that means the same to every reader.
+"""JSON with one meaning for every reader.
 
-Go, in which registries and engines are written, matches keys in any case and lets the last of
-several win; Python matches exactly.  A document that the two read differently could be checked
-here as one image and loaded there as another, so it is refused (P65, S23, CVE-2021-41190).
+Go, the language of registries and engines, matches keys in any case and uses the last of
+several; Python matches exactly.  A document that the two read differently could be verified here as one
+image and loaded there as another, so it is refused (docs/registries.md#ambiguous-documents).
 """
 
 from __future__ import annotations
@@ -18,14 +18,10 @@ _MAX_INT64 = 2**63 - 1
 
 
 def loads(raw: bytes, what: str) -> object:
-    """Parse UTF-8 JSON.
-
-    Args:
-        raw: the document.
-        what: its name in messages.
+    """Parse UTF-8 JSON; ``what`` is its name in messages.
 
     Raises:
-        VerificationError: it is not JSON, has a key twice, or is nested beyond reason (S29).
+        VerificationError: the document is not JSON, repeats a key, or is nested too deeply.
     """
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -38,11 +34,12 @@ def loads(raw: bytes, what: str) -> object:
 
 @contextmanager
 def blaming_the_publisher() -> Iterator[None]:
-    """Say what to do about a document that is not usable, where nothing better is said (M14)."""
+    """Add a hint to errors about unusable documents that have none."""
     try:
         yield
     except VerificationError as error:
-        raise error.replace(hint=error.hint or "do not use it; if it stays so, tell the publisher") from error.__cause__
+        hint = error.hint or "do not use this image; if the error persists, report it to the publisher"
+        raise error.replace(hint=hint) from error.__cause__
 
 
 class Object(Mapping[str, object]):
@@ -51,16 +48,16 @@ class Object(Mapping[str, object]):
     def __init__(
         self, value: object, what: str, known: frozenset[str] = frozenset(), *, in_any_case: bool = False
     ) -> None:
-        """Take a parsed value.
+        """Check a parsed value.
 
         Args:
-            value: what should be an object.
+            value: the value, which must be an object.
             what: its name in messages.
-            known: the keys whose other spellings are refused; by default none are.
-            in_any_case: whether a known key may be spelled in another case, as Go reads it, if it is there once.
+            known: the keys that are refused in other spellings.
+            in_any_case: whether to accept a known key once in another case, as Go does.
 
         Raises:
-            VerificationError: it is no object, or has a key that only its case tells from a known one.
+            VerificationError: the value is not an object, or a key differs from a known one only in case.
         """
         if not isinstance(value, dict):
             raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
@@ -72,8 +69,8 @@ class Object(Mapping[str, object]):
             name = proper.get(folded(key), key)
             if name != key and (name in value or name in self._members or not in_any_case):
                 raise VerificationError(
-                    f"{what} is ambiguous: readers differ over the key {quoted(key)}, "
-                    f"which is {name!r} but for its case"
+                    f"{what} is ambiguous: readers disagree about the key {quoted(key)}, "
+                    f"which differs from {name!r} only in case"
                 )
             self._members[name] = member
 
@@ -90,7 +87,7 @@ class Object(Mapping[str, object]):
         return len(self._members)
 
     def text(self, key: str) -> str:
-        """Return a string member; absent and null are the empty string, as in Go."""
+        """Return a string member; absent and null mean the empty string, as in Go."""
         value = self._members.get(key)
         if value is None:
             return ""
@@ -99,7 +96,7 @@ class Object(Mapping[str, object]):
         return value
 
     def count(self, key: str) -> int:
-        """Return a member that is an integer of zero or more, and fits in 64 bits as Go's do."""
+        """Return an integer member from zero to Go's largest, of 64 bits."""
         value = self._members.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._malformed(key, "an integer of zero or more", value)
@@ -108,7 +105,7 @@ class Object(Mapping[str, object]):
         return value
 
     def items_of(self, key: str) -> list[object]:
-        """Return an array member; absent and null are an empty one."""
+        """Return an array member; absent and null mean an empty one."""
         value = self._members.get(key)
         if value is None:
             return []
@@ -117,7 +114,7 @@ class Object(Mapping[str, object]):
         return value
 
     def members_of(self, key: str) -> dict[str, object]:
-        """Return an object member; absent and null are an empty one."""
+        """Return an object member; absent and null mean an empty one."""
         value = self._members.get(key)
         if value is None:
             return {}
@@ -126,7 +123,7 @@ class Object(Mapping[str, object]):
         return value
 
     def texts(self, key: str) -> dict[str, str]:
-        """Return an object member with the values that are strings, such as annotations."""
+        """Return the string values of an object member, such as annotations."""
         return {name: text for name, text in self.members_of(key).items() if isinstance(text, str)}
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
@@ -134,7 +131,7 @@ class Object(Mapping[str, object]):
 
 
 def _folded(key: str) -> str:
-    """Return a key as Go compares it: in lower case, with an s for a long s (U+017F) and a k for a kelvin (U+212A)."""
+    """Return a key as Go compares it: in lower case, with s for the long s (U+017F) and k for the kelvin (U+212A)."""
     return key.lower().replace("\u017f", "s")
 
 
@@ -143,16 +140,16 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"readers differ over the key {twice!r}, which stands twice")
+        raise ValueError(f"readers disagree about the key {twice!r}, which occurs twice")
     return members
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def shown(value: object) -> str:
-    """Return a parsed value in brief, for a message."""
+    """Summarize a parsed value for a message."""
     if isinstance(value, (dict, list)):
         return {dict: "an object", list: "an array"}[type(value)]
     return sanitize(json.dumps(value), 80)

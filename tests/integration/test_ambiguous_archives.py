@@ -24,11 +24,11 @@ ONE = image(TOP)
 
 FINDINGS = [
     ("trailing-slash.tar", [PINNED], "is a directory with content"),
-    ("gnu-prefix.tar", [PINNED], "the access time in this header is no number"),
-    ("key-case.tar", [], "item 1 of manifest.json is ambiguous: readers differ over the key 'config'"),
-    ("index-key-case.tar", [PINNED_TOO], "index.json is ambiguous: readers differ over the key 'Manifests'"),
-    ("negative-size.tar", [], "the size in this header is no number"),
-    ("negative-size-of-long-name.tar", [], "the size in this header is no number"),
+    ("gnu-prefix.tar", [PINNED], "the access time in this header is not a number"),
+    ("key-case.tar", [], "item 1 of manifest.json is ambiguous: readers disagree about the key 'config'"),
+    ("index-key-case.tar", [PINNED_TOO], "index.json is ambiguous: readers disagree about the key 'Manifests'"),
+    ("negative-size.tar", [], "the size in this header is not a number"),
+    ("negative-size-of-long-name.tar", [], "the size in this header is not a number"),
 ]
 
 

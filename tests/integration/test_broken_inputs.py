@@ -248,10 +248,10 @@ BROKEN: dict[str, Broken] = {
         document(GOOD.raw, "application/vnd.docker.distribution.manifest.v2+json"), 6, ("ambiguous", "manifest.v2+json")
     ),
     "a digest that is no digest": Broken(
-        rawly(FIRST.digest.encode(), b"sha256:../../etc"), 6, ("layer 1", "not a digest", "sha256:../../etc")
+        rawly(FIRST.digest.encode(), b"sha256:../../etc"), 6, ("layer 1", "not a valid digest", "sha256:../../etc")
     ),
     "a digest in capitals": Broken(
-        rawly(FIRST.digest[7:].encode(), FIRST.digest[7:].upper().encode()), 6, ("not a digest",)
+        rawly(FIRST.digest[7:].encode(), FIRST.digest[7:].upper().encode()), 6, ("not a valid digest",)
     ),
     "a size below zero": Broken(
         rawly(b'"size": ', b'"size": -'), 6, ("'size'", "expected an integer of zero or more, got -")
@@ -283,7 +283,7 @@ BROKEN: dict[str, Broken] = {
     "a diff_id that is no digest": Broken(
         built(config(rootfs={"type": "layers", "diff_ids": ["sha256:12"]})),
         6,
-        ("diff_id 1", "not a digest", "sha256:12"),
+        ("diff_id 1", "not a valid digest", "sha256:12"),
     ),
     # Status 6: layers.
     "a changed layer": Broken(
@@ -313,7 +313,7 @@ BROKEN: dict[str, Broken] = {
             + registry.add("team/app", "v1", image(layer(RAW, size=512)))
         ),
         6,
-        ("is given two sizes", "got 512 bytes"),
+        ("is listed with two sizes", "got 512 bytes"),
     ),
     "a config whose size lies in one of two manifests": Broken(
         built(index(image(layer(RAW), platform=ARM64), _false_config_size())), 6, ("expected 17 bytes",)
@@ -404,8 +404,8 @@ class _Stdout:
 MALFORMED: Mapping[str, str] = {
     "quay.io/UPPER/case": "must be lower-case",
     "https://quay.io/x/y": "a reference is not a URL",
-    "x:y:z": "is no tag",
-    "x@sha256:12": "not a digest",
+    "x:y:z": "is not a valid tag",
+    "x@sha256:12": "not a valid digest",
     "a" * 64: "image ID",
     "": "the reference is empty",
     "x/" + "y" * 300: "more than 255",

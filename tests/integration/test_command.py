@@ -150,7 +150,7 @@ def test_two_images_of_one_name_are_refused(command: Command, loopback: Loopback
     loopback.add("team/app", "v2", other)
     done = command("save", reference, f"{reference}@{other.digest}", "-o", tmp_path / "y.tar", *PLATFORM)
     assert done.status == 2
-    assert f"two different images would be called {reference}" in done.err
+    assert f"two different images would have the name {reference}" in done.err
 
 
 def test_the_platform_default_takes_the_only_image_there_is(

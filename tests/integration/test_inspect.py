@@ -181,13 +181,13 @@ def written(path: Path, members: Mapping[str, bytes]) -> Path:
 @pytest.mark.parametrize(
     ("layer_name", "others", "kind"),
     [
-        ("a.tar", {"b.json": b""}, "a docker archive, as podman and skopeo write it"),
+        ("a.tar", {"b.json": b""}, "a docker archive as written by podman and skopeo"),
         (
             "d/layer.tar",
             {"b.json": b"", "d/VERSION": b"1.0", "d/json": b"{}"},
             "a docker save archive (1.10 to 24)",
         ),
-        ("e.tar.gz", {"sha256:abc": b""}, "a docker archive, as crane writes it"),
+        ("e.tar.gz", {"sha256:abc": b""}, "a docker archive as written by crane"),
     ],
     ids=["podman", "docker", "crane"],
 )
@@ -210,7 +210,7 @@ def test_other_tools_archives_are_known(
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({"x": b""}, (1, "is no image archive")),
+        ({"x": b""}, (1, "is not an image archive")),
         ({"manifest.json": b"null"}, (6, "manifest.json is malformed")),
         ({"manifest.json": b"[]"}, (0, "")),
         ({"manifest.json": b'[{"Config": 5}]'}, (6, "'Config' of item 1 of manifest.json is malformed")),

@@ -464,7 +464,7 @@ def test_a_layer_that_readers_refuse_stands_plain(loopback: Loopback, command: C
     found = members(tmp_path / "y.tar")
     assert {plain_blob(ODD.layers[0]), blob(BASE)} < set(found)
     assert blob(ODD.layers[0]) not in found
-    assert "zeros stand between or behind" in done.err
+    assert "zeros separate or follow" in done.err
     assert "under another digest" in done.err
     check(tmp_path / "y.tar")
 

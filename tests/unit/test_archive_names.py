@@ -18,7 +18,7 @@ from tests.images import AMD64, ARM64, Blob, Built, attestation, hello, image, i
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
 FOREIGN = image(hello("foreign"), platform=ARM64)
 FULL = "docker.io/library/app:1"
-DIFFER = f"readers differ over the name {FULL}: it stands for different images"
+DIFFER = f"the name {FULL} is ambiguous: it refers to different images"
 
 
 def path(what: Blob | Built) -> str:
@@ -81,7 +81,7 @@ def test_a_name_without_a_tag_is_the_latest(tmp_path: Path, text: str) -> None:
 
 
 def test_a_bare_tag_for_two_images_is_a_finding(tmp_path: Path) -> None:
-    assert "over the name 1:" in findings(tmp_path, [entry(GOOD, ref="1"), entry(EVIL, ref="1")], None)[0]
+    assert "the name 1 is ambiguous" in findings(tmp_path, [entry(GOOD, ref="1"), entry(EVIL, ref="1")], None)[0]
 
 
 def test_a_digest_behind_a_tag_makes_no_other_name(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_one_name_may_stand_for_images_of_several_platforms(tmp_path: Path) -> N
     entries = [entry(GOOD, platform=AMD64, ref="1"), entry(FOREIGN, platform=ARM64, ref="1")]
     assert findings(tmp_path, entries, None) == ()
     entries[1] = entry(EVIL, platform=AMD64, ref="1")
-    assert "over the name 1:" in findings(tmp_path, entries, None)[0]
+    assert "the name 1 is ambiguous" in findings(tmp_path, entries, None)[0]
 
 
 def test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_two_spellings_of_a_key_of_manifest_json_are_a_finding(tmp_path: Path, s
     both = {**item(GOOD, FULL), "Parent": ""}
     for one in ({**both, spelled: both[key]}, {spelled: both[key], **both}):
         (finding,) = findings(tmp_path, None, [one])
-        assert finding.startswith("item 1 of manifest.json is ambiguous: readers differ over the key ")
+        assert finding.startswith("item 1 of manifest.json is ambiguous: readers disagree about the key ")
         assert spelled in finding
 
 
@@ -223,18 +223,18 @@ def test_two_spellings_of_a_key_of_index_json_are_a_finding(tmp_path: Path, spel
     target = tmp_path / "y.tar"
     target.write_bytes(tar(members))
     (finding,) = verify(target).findings
-    assert finding.startswith("index.json is ambiguous: readers differ over the key ")
+    assert finding.startswith("index.json is ambiguous: readers disagree about the key ")
 
 
 @pytest.mark.parametrize("spelled", ["Digest", "MediaType", "\u017fize", "Annotations", "Platform"])
 def test_two_spellings_of_a_key_of_an_entry_are_a_finding(tmp_path: Path, spelled: str) -> None:
     one = {**entry(GOOD, name=FULL), spelled: EVIL.digest}
     (finding,) = findings(tmp_path, [one], None)
-    assert finding.startswith("entry 1 of index.json is ambiguous: readers differ over the key ")
+    assert finding.startswith("entry 1 of index.json is ambiguous: readers disagree about the key ")
 
 
 def test_two_spellings_of_a_key_of_oci_layout_are_a_finding(tmp_path: Path) -> None:
     document = b'{"imageLayoutVersion":"1.0.0","ImageLayoutVersion":"2.0.0"}'
     (tmp_path / "y.tar").write_bytes(tar({"oci-layout": document, "index.json": b'{"manifests":[]}'}))
     (finding,) = verify(tmp_path / "y.tar").findings
-    assert finding.startswith("oci-layout is ambiguous: readers differ over the key 'ImageLayoutVersion'")
+    assert finding.startswith("oci-layout is ambiguous: readers disagree about the key 'ImageLayoutVersion'")

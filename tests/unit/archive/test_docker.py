@@ -139,7 +139,7 @@ CASES = [
         f'"Layers":["blobs/sha256/{L1}","blobs/sha256/{L2}","blobs/sha256/{L1}"]}}]',
         f'{{"localhost:5000/x":{{"1":"{D1}"}}}}',
         [M1, C1, L1, L2],
-        id="a repeated layer, L26",
+        id="a repeated layer",
     ),
     pytest.param(
         (image("quay.io/x/y:1", layers=()),),

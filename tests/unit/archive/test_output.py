@@ -107,7 +107,7 @@ def test_a_file_that_has_taken_the_place_of_a_pipe_is_left_alone(tmp_path: Path)
     assert regular(path) is None
     path.unlink()
     path.write_bytes(b"mine")
-    with pytest.raises(StorageError, match="has become a regular file"), opened(path, None):
+    with pytest.raises(StorageError, match="it became a regular file"), opened(path, None):
         pass
     assert path.read_bytes() == b"mine"
 

@@ -189,7 +189,7 @@ def test_a_blob_of_another_length_than_announced_ends_the_archive(content: bytes
     # what is too much would be taken for another entry
     digest = Digest.of(b"12345")
     layout = TarLayout([Member("blobs/sha256/x", 5, digest)])
-    said = r"^blobs/sha256/x was changed while it was written: expected 5 bytes"
+    said = r"^blobs/sha256/x changed while it was written: expected 5 bytes"
     out = io.BytesIO()
     with pytest.raises(VerificationError, match=said):
         layout.stream(lambda _: io.BytesIO(content), out)

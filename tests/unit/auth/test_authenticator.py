@@ -575,7 +575,7 @@ def test_the_replys_content_type_does_not_matter(
         "text",
         "cut",
         "two tokens",
-        "NaN is no JSON",
+        "NaN is not valid JSON",
         "nested too deep",
         "not UTF-8",
         "longer than 1 MiB",

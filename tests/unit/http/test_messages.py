@@ -305,7 +305,7 @@ def test_what_is_no_json_is_cleaned(raw: str) -> None:
     with pytest.raises(VerificationError) as caught:
         parse_document(Document(raw.encode()), Descriptor.of(b"", ""), WHAT, Tolerance())
     check(caught.value)
-    assert caught.value.hint == "do not use it; if it stays so, tell the publisher"  # M14
+    assert caught.value.hint == "do not use this image; if the error persists, report it to the publisher"  # M14
 
 
 def test_a_better_hint_is_kept() -> None:

@@ -290,7 +290,7 @@ def test_a_sixth_coding_is_refused() -> None:
 
 @pytest.mark.parametrize("coding", ["br", "compress", "\x1b[31mgzip"])
 def test_an_unknown_coding_is_named_and_refused(coding: str) -> None:
-    with pytest.raises(VerificationError, match="which was not asked for") as caught:
+    with pytest.raises(VerificationError, match="which imgfetch did not request") as caught:
         list(content_encoding.undo([br(b"content")], (coding,), 1000, "layer 1"))
     assert coding.replace("\x1b", "\\x1b") in str(caught.value).replace("\\\\", "\\")
     assert str(caught.value).isprintable()  # S31

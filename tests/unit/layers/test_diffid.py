@@ -24,9 +24,9 @@ DOCKER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
 FOREIGN_GZIP = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 
-PADDED = "zeros stand between or behind its gzip streams"
-SKIPPABLE_FIRST = "its zstd data begins with a skippable frame; some readers take it for no zstd"
-GARBAGE = "bytes that are no gzip data stand behind its end"
+PADDED = "zeros separate or follow its gzip streams"
+SKIPPABLE_FIRST = "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
+GARBAGE = "other bytes follow its gzip data"
 
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """The gzip of 1024 zeros that docker itself wrote for years."""
@@ -47,28 +47,28 @@ def sha256(content: bytes) -> Digest:
 @pytest.mark.parametrize(
     ("stored", "plain", "compression", "oddity"),
     [
-        pytest.param(gz(TAR), TAR, "gzip", "", id="L01 gzip"),
-        pytest.param(TAR, TAR, "plain", "", id="L02 plain"),
-        pytest.param(zstd(TAR), TAR, "zstd", "", id="L06 zstd"),
-        pytest.param(zstd(TAR[:9]) + zstd(TAR[9:]), TAR, "zstd", "", id="L06 zstd, several frames"),
-        pytest.param(SKIPPABLE + zstd(TAR), TAR, "zstd", SKIPPABLE_FIRST, id="L08 skippable frame first"),
-        pytest.param(zstd(TAR[:9]) + SKIPPABLE + zstd(TAR[9:]), TAR, "zstd", "", id="L09 skippable frame between"),
-        pytest.param(zstd(TAR) + SKIPPABLE + SKIPPABLE, TAR, "zstd", "", id="L09 skippable frames last"),
-        pytest.param(multi_member_gzip(TAR), TAR, "gzip", "", id="L10 gzip members"),
-        pytest.param(gz(TAR) + bytes(512), TAR, "gzip", PADDED, id="L11 gzip and zeros"),
-        pytest.param(gz(TAR[:9]) + bytes(5) + gz(TAR[9:]), TAR, "gzip", PADDED, id="L11 zeros between members"),
-        pytest.param(gz(TAR) + b"garbage", TAR, "gzip", GARBAGE, id="L12 gzip and garbage"),
-        pytest.param(gz(TAR) + bytes(9) + b"garbage", TAR, "gzip", GARBAGE, id="L12 zeros and garbage"),
-        pytest.param(bz2.compress(TAR), TAR, "bzip2", "", id="L14 bzip2"),
-        pytest.param(bz2.compress(TAR[:9]) + bz2.compress(TAR[9:]), TAR, "bzip2", "", id="L14 bzip2 streams"),
-        pytest.param(lzma.compress(TAR), TAR, "xz", "", id="L14 xz"),
-        pytest.param(lzma.compress(TAR[:9]) + lzma.compress(TAR[9:]), TAR, "xz", "", id="L14 xz streams"),
-        pytest.param(b"", b"", "plain", "", id="L15 zero bytes"),
-        pytest.param(gz(b""), b"", "gzip", "", id="L15 gzip of zero bytes"),
-        pytest.param(EMPTY_LAYER, ZEROS, "gzip", "", id="L16 empty layer"),
-        pytest.param(ZEROS, ZEROS, "plain", "", id="L16 empty tar"),
-        pytest.param(TAR + b"more", TAR + b"more", "plain", "", id="L17 bytes behind the tar"),
-        pytest.param(gz(TAR + bytes(9000)), TAR + bytes(9000), "gzip", "", id="L17 zeros behind the tar"),
+        pytest.param(gz(TAR), TAR, "gzip", "", id="gzip"),
+        pytest.param(TAR, TAR, "plain", "", id="plain"),
+        pytest.param(zstd(TAR), TAR, "zstd", "", id="zstd"),
+        pytest.param(zstd(TAR[:9]) + zstd(TAR[9:]), TAR, "zstd", "", id="zstd, several frames"),
+        pytest.param(SKIPPABLE + zstd(TAR), TAR, "zstd", SKIPPABLE_FIRST, id="skippable frame first"),
+        pytest.param(zstd(TAR[:9]) + SKIPPABLE + zstd(TAR[9:]), TAR, "zstd", "", id="skippable frame between"),
+        pytest.param(zstd(TAR) + SKIPPABLE + SKIPPABLE, TAR, "zstd", "", id="skippable frames last"),
+        pytest.param(multi_member_gzip(TAR), TAR, "gzip", "", id="gzip members"),
+        pytest.param(gz(TAR) + bytes(512), TAR, "gzip", PADDED, id="gzip and zeros"),
+        pytest.param(gz(TAR[:9]) + bytes(5) + gz(TAR[9:]), TAR, "gzip", PADDED, id="zeros between members"),
+        pytest.param(gz(TAR) + b"garbage", TAR, "gzip", GARBAGE, id="gzip and garbage"),
+        pytest.param(gz(TAR) + bytes(9) + b"garbage", TAR, "gzip", GARBAGE, id="zeros and garbage"),
+        pytest.param(bz2.compress(TAR), TAR, "bzip2", "", id="bzip2"),
+        pytest.param(bz2.compress(TAR[:9]) + bz2.compress(TAR[9:]), TAR, "bzip2", "", id="bzip2 streams"),
+        pytest.param(lzma.compress(TAR), TAR, "xz", "", id="xz"),
+        pytest.param(lzma.compress(TAR[:9]) + lzma.compress(TAR[9:]), TAR, "xz", "", id="xz streams"),
+        pytest.param(b"", b"", "plain", "", id="zero bytes"),
+        pytest.param(gz(b""), b"", "gzip", "", id="gzip of zero bytes"),
+        pytest.param(EMPTY_LAYER, ZEROS, "gzip", "", id="empty layer"),
+        pytest.param(ZEROS, ZEROS, "plain", "", id="empty tar"),
+        pytest.param(TAR + b"more", TAR + b"more", "plain", "", id="bytes behind the tar"),
+        pytest.param(gz(TAR + bytes(9000)), TAR + bytes(9000), "gzip", "", id="zeros behind the tar"),
     ],
 )
 def test_a_layer_is_decompressed_and_hashed(
@@ -84,13 +84,13 @@ def test_a_layer_is_decompressed_and_hashed(
             EMPTY_LAYER,
             "a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
             "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
-            id="L16 docker's empty layer",
+            id="docker's empty layer",
         ),
         pytest.param(
             b"",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            id="L15 nothing",
+            id="nothing",
         ),
     ],
 )
@@ -120,10 +120,9 @@ def test_a_diff_id_may_be_a_sha512() -> None:
     ],
 )
 def test_a_layer_that_ends_early_is_never_accepted(stored: bytes, step: int) -> None:
-    # L13
     with pytest.raises(VerificationError, match=r"^layer 2 of 3 of x is broken: its \w+ data ends early$") as caught:
         check(stored, step=step)
-    assert caught.value.hint == "the image is broken; docker load would refuse it too"
+    assert caught.value.hint == "report it to the publisher; docker load would reject it too"
 
 
 @pytest.mark.parametrize(
@@ -156,12 +155,11 @@ def test_a_damaged_layer_is_refused_only_when_all_has_passed(compressed: bytes) 
     ],
 )
 def test_an_unknown_compression_is_refused_and_its_magic_named(stored: bytes, magic: str, step: int) -> None:
-    # M22
     with pytest.raises(UnsupportedError) as caught:
         check(stored, "application/x-\x1b[2Jthing", step=step)
     assert f"it begins with {magic}, its type is application/x-\\x1b[2Jthing" in str(caught.value)
     assert str(caught.value).startswith("layer 2 of 3 of x cannot be read: ")
-    assert caught.value.hint == "gzip, zstd, bzip2, xz and plain tars are known; ask the publisher for one of them"
+    assert caught.value.hint == "ask the publisher for gzip, zstd, bzip2, xz or uncompressed layers"
 
 
 def test_a_type_that_is_not_given_is_called_so() -> None:
@@ -173,21 +171,20 @@ def test_a_type_that_is_not_given_is_called_so() -> None:
     "compressed", [gz(bytes(16 * MIB)), zstd(bytes(16 * MIB)), bytes(16 * MIB)], ids=["gzip", "zstd", "plain"]
 )
 def test_a_bomb_ends_at_the_limit(compressed: bytes) -> None:
-    # S27, M20
-    with pytest.raises(UnsupportedError, match=r"decompressed it is larger than 5000000 bytes, the limit") as caught:
+    with pytest.raises(UnsupportedError, match=r"its decompressed size exceeds the limit of 5000000 bytes") as caught:
         check(compressed, limit=5_000_000)
-    assert "guards against bombs; --max-layer-size" in str(caught.value.hint)  # M20
+    assert "guards against bombs; if you trust the image, raise it with --max-layer-size" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("stored", [gz(TAR), zstd(TAR), TAR], ids=["gzip", "zstd", "plain"])
 def test_a_layer_may_be_as_large_as_the_limit(stored: bytes) -> None:
     assert check(stored, limit=len(TAR)).diff_id == sha256(TAR)
-    with pytest.raises(UnsupportedError, match="larger than"):
+    with pytest.raises(UnsupportedError, match="exceeds the limit"):
         check(stored, limit=len(TAR) - 1)
 
 
 def test_a_large_zstd_window_is_refused_and_named() -> None:
-    # S27, M22; what zstd --long=31 writes
+    # what zstd --long=31 writes
     frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([21 << 3]) + (1 | 5 << 3).to_bytes(3, "little") + b"hello"
     with pytest.raises(UnsupportedError, match="needs a window of more than 128 MiB") as caught:
         check(frame)
@@ -224,17 +221,17 @@ def remarks(stored: bytes, media_type: str) -> str:
 @pytest.mark.parametrize(
     ("stored", "media_type"),
     [
-        pytest.param(gz(TAR), OCI_GZIP, id="L01 OCI"),
-        pytest.param(gz(TAR), DOCKER_GZIP, id="L01 docker"),
-        pytest.param(TAR, OCI_TAR, id="L02 OCI"),
-        pytest.param(TAR, DOCKER_TAR, id="L02 docker"),
-        pytest.param(gz(TAR), DOCKER_TAR, id="L04 gzip called docker's tar"),
-        pytest.param(zstd(TAR), OCI_ZSTD, id="L06 zstd"),
-        pytest.param(zstd(TAR) + SKIPPABLE, OCI_ZSTD, id="L09 zstd:chunked"),
-        pytest.param(multi_member_gzip(TAR), OCI_GZIP, id="L10 gzip members"),
-        pytest.param(EMPTY_LAYER, DOCKER_GZIP, id="L16 empty layer"),
-        pytest.param(gz(TAR), FOREIGN_GZIP, id="L19 foreign"),
-        pytest.param(gz(TAR), NONDISTRIBUTABLE, id="L19 not distributable"),
+        pytest.param(gz(TAR), OCI_GZIP, id="OCI"),
+        pytest.param(gz(TAR), DOCKER_GZIP, id="docker"),
+        pytest.param(TAR, OCI_TAR, id="OCI"),
+        pytest.param(TAR, DOCKER_TAR, id="docker"),
+        pytest.param(gz(TAR), DOCKER_TAR, id="gzip called docker's tar"),
+        pytest.param(zstd(TAR), OCI_ZSTD, id="zstd"),
+        pytest.param(zstd(TAR) + SKIPPABLE, OCI_ZSTD, id="zstd:chunked"),
+        pytest.param(multi_member_gzip(TAR), OCI_GZIP, id="gzip members"),
+        pytest.param(EMPTY_LAYER, DOCKER_GZIP, id="empty layer"),
+        pytest.param(gz(TAR), FOREIGN_GZIP, id="foreign"),
+        pytest.param(gz(TAR), NONDISTRIBUTABLE, id="not distributable"),
     ],
 )
 def test_there_is_nothing_to_remark_about_a_usual_layer(stored: bytes, media_type: str) -> None:
@@ -244,17 +241,17 @@ def test_there_is_nothing_to_remark_about_a_usual_layer(stored: bytes, media_typ
 @pytest.mark.parametrize(
     ("stored", "media_type", "remark"),
     [
-        pytest.param(gz(TAR), OCI_TAR, "promises plain, but it is gzip", id="L03 gzip called tar"),
-        pytest.param(TAR, OCI_GZIP, "promises gzip, but it is plain", id="L05 plain called gzip"),
-        pytest.param(TAR, OCI_ZSTD, "promises zstd, but it is plain", id="L05 plain called zstd"),
-        pytest.param(zstd(TAR), OCI_GZIP, "promises gzip, but it is zstd", id="L07 zstd called gzip"),
-        pytest.param(gz(TAR), OCI_ZSTD, "promises zstd, but it is gzip", id="gzip called zstd"),
-        pytest.param(bz2.compress(TAR), OCI_GZIP, "promises gzip, but it is bzip2", id="L14 bzip2 called gzip"),
-        pytest.param(gz(TAR) + bytes(9), OCI_GZIP, PADDED, id="L11 gzip and zeros"),
-        pytest.param(SKIPPABLE + zstd(TAR), OCI_ZSTD, SKIPPABLE_FIRST, id="L08 skippable frame first"),
-        pytest.param(gz(TAR) + b"garbage", OCI_GZIP, GARBAGE, id="L12 gzip and garbage"),
-        pytest.param(gz(TAR), "application/x-layer", "'application/x-layer' is not one of a layer", id="L22 unknown"),
-        pytest.param(gz(TAR), "", "'' is not one of a layer", id="L22 none"),
+        pytest.param(gz(TAR), OCI_TAR, "says plain, but its content is gzip", id="gzip called tar"),
+        pytest.param(TAR, OCI_GZIP, "says gzip, but its content is plain", id="plain called gzip"),
+        pytest.param(TAR, OCI_ZSTD, "says zstd, but its content is plain", id="plain called zstd"),
+        pytest.param(zstd(TAR), OCI_GZIP, "says gzip, but its content is zstd", id="zstd called gzip"),
+        pytest.param(gz(TAR), OCI_ZSTD, "says zstd, but its content is gzip", id="gzip called zstd"),
+        pytest.param(bz2.compress(TAR), OCI_GZIP, "says gzip, but its content is bzip2", id="bzip2 called gzip"),
+        pytest.param(gz(TAR) + bytes(9), OCI_GZIP, PADDED, id="gzip and zeros"),
+        pytest.param(SKIPPABLE + zstd(TAR), OCI_ZSTD, SKIPPABLE_FIRST, id="skippable frame first"),
+        pytest.param(gz(TAR) + b"garbage", OCI_GZIP, GARBAGE, id="gzip and garbage"),
+        pytest.param(gz(TAR), "application/x-layer", "'application/x-layer' is not a known layer type", id="unknown"),
+        pytest.param(gz(TAR), "", "'' is not a known layer type", id="none"),
     ],
 )
 def test_a_reader_that_may_stumble_is_a_remark(stored: bytes, media_type: str, remark: str) -> None:
@@ -266,7 +263,6 @@ def test_several_oddities_are_several_remarks() -> None:
 
 
 def test_an_unknown_type_is_shown_without_control_characters() -> None:
-    # S31
     assert "\x1b" not in remarks(gz(TAR), "application/\x1b[2J")
 
 
@@ -292,5 +288,5 @@ def test_what_was_found_is_kept_as_json() -> None:
     ids=["nothing", "array", "empty", "no digest", "no size", "cut short"],
 )
 def test_a_note_that_is_something_else_is_refused(raw: bytes) -> None:
-    with pytest.raises(VerificationError, match=r"a note|not a digest"):
+    with pytest.raises(VerificationError, match=r"a note|not a valid digest"):
         LayerInfo.from_json(raw)

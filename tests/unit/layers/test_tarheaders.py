@@ -28,7 +28,7 @@ def refused(*blocks: bytes) -> str:
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 @pytest.mark.parametrize("field", NUMBERS)
 def test_a_number_in_a_header_is_octal_digits_only(field: str, value: bytes) -> None:
-    assert f"the {field} in this header is no number" in refused(header(fields={field: value}))
+    assert f"the {field} in this header is not a number" in refused(header(fields={field: value}))
 
 
 @pytest.mark.parametrize("value", [b"", b" ", b"0", b" 0 ", b"\0 0\0", b"0000000", b"0000 \0"], ids=repr)
@@ -40,7 +40,7 @@ def test_spaces_and_nuls_around_a_number_are_allowed(field: str, value: bytes) -
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 def test_a_checksum_is_octal_digits_only(value: bytes) -> None:
     block = header()
-    assert "the checksum in this header is no number" in refused(block[:148] + value.ljust(8, b"\0") + block[156:])
+    assert "the checksum in this header is not a number" in refused(block[:148] + value.ljust(8, b"\0") + block[156:])
 
 
 def test_a_layer_without_a_magic_is_known_by_a_checksum_in_octal_digits_only() -> None:
@@ -53,12 +53,12 @@ def test_a_layer_without_a_magic_is_known_by_a_checksum_in_octal_digits_only() -
     "value", [b"\xff" * 12, b"\xc0" + bytes(11), b"\x80\xff" + bytes(10), b"\x80" + bytes(3) + b"\x80" + bytes(7)]
 )
 def test_a_negative_or_huge_size_in_base_256_is_refused(value: bytes) -> None:
-    assert "the size in this header is beyond reason" in refused(header(fields={"size": value}))
+    assert "the size in this header is out of range" in refused(header(fields={"size": value}))
 
 
 def test_a_time_in_base_256_may_be_negative_but_no_more_than_64_bits() -> None:
     assert read(header(fields={"time": b"\xff" * 12}))
-    assert "beyond reason" in refused(header(fields={"time": b"\x80" + b"\xff" * 11}))
+    assert "out of range" in refused(header(fields={"time": b"\x80" + b"\xff" * 11}))
 
 
 def test_device_numbers_are_looked_at_in_the_formats_that_have_them_only() -> None:
@@ -84,7 +84,7 @@ def test_what_has_no_content_has_no_size(kind: bytes) -> None:
 @pytest.mark.parametrize("field", ["access time", "change time"])
 @pytest.mark.parametrize("value", [b"hidden", b"-1", b"/"], ids=repr)
 def test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name(field: str, value: bytes) -> None:
-    assert f"the {field} in this header is no number" in refused(header(fields={"magic": GNU, field: value}))
+    assert f"the {field} in this header is not a number" in refused(header(fields={"magic": GNU, field: value}))
 
 
 def test_gnu_times_and_ustar_prefixes_are_read() -> None:
@@ -94,7 +94,7 @@ def test_gnu_times_and_ustar_prefixes_are_read() -> None:
 
 
 def test_a_star_header_is_refused() -> None:
-    assert "this header is star's" in refused(header(fields={"trailer": b"tar\0", "prefix": b"d"}))
+    assert "this header was written by star" in refused(header(fields={"trailer": b"tar\0", "prefix": b"d"}))
 
 
 LONG_NAME, LONG_LINK = entry(b"././@LongLink", b"long\0", b"L"), entry(b"././@LongLink", b"link\0", b"K")
@@ -114,17 +114,17 @@ def test_two_extended_headers_of_one_kind_before_an_entry_are_refused(blocks: tu
 @pytest.mark.parametrize("gnu", [LONG_NAME, LONG_LINK], ids=["name", "link"])
 def test_a_gnu_long_name_beside_a_pax_header_is_refused(gnu: bytes) -> None:
     for blocks in ((gnu, PATH), (PATH, gnu), (TIME, gnu)):
-        assert "a PAX header and a GNU one" in refused(*blocks, entry(b"a"))
+        assert "a PAX and a GNU header" in refused(*blocks, entry(b"a"))
 
 
 @pytest.mark.parametrize("extension", [LONG_NAME, LONG_LINK, PATH], ids=["name", "link", "PAX"])
 def test_a_global_header_between_an_extended_header_and_its_entry_is_refused(extension: bytes) -> None:
-    assert "a global header stands between" in refused(extension, GLOBAL, entry(b"a"))
+    assert "a global header separates" in refused(extension, GLOBAL, entry(b"a"))
 
 
 @pytest.mark.parametrize("key", [b"path", b"linkpath", b"size"])
 def test_a_global_header_gives_no_names_and_sizes(key: bytes) -> None:
-    assert "this global header names entries" in refused(pax(record(key, b"1"), kind=b"g"), entry(b"a"))
+    assert "this global header sets names" in refused(pax(record(key, b"1"), kind=b"g"), entry(b"a"))
 
 
 def test_extended_headers_as_writers_write_them_are_read() -> None:

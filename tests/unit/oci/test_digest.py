@@ -47,13 +47,11 @@ def test_a_registered_digest_is_read_and_written_back(algorithm: str, encoded: s
     ],
 )
 def test_a_digest_that_is_no_digest_is_refused(text: object) -> None:
-    # P68, S20
-    with pytest.raises(VerificationError, match=r"^not a digest: expected sha256:<64 hex digits>"):
+    with pytest.raises(VerificationError, match=r"^not a valid digest: expected sha256:<64 hex digits>"):
         Digest.parse(text)
 
 
 def test_a_refused_digest_is_shown_without_control_characters() -> None:
-    # S31
     with pytest.raises(VerificationError) as caught:
         Digest.parse("sha256:\x1b[2Jfake\n")
     assert str(caught.value).endswith(r"got sha256:\x1b[2Jfake\x0a")

@@ -94,23 +94,21 @@ def test_an_index_is_read_in_its_order(*, docker: bool) -> None:
         pytest.param("", None, "", BARE_MANIFEST, OCI_MANIFEST, id="4 shape of a manifest"),
         pytest.param("", None, "", BARE_INDEX, OCI_INDEX, id="4 shape of an index"),
         pytest.param("", None, "application/json", BARE_MANIFEST, OCI_MANIFEST, id="4 shape, header unknown"),
-        pytest.param("", DOCKER_MANIFEST, "application/json", BARE_MANIFEST, DOCKER_MANIFEST, id="F21 JSON"),
-        pytest.param("", DOCKER_MANIFEST, "text/plain", BARE_MANIFEST, DOCKER_MANIFEST, id="F21 plain text"),
-        pytest.param("", DOCKER_MANIFEST, "text/html; charset=utf-8", BARE_MANIFEST, DOCKER_MANIFEST, id="F21 HTML"),
-        pytest.param("", DOCKER_LIST, "application/octet-stream", BARE_INDEX, DOCKER_LIST, id="F21 octet stream"),
-        pytest.param("", DOCKER_MANIFEST, "", BARE_MANIFEST, DOCKER_MANIFEST, id="F21 none"),
+        pytest.param("", DOCKER_MANIFEST, "application/json", BARE_MANIFEST, DOCKER_MANIFEST, id="JSON"),
+        pytest.param("", DOCKER_MANIFEST, "text/plain", BARE_MANIFEST, DOCKER_MANIFEST, id="plain text"),
+        pytest.param("", DOCKER_MANIFEST, "text/html; charset=utf-8", BARE_MANIFEST, DOCKER_MANIFEST, id="HTML"),
+        pytest.param("", DOCKER_LIST, "application/octet-stream", BARE_INDEX, DOCKER_LIST, id="octet stream"),
+        pytest.param("", DOCKER_MANIFEST, "", BARE_MANIFEST, DOCKER_MANIFEST, id="none"),
     ],
 )
 def test_the_media_type_has_four_sources(
     parent: str, own: str | None, content_type: str, body: dict[str, Any], media_type: str
 ) -> None:
-    # P64
     document = body if own is None else {**body, "mediaType": own}
     assert parse(document, content_type, parent, strict=True).descriptor.media_type == media_type
 
 
 def test_two_known_types_that_differ_are_refused_for_a_tag() -> None:
-    # P64
     document = {**BARE_MANIFEST, "mediaType": OCI_MANIFEST}
     with pytest.raises(VerificationError) as caught:
         parse(document, DOCKER_MANIFEST)
@@ -121,7 +119,6 @@ def test_two_known_types_that_differ_are_refused_for_a_tag() -> None:
 
 
 def test_two_known_types_that_differ_are_a_warning_under_a_digest(caplog: pytest.LogCaptureFixture) -> None:
-    # P64
     document = {**BARE_MANIFEST, "mediaType": OCI_MANIFEST}
     manifest = parse(document, DOCKER_MANIFEST, OCI_MANIFEST, pinned=True)
     assert manifest.descriptor.media_type == OCI_MANIFEST
@@ -132,7 +129,7 @@ def test_two_known_types_that_differ_are_a_warning_under_a_digest(caplog: pytest
 
 def test_a_parent_that_calls_a_document_something_else_is_refused() -> None:
     # containerd refuses it
-    with pytest.raises(VerificationError, match=r"is ambiguous: it calls itself .* but the index calls it "):
+    with pytest.raises(VerificationError, match=r"is ambiguous: its type is .* but the index lists it as "):
         parse({**BARE_MANIFEST, "mediaType": OCI_MANIFEST}, "", DOCKER_MANIFEST, pinned=True)
 
 
@@ -146,13 +143,12 @@ def test_a_parent_that_calls_a_document_something_else_is_refused() -> None:
     ],
 )
 def test_a_type_that_its_content_belies_is_refused(document: object, content_type: str, parent: str) -> None:
-    # P65, CVE-2021-41190
+    # CVE-2021-41190
     with pytest.raises(VerificationError, match=r"^the manifest of x is ambiguous: its type is "):
         parse(document, content_type, parent)
 
 
 def test_an_unknown_type_is_refused_and_named() -> None:
-    # S31
     with pytest.raises(
         VerificationError, match=r"^the manifest of x has the unknown media type 'application/x-"
     ) as caught:
@@ -172,8 +168,8 @@ def test_an_unknown_type_is_refused_and_named() -> None:
 )
 @pytest.mark.parametrize("parent", ["", OCI_INDEX, OCI_MANIFEST], ids=["by tag", "as an index", "as a manifest"])
 def test_a_document_of_two_kinds_is_refused(members: dict[str, Any], parent: str) -> None:
-    # P65, CVE-2021-41190
-    with pytest.raises(VerificationError, match=r"is ambiguous: it has 'manifests' .*\(CVE-2021-41190\)$"):
+    # CVE-2021-41190
+    with pytest.raises(VerificationError, match=r"is ambiguous: it has both 'manifests' .*\(CVE-2021-41190\)$"):
         parse({**BARE_INDEX, **members}, "", parent)
 
 
@@ -186,8 +182,7 @@ def test_a_document_of_two_kinds_is_refused(members: dict[str, Any], parent: str
     ],
 )
 def test_a_document_with_a_key_twice_is_refused(raw: bytes) -> None:
-    # P65, S23
-    with pytest.raises(VerificationError, match="which stands twice"):
+    with pytest.raises(VerificationError, match="which occurs twice"):
         parse(raw)
 
 
@@ -211,8 +206,7 @@ def test_a_document_with_a_key_twice_is_refused(raw: bytes) -> None:
     ],
 )
 def test_a_key_that_differs_from_a_known_one_by_case_is_refused(document: object) -> None:
-    # P65, S23
-    with pytest.raises(VerificationError, match="is ambiguous: readers differ over the key "):
+    with pytest.raises(VerificationError, match="is ambiguous: readers disagree about the key "):
         parse(document)
 
 
@@ -232,8 +226,7 @@ def test_unknown_members_are_passed_over() -> None:
     ],
 )
 def test_schema_1_is_refused_by_name(document: object, content_type: str) -> None:
-    # M18
-    with pytest.raises(UnsupportedError, match=r"is in schema 1, the image format that docker has removed$") as caught:
+    with pytest.raises(UnsupportedError, match=r"uses schema 1, an image format that docker has removed$") as caught:
         parse(document, content_type)
     assert caught.value.hint == "ask the publisher for a rebuild, or try another tag"
 
@@ -243,7 +236,7 @@ def test_schema_1_is_refused_by_name(document: object, content_type: str) -> Non
     [
         pytest.param(HELM, None, f"a Helm chart ({HELM})", id="Helm chart"),
         pytest.param(WASM, None, f"a WebAssembly module ({WASM})", id="WebAssembly"),
-        pytest.param(EMPTY, "application/vnd.x+json", "an artifact (application/vnd.x+json)", id="artifact, L25"),
+        pytest.param(EMPTY, "application/vnd.x+json", "an artifact (application/vnd.x+json)", id="artifact"),
         pytest.param(EMPTY, None, f"an artifact ({EMPTY})", id="artifact without a type"),
         pytest.param(EMPTY, "application/vnd.dev.cosign.artifact.sig.v1+json", "a signature (", id="signature"),
         pytest.param("application/vnd.in-toto+json", None, "an attestation (", id="attestation"),
@@ -252,7 +245,6 @@ def test_schema_1_is_refused_by_name(document: object, content_type: str) -> Non
     ],
 )
 def test_what_is_no_image_is_refused_by_name(config_type: str, artifact_type: str | None, named: str) -> None:
-    # P67, M17, L23, L25
     built = image(hello(), config_type=config_type, manifest={"artifactType": artifact_type})
     with pytest.raises(UnsupportedError) as caught:
         parse(built.raw, OCI_MANIFEST)
@@ -299,7 +291,6 @@ def test_another_schema_version_is_refused(version: object) -> None:
     [DOCKER_CONFIG, OCI_CONFIG, "application/octet-stream", "application/json", "text/html", ""],
 )
 def test_old_pushes_call_a_config_anything(config_type: str) -> None:
-    # P67, L24
     manifest = parse(image(hello(), config_type=config_type).raw)
     assert isinstance(manifest, Manifest)
     assert manifest.config.media_type == config_type
@@ -310,7 +301,6 @@ def test_old_pushes_call_a_config_anything(config_type: str) -> None:
     ["application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "application/vnd.oci.image.layer.v1.tar+encrypted"],
 )
 def test_an_encrypted_layer_is_refused(media_type: str) -> None:
-    # L21, M22
     with pytest.raises(UnsupportedError) as caught:
         parse({**BARE_MANIFEST, "layers": [DESCRIPTOR, {**DESCRIPTOR, "mediaType": media_type}]})
     assert str(caught.value) == f"layer 2 of the manifest of x is encrypted ({media_type})"
@@ -334,8 +324,9 @@ def test_an_encrypted_layer_is_refused(media_type: str) -> None:
 )
 @pytest.mark.parametrize("where", ["config", "layers", "manifests"])
 def test_a_descriptor_with_a_malformed_digest_is_refused(where: str, digest: object) -> None:
-    # P68, S20
-    with pytest.raises(VerificationError, match=r"of the manifest of x is not a digest|in the manifest of x is not a"):
+    with pytest.raises(
+        VerificationError, match=r"of the manifest of x is not a valid digest|in the manifest of x is not a"
+    ):
         parse(with_descriptor(where, {"digest": digest}))
 
 
@@ -353,7 +344,6 @@ def test_a_descriptor_with_a_malformed_digest_is_refused(where: str, digest: obj
 )
 @pytest.mark.parametrize("where", ["config", "layers", "manifests"])
 def test_a_descriptor_with_a_malformed_size_is_refused(where: str, size: object) -> None:
-    # P68
     with pytest.raises(VerificationError, match=r"malformed: expected an integer|is too large: expected 4194304 bytes"):
         parse(with_descriptor(where, {"size": size}))
 
@@ -390,23 +380,21 @@ def test_a_digest_may_be_a_sha512() -> None:
     ("where", "what"), [("layers", "has too many layers"), ("manifests", "has too many manifests")]
 )
 def test_more_than_4096_descriptors_are_refused(where: str, what: str) -> None:
-    # P68
     document = BARE_MANIFEST if where == "layers" else BARE_INDEX
     found = parse({**document, where: [DESCRIPTOR] * 4096})
     assert len(found.layers if isinstance(found, Manifest) else found.manifests) == 4096
-    with pytest.raises(VerificationError, match=f"^the manifest of x {what}.*: expected 4096 at most, got 4097$"):
+    with pytest.raises(VerificationError, match=f"^the manifest of x {what}.*: expected at most 4096, got 4097$"):
         parse({**document, where: [DESCRIPTOR] * 4097})
 
 
 def test_a_config_of_more_than_4_mib_is_refused() -> None:
-    # S26
     assert isinstance(parse(with_descriptor("config", {"size": 4 * 1024 * 1024})), Manifest)
-    with pytest.raises(VerificationError, match="config of the manifest of x is too large: expected 4194304 bytes at"):
+    with pytest.raises(VerificationError, match="config of the manifest of x is too large: expected at most 4194304"):
         parse(with_descriptor("config", {"size": 4 * 1024 * 1024 + 1}))
 
 
 def test_a_digest_with_two_sizes_is_refused() -> None:
-    with pytest.raises(VerificationError, match=f"gives {SHA256} two sizes: expected 7 bytes, got 8 bytes"):
+    with pytest.raises(VerificationError, match=f"lists {SHA256} with two sizes: expected 7 bytes, got 8 bytes"):
         parse({**BARE_MANIFEST, "layers": [DESCRIPTOR, DESCRIPTOR, {**DESCRIPTOR, "size": 8}]})
 
 
@@ -457,7 +445,6 @@ def test_a_platform_without_a_system_or_architecture_says_nothing(platform: obje
     ],
 )
 def test_an_attestation_is_told_from_an_image(members: dict[str, object], *, expected: bool) -> None:
-    # P66
     assert descriptor(**members).is_attestation is expected
 
 
@@ -479,8 +466,7 @@ def test_a_malformed_member_of_a_descriptor_is_refused(members: dict[str, object
 
 @pytest.mark.parametrize("data", ["a", "ab!=", "YQ", "\u00e9", "YQ==\n"], ids=repr)
 def test_data_that_is_no_base64_is_refused(data: str) -> None:
-    # P69
-    with pytest.raises(VerificationError, match=r"^'data' of the thing is no base64"):
+    with pytest.raises(VerificationError, match=r"^'data' of the thing is not valid base64"):
         descriptor(data=data)
 
 

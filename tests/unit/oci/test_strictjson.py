@@ -41,7 +41,6 @@ def test_what_is_no_json_is_refused(raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000], ids=["arrays", "objects"])
 def test_a_nesting_bomb_is_refused(raw: bytes) -> None:
-    # S29
     with pytest.raises(VerificationError, match=r"^the thing is nested too deeply$"):
         strictjson.loads(raw, "the thing")
 
@@ -56,13 +55,11 @@ def test_a_nesting_bomb_is_refused(raw: bytes) -> None:
     ],
 )
 def test_a_key_that_stands_twice_is_refused(raw: bytes) -> None:
-    # P65, S23
-    with pytest.raises(VerificationError, match="readers differ over the key 'a', which stands twice"):
+    with pytest.raises(VerificationError, match="readers disagree about the key 'a', which occurs twice"):
         strictjson.loads(raw, "the thing")
 
 
 def test_a_key_that_stands_twice_is_shown_without_control_characters() -> None:
-    # S31
     with pytest.raises(VerificationError) as caught:
         strictjson.loads(b'{"\\u001b": 1, "\\u001b": 2}', "the thing")
     assert "\x1b" not in str(caught.value)
@@ -81,13 +78,11 @@ def test_a_key_that_stands_twice_is_shown_without_control_characters() -> None:
 )
 @pytest.mark.parametrize("beside", [{}, {"layers": [], "size": 1, "mediaType": ""}], ids=["alone", "beside"])
 def test_a_key_that_only_its_case_tells_from_a_known_one_is_refused(key: str, beside: dict[str, object]) -> None:
-    # P65, S23
-    with pytest.raises(VerificationError, match=r"^the thing is ambiguous: readers differ over the key "):
+    with pytest.raises(VerificationError, match=r"^the thing is ambiguous: readers disagree about the key "):
         members({**beside, key: 1})
 
 
 def test_the_kelvin_sign_is_a_k() -> None:
-    # P65, S23
     with pytest.raises(VerificationError, match="ambiguous"):
         strictjson.Object({"\u212aind": 1}, "the thing", frozenset({"kind"}))
 
@@ -133,7 +128,6 @@ def test_a_text_that_is_no_string_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize("value", [0, 1, 2**53, 2**63 - 1])
 def test_a_count_is_an_integer_of_zero_or_more(value: int) -> None:
-    # P68
     assert members({"size": value}).count("size") == value
 
 
@@ -155,7 +149,6 @@ def test_a_count_is_an_integer_of_zero_or_more(value: int) -> None:
     ],
 )
 def test_a_count_of_another_kind_is_refused(value: object) -> None:
-    # P68
     with pytest.raises(VerificationError, match=r"^'size' of the thing is malformed: expected an integer"):
         members({"size": value}).count("size")
 
