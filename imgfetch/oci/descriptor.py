@@ -1,4 +1,4 @@
-"""A descriptor: the type, digest and size of some content.
+"""Descriptors, the type, digest and size of some content; and documents as received.
 
 Source: OCI image specification, "Content Descriptors".
 """

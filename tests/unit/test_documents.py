@@ -60,8 +60,8 @@ CITATION = re.compile(r"\b[SFPLM][0-9]{2}\b|\(2\.0\b|\btable 2\.0\b|\bprotocol n
 """A rule's number in notes that are not in this repository; docs/registries.md has the reasons."""
 
 # Not done yet.  These are upper bounds that only fall; without the last of them, the table goes.
-PRESENT_PHRASES = {"imgfetch": 299}
-PRESENT_CITATIONS = {"imgfetch": 259}
+PRESENT_PHRASES = {"imgfetch": 202}
+PRESENT_CITATIONS = {"imgfetch": 206}
 
 
 def name(path: Path) -> str:
