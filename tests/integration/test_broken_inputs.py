@@ -409,7 +409,7 @@ MALFORMED: Mapping[str, str] = {
     "a" * 64: "image ID",
     "": "the reference is empty",
     "x/" + "y" * 300: "more than 255",
-    "user:secret@quay.io/x/y": "no user name or password",
+    "user:secret@quay.io/x/y": "cannot contain a user name or password",
 }
 
 

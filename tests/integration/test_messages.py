@@ -596,7 +596,7 @@ def _with(**members: Any) -> Built:
     [
         (
             json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode(),
-            "is ambiguous: it has 'manifests' and 'config'",
+            "is ambiguous: it has both 'manifests' and 'config'",
         ),
         (GOOD.raw[:-9], "is not valid JSON"),
         (b" " * (4 * 1024**2 + 1), "expected 4194304 bytes at most, got more"),
@@ -738,7 +738,7 @@ def test_m22_damaged_data_is_told_as_the_images_fault(tell: Tell, loopback: Loop
     cut = layer(gz(RAW)[:-4], raw=RAW)
     err = tell(loopback.add("team/app", "v1", image(cut)), 6)
     assert "is broken: its gzip data ends early" in err
-    assert "docker load would refuse it too" in err
+    assert "docker load would reject it too" in err
 
 
 # ---- M23: configuration ----
