@@ -147,7 +147,7 @@ CLAIMS: Mapping[str, Callable[[Tool, Path], bool]] = {
     "refuses an image whose layers do not match its config": refuses_a_layer_that_is_not_in_the_config,
     "keeps the registry's digest": keeps_the_registrys_digest,
     "resumes a layer after `kill -9`": resumes_after_kill_9,
-    "writes an identical file again": writes_the_same_bytes_again,
+    "saving again gives an identical file": writes_the_same_bytes_again,
     "several images in one file": saves_several_images_to_one_file,
     "checks a file offline": finds_a_changed_file_offline,
 }
