@@ -1,7 +1,6 @@
-"""Take a container image from a registry to a file, without a container engine.
+"""Download container images from a registry into a file that `docker load` accepts.
 
-`save`, `dry_run`, `pin`, `tags`, `inspect` and `verify` do what the commands do; the rest is for programs that want a
-part of it.
+`save`, `dry_run`, `pin`, `tags`, `inspect` and `verify` are the commands of the same names as functions.
 """
 
 from __future__ import annotations
@@ -113,13 +112,13 @@ _HOMES: Mapping[str, str] = {
     }.items()
     for name in names.split()
 }
-"""The module of each public name: imported when the name is used, because some take their time."""
+"""The module of each public name, imported when the name is used, so that `import imgfetch` is fast."""
 
 _RENAMED: Mapping[str, str] = {"Access": "RegistryConfig", "Patience": "RetryPolicy"}
-"""Old public names, which still work, and their new ones."""
+"""The new names of old public names, which still work."""
 
 
-if not TYPE_CHECKING:  # a type checker that sees this function finds no fault with a misspelt name
+if not TYPE_CHECKING:  # with this function, a type checker would accept any misspelt name
 
     def __getattr__(name: str) -> object:
         if name in _RENAMED:
@@ -128,9 +127,9 @@ if not TYPE_CHECKING:  # a type checker that sees this function finds no fault w
             return __getattr__(_RENAMED[name])
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import logging  # noqa: PLC0415  # takes its time too
+        import logging  # noqa: PLC0415  # slow to import too
 
-        logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library leaves it to its user what is shown
+        logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library leaves output to its user
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value

@@ -10,23 +10,23 @@ LayerForm = Literal["original", "plain"]
 FORMAT: ArchiveFormat = "docker"
 """The kind of archive."""
 LAYERS: tuple[LayerForm, ...] = get_args(LayerForm)
-"""How layers stand in an archive: as the registry has them, which is the default, or decompressed."""
+"""The forms of layers in an archive: as the registry has them, which is the default, or decompressed."""
 PROGRESS = ("auto", "bar", "plain", "json", "none")
-"""How progress may be shown: `imgfetch.cli.display.DISPLAYS`, bars, or what fits."""
+"""The kinds of progress display; ``auto`` chooses one that fits."""
 JOBS = 4
-"""Layers that are fetched at a time."""
+"""Layers that are downloaded at a time."""
 CACHE_SIZE = 10 * 1024**3
-"""Bytes that a cache may grow to."""
+"""The largest size of a cache, in bytes."""
 MAX_LAYER = 100 * 1024**3
-"""Bytes of a decompressed layer at most (S27)."""
+"""The largest size of a decompressed layer, in bytes; see docs/registries.md#limits-for-layers."""
 MTIME = 1
 """The time of every entry of an archive, in seconds since 1970; GNU tar warns at 0."""
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
-"""Seconds between two bytes; a blob that goes on may take as long as it likes (P08)."""
+"""The longest time without data, in seconds; the whole download has no limit (docs/registries.md#time-outs)."""
 RETRIES = 4
 """Attempts after the first one."""
 MAX_WAIT = 60.0
-"""Seconds that a server may make us wait at a time."""
+"""The longest wait that a server may request, in seconds."""
 LONGEST_WAIT = 6 * 3600.0
-"""Seconds that anybody may allow at most."""
+"""The largest value of that setting, in seconds."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the space that they need."""
+"""Atomic file replacement, and checks for free space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Identity(NamedTuple):
-    """A file and its state: another file under its name, and one that was written to, have another."""
+    """A file and its state; it changes if the file is written to, or replaced by another file of the same name."""
 
     device: int
     inode: int
@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, file: BinaryIO) -> Self:
-        """Return that of an open file."""
+        """Return the identity of an open file."""
         status = os.fstat(file.fileno())
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
@@ -42,8 +42,8 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
     """Turn an `OSError` of the block into a `StorageError` that names ``path``.
 
     Args:
-        path: what is worked on; a text for what is no file of its own, whose disk is not known.
-        purpose: what is being done to it, such as ``write``.
+        path: the file or directory; a string if its disk is unknown, so that no free space is shown.
+        purpose: the failed operation as a verb, such as ``write``.
 
     Raises:
         StorageError: the block raised an `OSError`.
@@ -66,16 +66,15 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
-    """Yield a file that takes the place of ``path`` when the block ends well, and goes away when not.
+    """Yield a file that replaces ``path`` atomically when the block succeeds, and is removed when it fails.
 
-    Both are on one file system, so that the change of name is one step.  A symbolic link at ``path`` is
-    replaced, never followed (S25).
+    A symbolic link at ``path`` is replaced, never followed; see docs/registries.md#output-files.
 
     Args:
         path: the final name.
         mode: permission bits, before the umask.
-        durable: bring the content to the disk before the name (S22).
-        parts: where the file stands until then; beside ``path`` if not given.
+        durable: sync the content to the disk before the rename.
+        parts: a directory on the same file system for the unfinished file; by default that of ``path``.
 
     Raises:
         StorageError: it cannot be written.
@@ -98,10 +97,10 @@ def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = N
 
 
 def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
-    """Compare what is needed with what is free, on each file system (M19).
+    """Compare the needed space with the free space on each file system.
 
     Args:
-        needs: directories that are there, the bytes that will be written there, and what these are.
+        needs: existing directories, the number of bytes to write there, and a name for them.
 
     Raises:
         StorageError: there is too little free space.
@@ -118,7 +117,7 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
         if needed > free:
             shares = " and ".join(f"{format_size(count)} for {label}" for _, count, label in together if count)
             raise StorageError(
-                f"no room on the file system of {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
+                f"not enough space in {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
                 f"{format_size(free)} free",
                 hint="free some space (imgfetch cache prune), or choose another --output or --cache-dir",
             )
@@ -126,12 +125,12 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
 
 @contextmanager
 def _syncing(descriptor: int) -> Iterator[None]:
-    """Bring a file's content to the disk again and again while it is written, so that little is left for the end.
+    """Sync a file to the disk repeatedly while it is written, so that the last sync is short.
 
     Raises:
-        OSError: the disk did not take it, which it may say only once.
+        OSError: a sync failed, which the system may report only once.
     """
-    own = os.dup(descriptor)  # whoever does not wait for the thread may close the other
+    own = os.dup(descriptor)  # the other may be closed before the thread ends
     is_over, failures = threading.Event(), deque[OSError]()
 
     def work() -> None:
@@ -155,7 +154,7 @@ def _syncing(descriptor: int) -> Iterator[None]:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Bring a change of names to the disk, where the system can open a directory."""
+    """Sync a rename to the disk, if the system can open a directory."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:

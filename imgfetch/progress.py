@@ -1,4 +1,4 @@
-"""Whom to tell how far we are."""
+"""The interface that reports the progress of a save."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Item:
 
 
 class Progress:
-    """Is told how far a save is, and does nothing about it; a subclass shows it.
+    """Ignores the progress of a save; a subclass shows it.
 
     Methods are called from several threads at a time and must not block for long.
     """
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Take the blobs to come, each once."""
+        """Receive the blobs of the save, each once."""
 
     def started(self, item: Item) -> None:
-        """A blob's first byte is asked for."""
+        """Receive a blob whose download begins, or that is in the cache."""
 
     def advanced(self, item: Item, count: int) -> None:
-        """Take note of ``count`` more bytes of a blob; of fewer, where some have to be fetched again."""
+        """Receive the number of new bytes of a blob; negative when its download restarts."""
 
     def finished(self, item: Item, *, cached: bool) -> None:
-        """A blob is verified; it was ``cached`` if nothing was fetched for it."""
+        """Receive a verified blob; ``cached`` if nothing was downloaded."""

@@ -1,7 +1,7 @@
 """Text from the network, made safe to show.
 
-A registry's words may hold terminal escapes, bidirectional controls or line breaks
-(CVE-2021-25743 is one such case); `sanitize` is applied where such text enters a message (S31).
+A registry's text may contain terminal escapes, bidirectional controls or line breaks (as in CVE-2021-25743); `sanitize`
+is applied where such text enters a message.  See docs/registries.md#server-texts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from urllib.parse import urlsplit, urlunsplit
 
 MAX_SHOWN = 500
-"""Characters of foreign text that a message holds at most (S31)."""
+"""The most characters of a server's text in a message."""
 
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 _LAST_BYTE = 0xFF
@@ -27,7 +27,7 @@ def sanitize(text: str, limit: int = MAX_SHOWN) -> str:
 
 
 def quoted(text: str, limit: int = MAX_SHOWN) -> str:
-    """Return ``text`` sanitize, in quotation marks."""
+    """Return ``text``, sanitized, in quotation marks."""
     return f"'{sanitize(text, limit)}'"
 
 
@@ -66,7 +66,7 @@ _SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns",
 
 
 def url(address: str) -> str:
-    """Return a URL without secrets: no login, and of the query only what is known to be harmless (S15)."""
+    """Return a URL without secrets: only harmless query parameters (docs/registries.md#secrets-in-messages)."""
     try:
         parts = urlsplit(address)
     except ValueError:

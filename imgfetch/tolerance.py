@@ -1,4 +1,4 @@
-"""What is wrong with an answer, and tolerated all the same."""
+"""Warnings about responses that are wrong but usable."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ _logger = logging.getLogger(__name__)
 
 
 class Tolerance:
-    """Tells each oddity once, as a warning, or refuses it.
+    """Logs each warning once.
 
     Args:
-        strict: raise a :class:`VerificationError` for the first oddity.
+        strict: raise a :class:`VerificationError` instead.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
-        """Start with nothing told."""
         self._strict = strict
         self._told: set[str] = set()
         self._lock = threading.Lock()
@@ -27,7 +26,7 @@ class Tolerance:
         """Log ``message`` as a warning, once.
 
         Raises:
-            VerificationError: nothing odd is tolerated.
+            VerificationError: under ``strict``.
         """
         if self._strict:
             raise VerificationError(message, hint="without --strict this is a warning")

@@ -31,7 +31,7 @@ class ConsumerError(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a consumer made of an archive.
+    """An image as a consumer loaded it from an archive.
 
     Attributes:
         image_id: the digest of the config.

@@ -819,7 +819,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f27-pinned": Scenario(
         "another document under a digest",
         6,
-        ("is not what was asked for", "do not use it"),
+        ("has the wrong digest", "do not use it"),
         manifest(Reply(body=good("f28").raw)),
         reference="{host}/f27-pinned@{digest}",
         waits=(),

@@ -23,7 +23,7 @@ FIELDS = {
 }
 USTAR, GNU, V7 = b"ustar\x0000", b"ustar  \0", b""
 NO_NUMBERS = (b"-1", b"+5", b"1_0", b"0o7", b"0b1", b"0x1", b"8", b"5 5", b"5\x005", b"1\n", b"\t1", b"1\xd9\xa1")
-"""What is no number in octal digits, though Python or a lenient reader takes some of it for one."""
+"""Texts that are not octal numbers, although Python or a lenient reader accepts some of them."""
 
 
 def replaced(block: bytes, field: str, value: bytes) -> bytes:

@@ -141,7 +141,7 @@ class Built:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What an index says of it."""
+        """Its entry in an index."""
         descriptor = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.raw)}
         return {**descriptor, "platform": dict(self.platform)} if self.platform else descriptor
 

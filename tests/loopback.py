@@ -22,7 +22,7 @@ _MAX_HOLD = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a path answers instead.
+    """The response to requests for a path.
 
     Attributes:
         body: the bytes sent.
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """A request that was received."""
 
     path: str
     headers: Mapping[str, str]

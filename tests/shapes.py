@@ -30,7 +30,7 @@ from tests.images import (
 
 ZSTD = "has layers in zstd, which docker before 23"
 
-REWRITTEN = "stands with decompressed layers in the archive"
+REWRITTEN = "has decompressed layers in the archive"
 
 EMPTY = layer(bytes(1024), OCI_GZIP)
 """The layer that old builders make for every line that changes no file (L16)."""

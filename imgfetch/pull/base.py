@@ -1,7 +1,7 @@
 """Layers that the target host already has, so that an archive may leave them out.
 
-docker's classic store opens a layer's file only if it does not have that chain of layers: it has a layer if all below
-it are the same.  containerd, and docker's containerd store, identify a layer by its blob.
+docker's classic store opens a layer's file only if it lacks that layer with all layers below it.  containerd, and
+docker's containerd store, identify a layer by its blob.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class BaseLayers:
     """The layers of some images.
 
     Attributes:
-        names: what the images are called.
-        chains: the diff_ids of every run of layers from the base on.
+        names: the images' names.
+        chains: the diff_ids of every sequence of layers that begins at the bottom.
         blobs: the digests of the layers in a registry, as far as they are known.
     """
 
@@ -53,11 +53,11 @@ class BaseLayers:
         )
 
     def __or__(self, other: BaseLayers) -> BaseLayers:
-        """Return both together."""
+        """Return the layers of both."""
         return BaseLayers(self.names + other.names, self.chains | other.chains, self.blobs | other.blobs)
 
     def left_out_of(self, selection: Selection, *, by_chain: bool) -> Selection:
-        """Return a selection without these layers, and warn if that is of no use, or not for every reader.
+        """Return a selection without these layers, and warn if it has none of them, or some readers cannot load it.
 
         Args:
             selection: the images.
@@ -74,15 +74,15 @@ class BaseLayers:
         bases = ", ".join(self.names) or "the base"
         if not left_out:
             _logger.warning(
-                "%s has no layers in common with %s, or is for another platform; none is left out",
+                "%s has no layers in common with %s, or is for another platform; no layer is left out",
                 selection.references[0],
                 bases,
             )
             return selection
         if others := left_out - self.blobs:
             _logger.warning(
-                "%d of the layers of %s that are left out are in %s by their content, but not known to be the same "
-                "blobs: docker's classic store takes the archive, containerd does not",
+                "%d of the layers left out of %s are in %s with the same content, but perhaps as other blobs: docker's "
+                "classic store loads the archive, containerd does not",
                 len(others),
                 selection.references[0],
                 bases,
@@ -90,7 +90,7 @@ class BaseLayers:
         return replace(selection, left_out=left_out, bases=self.names)
 
     def _common(self, image: Image) -> int:
-        """Return the number of an image's layers that are here, counted from the lowest one."""
+        """Return the number of an image's layers that are in the base, counted from the bottom."""
         diff_ids = image.config.diff_ids
         return max((count for count in range(len(diff_ids) + 1) if diff_ids[:count] in self.chains), default=0)
 

@@ -70,7 +70,7 @@ class Client:
 
         Args:
             config: credentials, certificates, proxies and mirrors; by default none.  `RegistryConfig.from_environment`
-                returns what docker or podman on this machine would use.
+                returns the configuration of docker or podman on this machine.
             retries: the number of attempts after the first one, or a policy that has the longest wait too.
             timeout: the longest time without data, in seconds.
             strict: raise an error for oddities that are otherwise logged as warnings.
@@ -108,7 +108,7 @@ class Client:
             jobs: the number of layers that are downloaded at a time.
             cache_dir: a directory that keeps verified blobs for the next run.  Without it only a failed save keeps
                 them, beside ``output``.
-            cache_size: the size of the cache in bytes; what was used least recently is evicted.
+            cache_size: the size of the cache in bytes; the least recently used blobs are evicted.
             max_layer_size: the size of a decompressed layer in bytes, at most.
             progress: is called as the save advances.
             **archive: options of the archive:
@@ -236,7 +236,7 @@ class Client:
 
         Raises:
             VerificationError: a document differs from its digest or size, or the file is damaged.
-            ImgfetchError: as for `save`; the file cannot be read, or is no archive of images.
+            ImgfetchError: as for `save`; the file cannot be read, or is not an archive of images.
             ValueError: there are several platforms.
         """
         wanted = names.platform(platform)

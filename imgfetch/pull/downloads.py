@@ -25,15 +25,18 @@ from imgfetch.tolerance import Tolerance
 
 _logger = logging.getLogger(__name__)
 
-_PATIENCE = 0.5  # seconds that threads get to end after they have been told to
-_BUSY = 0.1  # seconds until another look at what another process brings
-_TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without an end
+_PATIENCE = 0.5  # seconds for threads to end after `_stop`
+_BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
+_TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without a timeout
 
 
 class Downloads:
-    """Threads that bring layers, in order; to be used in a ``with`` statement, which ends them.
+    """Downloads layers with worker threads.  Leaving the ``with`` block stops them.
 
-    The first failure stops them all, and is what `wait` raises.
+    The first failure stops them all; `wait` and `arrivals` raise it.
+
+    Attributes:
+        contents: the findings about each layer that has arrived.
     """
 
     def __init__(
@@ -49,18 +52,19 @@ class Downloads:
         max_layer_size: int = MAX_LAYER,
         copy: Callable[[Digest, int, bytes], None] | None = None,
     ) -> None:
-        """Start nothing yet.
+        """Store the settings; the ``with`` statement starts the threads.
 
         Args:
             layers: each blob once.
-            source: the registries that have them.
-            store: takes them in.
-            jobs: how many at a time.
-            progress: told of every blob.
-            tolerance: told of layers that some readers stumble over.
-            patience: how often to try.
-            max_layer_size: bytes of a decompressed layer at most.
-            copy: given what comes of a blob, by position, before it is known to be right; see `has_copied`.
+            source: the registries.
+            store: receives the layers.
+            jobs: the number of threads.
+            progress: called for every blob.
+            tolerance: receives warnings of layers that some readers refuse.
+            patience: the attempts at an upstream.
+            max_layer_size: the size of a decompressed layer in bytes, at most.
+            copy: called with a blob's digest, a position and the bytes there, before they are verified; see
+                `has_copied`.
         """
         self._copy = copy
         self._copied: set[Digest] = set()
@@ -78,34 +82,31 @@ class Downloads:
         self._changed = threading.Condition()
         self._stopped = False
         self.contents: dict[Digest, LayerInfo] = {}
-        """What was found in each layer that has arrived."""
         self._threads = [
             threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
             for number in range(min(jobs, len(layers)))
         ]
 
     def __enter__(self) -> Self:
-        """Start the threads."""
         try:
             for thread in self._threads:
                 thread.start()
-        except RuntimeError:  # the system gives no more
+        except RuntimeError:  # the system's limit of threads
             if not any(thread.is_alive() for thread in self._threads):
                 raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the threads, whatever they are doing."""
         self._stop()
         end = time.monotonic() + _PATIENCE
         for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join(max(0.0, end - time.monotonic()))
 
     def wait(self, digest: Digest) -> None:
-        """Return when a blob is in the store; at once if it is none of the layers.
+        """Return when a blob is in the store; at once if it is not one of the layers.
 
         Raises:
-            ImgfetchError: this or another layer could not be had.
+            ImgfetchError: a download failed.
         """
         with self._changed:
             while digest in self._awaited and self._failure is None:
@@ -114,10 +115,10 @@ class Downloads:
                 raise self._failure
 
     def arrivals(self) -> Iterator[Digest]:
-        """Yield each layer's digest when it is in the store, as they come.
+        """Yield each layer's digest as soon as the layer is in the store.
 
         Raises:
-            ImgfetchError: a layer could not be had.
+            ImgfetchError: a download failed.
         """
         for _ in self._layers:
             with self._changed:
@@ -129,7 +130,7 @@ class Downloads:
             yield digest
 
     def has_copied(self, digest: Digest) -> bool:
-        """Whether ``copy`` was given the whole of a layer that has arrived."""
+        """Return ``True`` if ``copy`` received all bytes of a layer that has arrived."""
         return digest in self._copied
 
     def _work(self) -> None:
@@ -141,7 +142,7 @@ class Downloads:
                 layer = self._waiting.popleft()
             try:
                 is_here = self._bring(layer)
-            except BaseException as error:  # noqa: BLE001  # it is raised again where somebody waits
+            except BaseException as error:  # noqa: BLE001  # `wait` and `arrivals` raise it
                 with self._changed:
                     self._failure = self._failure or error
                     self._changed.notify_all()
@@ -154,21 +155,21 @@ class Downloads:
                     self._changed.notify_all()
                     passed = 0
                     continue
-                # Another process brings it: the others first, and when there are no others, a moment's rest.
+                # Another process downloads it: first try the others, and when none is left, wait a moment.
                 self._waiting.append(layer)
                 passed += 1
                 if passed >= len(self._waiting) and not self._stopped:
                     self._changed.wait(_BUSY)
 
     def _stop(self) -> None:
-        self._source.abort()  # first: a mirror's read that ends because of this is no failure of the mirror
+        self._source.abort()  # first, so that no mirror's read that ends now is reported as the mirror's failure
         self._patience.stop()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def _bring(self, layer: Layer) -> bool:
-        """Bring a layer, and return whether it is here; it is not while another process brings it."""
+        """Download and check a layer; return ``False`` if another process downloads it now."""
         item = Item(str(layer.descriptor.digest), layer.descriptor.size)
         cached = self._store.has(layer.descriptor)
         contents = None
@@ -191,11 +192,11 @@ class Downloads:
         return True
 
     def _check_contents(self, layer: Layer, contents: LayerInfo) -> None:
-        """Compare what a layer holds with what the config says, and tell what some readers stumble over."""
+        """Compare a decompressed layer with the config, and warn of properties that some readers refuse."""
         if contents.diff_id != layer.diff_id:
             raise VerificationError(
                 f"{layer.what} ({layer.descriptor.digest}, {contents.compression}), decompressed, "
-                "is not what the config promises",
+                "does not match the config",
                 wanted=f"diff_id {layer.diff_id}",
                 got=str(contents.diff_id),
                 hint="the image is broken or altered; docker load would refuse it too",
@@ -204,7 +205,7 @@ class Downloads:
             self._tolerance.warn(f"{layer.what}: {warning}")
 
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
-        """Return what an earlier run found in a layer; look again if it did not say."""
+        """Return the findings of an earlier run about a layer, or decompress it again if there are none."""
         digest = layer.descriptor.digest
         contents = self._store.layers.get(digest, algorithm)
         if contents is None:
@@ -232,7 +233,7 @@ class Downloads:
         ) as part:
             part.rehash()
             if part.size:
-                _logger.info("%s: going on at %d of %d bytes", layer.what, part.size, item.size)
+                _logger.info("%s: resuming at %d of %d bytes", layer.what, part.size, item.size)
             contents = receive(self._source, self._store, layer.reference, part, layer.what, patience=self._patience)
         if copy:
             self._copied.add(digest)
@@ -249,4 +250,4 @@ class Downloads:
 
     def _end_if_stopped(self) -> None:
         if self._stopped:
-            raise TransportError("stopped, for something else failed")
+            raise TransportError("stopped because another download failed")

@@ -1,17 +1,17 @@
-"""Downloads one blob into the store from the first source that serves it, and resumes a download that broke off.
+"""Downloads one blob into the store from the first source that serves it, and resumes interrupted downloads.
 
-Every attempt asks the registry anew, for the URL that it last redirected to may have expired and the token may have
-ended (F49), and asks for what is missing only.  Whether a server sends that, or all from the first byte, the
-`PartialBlob` receives it.  A mirror gets one attempt, the upstream as many as the table 2.0 gives it (P84, P85).
+Every attempt sends a new request to the registry, for the missing bytes only, because the last redirect's URL or the
+token may have expired (docs/registries.md#expired-signed-urls).  `PartialBlob` accepts the missing bytes and the whole
+blob alike.  A mirror gets one attempt, the upstream as many as the `RetryPolicy` and the error allow.
 
-A server may refuse to resume in any way, although it would send the whole blob: with an error status, a redirect to
-storage that fails, or a connection that breaks.  Therefore no answer to a request with ``Range`` is final: `_Start`
-has one without it follow.
+A server that would send the whole blob may refuse to resume in any way: with an error status, a redirect to storage
+that fails, or a broken connection.  Therefore no response to a request with ``Range`` is final: `_Start` sends one
+without it next.
 
 The number of attempts is bounded whatever servers do.  The upstream gets ``retries + 1`` of them, and one more from
-byte 0.  They are counted from 1 again only after an attempt that reached `PROGRESS` bytes beyond all before it, which
-happens at most once a mebibyte; bytes that had come before are no progress.  A mismatch sets that mark back to 0, and
-each kind of mismatch ends the run the second time, or is followed by requests from byte 0 only.
+byte 0.  They are counted from 1 again only after an attempt that reached `PROGRESS` bytes beyond all before it, at most
+once a mebibyte; bytes received a second time do not count.  A mismatch resets that mark to 0, and each kind of mismatch
+ends the run the second time, or is followed by requests from byte 0 only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.store.partial import PartialBlob
 
 PROGRESS = 1024 * 1024
-"""Bytes beyond all before it that an attempt has to bring to count for nothing when it fails (2.0)."""
+"""The number of new bytes after which a failed attempt does not count; see docs/registries.md#progress."""
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def fetch(
     """Download a blob that is not a layer, unless it is in the store.
 
     Raises:
-        ImgfetchError: what the source and the store raise.
+        ImgfetchError: an error of the source or the store.
     """
     if store.has(descriptor):
         return
@@ -54,20 +54,20 @@ def fetch(
 def receive(
     source: Source, store: BlobStore, reference: Reference, part: PartialBlob, what: str, *, patience: RetryPolicy
 ) -> LayerInfo | None:
-    """Download what is missing of a blob that is claimed, and return what a layer turned out to hold.
+    """Download the missing bytes of a claimed blob, and return the findings about a layer.
 
     Args:
-        source: where to look.
-        store: whose ``part`` it is.
-        reference: the image that it is for.
-        part: what is here of it, hashed.
-        what: its name in messages.
-        patience: how often to try.
+        source: the registries.
+        store: the store of ``part``.
+        reference: the blob's image.
+        part: the partial download, hashed.
+        what: the blob's name in messages.
+        patience: the attempts at the upstream.
 
     Raises:
-        ImgfetchError: what the source and the store raise.
+        ImgfetchError: an error of the source or the store.
     """
-    if part.is_full:  # an earlier run got all of it, and no further
+    if part.is_full:  # an earlier run ended after the last byte
         with suppress(ResumeError):
             return store.commit(part, part.finish())
     attempts = patience.attempts()
@@ -81,7 +81,7 @@ def receive(
                     start.answered(body.start)
                     return store.commit(part, part.receive(body))
             except ImgfetchError as error:
-                # A StorageError is our disk's once there is a body; before, it is about a file such as a certificate.
+                # With a body, a StorageError is about the store's disk; without, about a file such as a certificate.
                 if patience.is_stopped or (body is not None and isinstance(error, StorageError)):
                     raise
                 start.failed(error)
@@ -91,17 +91,17 @@ def receive(
 class _Start:
     """The byte at which the next request to a source starts: the first missing one, or 0 if that has been refused.
 
-    A request for the rest is refused if it brings nothing new, or little while nobody knows whether a request for the
-    whole blob brings more.  Then the whole blob is requested: by the last attempt that is left, or, where no attempt
-    is left for the rest, by all further ones, which are counted from 1.  A mirror has no attempts to count: it gets
-    one request for the whole blob after one that was refused.
+    A request for the rest is refused if it brings no new bytes, or few before any request for the whole blob was sent.
+    Then the whole blob is requested: by the last attempt that is left, or, if none is left for the rest, by all further
+    ones, which are counted from 1.  A mirror's attempts are not counted: it gets one request for the whole blob after a
+    refused one.
 
     Attributes:
-        offset: that of the last request, or 0 where the server ignored it.
+        offset: the first byte of the last request, or 0 if the server ignored it.
     """
 
     def __init__(self, part: PartialBlob, what: str, attempts: Retrier | None) -> None:
-        """Begin with the first missing byte; ``attempts`` are those at the upstream, ``None`` at a mirror."""
+        """Begin with the first missing byte; ``attempts`` is ``None`` for a mirror."""
         self._part = part
         self._what = what
         self._attempts = attempts
@@ -111,24 +111,24 @@ class _Start:
         self._was_whole = False
 
     def next(self) -> bool:
-        """Tell whether to send another request, for which `offset` is set."""
+        """Set `offset` for another request, and return ``True``; return ``False`` if there is none to send."""
         if self._is_over:
             return False
-        self._part.rehash()  # the bytes that the last request from byte 0 did not get to
+        self._part.rehash()  # the bytes that the last request from byte 0 did not overwrite
         self._furthest = self._part.furthest
         self.offset = 0 if self._is_whole else self._part.size
         self._is_whole = self._stays_whole
         return True
 
     def answered(self, start: int) -> None:
-        """Note where the answer starts, for a server may ignore the offset."""
+        """Take the first byte of the response, because a server may ignore the offset."""
         self.offset = min(self.offset, start)
 
     def failed(self, error: ImgfetchError) -> None:
-        """Decide what comes after a failure, when it is time for the next request.
+        """Wait after a failure, and decide about the next request.
 
         Raises:
-            ImgfetchError: ``error``, where no further request to the upstream makes sense.
+            ImgfetchError: ``error``, if no further request to the upstream makes sense.
         """
         gained = self._part.furthest - self._furthest
         is_refused = self.offset > 0 and gained < (1 if self._was_whole else PROGRESS)

@@ -35,7 +35,7 @@ class Forecast:
 
     Attributes:
         names: the names of the archive's images.
-        blobs: the layers, and other blobs that are no documents.
+        blobs: the layers, and other blobs that are not documents.
         archive_size: the archive's length in bytes before any compression of the whole; ``None`` while it depends on
             layers that are not in the cache.
         pulls_left: the number of pulls left, by the registries that report it.

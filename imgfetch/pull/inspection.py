@@ -81,12 +81,12 @@ class Inspected:
 
     Attributes:
         source: the reference or file.
-        kind: its kind, in words.
+        kind: a description of its kind.
         root: the document that the reference points at; ``None`` for a file.
         manifests: the entries of an index, in its order.
         images: the image for the platform, or those in the file.
         file_size: the file's length in bytes; ``None`` for a reference.
-        notes: facts that are worth knowing, but no faults.
+        notes: remarks that are not problems.
         raw: the bytes of the manifest or index that the reference points at, or those of the file's only image.
     """
 
@@ -145,7 +145,7 @@ def inspect_file(path: Path, platform: Platform | None) -> Inspected:
     """Return the description of the images in an archive file, or of those for one platform.
 
     Raises:
-        ImgfetchError: the file cannot be read, or is no archive of images.
+        ImgfetchError: the file cannot be read, or is not an archive of images.
     """
     with storage_errors(path, "read"):
         size = path.stat().st_size

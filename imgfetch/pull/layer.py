@@ -19,7 +19,7 @@ class Layer:
 
     Attributes:
         descriptor: the blob.
-        diff_id: the digest of the decompressed layer; ``None`` for a blob that is no layer of an image.
+        diff_id: the digest of the decompressed layer; ``None`` for a blob that is not a layer.
         what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
         reference: the image that it is for.
     """
@@ -31,7 +31,7 @@ class Layer:
 
 
 def layers_of(image: Image) -> Iterator[Layer]:
-    """Yield the layers of an image, base first, one that is repeated as often as it is listed."""
+    """Yield the layers of an image, base first, each as often as it is listed."""
     reference = image.references[0]
     count = len(image.manifest.layers)
     for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
@@ -39,7 +39,7 @@ def layers_of(image: Image) -> Iterator[Layer]:
 
 
 def others_of(selection: Selection) -> Iterator[Layer]:
-    """Yield the blobs that come with a selection and are no layers."""
+    """Yield the other blobs of a selection, such as those of artifacts."""
     reference = selection.references[0]
     for descriptor in selection.others:
         yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference)

@@ -78,9 +78,9 @@ class SaveRequest:
         if self.format.has_one_platform and (self.all_platforms or len(self.platforms) > 1):
             raise ValueError(f"an archive in the format {self.archive_format} holds one platform")
         if self.bases and self.is_plain:
-            raise ValueError("an archive that leaves layers out has the others as the registry has them")
+            raise ValueError("an archive with a base cannot have decompressed layers")
         if self.name and self.name.digest:
-            raise InvalidReferenceError(f"{self.name} has a digest, which is no name in an archive")
+            raise InvalidReferenceError(f"{self.name} has a digest, which a name in an archive cannot have")
 
     @classmethod
     def parse(
@@ -121,7 +121,7 @@ class SaveRequest:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all layers are to be decompressed."""
+        """True if all layers are to be decompressed."""
         return self.format.is_uncompressed or self.layers != LAYERS[0]
 
 
@@ -165,7 +165,7 @@ class Plan:
         """Return the layout, or ``None`` while it depends on layers that are not known yet.
 
         Args:
-            known: what was found in layers, by their digests.
+            known: the findings about layers, by their digests.
 
         Raises:
             VerificationError: a blob is given two sizes.
@@ -189,7 +189,7 @@ class Plan:
 
 
 def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:
-    """Return what earlier runs found in a plan's layers, by their digests."""
+    """Return the findings of earlier runs about a plan's layers, by their digests."""
     return {
         layer.descriptor.digest: found
         for layer in plan.layers
@@ -198,7 +198,7 @@ def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:
 
 
 def _base(base: Base) -> Reference | Path:
-    """Tell a file from a reference."""
+    """Return the path or the reference of a base."""
     if isinstance(base, Reference) or (isinstance(base, str) and not looks_like_file(base)):
         return names.reference(base).with_default_tag()
     return Path(base)

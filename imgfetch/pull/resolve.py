@@ -1,8 +1,7 @@
-"""From a reference to the one image that it means for a platform.
+"""From a reference to its image for one platform.
 
-An index may list manifests, further indexes, statements about images, and things we have never heard of; a
-manifest may stand in no index at all.  What is found is verified before it is believed: a document by the
-digest and size that led to it, a config likewise.
+An index may list manifests, further indexes, attestations, and unknown types; a manifest may be in no index at all.
+Every document and config is verified by the digest and size that led to it, before it is used.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 
 MAX_DEPTH = 3
-"""Indexes within indexes (P66)."""
+"""The most levels of indexes within indexes."""
 MAX_LOOKS = 32
-"""Documents that are fetched at most, to find what an index does not say."""
+"""The most documents to fetch in the search for an image whose platform the index does not have."""
 
 _logger = logging.getLogger(__name__)
 
@@ -37,10 +36,10 @@ class Resolver:
     """Finds images.
 
     Attributes:
-        source: where to look.
-        store: takes in the documents that are found.
-        tolerance: told of what is wrong but tolerable.
-        patience: how often to try.
+        source: the registries.
+        store: receives the documents.
+        tolerance: receives warnings.
+        patience: the attempts at an upstream.
     """
 
     source: Source
@@ -49,28 +48,28 @@ class Resolver:
     patience: RetryPolicy
 
     def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
-        """Return the image; its manifest and config are in the store then.
+        """Return the image, and store its manifest and config.
 
         Args:
             reference: the image or index.
-            platform: the machine it is for.  ``None`` is linux on this machine's architecture, and
-                allows an image of another one where there is no choice.
+            platform: its platform.  ``None`` is linux on this machine's architecture, or another platform for an image
+                without an index.
 
         Raises:
-            PlatformNotFoundError: it is not there for the platform.
-            VerificationError: a document is malformed, ambiguous, or not what its digest promises.
-            UnsupportedError: it is no image.
-            ImgfetchError: what the registry and the store raise.
+            PlatformNotFoundError: the image does not exist for the platform.
+            VerificationError: a document is malformed or ambiguous, or its digest or size differs.
+            UnsupportedError: the reference does not name an image.
+            ImgfetchError: an error of the registry or the store.
         """
         return self.chosen(self.document(reference), reference, platform)
 
     def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
-        """Return the image that a document means for a platform, as for `resolve`.
+        """Return a document's image for a platform, as for `resolve`.
 
         Args:
-            found: what ``reference`` points at.
+            found: the document that ``reference`` points at.
             reference: the image or index.
-            platform: the machine it is for, or ``None``.
+            platform: its platform, or ``None``.
 
         Raises:
             ImgfetchError: as for `resolve`.
@@ -81,7 +80,7 @@ class Resolver:
             image = self._search(found, reference, wanted, seen)
             if image is None:
                 raise PlatformNotFoundError(
-                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=seen.listed()
+                    f"no {wanted} image in {reference}", wanted=str(wanted), available=seen.listed()
                 )
             return image
         image = self.image(found, reference)
@@ -89,15 +88,17 @@ class Resolver:
             if platform is not None:
                 available = (str(image.config.platform),)
                 raise PlatformNotFoundError(
-                    f"{reference} is not there for {wanted}", wanted=str(wanted), available=available
+                    f"no {wanted} image in {reference}", wanted=str(wanted), available=available
                 )
-            _logger.warning("%s is for %s, not for %s; it has no other", reference, image.config.platform, wanted)
+            _logger.warning(
+                "%s is for %s, not for %s; no other platform is available", reference, image.config.platform, wanted
+            )
         return image
 
     def _search(
         self, index: Index, reference: Reference, wanted: Platform, seen: _Seen, depth: int = 1
     ) -> Image | None:
-        """Look for the best match: by the platforms that the index names, then by looking into what names none."""
+        """Find the best match: first by the platforms in the index, then in the documents without a platform."""
         if depth > MAX_DEPTH:
             raise VerificationError(f"{reference} has indexes within indexes, more than {MAX_DEPTH} deep")
         for descriptor in _candidates(index, wanted, seen):
@@ -124,7 +125,7 @@ class Resolver:
         return self._fitting(self.image(found, reference), descriptor, wanted, seen)
 
     def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
-        """Compare what the config says with what the index says, or decide by it where the index says nothing."""
+        """Compare the platform in the config with that in the index, or use it if the index has none."""
         actual = image.config.platform
         fits = actual.fit(wanted) is not None
         if descriptor.platform is None:
@@ -140,8 +141,8 @@ class Resolver:
         """Fetch a manifest or index, by tag or by digest.
 
         Args:
-            reference: what was asked for.
-            descriptor: what points at the document, if it is not ``reference`` itself.
+            reference: the requested image or index.
+            descriptor: the document's descriptor in an index, if ``reference`` does not point at it.
 
         Raises:
             ImgfetchError: as for `resolve`.
@@ -161,11 +162,11 @@ class Resolver:
         return parsed
 
     def statement(self, reference: Reference, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-        """Fetch the manifest of what is no image, and return the blobs that it lists.
+        """Fetch the manifest of an attestation or artifact, and return the blobs that it lists.
 
         Args:
             reference: the index that lists it.
-            descriptor: what points at it.
+            descriptor: its descriptor in the index.
 
         Raises:
             ImgfetchError: as for `resolve`.
@@ -175,7 +176,10 @@ class Resolver:
         return listed(document.raw, what)
 
     def _fetched(self, reference: Reference, descriptor: Descriptor | None) -> tuple[Document, Digest, str]:
-        """Return a document with its digest and its name; asked for by digest, it must be that (P63, S21)."""
+        """Return a document, its digest and its name; a digest in the request must match.
+
+        See docs/registries.md#digests-from-headers.
+        """
         what = f"the manifest of {reference}"
         asked = reference
         if descriptor is not None:
@@ -186,16 +190,16 @@ class Resolver:
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
         if descriptor is not None and descriptor.size != len(document.raw):
             raise VerificationError(
-                f"{what} is not what the index promises",
+                f"{what} does not match the index",
                 wanted=f"{descriptor.size} bytes",
                 got=f"{len(document.raw)} bytes",
             )
         if wanted is not None and digest != wanted:
             raise VerificationError(
-                f"{what} is not what was asked for",
+                f"{what} has the wrong digest",
                 wanted=str(wanted),
                 got=str(digest),
-                hint="do not use it: the registry, or something on the way to it, sends another document",
+                hint="do not use it: the registry, or a proxy on the way to it, sends another document",
             )
         return document, digest, what
 
@@ -216,7 +220,7 @@ class Resolver:
         return Image(manifest, config, (reference,))
 
     def _known(self, descriptor: Descriptor | None) -> Document | None:
-        """Return the document that a descriptor carries with it (P69), or that is in the store."""
+        """Return the document that is embedded in a descriptor, or that is in the store."""
         if descriptor is None:
             return None
         if descriptor.is_embedded:
@@ -228,7 +232,7 @@ class Resolver:
 
 
 class _Seen:
-    """What a search has come across."""
+    """The platforms and documents that a search has found."""
 
     def __init__(self) -> None:
         self._platforms: dict[str, None] = {}
@@ -238,7 +242,7 @@ class _Seen:
         self._platforms.setdefault(str(platform))
 
     def may_look(self, descriptor: Descriptor) -> bool:
-        """Tell whether to fetch a document: once each, and not without end."""
+        """Return ``True`` if a document is to be fetched: each once, and at most `MAX_LOOKS`."""
         if descriptor.digest in self._looked or len(self._looked) >= MAX_LOOKS:
             return False
         self._looked.add(descriptor.digest)
@@ -249,7 +253,10 @@ class _Seen:
 
 
 def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor]:
-    """Return what may hold the image, the best first; of equals the one that the index has first (P66)."""
+    """Return the documents that may be or list the image, the best first, and equal ones in the index's order.
+
+    See docs/registries.md#choosing-from-an-index.
+    """
     ranked: list[tuple[int, Descriptor]] = []
     unnamed: list[Descriptor] = []
     for descriptor in index.manifests:

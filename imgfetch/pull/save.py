@@ -71,15 +71,15 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
     kept = {selection.root.digest for selection in layout.selections}
     for selection in plan.selections:
         digests = {layer.digest for image in selection.images for layer in image.manifest.layers} - layout.plain
-        if any(contents[digest].compression == "zstd" for digest in digests & contents.keys()):  # L06
+        if any(contents[digest].compression == "zstd" for digest in digests & contents.keys()):
             _logger.warning(
                 "%s has layers in zstd, which docker before 23 and containerd before 1.5 cannot load; "
-                "--layers plain makes an archive that they can",
+                "use --layers plain for them",
                 selection.references[0],
             )
         if selection.root.digest not in kept:
             _logger.warning(
-                "%s stands with decompressed layers in the archive, and so under another digest than the registry's %s",
+                "%s has decompressed layers in the archive, and therefore another digest than the registry's %s",
                 selection.references[0],
                 selection.root.digest,
             )

@@ -26,7 +26,7 @@ from imgfetch.pull.resolve import MAX_DEPTH, Resolver
 
 
 def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
-    """Find the images of an archive, and the blobs that it needs; the documents are in the resolver's store then.
+    """Find the images of an archive and the blobs that it needs, and store their documents.
 
     Raises:
         InvalidReferenceError: two different images would have one name.
@@ -163,7 +163,7 @@ def _best(images: Sequence[Image], wanted: Platform) -> Image:
 
 
 def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) -> Descriptor:
-    """Return an index that lists these images only, for some readers fail on a child that is absent."""
+    """Return an index that lists these images only, because some readers fail if a listed manifest is absent."""
     document = json.loads(index.raw)
     entries = [entry for entry in document["manifests"] if Digest.parse(entry["digest"]) in images]
     if len(entries) == len(document["manifests"]):  # it lists no others

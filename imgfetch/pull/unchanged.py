@@ -34,24 +34,24 @@ class ExistingArchive:
 
     @classmethod
     def at(cls, path: Path, store: BlobStore) -> Self | None:
-        """Return the archive under a name if it is readable, and store its manifests and configs.
+        """Return the archive at a path if it is readable, and store its manifests and configs.
 
         Raises:
-            StorageError: the store does not take a document.
+            StorageError: the store cannot be written.
         """
         if not path.is_file():
             return None
         try:
             existing = cls(path, scan(path))
         except ImgfetchError as error:
-            _logger.info("%s is written anew: %s", path, error)
+            _logger.info("%s is written again: %s", path, error)
             return None
         for digest, raw in existing.members.blob_documents():  # they need not be fetched again
             store.put(Descriptor("", digest, len(raw)), raw)
         return existing
 
     def has(self, plan: Plan, store: BlobStore) -> bool:
-        """Tell whether it is byte-for-byte the archive of a plan.
+        """Return ``True`` if it is byte-for-byte the archive of a plan.
 
         Raises:
             StorageError: it cannot be read.
@@ -63,11 +63,11 @@ class ExistingArchive:
             try:
                 return layout.tar.matches(file)
             except ImgfetchError as error:
-                _logger.info("%s is written anew: %s", self.path, error)
+                _logger.info("%s is written again: %s", self.path, error)
                 return False
 
     def _layout(self, plan: Plan, store: BlobStore) -> ArchiveLayout | None:
-        """Return the layout of a plan, with the sizes that decompressed layers have here."""
+        """Return the layout of a plan, with the sizes of the decompressed layers in this archive."""
         known = remembered(plan, store)
         for layer in plan.layers if plan.request.is_plain else ():
             if layer.diff_id and (found := self.members.get(blob_path(layer.diff_id))):

@@ -45,7 +45,7 @@ class Writer:
 
     @property
     def takes_any_order(self) -> bool:
-        """Whether members may be written in any order."""
+        """True if members may be written in any order."""
         return self.path is not None and not self.compression
 
     @property
@@ -56,7 +56,7 @@ class Writer:
         return tuple(sorted(self.plan.layers, key=lambda layer: -layer.descriptor.size))
 
     def prepare(self) -> ArchiveLayout | None:
-        """Reserve the blobs and require the free space; return the layout, unless it depends on what is fetched.
+        """Reserve the blobs and require the free space; return the layout if it does not depend on new layers.
 
         Raises:
             StorageError: there is too little space.
@@ -68,7 +68,7 @@ class Writer:
         return layout
 
     def copier(self, layout: ArchiveLayout | None, out: BinaryIO) -> Callable[[Digest, int, bytes], None] | None:
-        """Return a function that writes pieces of layers as they arrive, into a file that is made ready for them."""
+        """Return a function that writes pieces of layers as they arrive; the file is prepared for them."""
         if not (layout and self.takes_any_order):
             return None
         layout.tar.scaffold(out)
@@ -85,8 +85,8 @@ class Writer:
         """Write the archive while its layers arrive, and return its final layout.
 
         Raises:
-            ImgfetchError: a layer could not be fetched, or there is too little space.
-            UnsupportedError: a layer has to be decompressed, which was not known when a stream was begun.
+            ImgfetchError: a download failed, or there is too little space.
+            UnsupportedError: after the start of a stream, a layer turns out to need decompression.
             OSError: the output cannot be written.
         """
         if self.takes_any_order:
@@ -109,7 +109,7 @@ class Writer:
         if first and final.tar.members == first.tar.members:
             layers = {layer.descriptor.digest for layer in self.plan.layers}
             pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
-        else:  # it depends on what is in the layers
+        else:  # the layout depends on the layers' contents
             self._require_space(final)
             final.tar.scaffold(out)
         self._place(final, pending, out, jobs)
@@ -124,9 +124,9 @@ class Writer:
             found = downloads.contents.get(digest)
             if found and digest not in layout.plain and found.is_refused(layers[digest].descriptor.media_type):
                 raise UnsupportedError(
-                    f"{layers[digest].what} has to stand decompressed in the archive, for some readers refuse it as it "
-                    "is, and that was not known when the archive was begun",
-                    hint="write to a file with -o; or run it again with the same cache, which knows it now",
+                    f"{layers[digest].what} must be decompressed in the archive, because some readers refuse it, but "
+                    "the archive was begun without that",
+                    hint="write to a file with -o FILE, or run the command again with the same cache",
                 )
             return self.store.open(digest)
 
@@ -143,7 +143,7 @@ class Writer:
 
         def interrupt() -> None:
             if is_over.is_set():
-                raise StorageError("stopped, for something else failed")
+                raise StorageError("stopped because another write failed")
 
         def place(blob: Blob) -> None:
             layout.tar.place(blob, self.store.open, out, interrupt=interrupt)

@@ -1,4 +1,4 @@
-"""What a run has been given to reach its registries with."""
+"""The configuration for access to registries."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _DAEMON_JSON = Path("/etc/docker/daemon.json")
 
 @dataclass(frozen=True)
 class RegistryConfig:
-    """Logins, certificates, proxies and mirrors; by default none, and the system's certificates.
+    """Credentials, certificates, proxies and mirrors; by default none, and the system's certificates.
 
     Attributes:
-        credentials: where logins are found.
-        trust: whom to believe, and client certificates.
-        proxies: what stands between us and the network.
-        realms: the user's say about token servers.
-        mirrors: where else images may be had.
-        plain_http: whether registries are asked by http.
+        credentials: the sources of credentials.
+        trust: trusted authorities, and client certificates.
+        proxies: the proxies for http and https.
+        realms: the token servers that the user trusts or replaces.
+        mirrors: the mirrors of registries.
+        plain_http: use http instead of https for registries.
     """
 
     credentials: Credentials = field(default_factory=Credentials)
@@ -58,24 +58,24 @@ class RegistryConfig:
         trust_realms: Iterable[str] = (),
         realm_overrides: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return what docker or podman on this machine would use, and what is said besides.
+        """Return the configuration of docker or podman on this machine, with additions.
 
         Args:
-            environment: the process's.
-            username: a login for every registry of the run, with ``password``.
-            password: its password.
-            authfile: logins, instead of the usual files.
-            anonymous: use no login at all.
-            ca_files: authorities to believe besides the system's.
-            certs_dir: where to look first for a host's certificates.
-            insecure: hosts whose certificates are not checked.
-            plain_http: ask registries by http.
-            mirrors_first: ``[REGISTRY=]URL`` to ask before the configured ones; ``None`` asks no mirror at all.
-            trust_realms: token servers that may be told a login.
-            realm_overrides: URLs by ``host[:port]``, to be asked instead of announced token servers.
+            environment: the environment variables.
+            username: a user for every registry.
+            password: the user's password.
+            authfile: a file of credentials to use instead of the usual ones.
+            anonymous: use no credentials.
+            ca_files: authorities to trust in addition to the system's.
+            certs_dir: a directory of certificates by host, which is searched first.
+            insecure: hosts whose certificates are not verified.
+            plain_http: use http instead of https for registries.
+            mirrors_first: ``[REGISTRY=]URL`` of mirrors to try before the configured ones; ``None`` skips all mirrors.
+            trust_realms: hosts of token servers that may receive credentials.
+            realm_overrides: URLs by ``host[:port]`` that replace the announced token servers.
 
         Raises:
-            AuthenticationError: the login is malformed.
+            AuthenticationError: the credentials are malformed.
             InvalidReferenceError: a mirror is malformed.
         """
         home = None

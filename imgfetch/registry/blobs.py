@@ -1,4 +1,4 @@
-"""What an answer to a request for a blob is worth, and where else the blob may be.
+"""Checks of the responses to requests for blobs, and the other URLs of a blob.
 
 Source: OCI distribution specification, "Pulling blobs"; RFC 9110, sections 8.8 and 14 (validators and ranges).
 """
@@ -27,37 +27,36 @@ _logger = logging.getLogger(__name__)
 
 
 class Validators:
-    """The strong ``ETag`` values of blobs, each with the origin that sent it, for which alone it means anything.
+    """The strong ``ETag`` values of blobs, each with the origin that sent it; other origins have their own.
 
-    A strong one tells representations apart byte by byte (RFC 9110, section 8.8.1).
+    A strong one identifies a representation byte for byte (RFC 9110, section 8.8.1).
     """
 
     def __init__(self) -> None:
-        """Know none yet."""
         self._known: dict[Digest, dict[Origin, str]] = {}
 
     def of(self, descriptor: Descriptor) -> dict[Origin, str]:
-        """Return those of a blob."""
+        """Return a blob's values by their origins."""
         return self._known.get(descriptor.digest, {})
 
     def note(self, descriptor: Descriptor, response: Response) -> None:
-        """Remember the one that came with a blob."""
+        """Keep the value of a response."""
         if _STRONG_ETAG.fullmatch(etag := response.header("ETag")):
             self._known.setdefault(descriptor.digest, {})[response.origin] = etag
 
 
 def is_continued(response: Response, descriptor: Descriptor, offset: int) -> bool:
-    """Tell whether an answer to a request for the rest is one: that rest, all of it, or a failure that says why not."""
+    """Return ``True`` if the response to a request with ``Range`` has that range, the whole blob, or another error."""
     if response.status == _PARTIAL:
         return response.continues(offset, descriptor.size)
     return response.status != _NOT_SATISFIABLE
 
 
 def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
-    """Refuse an answer that announces another size than that of what is missing.
+    """Compare a response's length with the number of missing bytes (docs/registries.md#lengths).
 
     Raises:
-        VerificationError: it does.
+        VerificationError: they differ.
     """
     wanted, got = descriptor.size - response.start, response.content_length
     if got is not None and not response.codings and got != wanted:
@@ -65,25 +64,25 @@ def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
             f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
             wanted=f"{wanted} bytes",
             got=f"{got} bytes",
-            hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
+            hint="try again; if it fails again, a proxy or mirror alters the data (--no-mirror skips mirrors), "
             "or the registry's copy is damaged",
-            tries=2,  # P75
+            tries=2,
         )
 
 
 def foreign(stack: ExitStack, transport: HttpClient, descriptor: Descriptor, home: Origin) -> Response | None:
-    """Look for a foreign layer where its descriptor says; nothing of ours goes there (P79, S08).
+    """Request a foreign layer from its descriptor's URLs, without credentials (docs/registries.md#foreign-layers).
 
     Args:
-        stack: closes what is opened.
+        stack: closes the response.
         transport: sends the requests.
         descriptor: the blob.
-        home: the registry, which has a say in which hosts can be meant.
+        home: the registry; see `Origin.may_send_to`.
     """
     for url in descriptor.urls[:MAX_URLS]:
         try:
             if not home.may_send_to(Origin.of(url)):
-                continue  # nobody keeps layers there (S04)
+                continue  # see docs/registries.md#forbidden-addresses
             response = stack.enter_context(transport.get(url, downgrade=True, identify=False))
         except (TransportError, RegistryError) as error:
             _logger.info("%s", error)

@@ -1,4 +1,4 @@
-"""A registry: its manifests, blobs and tags, and its answers to challenges on the way."""
+"""The client for a registry's manifests, blobs and tags."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ _logger = logging.getLogger(__name__)
 
 
 class Registry(Source):
-    """A registry; safe to be used from several threads.
+    """A registry.  Several threads may use it.
 
-    Its manifests and blobs are what the server sent: nothing is verified here but lengths.
+    It verifies only the lengths of manifests and blobs; the caller verifies their digests.
     """
 
     def __init__(
@@ -68,19 +68,19 @@ class Registry(Source):
         tolerance: Tolerance | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
-        """Open no connection yet.
+        """Store the settings; the first request opens a connection.
 
         Args:
             name: host and port, as in :attr:`Reference.registry`.
-            access: what to reach it with; by default no login, no proxy, and the system's certificates.
-            scheme: ``http`` or ``https``, where that is settled.
-            connect_timeout: seconds for a connection.
-            timeout: seconds between two bytes at most.
-            tolerance: told of what is wrong but tolerable; by default it is logged.
-            patience: how often to ask for a document or a token; by default once.
+            access: credentials, certificates and proxies.
+            scheme: ``http`` or ``https``; by default https, with a fallback to http for loopback and insecure hosts.
+            connect_timeout: the longest time to connect, in seconds.
+            timeout: the longest time without data, in seconds.
+            tolerance: receives warnings; by default they are logged.
+            patience: the attempts for a document or a token; by default one.
 
         Raises:
-            InvalidReferenceError: no host and port can be named so.
+            InvalidReferenceError: the name is malformed.
         """
         self.name = name
         self._access = access or RegistryConfig()
@@ -99,9 +99,7 @@ class Registry(Source):
         try:
             origin = Origin.of(self._base)
         except TransportError:
-            raise InvalidReferenceError(
-                f"{quoted(name)} is no registry: a host name or address, and perhaps a port"
-            ) from None
+            raise InvalidReferenceError(f"{quoted(name)} is not a valid registry: expected HOST or HOST:PORT") from None
         self._may_fall_back = not scheme and (
             origin.is_loopback or self._access.trust.is_insecure(origin.host, origin.port)
         )
@@ -111,18 +109,16 @@ class Registry(Source):
         self._has_ranges = True
         self._validators = blobs.Validators()
         self.pulls_left: int | None = None
-        """How many pulls are left, if the registry says so."""
+        """The number of pulls left, if the registry reports it."""
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connections."""
         self._transport.close()
 
     def abort(self) -> None:
-        """End every read, and every wait, that another thread is in, for good."""
+        """End every read and wait of other threads, now and later."""
         self._patience.stop()
         self._transport.abort()
 
@@ -136,11 +132,11 @@ class Registry(Source):
             label: its name in messages, by default that of ``reference``.
 
         Raises:
-            NotFoundError: there is none.
-            AuthenticationError: it is not for everybody, or the token step failed.
-            RegistryError: the registry answers with another error, or is no registry.
-            TransportError: the registry does not answer.
-            VerificationError: the answer is too large, or under ``strict`` an odd one.
+            NotFoundError: it does not exist.
+            AuthenticationError: access was denied, or the token request failed.
+            RegistryError: the registry responds with another error, or is not a registry.
+            TransportError: the registry does not respond.
+            VerificationError: the response is too large, or there is a warning under ``strict``.
         """
         what = label or f"the manifest of {reference}"
         attempts = self._patience.attempts()
@@ -149,7 +145,7 @@ class Registry(Source):
                 with self._get_manifest(reference, what, mediatypes.ACCEPT) as response:
                     document = self._document(response, reference, what)
                 if mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
-                    # An old Harbor answers schema 1 to a joined list of types (containerd/containerd#5632).
+                    # An old Harbor responds with schema 1 to a joined list of types (containerd/containerd#5632).
                     with (
                         suppress(RegistryError),
                         self._get_manifest(reference, what, mediatypes.DOCKER_MANIFEST) as response,
@@ -170,11 +166,9 @@ class Registry(Source):
             label: the list's name in messages.
 
         Raises:
-            NotFoundError: there is no such repository.
-            AuthenticationError: it is not for everybody, or the token step failed.
-            RegistryError: the registry answers with another error, or pages without end.
-            TransportError: the registry does not answer.
-            VerificationError: the answer is malformed.
+            RegistryError: the pages do not end.
+            VerificationError: the response is malformed.
+            ImgfetchError: as for `manifest`.
         """
         what = label or f"the list of tags of {reference.name}"
 
@@ -192,34 +186,33 @@ class Registry(Source):
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
-        """Yield the answer that holds a blob, its body not yet read.
+        """Yield the response with a blob, before its body is read.
 
         Source: OCI distribution specification, "Pulling blobs".
 
         Args:
-            reference: whose blob it is.
+            reference: the image.
             descriptor: the blob.
             what: its name in messages.
-            offset: the first byte that is wanted; the answer's ``start`` tells whether it begins there or at 0.
+            offset: the first missing byte; the response's ``start`` is that or 0.
 
         Raises:
-            NotFoundError: the registry does not have it, nor has any of the descriptor's ``urls``.
-            AuthenticationError: it is not for everybody.
-            RegistryError: the registry answers with another error.
-            TransportError: the registry does not answer.
-            VerificationError: the answer announces another size.
+            NotFoundError: neither the registry nor any of the descriptor's ``urls`` has it.
+            VerificationError: the response has another size.
+            ImgfetchError: as for `manifest`.
         """
         with ExitStack() as stack:
             offset = offset if self._has_ranges else 0
             response = self._open_blob(stack, reference, descriptor, what, offset)
             if offset and not blobs.is_continued(response, descriptor, offset):
-                # Not what was asked for, so all of it from the first byte, and no such question again (F46, F48).
+                # Not the requested range: request the whole blob, and after a wrong range send no Range again; see
+                # docs/registries.md#range-refused.
                 self._has_ranges = self._has_ranges and response.status != _PARTIAL
                 stack.close()
                 offset = 0
                 response = self._open_blob(stack, reference, descriptor, what, offset)
             if response.status == _NOT_FOUND:
-                hint = "the manifest lists it, but the registry does not have it: push it again, or take another tag"
+                hint = "the manifest lists it, but the registry does not have it: push it again, or use another tag"
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status == _PARTIAL and offset:
                 response.start = offset
@@ -232,7 +225,7 @@ class Registry(Source):
     def _open_blob(
         self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
     ) -> Response:
-        """Ask for a blob: the registry, then where its storage wants a token of its own, then its ``urls``."""
+        """Request a blob from the registry, then with a token for its storage, then from the descriptor's ``urls``."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
         validators = self._validators.of(descriptor)
         request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
@@ -246,9 +239,9 @@ class Registry(Source):
     def _anonymously(
         self, stack: ExitStack, refusal: Response, reference: Reference, what: str, offset: int
     ) -> Response | None:
-        """Ask a storage host that wants a token once more, with one that it gives to anybody (F53).
+        """Repeat the request to a storage host that requires a token, with an anonymous one.
 
-        Nothing of ours goes there: the token is asked for without a login, and sent to that host alone (S07).
+        The host receives no credentials; see docs/registries.md#storage-with-its-own-login.
         """
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         if not any(challenge.scheme == "bearer" for challenge in offered):
@@ -267,7 +260,6 @@ class Registry(Source):
         return self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None)
 
     def _document(self, response: Response, reference: Reference, what: str) -> Document:
-        """Read a manifest or index, and what comes with it."""
         raw = self._body(response, reference, what, _hint(reference))
         if reference.digest is None:
             self._compare_header(response, raw, what)
@@ -275,7 +267,7 @@ class Registry(Source):
         return Document(raw, response.header("Content-Type"), response.url)
 
     def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
-        """Read an answer of JSON, and refuse any other."""
+        """Read a JSON response, and refuse any other."""
         if response.status != _OK:
             raise self._refused(response, reference, what, hint)
         raw = response.document(MAX_DOCUMENT, what)
@@ -284,18 +276,18 @@ class Registry(Source):
         return raw
 
     def _note_limit(self, response: Response) -> None:
-        """Remember what Docker Hub says of its limit."""
+        """Keep Docker Hub's number of pulls left."""
         remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
         if remaining.isascii() and remaining.isdigit() and len(remaining) < 10:  # noqa: PLR2004  # no larger limit makes sense
             self.pulls_left = int(remaining)
 
     def _compare_header(self, response: Response, raw: bytes, what: str) -> None:
-        """Warn of a header that contradicts the body; the body counts (P63)."""
+        """Warn of a header that contradicts the body; the body counts (docs/registries.md#digests-from-headers)."""
         header = response.header("Docker-Content-Digest").strip()
         digest = Digest.of(raw)
         if header.startswith("sha256:") and header != str(digest):
             self._tolerance.warn(
-                f"{what} is {digest}, but the Docker-Content-Digest of {response.origin} says {sanitize(header, 80)}"
+                f"{what} is {digest}, but {response.origin} sent the Docker-Content-Digest {sanitize(header, 80)}"
             )
 
     @contextmanager
@@ -310,10 +302,10 @@ class Registry(Source):
         offset: int = 0,
         validators: Mapping[Origin, str] | None = None,
     ) -> Iterator[Response]:
-        """Yield the registry's answer, after whatever it asks for first.
+        """Yield the registry's response, after the retries that the registry requires.
 
-        That is, each at most as often as makes sense: http, where it does not speak TLS; a login or a token; and that
-        we accept anything, where it has no type that we name.
+        These are, each a limited number of times: http if it does not speak TLS; credentials or a token; and
+        ``Accept: */*`` if it has none of the requested types.
         """
         header = self._authenticator.authorization(reference.repository)
         rounds = MAX_TOKEN_ROUNDS
@@ -345,12 +337,12 @@ class Registry(Source):
                     return
 
     def _falls_back(self, base: str, error: TransportError) -> bool:
-        """Turn to http for good where a registry does not speak TLS and never has (P31, P32), and say so."""
+        """Switch to http if the registry has never spoken TLS (docs/registries.md#plain-http); return ``True`` then."""
         if not isinstance(error, NotTlsError):
-            self._has_answered = True  # as with a certificate that is not trusted; in any case not to be asked in clear
+            self._has_answered = True  # for example with an untrusted certificate: no http after that
             return False
         if error.host != Origin.of(base).host_and_port:
-            return False  # the storage it redirects to
+            return False  # the error is that of the storage after a redirect
         with self._lock:
             if self._base == base and self._may_fall_back and not self._has_answered:
                 self._base = f"http://{self._host}"
@@ -372,8 +364,8 @@ class Registry(Source):
                 f"which answers {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
-                hint="the registry's storage is set up wrongly, or its signed URL has expired; try again",
-                # The registry gives a fresh URL when it is asked again (F49).
+                hint="the registry's storage is misconfigured, or its signed URL has expired; try again",
+                # Another request gets a fresh URL; see docs/registries.md#expired-signed-urls.
                 tries=3 if response.status == _FORBIDDEN else 1,
             )
         hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
@@ -383,7 +375,7 @@ class Registry(Source):
 def _hint(reference: Reference) -> str:
     if reference.registry == DOCKER_HUB and reference.repository.startswith("library/"):
         return (
-            "check the name and the tag; a Docker Hub name without a user is looked for below library/, "
-            "another publisher's is USER/NAME"
+            "check the name and the tag; a Docker Hub name without a user stands for library/NAME, "
+            "another publisher's image is USER/NAME"
         )
     return "check the name and the tag"

@@ -1,13 +1,13 @@
 """The endpoints of an image: its mirrors, and the registry itself.
 
-These name mirrors, which are asked in this order, the registry itself last (P80):
+Mirrors are tried in this order, the registry itself last (docs/registries.md#which-mirrors):
 
-* ``--mirror [REGISTRY=]URL``, for that registry, else for Docker Hub.  The URL's path goes before the repository:
+* ``--mirror [REGISTRY=]URL``, by default for Docker Hub.  The URL's path is put before the repository:
   ``https://harbor.example/hub`` has ``hub/library/busybox``.
 * ``registry-mirrors`` in docker's ``daemon.json``, for Docker Hub alone.
 * the one ``[[registry]]`` of containers-registries.conf(5), version 2, that has the longest matching ``prefix``.
-  What that page says of short names (``unqualified-search-registries``, ``[aliases]``, ``short-name-mode``) is not
-  read: a reference without a registry is on Docker Hub here.
+  Its settings for short names (``unqualified-search-registries``, ``[aliases]``, ``short-name-mode``) are ignored: a
+  reference without a registry is on Docker Hub.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registry to ask, and what the reference is called there.
+    """A registry, and an image's name there.
 
     Attributes:
         registry: host and port, as in :attr:`Reference.registry`.
         repository: the path within that registry.
-        scheme: ``http`` where a mirror's URL says so, else empty.
-        insecure: whether the user has said that its certificate need not verify, nor there be one (S33).
-        by_digest_only: whether it may not say what a tag means (P82).
-        is_mirror: whether it stands in for another; the last place does not.
+        scheme: ``http`` for a mirror with an http URL, else empty.
+        insecure: allow http, and certificates that cannot be verified, because the user's configuration does.
+        by_digest_only: never use it to resolve a tag.
+        is_mirror: false for the registry itself.
     """
 
     registry: str
@@ -55,7 +55,7 @@ class Endpoint:
     is_mirror: bool = True
 
     def renamed(self, reference: Reference) -> Reference:
-        """Return the name that an image has here."""
+        """Return the image's name at this endpoint."""
         return replace(reference, registry=self.registry, repository=self.repository)
 
 
@@ -65,8 +65,8 @@ class Rule:
 
     Attributes:
         prefix: ``*.HOST``, or the start of a name, perhaps all of it with its tag or digest.
-        roots: what takes the prefix's place, the upstream last, each with the pulls that it is for: ``all``,
-            ``digest-only`` or ``tag-only``; one without a registry leaves the name as it is.
+        roots: replacements for the prefix, the upstream last, each with the pulls that it is for: ``all``,
+            ``digest-only`` or ``tag-only``; one without a registry keeps the name unchanged.
     """
 
     prefix: str
@@ -75,7 +75,7 @@ class Rule:
     file: str = "registries.conf"
 
     def rest(self, reference: Reference) -> str | None:
-        """Return what of a name follows the prefix, or ``None`` if the rule is for others."""
+        """Return the part of a name that follows the prefix, or ``None`` if the rule is for others."""
         registry = reference.registry.lower()
         if self.prefix.startswith("*."):
             return f"/{reference.repository}" if registry.partition(":")[0].endswith(self.prefix[1:]) else None
@@ -85,8 +85,8 @@ class Rule:
         return name.removeprefix(self.prefix) if name.startswith(f"{self.prefix}/") else None
 
     def endpoints(self, reference: Reference) -> Iterator[Endpoint]:
-        """Yield where to ask for a reference that the rule is for."""
-        # What an index lists is asked for by tag and digest, and belongs to a pull by tag.
+        """Yield the endpoints for a reference that the rule is for."""
+        # A manifest that an index lists is requested by tag and digest, and belongs to a pull by tag.
         unasked = "tag-only" if reference.digest and not reference.tag else ""
         for root, pull in self.roots:
             if pull != unasked:
@@ -95,21 +95,21 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mirrors:
-    """What ``--mirror`` says, daemon.json's ``registry-mirrors``, and the tables of registries.conf."""
+    """The mirrors of ``--mirror`` and of daemon.json, and the tables of registries.conf."""
 
     urls: tuple[str, ...] = ()
     docker: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise `InvalidReferenceError` for what is no mirror's URL, or holds a login (S13)."""
+        """Raise `InvalidReferenceError` for a mirror's URL that is malformed or has credentials."""
         tuple(map(_root, self.urls + self.docker))
 
     def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
-        """Return whom to ask for an image, in order.
+        """Return the endpoints for an image, in order.
 
         Raises:
-            UnsupportedError: the configuration blocks it, or has no name for it.
+            UnsupportedError: the configuration blocks it, or gives it an empty name.
         """
         matching = [rule for rule in self.rules if rule.rest(reference) is not None]
         rule = max(matching, key=lambda rule: (len(rule.prefix), not rule.prefix.startswith("*.")), default=None)
@@ -125,12 +125,12 @@ class Mirrors:
 
 
 def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf: Sequence[Path]) -> Mirrors:
-    """Read the configuration; a file that is broken counts as absent, with a warning.
+    """Read the configuration; a malformed file is ignored with a warning.
 
-    Each of ``urls`` is ``[REGISTRY=]URL``.  Of two files of ``registries_conf``, the later decides over a prefix.
+    Each of ``urls`` is ``[REGISTRY=]URL``.  If two files of ``registries_conf`` have the same prefix, the later counts.
 
     Raises:
-        InvalidReferenceError: one of ``urls`` is malformed, or holds a login (S13).
+        InvalidReferenceError: one of ``urls`` is malformed, or has credentials.
     """
     rules: dict[str, Rule] = {}
     for path in registries_conf:
@@ -160,7 +160,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
 
 @contextmanager
 def _tolerated(what: str) -> Iterator[None]:
-    """Make one warning of whatever is wrong with ``what``."""
+    """Turn any error about ``what`` into one warning."""
     try:
         yield
     except (OSError, ValueError, ImgfetchError, RecursionError) as error:
@@ -174,16 +174,16 @@ def _registry_mirrors(path: Path) -> Iterator[str]:
         for number, url in enumerate(map(str, members.items_of("registry-mirrors")), 1):
             with _tolerated(f"mirror {number} in {path}"):
                 if "=" in url or _root(url)[1].repository:
-                    raise UnsupportedError("docker has none such, or looks for its path before /v2/, unlike imgfetch")
+                    raise UnsupportedError("expected a URL without '=' or a path, which docker would put before /v2/")
                 yield url
 
 
 def _rules(path: Path) -> dict[str, Rule]:
-    # By way of JSON, which has no times.  As in JSON, Go takes keys in any case.
+    # Through JSON, because JSON has no dates.  As in JSON, Go accepts keys in any case.
     content = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
     members = strictjson.Object(content, "it", _FILE_KEYS)
     if "registries" in members:
-        raise UnsupportedError("it is in version 1 of its format; write [[registry]] tables")
+        raise UnsupportedError("version 1 of the format is not supported; write [[registry]] tables")
     tables = enumerate(members.items_of("registry"), 1)
     rules = [_rule(strictjson.Object(table, f"[[registry]] {number}", _KEYS), path) for number, table in tables]
     return {rule.prefix: rule for rule in reversed(rules)}  # of two with the same prefix, the first
@@ -201,7 +201,7 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
         mirror = strictjson.Object(item, f"mirror {number} of {table.what}", _KEYS)
         pull = mirror.text("pull-from-mirror") or "all"
         if pull not in _PULLS:
-            raise VerificationError(f"'pull-from-mirror' of {mirror.what} is none of {', '.join(_PULLS)}")
+            raise VerificationError(f"'pull-from-mirror' of {mirror.what} must be one of {', '.join(_PULLS)}")
         roots.append((_place(mirror, mirror.text("location")), limit or pull))
     upstream = _place(table, table.text("location") or ("*" if is_wild else prefix))
     roots.append((replace(upstream, is_mirror=False), "all"))
@@ -213,7 +213,7 @@ def _place(table: strictjson.Object, location: str) -> Endpoint:
     if location == "*":
         return Endpoint("", "", insecure=insecure)
     registry, slash, path = location.rstrip("/").partition("/")
-    path = path.replace("@", ":").partition(":")[0]  # the prefix's tag or digest, which stays with the reference
+    path = path.replace("@", ":").partition(":")[0]  # without the prefix's tag or digest, which the reference keeps
     with suppress(InvalidReferenceError):
         return Endpoint(*parse_location(registry + slash + path), insecure=insecure)
     raise VerificationError(f"the location of {table.what} is not HOST[:PORT][/PATH]")
@@ -222,30 +222,31 @@ def _place(table: strictjson.Object, location: str) -> Endpoint:
 def _flag(table: strictjson.Object, key: str) -> bool:
     value = table.get(key, False)
     if not isinstance(value, bool):
-        raise VerificationError(f"{key!r} of {table.what} is neither true nor false")
+        raise VerificationError(f"{key!r} of {table.what} must be true or false")
     return value
 
 
 def _root(text: str) -> tuple[str, Endpoint]:
-    """Read ``[REGISTRY=]URL``: for whom, and where all its repositories are."""
+    """Parse ``[REGISTRY=]URL``; return the registry, and the mirror's endpoint for all its repositories."""
     before, _, after = text.partition("=")
     registry, url = (before, after) if after and "/" not in before else (DOCKER_HUB, text)
     shown = quoted(text)
     if not set("@?#").isdisjoint(text):
-        shown = "a URL with a login, a query or a fragment"
+        # The URL is not shown, because it may hold a secret (docs/registries.md#secrets-in-messages).
+        shown = "a URL with credentials, a query or a fragment"
     else:
         with suppress(TransportError, InvalidReferenceError):
             origin = Origin.of(url)
             _, path = parse_location(f"{origin.host_and_port}/{url.partition('://')[2].partition('/')[2].strip('/')}")
             scheme = "" if origin.scheme == "https" else "http"
             return parse_location(registry)[0].lower(), Endpoint(str(origin), path, scheme)
-    raise InvalidReferenceError(f"{shown} is no mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
+    raise InvalidReferenceError(f"{shown} is not a valid mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
 
 
 def _below(root: Endpoint, reference: Reference, rest: str) -> Endpoint:
-    """Return where a reference is whose name goes on with ``rest`` after what ``root`` stands for."""
+    """Return the endpoint for a reference, whose name there is that of ``root`` with ``rest`` appended."""
     if not root.registry:
         return replace(root, registry=reference.registry, repository=reference.repository)
     if not root.repository and not rest:
-        raise UnsupportedError(f"{reference} has no name at {root.registry}, for its location has no path")
+        raise UnsupportedError(f"{reference} has no name at {root.registry}, because its location has no path")
     return replace(root, repository=f"{root.repository}{rest}".lstrip("/"))

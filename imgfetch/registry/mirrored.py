@@ -1,15 +1,15 @@
-"""A registry and its mirrors as one source, which asks them one after the other.
+"""A registry and its mirrors as one source, which tries them one after the other.
 
-`Mirrors.endpoints` lists them (P82 to P85):
+`Mirrors.endpoints` lists them (docs/registries.md#mirror-failures):
 
-* The upstream is asked last, and only its error is raised.  A mirror's error is a warning, and a note on that error.
-* A mirror for digests only is not asked what a tag means.
-* A mirror's manifest is checked before it is passed on: under a digest it must have that, under a tag be a manifest or
-  an index.  The upstream's is for the caller to verify, as with any registry.
-* Each blob begins with the first mirror again: one that lacks a blob, or sends something else, is skipped for that.
-  What it sent before it broke off is resumed at the next.
-* A registry is told the name that the image has there, while messages have the user's.  The login for it is found by
-  its own host (S09), for it is a registry of its own.
+* The upstream is tried last, and only its error is raised.  A mirror's error is a warning, and a note on that error.
+* A mirror for digests only is never used to resolve a tag.
+* A mirror's manifest is checked before it is returned: it must have the requested digest, or under a tag be a manifest
+  or an index.  The caller verifies the upstream's manifest, as with any registry.
+* Each blob begins with the first mirror again: a mirror that lacks a blob, or sends other bytes, is skipped for that
+  blob.  The next one resumes an interrupted download.
+* A mirror receives the image's name there, and only credentials for its own host
+  (docs/registries.md#mirror-credentials).  Messages have the user's name of the image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from imgfetch.registry.mirror_rules import Endpoint, Mirrors
 from imgfetch.tolerance import Tolerance
 
 _MIRROR_CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection to a mirror, for there is somebody else to ask (P08)."""
+"""Seconds for a connection to a mirror, because another endpoint follows."""
 
 _logger = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ def open_source(
     timeout: float,
     open_registry: Callable[[str], Source] | None = None,
 ) -> Mirrored:
-    """Return a source of all registries and their mirrors, each of which is opened when it is asked first.
+    """Return a source of all registries and their mirrors, each of which is opened at its first request.
 
     Args:
-        stack: closes what was opened.
-        access: logins, certificates, proxies and mirrors.
-        tolerance: told of what is tolerated.
-        patience: how often and how long to try.
-        timeout: seconds between two bytes at most.
+        stack: closes them.
+        access: credentials, certificates, proxies and mirrors.
+        tolerance: receives warnings.
+        patience: the attempts at an upstream.
+        timeout: the longest time without data, in seconds.
         open_registry: opens the registry of a name; by default a `Registry`.
     """
 
@@ -74,7 +74,7 @@ def open_source(
             connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
             timeout=timeout,
             tolerance=tolerance,
-            patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,  # there is somebody else to ask (P84)
+            patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,
         )
         return stack.enter_context(registry)
 
@@ -82,18 +82,10 @@ def open_source(
 
 
 class Mirrored(Source):
-    """Registries and their mirrors in one; safe to be used from several threads.
-
-    What ``open_endpoint`` opens is for its owner to close.
-    """
+    """Registries and their mirrors as one source.  Several threads may use it."""
 
     def __init__(self, mirrors: Mirrors, open_endpoint: Callable[[Endpoint], Source]) -> None:
-        """Open nothing yet.
-
-        Args:
-            mirrors: lists the endpoints for an image.
-            open_endpoint: called when a registry is asked for the first time, with the endpoint that is first there.
-        """
+        """Take the mirrors, and a function that opens a registry at its first request; its owner closes it."""
         self._mirrors = mirrors
         self._open_endpoint = open_endpoint
         self._opened: dict[Endpoint, Source] = {}
@@ -102,7 +94,7 @@ class Mirrored(Source):
         self._lock = threading.Lock()
 
     def abort(self) -> None:
-        """End every read, and ask nobody any more."""
+        """End every read, and send no more requests."""
         with self._lock:
             self._is_aborted = True
             opened = tuple(self._opened.values())
@@ -110,11 +102,11 @@ class Mirrored(Source):
             source.abort()
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
-        """Return the manifest or index that ``reference`` points at, which is ``label`` in messages.
+        """Return the manifest or index that ``reference`` points at, which messages call ``label``.
 
         Raises:
             UnsupportedError: the configuration blocks it.
-            ImgfetchError: what the upstream raises.
+            ImgfetchError: the upstream's error.
         """
         *mirrors, upstream = self.mirrors(reference)
         for mirror in mirrors:
@@ -125,17 +117,16 @@ class Mirrored(Source):
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        """Open a blob at the upstream; `mirrors` has the mirrors too.
+        """Open a blob at the upstream; `mirrors` also returns the mirrors.
 
         Raises:
-            UnsupportedError: the configuration blocks it.
-            ImgfetchError: what the upstream raises.
+            ImgfetchError: as for `manifest`.
         """
         with self.mirrors(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
             yield body
 
     def mirrors(self, reference: Reference) -> tuple[_Candidate, ...]:
-        """Return whom to ask for an image, mirrors first.
+        """Return the sources for an image, mirrors first.
 
         Raises:
             UnsupportedError: the configuration blocks it.
@@ -144,55 +135,55 @@ class Mirrored(Source):
         return tuple(_Candidate(self, endpoint, failures) for endpoint in self._mirrors.endpoints(reference))
 
     def tags(self, reference: Reference) -> Iterator[str]:
-        """Yield the tags of a repository at the upstream, for a mirror may have only some.
+        """Yield the tags of a repository at the upstream, because a mirror may have only some.
 
         Raises:
-            UnsupportedError: the configuration blocks it, or the upstream has no list of tags.
-            ImgfetchError: what the upstream raises.
+            UnsupportedError: the configuration blocks it, or the upstream cannot list tags.
+            ImgfetchError: the upstream's error.
         """
         upstream = self._mirrors.endpoints(reference)[-1]
         registry = self.open(upstream)
         if not isinstance(registry, Registry):
-            raise UnsupportedError(f"{reference.registry} lists no tags")
+            raise UnsupportedError(f"{reference.registry} cannot list tags")
         yield from registry.tags(upstream.renamed(reference), label=f"the list of tags of {reference.name}")
 
     @property
     def pulls_left(self) -> dict[str, int]:
-        """How many pulls are left, by the registries and mirrors that say so."""
+        """The numbers of pulls left, by the registries and mirrors that report them."""
         with self._lock:
             opened = {endpoint.registry: source for endpoint, source in self._opened.items()}
         left = {name: source.pulls_left for name, source in opened.items() if isinstance(source, Registry)}
         return {name: count for name, count in left.items() if count is not None}
 
     def open(self, endpoint: Endpoint) -> Source:
-        """Return the registry at an endpoint, opened when it is first asked.
+        """Return the registry at an endpoint, opened at its first request.
 
         Raises:
-            TransportError: all is to end.
+            TransportError: `abort` was called.
         """
         anywhere = replace(endpoint, repository="", by_digest_only=False)
         with self._lock:
             if self._is_aborted:
-                raise TransportError("stopped, for something else failed")
+                raise TransportError("stopped because another download failed")
             if anywhere not in self._opened:
                 self._opened[anywhere] = self._open_endpoint(endpoint)
             return self._opened[anywhere]
 
     def report(self, failure: str) -> None:
-        """Warn of a mirror's failure, once, and not of reads that `abort` ends."""
+        """Warn once of a mirror's failure, and not of reads that `abort` ends."""
         with self._lock:
             is_new = not self._is_aborted and failure not in self._told
             self._told.add(failure)
         if is_new:
-            _logger.warning("%s; going on", failure)
+            _logger.warning("%s; trying the next source", failure)
 
 
 @dataclass(frozen=True)
 class _Candidate(Source):
-    """A registry or mirror to ask for one image.
+    """A registry or mirror as the source of one image.
 
-    A mirror's errors are reported before they are raised, for the next candidate is asked then.  The upstream's get
-    the mirrors' failures as notes (P84).
+    A mirror's error is reported before it is raised, because the caller tries the next candidate then.  The upstream's
+    error gets the mirrors' failures as notes.
     """
 
     mirrored: Mirrored
@@ -215,7 +206,7 @@ class _Candidate(Source):
             with self._noting():
                 source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
                 body = stack.enter_context(source.blob(there, descriptor, what, offset=offset))
-            with self._noting(ours=StorageError):  # the disk's that the body is written to
+            with self._noting(ours=StorageError):  # an error of the disk to which the body is written
                 yield body
 
     def abort(self) -> None:
@@ -223,7 +214,7 @@ class _Candidate(Source):
 
     @contextmanager
     def _noting(self, ours: type[ImgfetchError] | tuple[()] = ()) -> Iterator[None]:
-        """Report a mirror's error, or add to the upstream's what went wrong before; not to one that is ``ours``."""
+        """Report a mirror's error, or add the mirrors' failures to the upstream's; ignore errors of type ``ours``."""
         try:
             yield
         except ours:
@@ -241,10 +232,10 @@ class _Candidate(Source):
 
 
 def _check(document: Document, reference: Reference) -> None:
-    """Refuse what is not the document asked for, or under a tag no document of an image."""
+    """Refuse a document with another digest than the requested one, or under a tag one that describes no image."""
     what = f"the manifest of {reference}"
     digest = Digest.of(document.raw, reference.digest.algorithm if reference.digest else "sha256")
     if reference.digest is None:
         parse_document(document, Descriptor("", digest, len(document.raw)), what, Tolerance())
     elif digest != reference.digest:
-        raise VerificationError(f"{what} is not what was asked for", wanted=str(reference.digest), got=str(digest))
+        raise VerificationError(f"{what} has the wrong digest", wanted=str(reference.digest), got=str(digest))

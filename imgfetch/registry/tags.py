@@ -27,8 +27,8 @@ class Page:
     """A page of a list of tags.
 
     Attributes:
-        tags: those that can be tags; no others could be asked for.
-        url: where it came from, fit to be shown.
+        tags: the valid tags.
+        url: the page's URL without secrets.
         following: the path and query of the next page, or nothing.
     """
 
@@ -38,7 +38,7 @@ class Page:
 
     @classmethod
     def parse(cls, raw: bytes, links: Iterable[str], url: str, what: str) -> Self:
-        """Read a page with the values of ``Link`` (RFC 8288) that came with it; ``what`` is its name in messages.
+        """Parse a page and its ``Link`` headers (RFC 8288); ``what`` is its name in messages.
 
         Raises:
             VerificationError: it is malformed.
@@ -58,7 +58,7 @@ def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
 
     Raises:
         RegistryError: the pages do not end.
-        ImgfetchError: what ``read`` raises.
+        ImgfetchError: an error of ``read``.
     """
     seen: set[str] = set()
     while path:
@@ -67,14 +67,14 @@ def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
         yield from page.tags
         path = page.following
         if path in seen or len(seen) >= MAX_PAGES:
-            raise RegistryError(f"{what} does not end: {len(seen)} pages came", url=page.url, status=200)
+            raise RegistryError(f"{what} does not end: {len(seen)} pages received", url=page.url, status=200)
 
 
 def _following(links: Iterable[str]) -> str:
     """Return the path and query of the next page, or nothing.
 
-    Only these are taken of its URL, which registries behind proxies give with hosts and schemes that nobody reaches; so
-    no login goes anywhere else.
+    The URL's scheme and host are ignored: those of registries behind proxies are often unreachable, and credentials
+    must not go to another host.
     """
     for url, parameters in _LINK.findall(", ".join(links)):
         parts = urlsplit(url)

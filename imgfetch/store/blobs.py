@@ -1,18 +1,18 @@
-"""A directory of verified content: the only place where trust is made.
+"""A directory of verified content.
 
 Layout::
 
-    blobs/<algorithm>/<encoded>     content that hashes to its name; nothing else ever stands there
-    layers/<algorithm>/<encoded>    what was found when that blob was decompressed, as JSON
-    parts/<algorithm>/<encoded>     what has come of a blob so far
-    locks/, runs/, lock             who is at work here; see `imgfetch.store.locks`
+    blobs/<algorithm>/<encoded>     content that hashes to its name, and nothing else
+    layers/<algorithm>/<encoded>    findings about that blob's decompressed content, as JSON
+    parts/<algorithm>/<encoded>     a partial download
+    locks/, runs/, lock             the processes that use the directory; see `imgfetch.store.locks`
 
-`PartialBlob` is the only way in.  It counts and hashes what comes, and what is right gets its name at the end.
-A blob that an earlier run left is hashed again before it is relied on, and whenever the file has changed since then.
-What that run found in a layer is not found out again.  So nobody else may write here: a root that others can write to
-is refused, and all below it is for this user alone; see `imgfetch.store.directory`.
+`PartialBlob` is the only way in.  It counts and hashes the bytes; verified content gets its name at the end.  A blob of
+an earlier run is hashed again before its first use, and whenever the file has changed since then.  Findings about
+layers are trusted as they are.  Therefore no other user may write here: a root that others can write to is refused, and
+everything below it is for this user alone; see `imgfetch.store.directory`.
 
-Several processes may use one directory: who brings a blob claims it, and who needs one says so beforehand.
+Several processes may use one directory: each claims the blobs that it downloads, and reserves those that it needs.
 """
 
 from __future__ import annotations
@@ -46,19 +46,14 @@ _logger = logging.getLogger(__name__)
 
 
 class BlobStore:
-    """Blobs by digest, shared by everything that uses the same directory; safe to be used from several threads.
+    """Blobs by digest, in a directory on a local file system.  Several threads may use one store.
 
     Attributes:
-        root: the directory.
-        layers: what was found when layers were decompressed.
+        root: the directory, which is created when it is needed.
+        layers: findings about decompressed layers.
     """
 
     def __init__(self, root: Path) -> None:
-        """Use a directory, which is made when it is needed.
-
-        Args:
-            root: the directory, on a file system of this machine.
-        """
         self.root = root
         self._directory = StoreDirectory(root)
         self.layers = RememberedLayers(self._directory)
@@ -67,10 +62,10 @@ class BlobStore:
         self._is_closed = False
 
     def prepare(self) -> None:
-        """Make the directory, and find out whether it can be used.
+        """Create the directory, and check that it is usable.
 
         Raises:
-            StorageError: it cannot be made or written, or others may write to it.
+            StorageError: it cannot be created or written, or others can write to it.
         """
         with storage_errors(self.root, "use"):
             make_directory(self.root)
@@ -78,24 +73,24 @@ class BlobStore:
             self._locks.prepare()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
-        """Keep blobs, whether they are here or not, from being evicted by anybody until this is closed.
+        """Protect blobs, present or not, from eviction by any process until the store is closed.
 
         Raises:
-            StorageError: that cannot be said in the directory.
+            StorageError: the reservation cannot be written.
         """
         self.prepare()
         self._locks.reserve(digests)
 
     @contextmanager
     def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
-        """Be the only one, of all threads and processes, who brings a blob.
+        """Lock a blob for download, against all other threads and processes.
 
         Args:
             digest: the blob.
-            wait: until whoever brings it now is ready.
+            wait: wait until the lock is free.
 
         Yields:
-            whether it is ours, which without ``wait`` it may not be.
+            ``True`` if the lock is held; without ``wait`` it may be ``False``.
 
         Raises:
             StorageError: the directory cannot be used.
@@ -106,35 +101,35 @@ class BlobStore:
             yield is_ours
 
     def close(self) -> None:
-        """Let nothing be written any more, and need nothing any more."""
+        """End all writing, and release the reservations."""
         self._is_closed = True
         self._locks.close()
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Tell whether the blob is here and is what it is called; what is not goes away.
+        """Return ``True`` if the blob is here and verified; a file with other content is removed.
 
         Raises:
-            VerificationError: the descriptor gives the blob a size that it does not have.
-            StorageError: it cannot be read.
+            VerificationError: the descriptor's size is wrong.
+            StorageError: the file cannot be read.
         """
         size = self._verified.size(descriptor.digest)
         if size is None:
             size = self._verify(descriptor.digest)
         if size is not None and size != descriptor.size:
             raise VerificationError(
-                f"the size that is given for {descriptor.digest} is wrong",
+                f"the size listed for {descriptor.digest} is wrong",
                 wanted=f"{descriptor.size} bytes",
                 got=f"{size} bytes",
             )
         return size is not None
 
     def _verify(self, digest: Digest) -> int | None:
-        """Hash what stands under a digest; return its size if it is that, and remove it if not."""
+        """Hash the file of a digest; return its size if the digest matches, and remove it otherwise."""
         path = self._directory.blob(digest)
         with storage_errors(self.root, "use"), suppress(FileNotFoundError):
             self._directory.secure()
             with open_regular(path) as file:
-                with suppress(OSError):  # a cache that is read only has no need to know what was used last
+                with suppress(OSError):  # a read-only cache needs no times, because nothing is evicted
                     os.utime(path)
                 is_right = self._verified.hash(digest, file)
             if not is_right:
@@ -144,11 +139,11 @@ class BlobStore:
 
     @contextmanager
     def open(self, digest: Digest) -> Iterator[BinaryIO]:
-        """Open a blob that `has` or `add` verified; what is read until the block ends is what was hashed.
+        """Open a blob that `has` or `add` verified; the block reads exactly the bytes that were hashed.
 
         Raises:
             StorageError: it cannot be read.
-            VerificationError: it was changed or exchanged, before the block or in it.
+            VerificationError: it was changed or replaced, before or during the block.
         """
         path = self._directory.blob(digest)
         with storage_errors(path, "read"):
@@ -159,11 +154,10 @@ class BlobStore:
             self._verified.refuse_changes(digest, file, path)
 
     def read(self, digest: Digest) -> bytes:
-        """Return the whole of a small blob that `has` or `add` verified.
+        """Return the content of a small blob that `has` or `add` verified.
 
         Raises:
-            StorageError: it cannot be read.
-            VerificationError: it was changed or exchanged.
+            ImgfetchError: as for `open`.
         """
         with self.open(digest) as file, storage_errors(self._directory.blob(digest), "read"):
             return file.read()
@@ -171,11 +165,11 @@ class BlobStore:
     def add(
         self, descriptor: Descriptor, source: Body, label: str, *, layer: Callable[[], DiffIdCheck] | None = None
     ) -> LayerInfo | None:
-        """Add a blob if it is what its descriptor says, and return what a layer turned out to hold.
+        """Add a blob if it matches its descriptor, and return the findings about a layer.
 
         Args:
-            descriptor: what is promised.
-            source: what comes, from the first byte on.
+            descriptor: the expected blob.
+            source: the content from its first byte.
             label: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
 
@@ -187,10 +181,10 @@ class BlobStore:
             return self.commit(part, part.receive(source))
 
     def put(self, descriptor: Descriptor, content: bytes) -> None:
-        """Take in a document that is here already, unless it is in the store, and keep it from being evicted.
+        """Store and reserve a document.
 
         Raises:
-            VerificationError: it is not what its descriptor says.
+            VerificationError: it does not match its descriptor.
             StorageError: it cannot be written.
         """
         self.reserve([descriptor.digest])
@@ -207,9 +201,7 @@ class BlobStore:
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> Iterator[PartialBlob]:
-        """Open what is here of a blob that is claimed; what is there when the block ends stays for another run.
-
-        The arguments are those of `PartialBlob`.
+        """Open the partial download of a claimed blob; later runs can resume it.  The arguments are `PartialBlob`'s.
 
         Raises:
             StorageError: it cannot be read or written.
@@ -226,10 +218,10 @@ class BlobStore:
                 part.close()
 
     def commit(self, part: PartialBlob, contents: LayerInfo | None) -> LayerInfo | None:
-        """Give a part that was finished its name, and return what was found in it.
+        """Move a verified part to its final name, and return the findings about it.
 
         Raises:
-            StorageError: it cannot be had.
+            StorageError: it cannot be moved.
         """
         descriptor = part.descriptor
         path = self._directory.blob(descriptor.digest)
@@ -242,7 +234,7 @@ class BlobStore:
         return contents
 
     def bytes_missing(self, descriptors: Iterable[Descriptor]) -> int:
-        """Return how many bytes of blobs have yet to come, by what stands here unverified."""
+        """Return the number of bytes to download, going by the sizes of the files here without verifying them."""
         missing = 0
         for descriptor in descriptors:
             here = 0
@@ -254,19 +246,19 @@ class BlobStore:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StorageError(f"{self.root} is not used any more")
+            raise StorageError(f"{self.root} is closed")
 
 
 def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, workspace: Path | None = None) -> BlobStore:
-    """Return the cache where it can be used, or else a store of this run's own.
+    """Return the cache if it is writable, or else a temporary store.
 
     Args:
-        stack: closes it.
-        cache_dir: the cache, if one is wanted.
-        workspace: where a file stands until it is whole, if one is written; the store may stand there too.
+        stack: closes the store.
+        cache_dir: the cache, if any.
+        workspace: the directory for a temporary store, if the output has one.
 
     Raises:
-        StorageError: the directory is not to be trusted, or there is none to write to.
+        StorageError: other users can write to the cache, or no directory is writable.
     """
     if cache_dir is not None:
         store = BlobStore(Path(cache_dir))
@@ -276,7 +268,7 @@ def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, works
         except StorageError as error:
             if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE):
                 raise
-            _logger.warning("%s; going on without a cache", error)
+            _logger.warning("%s; continuing without a cache", error)
         else:
             return store
     directory = workspace / STORE if workspace else None

@@ -1,4 +1,4 @@
-"""The directory of a store: where everything is, and that nobody else can write there."""
+"""The paths of a store's files, and their protection against other users."""
 
 from __future__ import annotations
 
@@ -23,41 +23,40 @@ _TRUSTED = "layers"
 
 
 class StoreDirectory:
-    """Names the files of a store; safe to be used from several threads.
+    """The paths of a store's files.  Several threads may use it.
 
     Attributes:
-        root: the directory, which need not be there yet.
+        root: the directory, which need not exist yet.
     """
 
     def __init__(self, root: Path) -> None:
-        """Look at nothing yet."""
         self.root = root
         self._mutex = threading.Lock()
         self._is_closed = False
 
     def blob(self, digest: Digest) -> Path:
-        """Return where a blob is when it is whole and verified."""
+        """Return the path of a verified blob."""
         return self.root / "blobs" / digest.algorithm / digest.encoded
 
     def part(self, digest: Digest) -> Path:
-        """Return where a blob is until then."""
+        """Return the path of a partial download."""
         return self.root / "parts" / digest.algorithm / digest.encoded
 
     def layer(self, digest: Digest) -> Path:
-        """Return where the findings about a layer are."""
+        """Return the path of the findings about a layer."""
         return self.root / _TRUSTED / digest.algorithm / digest.encoded
 
     def secure(self) -> None:
-        """Refuse a directory that others can write to, and let nobody else write to those below it.
+        """Refuse a root that others can write to, and make the directories below it private.
 
-        Earlier versions left the modes below to the umask, so anybody may have planted something until now.  Content
-        that is hashed before every use is kept, and its directory gets its mode.  Content that is trusted as it is gets
-        discarded if another user could have written any of it, or only renamed it.  Its directory is moved away in one
-        step, so that no other process finds the right mode and the wrong content.
+        Earlier versions left the modes below to the umask, so other users may have planted files.  Content that is
+        hashed before every use is kept, and its directory gets the right mode.  Trusted content is discarded if another
+        user could have written or renamed any of it.  Its directory is moved away in one step, so that no other process
+        finds the right mode and the wrong content.
 
         Raises:
-            StorageError: others can write to it, or a directory below it is not this user's.
-            OSError: it is not there, or a mode cannot be changed.
+            StorageError: others can write to the root, or a directory below it is not this user's.
+            OSError: the root does not exist, or a mode cannot be changed.
         """
         _refuse_strangers(self.root)
         with self._mutex:
@@ -79,11 +78,11 @@ def _refuse_strangers(root: Path) -> None:
     shown = sanitize(str(root))
     if not is_ours(status):
         raise StorageError(
-            f"{shown} belongs to another user, who could plant content in it",
+            f"cache directory {shown} belongs to another user, who could plant content in it",
             hint="choose another --cache-dir, or --no-cache",
         )
     raise StorageError(
-        f"{shown} can be written by others, who could plant content in it",
+        f"cache directory {shown} is writable by other users, who could plant content in it",
         hint=f"run: chmod go-w {sanitize(shlex.quote(str(root)))}; or choose another --cache-dir, or --no-cache",
     )
 
@@ -94,7 +93,7 @@ def _with_children(path: Path) -> Iterator[Path]:
 
 
 def _is_closed(path: Path) -> bool:
-    """Tell whether nothing that another user can write to is there; nothing at all will do."""
+    """Return ``True`` for a directory that no other user can write to, and for a missing one."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -116,6 +115,6 @@ def _discard(path: Path) -> None:
     away = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with suppress(FileNotFoundError):  # another process was faster
         path.rename(away)
-    with suppress(OSError):  # it is a directory
+    with suppress(OSError):  # a directory, removed below
         away.unlink()
     shutil.rmtree(away, ignore_errors=True)

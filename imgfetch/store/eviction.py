@@ -1,6 +1,6 @@
-"""What a cache holds, and what of it goes when it has grown too large.
+"""The entries of a cache, and the eviction of the least recently used ones.
 
-The least recently used goes first; what a run that is alive needs, or is just bringing, never goes.
+Blobs that a live process needs or downloads are never evicted.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A blob in a cache, or what has come of one.
+    """A blob in a cache, or a partial download.
 
     Attributes:
-        digest: the blob's.
-        size: bytes that it takes.
-        used: when it was used last, in seconds since 1970.
-        is_part: whether it is not all there.
+        digest: the blob's digest.
+        size: the file's length in bytes.
+        used: the time of its last use, in seconds since 1970.
+        is_part: true for a partial download.
         path: the file.
     """
 
@@ -41,12 +41,12 @@ class Entry:
 
     @property
     def age(self) -> float:
-        """Seconds since it was used last."""
+        """Seconds since its last use."""
         return max(time.time() - self.used, 0.0)
 
 
 def entries(root: Path) -> list[Entry]:
-    """Return what a cache holds, the least recently used first.
+    """Return the entries of a cache, the least recently used first.
 
     Raises:
         StorageError: it cannot be read.
@@ -60,36 +60,36 @@ def entries(root: Path) -> list[Entry]:
 def _entries(root: Path, below: str) -> Iterator[Entry]:
     for algorithm in list_directory(root / below):
         for file in list_directory(Path(algorithm)):
-            with suppress(FileNotFoundError, VerificationError):  # gone meanwhile, or none of ours
+            with suppress(FileNotFoundError, VerificationError):  # just removed, or another program's file
                 status = file.stat()
                 digest = Digest.parse(f"{algorithm.name}:{file.name}")
                 yield Entry(digest, status.st_size, status.st_mtime, below == "parts", Path(file))
 
 
 def trim(root: Path, limit: int) -> list[Entry]:
-    """Make a cache no larger than ``limit`` bytes, as far as nobody needs what is in it; return what went.
+    """Evict entries that no process needs until a cache has at most ``limit`` bytes; return those removed.
 
-    A disk that refuses is told as a warning, for what was to be done is done.
+    A failure is only a warning, because the command itself has succeeded.
     """
     try:
         if sum(entry.size for entry in entries(root)) <= limit:
             return []
         return prune(root, limit=limit)
     except StorageError as error:
-        _logger.warning("the cache could not be made smaller: %s", error)
+        _logger.warning("cannot shrink the cache: %s", error)
         return []
 
 
 def prune(root: Path, *, limit: int = 0, keep: Callable[[Entry], bool] = lambda _: False) -> list[Entry]:
-    """Remove what nobody needs, the least recently used first, until no more than ``limit`` bytes are left.
+    """Evict entries that no process needs, the least recently used first, and return those removed.
 
     Args:
         root: the cache.
-        limit: bytes that may stay.
-        keep: says of an entry that it is to stay in any case.
+        limit: stop when at most this number of bytes is left.
+        keep: returns ``True`` for an entry that must stay.
 
     Raises:
-        StorageError: it cannot be read or written.
+        StorageError: the cache cannot be read or written.
     """
     if not root.is_dir():
         return []

@@ -1,15 +1,15 @@
-"""Who is at work in a store: locks that end with the process that holds them.
+"""Locks of the processes that use a store.
 
 Layout, below the store's directory::
 
-    locks/<first digits>    whoever brings a blob whose encoded digest begins so holds this
-    runs/<random>.lock      held by a run as long as it lives
-    runs/<random>.json      the digests that this run needs, which nobody may evict
+    locks/<first digits>    held during the download of a blob whose encoded digest begins with these digits
+    runs/<random>.lock      held by a process as long as it lives
+    runs/<random>.json      the digests that this process needs, which nobody may evict
     lock                    held for a moment, while needs are written or read
 
-The system lets a lock go when its holder dies, whatever the cause, so nothing has to be cleaned up before the next
-run can go on.  A blob's lock is never removed, for whoever waits for it would then hold another one than who comes
-after; so there is a fixed number of them, and two blobs may now and then have to share one.
+The system releases a lock when its holder dies, whatever the cause, so the next run has nothing to clean up.  A blob's
+lock file is never removed: a process that waits for the old file and one that creates a new file would both hold the
+lock.  Therefore their number is fixed, and two blobs may have to share one.
 """
 
 from __future__ import annotations
@@ -30,19 +30,14 @@ from imgfetch.store.permissions import FILE, list_directory, make_directory
 from imgfetch.text import sanitize
 
 _DIGITS = 3  # of a digest, in the name of its lock
-_POLL = 0.2  # seconds between two looks at whether to go on waiting
-_PATIENCE = 60.0  # seconds for what should take a moment
+_POLL = 0.2  # seconds between two calls of `interrupt` while waiting
+_PATIENCE = 60.0  # seconds for a lock that is held only for a moment
 
 
 class StoreLocks:
-    """The locks of one run in one store; safe to be used from several threads."""
+    """The locks of one run in one store's directory.  Several threads may use it."""
 
     def __init__(self, root: Path) -> None:
-        """Hold nothing yet.
-
-        Args:
-            root: the store's directory.
-        """
         self._root = root
         self._run = root / "runs" / secrets.token_hex(8)
         self._held: filelock.BaseFileLock | None = None
@@ -51,10 +46,10 @@ class StoreLocks:
         self._is_prepared = False
 
     def prepare(self) -> None:
-        """Make the directories.
+        """Create the directories.
 
         Raises:
-            OSError: they cannot be made or written.
+            OSError: they cannot be created or written.
         """
         with self._mutex:
             if self._is_prepared:
@@ -70,11 +65,11 @@ class StoreLocks:
 
         Args:
             digest: the blob.
-            wait: until it is free.
-            interrupt: is called while waiting, and raises an error to end that.
+            wait: wait until it is free.
+            interrupt: called repeatedly while waiting; raises an error to stop.
 
         Yields:
-            whether it is held.
+            ``True`` if the lock is held.
 
         Raises:
             StorageError: it cannot be locked.
@@ -88,10 +83,10 @@ class StoreLocks:
             lock.release()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
-        """Say that blobs are needed until `close`.
+        """Protect blobs from eviction until `close`.
 
         Raises:
-            StorageError: it cannot be said.
+            StorageError: the list of digests cannot be written.
         """
         with self._mutex:
             new = set(digests) - self._needed
@@ -108,7 +103,7 @@ class StoreLocks:
                 needs.replace(self._run.with_suffix(".json"))
 
     def close(self) -> None:
-        """Need nothing any more."""
+        """Release the reservations."""
         with self._mutex:
             if self._held is not None:
                 _forget(self._run)
@@ -117,15 +112,15 @@ class StoreLocks:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let nobody else say what is needed, or evict, until the block ends.
+        """Keep other processes from reserving and evicting until the block ends.
 
         Raises:
-            StorageError: somebody else does so for too long, or it cannot be locked.
+            StorageError: another process holds the lock for too long, or it cannot be locked.
         """
         lock = _lock(self._root / "lock")
         if not _taken(lock, _PATIENCE):
             raise StorageError(
-                f"another process holds {sanitize(str(self._root / 'lock'))} for more than {_PATIENCE:.0f} s",
+                f"another process has held {sanitize(str(self._root / 'lock'))} for more than {_PATIENCE:.0f} s",
                 hint="end that process, or choose another --cache-dir",
             )
         try:
@@ -134,10 +129,10 @@ class StoreLocks:
             lock.release()
 
     def needed(self) -> frozenset[Digest]:
-        """Return what the runs need that are alive; to be called `alone`.  What dead ones left goes away.
+        """Return the digests that live processes need, and remove the files of dead ones; call it within `alone`.
 
         Raises:
-            StorageError: it cannot be read.
+            StorageError: a file cannot be read.
         """
         found: set[Digest] = set()
         with storage_errors(self._root, "read"):
@@ -148,7 +143,7 @@ class StoreLocks:
                 _forget(run)
                 lock.release()
                 continue
-            with storage_errors(run, "read"), suppress(FileNotFoundError):  # ends just now, and needs nothing
+            with storage_errors(run, "read"), suppress(FileNotFoundError):  # the run has just ended
                 found |= {Digest.parse(text) for text in json.loads(run.with_suffix(".json").read_bytes())}
         return frozenset(found)
 
@@ -158,7 +153,7 @@ def _lock(path: Path) -> filelock.BaseFileLock:
 
 
 def _taken(lock: filelock.BaseFileLock, seconds: float) -> bool:
-    """Tell whether a lock could be had in time."""
+    """Acquire a lock; return ``False`` if it is not free in time."""
     try:
         lock.acquire(timeout=seconds)
     except filelock.Timeout:

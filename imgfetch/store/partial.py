@@ -1,7 +1,8 @@
-"""A blob on its way into the store: what of it has come so far, kept across interruptions.
+"""A partial download, kept across interruptions.
 
-A partial download from an earlier run, or from another server, is hashed again before it is resumed (S35).  Only the
-digest of the whole blob decides; if a resumed download does not match it, the download starts over with an empty file.
+A partial download from an earlier run, or from another server, is hashed again before it is resumed
+(docs/registries.md#partial-downloads).  Only the digest of the whole blob decides; if a resumed download does not match
+it, the download starts over with an empty file.
 If a server sends the blob from its first byte instead of resuming, the new bytes overwrite the old ones in place, so an
 interruption before the old end loses nothing.
 """
@@ -24,17 +25,17 @@ from imgfetch.oci.source import Body
 from imgfetch.store.permissions import FILE, is_private_file
 from imgfetch.text import sanitize
 
-_TRIES = 2  # once more from the first byte (F43)
-_CODING_OVERHEAD = 64 * 1024  # by which a coding may make a body longer than its content
+_TRIES = 2  # once more from the first byte; see docs/registries.md#wrong-bytes
+_CODING_OVERHEAD = 64 * 1024  # bytes by which a content coding may lengthen a body
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class PartialBlob:
-    """What has come of a blob; to be used in a ``with`` statement, by one thread, under the blob's claim.
+    """A partial download, for one thread that has claimed the blob.
 
     Attributes:
-        descriptor: what is promised.
-        size: bytes that are here, hashed.
+        descriptor: the expected blob.
+        size: the number of bytes that are here and hashed.
         furthest: the largest `size` so far; 0 again after a mismatch, which a retry limit bounds.
     """
 
@@ -48,15 +49,15 @@ class PartialBlob:
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> None:
-        """Open what is there.
+        """Open the file, or create it.
 
         Args:
-            path: where it stands.
-            descriptor: what is promised.
+            path: the file.
+            descriptor: the expected blob.
             label: the blob's name in messages.
             layer: opens the check of a layer's decompressed stream.
-            advanced: told of bytes that count from now on, or fewer than none where it is begun anew.
-            copy: given each position and what stands there, a second time where it is begun anew.
+            advanced: called with the number of new bytes; negative when the download restarts.
+            copy: called with each position and the bytes there; again from 0 when the download restarts.
 
         Raises:
             StorageError: it cannot be read or written.
@@ -108,21 +109,21 @@ class PartialBlob:
 
     @property
     def is_full(self) -> bool:
-        """Whether as much is here as was promised."""
+        """True if the expected number of bytes is here."""
         return self.size == self.descriptor.size
 
     def receive(self, source: Body) -> LayerInfo | None:
-        """Write and hash what comes, and return what a layer turned out to hold, now that all of it is here and right.
+        """Write and hash the rest of the blob, verify it, and return the findings about a layer.
 
         Args:
-            source: begins where this ends, or at the first byte.
+            source: the content, from `size` or from the first byte.
 
         Raises:
-            TransportError: it broke off; what came is kept.
-            VerificationError: size or digest differ, and nothing is kept; or a layer's data is damaged.
-            ResumeError: they differ, and what was continued may be to blame.
-            UnsupportedError: a layer cannot be decompressed by us.
-            StorageError: it cannot be written.
+            TransportError: the download was interrupted; the received bytes are kept.
+            VerificationError: the size or digest differs, and nothing is kept; or a layer's data is damaged.
+            ResumeError: the size or digest differs, perhaps because of the bytes before the resumed download.
+            UnsupportedError: no decompressor for a layer.
+            StorageError: the file cannot be written.
         """
         if source.start != self.size:
             self.restart()
@@ -135,7 +136,7 @@ class PartialBlob:
         return self._judge(source.codings, source.name)
 
     def finish(self) -> LayerInfo | None:
-        """Return what `receive` would, where nothing is missing.
+        """Do the same as `receive` for a file that has all bytes.
 
         Raises:
             ImgfetchError: as for `receive`.
@@ -143,14 +144,14 @@ class PartialBlob:
         return self._judge()
 
     def close(self) -> None:
-        """Leave the file for another run, unless it is empty."""
+        """Keep the file for another run, unless it is empty."""
         self._file.close()
         with suppress(FileNotFoundError):
             if self._path.stat().st_size == 0:
                 self._path.unlink()
 
     def rename_to(self, path: Path) -> Identity:
-        """Rename what is here, which has been finished, and return the identity that it has under any name.
+        """Rename the verified file to `path`, and return its identity, which does not depend on the name.
 
         Raises:
             StorageError: it cannot be renamed.
@@ -168,10 +169,9 @@ class PartialBlob:
             self._file.truncate(self.size)
 
     def _append(self, chunk: bytes) -> None:
-        """Write the next bytes, and hash them."""
         with storage_errors(self._path, "write"):
             view = memoryview(chunk)
-            while view:  # an unbuffered file may take less than it is given
+            while view:  # an unbuffered file may write only a part
                 view = view[self._file.write(view) :]
         self._absorb(chunk)
 
@@ -185,19 +185,20 @@ class PartialBlob:
         self._advanced(len(chunk))
 
     def _judge(self, codings: tuple[str, ...] = (), name: str = "") -> LayerInfo | None:
-        """Decide about what is here, now that no more comes; the first row that applies counts.
+        """Decide at the end of a response; the first row that applies counts.
 
         =======  ======  =======  =======  =====================================================================
         size     digest  codings  resumed  outcome
         =======  ======  =======  =======  =====================================================================
         equal    right   any      any      the blob
-        any      any     some     any      decoded, for a proxy may have encoded it, and judged again (P77)
-        smaller  wrong   none     any      broke off: `TransportError`; what is here is kept, and can be resumed
-        any      any     any      yes      `ResumeError`; nothing is kept, for the earlier bytes may be wrong
+        any      any     some     any      decoded, because a proxy may have encoded it, and decided again
+        smaller  wrong   none     any      interrupted: `TransportError`; the bytes are kept, and can be resumed
+        any      any     any      yes      `ResumeError`; nothing is kept, because the earlier bytes may be wrong
         any      any     any      no       `VerificationError`; nothing is kept
         =======  ======  =======  =======  =====================================================================
 
-        With a right digest and another size, the descriptor lies about the size.
+        If the digest is right and the size differs, the descriptor's size is wrong.
+        See docs/registries.md#content-encoding.
         """
         if codings and not self._is_promised():
             self._decode(codings)
@@ -207,31 +208,31 @@ class PartialBlob:
         is_digest_right = self.descriptor.digest.matches(self._hasher)
         if self.size < self.descriptor.size and not is_digest_right and not codings:
             raise TransportError(
-                f"{self._label} ({self.descriptor.digest}){place} broke off: "
-                f"{self.size} of {self.descriptor.size} bytes came"
+                f"{self._label} ({self.descriptor.digest}){place} was interrupted: "
+                f"{self.size} of {self.descriptor.size} bytes received"
             )
         mismatch = self._mismatch(codings, place)
         self.discard()
         raise mismatch
 
     def _is_promised(self) -> bool:
-        """Tell whether what is here is the blob that the descriptor promises."""
+        """Return ``True`` if the bytes match the descriptor."""
         return self.is_full and self.descriptor.digest.matches(self._hasher)
 
     def _mismatch(self, codings: tuple[str, ...], place: str) -> VerificationError:
-        """Say what the blob should be and what is here (M12)."""
+        """Return the error for bytes that do not match the descriptor."""
         digest, size = self.descriptor.digest, self.descriptor.size
         if self.is_full:
             wanted, got = str(digest), str(self._hasher.digest)
         else:
             wanted, got = f"{size} bytes", f"{self.size} bytes" if self.size < size else "more"
         coded = f", with content coding {sanitize(', '.join(codings))}" if codings else ""
-        resumed = ", continued from an earlier attempt," if self._is_resumed else ""
+        resumed = ", resumed from an earlier attempt," if self._is_resumed else ""
         return (ResumeError if self._is_resumed else VerificationError)(
-            f"{self._label} ({digest}){place}{coded}{resumed} is not what the manifest promises",
+            f"{self._label} ({digest}){place}{coded}{resumed} does not match the manifest",
             wanted=wanted,
             got=got,
-            hint="try again; if it stays so, a proxy or mirror alters the data (--no-mirror asks none), "
+            hint="try again; if it fails again, a proxy or mirror alters the data (--no-mirror skips mirrors), "
             "or the registry's copy is damaged",
             tries=_TRIES,
         )
@@ -248,7 +249,7 @@ class PartialBlob:
         return self._check.finish()
 
     def _decode(self, codings: tuple[str, ...]) -> None:
-        """Replace what is here by what it is without its content codings, or by nothing if it cannot be decoded."""
+        """Remove the content codings from the file; empty it if it cannot be decoded."""
         self._trim()
         try:
             with storage_errors(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
@@ -266,7 +267,7 @@ class PartialBlob:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open what is left of a part, unless another user could change it after it was hashed; or make a new one."""
+    """Open an existing file, or create a new one if another user could change it after it was hashed."""
     file = os.fdopen(os.open(path, _FLAGS, FILE), "r+b", 0)
     if is_private_file(file):
         return file

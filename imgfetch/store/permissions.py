@@ -1,6 +1,6 @@
-"""Directories and files that no other user of this machine can write to; root always can.
+"""Directories and files that no other user of this machine except root can write to.
 
-The umask decides nothing here: it can only take permissions away from the modes that are given.
+The umask does not matter here: it can only take permissions away from the given modes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and those above it that are missing, for this user alone.
+    """Create a directory, and missing ones above it, for this user alone.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     try:
         path.mkdir(mode=DIRECTORY, exist_ok=True)
@@ -33,7 +33,7 @@ def make_directory(path: Path) -> None:
 
 
 def list_directory(path: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory, or none if it is gone; another process may remove it, and them, any time.
+    """Return the entries of a directory, or none if it is missing; another process may remove it, or them, any time.
 
     Raises:
         OSError: it cannot be read.
@@ -44,7 +44,7 @@ def list_directory(path: Path) -> list[os.DirEntry[str]]:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read it, unbuffered, and without waiting where it is a FIFO.
+    """Open a file for reading, unbuffered, and without waiting for the writer of a FIFO.
 
     Raises:
         OSError: it cannot be opened.
@@ -53,16 +53,16 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def is_private_file(file: BinaryIO) -> bool:
-    """Tell whether an open file is a regular one that no other user can write to, now or by an earlier `open`."""
+    """Return ``True`` for a regular file that no other user can write to, now or by an earlier `open`."""
     status = os.fstat(file.fileno())
     return stat.S_ISREG(status.st_mode) and is_private(status)
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Tell whether no other user can write to something; group members are other users."""
+    """Return ``True`` if no other user can write to the file or directory; group members are other users."""
     return is_ours(status) and not status.st_mode & _WRITE
 
 
 def is_ours(status: os.stat_result) -> bool:
-    """Tell whether something belongs to this user, or to root."""
+    """Return ``True`` if the file or directory belongs to this user or to root."""
     return status.st_uid in (0, os.geteuid())

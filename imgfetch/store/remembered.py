@@ -1,7 +1,7 @@
-"""Findings about layers that were decompressed once, so that no later run has to do it again.
+"""Findings about decompressed layers, so that no later run has to decompress them again.
 
-They are trusted as they are, for nothing but the layer itself can confirm them.  So only a file in which no other user
-can have written counts; see `imgfetch.store.directory`.
+They are trusted as they are, because only the layer itself could confirm them.  Therefore a file counts only if no
+other user can have written to it; see `imgfetch.store.directory`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,13 @@ _MAX_NOTE = 4096
 
 
 class RememberedLayers:
-    """Findings about layers, by the layers' digests; safe to be used from several threads."""
+    """Findings about layers, by the layers' digests.  Several threads may use it."""
 
     def __init__(self, directory: StoreDirectory) -> None:
-        """Read nothing yet."""
         self._directory = directory
 
     def get(self, digest: Digest, algorithm: str) -> LayerInfo | None:
-        """Return what was found in a layer before, if that is known.
-
-        Args:
-            digest: the layer's.
-            algorithm: in which its ``diff_id`` is wanted.
-        """
+        """Return the findings about a layer with a ``diff_id`` in this algorithm, if there are any."""
         try:
             self._directory.secure()
             with open_regular(self._directory.layer(digest)) as file:
@@ -43,7 +37,7 @@ class RememberedLayers:
         return contents if contents.diff_id.algorithm == algorithm else None
 
     def add(self, digest: Digest, contents: LayerInfo) -> None:
-        """Keep what was found in a layer, for the next run; a disk that refuses costs only time."""
+        """Keep the findings about a layer for the next run; if the disk is full, that run only takes longer."""
         path = self._directory.layer(digest)
         with suppress(StorageError, OSError):
             make_directory(path.parent)

@@ -1,4 +1,4 @@
-"""The files of a store that were hashed, each in the state in which it was right."""
+"""The files of a store that were verified, each with its state at that time."""
 
 from __future__ import annotations
 
@@ -14,33 +14,29 @@ from imgfetch.text import sanitize
 
 
 class VerifiedFiles:
-    """Remembers which file, in which state, had the content of a digest; safe to be used from several threads."""
+    """The identities of verified files, by digest.  Several threads may use it."""
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
-        """Begin with none.
-
-        Args:
-            interrupt: is called while a file is hashed, and raises an error to end that.
-        """
+        """Take ``interrupt``, which is called while a file is hashed, and raises an error to stop that."""
         self._identities: dict[Digest, Identity] = {}
         self._interrupt = interrupt
 
     def add(self, digest: Digest, identity: Identity) -> None:
-        """Note a file that was hashed while it was written."""
+        """Add a file that was hashed while it was written."""
         self._identities[digest] = identity
 
     def size(self, digest: Digest) -> int | None:
-        """Return the size of a blob that was hashed."""
+        """Return the size of a verified blob."""
         identity = self._identities.get(digest)
         return identity.size if identity else None
 
     def hash(self, digest: Digest, file: BinaryIO) -> bool:
-        """Hash an open file; tell whether it is a blob that no other user can change, and trust it then.
+        """Hash an open file; trust it and return ``True`` if its digest matches and no other user can change it.
 
         Raises:
             OSError: it cannot be read.
         """
-        identity = Identity.of(file)  # before it is hashed, for a later change must not go unnoticed
+        identity = Identity.of(file)  # before the file is hashed, so that a change during that is noticed
         if not is_private_file(file):
             return False
         hasher = digest.hasher()
@@ -53,7 +49,7 @@ class VerifiedFiles:
         return True
 
     def refuse_changes(self, digest: Digest, file: BinaryIO, path: Path) -> None:
-        """Hash an open blob again unless it is the file that was hashed, in the same state.
+        """Hash an open blob again, unless it is the verified file in the same state.
 
         Raises:
             VerificationError: it has other content.

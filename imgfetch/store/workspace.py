@@ -1,7 +1,7 @@
-"""A directory beside the output, for what is not ready yet.
+"""A directory beside the output, for unfinished files.
 
-It is on the output's file system, so that a change of name is one step, and its name is made from the output's, so that
-a run finds what a killed one for the same output has left.  While a run lives, nobody else uses it.
+It is on the output's file system, so that renaming is atomic.  Its name is made from the output's, so that a run finds
+the partial downloads of a killed run for the same output.  A lock keeps it for one process at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST_NAME = 255
 
 
 def name(output: Path) -> str:
-    """Return the directory's name, which is hidden and as long as a name may be."""
+    """Return the directory's name, which is hidden, and not too long for a file system."""
     plain = f".{output.name}.imgfetch"
     if len(os.fsencode(plain)) <= _LONGEST_NAME:
         return plain
@@ -33,13 +33,10 @@ def name(output: Path) -> str:
 
 @contextmanager
 def beside(output: Path) -> Iterator[Path]:
-    """Yield the directory, and remove it in the end, but for what was fetched where the block fails.
-
-    Args:
-        output: the file that is to be written.
+    """Yield the directory for an output file, and remove it at the end; if the block fails, keep downloaded layers.
 
     Raises:
-        StorageError: there can be none.
+        StorageError: it cannot be created.
     """
     with ExitStack() as stack:
         path = output.parent / name(output)
@@ -56,7 +53,7 @@ def beside(output: Path) -> Iterator[Path]:
 
 
 def _is_ours(path: Path, stack: ExitStack) -> bool:
-    """Make a directory, or take over one that was left; tell whether nobody else uses or can reach it (S25)."""
+    """Create a directory, or reuse an old one; return ``False`` if another process uses it, or a user can enter it."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -73,7 +70,7 @@ def _is_ours(path: Path, stack: ExitStack) -> bool:
 
 
 def _remove_all_but_blobs(path: Path) -> None:
-    """Leave the store if a layer, or part of one, is in it."""
+    """Keep the store if it has a layer or a partial download."""
     kept = [file for below in ("layers", "parts") for file in (path / STORE / below).rglob("*") if file.is_file()]
     if not kept:
         shutil.rmtree(path, ignore_errors=True)

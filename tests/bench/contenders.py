@@ -1,4 +1,4 @@
-"""Who brings an image to a file, and the floor that nobody can be below."""
+"""The programs that download an image to a file, and a lower bound for their time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOBS = 2  # blobs at a time, where it is for us to say
 
 @dataclass(frozen=True)
 class Source:
-    """Where an image is.
+    """An image in a registry.
 
     Attributes:
         reference: its name, with the registry's host.

@@ -1,4 +1,4 @@
-"""What commands take: time, processor, memory, disk."""
+"""The time, processor, memory and disk that commands use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECTOR = 512  # bytes in which the kernel counts what a process makes dirty
 
 @dataclass(frozen=True)
 class Usage:
-    """What something took.
+    """The resources that a command used.
 
     Attributes:
         wall: seconds from the start to the end.

@@ -536,7 +536,7 @@ def test_a_mirror_that_is_not_there_costs_a_warning(
     assert server.life
     mirror = f"{token_registry.host}=http://127.0.0.1:9"
     said = save(f"{token_registry.host}/public/app:v1", "--mirror", mirror)
-    assert "warning: mirror 127.0.0.1:9: cannot connect to 127.0.0.1:9: connection refused; going on" in said
+    assert "warning: mirror 127.0.0.1:9: cannot connect to 127.0.0.1:9: connection refused; trying the next" in said
 
 
 def test_the_upstreams_error_leads_when_mirrors_failed_too(

@@ -268,7 +268,7 @@ def test_a_pipe_that_fails_on_the_way_loads_nothing(registry: RealRegistry, dock
     command = f"set -o pipefail; {save} | {' '.join(docker.command)} load"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=False, timeout=120)
     assert done.returncode != 0
-    assert b"is not what the config promises" in done.stderr
+    assert b"does not match the config" in done.stderr
     assert reference not in docker.tags()
 
 

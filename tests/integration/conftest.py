@@ -12,7 +12,7 @@ from tests import engines
 
 @dataclass(frozen=True)
 class Done:
-    """How the command ended."""
+    """The result of a command."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""What is far larger than it looks ends in an error, with bounded memory and time."""
+"""Content that is far larger than it looks ends in an error, with bounded memory and time."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ BOMBS = {
         6,
         ("too large",),
     ),
-    "an index that lists itself": Bomb(_self_listing, 6, ("is not what",)),
+    "an index that lists itself": Bomb(_self_listing, 6, ("does not match the index",)),
     "10 000 warnings": Bomb(
         answering(MANIFEST, lambda: Answer(GOOD.raw, headers={"Warning": '299 - "x' + "y" * 60_000 + '"'})), 0, ()
     ),

@@ -140,7 +140,7 @@ def test_pages_in_a_circle_and_pages_without_end_come_to_an_end(
     loopback.answers["/v2/x/tags/list"] = more
     done = command("tags", f"{loopback.host}/x")
     assert (done.status, done.out) == (1, "")
-    assert "20 pages came" in done.err
+    assert "20 pages received" in done.err
 
 
 @pytest.mark.parametrize("name", ["x:1", f"x@sha256:{'0' * 64}", "NO"])

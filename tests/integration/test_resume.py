@@ -1,4 +1,4 @@
-"""What was fetched is not fetched again, whatever ended the run, and however many runs there are at a time."""
+"""Downloaded bytes are not downloaded again, whatever ended the run, and however many runs there are at a time."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_part_that_was_spoilt_meanwhile_is_begun_anew(tmp_path: Path) -> None:
         err = completed(reference, tmp_path / "y.tar", "--cache-dir", tmp_path / "cache", "-v")
         asked = [start for digest, start in registry.blobs if digest == built.layers[0].digest]
     assert asked == [10**6, 0]
-    assert "continued from an earlier attempt, is not what the manifest promises" in err
+    assert "resumed from an earlier attempt, does not match the manifest" in err
     check_names(tmp_path / "cache")
     assert tarfile.is_tarfile(tmp_path / "y.tar")
 
@@ -310,7 +310,7 @@ def test_a_real_registry_continues_a_part(registry: RealRegistry, tmp_path: Path
     (tmp_path / "cache").chmod(0o700)
     part.write_bytes(built.layers[0].content[: 10**6])
     err = completed(reference, tmp_path / "y.tar", "--cache-dir", tmp_path / "cache", "-v")
-    assert "going on at 1000000 of" in err
+    assert "resuming at 1000000 of" in err
     assert re.search(r"blobs/sha256:\w+: 206", err)
     assert (tmp_path / "y.tar").read_bytes() == (tmp_path / "wanted.tar").read_bytes()
 

@@ -475,7 +475,7 @@ def test_a_stream_that_has_begun_cannot_turn_to_plain_layers_but_the_next_one_ca
     from imgfetch import UnsupportedError, save  # noqa: PLC0415
 
     reference = loopback.add("a", "1", ODD)
-    with pytest.raises(UnsupportedError, match="has to stand decompressed") as caught:
+    with pytest.raises(UnsupportedError, match="must be decompressed") as caught:
         save(reference, io.BytesIO(), platform="linux/amd64", cache_dir=tmp_path / "cache")
     assert "-o" in (caught.value.hint or "")
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Who asks for the version or for help does not wait for what speaks HTTP."""
+"""The version and the help appear without an import of the HTTP client."""
 
 from __future__ import annotations
 

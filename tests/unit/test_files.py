@@ -50,7 +50,6 @@ def names(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("durable", [False, True], ids=["quick", "durable"])
 def test_a_file_takes_the_place_of_another_when_the_block_ends_well(target: Path, *, durable: bool) -> None:
-    # S22
     with atomic_write(target, mode=0o666, durable=durable) as file:
         file.write(b"new")
         file.flush()
@@ -75,7 +74,6 @@ def test_the_file_can_be_read_again_before_it_has_its_name(target: Path) -> None
 
 @pytest.mark.parametrize("error", [ValueError, StorageError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_a_block_that_fails_leaves_everything_as_it_was(target: Path, error: type[BaseException]) -> None:
-    # S22
     def fail() -> None:
         with atomic_write(target, mode=0o666, durable=True) as file:
             file.write(b"half of the new")
@@ -95,7 +93,6 @@ def test_a_block_that_fails_leaves_nothing_where_nothing_was(tmp_path: Path) -> 
 
 
 def test_a_symbolic_link_is_replaced_and_not_followed(target: Path, tmp_path: Path) -> None:
-    # S25
     link = tmp_path / "link.tar"
     link.symlink_to(target)
     with atomic_write(link, mode=0o666, durable=True) as file:
@@ -108,7 +105,6 @@ def test_a_symbolic_link_is_replaced_and_not_followed(target: Path, tmp_path: Pa
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("mode", "expected"), [(0o666, 0o640), (0o600, 0o600)], ids=["archive", "private"])
 def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mode: int, expected: int) -> None:
-    # S35
     with atomic_write(tmp_path / "x", mode=mode, durable=False) as file:
         assert os.fstat(file.fileno()).st_mode & 0o777 == expected
     assert (tmp_path / "x").stat().st_mode & 0o777 == expected
@@ -257,7 +253,6 @@ def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch
 
 
 def test_a_full_disk_tells_what_to_do() -> None:
-    # M19
     full = Path("/dev/full")
     if not full.is_char_device():
         pytest.skip("this system has no device that is always full")

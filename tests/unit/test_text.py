@@ -23,7 +23,6 @@ from imgfetch import text as printable
     ],
 )
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    # S31
     assert printable.sanitize(text) == shown
 
 
@@ -38,7 +37,6 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
     ],
 )
 def test_at_most_500_characters_are_shown(text: str, shown: str) -> None:
-    # S31
     assert printable.sanitize(text) == shown
 
 
@@ -98,5 +96,4 @@ def test_a_size_is_shown_in_powers_of_ten(count: int, shown: str) -> None:
     ],
 )
 def test_a_url_is_shown_without_secrets(address: str, shown: str) -> None:
-    # S15
     assert printable.url(address) == shown

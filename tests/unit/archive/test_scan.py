@@ -1,4 +1,4 @@
-"""What is found in archives that somebody made on purpose, or by mistake."""
+"""The findings about malformed archives, made on purpose or by mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a file and what a reference; compressed archives."""
+"""The distinction of files and references; compressed archives."""
 
 from __future__ import annotations
 

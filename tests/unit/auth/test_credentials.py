@@ -1,4 +1,4 @@
-"""Who we are to a registry, and to no other."""
+"""The credentials for a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which token server a challenge names, and whether it may be told a login."""
+"""The token server of a challenge, and the rule for sending it credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a login may go, rule by rule: S01 to S15, S33 and S34 of the protocol notes, and P12.
+"""The hosts that may receive credentials, rule by rule; see docs/registries.md#who-receives-credentials.
 
 In each test a second origin remembers what it was sent.  It was sent nothing of ours, or was not asked at all; and
 where that could be so by chance, the login does go where it belongs.

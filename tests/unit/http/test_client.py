@@ -1,4 +1,4 @@
-"""What goes over the wire, where redirects lead, and what they take along."""
+"""The bytes on the wire, the targets of redirects, and the headers sent to them."""
 
 from __future__ import annotations
 

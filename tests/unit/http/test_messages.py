@@ -42,7 +42,7 @@ from tests.images import ARM64, hello, image, index
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\nimgfetch: saved\x9b31m\x7f\x85\u202e\u2066\u2028\u200b\x00"
 """ESC, BEL, CR, LF, C1, DEL, NEL, bidi controls, line separator, zero width space, NUL."""
 HEADER = HOSTILE.translate({ord(letter): None for letter in "\r\n\x00\u202e\u2066\u2028\u200b"})
-"""What of it a header can hold."""
+"""The part that a header can hold."""
 URL = "http://registry.example/v2/team/app/manifests/v1"
 WHAT = "the manifest of registry.example/team/app:v1"
 

@@ -62,7 +62,7 @@ ARGUMENTS = {
     "InvalidChunkLength": (urllib3.HTTPResponse(), b"zz"),
     "HeaderParsingError": ([email.errors.MessageDefect("defect")], b"data"),
 }
-"""What the constructors take that do not take a message."""
+"""Arguments of the constructors that do not take a message."""
 
 CLASSES = [*classes(requests.exceptions), *classes(urllib3.exceptions)]
 

@@ -1,4 +1,4 @@
-"""Which proxy the environment names, for whom it is not, and what of it is shown."""
+"""The proxy from the environment, the hosts that it is not for, and its name in messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def chosen(environment: dict[str, str], url: str = HTTPS) -> Proxy | None:
 
 
 def is_direct(no_proxy: str, url: str) -> bool:
-    """Whether a URL is asked directly where there is a proxy for all."""
+    """Return ``True`` if a URL is requested directly although all have a proxy."""
     return chosen({"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy}, url) is None
 
 

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and after how long: the table 2.0 of the protocol notes."""
+"""The number and the delays of retries; see docs/registries.md#retries."""
 
 from __future__ import annotations
 

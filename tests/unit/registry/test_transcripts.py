@@ -37,18 +37,18 @@ LINUX_AMD64 = Platform.parse("linux/amd64")
 
 @dataclass(frozen=True)
 class Pull:
-    """What a recorded pull is of, and what it comes to.
+    """A recorded pull, and its expected result.
 
     Attributes:
         reference: the image.
         manifest: the digest of the manifest for linux/amd64, if the recording has its exact bytes.
         config: the digest of its config.
         config_size: the config's size.
-        has_config: whether the config was recorded.
+        has_config: true if the config was recorded.
         layers: digests of all layers, and sizes.
-        realm: where a token comes from, if one is needed.
-        token: what it is asked for, in no order.
-        storage: the host that the config comes from.
+        realm: the token server, if a token is needed.
+        token: the parameters of the token request, in no order.
+        storage: the host that serves the config.
     """
 
     reference: str
@@ -156,7 +156,7 @@ PULLS = {
         storage="cdn02.quay.io",
     ),
 }
-HIDES_CHALLENGE = {"gcr"}  # it refuses the real request without one (P33, containers/image#211)
+HIDES_CHALLENGE = {"gcr"}  # it refuses the real request without one (containers/image#211)
 TO_PLAIN_HTTP = {"aliyun-registry", "daocloud"}
 
 each_pull = pytest.mark.parametrize("name", PULLS)
@@ -275,13 +275,13 @@ def test_every_recorded_request_is_made_and_no_other(stack: ExitStack, tmp_path:
     replayed = replay(stack, name, tmp_path)
     realm = PULLS[name].realm
     asked = [url.partition("?")[0] if realm and url.startswith(f"{realm}?") else url for url in replayed.asked]
-    assert sorted(asked) == expected(name)  # P30, P33, P60, P70, P71, P73
+    assert sorted(asked) == expected(name)
 
 
 def test_gcrs_ping_is_asked_for_the_challenge_that_the_real_request_lacked(stack: ExitStack, tmp_path: Path) -> None:
     asked = [url.partition("?")[0] for url in replay(stack, "gcr", tmp_path).asked]
     manifest = "https://gcr.io/v2/google-containers/kube-controller-manager/manifests/v1.16.10"
-    assert asked[:4] == [manifest, "https://gcr.io/v2/", "https://gcr.io/v2/token", manifest]  # P33
+    assert asked[:4] == [manifest, "https://gcr.io/v2/", "https://gcr.io/v2/token", manifest]
 
 
 @each_pull_with_a_token
@@ -290,7 +290,7 @@ def test_the_token_is_asked_for_where_and_for_what_the_challenge_says(
 ) -> None:
     replayed = replay(stack, name, tmp_path)
     requests = [url for url in replayed.asked if url.startswith(f"{PULLS[name].realm}?")]
-    assert [tuple(transcripts.token_query(url)) for url in requests] == [PULLS[name].token]  # P44, P46
+    assert [tuple(transcripts.token_query(url)) for url in requests] == [PULLS[name].token]
 
 
 def test_the_mirror_without_authentication_is_sent_no_token(stack: ExitStack, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_the_token_goes_to_the_registry_and_nowhere_else(stack: ExitStack, tmp_p
             assert headers == [None, "Bearer TOKEN"]
         elif url.startswith(f"{root}{reference.repository}/"):
             assert headers == ["Bearer TOKEN"]
-        else:  # P72, S07: the ping, the token server, the storage
+        else:  # the ping, the token server, the storage
             assert headers == [None]
 
 
@@ -342,7 +342,7 @@ def test_a_recorded_config_is_taken_in_by_its_digest(stack: ExitStack, tmp_path:
     assert str(replayed.image.manifest.config.digest) == pull.config
     assert tuple((str(layer.digest), layer.size) for layer in replayed.image.manifest.layers) == pull.layers
     raw = replayed.store.read(Digest.parse(pull.config))
-    assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == pull.config  # P67: whatever it is called
+    assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == pull.config  # whatever it is called
 
 
 @pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if not pull.has_config])
@@ -352,7 +352,7 @@ def test_a_config_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: P
     assert isinstance(replayed.failure, VerificationError)
     assert replayed.failure.wanted == pull.config
     assert replayed.failure.got == f"sha256:{hashlib.sha256(bytes(pull.config_size)).hexdigest()}"
-    for words in ("the config of", pull.config, pull.storage):  # M12
+    for words in ("the config of", pull.config, pull.storage):
         assert words in str(replayed.failure)
 
 
@@ -370,7 +370,7 @@ def test_a_redirect_to_plain_http_is_warned_of(
 ) -> None:
     replay(stack, name, tmp_path)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == (1 if name in TO_PLAIN_HTTP else 0)  # P74
+    assert len(warnings) == (1 if name in TO_PLAIN_HTTP else 0)
     for warning in warnings:
         assert PULLS[name].storage in warning
         assert "SIGNATURE" not in warning
@@ -385,7 +385,7 @@ def test_no_token_and_no_signature_is_logged(
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("imgfetch")]
     lines += [str(replayed.failure), str(getattr(replayed.failure, "hint", ""))]
     assert len(lines) > len(replayed.asked)
-    assert [line for line in lines if "TOKEN" in line or "=SIGNATURE" in line or "=KEYID" in line] == []  # S14, S15
+    assert [line for line in lines if "TOKEN" in line or "=SIGNATURE" in line or "=KEYID" in line] == []
 
 
 # ---- the command's own way ----
@@ -414,9 +414,9 @@ def test_a_save_tells_what_is_wrong_and_leaves_nothing(tmp_path: Path, name: str
         saved(name, wire, output)
     first_layer = f"layer 1 of {len(pull.layers)} of "
     subject, digest = (first_layer, pull.layers[0][0]) if pull.has_config else ("the config of ", pull.config)
-    for words in (f"{subject}{Reference.parse(pull.reference)}", digest):  # M12, M15
+    for words in (f"{subject}{Reference.parse(pull.reference)}", digest):
         assert words in str(caught.value)
-    assert list(tmp_path.iterdir()) == []  # S22
+    assert list(tmp_path.iterdir()) == []
 
 
 @each_pull
@@ -436,11 +436,11 @@ def test_under_strict_a_save_does_not_go_to_plain_http(tmp_path: Path, name: str
         pytest.raises(VerificationError, match="over plain http"),
     ):
         saved(name, wire, tmp_path / "image.tar", strict=True)
-    assert [call.request.url for call in wire.calls if call.request.url.startswith("http://")] == []  # P74
+    assert [call.request.url for call in wire.calls if call.request.url.startswith("http://")] == []
 
 
 def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
-    # P80, P84, P85, S09: its config was not recorded, so for that the upstream is asked, which is not there
+    # its config was not recorded, so for that the upstream is asked, which is not there
     mirrors = Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",))
     credentials = Credentials(explicit=Login("alice", "SECRET", source="--username", is_explicit=True))
     with responses.RequestsMock() as wire:

@@ -1,4 +1,4 @@
-"""Who is at work in a store, what is needed of it, and what goes."""
+"""Locks, reservations and eviction."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_a_directory_that_is_not_there_has_no_entries(root: Path) -> None:
 def test_a_process_that_never_lets_go_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_PATIENCE", 0.2)
     claimed = held(root)
-    with filelock.FileLock(root / "lock"), pytest.raises(StorageError, match="another process holds"):
+    with filelock.FileLock(root / "lock"), pytest.raises(StorageError, match="another process has held"):
         claimed.reserve([ONE])
 
 
@@ -267,4 +267,4 @@ def test_a_disk_that_refuses_is_a_warning_after_a_save(root: Path, caplog: pytes
     (root / "lock").unlink()
     (root / "lock").mkdir()
     assert eviction.trim(root, 0) == []
-    assert "the cache could not be made smaller" in caplog.text
+    assert "cannot shrink the cache" in caplog.text

@@ -72,7 +72,7 @@ def test_one_that_somebody_planted_is_not_used(tmp_path: Path, kind: str) -> Non
     with workspace.beside(tmp_path / "y.tar") as path:
         assert path not in (planted, elsewhere)
         (path / "x").write_bytes(b"x")
-    assert list(elsewhere.iterdir()) == []  # S25
+    assert list(elsewhere.iterdir()) == []
     assert os.path.lexists(planted)
 
 
@@ -125,7 +125,7 @@ def test_room_is_added_up_by_file_system(tmp_path: Path) -> None:
         require_free_space([(tmp_path, free, "layers"), (tmp_path, free, "the archive")])
     assert "needed" in str(caught.value)
     assert "for layers and" in str(caught.value)
-    assert "free" in str(caught.value)  # M19
+    assert "free" in str(caught.value)
 
 
 def test_a_directory_that_went_away_is_told(tmp_path: Path) -> None:
