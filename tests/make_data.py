@@ -13,7 +13,8 @@ from pathlib import Path
 
 import shtab
 
-from imgfetch.cli.commands import SHELLS, parser
+from imgfetch.cli.commands import SHELLS
+from imgfetch.cli.parser import parser
 from tests.tools import tool
 
 ROOT = Path(__file__).parents[1]

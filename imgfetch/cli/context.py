@@ -13,8 +13,8 @@ import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal
-from imgfetch.cli import commands
 from imgfetch.cli.options import usage
+from imgfetch.cli.shared_options import PLATFORM
 from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.platforms import Platform
@@ -94,7 +94,7 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
         with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
             found += read_list(file, sanitize(name))
     if not found:
-        usage(arguments, "a reference is missing")
+        usage(arguments, "no image given; the lists name none")
     return found
 
 
@@ -125,7 +125,7 @@ def read_list(lines: Iterable[str], name: str) -> list[Reference]:
 
 def default_platform(arguments: argparse.Namespace) -> Platform | None:
     """Return the platform that the environment names, if it names one."""
-    platforms = cast(list[Platform], commands.PLATFORM.from_environment(arguments, os.environ))
+    platforms = cast(list[Platform], PLATFORM.from_environment(arguments, os.environ))
     return next(iter(platforms), None)
 
 

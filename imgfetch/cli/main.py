@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from imgfetch import errors
 from imgfetch.cli import stdout
-from imgfetch.cli.commands import fill_in, parser
-from imgfetch.cli.options import usage
+from imgfetch.cli.commands import fill_in
+from imgfetch.cli.parser import parse
 from imgfetch.text import sanitize
 from imgfetch.version import VERSION
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # we say so ourselves (S33)
-    arguments = parser().parse_args(argv)
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # imgfetch warns itself
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     if arguments.version:
         stdout.show(_versions() if arguments.above else [f"imgfetch {VERSION}"])
         return 0
     if not arguments.command:
-        usage(arguments, "a COMMAND is missing, such as save; --help lists them")
+        arguments.parser.overview()
     fill_in(arguments, os.environ)
     return _run(arguments)
 

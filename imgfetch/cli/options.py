@@ -1,4 +1,4 @@
-"""An option of the command line, and the environment variable that stands in for it."""
+"""Options of the command line, each with the environment variable that gives its default."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from imgfetch.text import quoted
 
 
 class Option(NamedTuple):
-    """An option or a positional argument; argparse's part and the lookup in the environment are both made from it.
+    """An option or a positional argument, from which argparse's part and the lookup in the environment are made.
 
     Attributes:
         spec: its names, the name of its value in the help, and its variable, as in ``-j --jobs N $IMGFETCH_JOBS``.
-        parse: reads its value.
+        parse: converts its value.
         help: its line in the help.
-        default: its value where neither the command line nor the variable gives one.
+        default: its value if neither the command line nor the variable gives one.
         action: argparse's action.  With ``store`` the last value counts, so that a script can override its defaults.
-        parse_variable: reads the variable, if not `parse`.
-        choices: the values that it may have.
+        parse_variable: converts the variable, if not `parse`.
+        choices: its valid values.
         nargs: the number of its values.
     """
 
@@ -35,17 +35,21 @@ class Option(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """The environment variable, or nothing."""
+        """The environment variable, or an empty string."""
         return self.spec.partition("$")[2]
 
     @property
     def name(self) -> str:
-        """The attribute of the parsed arguments that holds its value."""
-        names, _ = self._names_and_metavar()
-        return names[-1].lstrip("-").replace("-", "_") if names else self.variable.lower()
+        """The attribute of the parsed arguments that contains its value."""
+        return self.names[-1].lstrip("-").replace("-", "_") if self.names else self.variable.lower()
+
+    @property
+    def names(self) -> list[str]:
+        """Its names on the command line."""
+        return self._names_and_metavar()[0]
 
     def add_to(self, parser: argparse._ActionsContainer) -> None:
-        """Make argparse accept it; where there is a variable, ``None`` means that the command line does not give it."""
+        """Add it to a parser; if it has a variable, ``None`` means that the command line does not give it."""
         names, metavar = self._names_and_metavar()
         default = None if self.variable else self.default
         if self.action in ("store_true", "count"):
@@ -63,19 +67,29 @@ class Option(NamedTuple):
             )
 
     def from_environment(self, arguments: argparse.Namespace, environment: Mapping[str, str]) -> object:
-        """Return the variable's value, or the default; a value that cannot be read ends the program."""
+        """Return the variable's value, or the default; an invalid value is a usage error."""
         text = environment.get(self.variable)
         if not text:
             return self.default
         try:
             return (self.parse_variable or self.parse)(text)
         except argparse.ArgumentTypeError as error:
-            usage(arguments, f"${self.variable}: {error}")
+            reason = str(error)
+            usage(arguments, f"{self.variable}{'' if reason.startswith('must ') else ':'} {reason}")
 
     def _names_and_metavar(self) -> tuple[list[str], str | None]:
         words = self.spec.partition("$")[0].split()
         names = [word for word in words if word.startswith("-")] or words[:1]
         return names, " ".join(words[len(names) :]) or None
+
+
+class Group:
+    """Options under a title in the help."""
+
+    def __init__(self, title: str, *options: Option) -> None:
+        """Collect the options."""
+        self.title = title
+        self.options = options
 
 
 class Collect(argparse._AppendAction):  # noqa: SLF001  # as such, zsh completes it again
@@ -108,11 +122,11 @@ class Once(argparse.Action):
 
 
 class NoPassword(argparse.Action):
-    """Refuses a password where every user of the machine could read it (S14)."""
+    """Refuse a password where every user of the machine could read it; see docs/registries.md#secrets-in-messages."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """End the program."""
-        parser.error("a password on the command line can be read by others; use --password-stdin")
+        """Report a usage error."""
+        parser.error("other users can read a password on the command line; use --password-stdin")
 
 
 once = partial(Option, action=Once)
@@ -121,6 +135,6 @@ switch = partial(Option, parse=bool, action="store_true", default=False)
 
 
 def usage(arguments: argparse.Namespace, message: str) -> NoReturn:
-    """End the program, because it was called in a way that has no meaning."""
-    error: Callable[[str], NoReturn] = arguments.usage_error
-    error(message)
+    """Report a usage error and exit."""
+    parser: argparse.ArgumentParser = arguments.parser
+    parser.error(message)

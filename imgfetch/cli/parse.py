@@ -1,4 +1,4 @@
-"""The value of a text on the command line or in the environment.
+"""Convert texts on the command line and in the environment to values.
 
 Numbers are plain decimal: ASCII digits without a sign, an underscore or a leading zero.  A number is compared with its
 bounds as a whole.
@@ -27,7 +27,7 @@ _MAX_SPAN = 999_999 * 86400
 
 
 def reference(text: str) -> Reference:
-    """Read an image's name."""
+    """Convert the name of an image."""
     from imgfetch.oci.reference import Reference  # noqa: PLC0415
 
     try:
@@ -37,7 +37,7 @@ def reference(text: str) -> Reference:
 
 
 def platform(text: str) -> Platform:
-    """Read a platform."""
+    """Convert a platform."""
     from imgfetch.oci.platforms import Platform  # noqa: PLC0415
 
     try:
@@ -47,47 +47,49 @@ def platform(text: str) -> Platform:
 
 
 def file_or_reference(text: str) -> str | Reference:
-    """Read a file, or an image's name."""
+    """Convert the name of an image, or return the path of a file."""
     from imgfetch.archive.compressed import looks_like_file  # noqa: PLC0415
 
     return text if looks_like_file(text) else reference(text)
 
 
 def platforms(text: str) -> list[Platform]:
-    """Read platforms with commas between, each once."""
+    """Convert platforms separated by commas, each once."""
     return list(dict.fromkeys(platform(part) for part in text.split(",")))
 
 
 def name(text: str) -> Reference:
-    """Read a name with no digest."""
+    """Convert a name without a digest."""
     named = reference(text)
     if named.digest:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has a digest, which a name in an archive cannot have")
+        raise argparse.ArgumentTypeError(f"the name of an image in an archive cannot have a digest: {quoted(text)}")
     return named
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return a function that reads a whole number within bounds."""
+    """Return a function that converts a whole number within bounds."""
 
     def read(text: str) -> int:
-        if not re.fullmatch(_WHOLE, text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{quoted(text)} is not a plain decimal number from {least} to {most}")
+        is_plain = re.fullmatch(_WHOLE, text)
+        if not is_plain or not least <= int(text) <= most:
+            kind = "" if is_plain else "a plain decimal number "
+            raise argparse.ArgumentTypeError(f"must be {kind}between {least} and {most}, not {quoted(text)}")
         return int(text)
 
     return read
 
 
 def seconds(text: str) -> float:
-    """Read a time in seconds."""
+    """Convert a time in seconds."""
     if not re.fullmatch(_WHOLE + _FRACTION, text) or not 0 < float(text) <= LONGEST_WAIT:
         raise argparse.ArgumentTypeError(
-            f"{quoted(text)} is not a plain decimal number of seconds above 0 and up to {LONGEST_WAIT:.0f}"
+            f"must be a plain decimal number of seconds above 0 and up to {LONGEST_WAIT:.0f}, not {quoted(text)}"
         )
     return float(text)
 
 
 def size(text: str) -> int:
-    """Read a number of bytes."""
+    """Convert a number of bytes."""
     match = re.fullmatch(rf"{_WHOLE}{_FRACTION} ?([kKMGT]i?)?B?", text)
     if match:
         number, fraction, unit = match[1], match[2] or "", (match[3] or "").upper()
@@ -95,21 +97,21 @@ def size(text: str) -> int:
         count = int(number + fraction) * (1024 if unit.endswith("I") else 1000) ** power // 10 ** len(fraction)
         if count <= _MAX_SIZE:
             return int(count)
-    raise argparse.ArgumentTypeError(f"{quoted(text)} is not a size below 8 EiB, such as 500MB or 10GiB")
+    raise argparse.ArgumentTypeError(f"must be a size below 8 EiB, such as 500MB or 10GiB, not {quoted(text)}")
 
 
 def span(text: str) -> int:
-    """Read a time in seconds, such as 12h."""
+    """Convert a time such as 12h to seconds."""
     match = re.fullmatch(rf"{_WHOLE}(s|min|h|d)", text)
     if match:
         length = int(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
         if length <= _MAX_SPAN:
             return length
-    raise argparse.ArgumentTypeError(f"{quoted(text)} is not a time up to 999999d, such as 90min, 12h or 30d")
+    raise argparse.ArgumentTypeError(f"must be a time up to 999999d, such as 90min, 12h or 30d, not {quoted(text)}")
 
 
 def override(text: str) -> tuple[str, str]:
-    """Read a token server as announced, and the one to ask."""
+    """Convert HOST=URL: a token server as announced, and its replacement."""
     from imgfetch.http.origin import Origin  # noqa: PLC0415
 
     announced, equals, url = text.partition("=")
@@ -118,26 +120,26 @@ def override(text: str) -> tuple[str, str]:
             return announced.lower(), url
     except errors.TransportError:
         pass
-    # What stands behind the sign may hold a password by mistake (S13).
-    raise argparse.ArgumentTypeError(f"{quoted(announced)}=… is not HOST[:PORT]=http[s]://HOST[:PORT]")
+    # The text after the sign may contain a password. See docs/registries.md#secrets-in-messages.
+    raise argparse.ArgumentTypeError(f"must be HOST[:PORT]=http[s]://HOST[:PORT], not {quoted(announced)}=…")
 
 
 def overrides(text: str) -> list[tuple[str, str]]:
-    """Read several of those with spaces between."""
+    """Convert several of them, separated by spaces."""
     return [override(part) for part in text.split()]
 
 
 def progress(text: str) -> str:
-    """Read a name of a display."""
+    """Check the name of a display."""
     if text not in PROGRESS:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not one of {', '.join(PROGRESS)}")
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(PROGRESS)}, not {quoted(text)}")
     return text
 
 
 def flag(text: str) -> bool:
-    """Read 0 or 1."""
+    """Convert 0 or 1."""
     if text not in ("0", "1"):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not 0 or 1")
+        raise argparse.ArgumentTypeError(f"must be 0 or 1, not {quoted(text)}")
     return text == "1"
 
 

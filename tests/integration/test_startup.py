@@ -51,4 +51,4 @@ def test_without_zlib_ng_the_version_names_zlib() -> None:
 def test_no_command_is_a_usage_error(run: Run) -> None:
     done = run()
     assert done.returncode == 2
-    assert b"a COMMAND is missing" in done.stderr
+    assert b"no command given; see imgfetch --help" in done.stderr

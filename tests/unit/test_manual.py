@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.cli import commands, report
+from imgfetch.cli import commands, parser, report
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "imgfetch.1.md").read_text()
 SECTIONS = dict(re.findall(r"^#{1,2} (.+)\n((?:(?!#).*\n?)*)", MANUAL, re.MULTILINE))
@@ -17,16 +17,16 @@ SHARED = SECTIONS["OPTIONS OF COMMANDS THAT ASK A REGISTRY"] + SECTIONS["OPTIONS
 HIDDEN = {"--password"}
 
 
-def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    commands = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+def parsers(top: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    commands = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
     for action in commands:
         for word, command in action.choices.items():
             yield from parsers(command, f"{name} {word}".strip())
     if name and not commands:
-        yield name, parser
+        yield name, top
 
 
-COMMANDS = dict(parsers(commands.parser()))
+COMMANDS = dict(parsers(parser.parser()))
 
 
 def described(text: str) -> set[str]:

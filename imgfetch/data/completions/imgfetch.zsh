@@ -10,98 +10,98 @@
 
 _shtab_imgfetch_commands() {
   local _commands=(
-    cache:'the blobs that are kept for the next save'
-    completion:'print what a shell needs to complete commands'
-    digest:'print REGISTRY/REPOSITORY@DIGEST of images, to pin them'
-    inspect:'show what an image or an archive is'
-    save:'pull images, verify them, write an archive'
-    tags:'print the tags of a repository'
-    verify:'check an archive, without a network'
+    cache:'Show or prune the cache of verified blobs.'
+    completion:'Print a script that completes commands in a shell.'
+    digest:'Print images with their digests, to pin them.'
+    inspect:'Show an image or an archive: platforms, config, layers.'
+    save:'Download images, verify them, and write them to an archive.'
+    tags:'Print the tags of a repository.'
+    verify:'Verify an archive offline.'
   )
   _describe 'imgfetch commands' _commands
 }
 
 _shtab_imgfetch_cache_commands() {
   local _commands=(
-    dir:'print where it is'
-    list:'print what it holds: digest, size, time since its last use; the least recently used first'
-    prune:'remove what no running save needs, the least recently used first'
+    dir:'Print the directory of the cache.'
+    list:'Print the digest, size and age of each blob, the least recently used first.'
+    prune:'Remove blobs that no running save needs, the least recently used first.'
   )
   _describe 'imgfetch cache commands' _commands
 }
 
 _shtab_imgfetch_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
   "--version[show the version\; with -v, those of the libraries too]"
+  "(- : *)"{-h,--help}"[show this help]"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_defaults_added=0
 
 _shtab_imgfetch_cache_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(- : *)"{-h,--help}"[show this help]"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_cache_defaults_added=0
 
 _shtab_imgfetch_cache_dir_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--cache-dir[the cache (default\: the user\'s cache directory)]:DIR:_files -/"
+  "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
+  "(- : *)"{-h,--help}"[show this help]"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_cache_dir_defaults_added=0
 
 _shtab_imgfetch_cache_list_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--cache-dir[the cache (default\: the user\'s cache directory)]:DIR:_files -/"
-  "--json[as JSON\: digest, size, age in seconds, part]"
+  "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
+  "--json[print JSON]"
+  "(- : *)"{-h,--help}"[show this help]"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_cache_list_defaults_added=0
 
 _shtab_imgfetch_cache_prune_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--cache-dir[the cache (default\: the user\'s cache directory)]:DIR:_files -/"
-  "--keep[until it is no larger than SIZE]:SIZE:"
-  "--older-than[what was not used for 90min, 12h, 30d]:TIME:"
+  "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
+  "--keep[stop when the cache has shrunk to SIZE (default\: 0)]:SIZE:"
+  "--older-than[remove only blobs that were not used for TIME, such as 90min, 12h, 30d]:TIME:"
+  "(- : *)"{-h,--help}"[show this help]"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_cache_prune_defaults_added=0
 
 _shtab_imgfetch_completion_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":for \~\/.bashrc\: eval \"\$(imgfetch completion bash)\":(bash zsh fish)"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":the shell that reads the script:(bash zsh fish)"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_completion_defaults_added=0
 
 _shtab_imgfetch_digest_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "*"{-i,--images}"[further images from a file, one a line, \# begins a comment\; \'-\' is stdin\; repeatable]:FILE:_files"
-  "*--platform[the digest of this platform\'s manifest (default\: of what the name points at, for all platforms)]:OS/ARCH[/VARIANT]:"
-  "--keep-tag[print NAME\:TAG\@DIGEST, so that a save of it keeps the tag]"
-  "--strict[fail where something odd is otherwise tolerated]"
-  "*"{-v,--verbose}"[log requests\; twice for more]"
-  {-u,--username}"[log in as USER\; with --password-stdin]:USER:"
+  "*"{-i,--images}"[read further images from FILE, one a line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*--platform[print the digest of this platform\'s manifest (default\: the index for all platforms, if any)]:OS/ARCH[/VARIANT]:"
+  "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
+  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
-  "--retries[further attempts where one failed (default\: 4)]:N:"
-  "--max-wait[wait so long at most when the registry asks for it (default\: 60)]:SECONDS:"
-  "--timeout[give a connection up on which nothing comes for so long (default\: 60)]:SECONDS:"
-  "--authfile[logins, instead of docker\'s and podman\'s files]:FILE:_files"
-  "--anonymous[use no login]"
-  "*--ca-file[believe this CA besides the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look here first for a host\'s certificates (certs.d)]:DIR:_files -/"
-  "*--insecure[check no certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
-  "--plain-http[ask registries by http]"
-  "*--mirror[ask here first, for docker.io or REGISTRY\; repeatable]:[REGISTRY=]URL:"
-  "--no-mirror[ask no mirror, configured or not]"
-  "*--trust-realm[this token server may be told a login\; repeatable]:HOST:"
-  "*--realm-override[ask here instead of the token server that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirror, configured or not]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look here first for a host\'s certificates, as in certs.d]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http for registries]"
+  "--retries[number of attempts after the first one failed (default\: 4)]:N:"
+  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
 )
 
@@ -109,70 +109,70 @@ _shtab_imgfetch_digest_options=(
 _shtab_imgfetch_digest_defaults_added=0
 
 _shtab_imgfetch_inspect_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "*--platform[the image for this platform (default\: linux on this architecture\; in a file, all)]:OS/ARCH[/VARIANT]:"
-  "--json[as JSON]"
-  "--raw[only the bytes of the manifest, or of the index that the name points at]"
-  "--strict[fail where something odd is otherwise tolerated]"
-  "*"{-v,--verbose}"[log requests\; twice for more]"
-  {-u,--username}"[log in as USER\; with --password-stdin]:USER:"
+  "*--platform[show the image for this platform (default\: linux on this machine\'s architecture\; in a file, all)]:OS/ARCH[/VARIANT]:"
+  "--json[print JSON]"
+  "--raw[print only the bytes of the manifest, or of the index]"
+  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
-  "--retries[further attempts where one failed (default\: 4)]:N:"
-  "--max-wait[wait so long at most when the registry asks for it (default\: 60)]:SECONDS:"
-  "--timeout[give a connection up on which nothing comes for so long (default\: 60)]:SECONDS:"
-  "--authfile[logins, instead of docker\'s and podman\'s files]:FILE:_files"
-  "--anonymous[use no login]"
-  "*--ca-file[believe this CA besides the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look here first for a host\'s certificates (certs.d)]:DIR:_files -/"
-  "*--insecure[check no certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
-  "--plain-http[ask registries by http]"
-  "*--mirror[ask here first, for docker.io or REGISTRY\; repeatable]:[REGISTRY=]URL:"
-  "--no-mirror[ask no mirror, configured or not]"
-  "*--trust-realm[this token server may be told a login\; repeatable]:HOST:"
-  "*--realm-override[ask here instead of the token server that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
-  ":an image, or an archive, ours or another tool\'s:_files"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirror, configured or not]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look here first for a host\'s certificates, as in certs.d]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http for registries]"
+  "--retries[number of attempts after the first one failed (default\: 4)]:N:"
+  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":an image in a registry, or an archive:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_inspect_defaults_added=0
 
 _shtab_imgfetch_save_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "*"{-i,--images}"[further images from a file, one a line, \# begins a comment\; \'-\' is stdin\; repeatable]:FILE:_files"
-  {-o,--output}"[the archive\; \'-\', the default, is stdout\; FILE.tar.gz, .tgz and .tar.zst are compressed]:FILE:_files"
-  "*--platform[the machines that the image is for\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this architecture)]:OS/ARCH[/VARIANT][,…]:"
-  "--all-platforms[all platforms of an index, and what else it lists]"
-  "--format[the kind of archive (default\: docker)]:format:(docker docker-classic oci)"
-  "--layers[as the registry has them, or decompressed]:layers:(original plain)"
-  "--name[what the image is called in the archive]:NAME[:TAG]:"
-  "*--base[leave out the layers of this archive or image, which the host has\; repeatable]:FILE|REF:_files"
-  "--if-changed[leave FILE alone if it holds exactly this\; one request]"
-  "--dry-run[say what would be fetched and written, and do neither]"
-  "--json[with --dry-run, as JSON]"
-  {-j,--jobs}"[layers fetched at a time (default\: 4)]:N:"
-  "--cache-dir[where verified blobs are kept (default\: the user\'s cache directory)]:DIR:_files -/"
-  "--no-cache[keep no blobs, but of a save to a file that fails]"
-  "--cache-size[what the cache may grow to, such as 500MB or 10GiB (default\: 10GiB)]:SIZE:"
+  "*"{-i,--images}"[read further images from FILE, one a line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
+  "--all-platforms[save all platforms of an index, and everything else in it]"
+  "--name[name of the image in the archive, instead of REF]:NAME[:TAG]:"
+  {-o,--output}"[write the archive to FILE\; .tar.gz, .tgz and .tar.zst are compressed (default\: -, which is stdout)]:FILE:_files"
+  "--format[format of the archive (default\: docker)]:format:(docker docker-classic oci)"
+  "--layers[store layers as the registry has them, or decompressed (default\: original)]:layers:(original plain)"
+  "*--base[skip the layers of this archive or image, because the target host has them\; repeatable]:FILE|REF:_files"
+  "--if-changed[leave FILE alone if it already contains exactly these images]"
+  "--dry-run[show what would be downloaded and written, and exit]"
+  "--json[with --dry-run, print JSON]"
+  {-j,--jobs}"[number of layers to download at a time (default\: 4)]:N:"
+  "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
+  "--no-cache[do not use the cache]"
+  "--cache-size[maximum size of the cache, such as 500MB (default\: 10GiB)]:SIZE:"
   "--max-layer-size[refuse a layer that is larger when it is decompressed (default\: 100GiB)]:SIZE:"
-  "--strict[fail where something odd is otherwise tolerated with a warning]"
-  {-q,--quiet}"[no progress and no summary\; warnings and errors are shown]"
-  "--progress[on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
-  "*"{-v,--verbose}"[log requests\; twice for more]"
-  {-u,--username}"[log in as USER\; with --password-stdin]:USER:"
+  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
-  "--retries[further attempts where one failed (default\: 4)]:N:"
-  "--max-wait[wait so long at most when the registry asks for it (default\: 60)]:SECONDS:"
-  "--timeout[give a connection up on which nothing comes for so long (default\: 60)]:SECONDS:"
-  "--authfile[logins, instead of docker\'s and podman\'s files]:FILE:_files"
-  "--anonymous[use no login]"
-  "*--ca-file[believe this CA besides the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look here first for a host\'s certificates (certs.d)]:DIR:_files -/"
-  "*--insecure[check no certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
-  "--plain-http[ask registries by http]"
-  "*--mirror[ask here first, for docker.io or REGISTRY\; repeatable]:[REGISTRY=]URL:"
-  "--no-mirror[ask no mirror, configured or not]"
-  "*--trust-realm[this token server may be told a login\; repeatable]:HOST:"
-  "*--realm-override[ask here instead of the token server that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirror, configured or not]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look here first for a host\'s certificates, as in certs.d]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http for registries]"
+  "--retries[number of attempts after the first one failed (default\: 4)]:N:"
+  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  {-q,--quiet}"[show neither progress nor summary, only warnings and errors]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
+  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
 )
 
@@ -180,39 +180,39 @@ _shtab_imgfetch_save_options=(
 _shtab_imgfetch_save_defaults_added=0
 
 _shtab_imgfetch_tags_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--sort[in natural order, 1.9 before 1.10 (default\: the registry\'s)]"
-  "--json[as a JSON array]"
-  "--strict[fail where something odd is otherwise tolerated]"
-  "*"{-v,--verbose}"[log requests\; twice for more]"
-  {-u,--username}"[log in as USER\; with --password-stdin]:USER:"
+  "--sort[sort in natural order, 1.9 before 1.10 (default\: the registry\'s order)]"
+  "--json[print a JSON array]"
+  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
-  "--retries[further attempts where one failed (default\: 4)]:N:"
-  "--max-wait[wait so long at most when the registry asks for it (default\: 60)]:SECONDS:"
-  "--timeout[give a connection up on which nothing comes for so long (default\: 60)]:SECONDS:"
-  "--authfile[logins, instead of docker\'s and podman\'s files]:FILE:_files"
-  "--anonymous[use no login]"
-  "*--ca-file[believe this CA besides the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look here first for a host\'s certificates (certs.d)]:DIR:_files -/"
-  "*--insecure[check no certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
-  "--plain-http[ask registries by http]"
-  "*--mirror[ask here first, for docker.io or REGISTRY\; repeatable]:[REGISTRY=]URL:"
-  "--no-mirror[ask no mirror, configured or not]"
-  "*--trust-realm[this token server may be told a login\; repeatable]:HOST:"
-  "*--realm-override[ask here instead of the token server that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
-  ":such as quay.io\/x\/y:"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirror, configured or not]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look here first for a host\'s certificates, as in certs.d]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http for registries]"
+  "--retries[number of attempts after the first one failed (default\: 4)]:N:"
+  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":a repository, such as quay.io\/prometheus\/busybox:"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_tags_defaults_added=0
 
 _shtab_imgfetch_verify_options=(
-  "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[as JSON]"
-  {-q,--quiet}"[no progress]"
-  "--progress[on stderr (default\: auto)]:auto|bar|plain|json|none:"
-  ":an archive, ours or another tool\'s\; may be compressed as a whole:_files"
-  "(*)::what it should hold\: NAME\[\:TAG\]\@DIGEST, as imgfetch digest prints it:"
+  "--json[print JSON]"
+  {-q,--quiet}"[show no progress]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":an archive by imgfetch or another tool\; may be compressed as a whole:_files"
+  "(*)::an image that it must contain, NAME\[\:TAG\]\@DIGEST as printed by imgfetch digest:"
 )
 
 # guard to ensure default positional specs are added only once per session

@@ -1,0 +1,70 @@
+"""Examples for the end of each command's help: a comment, and a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "": (
+        (
+            "save an image, for docker load -i on an offline host",
+            "imgfetch save quay.io/prometheus/busybox -o busybox.tar",
+        ),
+        ("pin a list of images", "imgfetch digest --keep-tag -i images.txt > images.lock"),
+        ("verify an archive offline", "imgfetch verify busybox.tar"),
+    ),
+    "save": (
+        ("save an image for this machine's architecture", "imgfetch save quay.io/prometheus/busybox -o busybox.tar"),
+        ("save a list of images for another one", "imgfetch save -i images.txt --platform linux/arm64 -o bundle.tar"),
+        (
+            "save only the layers that the target host lacks",
+            "imgfetch save quay.io/team/app:1.5 --base app-1.4.tar -o update.tar",
+        ),
+    ),
+    "digest": (
+        ("pin an image", "imgfetch digest quay.io/prometheus/busybox:latest"),
+        ("pin a list of images for a later save", "imgfetch digest --keep-tag -i images.txt > images.lock"),
+        ("print the digest for one platform", "imgfetch digest alpine:3.20 --platform linux/arm64"),
+    ),
+    "tags": (
+        ("print all tags", "imgfetch tags quay.io/prometheus/busybox"),
+        ("print the ten highest versions", "imgfetch tags alpine --sort | tail"),
+        ("log in with a token from a file", "imgfetch tags quay.io/team/app -u me --password-stdin < token"),
+    ),
+    "inspect": (
+        ("show an image before you download it", "imgfetch inspect quay.io/prometheus/busybox"),
+        ("show the images in an archive", "imgfetch inspect bundle.tar"),
+        ("print the manifest for one platform", "imgfetch inspect alpine:3.20 --platform linux/arm64 --raw"),
+    ),
+    "verify": (
+        ("verify an archive", "imgfetch verify busybox.tar"),
+        ("verify that it contains the pinned images", "imgfetch verify bundle.tar $(cat images.lock)"),
+        ("print the result for a program", "imgfetch verify bundle.tar --quiet --json"),
+    ),
+    "cache": (
+        ("show the size of the cache", "imgfetch cache list | tail -n 1"),
+        ("shrink it to 2 GB", "imgfetch cache prune --keep 2GB"),
+        ("remove blobs that were not used for a month", "imgfetch cache prune --older-than 30d"),
+    ),
+    "cache dir": (
+        ("print the directory", "imgfetch cache dir"),
+        ("show its size on disk", 'du -sh "$(imgfetch cache dir)"'),
+        ("print the directory for another setting", "IMGFETCH_CACHE_DIR=/srv/imgfetch imgfetch cache dir"),
+    ),
+    "cache list": (
+        ("print the blobs, and the sum of their sizes", "imgfetch cache list"),
+        ("print them for a program", "imgfetch cache list --json"),
+        ("print those of another cache", "imgfetch cache list --cache-dir /srv/imgfetch"),
+    ),
+    "cache prune": (
+        ("remove blobs that were not used for a month", "imgfetch cache prune --older-than 30d"),
+        ("shrink the cache to 2 GB", "imgfetch cache prune --keep 2GB"),
+        ("empty the cache", "imgfetch cache prune"),
+    ),
+    "completion": (
+        ("for bash, in ~/.bashrc", 'eval "$(imgfetch completion bash)"'),
+        ("for zsh, in ~/.zshrc", 'eval "$(imgfetch completion zsh)"'),
+        ("for fish, in ~/.config/fish/config.fish", "imgfetch completion fish | source"),
+    ),
+}
+"""By the command's name; the program itself has none."""

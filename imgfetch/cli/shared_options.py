@@ -1,0 +1,103 @@
+"""The options that several commands have, with their variables, their defaults and their help."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from imgfetch import defaults
+from imgfetch.cli import parse
+from imgfetch.cli.options import Collect, Group, NoPassword, Option, each, once, switch
+
+PLATFORM = Option(
+    "--platform OS/ARCH[/VARIANT][,...] $DOCKER_DEFAULT_PLATFORM",
+    parse.platforms,
+    "save the image for these platforms; repeatable "
+    "(default: $DOCKER_DEFAULT_PLATFORM, else linux on this machine's architecture)",
+    default=[],
+    action=Collect,
+)
+ONE_PLATFORM = PLATFORM._replace(spec="--platform OS/ARCH[/VARIANT]")
+CACHE_DIR = once(
+    "--cache-dir DIR $IMGFETCH_CACHE_DIR", str, "directory for verified blobs (default: the user's cache directory)"
+)
+JSON = switch("--json", help="print JSON")
+STRICT = switch("--strict", help="fail where imgfetch otherwise tolerates a deviation with a warning")
+QUIET = switch("-q --quiet", help="show neither progress nor summary, only warnings and errors")
+SHOWN = Option(
+    f"--progress {'|'.join(defaults.PROGRESS)} $IMGFETCH_PROGRESS",
+    parse.progress,
+    "how to show progress on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
+    default="auto",
+)
+VERBOSE = Option("-v --verbose", int, "log requests to stderr; twice for more", action="count", default=0)
+REFERENCES = (
+    Option("references REF", parse.reference, "an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]", nargs="*"),
+    each(
+        "-i --images FILE", str, "read further images from FILE, one a line; # begins a comment; - is stdin; repeatable"
+    ),
+)
+ACCESS = (
+    Group(
+        "credentials",
+        once("-u --username USER", str, "log in as USER, with --password-stdin"),
+        switch("--password-stdin", help="read the password, or token, from stdin"),
+        Option("--password", str, argparse.SUPPRESS, action=NoPassword),
+        once("--authfile FILE", Path, "read credentials from FILE instead of docker's and podman's files"),
+        switch("--anonymous", help="use no credentials"),
+        each(
+            "--trust-realm HOST $IMGFETCH_TRUST_REALM",
+            str,
+            "send credentials to this token server as well; repeatable",
+            parse_variable=str.split,
+        ),
+        each(
+            "--realm-override HOST[:PORT]=URL $IMGFETCH_REALM_OVERRIDE",
+            parse.override,
+            "use this token server instead of the one that a registry announces at HOST; repeatable",
+            parse_variable=parse.overrides,
+        ),
+    ),
+    Group(
+        "access to the registry",
+        each(
+            "--mirror [REGISTRY=]URL $IMGFETCH_MIRROR",
+            str,
+            "try this mirror first, for Docker Hub or REGISTRY; repeatable",
+            parse_variable=str.split,
+        ),
+        switch("--no-mirror", help="use no mirror, configured or not"),
+        each(
+            "--ca-file FILE $IMGFETCH_CA_FILE",
+            Path,
+            "trust this CA in addition to the system's; repeatable",
+            parse_variable=lambda text: [Path(text)],
+        ),
+        once("--certs-dir DIR $IMGFETCH_CERTS_DIR", Path, "look here first for a host's certificates, as in certs.d"),
+        each(
+            "--insecure HOST $IMGFETCH_INSECURE",
+            str,
+            "do not verify the certificate of HOST[:PORT]; repeatable",
+            parse_variable=str.split,
+        ),
+        switch("--plain-http $IMGFETCH_PLAIN_HTTP", help="use http for registries", parse_variable=parse.flag),
+        Option(
+            "--retries N $IMGFETCH_RETRIES",
+            parse.whole(0, 100),
+            f"number of attempts after the first one failed (default: {defaults.RETRIES})",
+            default=defaults.RETRIES,
+        ),
+        Option(
+            "--max-wait SECONDS $IMGFETCH_MAX_WAIT",
+            parse.seconds,
+            f"longest wait when the registry asks to retry later (default: {defaults.MAX_WAIT:.0f})",
+            default=defaults.MAX_WAIT,
+        ),
+        Option(
+            "--timeout SECONDS $IMGFETCH_TIMEOUT",
+            parse.seconds,
+            f"drop a connection after SECONDS without data (default: {defaults.READ_TIMEOUT:.0f})",
+            default=defaults.READ_TIMEOUT,
+        ),
+    ),
+)
