@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "a number has no sign, underscore, leading zero or foreign digit",
         "parse:whole",
-        "not re.fullmatch(_WHOLE, text)",
-        "not text.isdecimal()",
+        "re.fullmatch(_WHOLE, text)",
+        "text.isdecimal()",
         ("test_a_number_is_plain_decimal_and_within_its_bounds",),
     ),
     Mutant(
