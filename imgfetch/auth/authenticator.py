@@ -1,9 +1,9 @@
-"""Answers a registry's challenge, with a login or with a token.
+"""Answers to a registry's challenges: credentials or a token.
 
-The flow of the distribution project's token specification: the registry refuses with a challenge, the
-token server that it names gives a token for the challenge's scope, and the request is sent again (P40 to P50).
-Logins are looked for only then (P27).  What is got lives in memory only, and is sent to the registry's own origin
-only (P49, S07).
+The flow is that of the distribution project's token specification: the registry rejects a request with a challenge, the
+token server that the challenge names issues a token for the challenge's scope, and imgfetch repeats the request.  It
+reads credentials only when challenged.  Tokens stay in memory, and only the registry's own origin receives them
+(docs/registries.md#who-receives-credentials).
 """
 
 from __future__ import annotations
@@ -30,15 +30,10 @@ _MAX_SCOPES = 16
 
 
 class Authenticator:
-    """What opens one registry; safe to be used from several threads.
+    """Provider of ``Authorization`` headers for one registry; thread-safe.
 
-    Args:
-        transport: for the requests to token servers.
-        name: the registry's name, by which logins are found.
-        base: the registry's URL, such as ``https://quay.io``.
-        credentials: where logins are found.
-        realms: the user's say about token servers.
-        patience: how often to ask for a token; by default once.
+    Credentials are looked up by the registry's ``name``; ``base`` is its URL, such as ``https://quay.io``.  By default,
+    token requests are not retried.
     """
 
     def __init__(
@@ -51,7 +46,6 @@ class Authenticator:
         realms: RealmPolicy,
         patience: RetryPolicy | None = None,
     ) -> None:
-        """Know nothing yet: the first request goes out without a login (P33)."""
         self._transport = transport
         self._name = name
         self._base = base
@@ -64,12 +58,13 @@ class Authenticator:
         self._presented: dict[str, Login] = {}
 
     def authorization(self, repository: str) -> str | None:
-        """Return the ``Authorization`` header for requests about ``repository``, if one is known to be wanted.
+        """Return the ``Authorization`` header for ``repository``; ``None`` before the first challenge.
 
-        A token that is about to end is renewed (P48).
+        A token that is about to expire is renewed.  The first request goes out without credentials
+        (docs/registries.md#first-request).
 
         Raises:
-            AuthenticationError: the token server gives none.
+            AuthenticationError: the token server issues no token.
         """
         with self._lock:
             if repository in self._presented:
@@ -78,16 +73,10 @@ class Authenticator:
             return self._header(grant, repository) if grant else None
 
     def answer(self, refusal: Response, repository: str, used: str | None, label: str) -> str:
-        """Return another ``Authorization`` header, after a 401.
-
-        Args:
-            refusal: the answer.
-            repository: what was asked about.
-            used: the header that was refused, if one was sent.
-            label: what was asked for, in messages.
+        """Return another ``Authorization`` header, after a 401 for the header ``used``, if any.
 
         Raises:
-            AuthenticationError: there is no way to get one, or the token server gives none.
+            AuthenticationError: no credentials or token for the challenge.
         """
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         asked = refusal.address
@@ -113,7 +102,7 @@ class Authenticator:
             return self._header(grant, repository)
 
     def hint(self, repository: str) -> str:
-        """Say by what login, if any, a repository was asked for, for a message (M06, M07)."""
+        """Return a hint that names the credentials, if any, that a repository was requested with."""
         with self._lock:
             grant = self._grants.get(repository)
             token = self._tokens.get(grant) if grant else None
@@ -121,30 +110,29 @@ class Authenticator:
             found = self._credentials.find(self._name, repository) if grant and grant.realm.refused else None
         if used is not None:
             again = login_again(self._name, used)
-            return f"asked with {used.description}, which may not be allowed to have it; if it should be, {again}"
+            return f"requested with {used.description}, which may lack access; {again}"
         if found is not None and grant is not None:
-            return f"{found.description} was kept back: {grant.realm.refused}"
-        return f"asked without a login; if it needs one: {login_command(self._name)}"
+            return f"imgfetch did not send {found.description}: {grant.realm.refused}"
+        return f"requested without credentials; if it needs them, log in: {login_command(self._name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
-        """Ask the registry's root for the challenge that the real request lacked (P33; gcr.io does so)."""
+        """Request the registry's root for the challenge that the 401 lacked (docs/registries.md#first-request)."""
         with self._transport.get(url) as response:
-            if response.origin != Origin.of(self._base):  # what another host demands is not ours to give (S34)
+            if response.origin != Origin.of(self._base):  # another host must not choose the token server
                 return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
 
     def _realm(self, text: str, asked: str, label: str) -> Realm:
-        """Find the token server, or say what for it is wanted (M08, M11)."""
         try:
             return self._realms.find(text, asked)
         except AuthenticationError as error:
-            hint = "the registry, or a proxy in front of it, is set up wrongly"
+            hint = "the registry, or a proxy in front of it, is misconfigured"
             if text.strip():
-                hint += "; another token server is named by --realm-override HOST:PORT=URL"
+                hint += "; to use another token server: --realm-override HOST:PORT=URL"
             raise AuthenticationError(f"{label} needs a token: {error}", hint=hint) from None
 
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, label: str) -> Challenge:
-        """Take Bearer where it is offered, else Basic (P41)."""
+        """Prefer Bearer to Basic, as docker does (docs/registries.md#challenges)."""
         for scheme in ("bearer", "basic"):
             for challenge in offered:
                 if challenge.scheme == scheme:
@@ -152,22 +140,22 @@ class Authenticator:
         schemes = ", ".join(sanitize(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
         if schemes:
             raise AuthenticationError(
-                f"{label} needs a login: {refusal.origin} offers only {schemes}, which imgfetch does not speak",
-                hint="whoever runs the registry, or the proxy in front of it, can make it offer Basic or Bearer",
+                f"{label} needs credentials: {refusal.origin} offers only {schemes}, which imgfetch does not support",
+                hint="ask the operator of the registry, or of the proxy in front of it, to offer Basic or Bearer",
             )
         raise rejection(
-            refusal, label, hint=f"check the name and the tag; if it needs a login: {login_command(self._name)}"
+            refusal, label, hint=f"check the name and the tag; if it needs credentials: {login_command(self._name)}"
         )
 
     def _usable(
         self, login: Login | None, challenge: Challenge, refusal: Response, used: str | None, label: str
     ) -> Login:
-        """Return the login if it can be sent to the registry itself, and has not been refused (M05, M06)."""
+        """Return ``login`` if it can be sent to the registry itself and has not been rejected yet."""
         if login is None or not login.authorization:
             realm = sanitize(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
-                f'{label} needs a login: {refusal.origin} asks for a user name and password (Basic, realm "{realm}")',
-                hint=f"{login_command(self._name)}, or --username with --password-stdin{_nexus(realm)}",
+                f'{label} needs credentials: {refusal.origin} expects user name and password (Basic, realm "{realm}")',
+                hint=f"log in: {login_command(self._name)}, or pass --username with --password-stdin{_nexus(realm)}",
             )
         if login.authorization == used:
             raise AuthenticationError(
@@ -176,7 +164,7 @@ class Authenticator:
         return login
 
     def _forget(self, used: str) -> None:
-        """Drop a token that was refused, unless another thread has done so."""
+        """Drop a rejected token, unless another thread has already replaced it."""
         for grant, token in list(self._tokens.items()):
             if token.authorization == used:
                 del self._tokens[grant]
@@ -190,12 +178,12 @@ class Authenticator:
 
 
 def _nexus(realm: str) -> str:
-    """Say what opens a Nexus to everybody: without it, it asks for a password even where it needs none (M05)."""
+    """Return advice for Nexus, which may demand a password for public images (docs/registries.md#first-request)."""
     if "nexus" not in realm.lower():
         return ""
-    return "; for pulls without a login, Nexus needs its Docker Bearer Token realm enabled, and anonymous access"
+    return "; for anonymous pulls, enable Nexus's Docker Bearer Token realm and anonymous access"
 
 
 def _scopes(challenge: Challenge, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Join the challenge's scopes, which come first, and those asked for before (P46, P50)."""
+    """Join the challenge's scopes with earlier ones (docs/registries.md#token-requests)."""
     return tuple(dict.fromkeys([*challenge.parameters.get("scope", "").split(), *known]))[:_MAX_SCOPES]

@@ -1,7 +1,7 @@
-"""What a server wants to know before it answers: the ``WWW-Authenticate`` header.
+"""Parser of the ``WWW-Authenticate`` header (RFC 9110, sections 5.6 and 11.6.1).
 
-A real parser of RFC 9110's grammar (sections 5.6 and 11.6.1), for registries and the proxies in front of them
-send several challenges in one line or in several, quote commas, and spell names in any case (P40)::
+It follows the grammar because registries and the proxies in front of them send several challenges in one line or in
+several, quote commas, and spell names in any case (docs/registries.md#challenges)::
 
     challenges  := challenge { "," challenge }
     challenge   := scheme [ token68 | parameter { "," parameter } ]
@@ -39,7 +39,7 @@ class Challenge:
 
 
 def parse(lines: Sequence[str]) -> tuple[Challenge, ...]:
-    """Read every challenge of a header's lines; what is no challenge is passed over."""
+    """Return all challenges in a header's lines; malformed parts are skipped."""
     return tuple(challenge for line in lines for challenge in _parse_line(line[:MAX_HEADER]))
 
 

@@ -1,16 +1,17 @@
-"""Who we are to a registry.
+"""Reader of the credentials that docker and podman keep in files such as ``~/.docker/config.json``.
 
-Logins stand where docker and podman left them (P20 to P26), in files such as ``~/.docker/config.json``::
+The format and the rules (docs/registries.md#credential-files, docs/registries.md#matching-hosts)::
 
     file   := { "auths": { key: entry }, "credHelpers": { key: helper }, "credsStore": helper }
     key    := [ "http://" | "https://" ] host [ ":" port ] [ "/" path ]
     entry  := { "auth": base64 of user ":" password | "username", "password"; "identitytoken"; "registrytoken" }
 
-* The first source with a login gives it.  Within a file the host's own helper is asked, else ``credsStore``; if it
-  has no login, the ``auths`` may; if it fails, the file counts for nothing, and the next one is read (P21, P26).
-* A path is podman's: the key is for what is below it, and the longest counts.  In a URL it means nothing, as in docker.
-* Hosts are compared whole, with their ports, in any case; all names of Docker Hub are one (P22, P23).
-* A key without a port is for every port of its host, unless any key has the port that is asked for (S10).
+* The first source that has credentials for a repository wins.  Within a file, the host's own helper comes first, else
+  ``credsStore``, then ``auths``.  If the helper fails, the whole file is skipped.
+* A key with a path (podman) applies to all repositories below it, and the longest match wins.  As in docker, the path
+  of a URL is ignored.
+* Hosts are compared whole, with their ports, ignoring case; all names of Docker Hub are equal.
+* A key without a port applies to every port of its host, unless any key has the requested port.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import quoted, sanitize
 
 HUB_KEY = "https://index.docker.io/v1/"
-"""What docker calls Docker Hub, in files and to helpers (P23)."""
+"""Docker's key for Docker Hub, in files and for helpers."""
 MAX_FILE = 4 * 1024 * 1024
 
 _VARIABLE = "DOCKER_AUTH_CONFIG"
@@ -47,16 +48,16 @@ _logger = logging.getLogger(__name__)
 
 
 class Credentials:
-    """Finds logins; safe to be used from several threads.
+    """Finder of credentials; thread-safe.
 
-    Files are read and helpers run when the first login is wanted, and once (P27).  Whatever is wrong with them is
-    told once, as a warning, and the pull goes on without (M23).
+    Files are read, and helpers run, once and only when credentials are needed.  Each problem with them is a single
+    warning, and the pull continues without them.
 
     Args:
-        explicit: the login of the command line, for every registry of the run.
+        explicit: the credentials of the command line, for every registry of the run.
         inline: the text of ``$DOCKER_AUTH_CONFIG``.
-        files: files with logins, in order of preference; one that does not exist is no error.
-        path: ``$PATH``, where helpers are; ``None`` runs none.
+        files: credential files in order of preference; missing ones are skipped.
+        path: ``$PATH``, to find helpers in; ``None`` runs none.
     """
 
     def __init__(
@@ -67,7 +68,6 @@ class Credentials:
         files: Sequence[Path] = (),
         path: str | None = None,
     ) -> None:
-        """Remember where to look."""
         self._explicit = explicit
         self._sources = [partial(_Store.of_file, path) for path in files]
         if inline is not None:
@@ -78,7 +78,7 @@ class Credentials:
         self._told: set[str] = set()
 
     def without_explicit(self) -> Self:
-        """Return the same without the login of the command line, which is for no mirror (S09)."""
+        """Return a copy without the credentials of the command line, which no mirror receives."""
         if self._explicit is None:
             return self
         other = copy.copy(self)
@@ -86,12 +86,12 @@ class Credentials:
         return other
 
     def find(self, registry: str, repository: str) -> Login | None:
-        """Return the login for a repository, if there is one; registry and repository are a ``Reference``'s."""
+        """Return the credentials for a repository, if any; registry and repository are a ``Reference``'s."""
         if self._explicit is not None:
             return self._explicit
         with self._lock:
             login = self._search(registry, repository)
-        _logger.debug("login for %s: %s", sanitize(registry), login.source if login else "none")
+        _logger.debug("credentials for %s: %s", sanitize(registry), login.source if login else "none")
         return login
 
     def _search(self, registry: str, repository: str) -> Login | None:
@@ -102,8 +102,8 @@ class Credentials:
             try:
                 login = self._ask(store, host, registry) or self._look_up(store, f"{host}/{repository}")
             except AuthenticationError as error:
-                # Of this file nothing else (P26); another file's login for the same host is as good as ever.
-                self._warn(f"{error}; going on without its logins; fix or remove it")
+                # A failed helper disables its file, not the others (docs/registries.md#credential-helpers).
+                self._warn(f"{error}; continuing without its credentials; fix or remove it")
                 continue
             if login is not None:
                 return login
@@ -118,7 +118,7 @@ class Credentials:
             try:
                 yield read()
             except AuthenticationError as error:
-                self._warn(f"{error}; going on without its logins; fix or remove it")
+                self._warn(f"{error}; continuing without its credentials; fix or remove it")
 
     def _ask(self, store: _Store, host: str, registry: str) -> Login | None:
         helper = store.helper(host)
@@ -135,8 +135,8 @@ class Credentials:
                 login = store.login(key)
             except AuthenticationError as error:
                 self._warn(
-                    f"the entry {quoted(key)} of {store.source} is unusable: {error}; "
-                    "going on without that login; log in again, or remove it"
+                    f"cannot use the entry {quoted(key)} of {store.source}: {error}; "
+                    "continuing without it; log in again, or remove it"
                 )
                 continue
             if login is not None:
@@ -151,7 +151,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Store:
-    """What one source says."""
+    """The content of one source."""
 
     source: str
     fields: tuple[str, ...]
@@ -161,13 +161,13 @@ class _Store:
 
     @classmethod
     def of_variable(cls, text: str) -> Self:
-        """Read the text of ``$DOCKER_AUTH_CONFIG``, in which only ``auth`` counts (P20)."""
+        """Read the text of ``$DOCKER_AUTH_CONFIG``, in which only ``auth`` counts."""
         found = members(text.encode("utf-8", "surrogateescape"), _VARIABLE) if text.strip() else {}
         return cls._made(_VARIABLE, _FIELDS[:1], {"auths": found.get("auths")})
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
-        """Read a file; docker's old ``.dockercfg`` may be nothing but what newer files have in ``auths``."""
+        """Read a file; docker's old ``.dockercfg`` may consist of the entries that newer files have in ``auths``."""
         source, raw = sanitize(str(path)), _content(path)
         found = members(raw, source) if raw.strip() else {}
         is_old = path.name == _OLD_FILE and "auths" not in found
@@ -177,35 +177,35 @@ class _Store:
     def _made(cls, source: str, fields: tuple[str, ...], found: Mapping[str, object]) -> Self:
         auths, helpers = found.get("auths") or {}, found.get("credhelpers") or {}
         if not isinstance(auths, dict) or not isinstance(helpers, dict):
-            raise AuthenticationError(f"{source} has an 'auths' or 'credHelpers' that is no object")
+            raise AuthenticationError(f"{source} has an 'auths' or 'credHelpers' that is not an object")
         return cls(source, fields, auths, helpers, found.get("credsstore"))
 
     def names(self, host: str) -> bool:
-        """Tell whether any key is about the host or a part of it."""
+        """Return whether any key names the host or a path on it."""
         return any(_normalised(key).partition("/")[0] == host for key in (*self.auths, *self.helpers))
 
     def helper(self, host: str) -> str:
-        """Return the host's helper; ``""`` is none, and says so too in ``credHelpers``, as in docker."""
+        """Return the host's helper or ``""``; an empty one in ``credHelpers`` disables helpers, as in docker."""
         helper = next((self.helpers[key] for key in _matching(self.helpers, host)), self.default) or ""
         if not isinstance(helper, str):
-            raise AuthenticationError(f"the helper for {quoted(host)} in {self.source} is no text")
+            raise AuthenticationError(f"the helper for {quoted(host)} in {self.source} is not a string")
         return helper
 
     def keys(self, wanted: str) -> Iterator[str]:
-        """Find the keys for ``host/repository``, the longest first (P22)."""
+        """Yield the keys for ``host/repository``, the longest first."""
         while wanted:
             yield from _matching(self.auths, wanted)
             wanted = wanted.rpartition("/")[0]
 
     def login(self, key: str) -> Login | None:
-        """Return an entry's login; ``{}`` has none, and says that a helper may (P24)."""
+        """Return an entry's credentials; ``{}`` has none, because a helper keeps them."""
         entry = self.auths[key] or {}
         if not isinstance(entry, dict):
-            raise AuthenticationError("it is no object")
+            raise AuthenticationError("it is not an object")
         given = {name.lower(): value or "" for name, value in entry.items()}
         texts = [given.get(name, "") if name in self.fields else "" for name in _FIELDS]
         if not all(isinstance(text, str) for text in texts):
-            raise AuthenticationError("a part of it is no text")
+            raise AuthenticationError("one of its fields is not a string")
         if not any(texts):
             return None
         auth, username, password, identity, registry = texts
@@ -215,7 +215,7 @@ class _Store:
 
 
 def _normalised(key: str) -> str:
-    """Return ``host[:port][/path]``; a URL's path is left out."""
+    """Return ``host[:port][/path]`` without a URL's path."""
     rest = _SCHEME.sub("", key)
     host, _, path = rest.partition("/")
     host = DOCKER_HUB if host.lower() in _HUB_HOSTS else host.lower()
@@ -224,14 +224,14 @@ def _normalised(key: str) -> str:
 
 
 def _matching(keys: Iterable[str], wanted: str) -> list[str]:
-    """Return the keys for a host or a part of it, first those that are spelt as docker and podman would."""
+    """Return the keys for a host or path, those in the spelling of docker and podman first."""
     spellings = (HUB_KEY, *_HUB_HOSTS, wanted)
     found = (key for key in keys if _normalised(key) == wanted)
     return sorted(found, key=lambda key: spellings.index(key) if key in spellings else len(spellings))
 
 
 def _decoded(auth: str) -> tuple[str, str]:
-    """Split base64 of ``user:password``; padding may lack, NUL or a line's end may follow (P24)."""
+    """Split base64 of ``user:password``; padding may be missing, NUL or a line end may follow."""
     compact = "".join(auth.split()).rstrip("=")
     try:
         pair = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
@@ -239,26 +239,26 @@ def _decoded(auth: str) -> tuple[str, str]:
         raise AuthenticationError("its 'auth' is not base64") from None
     username, colon, password = pair.decode("utf-8", "surrogateescape").rstrip("\0\r\n").partition(":")
     if not colon:
-        raise AuthenticationError("its 'auth' holds no ':'")
+        raise AuthenticationError("its 'auth' has no ':'")
     return username, password
 
 
 def _content(path: Path) -> bytes:
-    """Return a file's content; a file that is not there has none."""
+    """Return a file's content; nothing if it does not exist."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        raise AuthenticationError(f"{sanitize(str(path))} cannot be read: {error.strerror}") from error
+        raise AuthenticationError(f"cannot read {sanitize(str(path))}: {error.strerror}") from error
     if len(content) > MAX_FILE:
         raise AuthenticationError(f"{sanitize(str(path))} is larger than {MAX_FILE} bytes")
     return content
 
 
 def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:
-    """Return where logins may stand, in the order of P20; a file that the user named stands alone."""
+    """Return the credential files in order of preference; only the user's file if there is one."""
     alone = authfile or environment.get("REGISTRY_AUTH_FILE")
     if alone:
         return (Path(alone),)

@@ -1,11 +1,11 @@
-"""The protocol of the programs that keep docker's logins.
+"""Client of docker's credential helpers (docs/registries.md#credential-helpers).
 
-``docker-credential-NAME get`` reads a server's key from its standard input, and answers in JSON::
+``docker-credential-NAME get`` reads a server's key from standard input and prints JSON::
 
     {"ServerURL": "https://index.docker.io/v1/", "Username": "alice", "Secret": "..."}
 
-or exits with another status than zero and a line on its standard output; one such line means that it has
-no login for the key (P25; docker/docker-credential-helpers: ``client/client.go``, ``credentials/error.go``).
+or prints an error and exits with a status other than zero.  `NOT_FOUND` means that it has no credentials for the key
+(docker/docker-credential-helpers: ``client/client.go``, ``credentials/error.go``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from imgfetch.errors import AuthenticationError
 from imgfetch.text import quoted
 
 TIMEOUT = 30.0
-"""Seconds that a helper may take (P25)."""
+"""Seconds that a helper may take."""
 MAX_OUTPUT = 1024 * 1024
-"""Bytes of a helper's answer that are read (S26)."""
+"""Bytes that are read of a helper's output."""
 NOT_FOUND = "credentials not found in native keychain"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -38,19 +38,19 @@ _MAX_SHOWN = 200
 
 
 class Helpers:
-    """Asks the helpers on a ``$PATH``, each once for a key (P27), and gives it some seconds."""
+    """Runner of the helpers on a ``$PATH``, once for each key."""
 
     def __init__(self, path: str, *, timeout: float = TIMEOUT) -> None:
-        """Ask nobody yet."""
         self._path = path
         self._timeout = timeout
         self._answers: dict[tuple[str, str], Login | AuthenticationError | None] = {}
 
     def get(self, name: str, key: str) -> Login | None:
-        """Return the login that ``docker-credential-NAME`` has for a key, if it has one.
+        """Return the credentials that ``docker-credential-NAME`` has for a key, if any.
 
         Raises:
-            AuthenticationError: it is missing, fails, hangs, or answers something else; no secret is in the message.
+            AuthenticationError: the helper is missing, fails, hangs, or prints something else; the message contains no
+                secret.
         """
         if (name, key) not in self._answers:
             try:
@@ -64,7 +64,7 @@ class Helpers:
 
     def _ask(self, name: str, key: str) -> Login | None:
         if not _NAME.fullmatch(name):
-            raise AuthenticationError(f"{quoted(name, _MAX_SHOWN)} is no name of a credential helper")
+            raise AuthenticationError(f"{quoted(name, _MAX_SHOWN)} is not a valid name of a credential helper")
         helper = f"docker-credential-{name}"
         status, output = _converse(helper, _program(helper, self._path), key, self._timeout)
         if status == 0:
@@ -76,16 +76,13 @@ class Helpers:
 
 
 def members(raw: bytes, label: str) -> dict[str, object]:
-    """Return the members of a JSON object by their names in lower case.
+    """Return the members of a JSON object by lower-case name.
 
-    Docker's files and its helpers' answers are read as Go reads them: names in any case, the last of several.
-
-    Args:
-        raw: the document.
-        label: its name in messages.
+    As in Go, which reads docker's files and helpers, names match in any case and the last of several wins.
 
     Raises:
-        AuthenticationError: it is no JSON object; neither the message nor a cause holds any of it (S14).
+        AuthenticationError: not a JSON object; neither the message nor a cause quotes it
+            (docs/registries.md#secrets-in-messages).
     """
     value: object = None
     problem = "not a JSON object"
@@ -96,16 +93,16 @@ def members(raw: bytes, label: str) -> dict[str, object]:
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte {error.start + 1})"
     except RecursionError:
-        problem = "nested too deeply"  # S29
+        problem = "nested too deeply"
     except ValueError:  # a number of thousands of digits
-        problem = "not JSON of any use"
-    if not isinstance(value, dict):  # raised here, because the errors above keep the document
+        problem = "not usable JSON"
+    if not isinstance(value, dict):  # raised here because the errors above contain the document
         raise AuthenticationError(f"{label} is {problem}")
     return {name.lower(): member for name, member in value.items()}
 
 
 def _program(helper: str, path: str) -> Path:
-    """Find a helper on ``path``, whose relative entries would lead into any directory somebody stands in."""
+    """Find a helper on ``path``, ignoring relative entries, which would depend on the current directory."""
     for entry in path.split(os.pathsep):
         program = Path(entry) / helper
         if program.is_absolute() and os.access(program, os.X_OK) and program.is_file():
@@ -114,7 +111,7 @@ def _program(helper: str, path: str) -> Path:
 
 
 def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int, bytes]:
-    """Run a helper; return its exit status with what it printed."""
+    """Run a helper; return its exit status and output."""
     end = time.monotonic() + timeout
     try:
         with _running(program) as (process, stdin, printed):
@@ -128,18 +125,17 @@ def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int
                 raise AuthenticationError(f"{helper} did not answer within {timeout:g} s")
             return process.wait(end - time.monotonic()), bytes(printed.content)
     except subprocess.TimeoutExpired:
-        raise AuthenticationError(f"{helper} did not end within {timeout:g} s") from None
+        raise AuthenticationError(f"{helper} did not exit within {timeout:g} s") from None
     except OSError as error:
-        raise AuthenticationError(f"{helper} cannot be run: {error.strerror}") from error
+        raise AuthenticationError(f"cannot run {helper}: {error.strerror}") from error
 
 
 @contextmanager
 def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], _Printed]]:
-    """Start a helper, and end it with all that it started unless it was waited for.
+    """Start a helper; on exit, kill it and its children unless it has been reaped.
 
-    Its standard error is ours: what a helper says there (which key to touch, which page to open) is for the
-    person in front of it and of use only at once.  The session of its own is what can be killed as a whole; without
-    our terminal in it, a prompt on the terminal fails instead of stopping the helper until its time is up.
+    It inherits standard error so that the user sees prompts such as the key to touch at once.  Its own session allows
+    killing the whole group, and makes a prompt on the terminal fail instead of hang until the time-out.
     """
     process = subprocess.Popen(  # noqa: S603  # the user's own configuration names it
         [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
@@ -147,7 +143,7 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
     try:
         yield process, cast("IO[bytes]", process.stdin), _Printed(cast("IO[bytes]", process.stdout))
     finally:
-        if process.returncode is None:  # not reaped yet, so its number and its group's cannot have been reused
+        if process.returncode is None:  # not reaped yet, so the PID and its group cannot have been reused
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
@@ -155,9 +151,9 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
 
 
 class _Printed(threading.Thread):
-    """Reads what a helper prints, up to a bound.
+    """Reader of a helper's output, up to a bound.
 
-    The thread owns the pipe: something that left the helper's session may hold its other end for longer than we wait.
+    The thread owns the pipe because a process that left the helper's session may hold the other end open indefinitely.
     """
 
     def __init__(self, pipe: IO[bytes]) -> None:
@@ -173,21 +169,21 @@ class _Printed(threading.Thread):
 
 
 def _answer(helper: str, output: bytes) -> Login | None:
-    """Read an answer; two empty strings are how some helpers say that there is no login."""
-    found = members(output, f"what {helper} printed")
+    """Parse a helper's output; some helpers print two empty strings if they have no credentials."""
+    found = members(output, f"the output of {helper}")
     username, secret = found.get("username"), found.get("secret")
     if not isinstance(username, str) or not isinstance(secret, str):
-        raise AuthenticationError(f"what {helper} printed has no Username and Secret")
+        raise AuthenticationError(f"the output of {helper} has no Username and Secret")
     if not username and not secret:
         return None
     try:
         return Login.stored(username, secret, helper)
     except AuthenticationError as error:
-        raise AuthenticationError(f"what {helper} printed is unusable: {error}") from None
+        raise AuthenticationError(f"cannot use the output of {helper}: {error}") from None
 
 
 def _shown(text: str) -> str:
-    """Return a failing helper's words, unless they look like the answer that they should not be (S14)."""
+    """Return a failed helper's output for a message, unless it may contain a secret."""
     if not text:
         return "nothing"
-    return "what may hold a secret" if "{" in text else quoted(text, _MAX_SHOWN)
+    return "something that may contain a secret" if "{" in text else quoted(text, _MAX_SHOWN)

@@ -1,4 +1,4 @@
-"""Who somebody is to a registry."""
+"""A user's credentials for a registry."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _PUBLIC_ECR, _AMAZON = "public.ecr.aws", (".amazonaws.com", ".amazonaws.com.cn")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One of: user name with password, identity token (a refresh token), registry token (a bearer token, ready).
+    """One of: user name with password, identity token (a refresh token), registry token (a bearer token).
 
     Attributes:
-        username: the user's name; beside an identity token it may be a placeholder.
-        password: the password; what was not UTF-8 in it is kept as ``surrogateescape`` does.
-        identity_token: what a token server changes into access tokens.
-        registry_token: what the registry takes as it is.
-        source: where it came from, for messages: ``--username``, a file's path, ``docker-credential-…``.
-        is_explicit: whether it was given for this run, rather than found; one that is refused is an error then.
+        username: may be a placeholder beside an identity token.
+        password: bytes that are not UTF-8 are escaped by ``surrogateescape``.
+        identity_token: exchanged for access tokens at the token server.
+        registry_token: sent to the registry unchanged.
+        source: the origin for messages: ``--username``, a file's path, ``docker-credential-…``.
+        is_explicit: given for this run rather than found, so that a rejection is an error.
 
     Raises:
-        AuthenticationError: no request could carry it; the message holds nothing of it.
+        AuthenticationError: no request could carry it; the message quotes none of it.
     """
 
     username: str = ""
@@ -41,17 +41,16 @@ class Login:
     is_explicit: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Check each part."""
         if ":" in self.username:
-            raise AuthenticationError("a user name cannot hold a ':'")  # P15
+            raise AuthenticationError("a user name cannot contain ':'")  # RFC 7617, section 2
         if _NO_TEXT.search(self.username + self.identity_token) or _NO_BYTES.search(self.password):
-            raise AuthenticationError("a login must be UTF-8")
+            raise AuthenticationError("credentials must be UTF-8")
         if not _HEADER.fullmatch(self.registry_token):
-            raise AuthenticationError("a registry token is printable ASCII without spaces")
+            raise AuthenticationError("a registry token must be printable ASCII without spaces")
 
     @classmethod
     def stored(cls, username: str, secret: str, source: str, identity: str = "", registry: str = "") -> Self:
-        """Return a login as docker stores it: the user name ``<token>`` says that the secret is an identity token."""
+        """Return credentials as docker stores them: for the user name ``<token>``, the secret is an identity token."""
         if username == "<token>":
             username, secret, identity = "", "", secret
         if not (identity or registry or (username and secret)):
@@ -60,32 +59,31 @@ class Login:
 
     @property
     def description(self) -> str:
-        """Whose login it is, and where it came from, for messages."""
-        whose = f"the login of {sanitize(self.username, 80)}" if self.username and self.password else "a token"
+        """User and source, for messages."""
+        whose = f"the credentials of {sanitize(self.username, 80)}" if self.username and self.password else "a token"
         return f"{whose} from {sanitize(self.source)}"
 
     @property
     def authorization(self) -> str:
-        """The header that carries it to a registry; empty for an identity token, which only a token server takes."""
+        """The header for a registry; empty for an identity token, which only a token server accepts."""
         if self.registry_token:
             return f"Bearer {self.registry_token}"
         return self.basic() if self.password else ""
 
     def basic(self) -> str:
-        """Return the ``Authorization`` header for user name and password, in UTF-8 (P15)."""
+        """Return the ``Authorization`` header for user name and password, in UTF-8."""
         pair = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def login_again(registry: str, login: Login) -> str:
-    """Say what to do about a login that a registry, or its token server, refuses (M06)."""
+    """Return a hint for credentials that a registry, or its token server, rejects."""
     if login.is_explicit:
-        return "check the user name and the password that were given"
+        return "check the given user name and password"
     host = registry.partition(":")[0].lower()
     if host == _PUBLIC_ECR:
-        return f"a login of ECR ends after 12 hours; what is public needs none: docker logout {_PUBLIC_ECR}"
+        return f"ECR credentials expire after 12 hours; public images need none: docker logout {_PUBLIC_ECR}"
     if host.endswith(_AMAZON):
-        return (
-            f"a login of ECR ends after 12 hours; log in again (aws ecr get-login-password): {login_command(registry)}"
-        )
+        again = f"log in again (aws ecr get-login-password): {login_command(registry)}"
+        return f"ECR credentials expire after 12 hours; {again}"
     return f"log in again: {login_command(registry)}"

@@ -1,8 +1,8 @@
-"""Which token servers a registry may name, and which of them may be told a login.
+"""Policy for token servers: the allowed ones, and those that may receive credentials.
 
-A registry names its token server itself, in the challenge of a 401.  So whoever can answer in the registry's place, or
-sets it up wrongly, chooses where a login goes.  The rules are S01 to S04 and F10 of the protocol notes; every one of
-them stands for an advisory against another client.
+A registry names its token server in the challenge of a 401, so a hostile or misconfigured registry would choose the
+destination of credentials.  The rules come from advisories against other clients
+(docs/registries.md#trusted-token-servers, docs/registries.md#unreachable-token-server).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from imgfetch.http.origin import Origin
 from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
-# Domains all of whose registries and token servers are one another's kin (S03).
+# Domains whose owner runs all registries and token servers below them.
 _KNOWN = ("docker.io", "aliyuncs.com")
 
-# Second labels below which a country's registrar sells names to anybody: evil.co.uk is no kin of registry.co.uk.
+# Second-level labels under which anyone can register a name: evil.co.uk is unrelated to registry.co.uk.
 _SHARED_LABELS = frozenset(
     (
         *("ac", "asn", "co", "com", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr", "gv", "id", "ind"),
@@ -28,7 +28,7 @@ _SHARED_LABELS = frozenset(
 )
 _COUNTRY = 2
 
-_DOWN = "a login never goes from https down to http"
+_DOWN = "credentials never go from https down to http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Realm:
     """A token server.
 
     Attributes:
-        announced: the URL that the registry announced, complete.
-        url: the URL to ask.
-        own: the same path at the registry's own origin, if that is worth a try when the announced one fails (F10).
-        refused: why no login may go there, or empty.
+        announced: the absolute URL that the registry announced.
+        url: the URL to request.
+        own: the same path at the registry's own origin, a fallback if the announced server fails; may be empty.
+        refused: the reason not to send credentials there, or empty.
     """
 
     announced: str
@@ -50,11 +50,11 @@ class Realm:
 
 @dataclass(frozen=True)
 class RealmPolicy:
-    """The user's say about token servers.
+    """The user's rules for token servers.
 
     Attributes:
-        trusted: hosts that may be told a login, whatever registry names them (``--trust-realm``).
-        overrides: origins to ask instead, by ``host[:port]`` of the announced realm (``--realm-override``).
+        trusted: hosts that may receive credentials for any registry (``--trust-realm``).
+        overrides: replacement origins by ``host[:port]`` of the announced realm (``--realm-override``).
     """
 
     trusted: frozenset[str] = frozenset()
@@ -65,19 +65,19 @@ class RealmPolicy:
 
         Args:
             text: the challenge's ``realm``.
-            asked: the URL whose answer the challenge is, from which a relative realm starts (P42).
+            asked: the URL that was answered with the challenge; a relative realm is resolved against it.
 
         Raises:
-            AuthenticationError: it names none that can be used (S01, S04).
+            AuthenticationError: the token server is missing, malformed or forbidden.
         """
         registry = Origin.of(asked)
         if not text.strip():
             raise AuthenticationError(
-                f"{registry} asks for a token, but names no token server (its challenge has no realm)"
+                f"{registry} requires a token but names no token server (its challenge has no realm)"
             )
         try:
             if "://" in text:
-                Origin.of(text.strip())  # else a URL without a host would become one of the registry's (S01)
+                Origin.of(text.strip())  # otherwise a URL without a host would resolve to the registry's
             announced = urljoin(asked, text.strip()).partition("#")[0]
             origin = Origin.of(announced)
         except (ValueError, TransportError) as error:
@@ -91,7 +91,7 @@ class RealmPolicy:
             return Realm(announced, url, refused=_DOWN if is_down else "")
         if not registry.may_send_to(origin):
             raise AuthenticationError(
-                f"{registry} announced a token server that cannot be used: {shown_url(announced)}, where none can be"
+                f"{registry} announced a token server that cannot be used: {shown_url(announced)} is forbidden"
             )
         is_near = origin.host == registry.host and origin != registry
         is_weaker = origin.scheme == "https" and registry.scheme == "http"
@@ -99,19 +99,16 @@ class RealmPolicy:
         return Realm(announced, announced, own, self._refusal(registry, origin))
 
     def _refusal(self, registry: Origin, realm: Origin) -> str:
-        """Say why a login for ``registry`` must not go to ``realm``, or nothing."""
+        """Return the reason not to send credentials for ``registry`` to ``realm``, or ``""``."""
         if registry.scheme == "https" and realm.scheme == "http":
             return _DOWN
         if {realm.host, f"[{realm.host}]", realm.host_and_port} & self.trusted or is_kin(registry, realm):
             return ""
-        return (
-            f"{realm.host} does not belong to {registry.host}; if it is to be told the login: "
-            f"--trust-realm {realm.host}"
-        )
+        return f"{realm.host} does not belong to {registry.host}; to send them anyway: --trust-realm {realm.host}"
 
 
 def is_kin(registry: Origin, realm: Origin) -> bool:
-    """Tell whether a token server is its registry's own by its name (S03)."""
+    """Return whether a token server's name is in its registry's domain."""
     if registry.host == realm.host or (registry.is_loopback and realm.is_loopback):
         return True
     if registry.is_address or realm.is_address:
@@ -129,7 +126,7 @@ def _is_within(host: str, domain: str) -> bool:
 
 
 def _has_an_owner(domain: str) -> bool:
-    """Tell whether a domain is somebody's, not one below which anybody can have a name."""
+    """Return whether a domain has one owner; under others, such as co.uk, anyone can register names."""
     labels = domain.split(".")
     is_shared = len(labels) == 2 and len(labels[1]) == _COUNTRY and labels[0] in _SHARED_LABELS  # noqa: PLR2004
     return len(labels) > 1 and not is_shared

@@ -1,4 +1,4 @@
-"""A token server's reply: the token, and how long it may be used (P47, P48)."""
+"""Token server's reply: the token and its lifetime (docs/registries.md#token-replies)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from imgfetch.oci import strictjson
 
 MAX_REPLY = 1024 * 1024
 MIN_LIFE = 60.0
-"""Seconds that a token lives at least, whatever its ``expires_in`` says (P48, token specification)."""
+"""Minimum lifetime of a token in seconds, according to the token specification."""
 RENEW_BEFORE = 10.0
-"""Seconds before its end at which a token is not used any more."""
+"""Seconds before its end at which a token is renewed."""
 TIMEOUT = 15.0
-"""Seconds for the whole of a token server's reply (P08)."""
+"""Seconds for a token server's whole reply."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _KEYS = frozenset({"token", "access_token", "expires_in"})
@@ -29,7 +29,7 @@ _KEYS = frozenset({"token", "access_token", "expires_in"})
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, when it ends on the monotonic clock, and the login that it was got by, if any."""
+    """A token, its end on the monotonic clock, and the credentials of the request, if any."""
 
     value: str = field(repr=False)
     end: float
@@ -37,21 +37,23 @@ class Token:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it is good for one more request."""
+        """Whether it lasts for one more request."""
         return time.monotonic() < self.end - RENEW_BEFORE
 
     @property
     def authorization(self) -> str:
-        """The header that carries it."""
+        """The ``Authorization`` header."""
         return f"Bearer {self.value}"
 
 
 def read(response: Response, login: Login | None) -> Token:
-    """Read the reply to a request with ``login``.  No part of it is ever quoted, because it may be a token (S14).
+    """Read the reply to a request with ``login``.
+
+    Errors never quote the reply, which may contain a token (docs/registries.md#secrets-in-messages).
 
     Raises:
-        RegistryError: it is no such reply.
-        AuthenticationError: it has no token.
+        RegistryError: not a token server's reply.
+        AuthenticationError: the reply has no usable token.
     """
     received = time.monotonic()
     body = response.document(MAX_REPLY, "the reply", timeout=TIMEOUT)
@@ -70,7 +72,7 @@ def read(response: Response, login: Login | None) -> Token:
 
 
 def _life(value: object) -> float:
-    """Return the seconds that a token lives; ``expires_in`` comes as a number, as text, or not at all (P48)."""
+    """Return a token's lifetime in seconds; ``expires_in`` is a number, a text, or missing."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return MIN_LIFE
     if isinstance(value, str) and not _SECONDS.fullmatch(value.strip()):

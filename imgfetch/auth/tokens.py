@@ -1,7 +1,4 @@
-"""Requests for tokens.
-
-Source: the distribution project's token and OAuth2 specifications (P44 to P48, P51).
-"""
+"""Token requests by the distribution project's token and OAuth2 specifications (docs/registries.md#token-requests)."""
 
 from __future__ import annotations
 
@@ -35,26 +32,26 @@ from imgfetch.text import url as shown_url
 CLIENT_ID = "imgfetch"
 TOKEN_TRIES = 3
 REFUSED_TRIES = 2
-"""Attempts at a token; where nobody listens, fewer, for then somebody has to do something (2.0, M08)."""
+"""Attempts for a token; fewer if the server refuses the connection, because waiting does not fix a wrong address."""
 
 _OK = 200
 _NOT_FOUND = 404
 _DENIED = (401, 403)
 _NO_POST = (400, 401, 404, 405)
-"""What servers that know no refresh tokens answer to one: ACR, JFrog, GCR, and others (P45)."""
+"""Statuses of servers without support for refresh tokens (docs/registries.md#refresh-tokens)."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token is asked for, and where.
+    """Content and destination of a token request.
 
     Attributes:
         realm: the token server.
         service: the registry's name for itself.
-        scopes: what the token is to allow.
-        subject: the repository that it is for, in messages.
+        scopes: the requested permissions.
+        subject: the repository, in messages.
     """
 
     realm: Realm
@@ -64,42 +61,31 @@ class Grant:
 
 
 class _FailedError(AuthenticationError):
-    """A token server answers, and not as one does."""
+    """The response does not come from a token server."""
 
 
 class DeniedError(AuthenticationError):
-    """A token server refuses a login, or refuses to answer without one."""
+    """A token server rejects the credentials, or an anonymous request."""
 
 
 _NOT_THERE = (TransportError, UnavailableError, _FailedError)
 
 
 class TokenClient:
-    """Asks token servers for one registry.
-
-    Args:
-        transport: sends the requests.
-        base: the registry's URL, such as ``https://quay.io``.
-        patience: how often to ask; by default once.
-    """
+    """Client of the token servers of the registry at the URL ``base``; by default without retries."""
 
     def __init__(self, transport: HttpClient, base: str, patience: RetryPolicy | None = None) -> None:
-        """Ask nothing yet."""
         self._patience = patience or RetryPolicy(retries=0)
         self._transport = transport
         self._base = base
         self._denied: set[tuple[str, Login]] = set()
 
     def fetch(self, grant: Grant, login: Login | None) -> Token:
-        """Return a token for ``grant``, by a login if there is one and it may go there.
-
-        Args:
-            grant: what to ask for, and where.
-            login: a user name and password, or a refresh token.
+        """Return a token for ``grant``, with ``login`` (password or refresh token) if the server may receive it.
 
         Raises:
-            AuthenticationError: the server gives none.
-            UnavailableError: the server does not serve now.
+            AuthenticationError: the server issues no token.
+            UnavailableError: the server is temporarily unavailable.
         """
         realm = grant.realm
         if login is None or (realm.url, login) in self._denied:
@@ -111,30 +97,32 @@ class TokenClient:
         except AuthenticationError as error:
             if login.is_explicit or not (isinstance(error, DeniedError) or realm.refused):
                 raise
-            # A login from last week must not keep anybody from what is public (P51).
+            # Expired credentials must not block public images (docs/registries.md#expired-credentials).
             with suppress(AuthenticationError):
                 token = self._ask_places(grant, None)
                 self._denied.add((realm.url, login))
-                _logger.warning("%s refuses %s; going on without a login", shown_url(realm.url), login.description)
+                _logger.warning(
+                    "%s refuses %s; continuing without credentials", shown_url(realm.url), login.description
+                )
                 return token
             raise
 
     def _kept_back(self, grant: Grant, login: Login) -> Token:
-        """Ask without the login, for it must not go there (S02, S03)."""
+        """Request a token anonymously because the server must not receive the credentials."""
         try:
             return self._ask_places(grant, None)
         except DeniedError as denied:
-            message = f"{denied}; {login.description} was kept back"
+            message = f"{denied}; imgfetch did not send {login.description}"
             override = self._override(grant.realm)
             hint = f"{grant.realm.refused}; {override}" if override else grant.realm.refused
             raise AuthenticationError(message, hint=hint) from denied
 
     def _ask_places(self, grant: Grant, login: Login | None) -> Token:
-        """Ask the announced token server or, if nobody answers there, the one that was probably meant (F10, S02).
+        """Try the announced token server, then the same path at the registry's own address.
 
-        A registry behind a proxy often announces a scheme or a port of its own that cannot be reached from here;
-        ``realm.own`` is the same path at the address by which we did reach the registry.  Credentials that must not
-        go to the announced server go to that one only.
+        A registry behind a proxy often announces an internal scheme or port that clients cannot reach.  Credentials
+        that the announced server must not receive go to the registry's own address only
+        (docs/registries.md#unreachable-token-server).
         """
         realm = grant.realm
         first, *others = [realm.own] if login and realm.refused else filter(None, [realm.url, realm.own])
@@ -148,7 +136,7 @@ class TokenClient:
                 with suppress(*_NOT_THERE):
                     token = self._ask(other, grant, login)
                     _logger.warning(
-                        "%s announced the token server %s, which does not answer; %s does, and is asked instead",
+                        "%s announced the token server %s, which does not answer; using %s instead",
                         self._base,
                         shown_url(realm.announced),
                         shown_url(other),
@@ -191,7 +179,7 @@ class TokenClient:
             raise self._failed(url, grant, error.hint) from error
 
     def _refresh(self, url: str, grant: Grant, login: Login) -> Token | None:
-        """Exchange a refresh token; return ``None`` where the server may know passwords only (P45)."""
+        """Exchange a refresh token; return ``None`` if the server may support only passwords."""
         form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "service": grant.service}
         form |= {"client_id": CLIENT_ID, "scope": " ".join(grant.scopes)}
         with self._transport.post(url, urlencode(form).encode(), timeout=token_reply.TIMEOUT) as response:
@@ -206,7 +194,7 @@ class TokenClient:
             return token_reply.read(response, login)
         if response.status in _DENIED:
             self._refuse(response, url, grant, login)
-        error = rejection(response, f"{grant.subject}: a token of the announced {_places(grant.realm, url)}")
+        error = rejection(response, f"the token for {grant.subject} from the announced {_places(grant.realm, url)}")
         if isinstance(error, UnavailableError):
             raise error
         details: tuple[str, ...] = ()
@@ -215,7 +203,7 @@ class TokenClient:
         raise self._failed(url, grant, error.hint, details) from error
 
     def _refuse(self, response: Response, url: str, grant: Grant, login: Login | None) -> NoReturn:
-        asked = login.description if login else "a request without a login"
+        asked = login.description if login else "a request without credentials"
         registry = str(Origin.of(self._base))
         raise DeniedError(
             f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, which the registry "
@@ -226,25 +214,24 @@ class TokenClient:
     def _failed(self, url: str, grant: Grant, hint: str | None, details: tuple[str, ...] = ()) -> _FailedError:
         return _FailedError(
             f"cannot get an access token for {grant.subject}: the registry {self._base} announced the token server "
-            f"{_places(grant.realm, url)}, and that failed",
+            f"{_places(grant.realm, url)}, which sent no valid token",
             hint=hint or self._override(grant.realm),
             details=details,
         )
 
     def _override(self, realm: Realm) -> str | None:
-        """Say how to name another token server, unless that would be a weaker one."""
+        """Return a hint to replace the token server, unless the replacement would be http instead of https."""
         origin = Origin.of(realm.announced)
         if Origin.of(self._base).scheme == "http" and origin.scheme == "https":
             return None
         return f"if the token server is at another address: --realm-override {origin.host_and_port}={self._base}"
 
     def _unreachable(self, grant: Grant, asked: str, error: TransportError) -> AuthenticationError:
-        """Say whose doing it is that nobody is there (M08)."""
         realm = grant.realm
         details = (
             f"The registry {self._base} announced it in its WWW-Authenticate header.",
             f"{error}.",
-            *([f"It was not asked itself, for {realm.refused}."] if asked != realm.url else []),
+            *([f"imgfetch did not contact it: {realm.refused}."] if asked != realm.url else []),
             "imgfetch did not choose this address; the registry did. Usual cause: a reverse proxy in front",
             "of the registry does not pass on the public host name and port.",
             "Server side: forward the original Host (nginx: proxy_set_header Host $http_host) and",
@@ -259,6 +246,6 @@ class TokenClient:
 
 
 def _places(realm: Realm, url: str) -> str:
-    """Name what was announced, and what was asked instead."""
+    """Name the announced URL, and the requested one if it differs."""
     announced = shown_url(realm.announced)
-    return announced if url == realm.announced else f"{announced}, in whose place {shown_url(url)} was asked"
+    return announced if url == realm.announced else f"{announced} (requested at {shown_url(url)})"

@@ -1,4 +1,4 @@
-"""One HTTP request: origin, TLS, proxies, redirects, bounds and retries, and the words for failures.
+"""HTTP requests: origin, TLS, proxies, redirects, bounds, retries, and error messages.
 
-The only folder that imports requests and urllib3. It knows nothing of registries, credentials or images.
+The only folder that imports requests and urllib3. It is independent of registries, credentials and images.
 """

@@ -1,8 +1,7 @@
-"""Reader of a server's certificate, for the message about one that is not trusted (M02).
+"""Reader of a server's untrusted certificate, for the error message.
 
-Python's `ssl` reports nothing of a certificate that it did not verify: `getpeercert` returns an empty dictionary for
-it, and the bytes only on request.  So imgfetch connects once more, sends no request, and reads the few fields that the
-message needs from the bytes: X.509 (RFC 5280, section 4.1) in DER (X.690).
+Python's `ssl` does not parse a certificate that it did not verify and returns only its bytes.  So imgfetch connects
+again without a request, and reads a few fields from the bytes: X.509 (RFC 5280, section 4.1) in DER (X.690).
 """
 
 from __future__ import annotations
@@ -31,15 +30,7 @@ _MAX_NAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is told of a certificate; all of it is fit to be shown.
-
-    Attributes:
-        subject: whom it is for.
-        issuer: who says so.
-        begins: from when on it is valid, or empty if that cannot be read.
-        ends: until when.
-        names: the hosts that it is for.
-    """
+    """Printable fields of a certificate; unreadable times are empty, and ``names`` are the hosts that it covers."""
 
     subject: str
     issuer: str
@@ -49,17 +40,16 @@ class Certificate:
 
     @property
     def hosts(self) -> str:
-        """The hosts that it is for, in brief."""
+        """The hosts that it covers, for messages."""
         more = f" and {len(self.names) - _MAX_NAMES} more" if len(self.names) > _MAX_NAMES else ""
         return f"{', '.join(self.names[:_MAX_NAMES])}{more}" or self.subject
 
     def __str__(self) -> str:
-        """Say whom it is for, and by whom."""
-        return f"it is for {self.subject}, by {self.issuer}"
+        return f'issued to "{self.subject}" by "{self.issuer}"'
 
 
 def fetch(host: str, port: int) -> Certificate | None:
-    """Return what the certificate at an address says of itself, or ``None`` if that cannot be found out."""
+    """Return the fields of a server's certificate, or ``None`` if it cannot be read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -74,7 +64,7 @@ def fetch(host: str, port: int) -> Certificate | None:
 
 
 def read(certificate: bytes) -> Certificate | None:
-    """Return what a certificate says of itself, or ``None`` if it is none."""
+    """Return the fields of a certificate, or ``None`` if it is malformed."""
     try:
         (_, outer), *_ = _elements(certificate)
         (_, inner), *_ = _elements(outer)
@@ -98,7 +88,7 @@ def _name(sequence: bytes) -> str:
         for _, attribute in _elements(relative):
             (_, kind), (_, value) = _elements(attribute)
             found.setdefault(kind, sanitize(value.decode("utf-8", "replace"), 100))
-    return found.get(_COMMON_NAME) or found.get(_ORGANISATION) or "nobody in particular"
+    return found.get(_COMMON_NAME) or found.get(_ORGANISATION) or "(no name)"
 
 
 def _time(tag: int, content: bytes) -> str:
@@ -127,13 +117,13 @@ def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield tag and content of each element.
 
     Raises:
-        ValueError: the content is cut short.
+        ValueError: the content is truncated.
     """
     position = 0
     while position < len(content):
         header = content[position : position + 2]
         if len(header) < 2:  # noqa: PLR2004
-            raise ValueError("cut short")
+            raise ValueError("truncated")
         tag, length = header
         position += 2
         if length & _LONG_FORM:
@@ -141,6 +131,6 @@ def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
             length = int.from_bytes(content[position : position + count], "big")
             position += count
         if position + length > len(content):
-            raise ValueError("cut short")
+            raise ValueError("truncated")
         yield tag, content[position : position + length]
         position += length

@@ -1,13 +1,11 @@
-"""Sends a request and follows its redirects: time-outs, bounds, errors.
+"""HTTP client: sends a request and follows its redirects within bounds.
 
-`requests` carries the bytes by its adapter alone, for what its sessions add on their own must not be:
+It uses only the adapter of `requests`, because sessions add (docs/registries.md#python-libraries):
 
-* the environment and ``~/.netrc``, which would replace our ``Authorization`` (P01, S12);
-* cookies, which make some registries demand CSRF tokens (P03);
-* redirects, which it follows without a bound, reading their bodies, and with a rewritten URL (P04, P73);
-* content decoding, after which no digest can match (P05, P06).
-
-What the libraries raise is put into our words by `imgfetch.http.network_errors`.
+* the environment and ``~/.netrc``, which would replace the ``Authorization`` header;
+* cookies, which make some registries demand CSRF tokens;
+* redirects, followed without a bound, with their bodies read and their URLs rewritten;
+* content decoding, after which no digest matches (docs/registries.md#undecoded-bodies).
 """
 
 from __future__ import annotations
@@ -46,7 +44,11 @@ _logger = logging.getLogger(__name__)
 
 
 class HttpClient:
-    """Connections to any number of hosts; safe to be used from several threads."""
+    """Pooled connections to any number of hosts; thread-safe.
+
+    By default it trusts the system's certificates and uses no proxy.  ``timeout`` applies to the time between two bytes
+    and to the head of a response.  ``tolerance`` reports redirects to plain http.
+    """
 
     def __init__(
         self,
@@ -58,16 +60,6 @@ class HttpClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
     ) -> None:
-        """Open no connection yet.
-
-        Args:
-            tolerance: told of redirects to plain http.
-            user_agent: the ``User-Agent`` of every request (P10).
-            trust: whom to believe; by default the system's certificates.
-            proxies: what to go through; by default nothing.
-            connect_timeout: seconds for a connection.
-            timeout: seconds between two bytes, and for the head of an answer.
-        """
         self._tolerance = tolerance
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._trust = trust or TlsConfig()
@@ -95,22 +87,23 @@ class HttpClient:
         offset: int = 0,
         validators: Mapping[Origin, str] | None = None,
     ) -> Iterator[Response]:
-        """Ask for ``url``, follow redirects, and yield the last answer, whatever its status.
+        """Request ``url``, follow redirects, and yield the last response, whatever its status.
 
         Args:
-            url: what to ask for, sent as it stands.
+            url: sent unchanged.
             accept: the ``Accept`` header.
-            authorization: the ``Authorization`` header; only the origin of ``url`` itself is sent it (P72, S07).
-            downgrade: whether a redirect from https to http is followed; for content checked by digest only (P74).
-            same_host: whether a redirect to another host is refused (S05).
-            identify: whether the origin of ``url`` may see a client certificate of ours (S08).
-            timeout: seconds between two bytes at most, where fewer than usual.
-            offset: the first byte that is wanted; a server may send them all.
-            validators: strong ``ETag`` values by the origin that sent them, for which alone they mean anything.
+            authorization: the ``Authorization`` header, sent only to the origin of ``url``
+                (docs/registries.md#who-receives-credentials).
+            downgrade: follow a redirect from https to http; only for content verified by digest.
+            same_host: refuse a redirect to another host.
+            identify: present a client certificate to the origin of ``url``.
+            timeout: a lower limit in seconds for the time between two bytes.
+            offset: the first byte to request; a server may still send all of them.
+            validators: strong ``ETag`` values by the origin that sent them.
 
         Raises:
-            TransportError: no answer came.
-            RegistryError: the redirects lead nowhere (M13).
+            TransportError: no response.
+            RegistryError: a redirect cannot be followed.
         """
         home, chain = Origin.of(url), [url]
         while True:
@@ -134,12 +127,10 @@ class HttpClient:
 
     @contextmanager
     def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
-        """Send a form, which may hold a secret, to ``url`` and nowhere else, and yield the answer.
-
-        A redirect is yielded like any other answer: the form goes to nobody whom it was not meant for (S05).
+        """Send a form, which may contain a secret, and yield the response; redirects are not followed.
 
         Raises:
-            TransportError: no answer came.
+            TransportError: no response.
         """
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         with self._registered(self._send(url, headers, timeout, form=form)) as response:
@@ -147,12 +138,12 @@ class HttpClient:
 
     @contextmanager
     def _registered(self, response: Response) -> Iterator[Response]:
-        """Keep a response among those that `abort` ends, and close it."""
+        """Let `abort` end a response's reads, and close it afterwards."""
         with self._lock:
             self._open.add(response)
         try:
             if self._aborted:
-                raise TransportError(f"stopped while asking {response.url}")
+                raise TransportError(f"stopped during the request to {response.url}")
             yield response
         finally:
             with self._lock:
@@ -160,7 +151,7 @@ class HttpClient:
             response.close()
 
     def abort(self) -> None:
-        """End every read that a thread waits in, now and from now on."""
+        """End all current and future reads."""
         with self._lock:
             self._aborted = True
             waiting = list(self._open)
@@ -168,7 +159,7 @@ class HttpClient:
             response.abort()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         with self._lock:
             for adapter in self._adapters.values():
                 adapter.close()
@@ -182,16 +173,15 @@ class HttpClient:
         form: bytes | None = None,
         identify: bool = True,
     ) -> Response:
-        """Send one request, whose answer has not been read."""
         if self._aborted:
-            raise TransportError(f"stopped before asking {shown_url(url)}")
+            raise TransportError(f"stopped before the request to {shown_url(url)}")
         timeout = min(timeout or self._timeout, self._timeout)
         proxy = self._proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         with mapped(url, proxy):
             method = "GET" if form is None else "POST"
             prepared = requests.Request(method, url, headers={**self._headers, **headers}, data=form).prepare()
-            # Signed URLs sign the literal text, which preparing has rewritten (P73).
+            # Signed URLs cover the literal text, which `prepare` rewrites.
             prepared.url = url
             answer = adapter.send(
                 prepared,
@@ -208,7 +198,7 @@ class HttpClient:
         return response
 
     def _adapter(self, origin: Origin, *, identify: bool) -> requests.adapters.HTTPAdapter:
-        """Return the connections to an origin, which are never shared with another one's certificates (P02)."""
+        """Return an origin's adapter; connections are never shared between certificates."""
         with self._lock:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
@@ -219,10 +209,10 @@ class HttpClient:
             return adapter
 
     def _pass_on_warnings(self, response: Response) -> None:
-        """Show what a registry has to say to its users, once (S32, distribution specification "Warnings")."""
+        """Log each ``Warning`` header once (distribution specification, "Warnings")."""
         header = response.quotable(",".join(response.headers("Warning")).encode()[:_MAX_WARNINGS])
         for text in _WARNING.findall(header):
-            message = f"{response.origin} says: {sanitize(text)}"
+            message = f"warning from {response.origin}: {sanitize(text)}"
             if message not in self._warned and self._warnings_left >= len(text):
                 self._warnings_left -= len(text)
                 self._warned.add(message)
@@ -230,7 +220,7 @@ class HttpClient:
 
 
 def _secrets(authorization: str, form: bytes | None) -> list[str]:
-    """Return what of a request must not be quoted, in the forms in which a server may repeat it."""
+    """Return a request's secrets in all forms in which a server may quote them."""
     secrets = [authorization, value := authorization.partition(" ")[2]]
     with suppress(ValueError):
         login = base64.b64decode(value, validate=True).decode("utf-8", "replace")

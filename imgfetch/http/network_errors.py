@@ -1,4 +1,4 @@
-"""What the network libraries raise, said in our words (M01 to M04)."""
+"""Mapping of the network libraries' exceptions to `TransportError` with messages for users."""
 
 from __future__ import annotations
 
@@ -46,19 +46,15 @@ _AGAIN = "run the same command again"
 
 @contextmanager
 def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
-    """Turn whatever the libraries raise into a `TransportError` that says what happened to whom.
-
-    Args:
-        url: what was asked for.
-        proxy: what stood between, if anything.
-    """
+    """Convert the libraries' exceptions to a `TransportError` that names the server or the proxy."""
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-        # The system's own error is the cause: those of the libraries hold our headers and the whole URL (S14).
+        # The cause is the system's error because the libraries' errors contain headers and the whole URL
+        # (docs/registries.md#secrets-in-messages).
         raise _transport_error(url, error, proxy) from _system_error(error)
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
-        raise UnusableError(f"cannot ask {shown_url(url)}: {sanitize(str(error))}") from error
+        raise UnusableError(f"cannot request {shown_url(url)}: {sanitize(str(error))}") from error
 
 
 def _system_error(error: Exception) -> OSError | None:
@@ -67,22 +63,16 @@ def _system_error(error: Exception) -> OSError | None:
 
 
 def proxy_error(proxy: Proxy, reason: str, url: str = "") -> ProxyError:
-    """Return the error for a proxy that does not let us through (M04).
-
-    Args:
-        proxy: the proxy.
-        reason: its words, or the system's, fit to be shown.
-        url: what was asked for.
-    """
+    """Return the error for a proxy that fails or refuses a connection, for a printable ``reason``."""
     origin = Origin.of(url) if url else None
     wanted = f" to {origin.host_and_port}" if origin else ""
     if reason.startswith(_WANTS_LOGIN):
-        hint = f"it wants a login: put it into the proxy's URL, http://USER:PASSWORD@{proxy.shown}, in {proxy.variable}"
+        hint = f"add credentials for the proxy: {proxy.variable}=http://USER:PASSWORD@{proxy.shown}"
     else:
-        hint = f"check {proxy.variable} and that the proxy runs, or ask whoever runs it"
+        hint = f"check {proxy.variable} and that the proxy runs, or ask its operator"
     return ProxyError(
-        f"the proxy {proxy.shown}, which {proxy.variable} names, does not let us through{wanted}: {reason}",
-        hint=f"{hint}; what needs no proxy goes into NO_PROXY{f', such as {origin.host}' if origin else ''}",
+        f"cannot connect{wanted} through the proxy {proxy.shown} ({proxy.variable}): {reason}",
+        hint=f"{hint}; to bypass the proxy, add {origin.host if origin else 'the host'} to NO_PROXY",
     )
 
 
@@ -99,7 +89,9 @@ def _transport_error(url: str, error: Exception, proxy: Proxy | None) -> Transpo
             case socket.gaierror():
                 return _name_error(origin, cause, proxy)
             case urllib3.exceptions.IncompleteRead() | http.client.IncompleteRead():
-                return TransportError(f"{port} broke off: {shown_url(url)} ended too early", hint=_AGAIN)
+                return TransportError(
+                    f"{port} closed the connection early: {shown_url(url)} is incomplete", hint=_AGAIN
+                )
             case ConnectionRefusedError():
                 return RefusedError(
                     f"cannot connect to {port}{_way(origin, proxy)}: connection refused",
@@ -121,7 +113,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, sanitize(cause.strerror))
             return TransportError(
                 f"the connection to {port} failed: {sanitize(cause.strerror)}",
-                hint=f"{_AGAIN}; if it stays so, a firewall, proxy or VPN may be cutting it",
+                hint=f"{_AGAIN}; if it fails again, a firewall, proxy or VPN may be interrupting it",
             )
     for cause in causes:
         match cause:
@@ -129,13 +121,13 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, "no answer in time")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(
-                    f"{port} went silent: nothing came for too long from {shown_url(url)}",
-                    hint=f"{_AGAIN}; --timeout allows a longer silence",
+                    f"{port} stopped responding: no data for too long from {shown_url(url)}",
+                    hint=f"{_AGAIN}; --timeout SECONDS allows longer pauses",
                 )
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
-                return UnusableError(f"{shown_url(url)} is not a usable URL")
+                return UnusableError(f"{shown_url(url)} is not a valid URL")
     return TransportError(
-        f"no answer from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
+        f"no response from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
         hint=f"check the port; if it is right, {_AGAIN}",
     )
 
@@ -146,7 +138,6 @@ def _not_connected(origin: Origin, proxy: Proxy | None, reason: str) -> Transpor
 
 
 def _proxy_reason(causes: list[BaseException]) -> str:
-    """Say why a proxy does not let us through, in its words or the system's."""
     for cause in causes:
         match cause:
             case socket.gaierror():
@@ -154,39 +145,39 @@ def _proxy_reason(causes: list[BaseException]) -> str:
             case ConnectionRefusedError():
                 return "connection refused"
     original = next(cause for cause in causes if isinstance(cause, urllib3.exceptions.ProxyError)).original_error
-    return sanitize(str(original).removeprefix("Tunnel connection failed: "), 200) or "no reason is given"
+    return sanitize(str(original).removeprefix("Tunnel connection failed: "), 200) or "no reason given"
 
 
 def _name_error(origin: Origin, error: socket.gaierror, proxy: Proxy | None) -> TransportError:
     return TransportError(
         f"cannot find {origin.host_and_port}: the name does not resolve ({sanitize(error.strerror or str(error))})",
         hint=_reaching(origin, proxy, "the name, the DNS and the VPN"),
-        # A name server that does not answer may do so in a second; one that knows of no such name will not (F01).
+        # A name server that does not answer may recover in a second; an unknown name stays unknown.
         tries=2 if error.errno == socket.EAI_AGAIN else 1,
     )
 
 
 def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, direct: bool) -> CertificateError:
-    """Say what is wrong with a certificate, and what can be done about that (M02)."""
     place = str(origin)
     reason = sanitize(getattr(error, "verify_message", "") or str(error))
     found = certificate.fetch(origin.host, origin.port) if direct else None
     code = getattr(error, "verify_code", 0)
-    hint = f"put the CA as a .crt file into certs.d/{place}/, or name it with --ca-file"
+    about = f"; {found}" if found else ""
+    hint = f"pass the CA with --ca-file FILE, or copy it to ~/.config/containers/certs.d/{place}/ca.crt"
     if code in _UNKNOWN_ISSUERS:
-        reason = f"nobody known here vouches for it ({reason})"
+        issuer, about = (f' "{found.issuer}"', f'; issued to "{found.subject}"') if found else ("", "")
+        reason = f"unknown issuer{issuer} ({reason})"
     elif code == _EXPIRED:
-        reason = f"it has expired on {found.ends}" if found and found.ends else reason
+        reason = f"it expired on {found.ends}" if found and found.ends else reason
         hint = "check the clock of this machine; if it is right, the server needs a new certificate"
     elif code == _NOT_YET_VALID:
         reason = f"it is not valid before {found.begins}" if found and found.begins else reason
         hint = "check the clock of this machine"
     elif code in _OTHER_NAMES:
-        reason = f"it is not for {origin.host}, but for {found.hosts}" if found else reason
-        hint = "ask by a name that it is for"
-    about = f"; {found}" if found else ""
+        reason = f"it is valid for {found.hosts}, not for {origin.host}" if found else reason
+        hint = "use a host name that the certificate covers"
     return CertificateError(
-        f"the certificate of {origin.host_and_port} is not to be trusted: {reason}{about}",
+        f"cannot verify the certificate of {origin.host_and_port}: {reason}{about}",
         hint=f"{hint}; last resort: --insecure {place}",
     )
 
@@ -201,26 +192,27 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
         return NotTlsError(
             f"{port} does not speak https; it seems to speak http: {reason}",
             host=port,
-            hint="if that is intended: --plain-http; else check the port",
+            hint="if that is intended, pass --plain-http; otherwise check the port",
         )
     if any(sign in signs for sign in _CUT_OFF):
         return NotTlsError(
-            f"{port} closed the connection where TLS should have begun: {reason}",
+            f"{port} closed the connection during the TLS handshake: {reason}",
             host=port,
-            hint=f"{_AGAIN}; if it stays so, check the port, or whether it speaks http (--plain-http)",
-            tries=TransportError.tries,  # a server without TLS does this, and so does one that is too busy
+            hint=f"{_AGAIN}; if it fails again, check the port, or pass --plain-http for a registry without TLS",
+            tries=TransportError.tries,  # an overloaded server does this as well as one without TLS
         )
     return TransportError(
         f"TLS with {port} failed: {reason}",
-        hint=f"the server wants a client certificate, or another one: put it as .cert and .key into certs.d/{origin}/"
+        hint="the server requires a client certificate, or a different one: copy it and its key to "
+        f"~/.config/containers/certs.d/{origin}/client.cert and client.key"
         if "certificate" in signs
-        else "its TLS may be too old, or something on the way interferes; check the port",
+        else "its TLS may be too old, or something in between interferes; check the port",
         tries=1,
     )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an exception of `requests` to the one that tells why, outermost first."""
+    """Yield an exception of `requests` and its nested causes, outermost first."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -233,24 +225,23 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _way(origin: Origin, proxy: Proxy | None) -> str:
-    """Say how an origin was to be reached: the addresses behind its name, and what stands between (M01)."""
+    """Return the route to an origin for a message: its addresses and the proxy."""
     if proxy is not None:
-        return f" (through the proxy {proxy.shown} of {proxy.variable})"
-    said = [*_addresses(origin), *([] if origin.is_loopback else ["no proxy"])]  # this machine never has one
-    return f" ({', '.join(said)})" if said else ""
+        return f" (through the proxy {proxy.shown}, {proxy.variable})"
+    parts = [*_addresses(origin), *([] if origin.is_loopback else ["no proxy"])]  # the loopback never has one
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _reaching(origin: Origin, proxy: Proxy | None, suspects: str = "the name, the port and the VPN") -> str:
-    """Say what to look at when an origin cannot be reached (M01)."""
     if origin.is_loopback:
         return "check the name and the port, and that the registry runs"
     if proxy is not None:
-        return f"check {suspects}, and that the proxy may go there"
+        return f"check {suspects}, and that the proxy allows the host"
     return f"check {suspects}; if a proxy is needed, set {origin.scheme.upper()}_PROXY"
 
 
 def _addresses(origin: Origin) -> list[str]:
-    """Return the addresses behind a name that has just been connected to."""
+    """Return the addresses of a host name; none if the host is an address."""
     try:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     except OSError:

@@ -1,4 +1,4 @@
-"""Scheme, host and port: what a secret is bound to (RFC 6454)."""
+"""Scheme, host and port, to which secrets are bound (RFC 6454)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,12 @@ _NUMERIC = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)(?:\.(?:[0-9]+|0x[0-9a-f]*)){0,3}"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-
 _HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a URL leads.
-
-    Attributes:
-        scheme: ``http`` or ``https``.
-        host: lower-case name or address, an IPv6 one without brackets.
-        port: the port, given or the scheme's.
-    """
+    """Origin of a URL; ``host`` is a lower-case name or address, without brackets for IPv6."""
 
     scheme: str
     host: str
@@ -47,25 +40,25 @@ class Origin:
         """Return a URL's origin.
 
         Raises:
-            UnusableError: the URL has none that HTTP can reach, or holds a login, which is never ours.
+            UnusableError: the URL is malformed, not http or https, or contains credentials.
         """
         try:
             parts = urlsplit(url)
             given, host = parts.port, (parts.hostname or "").lower()
         except ValueError as error:
-            raise UnusableError(f"{shown_url(url)} is not a usable URL: {sanitize(str(error))}") from None
+            raise UnusableError(f"{shown_url(url)} is not a valid URL: {sanitize(str(error))}") from None
         scheme = parts.scheme.lower()
         if scheme not in DEFAULT_PORTS or not host:
-            raise UnusableError(f"{shown_url(url)} is not a usable URL: no http or https with a host")
+            raise UnusableError(f"{shown_url(url)} is not a valid URL: it needs http or https and a host")
         if not _HOST.fullmatch(host):  # libraries disagree over where such a host ends
-            raise UnusableError(f"{shown_url(url)} is not a usable URL: its host is no name and no address")
+            raise UnusableError(f"{shown_url(url)} is not a valid URL: its host is neither a name nor an address")
         if "@" in parts.netloc:
-            raise UnusableError(f"{shown_url(url)} is not a usable URL: it holds a login")
+            raise UnusableError(f"{shown_url(url)} is not a valid URL: it contains credentials")
         return cls(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine: ``localhost``, ``*.localhost``, 127.0.0.0/8, ``::1`` (P31)."""
+        """Whether it is ``localhost``, ``*.localhost``, 127.0.0.0/8 or ``::1`` (RFC 6761, section 6.3)."""
         name = self.host.removesuffix(".")
         if name == "localhost" or name.endswith(".localhost"):
             return True
@@ -79,14 +72,14 @@ class Origin:
 
     @property
     def is_nowhere(self) -> bool:
-        """Whether it is an address at which no registry can be: link-local, metadata, unspecified, multicast (S04)."""
+        """Whether it is a link-local, metadata, unspecified or multicast address, where no registry can be."""
         address = self._address
         return address is not None and (
             address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA
         )
 
     def may_send_to(self, other: Origin) -> bool:
-        """Whether a server here may send us there: nobody may to `is_nowhere`, only this machine to itself (S04)."""
+        """Whether a server here may refer imgfetch to ``other`` (docs/registries.md#forbidden-addresses)."""
         return not other.is_nowhere and (self.is_loopback or not other.is_loopback)
 
     @property
@@ -102,22 +95,21 @@ class Origin:
 
     @property
     def host_and_port(self) -> str:
-        """``host:port``, fit to be shown."""
+        """Printable ``host:port``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return sanitize(f"{host}:{self.port}")
 
     @property
     def url(self) -> str:
-        """The URL of its root, without a path."""
+        """The URL of the root, without a path."""
         return f"{self.scheme}://{self}"
 
     def __str__(self) -> str:
-        """Return the host, with its port unless it is the scheme's own."""
         return self.host_and_port.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")
 
 
 def _old_spelling(host: str) -> ipaddress.IPv4Address | None:
-    """Read what resolvers take for an address besides: ``127.1``, ``2130706433``, ``0x7f.1``."""
+    """Parse other spellings that resolvers accept: ``127.1``, ``2130706433``, ``0x7f.1``."""
     if not _NUMERIC.fullmatch(host):
         return None
     try:
@@ -127,7 +119,7 @@ def _old_spelling(host: str) -> ipaddress.IPv4Address | None:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that a translator, or an old kind of tunnel, would make of an IPv6 one."""
+    """Return the IPv4 address that NAT64 or an old kind of tunnel would reach for an IPv6 one."""
     is_plain = address.is_loopback or address.is_unspecified
     if address in _NAT64 or (address in _COMPATIBLE and not is_plain):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -135,5 +127,5 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def login_command(registry: str) -> str:
-    """Return the command that logs in to a registry, for a hint."""
+    """Return the command to log in to a registry, for hints."""
     return "docker login" if registry in _HUB_HOSTS else f"docker login {sanitize(registry)}"

@@ -1,17 +1,17 @@
-"""Which proxy stands between us and a URL (P11).
+"""Choice of the proxy for a URL (docs/registries.md#proxies).
 
-``HTTPS_PROXY`` is for https URLs, ``HTTP_PROXY`` for http ones, ``ALL_PROXY`` for those whose own is not set, as for
-curl.  Of a variable in both cases the upper one counts: so Go reads them, and with it docker, podman and containerd;
-curl would take the lower one.  An empty variable is as good as none.
+``HTTPS_PROXY`` applies to https URLs, ``HTTP_PROXY`` to http URLs, ``ALL_PROXY`` if the specific one is not set.
+Upper-case names come first, as in Go and therefore in docker, podman and containerd; curl prefers lower case.  Empty
+variables are ignored.
 
-``NO_PROXY`` is a list of whom to ask directly.  An entry is
+``NO_PROXY`` lists hosts to connect to directly.  An entry is
 
-* ``*``: everybody;
-* ``example.com``: this host, and all below it; ``.example.com`` or ``*.example.com``: all below it;
-* ``192.0.2.1``, ``2001:db8::1``: this address; ``192.0.2.0/24``, ``2001:db8::/32``: all addresses that begin so;
-* any of them but a range with ``:port`` behind it, an IPv6 address being in brackets then: this port only.
+* ``*``: all hosts;
+* ``example.com``: this host and all below it; ``.example.com`` or ``*.example.com``: only those below it;
+* ``192.0.2.1``, ``2001:db8::1``: this address; ``192.0.2.0/24``, ``2001:db8::/32``: all addresses in this range;
+* any of these but a range, followed by ``:port``: this port only, with an IPv6 address in brackets.
 
-Names are not looked up, so a name is never in a range.  This machine is always asked directly.
+Names are not resolved, so they never match a range.  The loopback never has a proxy.
 """
 
 from __future__ import annotations
@@ -37,13 +37,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that is to be used.
-
-    Attributes:
-        url: scheme, login, host and port; kept out of sight (P12).
-        variable: the variable of the environment that names it (M04).
-        shown: its host and port, fit to be shown.
-    """
+    """A proxy: its URL, which is never shown, its environment variable, and its printable host and port."""
 
     url: str = field(repr=False)
     variable: str
@@ -52,15 +46,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Proxies:
-    """The proxies that the environment names; they are looked at only when they are needed.
-
-    Attributes:
-        http: for http URLs, as the variable has it, which may hold a password (P12).
-        https: for https URLs, likewise.
-        no_proxy: whom to ask directly.
-        http_variable: the variable that ``http`` comes from (M04).
-        https_variable: the variable that ``https`` comes from.
-    """
+    """The texts of the environment's variables, which may contain passwords, parsed only when needed."""
 
     http: str = field(default="", repr=False)
     https: str = field(default="", repr=False)
@@ -69,12 +55,11 @@ class Proxies:
     https_variable: str = "HTTPS_PROXY"
 
     def choose(self, url: str) -> Proxy | None:
-        """Return the proxy for a URL, or ``None`` where there is none to be used.
+        """Return the proxy for a URL, or ``None`` for a direct connection.
 
         Raises:
-            UnusableError: the URL of the proxy is not usable.
-            TransportError: this URL is not.
-            UnsupportedError: the proxy is of a kind that we don't know.
+            UnusableError: ``url`` or the proxy's URL is malformed.
+            UnsupportedError: a SOCKS proxy.
         """
         origin = Origin.of(url)
         value, variable = {
@@ -84,18 +69,17 @@ class Proxies:
         if not value or origin.is_loopback or any(_matches(entry, origin) for entry in self.no_proxy):
             return None
         proxy = _parse(value, variable)
-        _logger.debug("%s is behind the proxy %s, says %s", origin, proxy.shown, variable)
+        _logger.debug("%s: using the proxy %s from %s", origin, proxy.shown, variable)
         return proxy
 
 
 def from_environment(environment: Mapping[str, str]) -> Proxies:
-    """Return what the environment says, without looking closer."""
+    """Read the environment's variables; the URLs are not parsed yet."""
     # A CGI server puts a request's "Proxy:" header into HTTP_PROXY (https://httpoxy.org).
     hidden = {"HTTP_PROXY"} if environment.get("REQUEST_METHOD") else set()
     found = {name: value.strip() for name, value in environment.items() if name not in hidden and value.strip()}
 
     def first(*names: str) -> tuple[str, str]:
-        """Return the value and the name of the first that is set."""
         return next(((found[name], name) for name in names if name in found), ("", names[0]))
 
     http, http_variable = first("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -126,7 +110,7 @@ def _matches(entry: str, origin: Origin) -> bool:
 
 
 def _covers(entry: str, host: str) -> bool:
-    """Whether a host is that of an entry or below it; with a dot in front of the entry, only below it (as in Go)."""
+    """Return whether a host is an entry's domain or below it; with a leading dot only below it, as in Go."""
     entry, host = entry.rstrip("."), host.rstrip(".")
     domain = entry.removeprefix("*") if entry.startswith("*.") else entry
     return bool(domain) and (host == domain or host.endswith(f".{domain.removeprefix('.')}"))
@@ -148,24 +132,25 @@ def _address(host: str) -> _Address | None:
 
 
 def _parse(value: str, variable: str) -> Proxy:
-    """Read the URL of a proxy; of one that cannot be read nothing is shown, for any part may be of a password."""
+    """Parse a proxy's URL; errors do not quote it because any part may belong to a password."""
     scheme, separator, rest = value.partition("://")
     scheme, rest = (scheme.lower(), rest) if separator else ("http", value)
     if scheme in _SOCKS:
         raise UnsupportedError(
-            f"{variable} names a SOCKS proxy, which is not supported", hint="name an http proxy, or unset it"
+            f"{variable} names a SOCKS proxy, which is not supported",
+            hint=f"set {variable} to an http proxy, or unset it",
         )
     if scheme not in DEFAULT_PORTS:
-        raise _unusable(variable, "it begins neither with http:// nor with https://")
+        raise _unusable(variable, "it must begin with http:// or https://")
     try:
         parts = urlsplit(f"//{rest}")
         host, given = parts.hostname, parts.port
     except ValueError:
-        raise _unusable(variable, "host or port cannot be told") from None
+        raise _unusable(variable, "its host or port is malformed") from None
     if not host or _SPOILT.search(rest):
-        raise _unusable(variable, "it has no host" if not host else "there is white space in it")
+        raise _unusable(variable, "it has no host" if not host else "it contains white space")
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise _unusable(variable, "the login holds characters that must be percent-encoded")
+        raise _unusable(variable, "its user name or password contains characters that must be percent-encoded")
     origin = Origin(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
     return Proxy(
         f"{scheme}://{_login(parts.username, parts.password)}{origin.host_and_port}", variable, origin.host_and_port
@@ -173,7 +158,7 @@ def _parse(value: str, variable: str) -> Proxy:
 
 
 def _login(user: str | None, password: str | None) -> str:
-    """Return the login of a URL with every character encoded that must be, and with a colon, which requests wants."""
+    """Return a URL's credentials percent-encoded, with the colon that requests needs."""
     if not user:
         return ""
     return "{}:{}@".format(*(quote(unquote(part or ""), safe="") for part in (user, password)))
@@ -181,5 +166,5 @@ def _login(user: str | None, password: str | None) -> str:
 
 def _unusable(variable: str, reason: str) -> UnusableError:
     return UnusableError(
-        f"{variable} is not a usable proxy URL: {reason}", hint="it should look like http://user:password@host:port"
+        f"{variable} is not a valid proxy URL: {reason}", hint=f"set it as in {variable}=http://USER:PASSWORD@HOST:PORT"
     )

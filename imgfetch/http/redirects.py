@@ -1,4 +1,4 @@
-"""The URL that a redirect leads to, unless it must not be followed."""
+"""Target URL of a redirect, with the rules for following it (docs/registries.md#redirects)."""
 
 from __future__ import annotations
 
@@ -26,44 +26,39 @@ def target(
     downgrade: bool = False,
     same_host: bool = False,
 ) -> str:
-    """Return the URL that a redirect leads to.
+    """Return the target URL of a redirect; ``chain`` lists all URLs requested so far, including the redirect's own.
 
-    Args:
-        location: the header ``Location`` of the redirect.
-        chain: the URLs that have been requested, the first one and that of the redirect included.
-        status: the redirect's HTTP status.
-        tolerance: told of a redirect to plain http.
-        downgrade: whether a redirect from https to http is followed.
-        same_host: whether a redirect to another host is refused.
+    ``downgrade`` allows a redirect from https to http (docs/registries.md#redirects-to-http), and ``tolerance`` reports
+    it.  ``same_host`` refuses a redirect to another host.
 
     Raises:
-        RegistryError: it leads nowhere, or where it must not (M13).
+        RegistryError: the redirect cannot be followed.
     """
     if not location:
         raise _lost(status, chain, "a redirect without a Location")
     target = _resolved(chain[-1], location)
     reached = [*chain, target]
     if target in chain:
-        raise _lost(status, reached, "the redirects go round in a circle")
+        raise _lost(status, reached, "a redirect loop")
     if len(chain) > MAX_REDIRECTS:
         raise _lost(status, reached, f"more than {MAX_REDIRECTS} redirects")
     home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
     if not home.may_send_to(there):
-        raise _lost(status, reached, "a redirect to an address where no registry's storage can be")
+        raise _lost(status, reached, "a redirect to a forbidden address")
     if same_host and there.host != home.host:
-        raise _lost(status, reached, "a redirect to another host, which is refused for a token")
+        raise _lost(status, reached, "a redirect to another host, which is refused for token requests")
     if here.scheme == "https" and there.scheme == "http":
         if not downgrade:
             raise _lost(status, reached, "a redirect from https to http, which is refused here")
         tolerance.warn(
-            f"{here} redirects to {there} over plain http; the content is checked by its digest all the same"
+            f"{here} redirects to {there} over plain http; imgfetch still verifies the content by its digest"
         )
     return target
 
 
 def _resolved(url: str, location: str) -> str:
-    """Return the URL that a ``Location`` means, with not a character changed that need not be (P71, P73)."""
-    with suppress(UnicodeError):  # headers come as Latin-1, URLs are UTF-8
+    """Resolve a ``Location`` (RFC 9110, section 10.2.2) without re-encoding, which would break signed URLs."""
+    with suppress(UnicodeError):  # headers are decoded as Latin-1, URLs are UTF-8
         location = location.encode("latin-1").decode("utf-8")
     location = location.strip()
     if re.match("https?://", location, re.IGNORECASE):
@@ -71,7 +66,7 @@ def _resolved(url: str, location: str) -> str:
     if location.startswith("/") and not location.startswith("//"):
         scheme, _, rest = url.partition("://")
         return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}{location}"
-    with suppress(ValueError):  # a malformed URL, which `Origin` reports
+    with suppress(ValueError):  # `Origin` reports a malformed URL
         location = urljoin(url, location)
     return location
 
@@ -82,5 +77,5 @@ def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
         f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
         status=status,
-        hint="the registry's storage or proxy is set up wrongly",
+        hint="the registry's storage or proxy is misconfigured; ask its operator",
     )

@@ -1,4 +1,4 @@
-"""An HTTP answer, read within bounds and never decoded behind our back."""
+"""HTTP response with a bounded, undecoded body."""
 
 from __future__ import annotations
 
@@ -18,31 +18,28 @@ from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
-"""Bytes of an error's body that are read at most (S26)."""
+"""Maximum bytes that are read of an error's body."""
 DOCUMENT_TIMEOUT = 120.0
-"""Seconds for the whole of a document; a layer has no such limit."""
+"""Seconds for a whole document; layers have no such limit."""
 CHUNK = 256 * 1024
 MIN_PROGRESS = 1024
-"""Bytes that have to come in the time for which a server may be silent (F59)."""
+"""Bytes that must arrive within each time-out (docs/registries.md#time-outs)."""
 _RANGE = re.compile(r"bytes[ \t]+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
 class Response:
-    """An answer whose body has not been read.
+    """A response whose body has not been read.
 
     Attributes:
-        status: the HTTP status.
-        reason: its words.
-        url: where it came from in the end, fit to be shown.
-        origin: where it came from in the end.
-        address: the URL as it was sent, which may hold secrets; relative URLs in the answer start from it.
-        start: which byte of the whole is the first of the body.
+        url: the printable final URL.
+        address: the final URL as sent, which may contain secrets; the base of relative URLs.
+        start: the offset of the body's first byte in the whole content.
     """
 
     def __init__(
         self, response: requests.Response, url: str, secrets: Sequence[str] = (), *, timeout: float = READ_TIMEOUT
     ) -> None:
-        """Wrap an answer to a request for ``url``, which was sent ``secrets``; it may be silent for ``timeout``."""
+        """Wrap the response to a request for ``url`` that contained ``secrets``."""
         self._response = response
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self.status = response.status_code
@@ -58,7 +55,7 @@ class Response:
         return self._response.headers.get(name, "")
 
     def headers(self, name: str) -> list[str]:
-        """Return each line of a header that may occur several times (P40)."""
+        """Return all lines of a header that may occur several times."""
         return list(self._response.raw.headers.getlist(name))
 
     @property
@@ -74,12 +71,12 @@ class Response:
 
     @property
     def content_length(self) -> int | None:
-        """The ``Content-Length``, or ``None`` where there is none to rely on."""
+        """The ``Content-Length``, or ``None`` if missing or malformed."""
         text = self.header("Content-Length").strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
 
     def continues(self, offset: int, size: int) -> bool:
-        """Whether the ``Content-Range`` of a 206 names exactly the bytes after the first ``offset`` of ``size`` (F48).
+        """Whether the ``Content-Range`` of a 206 covers exactly the bytes from ``offset`` to ``size``.
 
         Source: RFC 9110, section 14.4: ``bytes first-last/(complete-length / "*")``, in one line.
         """
@@ -91,10 +88,10 @@ class Response:
         return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
 
     def chunks(self, limit: int) -> Iterator[bytes]:
-        """Yield the body as it is on the wire, undecoded, at most ``limit`` bytes of it (P05, P76).
+        """Yield at most ``limit`` bytes of the undecoded body.
 
         Raises:
-            TransportError: the connection broke, or next to nothing came for too long.
+            TransportError: the connection failed or is too slow.
         """
         left, before, since = limit, limit, time.monotonic()
         while left > 0:
@@ -108,25 +105,21 @@ class Response:
                 if before - left < MIN_PROGRESS:
                     came = f"{before - left} bytes in {self._timeout:g} s"
                     raise TransportError(
-                        f"{self.origin} hardly sends anything: {came} of {self.url}",
-                        hint="run the same command again; --timeout allows a longer silence",
+                        f"{self.origin} sends too slowly: {came} of {self.url}",
+                        hint="run the same command again; --timeout SECONDS allows longer pauses",
                     )
                 before, since = left, time.monotonic()
 
     def document(self, limit: int, label: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
-        """Return a body of JSON, as its sender meant it.
+        """Return a JSON body of up to ``limit`` bytes; ``timeout`` is for all of it.
 
-        A ``Content-Encoding`` that we did not ask for is undone unless the bytes are JSON as they are (P77).
-
-        Args:
-            limit: bytes at most.
-            label: the document's name in messages.
-            timeout: seconds for the whole of it.
+        An unrequested ``Content-Encoding`` is decoded unless the bytes are already JSON
+        (docs/registries.md#content-encoding).
 
         Raises:
-            TransportError: the connection broke, or the body comes too slowly.
-            VerificationError: it is larger than ``limit``.
-            UnsupportedError: its coding asks for too much memory.
+            TransportError: the connection failed or is too slow.
+            VerificationError: the document is larger than ``limit``.
+            UnsupportedError: decoding needs too much memory.
         """
         raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, label))
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
@@ -136,24 +129,24 @@ class Response:
         return raw
 
     def excerpt(self) -> str:
-        """Return the start of an error's body, whatever state the connection is in, fit to be quoted."""
+        """Return the start of an error's body for quoting, or ``""`` if it cannot be read."""
         with suppress(ImgfetchError):
             return self.quotable(self.document(MAX_SKIPPED_BODY, "the error body"))
         return ""
 
     def quotable(self, body: bytes) -> str:
-        """Return the text of a body, without what we sent: servers do repeat it (S14)."""
+        """Return a body's text without the request's secrets, which some servers repeat."""
         text = body[:MAX_SKIPPED_BODY].decode("utf-8", "replace")
         for secret in self._secrets:
             text = text.replace(secret, "REDACTED")
         return text
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, and up if it was not (S26)."""
+        """Return the connection to the pool if the body was read to its end, and close it otherwise."""
         self._response.close()
 
     def abort(self) -> None:
-        """End a read that another thread waits in."""
+        """End a read in another thread."""
         with suppress(Exception):
             self._response.raw.shutdown()
 
@@ -162,4 +155,4 @@ class Response:
         for chunk in chunks:
             yield chunk
             if time.monotonic() > end:
-                raise TransportError(f"{label} comes too slowly from {self.origin}: not all of it within {timeout:g} s")
+                raise TransportError(f"{label} arrives too slowly from {self.origin}: incomplete after {timeout:g} s")

@@ -1,10 +1,7 @@
-"""How often a request is tried, and how long is waited in between.
+"""Retries and the pauses between them (docs/registries.md#retries, docs/registries.md#retry-after).
 
-The numbers are those of table 2.0 of the protocol notes: five attempts; 1, 2, 4, 8 s and a quarter more or less between
-them; ``Retry-After`` where the server says it.  `ImgfetchError.tries` tells which failures are worth it.
-
-Only progress restarts the count, and only the caller can measure it and so has to bound it.  Time is no progress: a
-server that stays silent for as long as it may fails like any other.
+Only progress restarts the count.  The caller measures it and therefore must bound it.  Elapsed time is not progress: a
+silent server fails like any other.
 """
 
 from __future__ import annotations
@@ -29,17 +26,17 @@ _logger = logging.getLogger(__name__)
 
 
 class RetryPolicy:
-    """What a run is willing to wait for, and what ends its waits; safe to be used from several threads."""
+    """A run's limits for retries and pauses; thread-safe."""
 
     def __init__(
         self, *, retries: int = RETRIES, max_wait: float = MAX_WAIT, pause: Callable[[float], object] | None = None
     ) -> None:
-        """Wait for nothing yet.
+        """Set the limits.
 
         Args:
-            retries: attempts after the first one; 0 tries everything once.
-            max_wait: seconds that a server may make us wait at a time; one that asks for more ends the run.
-            pause: waits some seconds, but no longer than until `stop`; for tests.
+            retries: attempts after the first one.
+            max_wait: the longest pause in seconds; a longer ``Retry-After`` is an error.
+            pause: waits some seconds or until `stop`; for tests.
         """
         self.retries = retries
         self.max_wait = min(max_wait, LONGEST_WAIT)
@@ -48,49 +45,43 @@ class RetryPolicy:
         self._pause = pause or self._stopped.wait
 
     def fresh(self) -> RetryPolicy:
-        """Return as much patience as this was at first, for another run."""
+        """Return a policy with the same limits for another run."""
         return RetryPolicy(retries=self.retries, max_wait=self.max_wait, pause=self._given)
 
     def stop(self) -> None:
-        """End every wait, now and from now on."""
+        """End all current and future pauses."""
         self._stopped.set()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nothing is to be tried again."""
+        """Whether retrying has ended."""
         return self._stopped.is_set()
 
     def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Retrier:
-        """Return the attempts at one thing.
-
-        Args:
-            limit: attempts at most, fewer than usual.
-            refused: attempts at most where nobody listens.
-        """
+        """Return a counter for one operation with lower limits, ``refused`` if the server refuses the connection."""
         return Retrier(self, limit, refused)
 
     def wait(self, seconds: float) -> bool:
-        """Wait, and tell whether it makes sense to go on."""
+        """Wait, and return whether retrying may continue."""
         if not self.is_stopped:
             self._pause(seconds)
         return not self.is_stopped
 
 
 class Retrier:
-    """The attempts at one thing.
+    """Counter of one operation's attempts.
 
-    To be used in a loop that ends when the thing is done, or by the exception of `failed`::
+    Used in a loop that ends with success or with the exception of `failed`::
 
-        attempts = patience.attempts()
-        while True:
-            try:
-                return ask()
-            except ImgfetchError as error:
-                attempts.failed(error)
+    attempts = patience.attempts()
+    while True:
+        try:
+            return ask()
+        except ImgfetchError as error:
+            attempts.failed(error)
     """
 
     def __init__(self, patience: RetryPolicy, limit: int | None, refused: int | None) -> None:
-        """Begin the first attempt."""
         self._patience = patience
         self._limit = patience.retries + 1 if limit is None else min(limit, patience.retries + 1)
         self._refused = refused
@@ -99,19 +90,19 @@ class Retrier:
         self._began = self._last = time.monotonic()
 
     def failed(self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False) -> int:
-        """Return the number of attempts that are left, when it is time for the next one.
+        """Wait until the next attempt, and return the number of attempts left.
 
         Args:
-            error: why the last one failed.
-            progressed: whether it brought enough to count for nothing.
-            has_other: whether the caller can try something else.  Then 0 is returned, at once and without counting this
-                failure, where no further attempt of this kind makes sense.
+            error: the failure of the last attempt.
+            progressed: the attempt made progress, so that the count restarts.
+            has_other: the caller has an alternative.  If no further attempt makes sense, the result is 0 at once, and
+                this failure is not counted.
 
         Raises:
-            ImgfetchError: ``error``, where no further attempt makes sense, with the number of attempts.
+            ImgfetchError: ``error`` with the number of attempts, if no further attempt makes sense.
         """
         self._all += 1
-        # Wrong bytes are counted apart: what came of them is no progress, and other failures are no fault of theirs.
+        # Wrong content is counted separately: its bytes are not progress, and it is unrelated to other failures.
         kind = type(error) if isinstance(error, VerificationError) else ImgfetchError
         is_anew = kind is ImgfetchError and progressed
         count = 1 if is_anew else self._counts[kind] + 1
@@ -129,7 +120,7 @@ class Retrier:
         return self._limit - count
 
     def _report(self, error: ImgfetchError, plan: str, wait: float) -> None:
-        """Report a failure, by default only where the user has waited for a while or is going to."""
+        """Report a failure: as a warning only if the delay is noticeable."""
         is_long = max(wait, time.monotonic() - self._last) > ANNOUNCED
         _logger.log(logging.WARNING if is_long else logging.INFO, "%s; %s", error, plan)
 
@@ -138,18 +129,18 @@ class Retrier:
         return min(limit, self._refused) if self._refused and isinstance(error, RefusedError) else limit
 
     def _wait(self, error: ImgfetchError, count: int, *, is_anew: bool) -> float | None:
-        """Return the seconds until the next attempt, or ``None`` if the server asks for too many."""
+        """Return the seconds until the next attempt, or ``None`` if ``Retry-After`` exceeds the limit."""
         asked = error.retry_after if isinstance(error, UnavailableError) else None
         if asked is not None and asked >= 1:
             return asked if asked <= self._patience.max_wait else None
         if is_anew:
-            pause = _RECONNECT + random.uniform(0, 0.1)  # noqa: S311  # spreads clients, and hides nothing
+            pause = _RECONNECT + random.uniform(0, 0.1)  # noqa: S311  # jitter, not a secret
         else:
-            pause = min(2.0 ** (count - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+            pause = min(_LONGEST_PAUSE, 2.0 ** (count - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
         return min(pause, self._patience.max_wait)
 
     def _final(self, error: ImgfetchError) -> ImgfetchError:
-        """Return the error with the number of attempts (M10), and such that no outer loop retries it again."""
+        """Return the error with the number of attempts, not to be retried by an outer loop."""
         seconds = time.monotonic() - self._began
         tried = (f"Tried {self._all} times in {seconds:.0f} s.",) if self._all > 1 else ()
         return error.replace(details=(*error.details, *tried), tries=1)

@@ -1,4 +1,4 @@
-"""An HTTP answer that is not the one asked for, as one of our errors."""
+"""Mapping of HTTP error responses to errors with messages for users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imgfetch.http.response import Response
 from imgfetch.text import quoted, sanitize
 
 MAX_QUOTED = 200
-"""Characters of a server's own words in a message (F30)."""
+"""Characters of a server's text in a message."""
 MAX_DIGITS = 12
 """Digits of a ``Retry-After`` that are read."""
 _PAGE = "an HTML page"
@@ -32,36 +32,33 @@ _MAX_ERRORS = 3
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
 _LATER = frozenset({408, 499})
-_PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # what another try may overcome (2.0)
+_PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # see docs/registries.md#retries
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
-_NO_REGISTRY = "check the host and the port: this may be no registry, or something in front of one"
+_NO_REGISTRY = "check the host and the port: this may not be a registry, or something may be in front of it"
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
 def rejection(response: Response, label: str, *, hint: str | None = None) -> ImgfetchError:
-    """Return the error for an answer whose status says no.
+    """Return the error for a response with an error status.
 
-    Args:
-        response: the answer; the start of its body is read.
-        label: what was asked for, as the subject of a sentence.
-        hint: what to try when it is not there or not allowed.
+    ``label`` names the requested content, and ``hint`` is the next step if it is missing or private.
     """
     codes, words, said = _said(response)
     url, status = response.url, response.status
     if words.startswith(_PAGE) and hint:
-        hint = f"{hint}; a page may come from something else than a registry: check the host and the port"
+        hint = f"{hint}; an HTML page may not come from a registry: check the host and the port"
     if status in _NOT_FOUND:
         return NotFoundError(f"{label} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
     if status in _DENIED:
-        return AuthenticationError(f"{label} does not exist or needs a login: {said}", hint=hint)
+        return AuthenticationError(f"{label} does not exist or needs credentials: {said}", hint=hint)
     wait = retry_after(response.header("Retry-After"))
     if status == _TOO_MANY_REQUESTS:
-        message = f"{label} is not served for now, too many requests: {said}"
+        message = f"{label} is temporarily unavailable, too many requests: {said}"
         limit = _pull_limit(response, words, wait)
         hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
         return RateLimitedError(
@@ -76,25 +73,25 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
         )
     if status >= _SERVER_ERROR or status in _LATER:
         return UnavailableError(
-            f"{label} is not served for now: {said}",
+            f"{label} is temporarily unavailable: {said}",
             url=url,
             status=status,
             codes=codes,
             retry_after=wait,
-            hint=_wait_hint(wait, "the server has a problem of its own; try again later"),
+            hint=_wait_hint(wait, "this is a problem of the server; try again later"),
             tries=None if status in _LATER or status in _PASSING else 1,
         )
-    return RegistryError(f"{label} is not served: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+    return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
 
 
 def answer_of(response: Response) -> str:
-    """Return who answers with which status, and in which words, for a message that says the rest."""
+    """Return the server, the status and the text of a response, for messages."""
     return _said(response)[2]
 
 
 def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
-    """Return the codes and the words of an answer, and the sentence about it."""
-    # What came with a success may be what was asked for, such as a token (S14).
+    """Return the codes and the text of a response, and a sentence with them."""
+    # A successful body may contain a secret such as a token.
     is_error = response.status >= _CLIENT_ERROR
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
     said = f"{response.origin} answers {response.status} {response.reason}".rstrip()
@@ -102,21 +99,24 @@ def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
 
 
 def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool = True) -> RegistryError:
-    """Return the error for an answer that comes from no registry (M11); ``quote`` its text, or a page's title only."""
+    """Return the error for a response that does not come from a registry (docs/registries.md#not-a-registry).
+
+    Without ``quote``, only the title of an HTML page is shown.
+    """
     _, words = _words(response.quotable(body), response.header("Content-Type"))
     if not quote and not words.startswith(_PAGE):
-        words = f"{len(body)} bytes that are none of the expected JSON"
+        words = f"{len(body)} bytes that are not the expected JSON"
     kind = sanitize(response.header("Content-Type"), 80) or "no type"
     return RegistryError(
-        f"{label} came as something else: {response.url} answers {response.status} with {kind}: {words}",
+        f"unexpected content for {label}: {response.url} answers {response.status} with {kind}: {words}",
         url=response.url,
         status=response.status,
-        hint="a captive portal, a proxy's page, a wrong port, or no registry at all",
+        hint="check for a captive portal, a proxy's page, a wrong port, or a server that is not a registry",
     )
 
 
 def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
-    """Return the codes and the text of an error body, of whatever form (F30)."""
+    """Return the codes and the text of an error body (docs/registries.md#error-bodies)."""
     text = text.strip()
     try:
         parsed: object = json.loads(text)
@@ -145,15 +145,11 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
 
 
 def retry_after(text: str, now: float | None = None) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks to wait, or ``None`` for one that is absent, past or malformed.
+    """Return the seconds of a ``Retry-After``, or ``None`` if it is absent, past or malformed.
 
     Source: RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``.  urllib3's own
-    ``Retry.parse_retry_after`` raises an error for half of the malformed ones, which would hide the answer's, and
-    does not tell a date in the past from 0.
-
-    Args:
-        text: the header's value.
-        now: seconds since 1970; by default the time that it is.
+    ``Retry.parse_retry_after`` raises an error for some malformed values, which would hide the response's, and returns
+    0 for past dates.
     """
     text = text.strip()
     if text.isascii() and text.isdigit():
@@ -166,33 +162,33 @@ def retry_after(text: str, now: float | None = None) -> float | None:
 
 
 def _wait_hint(wait: float | None, otherwise: str) -> str:
-    """Return the hint for a server that asks to wait (2.0, M10), or another where it does not."""
+    """Return the hint for a ``Retry-After``, or ``otherwise`` if there is none."""
     if not wait:
         return otherwise
     if MAX_WAIT < wait <= LONGEST_WAIT:
-        plan = f"try again then, or wait for it with --max-wait {wait:.0f}"
+        plan = f"try again then, or pass --max-wait {wait:.0f}"
     else:
         plan = "try again then" if wait > LONGEST_WAIT else "--max-wait allows longer waits"
-    return f"the server asks to wait {_duration(wait)}; {plan}"
+    return f"the server requests a wait of {_duration(wait)}; {plan}"
 
 
 def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str, tuple[str, ...]] | None:
-    """Return hint and details where Docker Hub's limit of pulls is used up, which no retry overcomes (M09, F32)."""
+    """Return hint and details if Docker Hub's pull limit is reached (docs/registries.md#docker-hub-limits)."""
     limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
     remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
     if not (limit and remaining == "0") and "pull rate limit" not in words.lower():
         return None
     source = sanitize(response.header("Docker-RateLimit-Source").strip(), 80)
-    details: tuple[str, ...] = () if wait is not None else ("It was not tried again, for that would not help.",)
+    details: tuple[str, ...] = () if wait is not None else ("imgfetch did not retry because that would not help.",)
     if limit is not None:
-        counted = f"; counted are those of {_counted(source)}" if source else ""
+        counted = f" for {_counted(source)}" if source else ""
         window = f"{limit[1]} pulls per {_duration(int(limit[2]))}"
-        details = (f"The limit is {window}, {sanitize(remaining, 20)} are left{counted}.", *details)
+        details = (f"The limit is {window}{counted}; {sanitize(remaining, 20)} are left.", *details)
         wait = int(limit[2]) if wait is None else wait
     until = "later" if wait is None else _clock(wait)
     log_in = login_command(str(response.origin))
     log_in = f"log in ({log_in})" if _is_address(source) or not source else "log in with an account that may have more"
-    return f"{log_in}, take a mirror (--mirror), or try again {until}", details
+    return f"{log_in}, use a mirror (--mirror HOST), or try again {until}", details
 
 
 def _counted(source: str) -> str:
@@ -206,7 +202,6 @@ def _is_address(text: str) -> bool:
 
 
 def _duration(seconds: float) -> str:
-    """Return a time as a person would say it."""
     if seconds < _HOUR:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / _MINUTE), 60)
@@ -215,8 +210,8 @@ def _duration(seconds: float) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """Say when a time from now will be over, by this machine's clock."""
-    if seconds > _LONG:  # no clock of ours need know that year
+    """Return the local time at which some seconds from now will have passed."""
+    if seconds > _LONG:  # beyond the range of some clocks
         return "much later"
     then = time.localtime(time.time() + seconds)
     return f"at about {time.strftime('%H:%M' if seconds < _TODAY else '%Y-%m-%d %H:%M', then)}"

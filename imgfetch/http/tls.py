@@ -1,13 +1,13 @@
-"""Which certificates are believed for which host.
+"""Trusted certificates for each host (docs/registries.md#certificates).
 
-A server is believed if its certificate bears its name and leads to an authority of
+A server is trusted if its certificate covers its name and leads to an authority in
 
-* the system's store, read by `truststore`; ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` stands in for it;
-* ``SSL_CERT_DIR``, which adds to either, as for OpenSSL and Go wherever the store is one file;
-* a ``--ca-file``, for every host (P13);
-* a ``*.crt`` in the host's own directory of a ``certs.d``, where a ``*.cert`` with its ``*.key`` says who we are (P14).
+* the system's store, read by `truststore`, or ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` in its place;
+* ``SSL_CERT_DIR``, in addition to either, as for OpenSSL and Go where the store is one file;
+* a ``--ca-file``, for every host;
+* a ``*.crt`` in the host's directory of a ``certs.d``, where a ``*.cert`` with its ``*.key`` is a client certificate.
 
-Only for a host named by ``--insecure`` any certificate will do (S33).
+Hosts named by ``--insecure`` are not verified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from imgfetch.http.origin import DEFAULT_PORTS
 from imgfetch.text import sanitize
 
 _HUB = ("registry-1.docker.io", "docker.io")
-_HOST = re.compile(r"[\w:][\w.:%-]*")  # may name a directory, as ".." may not
+_HOST = re.compile(r"[\w:][\w.:%-]*")  # a safe directory name, unlike ".."
 _PARTNERS = {".cert": ".key", ".key": ".cert"}
 
 _logger = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TlsConfig:
-    """Whom to believe, and who we are to whom.
+    """Trusted authorities and client certificates.
 
     Attributes:
         ca_files: authorities for every host.
-        certs_directories: where hosts have directories of their own; the first that has something for a host counts.
-        insecure: hosts whose certificates are not checked, as ``host``, which is all its ports, or ``host:port``.
-        bundle: a file of authorities, or a directory by OpenSSL's rules, in the place of the system's store.
-        bundle_directory: authorities besides that, in a directory by OpenSSL's rules, or several with ``:`` between.
+        certs_directories: parents of the hosts' directories; the first with files for a host wins.
+        insecure: hosts to skip verification for, as ``host`` (all its ports) or ``host:port``.
+        bundle: a file of authorities, or a directory by OpenSSL's rules, instead of the system's store.
+        bundle_directory: additional authorities, in one directory by OpenSSL's rules or several separated by ``:``.
     """
 
     ca_files: tuple[Path, ...] = ()
@@ -52,21 +52,19 @@ class TlsConfig:
     bundle_directory: Path | None = None
 
     def is_insecure(self, host: str, port: int) -> bool:
-        """Whether the user has said that any certificate will do for a host (S33)."""
+        """Whether the user disabled verification for a host."""
         named = {entry.lower() for entry in self.insecure}
         return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
 
     def context(self, host: str, port: int, *, client_certificate: bool = True) -> ssl.SSLContext:
-        """Return a new context, for one host alone (P02), which says who we are only if it may (S08).
-
-        The warning of S33 is given here.
+        """Return a new context for one host, and warn if it is not verified.
 
         Raises:
-            StorageError: a file cannot be read, or does not hold what it should.
+            StorageError: a file is unreadable or malformed.
         """
         files = self._own_files(host, port)
         if self.is_insecure(host, port):
-            _logger.warning("the certificate of %s is not checked, for --insecure names it", sanitize(f"{host}:{port}"))
+            _logger.warning("the certificate of %s is not verified because of --insecure", sanitize(f"{host}:{port}"))
             context = _context(ssl.SSLContext)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -79,7 +77,7 @@ class TlsConfig:
         return context
 
     def common(self) -> ssl.SSLContext:
-        """Return a context that believes what is believed of every host."""
+        """Return a context with the authorities for every host."""
         context = _context(ssl.SSLContext if self.bundle else truststore.SSLContext)
         if self.bundle and self.bundle.is_dir():
             context.load_verify_locations(capath=self.bundle)
@@ -94,8 +92,8 @@ class TlsConfig:
     def _own_files(self, host: str, port: int) -> list[Path]:
         """Return the certificates and keys of the first directory that has any for a host.
 
-        podman takes the first directory that exists and looks no further, as containerd does; docker knows but one.
-        Merged, they would make us believe what no one of them does.
+        podman and containerd read only the first existing directory, and docker has only one.  Merging them would trust
+        more than any of these does.
         """
         names = _directory_names(host, port) if _HOST.fullmatch(host) else []
         for directory in (certs / name for certs in self.certs_directories for name in names):
@@ -108,13 +106,13 @@ class TlsConfig:
 def certs_directories(
     environment: Mapping[str, str], home: Path | None, certs_dir: Path | None = None
 ) -> tuple[Path, ...]:
-    """Return where directories of hosts are looked for, in order, ``certs_dir`` first (P14)."""
+    """Return the parents of the hosts' directories in order, ``certs_dir`` first."""
     places = [certs_dir] if certs_dir else []
     if home:
-        places.append(home / ".config/containers/certs.d")  # podman does not ask for XDG_CONFIG_HOME here
+        places.append(home / ".config/containers/certs.d")  # podman ignores XDG_CONFIG_HOME here
     places += [Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
     config = Path(environment.get("XDG_CONFIG_HOME", ""))
-    if config.is_absolute():  # any other is to be ignored, says its specification
+    if config.is_absolute():  # its specification ignores relative paths
         places.append(config / "docker/certs.d")
     elif home:
         places.append(home / ".config/docker/certs.d")
@@ -129,8 +127,8 @@ def from_environment(
     certs_dir: Path | None = None,
     insecure: Iterable[str] = (),
 ) -> TlsConfig:
-    """Return what the options and the environment say; an empty variable says nothing."""
-    # What docker and podman read goes before what requests would.
+    """Combine options and environment; empty variables are ignored."""
+    # docker and podman read SSL_CERT_FILE, requests the other one.
     bundle = environment.get("SSL_CERT_FILE") or environment.get("REQUESTS_CA_BUNDLE")
     directory = environment.get("SSL_CERT_DIR")
     return TlsConfig(
@@ -143,7 +141,7 @@ def from_environment(
 
 
 def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
-    """Demand TLS 1.2, and let a chain end at any certificate that is trusted, self-signed or not, as Go does."""
+    """Require TLS 1.2, and accept chains that end at any trusted certificate, self-signed or not, as Go does."""
     context = kind(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -151,14 +149,14 @@ def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
 
 
 def _names(host: str, port: int) -> tuple[str, ...]:
-    """Return what a host is called: Docker Hub by two names, an IPv6 address in brackets."""
+    """Return a host's names: two for Docker Hub, an IPv6 address in brackets."""
     if host in _HUB and port == DEFAULT_PORTS["https"]:
         return _HUB
     return (f"[{host}]" if ":" in host else host.lower(),)
 
 
 def _directory_names(host: str, port: int) -> list[str]:
-    """Return what a host's directory may be called: as docker and podman do, or as containerd does (P14)."""
+    """Return the names of a host's directory, in docker's and podman's spelling and in containerd's."""
     ports = [f":{port}", f"_{port}_"] + ([""] if port == DEFAULT_PORTS["https"] else [])
     return [name + suffix for name in _names(host, port) for suffix in ports]
 
@@ -168,41 +166,42 @@ def _certificates(directory: Path) -> list[Path]:
         files = sorted(directory.iterdir())
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
-            _logger.debug("passed over %s: %s", sanitize(str(directory)), error.strerror)
+            _logger.debug("skipping %s: %s", sanitize(str(directory)), error.strerror)
         return []
-    # Where containerd's hosts.toml says what is whose, a pair may be for a mirror.
+    # In a directory with containerd's hosts.toml, a pair may belong to a mirror.
     return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
 
 
 def _add_ca(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
-    """Trust what a file holds; a ``*.crt`` that nobody named may hold nothing, as for docker and podman."""
+    """Trust a file's authorities; like docker and podman, skip a ``*.crt`` of a directory that has none."""
     try:
         context.load_verify_locations(cafile=path)
     except OSError as error:
         is_content = isinstance(error, ssl.SSLError)
-        reason = "it holds no certificate in PEM form, or a broken one" if is_content else error.strerror
-        message = f"cannot trust {sanitize(str(path))}: {reason}"
+        reason = "not a valid PEM certificate" if is_content else error.strerror
+        message = f"{source or 'cannot use'} {sanitize(str(path))}: {reason}"
         if source or isinstance(error, PermissionError):
-            raise StorageError(message, hint=f"{source} names it" if source else None) from error
-        _logger.warning("%s; it is passed over", message)
+            hint = f"{source} expects CA certificates in PEM form" if source else None
+            raise StorageError(message, hint=hint) from error
+        _logger.warning("%s; skipping it", message)
 
 
 def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
-    """Load the client certificates; of several with one kind of key, the first by name is shown."""
+    """Load the client certificates; of several with the same kind of key, the first by name is used."""
     for path in reversed(files):
         suffix = _PARTNERS.get(path.suffix, "")
         partner = path.with_suffix(suffix)
         if suffix and partner not in files:
             raise StorageError(
-                f"{sanitize(str(path))} has no {sanitize(partner.name)} beside it; a CA's file must end in .crt"
+                f"{sanitize(str(path))} needs {sanitize(partner.name)} beside it; the file of a CA must end in .crt"
             )
         if suffix == ".key":
             _load_pair(context, path, partner)
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    def refuse() -> NoReturn:  # else OpenSSL would ask the terminal
-        raise StorageError(f"the key {sanitize(str(key))} is encrypted, and there is nobody to ask for its password")
+    def refuse() -> NoReturn:  # otherwise OpenSSL would prompt on the terminal
+        raise StorageError(f"the key {sanitize(str(key))} is encrypted, which is not supported; decrypt it first")
 
     try:
         context.load_cert_chain(certificate, key, password=refuse)

@@ -176,12 +176,12 @@ BROKEN: dict[str, Broken] = {
     "a login wanted": Broken(
         answering("manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})),
         4,
-        ('asks for a user name and password (Basic, realm "Team")', "docker login"),
+        ('expects user name and password (Basic, realm "Team")', "docker login"),
     ),
     "access denied": Broken(
         answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)),
         4,
-        ("does not exist or needs a login", "DENIED"),
+        ("does not exist or needs credentials", "DENIED"),
     ),
     # Status 5.
     "too many requests": Broken(
@@ -189,7 +189,9 @@ BROKEN: dict[str, Broken] = {
     ),
     "an error of the server": Broken(answering("manifests/v1", Answer(status=500)), 5, ("500", "try again later")),
     "a layer that breaks off": Broken(
-        blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}), 5, ("broke off",)
+        blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}),
+        5,
+        ("closed the connection early",),
     ),
     "a cut layer without a length": Broken(
         answering(f"blobs/{SECOND.digest}", Answer(SECOND.content[:-1], chunked=True)),

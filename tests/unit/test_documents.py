@@ -63,8 +63,8 @@ DOCSTRING = re.compile(r"(?:What|Whether|Which|Where|Who|How)\b", re.IGNORECASE)
 """The start of a docstring that is not an imperative or a noun phrase."""
 
 # Not done yet.  These are upper bounds that only fall; without the last of them, the table goes.
-PRESENT_PHRASES = {"imgfetch": 113}
-PRESENT_CITATIONS = {"imgfetch": 159}
+PRESENT_PHRASES = {"imgfetch": 10}
+PRESENT_CITATIONS = {"imgfetch": 1}
 PRESENT_DOCSTRINGS = {"imgfetch": 28}
 
 

@@ -89,7 +89,7 @@ def user(found: Login | None) -> str | None:
 
 def test_files_are_looked_at_in_dockers_then_podmans_order() -> None:
     environment = {"DOCKER_CONFIG": "/d", "XDG_RUNTIME_DIR": "/run/user/1", "XDG_CONFIG_HOME": "/c", "PATH": "/bin"}
-    assert files(environment, Path("/home/a")) == (  # P20
+    assert files(environment, Path("/home/a")) == (
         Path("/d/config.json"),
         Path("/run/user/1/containers/auth.json"),
         Path("/c/containers/auth.json"),
@@ -123,13 +123,13 @@ def test_files_are_looked_at_in_dockers_then_podmans_order() -> None:
 def test_a_file_that_the_user_named_stands_alone(
     environment: dict[str, str], home: str | None, authfile: str | None, found: list[str]
 ) -> None:
-    # P20
+
     places = files(environment, Path(home) if home else None, Path(authfile) if authfile else None)
     assert [str(place) for place in places] == found
 
 
 def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
-    # P20
+
     names = ["1.json", "2.json", ".dockercfg"]
     paths = [home.file({"auths": {"quay.io": auth(f"from {name}")}}, name) for name in names[:2]]
     paths.append(home.file({"quay.io": auth("from .dockercfg")}, names[2]))
@@ -142,7 +142,7 @@ def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
 
 
 def test_a_source_without_the_host_leaves_it_to_the_next(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    # P20
+
     found = Credentials(
         inline=json.dumps(auths("ghcr.io")),
         files=[home.root / "absent", home.file(auths("ghcr.io"), "1"), home.file("", "2"), home.file(auths("quay.io"))],
@@ -158,7 +158,7 @@ def test_an_explicit_login_is_for_every_registry(registry: str) -> None:
 
 
 def test_only_auth_counts_in_the_variable(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    # P20
+
     home.helper("test", quay_io="helped", ghcr_io="helped")
     inline = {
         "auths": {"quay.io": {"username": "bob", "password": SECRET, "identitytoken": SECRET}, "ghcr.io": auth()},
@@ -208,7 +208,7 @@ def test_an_empty_variable_has_no_login(inline: str, caplog: pytest.LogCaptureFi
     ],
 )
 def test_a_key_is_for_its_host(home: Home, registry: str, key: str) -> None:
-    # P22
+
     assert home.credentials(auths(key)).find(registry, "team/app") is not None
 
 
@@ -256,7 +256,7 @@ def test_a_key_is_for_its_host(home: Home, registry: str, key: str) -> None:
     ],
 )
 def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
-    # S10, P22
+
     inline = json.dumps(auths(key))
     assert home.credentials(auths(key)).find(registry, "team/app") is None
     assert Credentials(inline=inline).find(registry, "team/app") is None
@@ -277,7 +277,7 @@ def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, caplog:
 def test_the_longest_key_counts_then_the_one_spelt_as_the_host(
     home: Home, keys: list[str], repository: str, taken: str
 ) -> None:
-    # P22
+
     expected = taken.replace(":", "-")
     assert user(home.credentials(auths(*keys)).find("quay.io", repository)) == expected
     assert user(home.credentials(auths(*reversed(keys))).find("quay.io", repository)) == expected
@@ -286,12 +286,12 @@ def test_the_longest_key_counts_then_the_one_spelt_as_the_host(
 @pytest.mark.parametrize("registry", ["docker.io", "index.docker.io", "registry-1.docker.io"])
 @pytest.mark.parametrize("key", [HUB, "index.docker.io", "docker.io", "registry-1.docker.io", "https://docker.io"])
 def test_all_names_of_docker_hub_are_one(home: Home, registry: str, key: str) -> None:
-    # P23
+
     assert user(home.credentials(auths(key)).find(registry, "library/busybox")) == key.replace(":", "-")
 
 
 def test_dockers_own_name_of_docker_hub_comes_first(home: Home) -> None:
-    # P23
+
     keys = [f"{HUB}access-token", "registry-1.docker.io", "docker.io", "index.docker.io", HUB]
     while keys:
         assert user(home.credentials(auths(*keys)).find("docker.io", "library/busybox")) == keys.pop().replace(":", "-")
@@ -315,14 +315,14 @@ def test_a_part_of_docker_hub_has_a_login_of_its_own(home: Home) -> None:
 )
 @pytest.mark.parametrize("late", [False, True], ids=["in an earlier file", "in a later file"])
 def test_a_key_without_a_port_gives_way_to_any_key_with_it(home: Home, exact: object, *, late: bool) -> None:
-    # S10
+
     home.helper("test")
     contents = [exact, auths("host")]
     assert home.credentials(*(reversed(contents) if late else contents)).find("host:5000", "a/b") is None
 
 
 def test_an_exact_key_in_a_later_file_comes_before_a_key_without_a_port(home: Home) -> None:
-    # S10
+
     found = home.credentials(auths("host"), auths("host:5000"))
     assert user(found.find("host:5000", "a/b")) == "host-5000"
     assert user(found.find("host:5001", "a/b")) == "host"
@@ -372,7 +372,7 @@ GUID = "00000000-0000-0000-0000-000000000000"
     ],
 )
 def test_an_entry_is_a_login(home: Home, entry: object, parts: tuple[str, str, str, str]) -> None:
-    # P24
+
     found = home.credentials({"auths": {"quay.io": entry}}).find("quay.io", "a/b")
     assert found == Login(*parts, source=str(home.root / "1.json"))
 
@@ -383,7 +383,7 @@ def test_an_entry_is_a_login(home: Home, entry: object, parts: tuple[str, str, s
     ids=["empty", "null", "an empty auth", "a null auth", "a mail address", "empty parts"],
 )
 def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, caplog: pytest.LogCaptureFixture) -> None:
-    # P24
+
     found = home.credentials({"auths": {"quay.io/a": entry, "quay.io": entry}}, auths("quay.io"))
     assert user(found.find("quay.io", "a/b")) == "quay.io"
     assert warnings(caplog) == []
@@ -392,33 +392,33 @@ def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, cap
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        pytest.param(SECRET, "it is no object", id="text"),
-        pytest.param([SECRET], "it is no object", id="an array"),
-        pytest.param({"auth": [SECRET]}, "a part of it is no text", id="auth is an array"),
-        pytest.param({"username": "a", "password": 5}, "a part of it is no text", id="a number"),
+        pytest.param(SECRET, "it is not an object", id="text"),
+        pytest.param([SECRET], "it is not an object", id="an array"),
+        pytest.param({"auth": [SECRET]}, "one of its fields is not a string", id="auth is an array"),
+        pytest.param({"username": "a", "password": 5}, "one of its fields is not a string", id="a number"),
         pytest.param({"auth": f"%{SECRET}"}, "its 'auth' is not base64", id="not base64"),
         pytest.param({"auth": f"é{SECRET}"}, "its 'auth' is not base64", id="not ASCII"),
         pytest.param({"auth": b64(f"a:{SECRET}")[:-3]}, "its 'auth' is not base64", id="cut short"),
-        pytest.param({"auth": b64(SECRET)}, "its 'auth' holds no ':'", id="no colon"),
-        pytest.param({"auth": "===="}, "its 'auth' holds no ':'", id="padding alone"),
+        pytest.param({"auth": b64(SECRET)}, "its 'auth' has no ':'", id="no colon"),
+        pytest.param({"auth": "===="}, "its 'auth' has no ':'", id="padding alone"),
         pytest.param({"auth": b64(f":{SECRET}")}, "neither a user name with a password", id="no user name"),
         pytest.param({"auth": b64("alice:")}, "neither a user name with a password", id="no password"),
         pytest.param({"password": SECRET}, "neither a user name with a password", id="a password alone"),
-        pytest.param({"username": "a:b", "password": SECRET}, "cannot hold a ':'", id="a colon in the user name"),
+        pytest.param({"username": "a:b", "password": SECRET}, "cannot contain ':'", id="a colon in the user name"),
         pytest.param({"auth": b64(b"\xe9:" + SECRET.encode())}, "must be UTF-8", id="a user name in Latin-1"),
         pytest.param({"username": "a", "password": f"\ud800{SECRET}"}, "must be UTF-8", id="half a character"),
-        pytest.param({"registrytoken": f"{SECRET}\r\nX: y"}, "a registry token is", id="a line in a token"),
+        pytest.param({"registrytoken": f"{SECRET}\r\nX: y"}, "a registry token must be", id="a line in a token"),
     ],
 )
 def test_a_broken_entry_is_told_with_file_and_key_and_passed_over(
     home: Home, entry: object, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # P24, M23, S14
+
     found = home.credentials({"auths": {"quay.io/a": entry, "https://quay.io": entry, "quay.io": auth("good")}})
     for _ in range(3):
         assert user(found.find("quay.io", "a/b")) == "good"
     (warning,) = warnings(caplog)
-    assert warning.startswith(f"the entry 'quay.io/a' of {home.root / '1.json'} is unusable: ")
+    assert warning.startswith(f"cannot use the entry 'quay.io/a' of {home.root / '1.json'}: ")
     assert reason in warning
     assert SECRET not in caplog.text
 
@@ -430,7 +430,7 @@ def test_a_broken_entry_for_another_host_is_not_told(home: Home, caplog: pytest.
 
 
 def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    # S31
+
     home.credentials({"auths": {"https://quay.io/\x1b[31m\n": 5}}).find("quay.io", "a/b")
     (warning,) = warnings(caplog)
     assert warning.isprintable()
@@ -453,16 +453,18 @@ def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptur
         pytest.param("null", "not a JSON object", id="null"),
         pytest.param(b'{"a": "\xff"}', "not UTF-8 (byte 8)", id="not UTF-8"),
         pytest.param('{"a":' * 100_000, "nested too deeply", id="nested"),
-        pytest.param(f'{{"a": {"1" * 9999}}}', "not JSON of any use", id="a long number"),
+        pytest.param(f'{{"a": {"1" * 9999}}}', "not usable JSON", id="a long number"),
         pytest.param(" " * (4 * 1024 * 1024 + 1), "larger than 4194304 bytes", id="large"),
-        pytest.param({"auths": [SECRET]}, "'auths' or 'credHelpers' that is no object", id="auths is an array"),
-        pytest.param({"credHelpers": SECRET}, "'auths' or 'credHelpers' that is no object", id="credHelpers is text"),
+        pytest.param({"auths": [SECRET]}, "'auths' or 'credHelpers' that is not an object", id="auths is an array"),
+        pytest.param(
+            {"credHelpers": SECRET}, "'auths' or 'credHelpers' that is not an object", id="credHelpers is text"
+        ),
     ],
 )
 def test_a_broken_file_is_told_with_its_position_and_passed_over(
     home: Home, content: object, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # M23, S29
+
     found = home.credentials(content, auths("quay.io"))
     for registry in ("quay.io", "ghcr.io", "quay.io"):
         assert user(found.find(registry, "a/b")) == (registry if registry == "quay.io" else None)
@@ -493,7 +495,7 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, caplog: pytest.LogCaptur
     below_a_file = home.file({}, "plain") / "config.json"
     assert Credentials(files=[directory, below_a_file]).find("quay.io", "a/b") is None
     (warning,) = warnings(caplog)
-    assert warning.startswith(rf"{home.root}/director\x1by cannot be read: ")
+    assert warning.startswith(rf"cannot read {home.root}/director\x1by: ")
 
 
 def test_a_file_is_read_as_go_reads_it(home: Home) -> None:
@@ -504,7 +506,7 @@ def test_a_file_is_read_as_go_reads_it(home: Home) -> None:
 
 @pytest.mark.parametrize("content", [{HUB: auth(), "quay.io": auth("bob")}, {"auths": {HUB: auth()}}], ids=str)
 def test_the_oldest_file_is_a_map_of_entries(home: Home, content: object) -> None:
-    # P20
+
     path = home.file(content, ".dockercfg")
     assert user(Credentials(files=[path]).find("docker.io", "library/busybox")) == "alice"
 
@@ -514,7 +516,7 @@ def test_any_other_file_is_no_map_of_entries(home: Home) -> None:
 
 
 def test_nothing_is_read_before_a_login_is_wanted_and_nothing_twice(home: Home) -> None:
-    # P27
+
     path = home.root / "config.json"
     found = Credentials(files=[path])
     home.file(auths("quay.io"))
@@ -551,7 +553,7 @@ def test_nothing_is_read_before_a_login_is_wanted_and_nothing_twice(home: Home) 
 def test_a_helper_comes_before_the_entries_of_its_file(
     home: Home, config: dict[str, object], found: str, asked: list[str]
 ) -> None:
-    # P21
+
     home.helper("all", quay_io="from all")
     home.helper("one", quay_io="from one")
     home.helper("none")
@@ -572,14 +574,14 @@ def test_a_login_from_a_helper_says_so(home: Home) -> None:
 @pytest.mark.parametrize("registry", ["docker.io", "index.docker.io", "registry-1.docker.io"])
 @pytest.mark.parametrize("config", [{"credsStore": "all"}, {"credHelpers": {"docker.io": "all"}}], ids=str)
 def test_a_helper_is_asked_for_docker_hub_by_its_key(home: Home, registry: str, config: object) -> None:
-    # P23
+
     home.helper("all", https___index_docker_io_v1_="hub")
     assert user(home.credentials(config).find(registry, "library/busybox")) == "hub"
     assert home.log() == [f"all {HUB}"]
 
 
 def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_file(home: Home) -> None:
-    # P21
+
     home.helper("none")
     found = home.credentials(
         {"auths": {"ghcr.io": {}, "quay.io": auth("quay.io")}, "credsStore": "none"}, auths("ghcr.io")
@@ -589,7 +591,7 @@ def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_fi
 
 
 def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home: Home) -> None:
-    # P27
+
     home.helper("all", quay_io="alice")
     found = home.credentials({"credsStore": "all"}, {"credsStore": "all"})
     for repository in ("a/b", "c/d", "a/b"):
@@ -603,15 +605,15 @@ def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home
     [
         pytest.param("absent", None, "docker-credential-absent is not on the PATH", id="missing"),
         pytest.param("bad", "echo no keyring; exit 3", "failed (exit status 3) and printed 'no keyring'", id="fails"),
-        pytest.param("bad", f"echo {SECRET}", "what docker-credential-bad printed is not JSON", id="garbage"),
-        pytest.param("../bad", "exit 0", "'../bad' is no name of a credential helper", id="no name"),
+        pytest.param("bad", f"echo {SECRET}", "the output of docker-credential-bad is not JSON", id="garbage"),
+        pytest.param("../bad", "exit 0", "'../bad' is not a valid name of a credential helper", id="no name"),
         pytest.param(5, None, "the helper for 'quay.io' in ", id="no text"),
     ],
 )
 def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     home: Home, caplog: pytest.LogCaptureFixture, name: object, script: str | None, reason: str
 ) -> None:
-    # P26, S11, M23
+
     home.helper("all", quay_io="from all")
     if script is not None:
         home.script("bad", f"cat >> {home.asked}; {script}")
@@ -622,7 +624,7 @@ def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     (warning,) = warnings(caplog)
     assert reason in warning
     assert str(home.root / "1.json") in warning
-    assert warning.endswith("; going on without its logins; fix or remove it")  # M23
+    assert warning.endswith("; continuing without its credentials; fix or remove it")
     assert home.log() == ([] if script in (None, "exit 0") else ["quay.io"])
     assert SECRET not in caplog.text
 
@@ -643,7 +645,7 @@ def test_a_failing_helper_fails_for_its_host_only(home: Home) -> None:
 
 
 def test_a_helper_is_not_asked_for_the_host_without_its_port(home: Home) -> None:
-    # S10
+
     home.helper("all", host="alice")
     found = home.credentials({"credsStore": "all"}, {"credHelpers": {"host": "all"}})
     assert found.find("host:5000", "a/b") is None
@@ -658,7 +660,7 @@ def test_without_a_path_no_helper_is_run(home: Home, caplog: pytest.LogCaptureFi
 
 
 def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    # P27
+
     home.helper("all", quay_io="alice")
     found = home.credentials({"credHelpers": {"ghcr.io": "absent"}, "credsStore": "all"})
     barrier = threading.Barrier(8)
@@ -682,14 +684,14 @@ def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, cap
 
 
 def test_no_secret_is_logged_or_shown(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    # S14
+
     caplog.set_level(logging.DEBUG)
     home.helper("all", quay_io="alice")
     config = auths("ghcr.io", credHelpers={"quay.io": "all"})
     found = Credentials(inline=json.dumps(auths("host")), files=[home.file(config)], path=str(home.bin))
     logins = [found.find(registry, "a/b") for registry in ("quay.io", "ghcr.io", "host", "other")]
     shown = f"{caplog.text} {found} {found!r} {logins} {found._stores} {[str(login) for login in logins]}"
-    assert "login for ghcr.io: " in shown
-    assert "login for other: none" in shown
+    assert "credentials for ghcr.io: " in shown
+    assert "credentials for other: none" in shown
     for secret in (SECRET, b64(SECRET), *(auth(name)["auth"] for name in ("ghcr.io", "host"))):
         assert str(secret) not in shown

@@ -119,7 +119,7 @@ def said(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(formatter.format(record) for record in caplog.records if record.name.startswith("imgfetch"))
 
 
-# ---- S01: what is no token server ----
+# ---- what is no token server ----
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_s01_a_realm_without_http_or_host_or_with_userinfo_is_refused_before_any
     wire.get(MANIFEST, status=401, headers=bearer(realm))
     with opened() as registry, pytest.raises(AuthenticationError, match="cannot be used"):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST]  # S01
-    assert of_ours(wire.calls[0].request) == []  # P33
+    assert asked(wire) == [MANIFEST]
+    assert of_ours(wire.calls[0].request) == []
 
 
-# ---- S02: never from https down to http ----
+# ---- never from https down to http ----
 
 
 @LOGINS
@@ -172,7 +172,7 @@ def test_s02_no_login_goes_to_an_http_realm_of_a_registry_that_was_reached_by_ht
         registry.manifest(REFERENCE)
     assert len(wire.calls) == 2
     assert wire.calls[1].request.method == "GET"
-    assert of_ours(wire.calls[1].request) == []  # S02
+    assert of_ours(wire.calls[1].request) == []
 
 
 def test_s02_no_list_of_trusted_hosts_lets_a_login_go_down_to_http(wire: responses.RequestsMock) -> None:
@@ -181,7 +181,7 @@ def test_s02_no_list_of_trusted_hosts_lets_a_login_go_down_to_http(wire: respons
     trusted = RealmPolicy(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
     with opened(realms=trusted) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, "http://auth.other.example")] == [[]]  # S02
+    assert [of_ours(request) for request in sent_to(wire, "http://auth.other.example")] == [[]]
 
 
 @pytest.mark.parametrize("port", ["", ":8443"])
@@ -195,14 +195,14 @@ def test_s02_an_http_realm_on_the_registrys_own_host_is_asked_by_https_at_the_re
     wire.get(f"{base}/v2/team/app/manifests/1", body=b"{}")
     with opened(login, f"{HOST}{port}") as registry:
         registry.manifest(Reference.parse(f"{HOST}{port}/team/app:1"))
-    assert sent_to(wire, "http://registry.example:20000") == []  # S02
+    assert sent_to(wire, "http://registry.example:20000") == []
     assert {urlsplit(url).scheme for url in asked(wire)} == {"https"}
     assert of_ours(wire.calls[1].request) == (
         [REFRESH] if login.identity_token else ["authorization", BASIC.split()[1]]
     )
 
 
-# ---- S03: whose token server it is ----
+# ---- whose token server it is ----
 
 
 FOREIGN = [
@@ -235,7 +235,7 @@ def test_s03_the_token_server_of_somebody_else_is_asked_without_a_login(
     wire.get(manifest, body=b"{}")
     with opened(login, registry) as opened_registry:
         opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
-    assert [of_ours(request) for request in sent_to(wire, f"https://{realm}")] == [[]]  # S03
+    assert [of_ours(request) for request in sent_to(wire, f"https://{realm}")] == [[]]
     assert authorization(wire, 2) == f"Bearer {TOKEN}"
 
 
@@ -248,7 +248,7 @@ def test_s03_a_foreign_token_server_that_wants_a_login_is_named_with_the_option_
     wire.get(f"https://{realm}/token", status=status)
     with opened(name=registry) as opened_registry, pytest.raises(AuthenticationError) as caught:
         opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
-    assert f"--trust-realm {realm.strip('[]')}" in str(caught.value.hint)  # S03, M08
+    assert f"--trust-realm {realm.strip('[]')}" in str(caught.value.hint)
     assert [of_ours(request) for request in sent_to(wire, f"https://{realm}")] == [[]]
 
 
@@ -279,7 +279,7 @@ def test_s03_a_registrys_own_token_server_is_told_the_login(
     wire.get(f"https://{host}/v2/team/app/manifests/1", body=b"{}")
     with opened(name=registry) as opened_registry:
         opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
-    assert authorization(wire, 1) == BASIC  # S03
+    assert authorization(wire, 1) == BASIC
 
 
 def test_s03_a_foreign_token_server_that_the_user_trusts_is_told_the_login(wire: responses.RequestsMock) -> None:
@@ -300,7 +300,7 @@ def test_s03_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback_by_any_
         tokens.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
         with opened(name=loopback.host) as registry:
             registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
-        assert [request.headers.get("Authorization") for request in tokens.requests] == [BASIC]  # S03, issue 3
+        assert [request.headers.get("Authorization") for request in tokens.requests] == [BASIC]
 
 
 def guarded(server: Loopback, path: str, header: str, challenge: dict[str, str], answer: Answer | None = None) -> None:
@@ -313,7 +313,7 @@ def guarded(server: Loopback, path: str, header: str, challenge: dict[str, str],
     server.answers[path] = guard
 
 
-# ---- S04: addresses at which nobody can be ----
+# ---- addresses at which nobody can be ----
 
 
 NOWHERE = [
@@ -359,7 +359,7 @@ def test_s04_a_realm_at_an_address_where_none_can_be_is_not_asked(wire: response
     wire.get(MANIFEST, status=401, headers=bearer(f"https://{host}/token"))
     with opened() as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST]  # S04
+    assert asked(wire) == [MANIFEST]
 
 
 @pytest.mark.parametrize("host", [*NOWHERE, *SPELLINGS])
@@ -369,7 +369,7 @@ def test_s04_a_redirect_to_an_address_where_none_can_be_is_not_followed(
     wire.get(BLOB_URL, status=307, headers={"Location": f"https://{host}/data"})
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL]  # S04, S06, F58
+    assert asked(wire) == [BLOB_URL]
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "0.0.0.0", "[::]", "224.0.0.1"])
@@ -377,7 +377,7 @@ def test_s04_not_even_a_registry_on_the_loopback_may_name_such_a_realm(loopback:
     loopback.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=bearer(f"http://{host}/token"))
     with opened(name=loopback.host) as registry, pytest.raises(AuthenticationError, match="cannot be used"):
         registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
-    assert loopback.paths == ["/v2/team/app/manifests/1"]  # S04
+    assert loopback.paths == ["/v2/team/app/manifests/1"]
 
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "172.16.0.5:5000", "192.168.1.5", "[fd00::5]"])
@@ -387,10 +387,10 @@ def test_s04_a_private_address_is_allowed(wire: responses.RequestsMock, host: st
     wire.get(MANIFEST, body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, f"https://{host}")] == [[]]  # S04 allows it, S03 no login
+    assert [of_ours(request) for request in sent_to(wire, f"https://{host}")] == [[]]  # allowed, without credentials
 
 
-# ---- S05: redirects of a token server ----
+# ---- redirects of a token server ----
 
 
 @LOGINS
@@ -408,7 +408,7 @@ def test_s05_a_token_request_is_redirected_to_no_other_host_and_not_down(
     wire.add("POST" if posts else "GET", REALM, status=status, headers={"Location": target})
     with opened(login) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, REALM]  # S05
+    assert asked(wire) == [MANIFEST, REALM]
 
 
 def test_s05_a_token_request_that_is_redirected_to_another_port_goes_there_without_the_login(
@@ -421,7 +421,7 @@ def test_s05_a_token_request_that_is_redirected_to_another_port_goes_there_witho
     wire.get(MANIFEST, body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, target)] == [[]]  # S05
+    assert [of_ours(request) for request in sent_to(wire, target)] == [[]]
     assert authorization(wire, 1) == BASIC
 
 
@@ -432,7 +432,7 @@ def test_s05_a_token_request_may_be_redirected_up_to_https(wire: responses.Reque
     wire.get(f"http://{HOST}/v2/team/app/manifests/1", body=b"{}")
     with opened(plain_http=True) as registry:
         registry.manifest(REFERENCE)
-    assert asked(wire)[1:3] == [f"http://{HOST}/token", f"{BASE}/token"]  # S05
+    assert asked(wire)[1:3] == [f"http://{HOST}/token", f"{BASE}/token"]
     assert authorization(wire, 1) == BASIC
 
 
@@ -449,11 +449,11 @@ def test_s05_a_refresh_token_is_sent_to_no_redirects_target_on_the_wire(
     ):
         registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
     assert f"refresh_token={REFRESH}".encode() in secured.forms[0]
-    assert [of_ours(request) for request in another.requests] in ([], [[]])  # S05
+    assert [of_ours(request) for request in another.requests] in ([], [[]])
     assert [form for form in another.forms if REFRESH.encode() in form] == []
 
 
-# ---- S06: redirects of a registry ----
+# ---- redirects of a registry ----
 
 
 @pytest.mark.parametrize("target", ["http://store.other.example/data", f"http://{HOST}/data", "http://10.0.0.5/data"])
@@ -462,7 +462,7 @@ def test_s06_a_manifest_by_tag_is_not_redirected_down_to_http(wire: responses.Re
     wire.get(MANIFEST, status=307, headers={"Location": target})
     with opened() as registry, pytest.raises(ImgfetchError, match="from https to http"):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, MANIFEST]  # S06, P74
+    assert asked(wire) == [MANIFEST, MANIFEST]
 
 
 def test_s06_a_blob_that_is_redirected_down_to_http_is_asked_for_without_the_login(
@@ -474,7 +474,7 @@ def test_s06_a_blob_that_is_redirected_down_to_http_is_asked_for_without_the_log
     with opened() as registry:
         assert read_blob(registry) == CONTENT
     assert authorization(wire, 1) == BASIC
-    assert [of_ours(request) for request in sent_to(wire, f"http://{HOST}")] == [[]]  # S06, P74
+    assert [of_ours(request) for request in sent_to(wire, f"http://{HOST}")] == [[]]
 
 
 def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: responses.RequestsMock) -> None:
@@ -482,10 +482,10 @@ def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: responses.Requ
     wire.get(STORE, status=307, headers={"Location": "http://169.254.169.254/latest/meta-data"})
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL, STORE]  # S06
+    assert asked(wire) == [BLOB_URL, STORE]
 
 
-# ---- S07: the Authorization header ----
+# ---- the Authorization header ----
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_s07_authorization_is_not_sent_to_another_origin_that_the_registry_redir
     with opened(login) as registry:
         registry.manifest(REFERENCE)
     assert authorization(wire, -2) is not None
-    assert [of_ours(request) for request in sent_to(wire, full)] == [[]]  # S07
+    assert [of_ours(request) for request in sent_to(wire, full)] == [[]]
 
 
 def test_s07_authorization_is_not_sent_up_to_https_of_a_registry_that_was_asked_by_http(
@@ -535,7 +535,7 @@ def test_s07_authorization_is_not_sent_up_to_https_of_a_registry_that_was_asked_
     with opened(plain_http=True) as registry:
         registry.manifest(REFERENCE)
     assert authorization(wire, 1) == BASIC
-    assert [of_ours(request) for request in sent_to(wire, BASE)] == [[]]  # S07: another scheme is another origin
+    assert [of_ours(request) for request in sent_to(wire, BASE)] == [[]]  # another scheme is another origin
 
 
 @pytest.mark.parametrize(
@@ -554,7 +554,7 @@ def test_s07_a_401_at_a_redirects_target_is_not_answered_with_anything_of_ours(
         wire.get(realm, status=401)
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL, BLOB_URL, target, *([realm] if realm else [])]  # S07, F53
+    assert asked(wire) == [BLOB_URL, BLOB_URL, target, *([realm] if realm else [])]
     assert all(of_ours(call.request) == [] for call in list(wire.calls)[2:])
 
 
@@ -572,7 +572,7 @@ def test_s07_another_port_of_the_same_host_is_sent_nothing_on_the_wire(loopback:
                 with pytest.raises(ImgfetchError):
                     read_blob(registry, reference=reference)
         assert [request.headers.get("Authorization") for request in loopback.requests] == [None, BASIC]
-        assert [of_ours(request) for request in store.requests] == [[]]  # S07, P03
+        assert [of_ours(request) for request in store.requests] == [[]]
 
 
 def test_s07_authorization_comes_back_with_a_redirect_that_comes_home(wire: responses.RequestsMock) -> None:
@@ -582,7 +582,7 @@ def test_s07_authorization_comes_back_with_a_redirect_that_comes_home(wire: resp
     wire.get(f"{BASE}/home", body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [authorization(wire, number) for number in range(4)] == [None, BASIC, None, BASIC]  # P72, S07
+    assert [authorization(wire, number) for number in range(4)] == [None, BASIC, None, BASIC]
 
 
 def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(
@@ -600,7 +600,7 @@ def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(
             names, io.BytesIO(), platform="linux/amd64", access=RegistryConfig(credentials=credentials), jobs=1
         )
     assert sent_to(wire, other)
-    assert [found for request in sent_to(wire, other) for found in of_ours(request)] == []  # S07, P49
+    assert [found for request in sent_to(wire, other) for found in of_ours(request)] == []
 
 
 def serve(wire: responses.RequestsMock, base: str, built: images.Built, *, realm: str = "") -> None:
@@ -618,7 +618,7 @@ def serve(wire: responses.RequestsMock, base: str, built: images.Built, *, realm
     wire.add_callback("GET", re.compile(re.escape(base) + "/v2/.*"), callback=answer)
 
 
-# ---- S08: where a foreign layer is ----
+# ---- where a foreign layer is ----
 
 
 class Registrar(Server):
@@ -703,7 +703,7 @@ def test_s08_a_foreign_layers_urls_are_asked_without_login_cookie_and_client_cer
             with pytest.raises(ImgfetchError):
                 read_blob(registry, foreign, reference)
     assert secured.clients == ["client", "client"]  # the registry may see it
-    assert another.clients == ["nobody"]  # S08
+    assert another.clients == ["nobody"]
     assert [of_ours(request) for request in another.requests] == [[]]
     assert [request.path for request in another.requests] == ["/layer?Signature=s"]
     assert [request.path for request in secured.requests][2:] == []  # no token was asked for
@@ -720,7 +720,7 @@ def test_s08_a_redirect_of_a_foreign_layer_sees_no_client_certificate_either(
     with opened(name=secured.host, trust=trust) as registry:
         assert read_blob(registry, foreign, reference) == CONTENT
     assert another.clients == ["nobody"]
-    assert secured.clients == ["client", "nobody"]  # S08
+    assert secured.clients == ["client", "nobody"]
     assert [of_ours(request) for request in (*another.requests, *secured.requests)] == [[], [], []]
 
 
@@ -733,10 +733,10 @@ def test_s08_a_redirects_target_sees_no_client_certificate(
     with opened(name=secured.host, trust=trust) as registry:
         assert read_blob(registry, reference=Reference.parse(f"{secured.host}/team/app:1")) == CONTENT
     assert secured.clients == ["client"]
-    assert another.clients == ["nobody"]  # S07, S08
+    assert another.clients == ["nobody"]
 
 
-# ---- S09: mirrors ----
+# ---- mirrors ----
 
 
 MIRROR = "https://mirror.other.example"
@@ -766,7 +766,7 @@ def test_s09_the_upstreams_login_and_token_never_reach_a_mirror(
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert len(sent_to(wire, MIRROR)) >= 3  # manifest, config, layer
     sent = [request.headers.get("Authorization") for request in sent_to(wire, MIRROR)]
-    assert set(sent) <= {None, "Bearer anonymous"}  # S09, P83
+    assert set(sent) <= {None, "Bearer anonymous"}
     assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request) if found in SECRETS] == []
     assert ["authorization", BASIC.split()[1]] in [of_ours(request) for request in sent_to(wire, REALM)]
 
@@ -783,7 +783,7 @@ def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(
     access = RegistryConfig(credentials=stored(tmp_path, "https://index.docker.io/v1/"), mirrors=mirrors)
     imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, MIRROR)
-    assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request)] == []  # S09
+    assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request)] == []
     assert sum(of_ours(request) != [] for request in sent_to(wire, hub)) >= 3
 
 
@@ -792,11 +792,11 @@ def test_s09_a_mirror_is_told_the_login_of_its_own_host(wire: responses.Requests
     credentials = stored(tmp_path, "mirror.other.example")
     access = RegistryConfig(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
-    assert sent_to(wire, BASE) == []  # P83
+    assert sent_to(wire, BASE) == []
     assert authorization(wire, -1) == BASIC
 
 
-# ---- S10: whose login it is ----
+# ---- whose login it is ----
 
 
 @pytest.mark.parametrize(
@@ -835,7 +835,7 @@ def test_s10_the_login_of_one_host_is_not_selected_for_another(
     access = RegistryConfig(credentials=stored(tmp_path, key))
     with Registry(host, access=access) as registry, pytest.raises(AuthenticationError):
         registry.manifest(Reference.parse(f"{host}/team/app:1"))
-    assert [found for call in wire.calls for found in of_ours(call.request)] == []  # S10, P22
+    assert [found for call in wire.calls for found in of_ours(call.request)] == []
 
 
 def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(
@@ -850,7 +850,7 @@ def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(
     wire.get(manifest, body=b"{}")
     with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=Credentials(files=(path,)))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert authorization(wire, 1) == f"Basic {mine}"  # S10
+    assert authorization(wire, 1) == f"Basic {mine}"
 
 
 def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: responses.RequestsMock, tmp_path: Path) -> None:
@@ -859,10 +859,10 @@ def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: responses.
     wire.get(manifest, body=b"{}")
     with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=stored(tmp_path, HOST))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert authorization(wire, 1) == BASIC  # S10
+    assert authorization(wire, 1) == BASIC
 
 
-# ---- S11: helpers ----
+# ---- helpers ----
 
 
 @pytest.mark.parametrize(
@@ -896,11 +896,11 @@ def test_s11_a_failing_helper_changes_nothing_about_where_requests_go(
     credentials = Credentials(files=(path,), path=str(tmp_path))
     with Registry(HOST, access=RegistryConfig(credentials=credentials)) as registry:
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, REALM, MANIFEST]  # S11, P26
+    assert asked(wire) == [MANIFEST, REALM, MANIFEST]
     assert [authorization(wire, number) for number in range(3)] == [None, None, "Bearer anonymous"]
 
 
-# ---- S12: netrc ----
+# ---- netrc ----
 
 
 @pytest.mark.parametrize("place", ["NETRC", "HOME/.netrc", "HOME/_netrc"])
@@ -926,11 +926,11 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
             registry.manifest(reference)
             assert read_blob(registry, reference=reference) == CONTENT
         sent = [request.headers.get("Authorization") for request in loopback.requests]
-        assert sent == [None, None, "Bearer anonymous", "Bearer anonymous"]  # S12, P01
+        assert sent == [None, None, "Bearer anonymous", "Bearer anonymous"]
         assert [of_ours(request) for request in store.requests] == [[]]
 
 
-# ---- S13: logins in names ----
+# ---- logins in names ----
 
 
 @pytest.mark.parametrize(
@@ -944,7 +944,7 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
 def test_s13_userinfo_in_a_reference_is_refused_before_any_request(wire: responses.RequestsMock, name: str) -> None:
     with pytest.raises(InvalidReferenceError):
         imgfetch.save(name, io.BytesIO())
-    assert list(wire.calls) == []  # S13
+    assert list(wire.calls) == []
 
 
 @pytest.mark.parametrize(
@@ -956,7 +956,7 @@ def test_s13_userinfo_in_a_mirrors_url_is_refused_before_any_request_and_not_sho
 ) -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         RegistryConfig.from_environment({}, mirrors_first=[prefix + url])
-    assert PASSWORD not in story(caught.value)  # S13, S14
+    assert PASSWORD not in story(caught.value)
     assert list(wire.calls) == []
 
 
@@ -969,7 +969,7 @@ def test_s13_userinfo_in_a_configured_mirrors_url_is_refused_with_a_warning_that
     wire.get("https://registry-1.docker.io/v2/library/alpine/manifests/3", status=404)
     with pytest.raises(imgfetch.NotFoundError):
         imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
-    assert len(wire.calls) == 1  # S13
+    assert len(wire.calls) == 1
     assert "daemon.json" in said(caplog)
     assert PASSWORD not in said(caplog)
 
@@ -985,13 +985,13 @@ def test_s13_userinfo_in_a_redirect_is_refused_before_any_request_and_not_shown(
     assert PASSWORD not in story(caught.value)
 
 
-# ---- S14: secrets out of sight ----
+# ---- secrets out of sight ----
 
 
 def test_s14_a_password_is_not_accepted_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["save", f"{HOST}/team/app:1", "--username", USER, "--password", PASSWORD])
-    assert caught.value.code == 2  # S14
+    assert caught.value.code == 2
     assert PASSWORD not in capsys.readouterr().err
 
 
@@ -1020,7 +1020,7 @@ def test_s14_no_secret_is_in_the_log_the_archive_the_cache_or_a_repr(
     shown = f"{said(caplog)}\n{saved!r}\n{access!r}\n{login!r}\n{login}"
     kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept
-    assert [secret for secret in SECRETS if secret in shown] == []  # S14
+    assert [secret for secret in SECRETS if secret in shown] == []
     assert [secret for secret in SECRETS for content in (out.getvalue(), *kept) if secret.encode() in content] == []
 
 
@@ -1038,7 +1038,7 @@ def test_s14_no_secret_is_in_what_a_failing_token_step_raises_and_logs(
         registry.manifest(REFERENCE)
     assert len(wire.calls) > 1
     shown = f"{story(caught.value)}\n{said(caplog)}\n{registry!r}\n{registry._authenticator!r}"
-    assert [secret for secret in SECRETS if secret in shown] == []  # S14
+    assert [secret for secret in SECRETS if secret in shown] == []
 
 
 @pytest.mark.parametrize("login", [WITH_PASSWORD, WITH_REGISTRY_TOKEN])
@@ -1051,10 +1051,10 @@ def test_s14_no_secret_is_in_what_a_refusing_registry_makes_us_raise_and_log(
         registry.manifest(REFERENCE)
     assert authorization(wire, 1) is not None
     shown = f"{story(caught.value)}\n{said(caplog)}\n{registry!r}"
-    assert [secret for secret in SECRETS if secret in shown] == []  # S14
+    assert [secret for secret in SECRETS if secret in shown] == []
 
 
-# ---- S15: what is shown of a URL ----
+# ---- what is shown of a URL ----
 
 
 SIGNED = "https://store.other.example/data?X-Amz-Signature=SIGNATURE&Expires=5&scope=s&sig=SIGNATURE&SIGNATURE"
@@ -1069,7 +1069,7 @@ def test_s15_a_logged_url_keeps_only_harmless_parts_of_its_query(
     with opened() as registry:
         assert read_blob(registry) == CONTENT
     assert wire.calls[1].request.url == SIGNED
-    assert "SIGNATURE" not in said(caplog)  # S15
+    assert "SIGNATURE" not in said(caplog)
     shown = "https://store.other.example/data?X-Amz-Signature=REDACTED&Expires=REDACTED&scope=s&sig=REDACTED&REDACTED"
     assert shown in said(caplog)
 
@@ -1083,7 +1083,7 @@ def test_s15_an_error_about_a_signed_url_does_not_show_the_signature(
     wire.get(SIGNED, status=status)
     with opened() as registry, pytest.raises(ImgfetchError) as caught:
         read_blob(registry)
-    assert "SIGNATURE" not in story(caught.value)  # S15
+    assert "SIGNATURE" not in story(caught.value)
     assert "SIGNATURE" not in said(caplog)
 
 
@@ -1096,7 +1096,7 @@ def test_s15_a_signed_url_that_nobody_answers_is_not_in_the_traceback_with_its_s
     with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
         read_blob(registry, reference=Reference.parse(f"{loopback.host}/team/app:1"))
     assert "SIGNATURE" not in said(caplog)
-    assert "SIGNATURE" not in story(caught.value)  # S15; a traceback shows the causes
+    assert "SIGNATURE" not in story(caught.value)  # a traceback shows the causes
 
 
 def test_s15_a_signed_url_whose_answer_breaks_off_is_not_in_the_traceback_with_its_signature(
@@ -1108,10 +1108,10 @@ def test_s15_a_signed_url_whose_answer_breaks_off_is_not_in_the_traceback_with_i
     with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
         read_blob(registry, reference=Reference.parse(f"{loopback.host}/team/app:1"))
     assert "SIGNATURE" not in said(caplog)
-    assert "SIGNATURE" not in story(caught.value)  # S15
+    assert "SIGNATURE" not in story(caught.value)
 
 
-# ---- S33: whose certificate is not checked ----
+# ---- whose certificate is not checked ----
 
 
 UNCHECKED = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
@@ -1132,11 +1132,11 @@ def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
     trust = TlsConfig(insecure=frozenset({secured.host}))
     with opened(name=secured.host, trust=trust) as registry, pytest.raises(ImgfetchError) as caught:
         registry.manifest(reference)
-    assert f"the certificate of {another.host} is not to be trusted" in story(caught.value)
-    assert another.requests == []  # S33
+    assert f"cannot verify the certificate of {another.host}" in story(caught.value)
+    assert another.requests == []
     assert secured.requests
-    assert said(caplog).count(f"the certificate of {secured.host} is not checked") >= 1
-    assert f"the certificate of {another.host} is not checked" not in said(caplog)
+    assert said(caplog).count(f"the certificate of {secured.host} is not verified") >= 1
+    assert f"the certificate of {another.host} is not verified" not in said(caplog)
 
 
 @UNCHECKED
@@ -1145,18 +1145,18 @@ def test_s33_each_run_warns_of_a_host_that_goes_unchecked(secured: Registrar, ca
     for run in (1, 2):
         with opened(name=secured.host, trust=TlsConfig(insecure=frozenset({secured.host}))) as registry:
             registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
-        assert said(caplog).count("WARNING") == run  # S33
+        assert said(caplog).count("WARNING") == run
 
 
 def test_s33_a_login_goes_to_no_registry_whose_certificate_is_not_to_be_trusted(
     secured: Registrar,
 ) -> None:
-    with opened(name=secured.host) as registry, pytest.raises(TransportError, match="not to be trusted"):
+    with opened(name=secured.host) as registry, pytest.raises(TransportError, match="cannot verify the certificate"):
         registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
-    assert secured.requests == []  # S33, P32: nor is it asked by http
+    assert secured.requests == []  # nor is it asked by http
 
 
-# ---- S34: who is asked at all ----
+# ---- who is asked at all ----
 
 
 def test_s34_nobody_is_asked_whom_the_reference_a_realm_or_a_redirect_does_not_name(
@@ -1198,7 +1198,7 @@ def test_s34_nobody_is_asked_whom_the_reference_a_realm_or_a_redirect_does_not_n
     wire.get(REALM, headers=lures, json={"token": TOKEN, "realm": f"{evil}/token", "refresh_url": evil})
     access = RegistryConfig(credentials=Credentials(explicit=WITH_PASSWORD))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
-    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST, "auth.registry.example"}  # S34
+    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST, "auth.registry.example"}
 
 
 @pytest.mark.parametrize(
@@ -1211,10 +1211,10 @@ def test_s34_a_realm_that_is_not_bearers_is_not_an_address(wire: responses.Reque
         wire.get(f"{BASE}/v2/", status=401, headers={"WWW-Authenticate": challenge} if challenge else {})
     with opened(None) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST}  # S34
+    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST}
 
 
-# ---- P12: proxies ----
+# ---- proxies ----
 
 
 PROXY_LOGIN = "Basic " + base64.b64encode(b"proxy-user:proxy-password").decode()
@@ -1231,9 +1231,9 @@ def test_p12_the_proxys_login_goes_to_the_proxy_and_the_registrys_to_no_other_or
         with opened(plain_http=True, proxies=proxies) as registry:
             registry.manifest(REFERENCE)
         assert [path.partition("?")[0] for path in proxy.paths] == [manifest, realm, manifest, store]
-        assert {request.headers.get("Proxy-Authorization") for request in proxy.requests} == {PROXY_LOGIN}  # P12
+        assert {request.headers.get("Proxy-Authorization") for request in proxy.requests} == {PROXY_LOGIN}
         sent = [request.headers.get("Authorization") for request in proxy.requests]
-        assert sent == [None, BASIC, f"Bearer {TOKEN}", None]  # S07
+        assert sent == [None, BASIC, f"Bearer {TOKEN}", None]
 
 
 @pytest.mark.parametrize("end", ["\\.registry.example", "\\registry.example", "%5c.registry.example"])
@@ -1247,7 +1247,7 @@ def test_s03_a_realm_whose_host_ends_earlier_for_urllib3_than_for_us_is_sent_no_
         ):
             registry.manifest(REFERENCE)
         elsewhere = [request for request in proxy.requests if request.path != manifest]
-        assert [of_ours(request) for request in elsewhere] in ([], [[]])  # S03
+        assert [of_ours(request) for request in elsewhere] in ([], [[]])
 
 
 def test_p12_who_is_asked_directly_is_not_told_the_proxys_login(loopback: Loopback) -> None:
@@ -1256,8 +1256,8 @@ def test_p12_who_is_asked_directly_is_not_told_the_proxys_login(loopback: Loopba
         login = f"http://proxy-user:proxy-password@{proxy.host}"
         with opened(name=loopback.host, proxies=Proxies(http=login, https=login)) as registry:
             registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
-        assert proxy.requests == []  # P11
-        assert [of_ours(request) for request in loopback.requests] == [[]]  # P12
+        assert proxy.requests == []
+        assert [of_ours(request) for request in loopback.requests] == [[]]
 
 
 def test_p12_through_a_tunnel_neither_end_is_told_the_others_login(secured: Registrar, made: Certificates) -> None:
@@ -1270,10 +1270,10 @@ def test_p12_through_a_tunnel_neither_end_is_told_the_others_login(secured: Regi
         ):
             registry.manifest(REFERENCE)
         assert set(tunnel.asked) == {"CONNECT registry.example:443"}
-        assert {headers.get("Proxy-Authorization") for headers in tunnel.headers} == {PROXY_LOGIN}  # P12
+        assert {headers.get("Proxy-Authorization") for headers in tunnel.headers} == {PROXY_LOGIN}
         assert [name for headers in tunnel.headers for name in headers if name.lower() == "authorization"] == []
         assert [request.headers.get("Authorization") for request in secured.requests] == [None, BASIC]
-        assert not any("Proxy-Authorization" in request.headers for request in secured.requests)  # P12
+        assert not any("Proxy-Authorization" in request.headers for request in secured.requests)
 
 
 def test_p12_the_proxys_login_is_not_shown(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -1283,5 +1283,5 @@ def test_p12_the_proxys_login_is_not_shown(closed_port: int, caplog: pytest.LogC
     with opened(proxies=proxies) as registry, pytest.raises(TransportError) as caught:
         registry.manifest(REFERENCE)
     shown = f"{story(caught.value)}\n{said(caplog)}\n{proxies!r}\n{registry!r}"
-    assert "proxy-password" not in shown  # P12
+    assert "proxy-password" not in shown
     assert PROXY_LOGIN.split()[1] not in shown

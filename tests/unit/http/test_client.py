@@ -49,7 +49,7 @@ def authorizations(wire: responses.RequestsMock) -> list[str | None]:
 def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/v2/"] = Answer(b"{}")
     ask(transport, f"http://{loopback.host}/v2/")
-    assert loopback.requests[0].headers == {  # P06, P10
+    assert loopback.requests[0].headers == {
         "Host": loopback.host,
         "User-Agent": "imgfetch/test",
         "Accept-Encoding": "identity",
@@ -72,7 +72,7 @@ def test_a_registry_is_told_imgfetch_and_its_version(wire: responses.RequestsMoc
     wire.get("https://registry.example/v2/team/app/manifests/1", body=b"{}")
     with Registry("registry.example") as registry:
         registry.manifest(Reference.parse("registry.example/team/app:1"))
-    assert wire.calls[0].request.headers["User-Agent"] == f"imgfetch/{VERSION}"  # P10
+    assert wire.calls[0].request.headers["User-Agent"] == f"imgfetch/{VERSION}"
 
 
 def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
@@ -81,9 +81,9 @@ def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
     wire.get(HOME, body=b"x")
     ask(transport, HOME)
     options = wire.calls[0].request.req_kwargs
-    assert options["timeout"] == (10.0, 60.0)  # P08
-    assert options["stream"] is True  # P05
-    assert options.get("verify", True) is True  # P02
+    assert options["timeout"] == (10.0, 60.0)
+    assert options["stream"] is True
+    assert options.get("verify", True) is True
     assert options.get("cert") is None
 
 
@@ -102,7 +102,7 @@ def test_netrc_is_not_consulted(
     loopback.answers["/to"] = Answer(b"x")
     ask(transport, f"http://{loopback.host}/from", authorization=authorization)
     assert loopback.paths == ["/from", "/to"]
-    assert [request.headers.get("Authorization") for request in loopback.requests] == [authorization] * 2  # P01, S12
+    assert [request.headers.get("Authorization") for request in loopback.requests] == [authorization] * 2
 
 
 def test_a_cookie_does_not_come_back(loopback: Loopback, transport: HttpClient) -> None:
@@ -111,13 +111,13 @@ def test_a_cookie_does_not_come_back(loopback: Loopback, transport: HttpClient) 
     for _ in range(2):
         ask(transport, f"http://{loopback.host}/from")
     assert loopback.paths == ["/from", "/to"] * 2
-    assert [request.headers.get("Cookie") for request in loopback.requests] == [None] * 4  # P03
+    assert [request.headers.get("Cookie") for request in loopback.requests] == [None] * 4
 
 
 def test_a_body_comes_undecoded(loopback: Loopback, transport: HttpClient) -> None:
     coded = bytes.fromhex("1f8b08000000000002034b04004390c15701000000")
     loopback.answers["/x"] = Answer(coded, headers={"Content-Encoding": "gzip"})
-    assert ask(transport, f"http://{loopback.host}/x") == coded  # P05
+    assert ask(transport, f"http://{loopback.host}/x") == coded
 
 
 def test_a_request_that_fails_is_not_repeated_behind_our_back(
@@ -139,7 +139,7 @@ def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transp
 
     with _serving(hang_up) as host, pytest.raises(TransportError):
         ask(transport, f"http://{host}/v2/")
-    assert connections == 1  # P09
+    assert connections == 1
 
 
 @pytest.mark.parametrize("status", [200, 204, 206, 300, 304, 305, 306, 400, 401, 404, 429, 500, 599])
@@ -159,7 +159,7 @@ def test_any_other_status_is_for_the_caller_to_judge(
 def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: HttpClient, status: int) -> None:
     redirect(wire, HOME, STORE, status)
     wire.get(STORE, body=b"content")
-    assert ask(transport, HOME, accept="text/plain") == b"content"  # P71
+    assert ask(transport, HOME, accept="text/plain") == b"content"
     assert asked(wire) == [HOME, STORE]
     assert [call.request.method for call in wire.calls] == ["GET", "GET"]
     assert [call.request.headers["Accept"] for call in wire.calls] == ["text/plain"] * 2
@@ -171,7 +171,7 @@ def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsM
     redirect(wire, HOME, f"{STORE}?Signature=SECRET")
     wire.get(f"{STORE}?Signature=SECRET", body=b"content")
     with transport.get(HOME) as response:
-        assert response.url == "https://store.example/data?Signature=REDACTED"  # S15
+        assert response.url == "https://store.example/data?Signature=REDACTED"
         assert response.name == "store.example"
 
 
@@ -192,7 +192,7 @@ def test_a_relative_location_starts_from_the_current_url(
 ) -> None:
     redirect(wire, HOME, location)
     wire.get(target, body=b"content")
-    assert ask(transport, HOME) == b"content"  # P71, F55
+    assert ask(transport, HOME) == b"content"
     assert asked(wire) == [HOME, target]
 
 
@@ -233,21 +233,21 @@ def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
     loopback.answers["/from"] = Answer(status=307, headers={"Location": f"http://{loopback.host}{location}"})
     with transport.get(f"http://{loopback.host}/from"):
         pass
-    assert loopback.paths == ["/from", path]  # P73: only hex case and illegal characters change
+    assert loopback.paths == ["/from", path]  # only hex case and illegal characters change
 
 
 def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, status=302)
     with pytest.raises(RegistryError, match="a redirect without a Location") as caught:
         ask(transport, HOME)
-    assert caught.value.status == 302  # M13
+    assert caught.value.status == 302
     assert caught.value.url == HOME
 
 
 def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
     wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
-    with pytest.raises(TransportError, match="is not a usable URL"):
-        ask(transport, HOME)  # M13
+    with pytest.raises(TransportError, match="is not a valid URL"):
+        ask(transport, HOME)
 
 
 @pytest.mark.parametrize(
@@ -258,9 +258,9 @@ def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, 
 def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: HttpClient, chain: list[str]) -> None:
     for url, target in zip(chain, [*chain[1:], chain[0]], strict=True):
         redirect(wire, url, target)
-    with pytest.raises(RegistryError, match="the redirects go round in a circle"):
+    with pytest.raises(RegistryError, match="a redirect loop"):
         ask(transport, HOME)
-    assert asked(wire) == chain  # P71, F54
+    assert asked(wire) == chain
 
 
 def test_ten_redirects_are_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
@@ -275,7 +275,7 @@ def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, tra
         redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
     with pytest.raises(RegistryError, match="more than 10 redirects"):
         ask(transport, f"{STORE}/0")
-    assert asked(wire) == [f"{STORE}/{number}" for number in range(11)]  # P71
+    assert asked(wire) == [f"{STORE}/{number}" for number in range(11)]
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_authorization_goes_to_its_own_origin_only(
     redirect(wire, home, target)
     wire.get(target, body=b"content")
     assert ask(transport, home, authorization=TOKEN, downgrade=True) == b"content"
-    assert authorizations(wire) == [TOKEN, TOKEN if goes_along else None]  # P72, S07, F56
+    assert authorizations(wire) == [TOKEN, TOKEN if goes_along else None]
 
 
 def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
@@ -334,7 +334,7 @@ def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
     redirect(wire, STORE, "https://registry.example/again")
     wire.get("https://registry.example/again", body=b"content")
     ask(transport, HOME, authorization=TOKEN)
-    assert authorizations(wire) == [TOKEN, None, TOKEN]  # P72
+    assert authorizations(wire) == [TOKEN, None, TOKEN]
 
 
 def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: HttpClient) -> None:
@@ -345,7 +345,7 @@ def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, tra
             ask(transport, f"http://{loopback.host}/x", authorization=TOKEN)
         except ImgfetchError as error:
             assert "SECRET" not in str(error)  # noqa: PT017  # it may be refused or left out
-        assert [request for request in store.requests if "Authorization" in request.headers] == []  # S07
+        assert [request for request in store.requests if "Authorization" in request.headers] == []
 
 
 def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
@@ -354,7 +354,7 @@ def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_dig
     redirect(wire, HOME, "http://store.example/data?Signature=SECRET")
     with pytest.raises(RegistryError, match="a redirect from https to http, which is refused here") as caught:
         ask(transport, HOME)
-    assert asked(wire) == [HOME]  # P74
+    assert asked(wire) == [HOME]
     assert "SECRET" not in str(caught.value)
     assert caught.value.url == "http://store.example/data?Signature=REDACTED"
 
@@ -367,7 +367,7 @@ def test_a_redirect_to_plain_http_is_followed_with_one_warning(
         wire.get(f"http://store.example/{number}", body=b"content")
         ask(transport, f"{HOME}{number}", authorization=TOKEN, downgrade=True)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1  # P74, F57
+    assert len(warnings) == 1
     assert warnings[0].startswith("registry.example redirects to store.example over plain http")
     assert authorizations(wire) == [TOKEN, None, TOKEN, None]
 
@@ -377,7 +377,7 @@ def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: response
     redirect(wire, HOME, "http://store.example/data")
     with pytest.raises(VerificationError, match="over plain http"):
         ask(transport, HOME, downgrade=True)
-    assert asked(wire) == [HOME]  # P74
+    assert asked(wire) == [HOME]
     transport.close()
 
 
@@ -414,13 +414,13 @@ def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
     redirect(wire, HOME, f"https://{address}/latest/meta-data")
     with pytest.raises(RegistryError):
         ask(transport, HOME, downgrade=True)
-    assert asked(wire) == [HOME]  # S04, S06, F58
+    assert asked(wire) == [HOME]
 
 
 def test_a_redirect_to_a_private_address_is_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
     redirect(wire, HOME, "https://10.1.2.3:9000/data")
     wire.get("https://10.1.2.3:9000/data", body=b"content")
-    assert ask(transport, HOME) == b"content"  # S04
+    assert ask(transport, HOME) == b"content"
 
 
 def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
@@ -430,7 +430,7 @@ def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
     wire.get(HOME, status=307, headers={"Location": STORE}, body=io.BufferedReader(body))
     wire.get(STORE, body=b"content")
     assert ask(transport, HOME) == b"content"
-    assert body.read_so_far <= 128 * 1024  # P04, S26: 64 KiB, and what was buffered
+    assert body.read_so_far <= 128 * 1024  # 64 KiB, and what was buffered
 
 
 def test_a_message_about_redirects_names_the_hosts_and_no_secret(
@@ -441,7 +441,7 @@ def test_a_message_about_redirects_names_the_hosts_and_no_secret(
     with pytest.raises(RegistryError) as caught:
         ask(transport, HOME)
     message = str(caught.value)
-    assert "registry.example/v2/team/app/blobs/x -> https://store.example/data?Signature=REDACTED" in message  # M13
+    assert "registry.example/v2/team/app/blobs/x -> https://store.example/data?Signature=REDACTED" in message
     assert "SECRET" not in message
     assert message.isprintable()
 
@@ -454,7 +454,7 @@ def test_requests_are_logged_without_secrets(
     wire.get("https://store.example/data?Signature=SIGNATURE", body=b"content")
     ask(transport, f"{HOME}?ns=docker.io", authorization=TOKEN)
     messages = [record.getMessage() for record in caplog.records if record.name == "imgfetch.http.client"]
-    assert messages == [  # S14, S15
+    assert messages == [
         "GET https://registry.example/v2/team/app/blobs/x?ns=docker.io: 307 Temporary Redirect",
         "GET https://store.example/data?Signature=REDACTED: 200 OK",
     ]
@@ -472,10 +472,10 @@ def test_a_registrys_warning_is_shown_once_and_clean(
     for url in (HOME, HOME, STORE):
         ask(transport, url)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 2  # S32
-    assert warnings[0].startswith("registry.example says: this tag \\x1b[31mgoes away")
+    assert len(warnings) == 2
+    assert warnings[0].startswith("warning from registry.example: this tag \\x1b[31mgoes away")
     assert warnings[0].isprintable()
-    assert warnings[1] == "store.example says: another host says so"
+    assert warnings[1] == "warning from store.example: another host says so"
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_only_warnings_in_the_specified_form_are_shown(
     wire.get(HOME, headers={"Warning": header})
     ask(transport, HOME)
     shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert shown == [f"registry.example says: {text}" for text in texts]
+    assert shown == [f"warning from registry.example: {text}" for text in texts]
 
 
 def test_no_more_than_4096_bytes_of_warnings_are_shown(
@@ -507,7 +507,7 @@ def test_no_more_than_4096_bytes_of_warnings_are_shown(
     wire.get(HOME, headers={"Warning": ", ".join(f'299 - "{number:02} {"x" * 387}"' for number in range(20))})
     ask(transport, HOME)
     shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert shown == [f"registry.example says: {number:02} {'x' * 387}" for number in range(10)]  # S32
+    assert shown == [f"warning from registry.example: {number:02} {'x' * 387}" for number in range(10)]
 
 
 def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: HttpClient) -> None:
@@ -550,7 +550,7 @@ def test_abort_ends_a_read_that_another_thread_waits_in(transport: HttpClient) -
 
 def test_after_abort_nothing_is_asked(wire: responses.RequestsMock, transport: HttpClient) -> None:
     transport.abort()
-    with pytest.raises(TransportError, match="stopped before asking https://registry"):
+    with pytest.raises(TransportError, match="stopped before the request to https://registry"):
         ask(transport, HOME)
     assert asked(wire) == []
 
@@ -561,7 +561,7 @@ def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMo
         return 200, {}, b"content"
 
     wire.add_callback("GET", HOME, callback=answer)
-    with pytest.raises(TransportError, match="stopped while asking https://registry"):
+    with pytest.raises(TransportError, match="stopped during the request to https://registry"):
         ask(transport, HOME)
 
 

@@ -79,7 +79,7 @@ def test_every_exception_of_the_libraries_becomes_a_transport_error(cls: type[Ex
     error = cls(*ARGUMENTS.get(cls.__name__, ("message",)))
     failure = raised(error)
     assert isinstance(failure, TransportError)
-    # S14: what the libraries raise has whole URLs and our headers in it
+    # what the libraries raise has whole URLs and our headers in it
     assert not isinstance(failure.__cause__, (requests.RequestException, urllib3.exceptions.HTTPError))
     assert failure.__suppress_context__
     assert "127.0.0.1:8443" in str(failure)
@@ -116,7 +116,7 @@ def test_the_libraries_define_what_was_walked() -> None:
 def test_so_does_every_exception_of_the_standard_library_below_them(error: Exception) -> None:
     failure = raised(error)
     assert isinstance(failure, TransportError)
-    # S14: what the libraries raise has whole URLs and our headers in it
+    # what the libraries raise has whole URLs and our headers in it
     assert not isinstance(failure.__cause__, (requests.RequestException, urllib3.exceptions.HTTPError))
     assert failure.__suppress_context__
     assert "127.0.0.1:8443" in str(failure)
@@ -188,11 +188,11 @@ SHAPES: dict[str, tuple[Exception, str]] = {
     ),
     "silence before the answer": (
         requests.ReadTimeout(urllib3.exceptions.ReadTimeoutError(POOL, "/v2/x?Signature=SECRET", "Read timed out.")),
-        "127.0.0.1:8443 went silent",
+        "127.0.0.1:8443 stopped responding",
     ),
     "silence within the body": (
         urllib3.exceptions.ReadTimeoutError(POOL, "/v2/x?Signature=SECRET", "Read timed out."),
-        "127.0.0.1:8443 went silent",
+        "127.0.0.1:8443 stopped responding",
     ),
     "reset": (
         requests.ConnectionError(
@@ -204,15 +204,15 @@ SHAPES: dict[str, tuple[Exception, str]] = {
     ),
     "cut off": (
         urllib3.exceptions.ProtocolError("Connection broken", urllib3.exceptions.IncompleteRead(5, 95)),
-        f"127.0.0.1:8443 broke off: {SHOWN}",
+        f"127.0.0.1:8443 closed the connection early: {SHOWN}",
     ),
     "no answer": (
         requests.ConnectionError(
             urllib3.exceptions.ProtocolError("Connection aborted.", http.client.RemoteDisconnected("Remote end closed"))
         ),
-        f"no answer from 127.0.0.1:8443 for {SHOWN}: Remote end closed",
+        f"no response from 127.0.0.1:8443 for {SHOWN}: Remote end closed",
     ),
-    "unusable URL": (requests.exceptions.InvalidURL("Failed to parse: SECRET"), f"{SHOWN} is not a usable URL"),
+    "unusable URL": (requests.exceptions.InvalidURL("Failed to parse: SECRET"), f"{SHOWN} is not a valid URL"),
     "TLS": (
         not_secured("SSLV3_ALERT_HANDSHAKE_FAILURE"),
         "TLS with 127.0.0.1:8443 failed: SSLV3_ALERT_HANDSHAKE_FAILURE",
@@ -224,25 +224,25 @@ SHAPES: dict[str, tuple[Exception, str]] = {
 def test_a_message_says_what_happened_to_whom(error: Exception, words: str) -> None:
     failure = raised(error)
     assert isinstance(failure, TransportError)
-    assert words in str(failure)  # M01: host:port and the errno text
+    assert words in str(failure)  # host:port and the errno text
     assert ":8443" in str(failure)
 
 
 @pytest.mark.parametrize("error", [error for error, _ in SHAPES.values()], ids=SHAPES)
 def test_a_message_has_no_secret(error: Exception) -> None:
     failure = raised(error)
-    assert "SECRET" not in str(failure)  # S15
+    assert "SECRET" not in str(failure)
     assert "SECRET" not in str(getattr(failure, "hint", ""))
 
 
 def test_a_message_is_one_clean_line_whatever_the_server_sent() -> None:
     error = requests.ConnectionError(http.client.BadStatusLine("\x1b[31mSSH\r\n\u202e"))
-    assert str(raised(error)).isprintable()  # S31
+    assert str(raised(error)).isprintable()
 
 
 def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:
     failure = raised(ConnectionResetError(104, "Connection reset by peer"), "https://[::1]:8443/v2/")
-    assert "[::1]:8443" in str(failure)  # M01
+    assert "[::1]:8443" in str(failure)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:
     ids=["refused", "not a TLS record", "a TLS alert", "no route"],
 )
 def test_only_a_refusal_or_what_is_no_tls_hints_at_plain_http(error: Exception, *, may_be_http: bool) -> None:
-    assert isinstance(raised(error), NotTlsError) is may_be_http  # P31
+    assert isinstance(raised(error), NotTlsError) is may_be_http
 
 
 # ---- for real, on the loopback ----
@@ -312,13 +312,13 @@ def _read(transport: HttpClient, url: str) -> None:
     ("serve", "words"),
     [
         (resetting, "the connection to HOST failed: Connection reset by peer"),
-        (saying(), "no answer from HOST for http://HOST/x?Signature=REDACTED"),
-        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "no answer from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0"),
+        (saying(), "no response from HOST for http://HOST/x?Signature=REDACTED"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "no response from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0"),
         (
             saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
-            "HOST broke off: http://HOST/x?Signature=REDACTED",
+            "HOST closed the connection early: http://HOST/x?Signature=REDACTED",
         ),
-        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"), "HOST broke off"),
+        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"), "HOST closed the connection early"),
         (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST"),
         (saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 200, b"\r\n"), "HOST"),
         (saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 70000, b"\r\n\r\n"), "HOST"),
@@ -344,7 +344,7 @@ def test_a_broken_answer_is_a_transport_error(serve: Callable[[socket.socket], N
 
 def test_a_body_that_ends_early_is_a_transport_error(loopback: Loopback) -> None:
     loopback.answers["/x"] = Answer(b"abc", headers={"Content-Length": "100"})
-    assert f"{loopback.host} broke off" in str(failure_of(f"http://{loopback.host}/x"))  # P07
+    assert f"{loopback.host} closed the connection early" in str(failure_of(f"http://{loopback.host}/x"))
 
 
 def test_a_refused_connection_names_address_and_cause() -> None:
@@ -352,7 +352,7 @@ def test_a_refused_connection_names_address_and_cause() -> None:
         port = listener.getsockname()[1]
     failure = failure_of(f"http://localhost:{port}/v2/")
     assert isinstance(failure, NotTlsError)
-    assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"  # M01, F02
+    assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"
     assert failure.hint == "check the name and the port, and that the registry runs"
 
 
@@ -375,7 +375,7 @@ def test_what_does_not_speak_tls_is_told_from_what_does(serve: Callable[[socket.
     with serving(serve) as host:
         failure = failure_of(f"https://{host}/v2/")
     assert isinstance(failure, NotTlsError)
-    assert str(failure).startswith(f"{host} does not speak https")  # M03, F04
+    assert str(failure).startswith(f"{host} does not speak https")
 
 
 CERTIFICATE = [
@@ -406,8 +406,6 @@ def test_a_certificate_that_is_not_trusted_is_named_as_the_cause(tmp_path: Path)
 
     with serving(serve) as host:
         failure = failure_of(f"https://{host}/v2/")
-    assert not isinstance(failure, NotTlsError)  # P32
-    assert str(failure) == (  # M02, F03
-        f"the certificate of {host} is not to be trusted: nobody known here vouches for it (self-signed certificate)"
-    )
+    assert not isinstance(failure, NotTlsError)
+    assert str(failure) == (f"cannot verify the certificate of {host}: unknown issuer (self-signed certificate)")
     assert failure.tries == 1

@@ -56,7 +56,7 @@ def test_a_proxy_is_named_by(names: list[str], url: str, counts: str | None) -> 
         assert proxy is None
     else:
         host = f"{counts.replace('_', '-').lower()}.example:3128"
-        assert proxy == Proxy(url=f"http://{host}", variable=counts, shown=host)  # P11, M04
+        assert proxy == Proxy(url=f"http://{host}", variable=counts, shown=host)
 
 
 @pytest.mark.parametrize("value", ["", "  "])
@@ -75,7 +75,7 @@ def test_an_empty_variable_is_as_good_as_none(value: str) -> None:
 def test_in_a_cgi_script_http_proxy_is_whatever_the_client_likes(others: dict[str, str], counts: str | None) -> None:
     environment = {"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://evil.example", **others}
     proxy = chosen(environment, HTTP)
-    assert (proxy.variable if proxy else None) == counts  # P11: httpoxy
+    assert (proxy.variable if proxy else None) == counts  # httpoxy
 
 
 def test_in_a_cgi_script_https_proxy_counts() -> None:
@@ -103,7 +103,7 @@ def test_without_an_environment_there_is_no_proxy() -> None:
 )
 def test_this_machine_is_never_behind_a_proxy(host: str, no_proxy: str) -> None:
     for scheme in ("http", "https"):
-        assert is_direct(no_proxy, f"{scheme}://{host}/v2/")  # P11
+        assert is_direct(no_proxy, f"{scheme}://{host}/v2/")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_this_machine_is_never_behind_a_proxy(host: str, no_proxy: str) -> None:
     ],
 )
 def test_an_entry_means_a_host_and_all_below_it(entry: str, host: str, *, matches: bool) -> None:
-    assert is_direct(entry, f"https://{host}/v2/") == matches  # P11
+    assert is_direct(entry, f"https://{host}/v2/") == matches
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_an_entry_means_a_host_and_all_below_it(entry: str, host: str, *, matche
     ],
 )
 def test_an_entry_means_an_address_or_a_range(entry: str, host: str, *, matches: bool) -> None:
-    assert is_direct(entry, f"https://{host}/v2/") == matches  # P11
+    assert is_direct(entry, f"https://{host}/v2/") == matches
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_an_entry_means_an_address_or_a_range(entry: str, host: str, *, matches:
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )
 def test_an_entry_may_mean_one_port_only(entry: str, url: str, *, matches: bool) -> None:
-    assert is_direct(entry, url) == matches  # P11
+    assert is_direct(entry, url) == matches
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_an_entry_may_mean_one_port_only(entry: str, url: str, *, matches: bool)
     ],
 )
 def test_entries_are_set_apart_by_commas_or_spaces(no_proxy: str, *, matches: bool) -> None:
-    assert is_direct(no_proxy, HTTPS) == matches  # P11
+    assert is_direct(no_proxy, HTTPS) == matches
 
 
 @pytest.mark.parametrize(
@@ -250,15 +250,15 @@ def test_no_proxy_is_read_in_both_cases(upper: str, lower: str, entries: tuple[s
     ],
 )
 def test_the_url_of_a_proxy_is_read_as(value: str, url: str, shown: str) -> None:
-    assert chosen({"HTTPS_PROXY": value}) == Proxy(url=url, variable="HTTPS_PROXY", shown=shown)  # P11
+    assert chosen({"HTTPS_PROXY": value}) == Proxy(url=url, variable="HTTPS_PROXY", shown=shown)
 
 
 @pytest.mark.parametrize("scheme", ["socks", "socks4", "socks4a", "socks5", "socks5h", "SOCKS5"])
 def test_a_socks_proxy_is_not_supported(scheme: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
         chosen({"all_proxy": f"{scheme}://me:SECRET@proxy.example:1080"})
-    assert str(caught.value) == "all_proxy names a SOCKS proxy, which is not supported"  # M04
-    assert caught.value.hint == "name an http proxy, or unset it"
+    assert str(caught.value) == "all_proxy names a SOCKS proxy, which is not supported"
+    assert caught.value.hint == "set all_proxy to an http proxy, or unset it"
 
 
 @pytest.mark.parametrize(
@@ -268,17 +268,26 @@ def test_a_socks_proxy_is_not_supported(scheme: str) -> None:
         ("http://me:SECRET@", "it has no host"),
         ("http://:3128", "it has no host"),
         ("http:///SECRET", "it has no host"),
-        ("http://me:SECRET@proxy.example:port", "host or port cannot be told"),
-        ("http://me:SECRET@proxy.example:99999", "host or port cannot be told"),
-        ("http://me:SECRET@[2001:db8::1", "host or port cannot be told"),
-        ("http://me:SECRET/more@proxy.example:3128", "host or port cannot be told"),
-        ("http://me:12/SECRET@proxy.example:3128", "the login holds characters that must be percent-encoded"),
-        ("http://me:12#SECRET@proxy.example:3128", "the login holds characters that must be percent-encoded"),
-        ("http://me:12?SECRET@proxy.example:3128", "the login holds characters that must be percent-encoded"),
-        ("http://me:SECRET word@proxy.example:3128", "there is white space in it"),
-        ("http://me:SECRET@proxy.exa\nmple:3128", "there is white space in it"),
-        ("ftp://me:SECRET@proxy.example", "it begins neither with http:// nor with https://"),
-        ("me:SECRET://@proxy.example", "it begins neither with http:// nor with https://"),
+        ("http://me:SECRET@proxy.example:port", "its host or port is malformed"),
+        ("http://me:SECRET@proxy.example:99999", "its host or port is malformed"),
+        ("http://me:SECRET@[2001:db8::1", "its host or port is malformed"),
+        ("http://me:SECRET/more@proxy.example:3128", "its host or port is malformed"),
+        (
+            "http://me:12/SECRET@proxy.example:3128",
+            "its user name or password contains characters that must be percent-encoded",
+        ),
+        (
+            "http://me:12#SECRET@proxy.example:3128",
+            "its user name or password contains characters that must be percent-encoded",
+        ),
+        (
+            "http://me:12?SECRET@proxy.example:3128",
+            "its user name or password contains characters that must be percent-encoded",
+        ),
+        ("http://me:SECRET word@proxy.example:3128", "it contains white space"),
+        ("http://me:SECRET@proxy.exa\nmple:3128", "it contains white space"),
+        ("ftp://me:SECRET@proxy.example", "it must begin with http:// or https://"),
+        ("me:SECRET://@proxy.example", "it must begin with http:// or https://"),
     ],
 )
 def test_a_proxy_that_cannot_be_read_is_an_error_that_names_the_variable_and_shows_nothing_of_it(
@@ -286,12 +295,12 @@ def test_a_proxy_that_cannot_be_read_is_an_error_that_names_the_variable_and_sho
 ) -> None:
     with pytest.raises(TransportError) as caught:
         chosen({"https_proxy": value})
-    assert str(caught.value) == f"https_proxy is not a usable proxy URL: {reason}"  # P12, M04
-    assert caught.value.hint == "it should look like http://user:password@host:port"
+    assert str(caught.value) == f"https_proxy is not a valid proxy URL: {reason}"
+    assert caught.value.hint == "set it as in https_proxy=http://USER:PASSWORD@HOST:PORT"
 
 
 def test_a_url_that_is_none_is_refused() -> None:
-    with pytest.raises(ImgfetchError, match="not a usable URL"):
+    with pytest.raises(ImgfetchError, match="not a valid URL"):
         Proxies().choose("ftp://registry.example/")
 
 
@@ -306,6 +315,6 @@ def test_a_proxys_login_is_nowhere_to_be_seen(caplog: pytest.LogCaptureFixture) 
     proxy = named.choose(HTTPS)
     assert proxy is not None
     assert "SECRET" in proxy.url
-    assert caplog.messages == ["registry.example is behind the proxy proxy.example:3128, says HTTPS_PROXY"]
-    assert repr(proxy) == "Proxy(variable='HTTPS_PROXY', shown='proxy.example:3128')"  # P12
+    assert caplog.messages == ["registry.example: using the proxy proxy.example:3128 from HTTPS_PROXY"]
+    assert repr(proxy) == "Proxy(variable='HTTPS_PROXY', shown='proxy.example:3128')"
     assert repr(named) == "Proxies(no_proxy=(), http_variable='http_proxy', https_variable='HTTPS_PROXY')"

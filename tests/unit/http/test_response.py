@@ -83,7 +83,7 @@ class Endless(io.RawIOBase):
 )
 def test_at_most_the_limit_is_read(answered: Ask, limit: int, read: bytes) -> None:
     with answered(b"content") as response:
-        assert b"".join(response.chunks(limit)) == read  # P76
+        assert b"".join(response.chunks(limit)) == read
 
 
 def test_an_endless_body_is_read_up_to_the_limit_only(answered: Ask) -> None:
@@ -96,7 +96,7 @@ def test_an_endless_body_is_read_up_to_the_limit_only(answered: Ask) -> None:
 def test_chunks_come_undecoded(answered: Ask) -> None:
     coded = gzip.compress(b"content")
     with answered(coded, {"Content-Encoding": "gzip"}) as response:
-        assert b"".join(response.chunks(1000)) == coded  # P05
+        assert b"".join(response.chunks(1000)) == coded
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 300_000])
@@ -105,7 +105,7 @@ def test_a_chunked_body_comes_whole(loopback: Loopback, transport: HttpClient, s
     loopback.answers["/x"] = Answer(content, chunked=True)
     with transport.get(f"http://{loopback.host}/x") as response:
         assert response.content_length is None
-        assert b"".join(response.chunks(1_000_000)) == content  # F42
+        assert b"".join(response.chunks(1_000_000)) == content
 
 
 # ---- the headers ----
@@ -151,7 +151,7 @@ def test_a_content_length_is_a_plain_number_or_nothing(answered: Ask, header: st
 def test_a_header_on_several_lines_is_read_line_by_line(answered: Ask) -> None:
     lines = HTTPHeaderDict([("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", 'Bearer realm="a, b"')])
     with answered(b"", lines) as response:
-        assert response.headers("www-authenticate") == ["Negotiate", 'Bearer realm="a, b"']  # P40
+        assert response.headers("www-authenticate") == ["Negotiate", 'Bearer realm="a, b"']
 
 
 def test_an_absent_header_is_empty(answered: Ask) -> None:
@@ -163,7 +163,7 @@ def test_an_absent_header_is_empty(answered: Ask) -> None:
 def test_the_shown_url_has_no_secret(answered: Ask) -> None:
     url = "https://registry.example:8443/v2/x?Signature=SECRET&scope=a"
     with answered(b"", url=url) as response:
-        assert response.url == "https://registry.example:8443/v2/x?Signature=REDACTED&scope=a"  # S15
+        assert response.url == "https://registry.example:8443/v2/x?Signature=REDACTED&scope=a"
         assert response.name == "registry.example:8443"
 
 
@@ -178,7 +178,7 @@ def test_a_document_comes_as_it_is(answered: Ask) -> None:
 @pytest.mark.parametrize("coding", CODERS)
 def test_a_document_that_a_proxy_compressed_comes_decompressed(answered: Ask, coding: str) -> None:
     with answered(CODERS[coding](JSON), {"Content-Encoding": coding}) as response:
-        assert response.document(1000, "the manifest") == JSON  # P77
+        assert response.document(1000, "the manifest") == JSON
 
 
 def test_so_does_one_that_two_proxies_compressed(answered: Ask) -> None:
@@ -189,7 +189,7 @@ def test_so_does_one_that_two_proxies_compressed(answered: Ask) -> None:
 @pytest.mark.parametrize("coding", [*CODERS, "br", "unknown"])
 def test_a_document_that_is_only_labelled_as_compressed_comes_as_it_is(answered: Ask, coding: str) -> None:
     with answered(JSON, {"Content-Encoding": coding}) as response:
-        assert response.document(1000, "the manifest") == JSON  # P77: the raw bytes first
+        assert response.document(1000, "the manifest") == JSON  # the raw bytes first
 
 
 @pytest.mark.parametrize("content", [JSON, b"[1, 2]", b" \r\n {}"], ids=["object", "array", "space before"])
@@ -213,7 +213,7 @@ def test_no_more_of_a_document_is_read_than_tells_that_it_is_too_large(answered:
     body = Endless(b" ")
     with answered(io.BufferedReader(body, 4096)) as response, pytest.raises(VerificationError, match="too large"):
         response.document(100_000, "the manifest")
-    assert body.read_so_far <= 100_000 + 2 * 4096  # P62, S26
+    assert body.read_so_far <= 100_000 + 2 * 4096
 
 
 @pytest.mark.parametrize("coding", CODERS)
@@ -223,7 +223,7 @@ def test_a_bomb_ends_at_the_limit(answered: Ask, coding: str) -> None:
         answered(bomb, {"Content-Encoding": coding}) as response,
         pytest.raises(VerificationError, match="the manifest is too large"),
     ):
-        response.document(200_000, "the manifest")  # S27
+        response.document(200_000, "the manifest")
 
 
 @pytest.mark.parametrize("coding", CODERS)
@@ -248,8 +248,11 @@ def test_the_message_about_a_damaged_coding_names_the_document(answered: Ask) ->
 
 def test_a_document_that_breaks_off_is_a_transport_error(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/x"] = Answer(JSON, headers={"Content-Length": "1000"})
-    with transport.get(f"http://{loopback.host}/x") as response, pytest.raises(TransportError, match="broke off"):
-        response.document(1000, "the manifest")  # P07
+    with (
+        transport.get(f"http://{loopback.host}/x") as response,
+        pytest.raises(TransportError, match="closed the connection early"),
+    ):
+        response.document(1000, "the manifest")
 
 
 def test_a_document_that_comes_too_slowly_is_a_transport_error(answered: Ask) -> None:
@@ -265,7 +268,7 @@ def test_a_coding_is_undone(coding: str) -> None:
     content = b"content" * 100_000
     coded = CODERS[coding](content)
     pieces = (coded[start : start + 1000] for start in range(0, len(coded), 1000))
-    assert b"".join(content_encoding.undo(pieces, (coding,), 1_000_000, "layer 1")) == content  # P77
+    assert b"".join(content_encoding.undo(pieces, (coding,), 1_000_000, "layer 1")) == content
 
 
 def test_the_last_coding_is_undone_first() -> None:
@@ -285,7 +288,7 @@ def test_a_sixth_coding_is_refused() -> None:
     for _ in range(6):
         coded = gzip.compress(coded)
     with pytest.raises(VerificationError, match="layer 1 has 6 content codings, more than 5"):
-        list(content_encoding.undo([coded], ("gzip",) * 6, 1000, "layer 1"))  # S28
+        list(content_encoding.undo([coded], ("gzip",) * 6, 1000, "layer 1"))
 
 
 @pytest.mark.parametrize("coding", ["br", "compress", "\x1b[31mgzip"])
@@ -293,7 +296,7 @@ def test_an_unknown_coding_is_named_and_refused(coding: str) -> None:
     with pytest.raises(VerificationError, match="which imgfetch did not request") as caught:
         list(content_encoding.undo([br(b"content")], (coding,), 1000, "layer 1"))
     assert coding.replace("\x1b", "\\x1b") in str(caught.value).replace("\\\\", "\\")
-    assert str(caught.value).isprintable()  # S31
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("coding", CODERS)
@@ -319,7 +322,7 @@ def test_an_excerpt_is_bounded(answered: Ask) -> None:
     body = Endless(b"x")
     with answered(io.BufferedReader(body, 4096)) as response:
         assert len(response.excerpt()) <= 65536
-    assert body.read_so_far <= 65536 + 2 * 4096  # S26
+    assert body.read_so_far <= 65536 + 2 * 4096
 
 
 def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, transport: HttpClient) -> None:

@@ -64,14 +64,14 @@ def waits_until_over(error: ImgfetchError, patience: RetryPolicy | None = None, 
         (TransportError("reset"), 5),
         (unavailable(), 5),
         (RateLimitedError("slow down", url="", status=429), 5),
-        (RefusedError("refused", host="registry.example:443"), 3),  # F02
+        (RefusedError("refused", host="registry.example:443"), 3),
         (ResumeError("spoilt"), 2),
-        (CertificateError("not trusted"), 1),  # F03
-        (ProxyError("407"), 1),  # F05
+        (CertificateError("not trusted"), 1),
+        (ProxyError("407"), 1),
         (NotFoundError("gone", url="", status=404), 1),
         (VerificationError("wrong"), 1),
         (UnsupportedError("a chart"), 1),
-        (StorageError("full"), 1),  # F60
+        (StorageError("full"), 1),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, ImgfetchError) else str(value),
 )
@@ -106,12 +106,12 @@ def test_fewer_attempts_may_be_asked_for() -> None:
 
 @pytest.mark.parametrize("seconds", [1, 7, 60])
 def test_a_server_is_waited_for_as_long_as_it_says(seconds: float) -> None:
-    assert waits_until_over(unavailable(seconds)) == [seconds] * 4  # F31
+    assert waits_until_over(unavailable(seconds)) == [seconds] * 4
 
 
 @pytest.mark.parametrize("seconds", [61, 3600.0, 1e9, math.inf])
 def test_a_server_that_asks_for_too_much_ends_the_run_at_once(seconds: float) -> None:
-    assert waits_until_over(unavailable(seconds)) == []  # M10
+    assert waits_until_over(unavailable(seconds)) == []
 
 
 def test_the_longest_wait_is_the_users_to_say_but_for_six_hours() -> None:
@@ -206,14 +206,14 @@ def test_wrong_bytes_are_counted_apart_and_no_progress_helps_them() -> None:
     wrong = VerificationError("wrong", tries=2)
     attempts.failed(wrong, progressed=True)
     with pytest.raises(VerificationError):
-        attempts.failed(wrong, progressed=True)  # F43: once more from zero, and no more
+        attempts.failed(wrong, progressed=True)  # once more from zero, and no more
 
 
 def test_what_was_done_is_told(caplog: pytest.LogCaptureFixture) -> None:
     error = TransportError("reset", hint="try later")
     with caplog.at_level(logging.INFO):
         final = given_up(error)
-    assert (final.args, final.hint, final.details) == (error.args, "try later", ("Tried 5 times in 0 s.",))  # M10
+    assert (final.args, final.hint, final.details) == (error.args, "try later", ("Tried 5 times in 0 s.",))
     assert (error.tries, error.details) == (5, ())  # an error does not change once it is made
     levels = [record.levelname for record in caplog.records]
     assert levels[:2] + levels[3:] == ["INFO", "INFO", "WARNING"]  # the third pause is 3 to 5 s
