@@ -523,7 +523,7 @@ def _refusing() -> dict[str, Scenario]:
         "r-little": Scenario(
             "resumed downloads end after 1000 bytes",
             5,
-            ("what was fetched is kept",),
+            ("partial downloads are kept",),
             {"layer": (Reply(cut=CUT), None), "layer-resumed": (Reply(cut=1000),)},
             asked={"layer": 1},
         )
@@ -1000,7 +1000,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f45b-cuts": Scenario(
         "cut at 100 kB each time",
         5,
-        ("{host} closed the connection early", "Tried 5 times", "what was fetched is kept"),
+        ("{host} closed the connection early", "Tried 5 times", "partial downloads are kept"),
         of_layer(Reply(cut=100_000)),
         waits=(0, 1, 3, 6),
         asked={"layer": 5},
@@ -1047,7 +1047,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f46d-same": Scenario(
         "cut at 1.5 MB each time; ranges are ignored",
         5,
-        ("{host} closed the connection early", "Tried 5 times", "what was fetched is kept"),
+        ("{host} closed the connection early", "Tried 5 times", "partial downloads are kept"),
         of_layer(Reply(cut=CUT, ranges=False)),
         waits=(1, 1, 3, 6),
         asked={"layer": 5},
@@ -1055,7 +1055,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f46e-same": Scenario(
         "cut at 1.5 MB each time; ranges are refused",
         5,
-        ("{host} closed the connection early", "Tried 6 times", "what was fetched is kept"),
+        ("{host} closed the connection early", "Tried 6 times", "partial downloads are kept"),
         {"layer": (Reply(cut=CUT),), "layer-resumed": (Reply(400, body=b""),)},
         waits=(1, 1, 3, 6),
         asked={"layer": 5, "layer-resumed": 1},
@@ -1250,7 +1250,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f59c-stalls": Scenario(
         "nothing comes after 100 kB, each time",
         5,
-        ("{host}", "Tried 2 times", "what was fetched is kept"),
+        ("{host}", "Tried 2 times", "partial downloads are kept"),
         of_layer(Reply(cut=100_000, stall=LONGEST)),
         arguments=("--timeout", "0.3", "--retries", "1"),
         asked={"layer": 2},
@@ -1259,7 +1259,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f59d-silent": Scenario(
         "nothing comes after 1.5 MB, nor at any other request",
         5,
-        ("{host} stopped responding", "Tried 5 times", "what was fetched is kept"),
+        ("{host} stopped responding", "Tried 5 times", "partial downloads are kept"),
         of_layer(Reply(cut=CUT, stall=LONGEST), Reply(stall=LONGEST)),
         arguments=("--timeout", "0.3"),
         waits=(1, 1, 3, 6),

@@ -1,4 +1,4 @@
-"""The command: arguments, environment, terminal and exit status.
+"""The command line: arguments, environment, terminal and exit status.
 
-Nothing imports it. Each feature that a program could use is below, in `pull` or `archive`.
+Nothing imports this package.  A feature that a program could use belongs in `pull` or `archive`.
 """

@@ -15,7 +15,7 @@ _SHOWN = 12  # characters of a digest, as in docker's output
 
 
 class Bars(Display):
-    """A bar for each blob on its way, and one for the whole, for terminals."""
+    """A bar for each blob in progress, and one for the total, for terminals."""
 
     def __init__(self, stream: TextIO) -> None:
         """Draw nothing yet."""
@@ -24,7 +24,7 @@ class Bars(Display):
         self._bars: dict[str, tqdm[Never]] = {}
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Draw the bar of the whole."""
+        """Draw the bar of the total."""
         super().planned(items)
         self._total = self._bar("total", sum(item.size for item in items), position=0)
 
@@ -34,14 +34,14 @@ class Bars(Display):
             self._bars[item.name] = self._bar(_label(item.name), item.size)
 
     def advanced(self, item: Item, count: int) -> None:
-        """Lengthen two bars."""
+        """Advance the blob's bar and the total's."""
         with self._lock:
             for bar in (self._bars.get(item.name), self._total):
                 if bar is not None:
                     bar.update(count)
 
     def finished(self, item: Item, *, cached: bool) -> None:
-        """Take a blob's bar away."""
+        """Remove a blob's bar."""
         del cached
         with self._lock:
             bar = self._bars.pop(item.name, None)
@@ -51,7 +51,7 @@ class Bars(Display):
                 bar.close()
 
     def close(self) -> None:
-        """Take all bars away but that of the whole."""
+        """Remove all bars but the total's."""
         with self._lock:
             for bar in self._bars.values():
                 bar.close()
@@ -78,5 +78,5 @@ class Bars(Display):
 
 
 def _label(name: str) -> str:
-    """Return the beginning of a digest without its algorithm, or of a file's name."""
+    """Return the first characters of a digest's hexadecimal digits, or of a file's name."""
     return (name.partition(":")[2] if name.startswith(("sha256:", "sha512:")) else name)[:_SHOWN]

@@ -48,5 +48,5 @@ def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
     display.message(
         "info",
         f"removed {len(gone)} of {len(gone) + len(left)} blobs, {format_size(sum(entry.size for entry in gone))}; "
-        f"{format_size(sum(entry.size for entry in left))} are left",
+        f"{format_size(sum(entry.size for entry in left))} left",
     )

@@ -10,7 +10,7 @@ from imgfetch.cli.display import Display
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Print the script with which a shell completes command lines."""
+    """Print the script that completes commands and options in a shell."""
     del display
     script = resources.files("imgfetch").joinpath("data", "completions", f"imgfetch.{arguments.shell}")
     stdout.show_bytes(script.read_bytes())

@@ -12,11 +12,11 @@ from imgfetch.pull.client import Client
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Print each reference with its digest, when all are known."""
+    """Print each reference with its digest, once all digests are known."""
     del display
     arguments.references = context.references(arguments)
     if len(arguments.platform) > 1:
-        usage(arguments, "a digest is that of one platform, or without --platform that of all together")
+        usage(arguments, "give --platform one platform; without it, the digest is that of the index for all platforms")
     pinned = Client(**context.client_settings(arguments)).pin(arguments.references, platform=arguments.platform)
     stdout.show([str(one if arguments.keep_tag else replace(one, tag=None)) for one in pinned])
     return 0

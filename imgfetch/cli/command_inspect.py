@@ -23,12 +23,12 @@ _MAX_LINE = 2000
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Show an image for people, as JSON, or as the bytes of its manifest."""
+    """Print an image as text, as JSON, or as the bytes of its manifest."""
     del display
     if arguments.json and arguments.raw:
-        usage(arguments, "--json and --raw exclude each other")
+        usage(arguments, "--json cannot be combined with --raw")
     if len(arguments.platform) > 1:
-        usage(arguments, "an image is that of one platform, or without --platform that of this machine")
+        usage(arguments, "give --platform one platform; without it, inspect shows the image for this machine")
     platform = arguments.platform[0] if arguments.platform else None
     if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)
@@ -98,21 +98,21 @@ def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
 
 def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
     bar = "" if layer.state != "present" else _drawn(layer.size, largest)
-    told = layer.state if layer.state != "present" else layer.compression
-    line = f"    {format_size(layer.size):>8} {bar:<{_BAR}} {told:<8} "
+    note = layer.state if layer.state != "present" else layer.compression
+    line = f"    {format_size(layer.size):>8} {bar:<{_BAR}} {note:<8} "
     step = sanitize(" ".join(layer.created_by.split()), max(width - len(line), 20))
     yield f"{line}{step}".rstrip()
     yield f"        {layer.digest or layer.diff_id}"
 
 
 def _drawn(count: int, largest: int) -> str:
-    """Return a bar to scale; what is there at all is seen."""
+    """Return a bar to scale, of at least one cell for a layer that is not empty."""
     cell = "█" if stdout.can_show("█") else "#"
     return cell * max(round(_BAR * count / largest), 1 if count else 0) if largest else ""
 
 
 def _fields(*fields: tuple[str, str]) -> Iterator[str]:
-    """Yield a line for each that says something."""
+    """Yield a line for each field that is not empty."""
     for name, text in fields:
         if text:
             yield from _list(name, [text])
@@ -128,7 +128,7 @@ def _arguments(arguments: Sequence[str], room: int) -> str:
 
 
 def _as_json(found: Inspected) -> dict[str, object]:
-    """Return what docs/json.md describes."""
+    """Return the object that docs/json.md describes."""
     return {
         "source": found.source,
         "kind": found.kind,

@@ -47,23 +47,23 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that cannot be combined."""
     if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or len(arguments.platform) > 1):
-        several = "--all-platforms" if arguments.all_platforms else "several in --platform"
-        usage(arguments, f"--format {arguments.format} holds one platform, and does not go with {several}")
+        several = "--all-platforms" if arguments.all_platforms else "several platforms in --platform"
+        usage(arguments, f"--format {arguments.format} contains one platform and cannot be combined with {several}")
     if arguments.base and _is_plain(arguments):
         plain = (
             f"--format {arguments.format}"
             if FORMATS[arguments.format].is_uncompressed
             else f"--layers {arguments.layers}"
         )
-        usage(arguments, f"--base leaves out layers as the registry has them, and does not go with {plain}")
+        usage(arguments, f"--base skips layers as the registry has them and cannot be combined with {plain}")
     if arguments.json and not arguments.dry_run:
-        usage(arguments, "--json goes with --dry-run; --progress json tells of a save")
+        usage(arguments, "--json needs --dry-run; for a save, use --progress json")
     if arguments.if_changed and arguments.output == "-":
-        usage(arguments, "--if-changed needs a file: name it with -o")
+        usage(arguments, "--if-changed needs a file; add -o FILE")
     if arguments.name and len(arguments.references) > 1:
-        usage(arguments, "--name is for one image, and these are several")
+        usage(arguments, "--name cannot be combined with several images")
 
 
 def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
@@ -83,13 +83,13 @@ def _is_plain(arguments: argparse.Namespace) -> bool:
 
 
 def _note(arguments: argparse.Namespace, display: Display) -> None:
-    """Mention an option that gains little."""
+    """Mention that compression of the whole archive gains little."""
     path = Path(arguments.output)
     if compressed.compression(path) and path.is_file() and not _is_plain(arguments):
         display.message(
             "info",
-            f"{sanitize(arguments.output)} is compressed as a whole, which gains little, for its layers are compressed "
-            "already; --layers plain has them decompressed",
+            f"compressing {sanitize(arguments.output)} as a whole gains little, because its layers are compressed "
+            "already; --layers plain stores them decompressed",
         )
 
 
@@ -105,13 +105,13 @@ def _lines(found: Forecast) -> list[str]:
     blobs = [f"{blob.state:<9}  {blob.digest}  {format_size(blob.size):>7}" for blob in found.blobs]
     count = found.requests
     total = (
-        f"the archive has {format_size(found.archive_size)}"
+        f"size of the archive: {format_size(found.archive_size)}"
         if found.archive_size is not None
-        else "the archive's size is known when they are here"
+        else "the size of the archive depends on their content"
     )
-    left = [f"{registry} says that {pulls} pulls are left" for registry, pulls in found.pulls_left.items()]
+    left = [f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items()]
     sums = f"{format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"
-    to_fetch = f"{format_size(found.missing)} to fetch in {count} request{'' if count == 1 else 's'}"
+    to_fetch = f"{format_size(found.missing)} to download in {count} request{'' if count == 1 else 's'}"
     return [*found.names, *blobs, f"{to_fetch}, {sums}", *left]
 
 
@@ -153,6 +153,6 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
         ],
     }
     if saved.is_unchanged:
-        display.message("unchanged", f"{target} holds {images} already; it is left as it was", details)
+        display.message("unchanged", f"{target} already contains {images}; left untouched", details)
     else:
         display.message("saved", f"saved {images}, {format_size(saved.size)} to {target} in {seconds:.1f} s", details)

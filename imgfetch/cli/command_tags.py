@@ -17,9 +17,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     del display
     (reference,) = arguments.references
     if reference.tag or reference.digest:
-        usage(
-            arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; the tags are those of a repository"
-        )
+        usage(arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; give the repository alone")
     found = Client(**context.client_settings(arguments)).tags(reference)
     if arguments.sort:
         found = tuple(sorted(found, key=natural))
@@ -28,6 +26,6 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 
 def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Return a key by which 1.9 comes before 1.10; of two that differ only in zeros, the text decides."""
+    """Return a sort key that puts 1.9 before 1.10; the text itself orders tags that differ only in leading zeros."""
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts), text

@@ -17,7 +17,7 @@ _MAX_LINE = 2000
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Check an archive, and print each fault on a line, or the contents."""
+    """Verify an archive, and print a line for each finding, or for each image if there is none."""
     path = arguments.file
     with storage_errors(path, "read"):
         item = Item(sanitize(path.name), path.stat().st_size)

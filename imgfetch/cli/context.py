@@ -1,4 +1,4 @@
-"""The settings of a command, from the command line, the environment, stdin and stdout."""
+"""The settings of a command: from the command line, the environment, stdin and stdout."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _MAX_PASSWORD = 64 * 1024
 def access(arguments: argparse.Namespace) -> RegistryConfig:
     """Return the settings for access to registries."""
     if arguments.anonymous and (arguments.username or arguments.authfile):
-        usage(arguments, "--anonymous goes with neither --username nor --authfile")
+        usage(arguments, "--anonymous cannot be combined with --username or --authfile")
     if bool(arguments.username) != arguments.password_stdin:
-        usage(arguments, "--username and --password-stdin go together")
+        usage(arguments, "--username and --password-stdin need each other")
     asked = [*getattr(arguments, "references", ()), *getattr(arguments, "base", ()), getattr(arguments, "target", "")]
     registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
     if arguments.username and len(registries) > 1:
-        usage(arguments, f"--username is for one registry, and these are several: {', '.join(registries)}")
+        usage(arguments, f"--username is for one registry, not for several: {', '.join(registries)}")
     if arguments.username is not None and ":" in arguments.username:
-        usage(arguments, "a user name has no ':'; the password comes with --password-stdin")
+        usage(arguments, "a user name cannot contain ':'; pass the password with --password-stdin")
     overrides = dict(arguments.realm_override)
     if len(overrides) < len(set(arguments.realm_override)):
-        usage(arguments, "--realm-override names one HOST twice with different URLs; give one URL for each HOST")
+        usage(arguments, "--realm-override names a HOST twice with different URLs; give one URL for each HOST")
     return RegistryConfig.from_environment(
         os.environ,
         anonymous=arguments.anonymous,
@@ -81,14 +81,16 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
     """Return the references of the command line, and then those in the files of `--images`.
 
     Raises:
-        InvalidReferenceError: a line of such a file is no reference.
+        InvalidReferenceError: a line of such a file is not a valid reference.
         StorageError: such a file cannot be read.
     """
     found = list(arguments.references)
     for name in arguments.images:
         if name == "-":
             if arguments.password_stdin:
-                usage(arguments, "stdin is both the list of images and the password")
+                usage(
+                    arguments, "stdin cannot be both the list of images and the password; read one of them from a file"
+                )
             found += read_list(sys.stdin or [], "stdin")
             continue
         with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
@@ -103,16 +105,18 @@ def read_list(lines: Iterable[str], name: str) -> list[Reference]:
 
     Args:
         lines: the file's lines.
-        name: what it is called in messages.
+        name: its name in messages.
 
     Raises:
-        InvalidReferenceError: a line is no reference, or there are too many.
+        InvalidReferenceError: a line is not a valid reference, or there are too many lines.
     """
     references = []
     for number, line in enumerate(lines, 1):
         if number > MAX_LINES or len(line) > _MAX_LINE:
-            raise errors.InvalidReferenceError(f"{name} is no list of images: it is too long")
-        # A comment begins with a "#", which no reference has; an editor may have put a byte order mark first.
+            raise errors.InvalidReferenceError(
+                f"{name} is not a list of images: it has too many lines, or too long ones"
+            )
+        # No reference contains "#", so it begins a comment.  Some editors write a byte order mark at the start.
         text = line.removeprefix("\ufeff" if number == 1 else "").partition("#")[0].strip()
         if not text:
             continue
@@ -124,42 +128,42 @@ def read_list(lines: Iterable[str], name: str) -> list[Reference]:
 
 
 def default_platform(arguments: argparse.Namespace) -> Platform | None:
-    """Return the platform that the environment names, if it names one."""
+    """Return the platform that the environment names, if any."""
     platforms = cast(list[Platform], PLATFORM.from_environment(arguments, os.environ))
     return next(iter(platforms), None)
 
 
 def patience(arguments: argparse.Namespace) -> RetryPolicy:
-    """Return how often and how long to try."""
+    """Return the policy for retries."""
     return RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait)
 
 
 def cache(arguments: argparse.Namespace) -> str | None:
-    """Return the directory of the cache, unless the command does without."""
+    """Return the directory of the cache, or ``None`` with --no-cache."""
     return None if arguments.no_cache else str(cache_directory(arguments))
 
 
 def cache_directory(arguments: argparse.Namespace) -> Path:
-    """Return where the cache is, or would be.
+    """Return the directory of the cache, which need not exist.
 
     Raises:
-        StorageError: this user has no such place.
+        StorageError: this user has no home directory.
     """
     try:
         return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user
         raise errors.StorageError(
-            f"there is no directory to keep blobs in: {error}", hint="choose a --cache-dir, or --no-cache"
+            f"cannot find the user's cache directory: {error}", hint="use --cache-dir DIR or --no-cache"
         ) from None
 
 
 def output(arguments: argparse.Namespace) -> str | BinaryIO:
-    """Return a path, or stdout where it takes an archive."""
+    """Return the path of the archive, or stdout unless it is a terminal."""
     if arguments.output == "-" and sys.stdout is None:
-        usage(arguments, "stdout is closed: name a file with -o")
+        usage(arguments, "stdout is closed; use -o FILE")
     chosen: str | BinaryIO = sys.stdout.buffer if arguments.output == "-" else str(arguments.output)
     if is_terminal(chosen):
-        usage(arguments, "an archive is not for a terminal: name a file with -o, or send stdout somewhere")
+        usage(arguments, "refusing to write an archive to the terminal; use -o FILE or redirect stdout")
     return chosen
 
 
@@ -167,5 +171,5 @@ def _password(arguments: argparse.Namespace) -> str:
     line = sys.stdin.buffer.readline(_MAX_PASSWORD) if sys.stdin else b""
     password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not password:
-        usage(arguments, "--password-stdin finds no password on stdin")
+        usage(arguments, "no password on stdin, which --password-stdin reads")
     return password

@@ -1,4 +1,4 @@
-"""Shows progress on stderr: as bars, as lines, as JSON, or not at all."""
+"""Progress on stderr as lines or as JSON, or messages alone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 class Display(Progress):
-    """Shows messages only; the others show progress besides.
+    """Messages alone; subclasses show progress as well.
 
     Attributes:
-        has_plan: whether blobs were planned, some of which may have arrived.
+        has_plan: true after the plan of a download that has blobs.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -34,7 +34,7 @@ class Display(Progress):
         self.has_plan = False
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Remember that there is something to do."""
+        """Note that there are blobs to download."""
         self.has_plan = bool(items)
 
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
@@ -42,19 +42,19 @@ class Display(Progress):
 
         Args:
             kind: ``error``, ``warning``, ``info``, ``saved``.
-            text: what is shown to people.
-            details: what is told to programs besides.
+            text: one line or several.
+            details: more members of a JSON event.
         """
         del details
         prefix = f"{kind}: " if kind in ("error", "warning") else ""
         self._print("\n".join(f"imgfetch: {prefix if number == 0 else ''}{line}" for number, line in _numbered(text)))
 
     def close(self) -> None:
-        """Leave the terminal as it should be."""
+        """Restore the terminal."""
 
     def _print(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # nobody listens any more; the archive is worth more than a message
-            self._stream.write(f"{text}\n")  # in one piece, for others may write too
+        with suppress(OSError, ValueError):  # stderr is closed, which is no reason to fail a save
+            self._stream.write(f"{text}\n")  # in one call, because other processes may write too
             self._stream.flush()
 
 
@@ -62,38 +62,38 @@ class Lines(Display):
     """A line every few seconds, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Start with nothing to do."""
+        """Start the clock."""
         super().__init__(stream)
         self._total = self._done = self._blobs = self._blobs_done = 0
         self._counted: dict[str, int] = {}
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Print how much there is to do."""
+        """Print the number of layers and their size."""
         super().planned(items)
         self._blobs, self._total = len(items), sum(item.size for item in items)
         self._print(f"imgfetch: {_count(self._blobs)}, {printable.format_size(self._total)}")
 
     def advanced(self, item: Item, count: int) -> None:
-        """Count, and say so if nothing was said for a while."""
+        """Count bytes, and print a line if the last one is long ago."""
         with self._lock:
             self._done += count
             self._counted[item.name] = self._counted.get(item.name, 0) + count
-            self._tell()
+            self._report()
 
     def finished(self, item: Item, *, cached: bool) -> None:
-        """Count a blob that was here already as done."""
+        """Count a blob as done, a cached one as well."""
         with self._lock:
             self._done += item.size - self._counted.pop(item.name, 0)
             self._blobs_done += 1
             if not cached:
-                self._tell()
+                self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         now = time.monotonic()
-        if now - self._told < LINE_INTERVAL:
+        if now - self._reported < LINE_INTERVAL:
             return
-        self._told = now
+        self._reported = now
         percent = 100 * self._done // max(self._total, 1)
         speed = printable.format_size(int(self._done / max(now - self._began, 0.001)))
         self._print(
@@ -106,55 +106,55 @@ class Events(Display):
     """A JSON object a line, for programs.
 
     Events: ``planned`` (blobs, bytes), ``started``, ``advanced`` and ``finished`` (digest, size, and done or
-    cached), ``warning``, ``info`` and ``error`` (message, and what the command adds), ``saved``.
+    cached), ``warning``, ``info`` and ``error`` (message, and members that the command adds), ``saved``.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Start with nothing told."""
+        """Start with no events."""
         super().__init__(stream)
         self._done: dict[str, int] = {}
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Write the event that other displays show as a line."""
-        self._tell(kind, {"message": text, **(details or {})})
+        self._report(kind, {"message": text, **(details or {})})
 
     def planned(self, items: Sequence[Item]) -> None:
         """Write the event of the plan."""
         super().planned(items)
         blobs = [{"digest": item.name, "size": item.size} for item in items]
-        self._tell("planned", {"blobs": blobs, "bytes": sum(item.size for item in items)})
+        self._report("planned", {"blobs": blobs, "bytes": sum(item.size for item in items)})
 
     def started(self, item: Item) -> None:
-        """Write the event of a blob's beginning."""
-        self._tell("started", {"digest": item.name, "size": item.size})
+        """Write the event of a blob's start."""
+        self._report("started", {"digest": item.name, "size": item.size})
 
     def advanced(self, item: Item, count: int) -> None:
-        """Write the event of a blob's progress, not too often."""
+        """Write the event of a blob's progress, at most once per interval."""
         with self._lock:
             done = self._done[item.name] = self._done.get(item.name, 0) + count
             now = time.monotonic()
-            is_due = now - self._told.get(item.name, 0.0) >= EVENT_INTERVAL
+            is_due = now - self._reported.get(item.name, 0.0) >= EVENT_INTERVAL
             if is_due:
-                self._told[item.name] = now
+                self._reported[item.name] = now
         if is_due:
-            self._tell("advanced", {"digest": item.name, "size": item.size, "done": done})
+            self._report("advanced", {"digest": item.name, "size": item.size, "done": done})
 
     def finished(self, item: Item, *, cached: bool) -> None:
         """Write the event of a verified blob."""
-        self._tell("finished", {"digest": item.name, "size": item.size, "cached": cached})
+        self._report("finished", {"digest": item.name, "size": item.size, "cached": cached})
 
-    def _tell(self, event: str, members: Mapping[str, object]) -> None:
+    def _report(self, event: str, members: Mapping[str, object]) -> None:
         with self._lock:
             self._print(json.dumps({"event": event, **members}))
 
 
 DISPLAYS: Mapping[str, type[Display]] = {"plain": Lines, "json": Events, "none": Display}
-"""Those that need no terminal."""
+"""Displays that need no terminal, by the name in --progress."""
 
 
 class _Handler(logging.Handler):
-    """Sends log records to the display, which knows where bars are drawn."""
+    """Send log records to the display, which prints above its bars."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def logged(display: Display, verbosity: int) -> Iterator[None]:
-    """Show what is logged while the block runs: warnings; requests from 1 on, more from 2."""
+    """Show log records in the block: warnings; with verbosity 1 also requests, with 2 also details."""
     handler = _Handler(display)
     logger = logging.getLogger("imgfetch")
     before = logger.level

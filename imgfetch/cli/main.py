@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, and report its failure."""
-    # --help and --version end before this line, and take a fifth of the time; below it, no module imports lazily.
+    # Imported late so that --help and --version stay fast.
     from imgfetch.cli import report, signals  # noqa: PLC0415
     from imgfetch.cli.display import logged  # noqa: PLC0415
 
@@ -81,11 +81,11 @@ def _display(arguments: argparse.Namespace) -> Display:
 def _imported(command: str) -> Command:
     """Import a command's module.
 
-    Meanwhile the garbage collector rests, and then it never looks at the modules again.  There is no garbage in them,
-    and looking for it takes a tenth of a start's processor time.
+    The garbage collector is disabled meanwhile, and never scans the modules later.  They contain no garbage, and the
+    scans would take a tenth of the start's processor time.
     """
     name = f"imgfetch.cli.command_{command.partition(' ')[0]}"
-    if name not in sys.modules:  # otherwise a program has called `main` before, and may have made garbage
+    if name not in sys.modules:  # else a program has called `main` before, and may have left garbage
         gc.disable()
         try:
             import_module(name)
@@ -96,21 +96,21 @@ def _imported(command: str) -> Command:
 
 
 def _kept(arguments: argparse.Namespace) -> str:
-    """Return where the next run finds the downloads of this one, if they are kept."""
+    """Return the place of the partial downloads, if they are kept."""
     if arguments.command != "save":
         return ""
     if not arguments.no_cache:
-        return "what was fetched is kept in the cache"
+        return "partial downloads are kept in the cache"
     from imgfetch.store import workspace  # noqa: PLC0415
 
     output = Path(arguments.output)
     if arguments.output == "-" or not (output.parent / workspace.name(output)).is_dir():
         return ""
-    return f"what was fetched is kept in {sanitize(workspace.name(output))} beside the output"
+    return f"partial downloads are kept in {sanitize(workspace.name(output))}, beside the output"
 
 
 def _versions() -> Iterator[str]:
-    """Yield a line for each part that a report of a fault should name."""
+    """Yield a line for each component that a bug report should name."""
     import importlib.metadata  # noqa: PLC0415
     import platform  # noqa: PLC0415
     import ssl  # noqa: PLC0415

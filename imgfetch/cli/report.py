@@ -1,4 +1,4 @@
-"""A failure as words and an exit status."""
+"""Report an error as a message and an exit status."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
     errors.RegistryError: 1,
     errors.ImgfetchError: 1,
 }
-"""By the first class of an error's ancestry that stands here."""
+"""By the first class in an error's method resolution order that is listed."""
 
 _MAX_MESSAGE = 4000
 _MAX_CAUSES = 8
-_LATER = frozenset({5, 7})  # what another run may overcome
+_LATER = frozenset({5, 7})  # another run may succeed
 
 
 def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
-    """Show an error, its causes and what to do, and return the exit status.
+    """Show an error with its causes and a hint, and return the exit status.
 
     Args:
-        error: what happened.
-        display: where it is shown.
-        kept: says what another run can go on with, or nothing.
+        error: the error.
+        display: receives the message.
+        kept: the place of partial downloads that another run resumes, or an empty string.
     """
     status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
     causes: list[str] = []
@@ -47,13 +47,13 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
         hint = hint or cause.hint
         cause = cause.__cause__
     message = sanitize(str(error), _MAX_MESSAGE)
-    told = [f"  {sanitize(line, _MAX_MESSAGE)}" for line in error.details]
-    told += [f"  cause: {cause}" for cause in causes if not error.details]
+    details = [f"  {sanitize(line, _MAX_MESSAGE)}" for line in error.details]
+    details += [f"  cause: {cause}" for cause in causes if not error.details]
     notes = [sanitize(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
-    told += [f"  before: {note}" for note in notes]
+    details += [f"  before: {note}" for note in notes]
     kept = kept if status in _LATER and display.has_plan else ""
-    lines = [message, *told, *([f"  {kept}"] if kept else []), *([f"  hint: {sanitize(hint)}"] if hint else [])]
-    details = {
+    lines = [message, *details, *([f"  {kept}"] if kept else []), *([f"  hint: {sanitize(hint)}"] if hint else [])]
+    members = {
         "status": status,
         "error": message,
         "causes": causes,
@@ -63,14 +63,14 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
         "hint": hint,
     }
     display.close()
-    display.message("error", "\n".join(lines), details)
+    display.message("error", "\n".join(lines), members)
     return status
 
 
 def stopped(stop: StopError, display: Display, kept: str) -> int:
-    """Say that a signal came, and what is kept (M24), and return the exit status."""
+    """Report a signal and the partial downloads, and return the exit status."""
     status = 128 + stop.number
     display.close()
-    lines = [f"{stop.how}; {kept}", "  hint: run the same command again to go on"] if kept else [stop.how]
+    lines = [f"{stop.how}; {kept}", "  hint: run the same command again to resume"] if kept else [stop.how]
     display.message("error", "\n".join(lines), {"status": status})
     return status

@@ -1,4 +1,4 @@
-"""Signals that end a run: the first in good order, the second at once."""
+"""Signals that end a run: the first cleans up, the second exits at once."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIG
 
 
 class StopError(BaseException):
-    """A signal came; like KeyboardInterrupt, it is no error of the program.
+    """A signal that ends the run; like KeyboardInterrupt, not an `Exception`.
 
     Attributes:
-        number: the signal's.
-        how: what it did, in a word.
+        number: the signal's number.
+        how: its effect, such as "interrupted".
     """
 
     def __init__(self, number: int, how: str) -> None:
-        """Keep which it was."""
+        """Record the signal."""
         super().__init__(how)
         self.number = number
         self.how = how
@@ -28,14 +28,14 @@ class StopError(BaseException):
 
 @contextmanager
 def caught() -> Iterator[None]:
-    """Make SIGINT, SIGTERM and SIGHUP raise a `StopError` in the block; one that comes then ends the process.
+    """Make SIGINT, SIGTERM and SIGHUP raise a `StopError` in the block; a second signal ends the process.
 
-    What a signal that is ignored would do, as SIGHUP under nohup, stays ignored.
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored.
     """
     came: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if came:  # whoever says it twice does not want to wait for anything
+        if came:  # second signal: exit at once
             os._exit(128 + number)
         came.append(number)
         raise StopError(number, _WORDS[signal.Signals(number)])

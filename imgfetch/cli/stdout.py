@@ -11,13 +11,13 @@ _PIPE_CLOSED = 141
 
 
 def show(lines: Iterable[str]) -> None:
-    """Write lines; a reader that goes away, such as `head`, ends the command as SIGPIPE would."""
+    """Write lines; if the reader closes the pipe, as `head` does, end the command as SIGPIPE would."""
     with _ending_with_the_reader():
         sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def can_show(character: str) -> bool:
-    """Tell whether stdout's encoding has a character."""
+    """Return whether stdout's encoding has a character."""
     try:
         character.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -26,7 +26,7 @@ def can_show(character: str) -> bool:
 
 
 def show_bytes(raw: bytes) -> None:
-    """Write bytes as they are; a reader that goes away ends the command as for `show`."""
+    """Write bytes unchanged; a closed pipe ends the command as for `show`."""
     with _ending_with_the_reader():
         sys.stdout.buffer.write(raw)
 
@@ -42,7 +42,7 @@ def _ending_with_the_reader() -> Iterator[None]:
 
 
 def give_up() -> None:
-    """Keep the interpreter from writing to a stdout that failed when it ends, which would change the exit status."""
+    """Keep the interpreter from flushing a broken stdout at exit, which would change the exit status."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
         return

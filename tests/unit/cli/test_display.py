@@ -150,7 +150,7 @@ def lines_that_tell(stream: io.StringIO, *, when: float) -> Lines:
     """Return lines that have told something ``when``: never, or just now and for a long time."""
     display = Lines(stream)
     display.planned([BASE, TOP])
-    display._told = when
+    display._reported = when
     return display
 
 
@@ -175,7 +175,7 @@ def test_lines_count_a_blob_once(stream: io.StringIO) -> None:
     display.advanced(BASE, 400_000)
     display.finished(BASE, cached=False)  # the rest was not told
     display.finished(TOP, cached=True)
-    display._told = -math.inf
+    display._reported = -math.inf
     display.advanced(TOP, 0)
     assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 2 of 2 layers, ")
 
@@ -197,7 +197,7 @@ def test_lines_add_up_what_two_threads_tell(stream: io.StringIO) -> None:
             display.advanced(item, item.size // 1000)
 
     at_once(lambda: bring(BASE), lambda: bring(TOP))
-    display._told = -math.inf
+    display._reported = -math.inf
     display.advanced(BASE, 0)
     assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 0 of 2 layers, ")
 
@@ -205,7 +205,7 @@ def test_lines_add_up_what_two_threads_tell(stream: io.StringIO) -> None:
 def test_nothing_to_do_is_no_division_by_zero(stream: io.StringIO) -> None:
     display = Lines(stream)
     display.planned([Item(BASE.name, 0)])
-    display._told = -math.inf
+    display._reported = -math.inf
     display.finished(Item(BASE.name, 0), cached=False)
     assert lines(stream)[-1].startswith("imgfetch: 0 B of 0 B (0 %), 1 of 1 layer, ")
 
@@ -311,11 +311,11 @@ def test_events_are_objects_a_line(stream: io.StringIO) -> None:
 
 def test_an_event_is_not_written_for_every_step(stream: io.StringIO) -> None:
     display = Events(stream)
-    display._told[BASE.name] = math.inf
+    display._reported[BASE.name] = math.inf
     for _ in range(1000):
         display.advanced(BASE, 1000)
     assert events(stream) == []
-    display._told[BASE.name] = -math.inf
+    display._reported[BASE.name] = -math.inf
     display.advanced(BASE, 0)
     assert events(stream) == [{"event": "advanced", "digest": BASE.name, "size": 1_000_000, "done": 1_000_000}]
 
