@@ -37,7 +37,7 @@ class Token:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it lasts for one more request."""
+        """Return whether it lasts for one more request."""
         return time.monotonic() < self.end - RENEW_BEFORE
 
     @property

@@ -58,7 +58,7 @@ class Origin:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is ``localhost``, ``*.localhost``, 127.0.0.0/8 or ``::1`` (RFC 6761, section 6.3)."""
+        """Return whether it is ``localhost``, ``*.localhost``, 127.0.0.0/8 or ``::1`` (RFC 6761, section 6.3)."""
         name = self.host.removesuffix(".")
         if name == "localhost" or name.endswith(".localhost"):
             return True
@@ -67,19 +67,19 @@ class Origin:
 
     @property
     def is_address(self) -> bool:
-        """Whether the host is an address rather than a name."""
+        """Return whether the host is an address rather than a name."""
         return self._address is not None
 
     @property
     def is_nowhere(self) -> bool:
-        """Whether it is a link-local, metadata, unspecified or multicast address, where no registry can be."""
+        """Return whether it is a link-local, metadata, unspecified or multicast address, where no registry can be."""
         address = self._address
         return address is not None and (
             address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA
         )
 
     def may_send_to(self, other: Origin) -> bool:
-        """Whether a server here may refer imgfetch to ``other`` (docs/registries.md#forbidden-addresses)."""
+        """Return whether a server here may refer imgfetch to ``other`` (docs/registries.md#forbidden-addresses)."""
         return not other.is_nowhere and (self.is_loopback or not other.is_loopback)
 
     @property

@@ -76,7 +76,7 @@ class Response:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
 
     def continues(self, offset: int, size: int) -> bool:
-        """Whether the ``Content-Range`` of a 206 covers exactly the bytes from ``offset`` to ``size``.
+        """Return whether the ``Content-Range`` of a 206 covers exactly the bytes from ``offset`` to ``size``.
 
         Source: RFC 9110, section 14.4: ``bytes first-last/(complete-length / "*")``, in one line.
         """

@@ -54,7 +54,7 @@ class RetryPolicy:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether retrying has ended."""
+        """Return whether retrying has ended."""
         return self._stopped.is_set()
 
     def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Retrier:

@@ -52,7 +52,7 @@ class TlsConfig:
     bundle_directory: Path | None = None
 
     def is_insecure(self, host: str, port: int) -> bool:
-        """Whether the user disabled verification for a host."""
+        """Return whether the user disabled verification for a host."""
         named = {entry.lower() for entry in self.insecure}
         return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
 
