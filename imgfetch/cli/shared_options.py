@@ -30,11 +30,13 @@ SHOWN = Option(
     "how to show progress on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
     default="auto",
 )
-VERBOSE = Option("-v --verbose", int, "log requests to stderr; twice for more", action="count", default=0)
+VERBOSE = Option("-v --verbose", int, "log requests to stderr; -vv logs more", action="count", default=0)
 REFERENCES = (
     Option("references REF", parse.reference, "an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]", nargs="*"),
     each(
-        "-i --images FILE", str, "read further images from FILE, one a line; # begins a comment; - is stdin; repeatable"
+        "-i --images FILE",
+        str,
+        "read further images from FILE, one per line; # begins a comment; - is stdin; repeatable",
     ),
 )
 ACCESS = (

@@ -81,7 +81,7 @@ _shtab_imgfetch_completion_options=(
 _shtab_imgfetch_completion_defaults_added=0
 
 _shtab_imgfetch_digest_options=(
-  "*"{-i,--images}"[read further images from FILE, one a line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[read further images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[print the digest of this platform\'s manifest (default\: the index for all platforms, if any)]:OS/ARCH[/VARIANT]:"
   "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
   {-u,--username}"[log in as USER, with --password-stdin]:USER:"
@@ -99,7 +99,7 @@ _shtab_imgfetch_digest_options=(
   "--retries[number of attempts after the first one failed (default\: 4)]:N:"
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
-  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
   "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
@@ -127,7 +127,7 @@ _shtab_imgfetch_inspect_options=(
   "--retries[number of attempts after the first one failed (default\: 4)]:N:"
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
-  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
   "(- : *)"{-h,--help}"[show this help]"
   ":an image in a registry, or an archive:_files"
@@ -137,7 +137,7 @@ _shtab_imgfetch_inspect_options=(
 _shtab_imgfetch_inspect_defaults_added=0
 
 _shtab_imgfetch_save_options=(
-  "*"{-i,--images}"[read further images from FILE, one a line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[read further images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
   "--all-platforms[save all platforms of an index, and everything else in it]"
   "--name[name of the image in the archive, instead of REF]:NAME[:TAG]:"
@@ -170,7 +170,7 @@ _shtab_imgfetch_save_options=(
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   {-q,--quiet}"[show neither progress nor summary, only warnings and errors]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
-  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
   "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
@@ -197,7 +197,7 @@ _shtab_imgfetch_tags_options=(
   "--retries[number of attempts after the first one failed (default\: 4)]:N:"
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
-  "*"{-v,--verbose}"[log requests to stderr\; twice for more]"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
   "(- : *)"{-h,--help}"[show this help]"
   ":a repository, such as quay.io\/prometheus\/busybox:"
