@@ -54,7 +54,8 @@ def test_make_demo_on_an_old_python_ends_with_one_sentence_before_it_installs_an
     (tmp_path / "python3.10").write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
     (tmp_path / "python3.10").chmod(0o755)
     command = [tool("make"), "demo", f"PYTHON={tmp_path}/python3.10", f"VENV={tmp_path}/venv"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60, cwd=PROJECT, text=True)
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, cwd=PROJECT, env=outer, text=True)
     assert done.returncode == 2
     assert (done.stdout, len(done.stderr.splitlines())) == ("", 2), done  # the second line is make's
     assert done.stderr.startswith("imgfetch needs Python 3.11 or later, and ")
