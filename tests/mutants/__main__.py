@@ -41,12 +41,11 @@ def main(words: list[str]) -> int:
 
 
 def is_noticed(mutant: Mutant, copies: SimpleQueue[Path]) -> bool:
-    """Apply a mutant to a free copy, run its tests there, and restore the copy."""
+    """Apply a mutant to a free copy, and run its tests there."""
     copy = copies.get()
     try:
-        changed = mutant.apply(copy / "imgfetch")
-        status = run_tests(copy, mutant.find_tests(copy / "tests"))
-        shutil.copy2(ROOT / changed.relative_to(copy), changed)
+        with mutant.applied(copy / "imgfetch"):
+            status = run_tests(copy, mutant.find_tests(copy / "tests"))
     finally:
         copies.put(copy)
     verdict = "noticed" if status == TESTS_FAILED else f"MISSED (pytest exits with {status})"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +32,9 @@ class Mutant:
     new: str
     tests: tuple[str, ...]
 
-    def apply(self, package: Path) -> Path:
-        """Change the one file below a package that has the function, and return its path.
+    @contextmanager
+    def applied(self, package: Path) -> Iterator[Path]:
+        """Change the one file below a package that has the function while the block runs; yield its path.
 
         Raises:
             ValueError: no file, or more than one, has the function; or the text does not occur once.
@@ -45,19 +48,19 @@ class Mutant:
         if len(found) != 1:
             raise ValueError(f"{self.function} is defined {len(found)} times, expected once")
         path, node = found[0]
-        lines = path.read_text().splitlines(keepends=True)
-        before, body, after = (
-            lines[: node.lineno - 1],
-            lines[node.lineno - 1 : node.end_lineno],
-            lines[node.end_lineno :],
-        )
-        text = "".join(body)
+        original = path.read_text()
+        lines = original.splitlines(keepends=True)
+        start, end = node.lineno - 1, node.end_lineno
+        text = "".join(lines[start:end])
         if text.count(self.old) != 1:
             raise ValueError(f"{self.function} contains {self.old!r} {text.count(self.old)} times, expected once")
-        changed = "".join([*before, text.replace(self.old, self.new), *after])
+        changed = "".join([*lines[:start], text.replace(self.old, self.new), *lines[end:]])
         ast.parse(changed)
         path.write_text(changed)
-        return path
+        try:
+            yield path
+        finally:
+            path.write_text(original)
 
     def find_tests(self, tests: Path) -> list[str]:
         """Return pytest's ids of the tests, relative to the parent of ``tests``.
