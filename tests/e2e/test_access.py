@@ -193,7 +193,7 @@ def test_a_wrong_password_names_who_refused_and_where_the_login_came_from(
 
 def test_no_login_is_not_called_a_wrong_password(tls_registry: RealRegistry, made: Certificates, save: Saving) -> None:
     said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
-    assert 'asks for a user name and password (Basic, realm "tests")' in said
+    assert 'expects user name and password (Basic, realm "tests")' in said
     assert "refuses" not in said
 
 
@@ -203,7 +203,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_and_http_is_not_tried(
     home.docker_config(auths(tls_registry.host))
     said = save(f"{tls_registry.host}/team/app:v1", status=5)
     assert f"cannot verify the certificate of {tls_registry.host}" in said
-    assert '; issued to "server" by "imgfetch test ca"' in said
+    assert 'unknown issuer "imgfetch test ca"' in said
+    assert '; issued to "server"' in said
     assert f"certs.d/{tls_registry.host}/" in said
     assert "--insecure" in said
     assert "http://" not in said
@@ -226,7 +227,7 @@ def test_insecure_checks_no_certificate_of_the_host_and_says_so_each_time(
     for _ in range(2):
         said = save(f"{tls_registry.host}/team/app:v1", "--insecure", tls_registry.host)
         assert "warning: " in said
-        assert "is not checked" in said
+        assert "is not verified because of --insecure" in said
         save.target.unlink()
 
 
