@@ -27,7 +27,6 @@ _logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.5  # seconds for threads to end after `_stop`
 _BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
-_TICK = 0.5  # seconds; Windows delivers no signal to a thread that waits without a timeout
 
 
 class Downloads:
@@ -110,7 +109,7 @@ class Downloads:
         """
         with self._changed:
             while digest in self._awaited and self._failure is None:
-                self._changed.wait(_TICK)
+                self._changed.wait()
             if self._failure is not None:
                 raise self._failure
 
@@ -123,7 +122,7 @@ class Downloads:
         for _ in self._layers:
             with self._changed:
                 while not self._arrived and self._failure is None:
-                    self._changed.wait(_TICK)
+                    self._changed.wait()
                 if self._failure is not None:
                     raise self._failure
                 digest = self._arrived.popleft()
