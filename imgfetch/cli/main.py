@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -66,7 +66,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _display(arguments: argparse.Namespace) -> Display:
-    from imgfetch.cli.bars import Bars  # noqa: PLC0415
     from imgfetch.cli.display import DISPLAYS  # noqa: PLC0415
 
     name = arguments.progress
@@ -74,8 +73,11 @@ def _display(arguments: argparse.Namespace) -> Display:
         name = "bar" if sys.stderr and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "plain"
     if arguments.quiet and name != "json":
         name = "none"
-    displays: Mapping[str, type[Display]] = {**DISPLAYS, "bar": Bars}
-    return displays[name](sys.stderr or io.StringIO())
+    if name == "bar":
+        from imgfetch.cli.bars import Bars  # noqa: PLC0415  # tqdm is slow to import
+
+        return Bars(sys.stderr or io.StringIO())
+    return DISPLAYS[name](sys.stderr or io.StringIO())
 
 
 def _imported(command: str) -> Command:

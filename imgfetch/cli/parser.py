@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -101,7 +100,9 @@ def _parsers(argv: Sequence[str] | None = None) -> Mapping[str, Parser]:
             for option in group.options:
                 option.add_to(shown)
         shown.add_argument("-h", "--help", action="help", help="show this help")
-    parsers[""].add_argument("-v", "--verbose", dest="above", action="store_true", help=argparse.SUPPRESS)
+    # In a group, for a parser's own `add_argument` imports all compressors, which --version does not need.
+    above = parsers[""].add_argument_group()
+    above.add_argument("-v", "--verbose", dest="above", action="store_true", help=argparse.SUPPRESS)
     parsers[""].set_defaults(progress="none", quiet=False, verbose=0)
     return parsers
 
@@ -138,6 +139,8 @@ def _commands(family: str) -> set[str]:
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415  # few command lines have a misspelt word
+
     if word in _ELSEWHERE:
         return f"; {_ELSEWHERE[word]}"
     return "".join(f"; did you mean '{close}'?" for close in difflib.get_close_matches(word, known, 1))

@@ -34,6 +34,7 @@ LAZY = {
     "__init__.py": "a public name is imported when it is used, and what logs with it",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
+    "cli/parser.py": "the same boundary: the search for what a misspelt word may mean",
 }
 """The modules that import something in a function, and why."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
