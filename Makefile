@@ -8,7 +8,7 @@ BENCH ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test mutants integration e2e coverage bench fixtures faults picture data man build clean check
+.PHONY: help demo dev format lint test mutants integration e2e engines coverage bench fixtures faults picture data man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ integration: $(VENV)/.test ## the tests against a real registry
 
 e2e: $(VENV)/.test ## the tests with docker, podman, skopeo and containerd; a missing tool is a failure
 	IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m pytest tests/e2e
+
+engines: $(VENV)/.test ## get newer engines for the tests from Debian's next suite, once; needs root, debootstrap and 1 GB
+	@IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m tests.modern
 
 coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 	$(BIN)/coverage erase

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import engines
+from tests import modern as newer
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,9 @@ def skopeo_docker_archive(tmp_path_factory: pytest.TempPathFactory) -> engines.S
 @pytest.fixture(scope="session")
 def skopeo_oci_archive(tmp_path_factory: pytest.TempPathFactory) -> engines.SkopeoOciArchive:
     return engines.SkopeoOciArchive(tmp_path_factory.mktemp("skopeo"))
+
+
+@pytest.fixture(scope="session")
+def modern(tmp_path_factory: pytest.TempPathFactory) -> newer.Tree:
+    """Return the engines of Debian's next suite, which see pytest's temporary files."""
+    return newer.tree(tmp_path_factory.getbasetemp())
