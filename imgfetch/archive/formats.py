@@ -1,16 +1,58 @@
-"""The formats of an archive."""
+"""The members of an archive in each format, in their order, which is fixed: it depends on images and options alone.
+
+``docker``, the format of `docker load`, is an OCI image layout with docker's two files::
+
+    oci-layout  index.json  manifest.json  repositories
+    blobs/  blobs/sha256/                   and blobs/sha512/, if it has blobs
+    blobs/<algorithm>/<encoded>             each blob once, in the order of `Selection.blobs`:
+        of each selection   its indexes, if several platforms are saved
+                            manifest, config and layers, base first, of each image
+                            statements, such as attestations, and their blobs
+                            the indexes through which an image was pinned by digest
+
+Blobs are identical to those of the registry, so the manifest digest survives in readers that keep it.  ``oci`` has the
+same without docker's two files; skopeo and others call it ``oci-archive``.
+
+``docker-classic`` is that of `docker save` before 25, for docker before 1.10, MikroTik RouterOS, udocker, and scripts
+that look for ``*/layer.tar``::
+
+    <v1id>/  <v1id>/VERSION  <v1id>/json  <v1id>/layer.tar      of each layer, base first
+    <config>.json                                               of each image
+    manifest.json  repositories
+
+There is no ``blobs/``, because docker before 1.10 reads every top-level directory as an image.  Layers are
+uncompressed and always regular files, even if repeated.  A v1id depends on the layers below, so images share common
+base layers.
+
+Source: OCI image specification, "Image Layout".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
-from imgfetch.archive import docker, docker_classic, image_layout
-from imgfetch.archive.image_layout import NAME, REF_NAME
-from imgfetch.archive.selection import Selection
+from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, compact, path
+from imgfetch.archive.selection import Selection, blobs_of
 from imgfetch.archive.tarlayout import Content, Member
+from imgfetch.oci import mediatypes
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.manifest import Image
+
+Annotations = Callable[[str, str | None], Mapping[str, str]]
+"""A function that returns the annotations for a full name and its tag, if any."""
+
+_LAYOUT = Member("oci-layout", 30, b'{"imageLayoutVersion":"1.0.0"}')
+"""The first entry, by which readers recognize the layout."""
+_V1_VERSION = b"1.0"
+_V1_CREATED = "1970-01-01T00:00:00Z"
+_NOT_V1 = frozenset({"rootfs", "history"})
+"""Members of the config that the top layer's v1 JSON lacks."""
 
 
 class Members(Protocol):
@@ -44,21 +86,158 @@ class Format:
     has_one_platform: bool = False
 
 
+def _docker_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+    diff_ids = [selection.preferred.config.diff_ids for selection in selections]
+    return (
+        _LAYOUT,
+        _index(selections, lambda name, _tag: {NAME: name, REF_NAME: name}),
+        _document("manifest.json", [_docker_item(selection) for selection in selections]),
+        _repositories(selections, [layers[-1].encoded if layers else "" for layers in diff_ids]),
+        *_blobs(selections, contents),
+    )
+
+
 def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
-    """Return the entries of an OCI image layout alone, called ``oci-archive`` by skopeo and others.
+    """Return the entries of an OCI image layout alone.
 
     Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect.  An image requested by digest has none,
     because a digest is not a valid name there.
     """
     return (
-        image_layout.VERSION,
-        image_layout.index(selections, lambda name, tag: {NAME: name, REF_NAME: tag} if tag else {NAME: name}),
-        *image_layout.blobs(selections, contents),
+        _LAYOUT,
+        _index(selections, lambda name, tag: {NAME: name, REF_NAME: tag} if tag else {NAME: name}),
+        *_blobs(selections, contents),
+    )
+
+
+def _classic_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+    """Return the entries for the preferred image of each selection, whose layers must be uncompressed."""
+    layers: dict[str, tuple[Member, ...]] = {}
+    configs: dict[str, Member] = {}
+    items: list[dict[str, object]] = []
+    tops: list[str] = []
+    for selection in selections:
+        image, ids = selection.preferred, [""]
+        for (v1id, v1), layer in zip(_v1_chain(image), image.manifest.layers, strict=True):
+            ids.append(v1id)
+            layers.setdefault(v1id, _v1_layer(v1id, v1, layer, contents))
+        config = image.manifest.config
+        name = f"{config.digest.encoded}.json"
+        configs[name] = Member(name, config.size, config.digest)
+        items.append(_item(selection, name, [f"{v1id}/layer.tar" for v1id in ids[1:]]))
+        tops.append(ids[-1])
+    return (
+        *chain.from_iterable(layers.values()),
+        *configs.values(),
+        _document("manifest.json", items),
+        _repositories(selections, tops),
     )
 
 
 FORMATS: Mapping[str, Format] = {
-    "docker": Format(docker.members),
-    "docker-classic": Format(docker_classic.members, is_uncompressed=True, has_one_platform=True),
+    "docker": Format(_docker_members),
+    "docker-classic": Format(_classic_members, is_uncompressed=True, has_one_platform=True),
     "oci": Format(_oci_members, is_by_chain=False),
 }
+
+
+def _index(selections: Sequence[Selection], annotations: Annotations) -> Member:
+    """Return `index.json` with an entry for each name.
+
+    Entries have no platform, because containerd drops those for other platforms.
+    """
+    present = blobs_of(selections)
+    entries = []
+    for selection in selections:
+        absent = dict.fromkeys(str(blob.digest) for blob in selection.blobs() if blob.digest not in present)
+        left_out = {ABSENT: " ".join(absent), BASE: " ".join(selection.bases)} if absent else {}
+        for name, tag in _names(selection):
+            entries.append({**selection.root.entry(), "annotations": {**annotations(name, tag), **left_out}})
+    document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": entries}
+    return _document("index.json", document)
+
+
+def _names(selection: Selection) -> Iterator[tuple[str, str | None]]:
+    """Yield full names and tags; a name without a tag has the entry's own digest."""
+    for reference in selection.tags:
+        yield str(reference), reference.tag
+    for repository in selection.untagged:
+        yield f"{repository}@{selection.root.digest}", None
+
+
+def _blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> Iterator[Member]:
+    """Yield the directories for blobs, and each blob once."""
+    found = blobs_of(selections)
+    yield Member("blobs/", 0)
+    for algorithm in sorted({"sha256", *(digest.algorithm for digest in found)}):
+        yield Member(f"blobs/{algorithm}/", 0)
+    for digest, descriptor in found.items():
+        yield Member(path(digest), descriptor.size, contents.get(digest, digest))
+
+
+def _docker_item(selection: Selection) -> dict[str, object]:
+    manifest, diff_ids = selection.preferred.manifest, selection.preferred.config.diff_ids
+    item = _item(selection, path(manifest.config.digest), [path(layer.digest) for layer in manifest.layers])
+    sources = {
+        str(diff_id): {
+            "mediaType": layer.media_type,
+            "size": layer.size,
+            "digest": str(layer.digest),
+            **({"urls": list(layer.urls)} if layer.urls else {}),
+        }
+        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
+        if mediatypes.is_foreign(layer.media_type)
+    }
+    # Other layers must not have it: crane's library makes manifests of it that podman rejects.
+    return {**item, "LayerSources": sources} if sources else item
+
+
+def _item(selection: Selection, config: str, layers: Sequence[str]) -> dict[str, object]:
+    """Return an item of `manifest.json`; docker and podman reject digests in ``RepoTags``."""
+    return {"Config": config, "RepoTags": list(selection.tagged_names), "Layers": layers}
+
+
+def _repositories(selections: Iterable[Selection], tops: Iterable[str]) -> Member:
+    """Return `repositories`: the top layer by repository and tag, its v1id or, as in docker 25, its diff_id."""
+    repositories: dict[str, dict[str, str]] = {}
+    for selection, top in zip(selections, tops, strict=True):
+        for reference in selection.tags if top else ():
+            repositories.setdefault(reference.name, {})[reference.tag or ""] = top
+    return _document("repositories", repositories)
+
+
+def _v1_layer(
+    v1id: str, v1: Mapping[str, object], layer: Descriptor, contents: Mapping[Digest, Content]
+) -> tuple[Member, ...]:
+    return (
+        Member(f"{v1id}/", 0),
+        Member(f"{v1id}/VERSION", len(_V1_VERSION), _V1_VERSION),
+        _document(f"{v1id}/json", v1),
+        Member(f"{v1id}/layer.tar", layer.size, contents.get(layer.digest, layer.digest)),
+    )
+
+
+def _v1_chain(image: Image) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield each layer's v1id and v1 JSON, base first.
+
+    A v1id is the SHA-256 of the JSON with the layer's diff_id in place of the v1id.
+    """
+    parent = ""
+    diff_ids = image.config.diff_ids
+    for number, diff_id in enumerate(diff_ids, 1):
+        if number < len(diff_ids):
+            v1: dict[str, object] = {"created": _V1_CREATED}
+        else:
+            config = json.loads(image.config.raw)
+            v1 = {key: value for key, value in config.items() if key not in _NOT_V1}
+        if parent:
+            v1["parent"] = parent
+        v1id = hashlib.sha256(compact({**v1, "layer_id": str(diff_id)})).hexdigest()
+        yield v1id, {"id": v1id, **v1}
+        parent = v1id
+
+
+def _document(name: str, document: object) -> Member:
+    """Return a member with compact JSON in ASCII, its keys in the given order."""
+    content = compact(document)
+    return Member(name, len(content), content)

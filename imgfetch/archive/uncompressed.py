@@ -68,13 +68,13 @@ def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
         else layer
         for layer in manifest.layers
     )
-    if all(_short(old) == _short(layer) for old, layer in zip(manifest.layers, layers, strict=True)):
+    if all(old.entry() == layer.entry() for old, layer in zip(manifest.layers, layers, strict=True)):
         return image
     document = json.loads(manifest.raw)
     for number, (old, layer) in enumerate(zip(manifest.layers, layers, strict=True)):
         if old.digest in uncompressed:
             # Annotations and URLs apply to the compressed blob.
-            document["layers"][number] = _short(layer)
+            document["layers"][number] = layer.entry()
     raw = compact(document)
     descriptor = Descriptor.of(raw, manifest.descriptor.media_type)
     return replace(image, manifest=replace(manifest, descriptor=descriptor, layers=layers, raw=raw))
@@ -94,7 +94,3 @@ def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor]) -> t
         raw = compact(document)
         index = Descriptor.of(raw, index.media_type)
     return index, raw
-
-
-def _short(descriptor: Descriptor) -> dict[str, object]:
-    return {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}

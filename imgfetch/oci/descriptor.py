@@ -82,6 +82,10 @@ class Descriptor:
         """Describe ``content``."""
         return cls(media_type, Digest.of(content, algorithm), len(content))
 
+    def entry(self) -> dict[str, object]:
+        """Return the members that every descriptor has, for a JSON document."""
+        return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+
     @property
     def is_embedded(self) -> bool:
         """True if the descriptor has embedded content that matches its size and digest."""

@@ -179,14 +179,10 @@ def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) ->
 
 def _entry(image: Image) -> dict[str, object]:
     """Return the entry of an image that was found in an index within the index."""
-    descriptor, platform = image.manifest.descriptor, image.config.platform
+    platform = image.config.platform
     variant = {"variant": platform.variant} if platform.variant else {}
-    return {
-        "mediaType": descriptor.media_type,
-        "digest": str(descriptor.digest),
-        "size": descriptor.size,
-        "platform": {"architecture": platform.architecture, "os": platform.os, **variant},
-    }
+    listed = {"architecture": platform.architecture, "os": platform.os, **variant}
+    return {**image.manifest.descriptor.entry(), "platform": listed}
 
 
 def _place(listed: Sequence[Digest], digest: Digest) -> int:

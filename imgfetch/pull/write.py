@@ -1,4 +1,15 @@
-"""The writing of an archive while its layers arrive."""
+"""The writing of an archive while its layers arrive.
+
+The order of layers in the archive is that of its members: image after image in the order of the references, or of the
+index, and in each image the base first, every blob once; see `imgfetch.archive.formats`.
+
+The order of their downloads depends on the output, several at a time in either case:
+
+* A file gets its full length at once, and each layer's pieces as they arrive.  The largest layer is fetched first,
+  which keeps all threads busy to the end.
+* A stream, and a file that is compressed as a whole, take one member after the other.  Layers are fetched in the order
+  of the archive.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +36,6 @@ from imgfetch.store.blobs import BlobStore
 class Writer:
     """Writes an archive.
 
-    A file takes its members in any order: it gets its full length at once, and each layer's pieces as they arrive.
-    A stream, and a file that is compressed as a whole, take one member after the other.
-
     Attributes:
         plan: the archive.
         store: has its blobs.
@@ -50,7 +58,7 @@ class Writer:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers in the order in which to fetch them: the largest first keeps all threads busy to the end."""
+        """The layers in the order in which to fetch them."""
         if not self.takes_any_order:
             return self.plan.layers
         return tuple(sorted(self.plan.layers, key=lambda layer: -layer.descriptor.size))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from imgfetch.archive import docker
+from imgfetch.archive.formats import FORMATS
 from imgfetch.archive.selection import Selection
 from imgfetch.archive.tarlayout import Member, TarLayout
 from imgfetch.oci.config import Config
@@ -73,7 +73,7 @@ def open_blob(wanted: Digest) -> io.BytesIO:
 
 
 def members(*images: Image) -> tuple[Member, ...]:
-    return docker.members([Selection.of(image) for image in images], {})
+    return FORMATS["docker"].members([Selection.of(image) for image in images], {})
 
 
 def written(*images: Image, mtime: int = 1) -> bytes:
