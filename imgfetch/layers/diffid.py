@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from imgfetch.defaults import MAX_LAYER
@@ -63,13 +63,7 @@ class LayerInfo:
 
     def to_json(self) -> bytes:
         """Encode as JSON."""
-        members = {
-            "diff_id": str(self.diff_id),
-            "compression": self.compression,
-            "size": self.size,
-            "oddity": self.oddity,
-        }
-        return json.dumps(members).encode()
+        return json.dumps({**asdict(self), "diff_id": str(self.diff_id)}).encode()
 
     def warnings(self, media_type: str) -> tuple[str, ...]:
         """Describe possible problems for readers, given the layer's media type."""

@@ -10,7 +10,8 @@ Both are wrapped in the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecom
 from __future__ import annotations
 
 import zlib
-from typing import Protocol, cast
+from types import ModuleType
+from typing import Protocol
 
 GZIP = 31
 ZLIB = 15
@@ -44,42 +45,23 @@ class Stream(Protocol):
         """
 
 
-class _Library(Protocol):
-    """The interface that both modules share."""
-
-    error: type[Exception]
-
-    def decompressobj(self, wbits: int) -> _Deflated: ...
-
-
-class _Deflated(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-_zlib = cast(_Library, zlib)
-LIBRARIES: tuple[_Library, ...]
-"""The installed libraries, the fastest first."""
+LIBRARIES: tuple[ModuleType, ...]
+"""The installed libraries, the fastest first.  They have the same interface."""
 
 try:
     from zlib_ng import zlib_ng
 except ImportError:  # There is no build for this machine.
-    ENGINE, LIBRARIES = f"zlib {zlib.ZLIB_RUNTIME_VERSION}", (_zlib,)
+    ENGINE, LIBRARIES = f"zlib {zlib.ZLIB_RUNTIME_VERSION}", (zlib,)
 else:
-    ENGINE, LIBRARIES = f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}", (cast(_Library, zlib_ng), _zlib)
+    ENGINE, LIBRARIES = f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}", (zlib_ng, zlib)
 
 
 class _Inflater:
     """A `Stream` by one of the libraries."""
 
-    def __init__(self, library: _Library, wrapper: int) -> None:
-        self._stream = library.decompressobj(wrapper)
-        self._damage = library.error
+    def __init__(self, library: ModuleType, wrapper: int) -> None:
+        self._stream: zlib._Decompress = library.decompressobj(wrapper)
+        self._damage: type[Exception] = library.error
 
     @property
     def eof(self) -> bool:

@@ -42,7 +42,7 @@ def blaming_the_publisher() -> Iterator[None]:
         raise error.replace(hint=hint) from error.__cause__
 
 
-class Object(Mapping[str, object]):
+class Object(dict[str, object]):
     """A JSON object whose members are read by name and type."""
 
     def __init__(
@@ -61,34 +61,22 @@ class Object(Mapping[str, object]):
         """
         if not isinstance(value, dict):
             raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
-        self._members: dict[str, object] = {}
+        super().__init__()
         self.what = what
         folded = _folded if in_any_case else str.casefold
         proper: Mapping[str, str] = {folded(key): key for key in known}
         for key, member in value.items():
             name = proper.get(folded(key), key)
-            if name != key and (name in value or name in self._members or not in_any_case):
+            if name != key and (name in value or name in self or not in_any_case):
                 raise VerificationError(
                     f"{what} is ambiguous: readers disagree about the key {quoted(key)}, "
                     f"which differs from {name!r} only in case"
                 )
-            self._members[name] = member
-
-    def __getitem__(self, key: str) -> object:
-        """Return a member."""
-        return self._members[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys."""
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        """Return the number of members."""
-        return len(self._members)
+            self[name] = member
 
     def text(self, key: str) -> str:
         """Return a string member; absent and null mean the empty string, as in Go."""
-        value = self._members.get(key)
+        value = self.get(key)
         if value is None:
             return ""
         if not isinstance(value, str):
@@ -97,7 +85,7 @@ class Object(Mapping[str, object]):
 
     def count(self, key: str) -> int:
         """Return an integer member from zero to Go's largest, of 64 bits."""
-        value = self._members.get(key)
+        value = self.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._malformed(key, "an integer of zero or more", value)
         if value > _MAX_INT64:
@@ -106,7 +94,7 @@ class Object(Mapping[str, object]):
 
     def items_of(self, key: str) -> list[object]:
         """Return an array member; absent and null mean an empty one."""
-        value = self._members.get(key)
+        value = self.get(key)
         if value is None:
             return []
         if not isinstance(value, list):
@@ -115,7 +103,7 @@ class Object(Mapping[str, object]):
 
     def members_of(self, key: str) -> dict[str, object]:
         """Return an object member; absent and null mean an empty one."""
-        value = self._members.get(key)
+        value = self.get(key)
         if value is None:
             return {}
         if not isinstance(value, dict):

@@ -32,12 +32,10 @@ from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Body, Embedded
-from imgfetch.store.directory import StoreDirectory
+from imgfetch.store.directory import StoreDirectory, make_directory, open_regular
 from imgfetch.store.locks import StoreLocks
 from imgfetch.store.partial import PartialBlob
-from imgfetch.store.permissions import make_directory, open_regular
-from imgfetch.store.remembered import RememberedLayers
-from imgfetch.store.verified import VerifiedFiles
+from imgfetch.store.verified import RememberedLayers, VerifiedFiles
 from imgfetch.store.workspace import STORE
 
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -83,14 +81,7 @@ class BlobStore:
 
     @contextmanager
     def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
-        """Lock a blob for download, against all other threads and processes.
-
-        Args:
-            digest: the blob.
-            wait: wait until the lock is free.
-
-        Yields:
-            ``True`` if the lock is held; without ``wait`` it may be ``False``.
+        """Lock a blob for download, against all other threads and processes, and yield `StoreLocks.claim`'s result.
 
         Raises:
             StorageError: the directory cannot be used.
@@ -165,16 +156,9 @@ class BlobStore:
     def add(
         self, descriptor: Descriptor, source: Body, label: str, *, layer: Callable[[], DiffIdCheck] | None = None
     ) -> LayerInfo | None:
-        """Add a blob if it matches its descriptor, and return the findings about a layer.
+        """Add a blob from its first byte if it matches its descriptor, and return the findings about a layer.
 
-        Args:
-            descriptor: the expected blob.
-            source: the content from its first byte.
-            label: the blob's name in messages.
-            layer: opens the check of a layer's decompressed stream.
-
-        Raises:
-            ImgfetchError: as for `PartialBlob.receive`.
+        The arguments are those of `PartialBlob` and `PartialBlob.receive`, and so are the errors.
         """
         with self.claim(descriptor.digest), self.part(descriptor, label, layer=layer) as part:
             part.discard()
@@ -271,8 +255,9 @@ def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, works
             _logger.warning("%s; continuing without a cache", error)
         else:
             return store
-    directory = workspace / STORE if workspace else None
-    if directory is None:
+    if workspace is not None:
+        directory = workspace / STORE
+    else:
         with storage_errors(Path(tempfile.gettempdir()), "write to"):
             temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
         directory = Path(stack.enter_context(temporary))

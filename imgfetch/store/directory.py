@@ -1,7 +1,11 @@
-"""The paths of a store's files, and their protection against other users."""
+"""The paths of a store's files, and their protection against every other user of this machine except root.
+
+The umask does not matter here: it can only take permissions away from the given modes.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import shutil
@@ -10,12 +14,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from imgfetch.errors import StorageError
 from imgfetch.oci.digest import Digest
-from imgfetch.store.permissions import DIRECTORY, is_ours, is_private, list_directory
 from imgfetch.text import sanitize
 
+DIRECTORY = 0o700
+FILE = 0o600
+
+_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _HASHED = ("blobs", "parts", "locks", "runs")
 """Directories whose files are hashed before every use, or hold no content."""
 _TRUSTED = "layers"
@@ -71,12 +79,63 @@ class StoreDirectory:
             self._is_closed = True
 
 
+def make_directory(path: Path) -> None:
+    """Create a directory, and missing ones above it, for this user alone.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    try:
+        path.mkdir(mode=DIRECTORY, exist_ok=True)
+    except FileNotFoundError:
+        if path == path.parent:
+            raise
+        make_directory(path.parent)
+        path.mkdir(mode=DIRECTORY, exist_ok=True)
+
+
+def list_directory(path: Path) -> list[os.DirEntry[str]]:
+    """Return the entries of a directory, or none if it is missing; another process may remove it, or them, any time.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as found:
+        return list(found)
+    return []
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, unbuffered, and without waiting for the writer of a FIFO.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
+
+
+def is_private_file(file: BinaryIO) -> bool:
+    """Return ``True`` for a regular file that no other user can write to, now or by an earlier `open`."""
+    status = os.fstat(file.fileno())
+    return stat.S_ISREG(status.st_mode) and _is_private(status)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Return ``True`` if no other user can write to the file or directory; group members are other users."""
+    return _is_ours(status) and not status.st_mode & _WRITE
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    """Return ``True`` if the file or directory belongs to this user or to root."""
+    return status.st_uid in (0, os.geteuid())
+
+
 def _refuse_strangers(root: Path) -> None:
     status = root.stat()
-    if is_private(status):
+    if _is_private(status):
         return
     shown = sanitize(str(root))
-    if not is_ours(status):
+    if not _is_ours(status):
         raise StorageError(
             f"cache directory {shown} belongs to another user, who could plant content in it",
             hint="choose another --cache-dir, or --no-cache",
@@ -98,12 +157,12 @@ def _is_closed(path: Path) -> bool:
         status = path.lstat()
     except FileNotFoundError:
         return True
-    return stat.S_ISDIR(status.st_mode) and is_private(status)
+    return stat.S_ISDIR(status.st_mode) and _is_private(status)
 
 
 def _close(path: Path) -> None:
     status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or not is_ours(status):
+    if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
         raise StorageError(
             f"{sanitize(str(path))} is not a directory of this user; another user may have planted it",
             hint="remove it, or choose another --cache-dir, or --no-cache",

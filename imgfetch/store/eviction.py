@@ -15,8 +15,8 @@ from pathlib import Path
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
+from imgfetch.store.directory import list_directory
 from imgfetch.store.locks import StoreLocks
-from imgfetch.store.permissions import list_directory
 
 _logger = logging.getLogger(__name__)
 

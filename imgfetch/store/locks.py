@@ -26,7 +26,7 @@ import filelock
 from imgfetch.errors import StorageError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
-from imgfetch.store.permissions import FILE, list_directory, make_directory
+from imgfetch.store.directory import FILE, list_directory, make_directory
 from imgfetch.text import sanitize
 
 _DIGITS = 3  # of a digest, in the name of its lock

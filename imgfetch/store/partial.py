@@ -22,7 +22,7 @@ from imgfetch.layers import content_encoding
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
-from imgfetch.store.permissions import FILE, is_private_file
+from imgfetch.store.directory import FILE, is_private_file
 from imgfetch.text import sanitize
 
 _TRIES = 2  # once more from the first byte; see docs/registries.md#wrong-bytes
@@ -133,15 +133,38 @@ class PartialBlob:
         room = size + 1 + (_CODING_OVERHEAD + size // 100 if source.codings else 0)
         for chunk in source.chunks(max(room - self.size, 0)):
             self._append(chunk)
-        return self._judge(source.codings, source.name)
+        return self.finish(source.codings, source.name)
 
-    def finish(self) -> LayerInfo | None:
-        """Do the same as `receive` for a file that has all bytes.
+    def finish(self, codings: tuple[str, ...] = (), name: str = "") -> LayerInfo | None:
+        """Decide at the end of a response, with the errors of `receive`; the first row that applies counts.
 
-        Raises:
-            ImgfetchError: as for `receive`.
+        =======  ======  =======  =======  =====================================================================
+        size     digest  codings  resumed  outcome
+        =======  ======  =======  =======  =====================================================================
+        equal    right   any      any      the blob
+        any      any     some     any      decoded, because a proxy may have encoded it, and decided again
+        smaller  wrong   none     any      interrupted: `TransportError`; the bytes are kept, and can be resumed
+        any      any     any      yes      `ResumeError`; nothing is kept, because the earlier bytes may be wrong
+        any      any     any      no       `VerificationError`; nothing is kept
+        =======  ======  =======  =======  =====================================================================
+
+        If the digest is right and the size differs, the descriptor's size is wrong.
+        See docs/registries.md#content-encoding.
         """
-        return self._judge()
+        if codings and not self._is_promised():
+            self._decode(codings)
+        if self._is_promised():
+            return self._finish_layer()
+        place = f" from {name}" if name else ""
+        is_digest_right = self.descriptor.digest.matches(self._hasher)
+        if self.size < self.descriptor.size and not is_digest_right and not codings:
+            raise TransportError(
+                f"{self._label} ({self.descriptor.digest}){place} was interrupted: "
+                f"{self.size} of {self.descriptor.size} bytes received"
+            )
+        mismatch = self._mismatch(codings, place)
+        self.discard()
+        raise mismatch
 
     def close(self) -> None:
         """Keep the file for another run, unless it is empty."""
@@ -183,37 +206,6 @@ class PartialBlob:
         if self._check is not None and not self._is_encoded:
             self._check.update(chunk)
         self._advanced(len(chunk))
-
-    def _judge(self, codings: tuple[str, ...] = (), name: str = "") -> LayerInfo | None:
-        """Decide at the end of a response; the first row that applies counts.
-
-        =======  ======  =======  =======  =====================================================================
-        size     digest  codings  resumed  outcome
-        =======  ======  =======  =======  =====================================================================
-        equal    right   any      any      the blob
-        any      any     some     any      decoded, because a proxy may have encoded it, and decided again
-        smaller  wrong   none     any      interrupted: `TransportError`; the bytes are kept, and can be resumed
-        any      any     any      yes      `ResumeError`; nothing is kept, because the earlier bytes may be wrong
-        any      any     any      no       `VerificationError`; nothing is kept
-        =======  ======  =======  =======  =====================================================================
-
-        If the digest is right and the size differs, the descriptor's size is wrong.
-        See docs/registries.md#content-encoding.
-        """
-        if codings and not self._is_promised():
-            self._decode(codings)
-        if self._is_promised():
-            return self._finish_layer()
-        place = f" from {name}" if name else ""
-        is_digest_right = self.descriptor.digest.matches(self._hasher)
-        if self.size < self.descriptor.size and not is_digest_right and not codings:
-            raise TransportError(
-                f"{self._label} ({self.descriptor.digest}){place} was interrupted: "
-                f"{self.size} of {self.descriptor.size} bytes received"
-            )
-        mismatch = self._mismatch(codings, place)
-        self.discard()
-        raise mismatch
 
     def _is_promised(self) -> bool:
         """Return ``True`` if the bytes match the descriptor."""

@@ -113,7 +113,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "two spellings of one key in one object are a finding",
         "Object.__init__",
-        "name in value or name in self._members or ",
+        "name in value or name in self or ",
         "",
         ("test_two_spellings_of_a_key_of_manifest_json_are_a_finding",),
     ),

@@ -56,15 +56,15 @@ MUTANTS = (
     ),
     Mutant(
         "members of a group are other users",
-        "is_private",
+        "directory:_is_private",
         "status.st_mode & _WRITE",
         "status.st_mode & stat.S_IWOTH",
         ("test_a_root_that_others_can_write_to_is_refused_with_the_command_that_mends_it",),
     ),
     Mutant(
         "a root that belongs to another user is refused",
-        "is_private",
-        "is_ours(status) and ",
+        "directory:_is_private",
+        "_is_ours(status) and ",
         "",
         ("test_a_root_that_belongs_to_another_user_is_refused",),
     ),
@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(
         "a directory that another user planted is refused",
         "_close",
-        "not stat.S_ISDIR(status.st_mode) or not is_ours(status)",
+        "not stat.S_ISDIR(status.st_mode) or not _is_ours(status)",
         "False",
         ("test_what_is_no_own_directory_is_refused",),
     ),

@@ -18,7 +18,7 @@ from imgfetch.errors import StorageError, TransportError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
-from imgfetch.store import directory, eviction, locks, permissions
+from imgfetch.store import directory, eviction, locks
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import StoreLocks
 
@@ -161,7 +161,7 @@ def test_what_another_process_removes_after_it_was_listed_is_no_failure(
         made.mkdir(parents=True, exist_ok=True)
         (made / ONE.encoded).touch()
     removed: list[str] = []
-    list_directory = permissions.list_directory
+    list_directory = directory.list_directory
 
     def list_and_remove(path: Path) -> list[os.DirEntry[str]]:
         entries = list_directory(path)
@@ -179,9 +179,9 @@ def test_what_another_process_removes_after_it_was_listed_is_no_failure(
 
 
 def test_a_directory_that_is_not_there_has_no_entries(root: Path) -> None:
-    assert permissions.list_directory(root) == []
+    assert directory.list_directory(root) == []
     root.touch()
-    assert permissions.list_directory(root) == []
+    assert directory.list_directory(root) == []
 
 
 def test_a_process_that_never_lets_go_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
