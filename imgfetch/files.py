@@ -60,7 +60,7 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             raise StorageError(
                 f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"
             ) from error
-        hint = "choose another --cache-dir, or --no-cache" if purpose == "use" else None
+        hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else None
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
 
 

@@ -594,7 +594,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f04b-elsewhere": Scenario(
         "it speaks http where https should be",
         5,
-        ("f04b-elsewhere.invalid:443 does not speak https", "--plain-http"),
+        ("f04b-elsewhere.invalid:443 does not use https", "--plain-http"),
         reference="f04b-elsewhere.invalid/f04b-elsewhere:v1",
         environment={"HTTPS_PROXY": "http://{host}"},
         waits=(),
@@ -819,7 +819,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f27-pinned": Scenario(
         "another document under a digest",
         6,
-        ("has the wrong digest", "do not use it"),
+        ("has the wrong digest", "do not use this image"),
         manifest(Reply(body=good("f28").raw)),
         reference="{host}/f27-pinned@{digest}",
         waits=(),
@@ -1026,7 +1026,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f45e-both": Scenario(
         "cut, and then a layer is not there, resumed or not",
         3,
-        ("layer 1 of 2", "the manifest lists it"),
+        ("layer 1 of 2", "the manifest lists this blob"),
         of_layer(Reply(cut=CUT), Reply(404, body=b"")),
         waits=(1,),
         asked={"layer": 3},
@@ -1127,7 +1127,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f52-404": Scenario(
         "a layer is not there",
         3,
-        ("layer 1 of 2", "sha256:", "the manifest lists it"),
+        ("layer 1 of 2", "sha256:", "the manifest lists this blob"),
         of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
         asked={"layer": 1},
         waits=(),

@@ -105,7 +105,10 @@ def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
     """Return a finding if the archive does not contain a pinned name, or else an empty text."""
     held = [image for image in images if wanted.digest in image.digests]
     if not held:
-        hint = "an index's digest is in archives saved by it; imgfetch digest --platform prints an image's own"
+        hint = (
+            "a multi-platform index's digest is present only in archives saved by that digest; "
+            "for the digest of one platform's image, run imgfetch digest --platform"
+        )
         return f"{wanted} is not in the archive: no image has that digest ({hint})"
     names = {name for image in held for name in image.names}
     has_name = f"{wanted.name}:{wanted.tag}" in names if wanted.tag else wanted.name in map(_repository, names)

@@ -112,7 +112,7 @@ class Authenticator:
             again = login_again(self._name, used)
             return f"requested with {used.description}, which may lack access; {again}"
         if found is not None and grant is not None:
-            return f"imgfetch did not send {found.description}: {grant.realm.refused}"
+            return f"imgfetch withheld {found.description}: {grant.realm.refused}"
         return f"requested without credentials; if it needs them, log in: {login_command(self._name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
@@ -159,7 +159,7 @@ class Authenticator:
             )
         if login.authorization == used:
             raise AuthenticationError(
-                f"{refusal.origin} refuses {login.description} for {label}", hint=login_again(self._name, login)
+                f"{refusal.origin} rejected {login.description} for {label}", hint=login_again(self._name, login)
             ) from AuthenticationError(answer_of(refusal))
         return login
 

@@ -102,7 +102,7 @@ class TokenClient:
                 token = self._ask_places(grant, None)
                 self._denied.add((realm.url, login))
                 _logger.warning(
-                    "%s refuses %s; continuing without credentials", shown_url(realm.url), login.description
+                    "%s rejected %s; continuing without credentials", shown_url(realm.url), login.description
                 )
                 return token
             raise
@@ -112,7 +112,7 @@ class TokenClient:
         try:
             return self._ask_places(grant, None)
         except DeniedError as denied:
-            message = f"{denied}; imgfetch did not send {login.description}"
+            message = f"{denied}; imgfetch withheld {login.description}"
             override = self._override(grant.realm)
             hint = f"{grant.realm.refused}; {override}" if override else grant.realm.refused
             raise AuthenticationError(message, hint=hint) from denied
@@ -136,9 +136,9 @@ class TokenClient:
                 with suppress(*_NOT_THERE):
                     token = self._ask(other, grant, login)
                     _logger.warning(
-                        "%s announced the token server %s, which does not answer; using %s instead",
-                        self._base,
+                        "the token server %s, announced by %s, does not answer; using %s instead",
                         shown_url(realm.announced),
+                        self._base,
                         shown_url(other),
                     )
                     return token
@@ -194,27 +194,29 @@ class TokenClient:
             return token_reply.read(response, login)
         if response.status in _DENIED:
             self._refuse(response, url, grant, login)
-        error = rejection(response, f"the token for {grant.subject} from the announced {_places(grant.realm, url)}")
+        error = rejection(response, f"an access token for {grant.subject} from {_places(grant.realm, url)}")
         if isinstance(error, UnavailableError):
             raise error
         details: tuple[str, ...] = ()
         if response.status == _NOT_FOUND:
-            details = (f"{response.origin} answers, but the path {sanitize(urlsplit(url).path)} does not exist there.",)
+            details = (
+                f"{response.origin} responded, but the path {sanitize(urlsplit(url).path)} does not exist there.",
+            )
         raise self._failed(url, grant, error.hint, details) from error
 
     def _refuse(self, response: Response, url: str, grant: Grant, login: Login | None) -> NoReturn:
         asked = login.description if login else "a request without credentials"
         registry = str(Origin.of(self._base))
         raise DeniedError(
-            f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, which the registry "
-            f"announced, refuses {asked}",
+            f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, announced by the "
+            f"registry, rejected {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
         ) from AuthenticationError(answer_of(response))
 
     def _failed(self, url: str, grant: Grant, hint: str | None, details: tuple[str, ...] = ()) -> _FailedError:
         return _FailedError(
-            f"cannot get an access token for {grant.subject}: the registry {self._base} announced the token server "
-            f"{_places(grant.realm, url)}, which sent no valid token",
+            f"cannot get an access token for {grant.subject}: the token server {_places(grant.realm, url)}, "
+            f"announced by the registry {self._base}, did not return a valid token",
             hint=hint or self._override(grant.realm),
             details=details,
         )
@@ -229,7 +231,7 @@ class TokenClient:
     def _unreachable(self, grant: Grant, asked: str, error: TransportError) -> AuthenticationError:
         realm = grant.realm
         details = (
-            f"The registry {self._base} announced it in its WWW-Authenticate header.",
+            f"The registry {self._base} named this token server in its WWW-Authenticate header.",
             f"{error}.",
             *([f"imgfetch did not contact it: {realm.refused}."] if asked != realm.url else []),
             "imgfetch did not choose this address; the registry did. Usual cause: a reverse proxy in front",
@@ -238,8 +240,8 @@ class TokenClient:
             "X-Forwarded-Proto, and set the registry's external URL.",
         )
         return AuthenticationError(
-            f"cannot get an access token for {grant.subject}: the registry announced the token server "
-            f"{shown_url(realm.announced.partition('?')[0])}, which does not answer",
+            f"cannot get an access token for {grant.subject}: the token server "
+            f"{shown_url(realm.announced.partition('?')[0])}, announced by the registry, does not answer",
             details=details,
             hint=self._override(realm),
         )

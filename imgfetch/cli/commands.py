@@ -88,7 +88,7 @@ SAVE = (
             parse.file_or_reference,
             "skip the layers of this archive or image, because the target host has them; repeatable",
         ),
-        switch("--if-changed", help="leave FILE alone if it already contains exactly these images"),
+        switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
         JSON._replace(help="with --dry-run, print JSON"),
     ),
@@ -111,7 +111,7 @@ SAVE = (
         Option(
             "--max-layer-size SIZE $IMGFETCH_MAX_LAYER_SIZE",
             parse.size,
-            f"refuse a layer that is larger when it is decompressed (default: {defaults.MAX_LAYER >> 30}GiB)",
+            f"refuse a layer that decompresses to more than SIZE (default: {defaults.MAX_LAYER >> 30}GiB)",
             default=defaults.MAX_LAYER,
         ),
     ),
@@ -123,7 +123,7 @@ DIGEST = (
         "images",
         *REFERENCES,
         ONE_PLATFORM._replace(
-            help="print the digest of this platform's manifest (default: the index for all platforms, if any)"
+            help="print the digest of this platform's manifest (default: the multi-platform index if there is one)"
         ),
         switch("--keep-tag", help="print NAME:TAG@DIGEST, so that save keeps the tag"),
     ),
@@ -160,7 +160,7 @@ VERIFY = (
         Option(
             "wanted NAME@DIGEST",
             parse.reference,
-            "an image that it must contain, NAME[:TAG]@DIGEST as printed by imgfetch digest",
+            "an image that FILE must contain, NAME[:TAG]@DIGEST as printed by imgfetch digest",
             nargs="*",
         ),
         JSON,
@@ -174,7 +174,9 @@ CACHE_PRUNE = (
         CACHE_DIR,
         Option("--keep SIZE", parse.size, "stop when the cache has shrunk to SIZE (default: 0)", default=0),
         Option(
-            "--older-than TIME", parse.span, "remove only blobs that were not used for TIME, such as 90min, 12h, 30d"
+            "--older-than TIME",
+            parse.span,
+            "remove only blobs that have not been used for TIME, such as 90min, 12h, 30d",
         ),
     ),
 )

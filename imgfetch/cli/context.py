@@ -153,7 +153,7 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
         return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user
         raise errors.StorageError(
-            f"cannot find the user's cache directory: {error}", hint="use --cache-dir DIR or --no-cache"
+            f"cannot find the user's cache directory: {error}", hint="pass --cache-dir DIR or --no-cache"
         ) from None
 
 

@@ -44,7 +44,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "cache": (
         ("show the size of the cache", "imgfetch cache list | tail -n 1"),
         ("shrink it to 2 GB", "imgfetch cache prune --keep 2GB"),
-        ("remove blobs that were not used for a month", "imgfetch cache prune --older-than 30d"),
+        ("remove blobs that have not been used for a month", "imgfetch cache prune --older-than 30d"),
     ),
     "cache dir": (
         ("print the directory", "imgfetch cache dir"),
@@ -57,7 +57,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("print those of another cache", "imgfetch cache list --cache-dir /srv/imgfetch"),
     ),
     "cache prune": (
-        ("remove blobs that were not used for a month", "imgfetch cache prune --older-than 30d"),
+        ("remove blobs that have not been used for a month", "imgfetch cache prune --older-than 30d"),
         ("shrink the cache to 2 GB", "imgfetch cache prune --keep 2GB"),
         ("empty the cache", "imgfetch cache prune"),
     ),

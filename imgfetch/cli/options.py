@@ -18,7 +18,7 @@ class Option(NamedTuple):
         parse: converts its value.
         help: its line in the help.
         default: its value if neither the command line nor the variable gives one.
-        action: argparse's action.  With ``store`` the last value counts, so that a script can override its defaults.
+        action: argparse's action.  With ``store`` the last value wins, so that a script can override its defaults.
         parse_variable: converts the variable, if not `parse`.
         choices: its valid values.
         nargs: the number of its values.

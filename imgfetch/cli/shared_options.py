@@ -21,8 +21,8 @@ ONE_PLATFORM = PLATFORM._replace(spec="--platform OS/ARCH[/VARIANT]")
 CACHE_DIR = once(
     "--cache-dir DIR $IMGFETCH_CACHE_DIR", str, "directory for verified blobs (default: the user's cache directory)"
 )
-JSON = switch("--json", help="print JSON")
-STRICT = switch("--strict", help="fail where imgfetch otherwise tolerates a deviation with a warning")
+JSON = switch("--json", help="print the result as JSON, for scripts")
+STRICT = switch("--strict", help="treat warnings about nonconforming images or registries as errors")
 QUIET = switch("-q --quiet", help="show neither progress nor summary, only warnings and errors")
 SHOWN = Option(
     f"--progress {'|'.join(defaults.PROGRESS)} $IMGFETCH_PROGRESS",
@@ -56,7 +56,7 @@ ACCESS = (
         each(
             "--realm-override HOST[:PORT]=URL $IMGFETCH_REALM_OVERRIDE",
             parse.override,
-            "use this token server instead of the one that a registry announces at HOST; repeatable",
+            "when a registry names a token server on HOST, use URL instead; repeatable",
             parse_variable=parse.overrides,
         ),
     ),

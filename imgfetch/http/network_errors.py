@@ -69,7 +69,7 @@ def proxy_error(proxy: Proxy, reason: str, url: str = "") -> ProxyError:
     if reason.startswith(_WANTS_LOGIN):
         hint = f"add credentials for the proxy: {proxy.variable}=http://USER:PASSWORD@{proxy.shown}"
     else:
-        hint = f"check {proxy.variable} and that the proxy runs, or ask its operator"
+        hint = f"check {proxy.variable} and that the proxy is running, or ask its operator"
     return ProxyError(
         f"cannot connect{wanted} through the proxy {proxy.shown} ({proxy.variable}): {reason}",
         hint=f"{hint}; to bypass the proxy, add {origin.host if origin else 'the host'} to NO_PROXY",
@@ -121,7 +121,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, "no answer in time")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(
-                    f"{port} stopped responding: no data for too long from {shown_url(url)}",
+                    f"{port} stopped responding: {shown_url(url)} sent no data before the timeout",
                     hint=f"{_AGAIN}; --timeout SECONDS allows longer pauses",
                 )
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
@@ -141,7 +141,7 @@ def _proxy_reason(causes: list[BaseException]) -> str:
     for cause in causes:
         match cause:
             case socket.gaierror():
-                return f"its name does not resolve ({sanitize(cause.strerror or str(cause))})"
+                return f"the proxy's name does not resolve ({sanitize(cause.strerror or str(cause))})"
             case ConnectionRefusedError():
                 return "connection refused"
     original = next(cause for cause in causes if isinstance(cause, urllib3.exceptions.ProxyError)).original_error
@@ -163,7 +163,7 @@ def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, d
     found = certificate.fetch(origin.host, origin.port) if direct else None
     code = getattr(error, "verify_code", 0)
     about = f"; {found}" if found else ""
-    hint = f"pass the CA with --ca-file FILE, or copy it to ~/.config/containers/certs.d/{place}/ca.crt"
+    hint = f"pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/{place}/ca.crt"
     if code in _UNKNOWN_ISSUERS:
         issuer, about = (f' "{found.issuer}"', f'; issued to "{found.subject}"') if found else ("", "")
         reason = f"unknown issuer{issuer} ({reason})"
@@ -190,7 +190,7 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
     signs = f"{reason} {error}".lower()
     if any(sign in signs for sign in _NOT_TLS):
         return NotTlsError(
-            f"{port} does not speak https; it seems to speak http: {reason}",
+            f"{port} does not use https; it probably uses http: {reason}",
             host=port,
             hint="if that is intended, pass --plain-http; otherwise check the port",
         )
@@ -203,10 +203,10 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
         )
     return TransportError(
         f"TLS with {port} failed: {reason}",
-        hint="the server requires a client certificate, or a different one: copy it and its key to "
+        hint="the server requires a client certificate, or rejected yours: copy the right certificate and its key to "
         f"~/.config/containers/certs.d/{origin}/client.cert and client.key"
         if "certificate" in signs
-        else "its TLS may be too old, or something in between interferes; check the port",
+        else "the server's TLS version may be too old, or a proxy or firewall may be interfering; check the port",
         tries=1,
     )
 
@@ -234,7 +234,7 @@ def _way(origin: Origin, proxy: Proxy | None) -> str:
 
 def _reaching(origin: Origin, proxy: Proxy | None, suspects: str = "the name, the port and the VPN") -> str:
     if origin.is_loopback:
-        return "check the name and the port, and that the registry runs"
+        return "check the name and the port, and that the registry is running"
     if proxy is not None:
         return f"check {suspects}, and that the proxy allows the host"
     return f"check {suspects}; if a proxy is needed, set {origin.scheme.upper()}_PROXY"

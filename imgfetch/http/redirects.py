@@ -74,7 +74,7 @@ def _resolved(url: str, location: str) -> str:
 def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
     hosts = " -> ".join(shown_url(url) for url in chain[:4])
     return RegistryError(
-        f"{shown_url(chain[0])} answers with {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
+        f"{shown_url(chain[0])} returned {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
         status=status,
         hint="the registry's storage or proxy is misconfigured; ask its operator",

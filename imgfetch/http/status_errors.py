@@ -39,7 +39,7 @@ _SERVER_ERROR = 500
 _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
-_NO_REGISTRY = "check the host and the port: this may not be a registry, or something may be in front of it"
+_NO_REGISTRY = "check the host and the port: this may not be a registry, or a proxy may be answering for it"
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
@@ -51,14 +51,14 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
     codes, words, said = _said(response)
     url, status = response.url, response.status
     if words.startswith(_PAGE) and hint:
-        hint = f"{hint}; an HTML page may not come from a registry: check the host and the port"
+        hint = f"{hint}; the answer is an HTML page, so this is probably not a registry: check the host and the port"
     if status in _NOT_FOUND:
         return NotFoundError(f"{label} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
     if status in _DENIED:
         return AuthenticationError(f"{label} does not exist or needs credentials: {said}", hint=hint)
     wait = retry_after(response.header("Retry-After"))
     if status == _TOO_MANY_REQUESTS:
-        message = f"{label} is temporarily unavailable, too many requests: {said}"
+        message = f"too many requests for {label}: {said}"
         limit = _pull_limit(response, words, wait)
         hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
         return RateLimitedError(
@@ -78,7 +78,7 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
             status=status,
             codes=codes,
             retry_after=wait,
-            hint=_wait_hint(wait, "this is a problem of the server; try again later"),
+            hint=_wait_hint(wait, "the problem is on the server's side; try again later"),
             tries=None if status in _LATER or status in _PASSING else 1,
         )
     return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
@@ -94,7 +94,7 @@ def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
     # A successful body may contain a secret such as a token.
     is_error = response.status >= _CLIENT_ERROR
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
-    said = f"{response.origin} answers {response.status} {response.reason}".rstrip()
+    said = f"{response.origin} returned {response.status} {response.reason}".rstrip()
     return codes, words, f"{said} ({words})" if words else said
 
 
@@ -108,7 +108,7 @@ def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool
         words = f"{len(body)} bytes that are not the expected JSON"
     kind = sanitize(response.header("Content-Type"), 80) or "no type"
     return RegistryError(
-        f"unexpected content for {label}: {response.url} answers {response.status} with {kind}: {words}",
+        f"unexpected content for {label}: {response.url} returned {response.status} with {kind}: {words}",
         url=response.url,
         status=response.status,
         hint="check for a captive portal, a proxy's page, a wrong port, or a server that is not a registry",
@@ -187,7 +187,8 @@ def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str
         wait = int(limit[2]) if wait is None else wait
     until = "later" if wait is None else _clock(wait)
     log_in = login_command(str(response.origin))
-    log_in = f"log in ({log_in})" if _is_address(source) or not source else "log in with an account that may have more"
+    is_anonymous = _is_address(source) or not source
+    log_in = f"log in ({log_in})" if is_anonymous else "log in with an account that has a higher limit"
     return f"{log_in}, use a mirror (--mirror HOST), or try again {until}", details
 
 

@@ -133,7 +133,7 @@ class Resolver:
             return image if fits else None
         if not fits and actual.is_known:
             self.tolerance.warn(
-                f"{image.references[0]} is for {descriptor.platform} by its index, but for {actual} by its config"
+                f"{image.references[0]}: the index says {descriptor.platform}, but the config says {actual}"
             )
         return image
 
@@ -199,7 +199,7 @@ class Resolver:
                 f"{what} has the wrong digest",
                 wanted=str(wanted),
                 got=str(digest),
-                hint="do not use it: the registry, or a proxy on the way to it, sends another document",
+                hint="do not use this image: the registry, or a proxy in between, sent different content",
             )
         return document, digest, what
 

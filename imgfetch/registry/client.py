@@ -212,7 +212,10 @@ class Registry(Source):
                 offset = 0
                 response = self._open_blob(stack, reference, descriptor, what, offset)
             if response.status == _NOT_FOUND:
-                hint = "the manifest lists it, but the registry does not have it: push it again, or use another tag"
+                hint = (
+                    "the manifest lists this blob, but the registry does not have it: "
+                    "push the image again, or use another tag"
+                )
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status == _PARTIAL and offset:
                 response.start = offset
@@ -360,8 +363,8 @@ class Registry(Source):
     def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
             return RegistryError(
-                f"{what} is not served: {self._base} redirects to {response.origin}, "
-                f"which answers {response.status} {response.reason}",
+                f"cannot download {what}: {self._base} redirects to {response.origin}, "
+                f"which returned {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
                 hint="the registry's storage is misconfigured, or its signed URL has expired; try again",
@@ -375,7 +378,7 @@ class Registry(Source):
 def _hint(reference: Reference) -> str:
     if reference.registry == DOCKER_HUB and reference.repository.startswith("library/"):
         return (
-            "check the name and the tag; a Docker Hub name without a user stands for library/NAME, "
-            "another publisher's image is USER/NAME"
+            "check the name and the tag; on Docker Hub, NAME alone means library/NAME; "
+            "for another publisher's image, write USER/NAME"
         )
     return "check the name and the tag"

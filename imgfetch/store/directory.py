@@ -138,11 +138,11 @@ def _refuse_strangers(root: Path) -> None:
     if not _is_ours(status):
         raise StorageError(
             f"cache directory {shown} belongs to another user, who could plant content in it",
-            hint="choose another --cache-dir, or --no-cache",
+            hint="choose another --cache-dir, or pass --no-cache",
         )
     raise StorageError(
         f"cache directory {shown} is writable by other users, who could plant content in it",
-        hint=f"run: chmod go-w {sanitize(shlex.quote(str(root)))}; or choose another --cache-dir, or --no-cache",
+        hint=f"run: chmod go-w {sanitize(shlex.quote(str(root)))}; or choose another --cache-dir, or pass --no-cache",
     )
 
 
@@ -165,7 +165,7 @@ def _close(path: Path) -> None:
     if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
         raise StorageError(
             f"{sanitize(str(path))} is not a directory of this user; another user may have planted it",
-            hint="remove it, or choose another --cache-dir, or --no-cache",
+            hint="remove it, or choose another --cache-dir, or pass --no-cache",
         )
     path.chmod(DIRECTORY)
 

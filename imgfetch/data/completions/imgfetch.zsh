@@ -55,7 +55,7 @@ _shtab_imgfetch_cache_dir_defaults_added=0
 
 _shtab_imgfetch_cache_list_options=(
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
-  "--json[print JSON]"
+  "--json[print the result as JSON, for scripts]"
   "(- : *)"{-h,--help}"[show this help]"
 )
 
@@ -65,7 +65,7 @@ _shtab_imgfetch_cache_list_defaults_added=0
 _shtab_imgfetch_cache_prune_options=(
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
   "--keep[stop when the cache has shrunk to SIZE (default\: 0)]:SIZE:"
-  "--older-than[remove only blobs that were not used for TIME, such as 90min, 12h, 30d]:TIME:"
+  "--older-than[remove only blobs that have not been used for TIME, such as 90min, 12h, 30d]:TIME:"
   "(- : *)"{-h,--help}"[show this help]"
 )
 
@@ -82,14 +82,14 @@ _shtab_imgfetch_completion_defaults_added=0
 
 _shtab_imgfetch_digest_options=(
   "*"{-i,--images}"[read further images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
-  "*--platform[print the digest of this platform\'s manifest (default\: the index for all platforms, if any)]:OS/ARCH[/VARIANT]:"
+  "*--platform[print the digest of this platform\'s manifest (default\: the multi-platform index if there is one)]:OS/ARCH[/VARIANT]:"
   "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
   {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
   "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
-  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
   "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirror, configured or not]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
@@ -100,7 +100,7 @@ _shtab_imgfetch_digest_options=(
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
-  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
 )
@@ -110,14 +110,14 @@ _shtab_imgfetch_digest_defaults_added=0
 
 _shtab_imgfetch_inspect_options=(
   "*--platform[show the image for this platform (default\: linux on this machine\'s architecture\; in a file, all)]:OS/ARCH[/VARIANT]:"
-  "--json[print JSON]"
+  "--json[print the result as JSON, for scripts]"
   "--raw[print only the bytes of the manifest, or of the index]"
   {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
   "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
-  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
   "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirror, configured or not]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
@@ -128,7 +128,7 @@ _shtab_imgfetch_inspect_options=(
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
-  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
   ":an image in a registry, or an archive:_files"
 )
@@ -145,20 +145,20 @@ _shtab_imgfetch_save_options=(
   "--format[format of the archive (default\: docker)]:format:(docker docker-classic oci)"
   "--layers[store layers as the registry has them, or decompressed (default\: original)]:layers:(original plain)"
   "*--base[skip the layers of this archive or image, because the target host has them\; repeatable]:FILE|REF:_files"
-  "--if-changed[leave FILE alone if it already contains exactly these images]"
+  "--if-changed[leave FILE unchanged if it already contains exactly these images]"
   "--dry-run[show what would be downloaded and written, and exit]"
   "--json[with --dry-run, print JSON]"
   {-j,--jobs}"[number of layers to download at a time (default\: 4)]:N:"
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
   "--no-cache[do not use the cache]"
   "--cache-size[maximum size of the cache, such as 500MB (default\: 10GiB)]:SIZE:"
-  "--max-layer-size[refuse a layer that is larger when it is decompressed (default\: 100GiB)]:SIZE:"
+  "--max-layer-size[refuse a layer that decompresses to more than SIZE (default\: 100GiB)]:SIZE:"
   {-u,--username}"[log in as USER, with --password-stdin]:USER:"
   "--password-stdin[read the password, or token, from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
   "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
-  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
   "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirror, configured or not]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
@@ -171,7 +171,7 @@ _shtab_imgfetch_save_options=(
   {-q,--quiet}"[show neither progress nor summary, only warnings and errors]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
-  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
   "(*)::an image\: \[REGISTRY\/\]REPOSITORY\[\:TAG\]\[\@DIGEST\]:"
 )
@@ -187,7 +187,7 @@ _shtab_imgfetch_tags_options=(
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
   "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
-  "*--realm-override[use this token server instead of the one that a registry announces at HOST\; repeatable]:HOST[:PORT]=URL:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
   "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirror, configured or not]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
@@ -198,7 +198,7 @@ _shtab_imgfetch_tags_options=(
   "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
-  "--strict[fail where imgfetch otherwise tolerates a deviation with a warning]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
   ":a repository, such as quay.io\/prometheus\/busybox:"
 )
@@ -207,12 +207,12 @@ _shtab_imgfetch_tags_options=(
 _shtab_imgfetch_tags_defaults_added=0
 
 _shtab_imgfetch_verify_options=(
-  "--json[print JSON]"
+  "--json[print the result as JSON, for scripts]"
   {-q,--quiet}"[show no progress]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "(- : *)"{-h,--help}"[show this help]"
   ":an archive by imgfetch or another tool\; may be compressed as a whole:_files"
-  "(*)::an image that it must contain, NAME\[\:TAG\]\@DIGEST as printed by imgfetch digest:"
+  "(*)::an image that FILE must contain, NAME\[\:TAG\]\@DIGEST as printed by imgfetch digest:"
 )
 
 # guard to ensure default positional specs are added only once per session

@@ -679,7 +679,7 @@ def test_a_request_has_at_most_two_token_rounds(wire: responses.RequestsMock, re
     with pytest.raises(AuthenticationError, match="no entry") as caught:
         registry.manifest(REFERENCE)
     assert asked(wire) == [MANIFEST, REALM, MANIFEST, REALM, MANIFEST]
-    assert "registry.example answers 401" in str(caught.value)  # who rejected
+    assert "registry.example returned 401" in str(caught.value)  # who rejected
     assert "password" not in str(caught.value)
 
 

@@ -203,7 +203,7 @@ def test_an_explicit_refresh_token_that_is_refused_is_not_tried_again(
     wire: responses.RequestsMock, transport: HttpClient
 ) -> None:
     wire.post(REALM, status=401)
-    with pytest.raises(AuthenticationError, match="refuses a token from --username"):
+    with pytest.raises(AuthenticationError, match="rejected a token from --username"):
         fetch(transport, EXPLICIT_IDENTITY)
     assert requests_of(wire) == [("POST", REALM, None)]
 
@@ -259,7 +259,7 @@ def test_a_stored_login_that_is_refused_is_what_is_told_if_without_it_there_is_n
     wire.get(REALM, status=second)
     with pytest.raises(ImgfetchError) as caught:
         fetch(transport, STORED)
-    assert "refuses the credentials of alice from /home/me/.docker/config.json" in story(caught.value)
+    assert "rejected the credentials of alice from /home/me/.docker/config.json" in story(caught.value)
     assert warnings(caplog) == []
 
 
@@ -317,7 +317,6 @@ def test_where_only_https_was_asked_the_message_names_the_announced_realm(
     with pytest.raises(ImgfetchError) as caught:
         fetch(transport, STORED, grant(OWN_DOWN))
     assert OWN_DOWN in story(caught.value)
-    assert "announced" in story(caught.value)
 
 
 def test_where_only_https_was_asked_the_message_says_why(wire: responses.RequestsMock, transport: HttpClient) -> None:
@@ -352,9 +351,9 @@ def test_a_foreign_realm_that_wants_a_login_is_named_with_the_option_that_trusts
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, login, grant(FOREIGN))
     assert requests_of(wire) == [("GET", FOREIGN, None)]
-    for words in (FOREIGN, "registry.example", "announced", "did not send", "--trust-realm auth.other.example"):
+    for words in (FOREIGN, "registry.example", "announced", "withheld", "--trust-realm auth.other.example"):
         assert words in shown(caught.value)
-    assert "refuses a request without credentials" in shown(caught.value)
+    assert "rejected a request without credentials" in shown(caught.value)
 
 
 def test_without_a_login_no_trust_is_asked_for(wire: responses.RequestsMock, transport: HttpClient) -> None:
@@ -454,7 +453,7 @@ def test_an_explicit_login_that_the_registrys_own_origin_refuses_is_told(
     wire.get(OWN_UP, status=401)
     with pytest.raises(AuthenticationError) as caught:
         fetch(transport, EXPLICIT, grant(AT_8443))
-    assert "refuses the credentials of alice from --username" in story(caught.value)
+    assert "rejected the credentials of alice from --username" in story(caught.value)
 
 
 @ALL

@@ -112,7 +112,7 @@ def test_an_answers_words_are_cleaned(status: int, body: str) -> None:
     check(not_the_protocol(response(status, BODIES[body], HOSTILE, **HEADERS), BODIES[body].encode(), WHAT))
     said = answer_of(response(status, BODIES[body], HOSTILE, **HEADERS))
     assert said.isprintable()
-    assert said.startswith(f"registry.example answers {status} \\x1b[2J")
+    assert said.startswith(f"registry.example returned {status} \\x1b[2J")
     assert (said.count("imgfetch: saved") > 1) is (status >= 400 and body != "nothing")
 
 
@@ -229,7 +229,7 @@ CERTIFICATE = Certificate("me", "them", "2030-01-01 00:00 UTC", "2031-01-01 00:0
             20,
             None,
             "unknown issuer (not yet)",
-            "pass the CA with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca.crt",
+            "pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca",
         ),
         (
             62,
@@ -242,7 +242,7 @@ CERTIFICATE = Certificate("me", "them", "2030-01-01 00:00 UTC", "2031-01-01 00:0
             1,
             None,
             "127.0.0.1:9: not yet",
-            "pass the CA with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca.crt",
+            "pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca",
         ),
     ],
 )
@@ -478,7 +478,7 @@ def test_a_login_that_was_kept_back_is_named_with_the_option(transport: HttpClie
         refusal = response(401, **{"WWW-Authenticate": challenge})
         assert authenticator.answer(refusal, "team/app", None, WHAT) == "Bearer t"
     hint = authenticator.hint("team/app")
-    assert hint.startswith("imgfetch did not send the credentials of alice from /x: other.example does not belong to")
+    assert hint.startswith("imgfetch withheld the credentials of alice from /x: other.example does not belong to")
     assert "--trust-realm other.example" in hint
 
 

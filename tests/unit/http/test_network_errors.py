@@ -353,7 +353,7 @@ def test_a_refused_connection_names_address_and_cause() -> None:
     failure = failure_of(f"http://localhost:{port}/v2/")
     assert isinstance(failure, NotTlsError)
     assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"
-    assert failure.hint == "check the name and the port, and that the registry runs"
+    assert failure.hint == "check the name and the port, and that the registry is running"
 
 
 def test_a_refused_connection_is_told_though_the_name_resolves_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +375,7 @@ def test_what_does_not_speak_tls_is_told_from_what_does(serve: Callable[[socket.
     with serving(serve) as host:
         failure = failure_of(f"https://{host}/v2/")
     assert isinstance(failure, NotTlsError)
-    assert str(failure).startswith(f"{host} does not speak https")
+    assert str(failure).startswith(f"{host} does not use https")
 
 
 CERTIFICATE = [

@@ -51,24 +51,23 @@ def rejected(transport: HttpClient) -> Iterator[Reject]:
 @pytest.mark.parametrize(
     ("status", "cls", "message"),
     [
-        (400, RegistryError, "is unavailable: registry.example answers 400 Bad Request"),
-        (401, AuthenticationError, "does not exist or needs credentials: registry.example answers 401 Unauthorized"),
-        (403, AuthenticationError, "does not exist or needs credentials: registry.example answers 403 Forbidden"),
-        (404, NotFoundError, "was not found: registry.example answers 404 Not Found"),
-        (405, RegistryError, "is unavailable: registry.example answers 405 Method Not Allowed"),
-        (406, RegistryError, "is unavailable: registry.example answers 406 Not Acceptable"),
-        (408, UnavailableError, "is temporarily unavailable: registry.example answers 408 Request Timeout"),
-        (410, NotFoundError, "was not found: registry.example answers 410 Gone"),
-        (429, RateLimitedError, "is temporarily unavailable, too many requests: registry.example answers 429"),
-        (451, RegistryError, "is unavailable: registry.example answers 451 Unavailable For Legal Reasons"),
-        (499, UnavailableError, "is temporarily unavailable: registry.example answers 499"),
-        (500, UnavailableError, "is temporarily unavailable: registry.example answers 500 Internal Server Error"),
-        (502, UnavailableError, "is temporarily unavailable: registry.example answers 502 Bad Gateway"),
-        (503, UnavailableError, "is temporarily unavailable: registry.example answers 503 Service Unavailable"),
-        (504, UnavailableError, "is temporarily unavailable: registry.example answers 504 Gateway Timeout"),
-        (522, UnavailableError, "is temporarily unavailable: registry.example answers 522"),
-        (206, RegistryError, "is unavailable: registry.example answers 206 Partial Content"),
-        (304, RegistryError, "is unavailable: registry.example answers 304 Not Modified"),
+        (400, RegistryError, "is unavailable: registry.example returned 400 Bad Request"),
+        (401, AuthenticationError, "does not exist or needs credentials: registry.example returned 401 Unauthorized"),
+        (403, AuthenticationError, "does not exist or needs credentials: registry.example returned 403 Forbidden"),
+        (404, NotFoundError, "was not found: registry.example returned 404 Not Found"),
+        (405, RegistryError, "is unavailable: registry.example returned 405 Method Not Allowed"),
+        (406, RegistryError, "is unavailable: registry.example returned 406 Not Acceptable"),
+        (408, UnavailableError, "is temporarily unavailable: registry.example returned 408 Request Timeout"),
+        (410, NotFoundError, "was not found: registry.example returned 410 Gone"),
+        (451, RegistryError, "is unavailable: registry.example returned 451 Unavailable For Legal Reasons"),
+        (499, UnavailableError, "is temporarily unavailable: registry.example returned 499"),
+        (500, UnavailableError, "is temporarily unavailable: registry.example returned 500 Internal Server Error"),
+        (502, UnavailableError, "is temporarily unavailable: registry.example returned 502 Bad Gateway"),
+        (503, UnavailableError, "is temporarily unavailable: registry.example returned 503 Service Unavailable"),
+        (504, UnavailableError, "is temporarily unavailable: registry.example returned 504 Gateway Timeout"),
+        (522, UnavailableError, "is temporarily unavailable: registry.example returned 522"),
+        (206, RegistryError, "is unavailable: registry.example returned 206 Partial Content"),
+        (304, RegistryError, "is unavailable: registry.example returned 304 Not Modified"),
     ],
 )
 def test_the_status_decides_the_class(rejected: Reject, status: int, cls: type[ImgfetchError], message: str) -> None:
@@ -81,6 +80,7 @@ def test_the_status_decides_the_class(rejected: Reject, status: int, cls: type[I
 def test_the_status_decides_and_not_the_body(rejected: Reject) -> None:
     error = rejected(429, b"Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"})
     assert type(error) is RateLimitedError
+    assert str(error).startswith(f"too many requests for {WHAT}: registry.example returned 429")
     assert "Too Many Requests (HAP429)." in str(error)
 
 
@@ -112,7 +112,7 @@ def test_the_callers_hint_is_for_what_is_not_there_or_not_allowed(rejected: Reje
         (429, {"Retry-After": "0"}, 0.0, "try again later, or log in"),
         (429, {"Retry-After": "soon"}, None, "try again later, or log in"),
         (429, {}, None, "try again later, or log in"),
-        (502, {}, None, "this is a problem of the server; try again later"),
+        (502, {}, None, "the problem is on the server's side; try again later"),
         (429, {"Retry-After": "Thu, 20 Aug 2020 06:14:18 GMT"}, None, "try again later, or log in"),
     ],
     ids=["60", "61", "3700", "7200", "86400", "0", "garbage", "none", "none of a 502", "past"],
@@ -173,7 +173,7 @@ def test_the_limit_of_pulls_is_told_with_who_is_counted_and_is_not_tried_again(r
 def test_whoever_is_logged_in_is_not_told_to_log_in(rejected: Reject) -> None:
     error = rejected(429, PULL_LIMIT, BY_USER, url=HUB)
     assert "per 6 hours for the user 0cd5c9e0-" in error.details[0]
-    assert str(error.hint).startswith("log in with an account that may have more, use a mirror")
+    assert str(error.hint).startswith("log in with an account that has a higher limit, use a mirror")
 
 
 def test_the_limit_of_pulls_with_a_retry_after_is_tried_again_when_that_says(rejected: Reject) -> None:
@@ -278,12 +278,12 @@ def test_an_error_body_is_quoted_whatever_its_form(
     rejected: Reject, body: str | bytes, content_type: str, words: str
 ) -> None:
     error = rejected(404, body, {"Content-Type": content_type})
-    assert str(error) == f"{WHAT} was not found: registry.example answers 404 Not Found ({words})"
+    assert str(error) == f"{WHAT} was not found: registry.example returned 404 Not Found ({words})"
 
 
 @pytest.mark.parametrize("body", [b"", b"  \r\n ", b'""'[:0]], ids=["none", "space", "nothing"])
 def test_an_error_without_a_body_has_no_brackets(rejected: Reject, body: bytes) -> None:
-    assert str(rejected(404, body)) == f"{WHAT} was not found: registry.example answers 404 Not Found"
+    assert str(rejected(404, body)) == f"{WHAT} was not found: registry.example returned 404 Not Found"
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_servers_words_are_cleaned(rejected: Reject, body: str) -> None:
 
 def test_a_page_hints_at_another_server(rejected: Reject) -> None:
     error = rejected(404, "<html><title>nginx</title>", {"Content-Type": "text/html"}, hint="check the name")
-    assert str(error.hint).startswith("check the name; an HTML page may not come from a registry")
+    assert str(error.hint).startswith("check the name; the answer is an HTML page")
 
 
 # ---- no registry at all ----
@@ -364,10 +364,10 @@ def test_a_page_hints_at_another_server(rejected: Reject) -> None:
         (
             b"<html><title>Sign in</title></html>",
             "text/html; charset=utf-8",
-            "answers 200 with text/html; charset=utf-8: an HTML page, 'Sign in'",
+            "returned 200 with text/html; charset=utf-8: an HTML page, 'Sign in'",
         ),
-        (b"It works!", "text/plain", "answers 200 with text/plain: It works!"),
-        (b"\x1b[31m", "\x1b", "answers 200 with \\x1b: \\x1b[31m"),
+        (b"It works!", "text/plain", "returned 200 with text/plain: It works!"),
+        (b"\x1b[31m", "\x1b", "returned 200 with \\x1b: \\x1b[31m"),
     ],
     ids=["captive portal", "text", "escapes"],
 )
@@ -390,4 +390,4 @@ def test_an_answer_without_a_type_is_said_to_have_none(transport: HttpClient) ->
         wire.get(URL, body=b"hello", content_type=None)
         with transport.get(URL) as response:
             error = not_the_protocol(response, b"hello", WHAT)
-    assert "answers 200 with no type: hello" in str(error)
+    assert "returned 200 with no type: hello" in str(error)

@@ -383,7 +383,7 @@ def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> No
         wire.get(url, status=404, body='{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}')
         with pytest.raises(NotFoundError) as caught:
             bring(layers(ONE, TWO, THREE), registry, store, jobs=1)
-    for words in ("layer 2 of 3 of registry.example/team/app:1", TWO.digest, "the manifest lists it"):
+    for words in ("layer 2 of 3 of registry.example/team/app:1", TWO.digest, "the manifest lists this blob"):
         assert words in f"{caught.value}; {caught.value.hint}"
     assert caught.value.status == 404
     assert caught.value.url == url

@@ -707,7 +707,7 @@ def test_so_is_every_name_below_localhost(wire: responses.RequestsMock, host: st
 )
 def test_no_other_host_is_asked_by_http(wire: responses.RequestsMock, host: str) -> None:
     wire.get(manifest_url("https", host), body=no_tls())
-    with Registry(host) as registry, pytest.raises(TransportError, match="does not speak https"):
+    with Registry(host) as registry, pytest.raises(TransportError, match="does not use https"):
         registry.manifest(Reference(host, "team/app", "1"))
     assert asked(wire) == [manifest_url("https", host)]  # RFC 1918 is no exception
 

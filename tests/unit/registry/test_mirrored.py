@@ -221,10 +221,10 @@ def test_a_mirror_for_digests_is_asked_for_the_blobs_of_a_tag(
     "error",
     [
         TransportError("cannot connect to one.example:443"),
-        RegistryError("one.example answers 500", url="https://one.example", status=500),
+        RegistryError("one.example returned 500", url="https://one.example", status=500),
         missing("the manifest"),
         RateLimitedError("too many requests", url="https://one.example", status=429),
-        AuthenticationError("one.example answers 403 Forbidden (image library/busybox is not in the allowlist)"),
+        AuthenticationError("one.example returned 403 Forbidden (image library/busybox is not in the allowlist)"),
         VerificationError("the manifest is too large"),
         UnsupportedError("a coding that nobody speaks"),
     ],
