@@ -37,7 +37,7 @@ def rounds(where: Path) -> None:
             for server in servers.values():
                 server.forget()
             names = servers["https" if scenario.tls else "http"].names
-            arguments = [argument.format(**names) for argument in scenario.arguments]
+            arguments = [argument.format(**names) for argument in scenario.arguments.split()]
             if not (scenario.tls or name == "f04-http"):
                 arguments.append(
                     "--plain-http"

@@ -22,11 +22,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -86,8 +87,6 @@ class Scenario:
 
     Attributes:
         what: what is broken.
-        status: the exit status.
-        says: what stderr must hold.
         replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``data``, ``head``, of a proxy
             ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is the good one, and the
             last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ.
@@ -99,20 +98,21 @@ class Scenario:
         scope: what a token for the layer has to be for besides.
         error: why it is refused otherwise, as the challenge has it.
         once: a signed URL is good for one request.
-        waits: seconds of each wait, rounded down.
-        asked: how often a part was asked for; ``refused`` are the answers that demand a token.
-        sent: bytes of bodies that were sent for a part at most.
         arguments: more arguments, in which the same names stand.
         environment: variables.
         built: the image; by default one of two layers, the first of them large.
         reference: another reference.
         tls: by https.
         pending: why imgfetch does not do so yet.
+        status: the exit status.
+        says: what stderr must hold.
+        waits: seconds of each wait, rounded down, or ``None`` where they are left open.
+        asked: how often a part was asked for, as often as it has replies if the last one of them is the good one;
+            ``refused`` are the answers that demand a token.
+        sent: bytes of bodies that were sent for a part at most.
     """
 
     what: str
-    status: int = 0
-    says: tuple[str, ...] = ()
     replies: Mapping[str, Sequence[Reply | None]] = field(default_factory=dict)
     challenge: str = ""
     demands: frozenset[str] = frozenset({"manifest", "config", "layer", "other"})
@@ -121,15 +121,29 @@ class Scenario:
     scope: str = ""
     error: str = ""
     once: bool = False
-    waits: tuple[int, ...] | None = None
-    asked: Mapping[str, int] = field(default_factory=dict)
-    sent: Mapping[str, int] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
+    arguments: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     built: Built | None = None
     reference: str = ""
     tls: bool = False
     pending: str = ""
+    status: int = 0
+    says: tuple[str, ...] = ()
+    waits: tuple[int, ...] | None = ()
+    asked: Mapping[str, int] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
+
+    def ends(
+        self,
+        status: int = 0,
+        *says: str,
+        waits: tuple[int, ...] | None = (),
+        asked: Mapping[str, int] = MappingProxyType({}),
+        sent: Mapping[str, int] = MappingProxyType({}),
+    ) -> Scenario:
+        """Return the scenario with what is expected; without this, all is well at once."""
+        counted = {part: len(replies) for part, replies in self.replies.items() if replies[1:] and replies[-1] is None}
+        return replace(self, status=status, says=says, waits=waits, asked={**counted, **asked}, sent=sent)
 
 
 _NOISE = random.Random("faults").randbytes(LAYER_SIZE - len(ustar.END) - 1024)
@@ -416,6 +430,18 @@ def _part(name: str, kind: str, rest: str) -> tuple[str, bytes, str]:
 # ---- what scenarios are made of ----
 
 
+def bare(status: int) -> Reply:
+    return Reply(status, body=b"")
+
+
+def redirect(location: str) -> Reply:
+    return Reply(307, {"Location": location}, b"")
+
+
+def limit(wait: str) -> Reply:
+    return Reply(429, {"Retry-After": wait}, b"")
+
+
 def errors(code: str, message: str = "") -> bytes:
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
@@ -425,10 +451,11 @@ HTML = Reply(
     headers={"Content-Type": "text/html"}, body=b"<html><head><title>Welcome to the hotel</title></head></html>"
 )
 BEARER = 'Bearer realm="{url}/token/{name}",service="fault",scope="repository:{name}:pull"'
-TO_STORE = Reply(307, {"Location": "{store}/data/{blob}?X-Signature=abc~def__&Expires=1"}, b"")
-TO_STORE_ONCE = Reply(307, {"Location": "{store}/data/{blob}?X-Signature={number}"}, b"")
+TO_STORE = redirect("{store}/data/{blob}?X-Signature=abc~def__&Expires=1")
+TO_STORE_ONCE = redirect("{store}/data/{blob}?X-Signature={number}")
+TUNNEL: dict[str, Any] = {"reference": "{name}.invalid/{name}:v1", "environment": {"HTTPS_PROXY": "http://{host}"}}
 EXPIRED = Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
-UNAVAILABLE = Reply(503, body=b"")
+UNAVAILABLE = bare(503)
 HUB_LIMIT = Reply(
     429,
     {
@@ -463,17 +490,16 @@ def typed(media_type: str) -> Reply:
     return Reply(headers={"Content-Type": media_type})
 
 
-def token(*replies: Reply | None, status: int = 0, says: tuple[str, ...] = (), **more: Any) -> Scenario:
-    what = more.pop("what")
-    return Scenario(what, status, says, {"token": replies}, challenge=BEARER, **more)
+def token(what: str, *replies: Reply | None, **more: Any) -> Scenario:
+    return Scenario(what, {"token": replies}, challenge=BEARER, **more)
 
 
 def replied(**members: object) -> Reply:
     return Reply(headers=JSON, body=json.dumps(members).encode())
 
 
-def challenged(challenge: str, what: str, status: int = 0, says: tuple[str, ...] = (), **more: Any) -> Scenario:
-    return Scenario(what, status, says, challenge=challenge, **more)
+def challenged(what: str, challenge: str, **more: Any) -> Scenario:
+    return Scenario(what, challenge=challenge, **more)
 
 
 def _gzipped() -> Built:
@@ -494,16 +520,16 @@ def _two_diff_ids_short() -> Built:
 
 REFUSALS = {
     **{
-        str(status): Reply(status, body=b"")
+        str(status): bare(status)
         for status in (204, 300, 400, 401, 402, 403, 404, 405, 406, 408, 410, 412, 416, 418, 429)
     },
-    **{str(status): Reply(status, body=b"") for status in (500, 501, 502, 503, 504, 505, 520)},
-    "429-long": Reply(429, {"Retry-After": "3600"}, b""),
-    "lost": Reply(307, body=b""),
-    "circle": Reply(307, {"Location": "{path}"}, b""),
-    "closed": Reply(307, {"Location": "http://{closed}/x"}, b""),
-    "forbidden": Reply(307, {"Location": "http://169.254.169.254/x"}, b""),
-    "elsewhere": Reply(307, {"Location": "{store}/v2/nobody/x"}, b""),
+    **{str(status): bare(status) for status in (500, 501, 502, 503, 504, 505, 520)},
+    "429-long": limit("3600"),
+    "lost": bare(307),
+    "circle": redirect("{path}"),
+    "closed": redirect("http://{closed}/x"),
+    "forbidden": redirect("http://169.254.169.254/x"),
+    "elsewhere": redirect("{store}/v2/nobody/x"),
     "reset": Reply(raw=b"", reset=True),
     "hang-up": Reply(raw=b""),
     "garbage": Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -522,872 +548,498 @@ def _refusing() -> dict[str, Scenario]:
     found = {
         "r-little": Scenario(
             "resumed downloads end after 1000 bytes",
-            5,
-            ("partial downloads are kept",),
             {"layer": (Reply(cut=CUT), None), "layer-resumed": (Reply(cut=1000),)},
-            asked={"layer": 1},
-        )
+        ).ends(5, "partial downloads are kept", waits=(1, 1, 3, 6), asked={"layer": 1})
     }
     for name, refusal in REFUSALS.items():
         what = f"the download is cut, and a request to resume it gets {name}"
         resumed = {"layer": (Reply(cut=CUT), None), "layer-resumed": (refusal,)}
-        found[f"r-{name}"] = Scenario(what, replies=resumed, asked={"layer": 2})
+        found[f"r-{name}"] = Scenario(what, resumed).ends(waits=None)
         resumed = {"layer": (TO_STORE,), "data": (Reply(cut=CUT), None), "data-resumed": (refusal,)}
-        found[f"r-{name}-store"] = Scenario(f"{what} from the storage", replies=resumed, asked={"data": 2})
+        found[f"r-{name}-store"] = Scenario(f"{what} from the storage", resumed).ends(waits=None)
     return found
 
 
 _AMBIGUOUS = Reply(body=json.dumps({**json.loads(good("f36").raw), "manifests": []}).encode())
 
 SCENARIOS: dict[str, Scenario] = {
-    "good": Scenario("nothing", waits=()),
+    "good": Scenario("nothing"),
     # 2.1 Reaching the registry.
-    "f01-name": Scenario(
-        "its name does not resolve", 5, ("nowhere.invalid", "does not resolve"), reference="nowhere.invalid/f01-name:v1"
+    "f01-name": Scenario("its name does not resolve", reference="nowhere.invalid/f01-name:v1").ends(
+        5, "nowhere.invalid", "does not resolve"
     ),
-    "f02-refused": Scenario(
-        "nobody listens",
-        5,
-        ("{closed}", "connection refused", "Tried 3 times"),
-        reference="{closed}/f02-refused:v1",
-        waits=(0, 1),
+    "f02-refused": Scenario("nobody listens", reference="{closed}/f02-refused:v1").ends(
+        5, "{closed}", "connection refused", "Tried 3 times", waits=(0, 1)
     ),
-    "f02b-reset": Scenario(
-        "it resets the connection, once",
-        replies=manifest(Reply(raw=b"", reset=True), None),
-        waits=(0,),
-        asked={"manifest": 2},
+    "f02b-reset": Scenario("it resets the connection, once", manifest(Reply(raw=b"", reset=True), None)).ends(
+        waits=(0,)
     ),
-    "f02c-reset": Scenario(
-        "it resets every connection",
-        5,
-        ("{host}", "Tried 5 times"),
-        manifest(Reply(raw=b"", reset=True)),
-        waits=(0, 1, 3, 6),
-        asked={"manifest": 5},
+    "f02c-reset": Scenario("it resets every connection", manifest(Reply(raw=b"", reset=True))).ends(
+        5, "{host}", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}
     ),
-    "f03-untrusted": Scenario(
-        "its certificate is not trusted",
-        5,
-        ("cannot verify the certificate", "--ca-file", "certs.d"),
-        tls=True,
-        waits=(),
-        arguments=("--ca-file", "{another_ca}"),
+    "f03-untrusted": Scenario("its certificate is not trusted", tls=True, arguments="--ca-file {another_ca}").ends(
+        5, "cannot verify the certificate", "--ca-file", "certs.d"
     ),
     "f03b-expired": Scenario(
-        "its certificate has expired",
-        5,
-        ("cannot verify the certificate", "it expired", "clock"),
-        reference="{expired}/f03b-expired:v1",
-        waits=(),
-        arguments=("--ca-file", "{ca}"),
-    ),
+        "its certificate has expired", reference="{expired}/f03b-expired:v1", arguments="--ca-file {ca}"
+    ).ends(5, "cannot verify the certificate", "it expired", "clock"),
     "f03c-name": Scenario(
-        "its certificate is for another name",
-        5,
-        ("cannot verify the certificate", "elsewhere.test"),
-        reference="{misnamed}/f03c-name:v1",
-        waits=(),
-        arguments=("--ca-file", "{ca}"),
-    ),
-    "f04-http": Scenario("it speaks http on the loopback", waits=()),
-    "f04b-elsewhere": Scenario(
-        "it speaks http where https should be",
-        5,
-        ("f04b-elsewhere.invalid:443 does not use https", "--plain-http"),
-        reference="f04b-elsewhere.invalid/f04b-elsewhere:v1",
-        environment={"HTTPS_PROXY": "http://{host}"},
-        waits=(),
-        asked={"hello": 1},
+        "its certificate is for another name", reference="{misnamed}/f03c-name:v1", arguments="--ca-file {ca}"
+    ).ends(5, "cannot verify the certificate", "elsewhere.test"),
+    "f04-http": Scenario("it speaks http on the loopback"),
+    "f04b-elsewhere": Scenario("it speaks http where https should be", **TUNNEL).ends(
+        5, "f04b-elsewhere.invalid:443 does not use https", "--plain-http", asked={"hello": 1}
     ),
     "f05-proxy": Scenario(
         "the proxy wants a login",
-        5,
-        ("the proxy", "HTTP_PROXY", "407"),
         reference="registry.invalid/f05-proxy:v1",
-        arguments=("--plain-http",),
+        arguments="--plain-http",
         environment={"HTTP_PROXY": "http://{proxy}"},
-        waits=(),
-    ),
-    "f05b-tunnel": Scenario(
-        "the proxy wants a login for a tunnel",
-        5,
-        ("the proxy {host}", "HTTPS_PROXY", "407"),
-        {"connect": (Reply(407),)},
-        reference="f05b-tunnel.invalid/f05b-tunnel:v1",
-        environment={"HTTPS_PROXY": "http://{host}"},
-        waits=(),
-        asked={"connect": 1},
+    ).ends(5, "the proxy", "HTTP_PROXY", "407"),
+    "f05b-tunnel": Scenario("the proxy wants a login for a tunnel", {"connect": (Reply(407),)}, **TUNNEL).ends(
+        5, "the proxy {host}", "HTTPS_PROXY", "407", asked={"connect": 1}
     ),
     "f05c-refused": Scenario(
         "nobody listens at the proxy",
-        5,
-        ("the proxy {closed}", "HTTP_PROXY", "connection refused"),
         reference="registry.invalid/f05c-refused:v1",
-        arguments=("--plain-http",),
+        arguments="--plain-http",
         environment={"HTTP_PROXY": "http://{closed}"},
-        waits=(),
-    ),
+    ).ends(5, "the proxy {closed}", "HTTP_PROXY", "connection refused"),
     "f06-head": Scenario(
-        "the head of the answer does not come, once",
-        replies=manifest(Reply(stall=LONGEST), None),
-        arguments=("--timeout", "0.5"),
-        asked={"manifest": 2},
-    ),
+        "the head of the answer does not come, once", manifest(Reply(stall=LONGEST), None), arguments="--timeout 0.5"
+    ).ends(waits=(0,)),
     "f06b-head": Scenario(
-        "the head of the answer never comes",
-        5,
-        ("{host} stopped responding", "Tried 2 times"),
-        manifest(Reply(stall=LONGEST)),
-        arguments=("--timeout", "0.3", "--retries", "1"),
-        asked={"manifest": 2},
-    ),
+        "the head of the answer never comes", manifest(Reply(stall=LONGEST)), arguments="--timeout 0.3 --retries 1"
+    ).ends(5, "{host} stopped responding", "Tried 2 times", waits=(0,), asked={"manifest": 2}),
     "f06c-trickle": Scenario(
         "the head of the answer trickles, once",
-        replies=manifest(answered("HTTP/1.1 200 OK\nX-Slow: " + "a" * 300, step=1), None),
-        arguments=("--timeout", "0.5"),
-        asked={"manifest": 2},
-    ),
-    "f06d-token": token(
-        Reply(stall=LONGEST),
-        None,
-        what="a token does not come, once",
-        arguments=("--timeout", "0.3"),
-        asked={"token": 2},
+        manifest(answered("HTTP/1.1 200 OK\nX-Slow: " + "a" * 300, step=1), None),
+        arguments="--timeout 0.5",
+    ).ends(waits=(0,)),
+    "f06d-token": token("a token does not come, once", Reply(stall=LONGEST), None, arguments="--timeout 0.3").ends(
+        waits=(0,)
     ),
     # 2.2 Authentication.
     "f10-realm": challenged(
-        'Bearer realm="http://{closed}/nowhere/{name}",service="fault"',
-        "nobody listens at the token server",
-        4,
-        ("announced", "{closed}", "the registry", "connection refused", "--realm-override"),
-        waits=(0,),
-    ),
+        "nobody listens at the token server", 'Bearer realm="http://{closed}/nowhere/{name}",service="fault"'
+    ).ends(4, "announced", "{closed}", "the registry", "connection refused", "--realm-override", waits=(0,)),
     "f10b-own": challenged(
-        'Bearer realm="http://{closed}/token/{name}",service="fault"',
         "nobody listens at the token server, but at the registry's own address somebody does",
-        0,
-        ("announced", "{closed}", "instead"),
-        waits=(0,),
-    ),
+        'Bearer realm="http://{closed}/token/{name}",service="fault"',
+    ).ends(0, "announced", "{closed}", "instead", waits=(0,)),
     "f10c-name": challenged(
-        'Bearer realm="http://realm.invalid/token/{name}",service="fault"',
-        "the token server's name does not resolve",
-        4,
-        ("announced", "the registry", "realm.invalid:80", "does not resolve"),
-    ),
+        "the token server's name does not resolve", 'Bearer realm="http://realm.invalid/token/{name}",service="fault"'
+    ).ends(4, "announced", "the registry", "realm.invalid:80", "does not resolve"),
     "f10d-path": challenged(
-        'Bearer realm="{url}/nothing/{name}",service="fault"',
-        "the token server has no such path",
-        4,
-        ("announced", "{url}/nothing/f10d-path", "does not exist there"),
-        waits=(),
-    ),
+        "the token server has no such path", 'Bearer realm="{url}/nothing/{name}",service="fault"'
+    ).ends(4, "announced", "{url}/nothing/f10d-path", "does not exist there"),
     "f10e-certificate": challenged(
-        'Bearer realm="https://{tls}/token/{name}",service="fault"',
-        "the token server's certificate is not trusted",
-        5,
-        ("announced", "cannot verify the certificate", "{tls}"),
-        waits=(),
-    ),
+        "the token server's certificate is not trusted", 'Bearer realm="https://{tls}/token/{name}",service="fault"'
+    ).ends(5, "announced", "cannot verify the certificate", "{tls}"),
     "f10f-metadata": challenged(
-        'Bearer realm="http://169.254.169.254/token",service="fault"',
-        "the token server is a metadata service",
-        4,
-        ("announced", "169.254.169.254", "is forbidden"),
-        waits=(),
-    ),
+        "the token server is a metadata service", 'Bearer realm="http://169.254.169.254/token",service="fault"'
+    ).ends(4, "announced", "169.254.169.254", "is forbidden"),
     "f10g-scheme": challenged(
-        'Bearer realm="ftp://{host}/token/{name}",service="fault"',
-        "the token server is asked by ftp",
-        4,
-        ("announced", "cannot be used"),
-        waits=(),
-    ),
-    "f11-no-realm": challenged('Bearer service="fault"', "the challenge names no realm", 4, ("realm",), waits=()),
-    "f12-relative": challenged('Bearer realm="/token/{name}",service="fault"', "the realm is relative", waits=()),
-    "f13-three": challenged(
-        f'Negotiate\nBasic realm="x"\n{BEARER}', "it offers three schemes in three headers", waits=()
-    ),
-    "f14-two": challenged(f'Basic realm="x", {BEARER}', "it offers two schemes in one header", waits=()),
-    "f14b-two": challenged(f'{BEARER}, Basic realm="x"', "it offers two schemes in one header, Basic last", waits=()),
+        "the token server is asked by ftp", 'Bearer realm="ftp://{host}/token/{name}",service="fault"'
+    ).ends(4, "announced", "cannot be used"),
+    "f11-no-realm": challenged("the challenge names no realm", 'Bearer service="fault"').ends(4, "realm"),
+    "f12-relative": challenged("the realm is relative", 'Bearer realm="/token/{name}",service="fault"'),
+    "f13-three": challenged("it offers three schemes in three headers", f'Negotiate\nBasic realm="x"\n{BEARER}'),
+    "f14-two": challenged("it offers two schemes in one header", f'Basic realm="x", {BEARER}'),
+    "f14b-two": challenged("it offers two schemes in one header, Basic last", f'{BEARER}, Basic realm="x"'),
     "f14c-commas": challenged(
-        'Bearer realm="{url}/token/{name}",service="a, b=\\"c\\"",scope="repository:{name}:pull,push"',
         "the challenge has commas and quotes in quotes",
-        waits=(),
+        'Bearer realm="{url}/token/{name}",service="a, b=\\"c\\"",scope="repository:{name}:pull,push"',
     ),
     "f14d-spaces": challenged(
-        'bearer   REALM="{url}/token/{name}" ,  Service=fault,',
-        "the challenge is in lower case, with odd spaces",
-        waits=(),
+        "the challenge is in lower case, with odd spaces", 'bearer   REALM="{url}/token/{name}" ,  Service=fault,'
     ),
-    "f15-bare": Scenario(
-        "it answers 401 without a challenge", 4, ("401", "needs credentials"), manifest(Reply(401, body=b"")), waits=()
+    "f15-bare": Scenario("it answers 401 without a challenge", manifest(bare(401))).ends(4, "401", "needs credentials"),
+    "f15b-ping": challenged("its challenge stands at /v2/ only", "\n", ping=BEARER).ends(asked={"token": 1}),
+    "f16-digest": challenged("it offers schemes that nobody speaks", 'Digest realm="x", nonce="y"\nNegotiate').ends(
+        4, "digest", "negotiate"
     ),
-    "f15b-ping": challenged("\n", "its challenge stands at /v2/ only", ping=BEARER, waits=(), asked={"token": 1}),
-    "f16-digest": challenged(
-        'Digest realm="x", nonce="y"\nNegotiate', "it offers schemes that nobody speaks", 4, ("digest", "negotiate")
+    "f16b-basic": challenged("it wants a password", 'Basic realm="Sonatype Nexus"').ends(
+        4, "user name and password", "Sonatype Nexus", "docker login"
     ),
-    "f16b-basic": challenged(
-        'Basic realm="Sonatype Nexus"',
-        "it wants a password",
-        4,
-        ("user name and password", "Sonatype Nexus", "docker login"),
+    "f17-html": token("the token server sends a page", HTML).ends(4, "Welcome to the hotel", "text/html"),
+    "f18-empty": token("the token is empty", replied(token="")).ends(4, "without a usable token"),
+    "f18b-null": token("one of two tokens is null", replied(access_token=TOKEN, token=None)),
+    "f18c-none": token("the token server sends no token", replied()).ends(4, "without a usable token"),
+    "f18d-nulls": token("both tokens are null", replied(access_token=None, token=None)).ends(
+        4, "without a usable token"
     ),
-    "f17-html": token(HTML, what="the token server sends a page", status=4, says=("Welcome to the hotel", "text/html")),
-    "f18-empty": token(replied(token=""), what="the token is empty", status=4, says=("without a usable token",)),
-    "f18b-null": token(replied(access_token=TOKEN, token=None), what="one of two tokens is null"),
-    "f18c-none": token(replied(), what="the token server sends no token", status=4, says=("without a usable token",)),
-    "f18d-nulls": token(
-        replied(access_token=None, token=None), what="both tokens are null", status=4, says=("without a usable token",)
+    "f18e-access": token("the token is called access_token", replied(access_token=TOKEN)),
+    "f19-401": token("the token server answers 401", Reply(401, JSON, b'{"details":"no such user"}')).ends(
+        4, "no such user", "a request without credentials"
     ),
-    "f18e-access": token(replied(access_token=TOKEN), what="the token is called access_token", waits=()),
-    "f19-401": token(
-        Reply(401, JSON, b'{"details":"no such user"}'),
-        what="the token server answers 401",
-        status=4,
-        says=("no such user", "a request without credentials"),
-        waits=(),
+    "f19b-500": token("the token server answers 500 once", bare(500), None).ends(waits=(0,)),
+    "f19c-500": token("the token server answers 500", bare(500)).ends(
+        5, "500", "Tried 3 times", waits=(0, 1), asked={"token": 3}
     ),
-    "f19b-500": token(Reply(500, body=b""), None, what="the token server answers 500 once", waits=(0,)),
-    "f19c-500": token(
-        Reply(500, body=b""),
-        what="the token server answers 500",
-        status=5,
-        says=("500", "Tried 3 times"),
-        asked={"token": 3},
+    "f19d-429": token("the token server limits, once", limit("2"), None).ends(waits=(2,)),
+    "f19e-expires": token("odd times of a token", replied(token=TOKEN, expires_in="300", issued_at="yesterday")),
+    "f19f-403": token("the token server answers 403", bare(403)).ends(
+        4, "a request without credentials", "403", asked={"token": 1}
     ),
-    "f19d-429": token(Reply(429, {"Retry-After": "2"}, b""), None, what="the token server limits, once", waits=(2,)),
-    "f19e-expires": token(replied(token=TOKEN, expires_in="300", issued_at="yesterday"), what="odd times of a token"),
-    "f19f-403": token(
-        Reply(403, body=b""),
-        what="the token server answers 403",
-        status=4,
-        says=("a request without credentials", "403"),
-        waits=(),
-        asked={"token": 1},
+    "f19g-429": token("the token server limits for ever", bare(429)).ends(
+        5, "429", "Tried 3 times", waits=(0, 1), asked={"token": 3}
     ),
-    "f19g-429": token(
-        Reply(429, body=b""),
-        what="the token server limits for ever",
-        status=5,
-        says=("429", "Tried 3 times"),
-        waits=(0, 1),
-        asked={"token": 3},
-    ),
-    "f19h-503": token(UNAVAILABLE, None, what="the token server answers 503 once", waits=(0,), asked={"token": 2}),
+    "f19h-503": token("the token server answers 503 once", UNAVAILABLE, None).ends(waits=(0,)),
     "f19i-expires": token(
-        replied(token=TOKEN, expires_in=0, issued_at="2001-01-01T00:00:00Z"),
-        what="a token that ended in 2001",
-        waits=(),
-        asked={"token": 1},
-    ),
+        "a token that ended in 2001", replied(token=TOKEN, expires_in=0, issued_at="2001-01-01T00:00:00Z")
+    ).ends(asked={"token": 1}),
     "f20-scope": Scenario(
-        "blobs want another token", challenge=BEARER, replies={"token": (None,)}, demands=frozenset({"layer"}), waits=()
+        "blobs want another token", {"token": (None,)}, challenge=BEARER, demands=frozenset({"layer"})
     ),
-    "f20b-ends": challenged(BEARER, "a token is good for two requests", uses=2, waits=(), asked={"token": 2}),
-    "f20c-base": challenged(
-        BEARER, "a layer wants another scope", scope="repository:base:pull", waits=(), asked={"token": 2}
+    "f20b-ends": challenged("a token is good for two requests", BEARER, uses=2).ends(asked={"token": 2}),
+    "f20c-base": challenged("a layer wants another scope", BEARER, scope="repository:base:pull").ends(
+        asked={"token": 2}
     ),
     "f20d-base": challenged(
-        BEARER,
-        "a layer wants another scope, and says so",
-        scope="repository:base:pull",
-        error="insufficient_scope",
-        waits=(),
-        asked={"token": 2},
-    ),
-    "f20e-never": challenged(
-        BEARER, "no token is good", 4, ("401",), uses=-1, waits=(), asked={"token": 2, "refused": 3}
-    ),
+        "a layer wants another scope, and says so", BEARER, scope="repository:base:pull", error="insufficient_scope"
+    ).ends(asked={"token": 2}),
+    "f20e-never": challenged("no token is good", BEARER, uses=-1).ends(4, "401", asked={"token": 2, "refused": 3}),
     # 2.3 Manifest.
-    "f21-json": Scenario("the type is application/json", replies=manifest(typed("application/json")), waits=()),
-    "f21b-text": Scenario("the type is text/plain", replies=manifest(typed("text/plain")), waits=()),
-    "f21c-html": Scenario("the type is text/html", replies=manifest(typed("text/html")), waits=()),
-    "f21d-none": Scenario("there is no type", replies=manifest(typed("")), waits=()),
-    "f22-html": Scenario("a login page", 1, ("Welcome to the hotel", "captive portal"), manifest(HTML), waits=()),
-    "f23-no-digest": Scenario("no Docker-Content-Digest", waits=()),
-    "f24-head": Scenario("HEAD is not allowed", replies={"head": (Reply(405),)}, waits=()),
-    "f25-head": Scenario("HEAD finds nothing", replies={"head": (Reply(404),)}, waits=()),
-    "f25b-head": Scenario("HEAD fails", replies={"head": (Reply(500),)}, waits=()),
+    "f21-json": Scenario("the type is application/json", manifest(typed("application/json"))),
+    "f21b-text": Scenario("the type is text/plain", manifest(typed("text/plain"))),
+    "f21c-html": Scenario("the type is text/html", manifest(typed("text/html"))),
+    "f21d-none": Scenario("there is no type", manifest(typed(""))),
+    "f22-html": Scenario("a login page", manifest(HTML)).ends(1, "Welcome to the hotel", "captive portal"),
+    "f23-no-digest": Scenario("no Docker-Content-Digest"),
+    "f24-head": Scenario("HEAD is not allowed", {"head": (Reply(405),)}),
+    "f25-head": Scenario("HEAD finds nothing", {"head": (Reply(404),)}),
+    "f25b-head": Scenario("HEAD fails", {"head": (Reply(500),)}),
     "f26-wrong-digest": Scenario(
-        "a wrong Docker-Content-Digest",
-        0,
-        ("Docker-Content-Digest",),
-        manifest(Reply(headers={"Docker-Content-Digest": "sha256:" + "0" * 64})),
-    ),
+        "a wrong Docker-Content-Digest", manifest(Reply(headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
+    ).ends(0, "Docker-Content-Digest"),
     "f27-pinned": Scenario(
-        "another document under a digest",
-        6,
-        ("has the wrong digest", "do not use this image"),
-        manifest(Reply(body=good("f28").raw)),
-        reference="{host}/f27-pinned@{digest}",
-        waits=(),
+        "another document under a digest", manifest(Reply(body=good("f28").raw)), reference="{host}/f27-pinned@{digest}"
+    ).ends(6, "has the wrong digest", "do not use this image"),
+    "f28-404": Scenario("no such tag", manifest(Reply(404, JSON, errors("MANIFEST_UNKNOWN", "manifest unknown")))).ends(
+        3, "was not found", "manifest unknown", "v1"
     ),
-    "f28-404": Scenario(
-        "no such tag",
-        3,
-        ("was not found", "manifest unknown", "v1"),
-        manifest(Reply(404, JSON, errors("MANIFEST_UNKNOWN", "manifest unknown"))),
-        waits=(),
-    ),
-    "f29-403": Scenario(
-        "denied",
-        4,
-        ("does not exist or needs credentials", "DENIED"),
-        manifest(Reply(403, JSON, errors("DENIED"))),
-        waits=(),
+    "f29-403": Scenario("denied", manifest(Reply(403, JSON, errors("DENIED")))).ends(
+        4, "does not exist or needs credentials", "DENIED"
     ),
     "f30-details": Scenario(
-        "an error of another form",
-        4,
-        ("not in the allowlist",),
-        manifest(Reply(403, JSON, b'{"details":"image is not in the allowlist"}')),
+        "an error of another form", manifest(Reply(403, JSON, b'{"details":"image is not in the allowlist"}'))
+    ).ends(4, "not in the allowlist"),
+    "f30b-escapes": Scenario("an error with terminal escapes", manifest(Reply(404, JSON, errors("X", ESCAPES)))).ends(
+        3, r"\x1b[2J", r"\u202e", r"\x0d\x0a"
     ),
-    "f30b-escapes": Scenario(
-        "an error with terminal escapes",
-        3,
-        (r"\x1b[2J", r"\u202e", r"\x0d\x0a"),
-        manifest(Reply(404, JSON, errors("X", ESCAPES))),
-        waits=(),
+    "f31-429": Scenario("it limits twice, and says how long", manifest(*[limit("2")] * 2, None)).ends(waits=(2, 2)),
+    "f31b-date": Scenario("it limits until a date", manifest(limit("{soon}"), None)).ends(waits=(4,)),
+    "f31c-garbage": Scenario("it limits, and says nonsense", manifest(limit("soon"), None)).ends(waits=(0,)),
+    "f31d-past": Scenario("it limits until 2015", manifest(limit("Wed, 21 Oct 2015 07:28:00 GMT"), None)).ends(
+        waits=(0,)
     ),
-    "f31-429": Scenario(
-        "it limits twice, and says how long",
-        replies=manifest(*[Reply(429, {"Retry-After": "2"}, b"")] * 2, None),
-        waits=(2, 2),
-        asked={"manifest": 3},
+    "f32-429": Scenario("it limits for ever", manifest(bare(429))).ends(
+        5, "too many requests", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}
     ),
-    "f31b-date": Scenario(
-        "it limits until a date", replies=manifest(Reply(429, {"Retry-After": "{soon}"}, b""), None), waits=(4,)
+    "f32b-hub": Scenario("Docker Hub's limit of pulls", manifest(HUB_LIMIT)).ends(
+        5, "100 pulls per 6 hours", "0 are left", "192.0.2.7", "did not retry", "log in", asked={"manifest": 1}
     ),
-    "f31c-garbage": Scenario(
-        "it limits, and says nonsense", replies=manifest(Reply(429, {"Retry-After": "soon"}, b""), None), waits=(0,)
-    ),
-    "f31d-past": Scenario(
-        "it limits until 2015",
-        replies=manifest(Reply(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, b""), None),
-        waits=(0,),
-    ),
-    "f32-429": Scenario(
-        "it limits for ever",
-        5,
-        ("too many requests", "Tried 5 times"),
-        manifest(Reply(429, body=b"")),
-        asked={"manifest": 5},
-    ),
-    "f32b-hub": Scenario(
-        "Docker Hub's limit of pulls",
-        5,
-        ("100 pulls per 6 hours", "0 are left", "192.0.2.7", "did not retry", "log in"),
-        manifest(HUB_LIMIT),
-        asked={"manifest": 1},
-        waits=(),
-    ),
-    "f32c-long": Scenario(
-        "it wants to wait an hour",
-        5,
-        ("3600", "--max-wait"),
-        manifest(Reply(429, {"Retry-After": "3600"}, b"")),
-        asked={"manifest": 1},
-        waits=(),
+    "f32c-long": Scenario("it wants to wait an hour", manifest(limit("3600"))).ends(
+        5, "3600", "--max-wait", asked={"manifest": 1}
     ),
     "f32d-longer": Scenario(
-        "it wants to wait for longer than usual, and may",
-        replies=manifest(Reply(429, {"Retry-After": "90"}, b""), None),
-        arguments=("--max-wait", "120"),
-        waits=(90,),
-    ),
+        "it wants to wait for longer than usual, and may", manifest(limit("90"), None), arguments="--max-wait 120"
+    ).ends(waits=(90,)),
     "f33-malformed": Scenario(
         "a malformed 429, once",
-        replies=manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nConnection: close\n\nHAP"), None),
-        waits=(60,),
-        says=("attempt 2 of 5 in 60 s",),
+        manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nConnection: close\n\nHAP"), None),
+    ).ends(0, "attempt 2 of 5 in 60 s", waits=(60,)),
+    "f34-500": Scenario("it answers 500 once", manifest(bare(500), None)).ends(waits=(0,)),
+    "f34b-502": Scenario("a proxy's page, once", manifest(Reply(502, body=b"<html>502</html>"), None)).ends(waits=(0,)),
+    "f34c-503": Scenario("it answers 503 once", manifest(UNAVAILABLE, None)).ends(waits=(0,)),
+    "f34d-500": Scenario("it answers 500", manifest(bare(500))).ends(
+        5, "500", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}
     ),
-    "f34-500": Scenario("it answers 500 once", replies=manifest(Reply(500, body=b""), None), waits=(0,)),
-    "f34b-502": Scenario("a proxy's page, once", replies=manifest(Reply(502, body=b"<html>502</html>"), None)),
-    "f34c-503": Scenario("it answers 503 once", replies=manifest(UNAVAILABLE, None)),
-    "f34d-500": Scenario(
-        "it answers 500", 5, ("500", "Tried 5 times"), manifest(Reply(500, body=b"")), asked={"manifest": 5}
-    ),
-    "f34e-501": Scenario(
-        "it answers 501", 5, ("501",), manifest(Reply(501, body=b"")), asked={"manifest": 1}, waits=()
-    ),
-    "f34f-504": Scenario("it answers 504 once", replies=manifest(Reply(504, body=b""), None), waits=(0,)),
-    "f34g-408": Scenario("it answers 408 once", replies=manifest(Reply(408, body=b""), None), waits=(0,)),
-    "f34h-499": Scenario("it answers 499 once", replies=manifest(Reply(499, body=b""), None), waits=(0,)),
-    "f34i-520": Scenario("it answers 520 once", replies=manifest(Reply(520, body=b""), None), waits=(0,)),
+    "f34e-501": Scenario("it answers 501", manifest(bare(501))).ends(5, "501", asked={"manifest": 1}),
+    "f34f-504": Scenario("it answers 504 once", manifest(bare(504), None)).ends(waits=(0,)),
+    "f34g-408": Scenario("it answers 408 once", manifest(bare(408), None)).ends(waits=(0,)),
+    "f34h-499": Scenario("it answers 499 once", manifest(bare(499), None)).ends(waits=(0,)),
+    "f34i-520": Scenario("it answers 520 once", manifest(bare(520), None)).ends(waits=(0,)),
     "f35-schema1": Scenario(
-        "schema 1 only",
-        1,
-        ("schema 1", "another tag"),
-        manifest(Reply(headers={"Content-Type": mediatypes.DOCKER_SCHEMA1}, body=SCHEMA1)),
-    ),
-    "f36-ambiguous": Scenario("an ambiguous document", 6, ("ambiguous",), manifest(_AMBIGUOUS), waits=()),
-    "f37-large": Scenario(
-        "a manifest of more than 4 MiB", 6, ("4194304 bytes at most",), manifest(Reply(body=b" " * (4 * 1024**2 + 1)))
+        "schema 1 only", manifest(Reply(headers={"Content-Type": mediatypes.DOCKER_SCHEMA1}, body=SCHEMA1))
+    ).ends(1, "schema 1", "another tag"),
+    "f36-ambiguous": Scenario("an ambiguous document", manifest(_AMBIGUOUS)).ends(6, "ambiguous"),
+    "f37-large": Scenario("a manifest of more than 4 MiB", manifest(Reply(body=b" " * (4 * 1024**2 + 1)))).ends(
+        6, "4194304 bytes at most"
     ),
     # 2.4 Blobs.
     "f40-label": Scenario(
-        "a .tar.gz that is labelled as coded",
-        replies=of_layer(Reply(headers={"Content-Encoding": "gzip"})),
-        built=_gzipped(),
-        waits=(),
+        "a .tar.gz that is labelled as coded", of_layer(Reply(headers={"Content-Encoding": "gzip"})), built=_gzipped()
     ),
     "f40b-label": Scenario(
         "a .tar.gz that is labelled as coded, by an old name",
-        replies=of_layer(Reply(headers={"Content-Encoding": "x-gzip"})),
+        of_layer(Reply(headers={"Content-Encoding": "x-gzip"})),
         built=_gzipped(),
-        waits=(),
     ),
     "f41-proxy": Scenario(
         "a proxy compresses the config",
-        replies=config(
-            Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41-proxy").config.content))
-        ),
-        waits=(),
+        config(Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41-proxy").config.content))),
     ),
     "f41b-manifest": Scenario(
         "a proxy compresses the manifest",
-        replies=manifest(
-            Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41b-manifest").raw, mtime=0))
-        ),
-        waits=(),
+        manifest(Reply(headers={"Content-Encoding": "gzip"}, body=gzip.compress(good("f41b-manifest").raw, mtime=0))),
     ),
     "f41c-label": Scenario(
-        "a plain manifest that is labelled as coded",
-        replies=manifest(Reply(headers={"Content-Encoding": "gzip"})),
-        waits=(),
+        "a plain manifest that is labelled as coded", manifest(Reply(headers={"Content-Encoding": "gzip"}))
     ),
-    "f42-chunked": Scenario("no length, but chunks", replies=of_layer(Reply(chunked=True)), waits=()),
+    "f42-chunked": Scenario("no length, but chunks", of_layer(Reply(chunked=True))),
     "f42b-chunked": Scenario(
         "no length of anything, but chunks",
-        replies={part: (Reply(chunked=True),) for part in ("manifest", "config", "layer", "other")},
-        waits=(),
+        {part: (Reply(chunked=True),) for part in ("manifest", "config", "layer", "other")},
     ),
-    "f43-wrong": Scenario(
-        "wrong bytes of the right length",
-        6,
-        ("layer 1 of 2", "expected sha256:", "from {host}"),
-        of_layer(Reply(body=bytes(LAYER_SIZE))),
-        asked={"layer": 2},
+    "f43-wrong": Scenario("wrong bytes of the right length", of_layer(Reply(body=bytes(LAYER_SIZE)))).ends(
+        6, "layer 1 of 2", "expected sha256:", "from {host}", waits=(0,), asked={"layer": 2}
     ),
-    "f43b-once": Scenario(
-        "wrong bytes, once", replies=of_layer(Reply(body=bytes(LAYER_SIZE)), None), asked={"layer": 2}
+    "f43b-once": Scenario("wrong bytes, once", of_layer(Reply(body=bytes(LAYER_SIZE)), None)).ends(waits=(0,)),
+    "f43c-config": Scenario("a wrong config", config(Reply(body=b"x" * len(good("f43c-config").config.content)))).ends(
+        6, "the config of", "expected sha256:", waits=(0,), asked={"config": 2}
     ),
-    "f43c-config": Scenario(
-        "a wrong config",
-        6,
-        ("the config of", "expected sha256:"),
-        config(Reply(body=b"x" * len(good("f43c-config").config.content))),
-        asked={"config": 2},
-    ),
-    "f44-longer": Scenario(
-        "more bytes than promised", 6, ("layer 1 of 2", "the wrong size"), of_layer(Reply(body=bytes(LAYER_SIZE + 9)))
+    "f44-longer": Scenario("more bytes than promised", of_layer(Reply(body=bytes(LAYER_SIZE + 9)))).ends(
+        6, "layer 1 of 2", "the wrong size", waits=(0,)
     ),
     "f44b-longer": Scenario(
-        "more bytes than promised, in chunks",
-        6,
-        ("layer 1 of 2", "got more"),
-        of_layer(Reply(body=bytes(LAYER_SIZE + 9), chunked=True)),
-        asked={"layer": 2},
-    ),
+        "more bytes than promised, in chunks", of_layer(Reply(body=bytes(LAYER_SIZE + 9), chunked=True))
+    ).ends(6, "layer 1 of 2", "got more", waits=(0,), asked={"layer": 2}),
     "f45-cut": Scenario(
-        "cut at 1.5 MB, then at 100 kB; ranges work",
-        replies=of_layer(Reply(cut=CUT), Reply(cut=100_000), None),
-        asked={"layer": 3},
-        sent={"layer": LAYER_SIZE},
-    ),
-    "f45b-cuts": Scenario(
-        "cut at 100 kB each time",
+        "cut at 1.5 MB, then at 100 kB; ranges work", of_layer(Reply(cut=CUT), Reply(cut=100_000), None)
+    ).ends(waits=(1, 1), sent={"layer": LAYER_SIZE}),
+    "f45b-cuts": Scenario("cut at 100 kB each time", of_layer(Reply(cut=100_000))).ends(
         5,
-        ("{host} closed the connection early", "Tried 5 times", "partial downloads are kept"),
-        of_layer(Reply(cut=100_000)),
+        "{host} closed the connection early",
+        "Tried 5 times",
+        "partial downloads are kept",
         waits=(0, 1, 3, 6),
         asked={"layer": 5},
         sent={"layer": 500_000},
     ),
     "f45c-progress": Scenario(
         "cut each time, but every time there is progress",
-        replies=of_layer(Reply(cut=1_100_000), Reply(cut=300_000), Reply(cut=300_000), None),
-        asked={"layer": 4},
-        waits=(1, 1, 3),
-        sent={"layer": LAYER_SIZE},
-    ),
+        of_layer(Reply(cut=1_100_000), Reply(cut=300_000), Reply(cut=300_000), None),
+    ).ends(waits=(1, 1, 3), sent={"layer": LAYER_SIZE}),
     "f45d-token": Scenario(
         "the token has ended when the download is resumed",
-        replies=of_layer(Reply(cut=CUT), None),
+        of_layer(Reply(cut=CUT), None),
         challenge=BEARER,
         demands=frozenset({"layer"}),
         uses=1,
-        asked={"layer": 2, "token": 2},
-        sent={"layer": LAYER_SIZE},
-        waits=(1,),
-    ),
+    ).ends(waits=(1,), asked={"token": 2}, sent={"layer": LAYER_SIZE}),
     "f45e-both": Scenario(
-        "cut, and then a layer is not there, resumed or not",
-        3,
-        ("layer 1 of 2", "the manifest lists this blob"),
-        of_layer(Reply(cut=CUT), Reply(404, body=b"")),
-        waits=(1,),
-        asked={"layer": 3},
-    ),
+        "cut, and then a layer is not there, resumed or not", of_layer(Reply(cut=CUT), bare(404))
+    ).ends(3, "layer 1 of 2", "the manifest lists this blob", waits=(1,), asked={"layer": 3}),
     "f45f-both": Scenario(
         "cut, and then one error for what is resumed, and another one for the whole",
-        4,
-        ("layer 1 of 2", "403"),
-        {"layer": (Reply(cut=CUT), Reply(403, body=b"")), "layer-resumed": (UNAVAILABLE,)},
-        waits=(1, 1, 3, 6),
-        asked={"layer": 2, "layer-resumed": 3},
-    ),
+        {"layer": (Reply(cut=CUT), bare(403)), "layer-resumed": (UNAVAILABLE,)},
+    ).ends(4, "layer 1 of 2", "403", waits=(1, 1, 3, 6), asked={"layer": 2, "layer-resumed": 3}),
     "f46-cut": Scenario(
-        "cut at 1.5 MB; ranges are ignored",
-        replies=of_layer(Reply(cut=CUT, ranges=False), Reply(ranges=False)),
-        asked={"layer": 2},
-    ),
-    "f46d-same": Scenario(
-        "cut at 1.5 MB each time; ranges are ignored",
+        "cut at 1.5 MB; ranges are ignored", of_layer(Reply(cut=CUT, ranges=False), Reply(ranges=False))
+    ).ends(waits=(1,), asked={"layer": 2}),
+    "f46d-same": Scenario("cut at 1.5 MB each time; ranges are ignored", of_layer(Reply(cut=CUT, ranges=False))).ends(
         5,
-        ("{host} closed the connection early", "Tried 5 times", "partial downloads are kept"),
-        of_layer(Reply(cut=CUT, ranges=False)),
+        "{host} closed the connection early",
+        "Tried 5 times",
+        "partial downloads are kept",
         waits=(1, 1, 3, 6),
         asked={"layer": 5},
     ),
     "f46e-same": Scenario(
-        "cut at 1.5 MB each time; ranges are refused",
+        "cut at 1.5 MB each time; ranges are refused", {"layer": (Reply(cut=CUT),), "layer-resumed": (bare(400),)}
+    ).ends(
         5,
-        ("{host} closed the connection early", "Tried 6 times", "partial downloads are kept"),
-        {"layer": (Reply(cut=CUT),), "layer-resumed": (Reply(400, body=b""),)},
+        "{host} closed the connection early",
+        "Tried 6 times",
+        "partial downloads are kept",
         waits=(1, 1, 3, 6),
         asked={"layer": 5, "layer-resumed": 1},
     ),
-    "f46b-416": Scenario(
-        "cut, and 416 for the rest", replies=of_layer(Reply(cut=CUT), Reply(416, body=b""), None), asked={"layer": 3}
-    ),
+    "f46b-416": Scenario("cut, and 416 for the rest", of_layer(Reply(cut=CUT), bare(416), None)).ends(waits=(1,)),
     "f46c-multipart": Scenario(
         "cut, and the rest comes as several parts",
-        replies=of_layer(
-            Reply(cut=CUT), Reply(206, {"Content-Type": "multipart/byteranges; boundary=x"}, b"--x--"), None
-        ),
-        asked={"layer": 3},
+        of_layer(Reply(cut=CUT), Reply(206, {"Content-Type": "multipart/byteranges; boundary=x"}, b"--x--"), None),
+    ).ends(waits=(1,)),
+    "f47-reset": Scenario("a reset at 1.5 MB", of_layer(Reply(cut=CUT, reset=True), None)).ends(
+        waits=(1,), sent={"layer": LAYER_SIZE}
     ),
-    "f47-reset": Scenario(
-        "a reset at 1.5 MB",
-        replies=of_layer(Reply(cut=CUT, reset=True), None),
-        asked={"layer": 2},
-        sent={"layer": LAYER_SIZE},
+    "f47b-resets": Scenario("a reset each time", of_layer(Reply(cut=0, reset=True))).ends(
+        5, "{host}", "Tried 5 times", waits=(0, 1, 3, 6), asked={"layer": 5}
     ),
-    "f47b-resets": Scenario(
-        "a reset each time",
-        5,
-        ("{host}", "Tried 5 times"),
-        of_layer(Reply(cut=0, reset=True)),
-        asked={"layer": 5},
-        waits=(0, 1, 3, 6),
-    ),
-    "f48-offset": Scenario(
-        "the rest from a wrong byte on", replies=of_layer(Reply(cut=CUT), Reply(shift=4096), None), asked={"layer": 3}
+    "f48-offset": Scenario("the rest from a wrong byte on", of_layer(Reply(cut=CUT), Reply(shift=4096), None)).ends(
+        waits=(1,)
     ),
     "f48b-no-header": Scenario(
-        "a 206 that does not say what of",
-        asked={"layer": 3},
-        replies=of_layer(Reply(cut=CUT), Reply(headers={"Content-Range": ""}), None),
-    ),
+        "a 206 that does not say what of", of_layer(Reply(cut=CUT), Reply(headers={"Content-Range": ""}), None)
+    ).ends(waits=(1,)),
     "f49-expired": Scenario(
-        "the signed URL has expired when it is continued",
-        replies=of_layer(TO_STORE, data=(Reply(cut=CUT), EXPIRED, None)),
-        asked={"layer": 3, "data": 3},
-        sent={"data": LAYER_SIZE + 100},
-    ),
+        "the signed URL has expired when it is continued", of_layer(TO_STORE, data=(Reply(cut=CUT), EXPIRED, None))
+    ).ends(waits=(1, 1), asked={"layer": 3}, sent={"data": LAYER_SIZE + 100}),
     "f49b-first": Scenario(
-        "the signed URL has expired at once",
-        replies=of_layer(TO_STORE, data=(EXPIRED, EXPIRED, None)),
-        asked={"layer": 3},
-    ),
-    "f49c-always": Scenario(
-        "the signed URL has always expired",
-        1,
-        ("redirects to {store_host}", "403"),
-        of_layer(TO_STORE, data=(EXPIRED,)),
-        asked={"layer": 3},
+        "the signed URL has expired at once", of_layer(TO_STORE, data=(EXPIRED, EXPIRED, None))
+    ).ends(waits=(0, 1), asked={"layer": 3}),
+    "f49c-always": Scenario("the signed URL has always expired", of_layer(TO_STORE, data=(EXPIRED,))).ends(
+        1, "redirects to {store_host}", "403", waits=(0, 1), asked={"layer": 3}
     ),
     "f49d-once": Scenario(
         "a signed URL is good for one request, and what it leads to is cut",
-        replies=of_layer(TO_STORE_ONCE, data=(Reply(cut=CUT), None)),
+        of_layer(TO_STORE_ONCE, data=(Reply(cut=CUT), None)),
         once=True,
-        asked={"layer": 2, "data": 2},
-        sent={"data": LAYER_SIZE},
+    ).ends(waits=(1,), asked={"layer": 2}, sent={"data": LAYER_SIZE}),
+    "f50-503": Scenario("503 once for a layer", of_layer(UNAVAILABLE, None)).ends(waits=(0,)),
+    "f51-429": Scenario("a limit for a layer, once", of_layer(limit("5"), None)).ends(
+        0, "attempt 2 of 5 in 5 s", waits=(5,)
     ),
-    "f50-503": Scenario("503 once for a layer", replies=of_layer(UNAVAILABLE, None), waits=(0,), asked={"layer": 2}),
-    "f51-429": Scenario(
-        "a limit for a layer, once",
-        replies=of_layer(Reply(429, {"Retry-After": "5"}, b""), None),
-        waits=(5,),
-        says=("attempt 2 of 5 in 5 s",),
+    "f52-404": Scenario("a layer is not there", of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN")))).ends(
+        3, "layer 1 of 2", "sha256:", "the manifest lists this blob", asked={"layer": 1}
     ),
-    "f52-404": Scenario(
-        "a layer is not there",
-        3,
-        ("layer 1 of 2", "sha256:", "the manifest lists this blob"),
-        of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
-        asked={"layer": 1},
-        waits=(),
-    ),
-    "f52b-config": Scenario(
-        "the config is not there",
-        3,
-        ("the config of", "sha256:"),
-        config(Reply(404, JSON, errors("BLOB_UNKNOWN"))),
-        asked={"config": 1},
-        waits=(),
+    "f52b-config": Scenario("the config is not there", config(Reply(404, JSON, errors("BLOB_UNKNOWN")))).ends(
+        3, "the config of", "sha256:", asked={"config": 1}
     ),
     "f53-token": Scenario(
         "the store wants a token of its own",
+        of_layer(TO_STORE),
         challenge='Bearer realm="{url}/token/{name}",service="store"',
         demands=frozenset({"data"}),
-        replies=of_layer(TO_STORE),
-        waits=(),
     ),
     "f53b-basic": Scenario(
-        "the store wants a password",
-        1,
-        ("redirects to {store_host}", "401"),
-        of_layer(TO_STORE),
-        challenge='Basic realm="store"',
-        demands=frozenset({"data"}),
-        waits=(),
+        "the store wants a password", of_layer(TO_STORE), challenge='Basic realm="store"', demands=frozenset({"data"})
+    ).ends(1, "redirects to {store_host}", "401"),
+    "f54-loop": Scenario("redirects in a circle", of_layer(redirect("{path}"))).ends(
+        1, "a redirect loop", asked={"layer": 1}
     ),
-    "f54-loop": Scenario(
-        "redirects in a circle",
-        1,
-        ("a redirect loop",),
-        of_layer(Reply(307, {"Location": "{path}"}, b"")),
-        asked={"layer": 1},
-    ),
-    "f54b-endless": Scenario(
-        "redirects without end",
-        1,
-        ("more than 10 redirects",),
-        of_layer(Reply(307, {"Location": "{path}?x"}, b"")),
-        waits=(),
-    ),
-    "f54c-nowhere": Scenario(
-        "a redirect without a Location", 1, ("without a Location",), of_layer(Reply(307, body=b""))
-    ),
-    "f55-relative": Scenario(
-        "a relative redirect", replies=of_layer(Reply(307, {"Location": "/data/{blob}"}, b""), data=(None,)), waits=()
-    ),
-    "f56-store": Scenario(
-        "a store that wants no token of the registry", challenge=BEARER, replies=of_layer(TO_STORE), waits=()
-    ),
+    "f54b-endless": Scenario("redirects without end", of_layer(redirect("{path}?x"))).ends(1, "more than 10 redirects"),
+    "f54c-nowhere": Scenario("a redirect without a Location", of_layer(bare(307))).ends(1, "without a Location"),
+    "f55-relative": Scenario("a relative redirect", of_layer(redirect("/data/{blob}"), data=(None,))),
+    "f56-store": Scenario("a store that wants no token of the registry", of_layer(TO_STORE), challenge=BEARER),
     "f57-http": Scenario(
-        "a redirect from https to http",
-        0,
-        ("over plain http",),
-        of_layer(TO_STORE),
-        tls=True,
-        waits=(),
-        arguments=("--ca-file", "{ca}"),
-    ),
+        "a redirect from https to http", of_layer(TO_STORE), tls=True, arguments="--ca-file {ca}"
+    ).ends(0, "over plain http"),
     "f57b-strict": Scenario(
         "a redirect from https to http, which --strict refuses",
-        6,
-        ("plain http",),
         of_layer(TO_STORE),
         tls=True,
-        waits=(),
-        arguments=("--ca-file", "{ca}", "--strict"),
-        asked={"data": 0},
-    ),
+        arguments="--ca-file {ca} --strict",
+    ).ends(6, "plain http", asked={"data": 0}),
     "f57c-manifest": Scenario(
         "a redirect from https to http, of a manifest",
-        1,
-        ("from https to http",),
-        manifest(Reply(307, {"Location": "{store}/v2/f57c-manifest/manifests/v1"}, b"")),
+        manifest(redirect("{store}/v2/f57c-manifest/manifests/v1")),
         tls=True,
-        waits=(),
-        arguments=("--ca-file", "{ca}"),
-        asked={"manifest": 1},
-    ),
+        arguments="--ca-file {ca}",
+    ).ends(1, "from https to http", asked={"manifest": 1}),
     "f58-metadata": Scenario(
-        "a redirect to a metadata service",
-        1,
-        ("a redirect to a forbidden address",),
-        of_layer(Reply(307, {"Location": "http://169.254.169.254/latest"}, b"")),
-        waits=(),
-    ),
+        "a redirect to a metadata service", of_layer(redirect("http://169.254.169.254/latest"))
+    ).ends(1, "a redirect to a forbidden address"),
     "f58b-loopback": Scenario(
         "a redirect from elsewhere to this machine",
-        1,
-        ("a redirect to a forbidden address",),
         of_layer(TO_STORE),
         reference="f58b-loopback.invalid/f58b-loopback:v1",
-        arguments=("--plain-http",),
+        arguments="--plain-http",
         environment={"HTTP_PROXY": "http://{host}"},
-        waits=(),
-        asked={"layer": 1, "data": 0},
-    ),
+    ).ends(1, "a redirect to a forbidden address", asked={"layer": 1, "data": 0}),
     "f58c-mapped": Scenario(
-        "a redirect to a metadata service in IPv6",
-        1,
-        ("a redirect to a forbidden address",),
-        of_layer(Reply(307, {"Location": "http://[::ffff:169.254.169.254]/latest"}, b"")),
-        waits=(),
-        asked={"layer": 1},
-    ),
+        "a redirect to a metadata service in IPv6", of_layer(redirect("http://[::ffff:169.254.169.254]/latest"))
+    ).ends(1, "a redirect to a forbidden address", asked={"layer": 1}),
     "f59-stall": Scenario(
-        "nothing comes after 1.5 MB",
-        replies=of_layer(Reply(cut=CUT, stall=LONGEST), None),
-        asked={"layer": 2},
-        sent={"layer": LAYER_SIZE},
-        arguments=("--timeout", "0.5"),
-    ),
+        "nothing comes after 1.5 MB", of_layer(Reply(cut=CUT, stall=LONGEST), None), arguments="--timeout 0.5"
+    ).ends(waits=(1,), sent={"layer": LAYER_SIZE}),
     "f59b-trickle": Scenario(
-        "a byte now and then",
-        replies=of_layer(Reply(step=1, cut=100), None),
-        asked={"layer": 2},
-        arguments=("--timeout", "0.5"),
-    ),
+        "a byte now and then", of_layer(Reply(step=1, cut=100), None), arguments="--timeout 0.5"
+    ).ends(waits=(0,)),
     "f59c-stalls": Scenario(
         "nothing comes after 100 kB, each time",
-        5,
-        ("{host}", "Tried 2 times", "partial downloads are kept"),
         of_layer(Reply(cut=100_000, stall=LONGEST)),
-        arguments=("--timeout", "0.3", "--retries", "1"),
+        arguments="--timeout 0.3 --retries 1",
+    ).ends(
+        5,
+        "{host}",
+        "Tried 2 times",
+        "partial downloads are kept",
+        waits=(0,),
         asked={"layer": 2},
         sent={"layer": 200_000},
     ),
     "f59d-silent": Scenario(
         "nothing comes after 1.5 MB, nor at any other request",
-        5,
-        ("{host} stopped responding", "Tried 5 times", "partial downloads are kept"),
         of_layer(Reply(cut=CUT, stall=LONGEST), Reply(stall=LONGEST)),
-        arguments=("--timeout", "0.3"),
+        arguments="--timeout 0.3",
+    ).ends(
+        5,
+        "{host} stopped responding",
+        "Tried 5 times",
+        "partial downloads are kept",
         waits=(1, 1, 3, 6),
         asked={"layer": 5},
     ),
-    "f59e-manifest": Scenario(
-        "it never answers",
-        5,
-        ("{host} stopped responding", "Tried 5 times"),
-        manifest(Reply(stall=LONGEST)),
-        arguments=("--timeout", "0.3"),
-        waits=(0, 1, 3, 6),
-        asked={"manifest": 5},
+    "f59e-manifest": Scenario("it never answers", manifest(Reply(stall=LONGEST)), arguments="--timeout 0.3").ends(
+        5, "{host} stopped responding", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}
     ),
     # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
-    "f61-diff-id": Scenario(
-        "a wrong diff_id",
-        6,
-        ("layer 1 of 2", "expected diff_id sha256:000", "docker load would refuse"),
-        built=_wrong_diff_id(),
-        waits=(),
+    "f61-diff-id": Scenario("a wrong diff_id", built=_wrong_diff_id()).ends(
+        6, "layer 1 of 2", "expected diff_id sha256:000", "docker load would refuse"
     ),
-    "f61b-number": Scenario(
-        "a diff_id too few", 6, ("expected 2 diff_ids", "got 1"), built=_two_diff_ids_short(), waits=()
-    ),
+    "f61b-number": Scenario("a diff_id too few", built=_two_diff_ids_short()).ends(6, "expected 2 diff_ids", "got 1"),
     # Beside the matrix.
     "x01-http10": Scenario(
-        "HTTP/1.0 without a length, cut once",
-        replies=of_layer(Reply(plain=True, cut=CUT), Reply(plain=True)),
-        asked={"layer": 2},
+        "HTTP/1.0 without a length, cut once", of_layer(Reply(plain=True, cut=CUT), Reply(plain=True))
+    ).ends(waits=(1,), asked={"layer": 2}),
+    "x02-headers": Scenario("100 MB of headers", manifest(Reply(raw=b"HTTP/1.1 200 OK\r\n", flood=b"X-A: b\r\n"))).ends(
+        5, "{host}", waits=(0, 1, 3, 6)
     ),
-    "x02-headers": Scenario(
-        "100 MB of headers", 5, ("{host}",), manifest(Reply(raw=b"HTTP/1.1 200 OK\r\n", flood=b"X-A: b\r\n"))
-    ),
-    "x03-header": Scenario(
-        "a header of 100 MB", 5, ("{host}",), manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: ", flood=b"b"))
+    "x03-header": Scenario("a header of 100 MB", manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: ", flood=b"b"))).ends(
+        5, "{host}", waits=(0, 1, 3, 6)
     ),
     "x04-continue": Scenario(
         "100 Continue without end",
-        5,
-        ("{host}",),
         manifest(Reply(flood=b"HTTP/1.1 100 Continue\r\n\r\n", raw=b"")),
-        arguments=("--timeout", "0.5", "--retries", "1"),
-    ),
+        arguments="--timeout 0.5 --retries 1",
+    ).ends(5, "{host}", waits=(0,)),
     "x05-redirect-body": Scenario(
         "a redirect with a body of 100 MB",
-        replies=of_layer(Reply(307, {**TO_STORE.headers, "Content-Length": str(FLOOD)}, b"", flood=b"body")),
-        waits=(),
+        of_layer(Reply(307, {**TO_STORE.headers, "Content-Length": str(FLOOD)}, b"", flood=b"body")),
     ),
     "x06-error-body": Scenario(
-        "an error with a body of 100 MB",
-        3,
-        ("404",),
-        manifest(Reply(404, {"Content-Length": str(FLOOD)}, b"", flood=b"body")),
-        waits=(),
-    ),
+        "an error with a body of 100 MB", manifest(Reply(404, {"Content-Length": str(FLOOD)}, b"", flood=b"body"))
+    ).ends(3, "404"),
     "x07-token-body": token(
-        Reply(headers={"Content-Length": str(4 * 1024**3)}, body=b"", flood=b"token"),
-        what="a token of 4 GiB",
-        status=4,
-        says=("token",),
+        "a token of 4 GiB", Reply(headers={"Content-Length": str(4 * 1024**3)}, body=b"", flood=b"token")
+    ).ends(4, "token"),
+    "x08-garbage": Scenario("no HTTP at all", manifest(Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"))).ends(
+        5, "{host}", waits=(0, 1, 3, 6)
     ),
-    "x08-garbage": Scenario("no HTTP at all", 5, ("{host}",), manifest(Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"))),
-    "x09-hang-up": Scenario("it hangs up, once", replies=manifest(Reply(raw=b""), None), waits=(0,)),
-    "x10-deep": Scenario(
-        "JSON nested too deeply", 6, ("nested too deeply",), manifest(Reply(body=b"[" * 200_000 + b"1"))
+    "x09-hang-up": Scenario("it hangs up, once", manifest(Reply(raw=b""), None)).ends(waits=(0,)),
+    "x10-deep": Scenario("JSON nested too deeply", manifest(Reply(body=b"[" * 200_000 + b"1"))).ends(
+        6, "nested too deeply"
     ),
     "x11-alert": Scenario(
-        "it breaks TLS off by an alert",
-        5,
-        ("TLS with x11-alert.invalid:443 failed",),
-        {"hello": (Reply(raw=b"\x15\x03\x03\x00\x02\x02\x28"),)},
-        reference="x11-alert.invalid/x11-alert:v1",
-        environment={"HTTPS_PROXY": "http://{host}"},
-        waits=(),
-        asked={"hello": 1},
-    ),
-    "x12-hang-up": Scenario(
-        "it hangs up where TLS should begin",
-        5,
-        ("x12-hang-up.invalid:443", "Tried 5 times"),
-        {"hello": (Reply(raw=b""),)},
-        reference="x12-hang-up.invalid/x12-hang-up:v1",
-        environment={"HTTPS_PROXY": "http://{host}"},
-        asked={"hello": 5},
+        "it breaks TLS off by an alert", {"hello": (Reply(raw=b"\x15\x03\x03\x00\x02\x02\x28"),)}, **TUNNEL
+    ).ends(5, "TLS with x11-alert.invalid:443 failed", asked={"hello": 1}),
+    "x12-hang-up": Scenario("it hangs up where TLS should begin", {"hello": (Reply(raw=b""),)}, **TUNNEL).ends(
+        5, "x12-hang-up.invalid:443", "Tried 5 times", waits=(0, 1, 3, 6), asked={"hello": 5}
     ),
     "x13-handshake": Scenario(
-        "its TLS is garbage",
-        5,
-        ("TLS with x13-handshake.invalid:443 failed",),
-        {"hello": (Reply(raw=b"\x16\x03\x03\x00\x05hello"),)},
-        reference="x13-handshake.invalid/x13-handshake:v1",
-        environment={"HTTPS_PROXY": "http://{host}"},
-        waits=(),
+        "its TLS is garbage", {"hello": (Reply(raw=b"\x16\x03\x03\x00\x05hello"),)}, **TUNNEL
+    ).ends(5, "TLS with x13-handshake.invalid:443 failed"),
+    "x14-manifest": Scenario("a manifest without end", manifest(Reply(plain=True, flood=b" "))).ends(
+        6, "4194304 bytes at most"
     ),
-    "x14-manifest": Scenario(
-        "a manifest without end", 6, ("4194304 bytes at most",), manifest(Reply(plain=True, flood=b" ")), waits=()
-    ),
-    "x15-layer": Scenario(
-        "a layer without end",
-        6,
-        ("layer 1 of 2", "got more"),
-        of_layer(Reply(plain=True, flood=b"more")),
-        asked={"layer": 2},
+    "x15-layer": Scenario("a layer without end", of_layer(Reply(plain=True, flood=b"more"))).ends(
+        6, "layer 1 of 2", "got more", waits=(0,), asked={"layer": 2}
     ),
     "x16-http10": Scenario(
-        "HTTP/1.0 throughout",
-        replies={part: (Reply(plain=True),) for part in ("manifest", "config", "layer", "other")},
-        waits=(),
+        "HTTP/1.0 throughout", {part: (Reply(plain=True),) for part in ("manifest", "config", "layer", "other")}
     ),
     "x17-chunks": Scenario(
-        "chunks that are none, once",
-        replies=manifest(answered("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\nzz\n{}"), None),
-        waits=(0,),
-    ),
+        "chunks that are none, once", manifest(answered("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\nzz\n{}"), None)
+    ).ends(waits=(0,)),
     "x18-lengths": Scenario(
-        "two lengths, once",
-        replies=manifest(answered("HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 9\n\n{}"), None),
-        waits=(0,),
-        asked={"manifest": 2},
-    ),
+        "two lengths, once", manifest(answered("HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 9\n\n{}"), None)
+    ).ends(waits=(0,)),
     "x19-status": Scenario(
-        "a status that is no number",
-        5,
-        ("{host}", "Tried 5 times"),
-        manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}")),
-        asked={"manifest": 5},
-    ),
+        "a status that is no number", manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}"))
+    ).ends(5, "{host}", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}),
     **_refusing(),
 }
 
@@ -1470,7 +1122,7 @@ def main() -> int:
             expected = f"exit {scenario.status}" if scenario.status else "works"
             expected += f" (not yet: {scenario.pending})" if scenario.pending else ""
             variables = "".join(f"{key}={value} " for key, value in scenario.environment.items()).format(**names)
-            arguments = " ".join(("", *scenario.arguments)).format(**names)
+            arguments = f" {scenario.arguments}".rstrip().format(**names)
             print(f"{variables}{reference(name, servers)}{arguments}\n    {scenario.what}; {expected}", flush=True)
         print(
             f"Ctrl-C ends it.  Each breaks anew when nobody asked for {IDLE:.0f} s; use imgfetch save --no-cache.",

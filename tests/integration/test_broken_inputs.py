@@ -55,17 +55,20 @@ class Broken:
     """
 
     serve: Callable[[Loopback], str]
-    status: int
-    says: tuple[str, ...]
+    status: int = 0
+    says: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
+    def ends(self, status: int, *says: str, arguments: tuple[str, ...] = ()) -> Broken:
+        return replace(self, status=status, says=says, arguments=arguments)
 
-def built(value: Built) -> Callable[[Loopback], str]:
+
+def built(value: Built) -> Broken:
     """Serve an image that is broken in itself."""
-    return lambda registry: registry.add("team/app", "v1", value)
+    return Broken(lambda registry: registry.add("team/app", "v1", value))
 
 
-def answering(path: str, answer: Answer, *, pinned: bool = False, value: Built = GOOD) -> Callable[[Loopback], str]:
+def answering(path: str, answer: Answer, *, pinned: bool = False, value: Built = GOOD) -> Broken:
     """Serve an image, but another answer to one path."""
 
     def serve(registry: Loopback) -> str:
@@ -73,19 +76,19 @@ def answering(path: str, answer: Answer, *, pinned: bool = False, value: Built =
         registry.answers[f"/v2/team/app/{path}"] = answer
         return f"{registry.host}/team/app@{value.digest}" if pinned else reference
 
-    return serve
+    return Broken(serve)
 
 
-def blob(which: Blob, content: bytes, **headers: str) -> Callable[[Loopback], str]:
+def blob(which: Blob, content: bytes, **headers: str) -> Broken:
     return answering(f"blobs/{which.digest}", Answer(content, headers=headers))
 
 
-def pinned(content: bytes) -> Callable[[Loopback], str]:
+def pinned(content: bytes) -> Broken:
     answer = Answer(content, headers={"Content-Type": GOOD.media_type})
     return answering(f"manifests/{GOOD.digest}", answer, pinned=True)
 
 
-def document(content: bytes, media_type: str = GOOD.media_type) -> Callable[[Loopback], str]:
+def document(content: bytes, media_type: str = GOOD.media_type) -> Broken:
     return answering("manifests/v1", Answer(content, headers={"Content-Type": media_type}))
 
 
@@ -103,7 +106,7 @@ def config(**members: Any) -> Built:
     return image(layer(RAW), config=members)
 
 
-def rawly(old: bytes, new: bytes) -> Callable[[Loopback], str]:
+def rawly(old: bytes, new: bytes) -> Broken:
     """Serve the good manifest with some of its text replaced."""
     assert old in GOOD.raw
     return document(GOOD.raw.replace(old, new, 1))
@@ -145,213 +148,163 @@ def _self_listing(registry: Loopback) -> str:
 
 BROKEN: dict[str, Broken] = {
     # Status 3.
-    "a tag that is not there": Broken(
-        lambda registry: f"{registry.host}/team/app:v2", 3, ("v2", "unknown to registry")
+    "a tag that is not there": Broken(lambda registry: f"{registry.host}/team/app:v2").ends(
+        3, "v2", "unknown to registry"
     ),
-    "a registry's words with escapes": Broken(
-        answering(
-            "manifests/v1", Answer(b'{"errors":[{"code":"X","message":"\\u001b[2Jgone\\u202e\\nfake: done"}]}', 404)
-        ),
-        3,
-        (r"X: \x1b[2Jgone\u202e\x0afake: done",),
+    "a registry's words with escapes": answering(
+        "manifests/v1", Answer(b'{"errors":[{"code":"X","message":"\\u001b[2Jgone\\u202e\\nfake: done"}]}', 404)
+    ).ends(3, r"X: \x1b[2Jgone\u202e\x0afake: done"),
+    "a platform that is not there": built(index(image(hello("a")), image(hello("b"), platform=ARM64))).ends(
+        3, "no linux/s390x image in", "linux/amd64, linux/arm64", arguments=("--platform", "linux/s390x")
     ),
-    "a platform that is not there": Broken(
-        built(index(image(hello("a")), image(hello("b"), platform=ARM64))),
-        3,
-        ("no linux/s390x image in", "linux/amd64, linux/arm64"),
-        ("--platform", "linux/s390x"),
+    "a single image for another platform": built(GOOD).ends(
+        3, "no linux/s390x image in", "linux/amd64", arguments=("--platform", "linux/s390x")
     ),
-    "a single image for another platform": Broken(
-        built(GOOD), 3, ("no linux/s390x image in", "linux/amd64"), ("--platform", "linux/s390x")
+    "a layer that is not there": answering(f"blobs/{SECOND.digest}", Answer(status=404)).ends(
+        3, "layer 2 of 2", SECOND.digest, "the registry does not have it"
     ),
-    "a layer that is not there": Broken(
-        answering(f"blobs/{SECOND.digest}", Answer(status=404)),
-        3,
-        ("layer 2 of 2", SECOND.digest, "the registry does not have it"),
-    ),
-    "a config that is not there": Broken(
-        answering(f"blobs/{GOOD.config.digest}", Answer(status=404)), 3, ("the config of", "404")
+    "a config that is not there": answering(f"blobs/{GOOD.config.digest}", Answer(status=404)).ends(
+        3, "the config of", "404"
     ),
     # Status 4.
-    "a login wanted": Broken(
-        answering("manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})),
-        4,
-        ('expects user name and password (Basic, realm "Team")', "docker login"),
-    ),
-    "access denied": Broken(
-        answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)),
-        4,
-        ("does not exist or needs credentials", "DENIED"),
+    "a login wanted": answering(
+        "manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})
+    ).ends(4, 'expects user name and password (Basic, realm "Team")', "docker login"),
+    "access denied": answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)).ends(
+        4, "does not exist or needs credentials", "DENIED"
     ),
     # Status 5.
-    "too many requests": Broken(
-        answering("manifests/v1", Answer(status=429, headers={"Retry-After": "7"})), 5, ("429", "7")
+    "too many requests": answering("manifests/v1", Answer(status=429, headers={"Retry-After": "7"})).ends(
+        5, "429", "7"
     ),
-    "an error of the server": Broken(answering("manifests/v1", Answer(status=500)), 5, ("500", "try again later")),
-    "a layer that breaks off": Broken(
-        blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}),
-        5,
-        ("closed the connection early",),
+    "an error of the server": answering("manifests/v1", Answer(status=500)).ends(5, "500", "try again later"),
+    "a layer that breaks off": blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}).ends(
+        5, "closed the connection early"
     ),
-    "a cut layer without a length": Broken(
-        answering(f"blobs/{SECOND.digest}", Answer(SECOND.content[:-1], chunked=True)),
-        5,  # a body without a length that ends early is a connection that was interrupted
-        ("layer 2 of 2", f"{len(SECOND.content) - 1} of {len(SECOND.content)} bytes received"),
+    # A body without a length that ends early is a connection that was interrupted.
+    "a cut layer without a length": answering(f"blobs/{SECOND.digest}", Answer(SECOND.content[:-1], chunked=True)).ends(
+        5, "layer 2 of 2", f"{len(SECOND.content) - 1} of {len(SECOND.content)} bytes received"
     ),
     # Status 1: it is no image.
-    "an HTML page": Broken(
-        document(b"<html><head><title>Log in to the Wi-Fi</title></head></html>", "text/html"),
-        1,
-        ("an HTML page, 'Log in to the Wi-Fi'", "captive portal"),
+    "an HTML page": document(b"<html><head><title>Log in to the Wi-Fi</title></head></html>", "text/html").ends(
+        1, "an HTML page, 'Log in to the Wi-Fi'", "captive portal"
     ),
-    "schema 1": Broken(document(SCHEMA1, SCHEMA1_TYPE), 1, ("schema 1", "another tag")),
-    "schema 1 without its type": Broken(document(SCHEMA1, "application/json"), 1, ("schema 1",)),
-    "a Helm chart": Broken(built(artifact("application/vnd.cncf.helm.config.v1+json")), 1, ("a Helm chart",)),
-    "an artifact": Broken(
-        built(artifact("application/vnd.oci.empty.v1+json", artifactType="application/vnd.example.thing")),
-        1,
-        ("is not a container image", "application/vnd.example.thing"),
+    "schema 1": document(SCHEMA1, SCHEMA1_TYPE).ends(1, "schema 1", "another tag"),
+    "schema 1 without its type": document(SCHEMA1, "application/json").ends(1, "schema 1"),
+    "a Helm chart": built(artifact("application/vnd.cncf.helm.config.v1+json")).ends(1, "a Helm chart"),
+    "an artifact": built(
+        artifact("application/vnd.oci.empty.v1+json", artifactType="application/vnd.example.thing")
+    ).ends(1, "is not a container image", "application/vnd.example.thing"),
+    "a WebAssembly module": built(artifact("application/vnd.wasm.config.v0+json")).ends(1, "a WebAssembly module"),
+    "an encrypted layer": built(image(layer(RAW), layer(RAW, f"{OCI_GZIP}+encrypted", raw=b""))).ends(
+        1, "layer 2", "encrypted"
     ),
-    "a WebAssembly module": Broken(
-        built(artifact("application/vnd.wasm.config.v0+json")), 1, ("a WebAssembly module",)
-    ),
-    "an encrypted layer": Broken(
-        built(image(layer(RAW), layer(RAW, f"{OCI_GZIP}+encrypted", raw=b""))), 1, ("layer 2", "encrypted")
-    ),
-    "an unknown compression": Broken(
-        built(image(layer(b"\x04\x22\x4d\x18 lz4 or so" * 99, "application/vnd.example.lz4", raw=RAW))),
-        1,
-        ("layer 1 of 1", "04 22 4d 18", "application/vnd.example.lz4"),
-    ),
+    "an unknown compression": built(
+        image(layer(b"\x04\x22\x4d\x18 lz4 or so" * 99, "application/vnd.example.lz4", raw=RAW))
+    ).ends(1, "layer 1 of 1", "04 22 4d 18", "application/vnd.example.lz4"),
     # Status 6: documents.
-    "a changed manifest": Broken(pinned(changed(GOOD.raw)), 6, (f"expected {GOOD.digest}, got sha256:",)),
-    "a cut manifest": Broken(pinned(GOOD.raw[:-20]), 6, (f"expected {GOOD.digest}, got sha256:",)),
-    "a longer manifest": Broken(pinned(GOOD.raw + b"\n"), 6, (f"expected {GOOD.digest}, got sha256:",)),
-    "another manifest": Broken(pinned(manifest().raw), 6, (f"expected {GOOD.digest}, got {manifest().digest}",)),
-    "a cut manifest by tag": Broken(document(GOOD.raw[:-20]), 6, ("is not valid JSON",)),
-    "an empty manifest": Broken(document(b""), 6, ("is not valid JSON (0 bytes)",)),
-    "a manifest that is null": Broken(document(b"null"), 6, ("expected an object, got null",)),
-    "a manifest that is no UTF-8": Broken(
-        document(GOOD.raw.replace(b"layers", b"l\xffyers")), 6, ("is not valid JSON",)
+    "a changed manifest": pinned(changed(GOOD.raw)).ends(6, f"expected {GOOD.digest}, got sha256:"),
+    "a cut manifest": pinned(GOOD.raw[:-20]).ends(6, f"expected {GOOD.digest}, got sha256:"),
+    "a longer manifest": pinned(GOOD.raw + b"\n").ends(6, f"expected {GOOD.digest}, got sha256:"),
+    "another manifest": pinned(manifest().raw).ends(6, f"expected {GOOD.digest}, got {manifest().digest}"),
+    "a cut manifest by tag": document(GOOD.raw[:-20]).ends(6, "is not valid JSON"),
+    "an empty manifest": document(b"").ends(6, "is not valid JSON (0 bytes)"),
+    "a manifest that is null": document(b"null").ends(6, "expected an object, got null"),
+    "a manifest that is no UTF-8": document(GOOD.raw.replace(b"layers", b"l\xffyers")).ends(6, "is not valid JSON"),
+    "a manifest beyond all bounds": document(b" " * (4 * 1024**2 + 1)).ends(
+        6, "expected 4194304 bytes at most, got more"
     ),
-    "a manifest beyond all bounds": Broken(
-        document(b" " * (4 * 1024**2 + 1)), 6, ("expected 4194304 bytes at most, got more",)
+    "a manifest nested too deeply": document(b'{"annotations":' * 100_000).ends(6, "nested too deeply"),
+    "an index entry with another size": built(index(GOOD, entries=[{**GOOD.entry, "size": 17}])).ends(
+        6, f"expected 17 bytes, got {len(GOOD.raw)} bytes"
     ),
-    "a manifest nested too deeply": Broken(document(b'{"annotations":' * 100_000), 6, ("nested too deeply",)),
-    "an index entry with another size": Broken(
-        built(index(GOOD, entries=[{**GOOD.entry, "size": 17}])), 6, (f"expected 17 bytes, got {len(GOOD.raw)} bytes",)
+    "an ambiguous document": document(json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode()).ends(
+        6, "ambiguous", "'manifests'"
     ),
-    "an ambiguous document": Broken(
-        document(json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode()), 6, ("ambiguous", "'manifests'")
+    "a key twice": rawly(b'"layers"', b'"layers": [], "layers"').ends(6, "'layers'", "twice"),
+    "a key in another case": rawly(b'"layers"', b'"Layers": [], "layers"').ends(6, "ambiguous", "'Layers'"),
+    "two types": document(GOOD.raw, "application/vnd.docker.distribution.manifest.v2+json").ends(
+        6, "ambiguous", "manifest.v2+json"
     ),
-    "a key twice": Broken(rawly(b'"layers"', b'"layers": [], "layers"'), 6, ("'layers'", "twice")),
-    "a key in another case": Broken(rawly(b'"layers"', b'"Layers": [], "layers"'), 6, ("ambiguous", "'Layers'")),
-    "two types": Broken(
-        document(GOOD.raw, "application/vnd.docker.distribution.manifest.v2+json"), 6, ("ambiguous", "manifest.v2+json")
+    "a digest that is no digest": rawly(FIRST.digest.encode(), b"sha256:../../etc").ends(
+        6, "layer 1", "not a valid digest", "sha256:../../etc"
     ),
-    "a digest that is no digest": Broken(
-        rawly(FIRST.digest.encode(), b"sha256:../../etc"), 6, ("layer 1", "not a valid digest", "sha256:../../etc")
+    "a digest in capitals": rawly(FIRST.digest[7:].encode(), FIRST.digest[7:].upper().encode()).ends(
+        6, "not a valid digest"
     ),
-    "a digest in capitals": Broken(
-        rawly(FIRST.digest[7:].encode(), FIRST.digest[7:].upper().encode()), 6, ("not a valid digest",)
+    "a size below zero": rawly(b'"size": ', b'"size": -').ends(
+        6, "'size'", "expected an integer of zero or more, got -"
     ),
-    "a size below zero": Broken(
-        rawly(b'"size": ', b'"size": -'), 6, ("'size'", "expected an integer of zero or more, got -")
-    ),
-    "a size that is a fraction": Broken(rawly(b'"size": ', b'"size": 0.'), 6, ("'size'", "expected an integer")),
-    "layers that are no list": Broken(built(manifest(layers={})), 6, ("'layers'", "expected an array, got an object")),
-    "a layer that is no object": Broken(built(manifest(layers=[7])), 6, ("layer 1", "expected an object, got 7")),
-    "an index within itself": Broken(_self_listing, 6, ("does not match the index",)),
+    "a size that is a fraction": rawly(b'"size": ', b'"size": 0.').ends(6, "'size'", "expected an integer"),
+    "layers that are no list": built(manifest(layers={})).ends(6, "'layers'", "expected an array, got an object"),
+    "a layer that is no object": built(manifest(layers=[7])).ends(6, "layer 1", "expected an object, got 7"),
+    "an index within itself": Broken(_self_listing).ends(6, "does not match the index"),
     # Status 6: configs.
-    "a changed config": Broken(
-        blob(GOOD.config, changed(GOOD.config.content)), 6, (f"expected {GOOD.config.digest}, got sha256:",)
+    "a changed config": blob(GOOD.config, changed(GOOD.config.content)).ends(
+        6, f"expected {GOOD.config.digest}, got sha256:"
     ),
-    "a cut config": Broken(
-        blob(GOOD.config, GOOD.config.content[:-1]), 6, (f"expected {len(GOOD.config.content)} bytes",)
+    "a cut config": blob(GOOD.config, GOOD.config.content[:-1]).ends(6, f"expected {len(GOOD.config.content)} bytes"),
+    "a longer config": blob(GOOD.config, GOOD.config.content + b" ").ends(
+        6, f"expected {len(GOOD.config.content)} bytes"
     ),
-    "a longer config": Broken(
-        blob(GOOD.config, GOOD.config.content + b" "), 6, (f"expected {len(GOOD.config.content)} bytes",)
+    "a config that is no JSON": built(with_config_text(b"{", b"[")).ends(6, "the config", "is not valid JSON"),
+    "a config without rootfs": built(with_config_text(b'"rootfs"', b'"roots"')).ends(6, "expected rootfs.diff_ids"),
+    "a config with two readings": built(with_config_text(b'"rootfs"', b'"RootFS":{},"rootfs"')).ends(
+        6, "ambiguous", "'RootFS'"
     ),
-    "a config that is no JSON": Broken(built(with_config_text(b"{", b"[")), 6, ("the config", "is not valid JSON")),
-    "a config without rootfs": Broken(
-        built(with_config_text(b'"rootfs"', b'"roots"')), 6, ("expected rootfs.diff_ids",)
+    "a diff_id too few": built(config(rootfs={"type": "layers", "diff_ids": []})).ends(
+        6, "expected 1 diff_ids", "got 0"
     ),
-    "a config with two readings": Broken(
-        built(with_config_text(b'"rootfs"', b'"RootFS":{},"rootfs"')), 6, ("ambiguous", "'RootFS'")
-    ),
-    "a diff_id too few": Broken(
-        built(config(rootfs={"type": "layers", "diff_ids": []})), 6, ("expected 1 diff_ids", "got 0")
-    ),
-    "a diff_id that is no digest": Broken(
-        built(config(rootfs={"type": "layers", "diff_ids": ["sha256:12"]})),
-        6,
-        ("diff_id 1", "not a valid digest", "sha256:12"),
+    "a diff_id that is no digest": built(config(rootfs={"type": "layers", "diff_ids": ["sha256:12"]})).ends(
+        6, "diff_id 1", "not a valid digest", "sha256:12"
     ),
     # Status 6: layers.
-    "a changed layer": Broken(
-        blob(SECOND, changed(SECOND.content)), 6, ("layer 2 of 2", f"expected {SECOND.digest}, got sha256:")
+    "a changed layer": blob(SECOND, changed(SECOND.content)).ends(
+        6, "layer 2 of 2", f"expected {SECOND.digest}, got sha256:"
     ),
-    "a cut layer": Broken(
-        blob(SECOND, SECOND.content[:-1]),
-        6,
-        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) - 1} bytes"),
+    "a cut layer": blob(SECOND, SECOND.content[:-1]).ends(
+        6, "layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) - 1} bytes"
     ),
-    "a longer layer": Broken(
-        blob(SECOND, SECOND.content + b"x"),
-        6,
-        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) + 1} bytes"),
+    "a longer layer": blob(SECOND, SECOND.content + b"x").ends(
+        6, "layer 2 of 2", f"expected {len(SECOND.content)} bytes, got {len(SECOND.content) + 1} bytes"
     ),
-    "a longer layer without a length": Broken(
-        answering(f"blobs/{SECOND.digest}", Answer(SECOND.content + bytes(10**6), chunked=True)),
-        6,
-        ("layer 2 of 2", f"expected {len(SECOND.content)} bytes, got more"),
-    ),
-    "a layer with a coding that it does not have": Broken(
-        blob(SECOND, changed(SECOND.content), **{"Content-Encoding": "br"}), 6, ("content coding", "br")
-    ),
+    "a longer layer without a length": answering(
+        f"blobs/{SECOND.digest}", Answer(SECOND.content + bytes(10**6), chunked=True)
+    ).ends(6, "layer 2 of 2", f"expected {len(SECOND.content)} bytes, got more"),
+    "a layer with a coding that it does not have": blob(
+        SECOND, changed(SECOND.content), **{"Content-Encoding": "br"}
+    ).ends(6, "content coding", "br"),
     "a size that lies under a digest that is known": Broken(
         lambda registry: (
             f"{registry.add('team/good', 'v1', image(layer(RAW)))} "
             + registry.add("team/app", "v1", image(layer(RAW, size=512)))
-        ),
-        6,
-        ("is listed with two sizes", "got 512 bytes"),
+        )
+    ).ends(6, "is listed with two sizes", "got 512 bytes"),
+    "a config whose size lies in one of two manifests": built(
+        index(image(layer(RAW), platform=ARM64), _false_config_size())
+    ).ends(6, "expected 17 bytes"),
+    "a platform with escapes": built(
+        image(layer(RAW), config={"variant": "v1\x1b[2J\nimgfetch: saved everything"})
+    ).ends(6, "'variant' of the config"),
+    "a size that lies": built(image(layer(RAW, size=5))).ends(6, "layer 1 of 1", "expected 5 bytes"),
+    "a digest that lies": answering(f"blobs/{WRONG}", Answer(gz(RAW)), value=image(layer(RAW, digest=WRONG))).ends(
+        6, "layer 1 of 1", f"expected {WRONG}, got {sha256(gz(RAW))}"
     ),
-    "a config whose size lies in one of two manifests": Broken(
-        built(index(image(layer(RAW), platform=ARM64), _false_config_size())), 6, ("expected 17 bytes",)
+    "a wrong diff_id": built(config(rootfs={"type": "layers", "diff_ids": [WRONG]})).ends(
+        6, "layer 1 of 1", f"expected diff_id {WRONG}, got {sha256(RAW)}"
     ),
-    "a platform with escapes": Broken(
-        built(image(layer(RAW), config={"variant": "v1\x1b[2J\nimgfetch: saved everything"})),
-        6,
-        ("'variant' of the config",),
+    "gzip cut short under a true digest": built(image(layer(gz(RAW)[:-4], raw=RAW))).ends(
+        6, "layer 1 of 1 of", "gzip data ends early"
     ),
-    "a size that lies": Broken(built(image(layer(RAW, size=5))), 6, ("layer 1 of 1", "expected 5 bytes")),
-    "a digest that lies": Broken(
-        answering(f"blobs/{WRONG}", Answer(gz(RAW)), value=image(layer(RAW, digest=WRONG))),
-        6,
-        ("layer 1 of 1", f"expected {WRONG}, got {sha256(gz(RAW))}"),
+    "zstd cut short under a true digest": built(image(layer(zstd(RAW)[:-4], OCI_ZSTD, raw=RAW))).ends(
+        6, "zstd data ends early"
     ),
-    "a wrong diff_id": Broken(
-        built(config(rootfs={"type": "layers", "diff_ids": [WRONG]})),
-        6,
-        ("layer 1 of 1", f"expected diff_id {WRONG}, got {sha256(RAW)}"),
+    "a gzip layer with an incomplete Huffman code": built(image(INCOMPLETE)).ends(
+        6, "layer 1 of 1", "is broken: its gzip data is damaged"
     ),
-    "gzip cut short under a true digest": Broken(
-        built(image(layer(gz(RAW)[:-4], raw=RAW))), 6, ("layer 1 of 1 of", "gzip data ends early")
-    ),
-    "zstd cut short under a true digest": Broken(
-        built(image(layer(zstd(RAW)[:-4], OCI_ZSTD, raw=RAW))), 6, ("zstd data ends early",)
-    ),
-    "a gzip layer with an incomplete Huffman code": Broken(
-        built(image(INCOMPLETE)), 6, ("layer 1 of 1", "is broken: its gzip data is damaged")
-    ),
-    "damaged gzip under a true digest": Broken(
-        built(image(layer(changed(gz(RAW)), raw=RAW))), 6, ("gzip data is damaged",)
-    ),
-    "a blob with two diff_ids": Broken(
-        built(image(layer(RAW, OCI_TAR), replace(layer(RAW, OCI_TAR), diff_id=WRONG))),
-        6,
-        ("layer 2 of 2", "another diff_id"),
+    "damaged gzip under a true digest": built(image(layer(changed(gz(RAW)), raw=RAW))).ends(6, "gzip data is damaged"),
+    "a blob with two diff_ids": built(image(layer(RAW, OCI_TAR), replace(layer(RAW, OCI_TAR), diff_id=WRONG))).ends(
+        6, "layer 2 of 2", "another diff_id"
     ),
 }
 

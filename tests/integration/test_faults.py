@@ -70,7 +70,7 @@ def test_a_fault_ends_as_the_matrix_says(
         server.forget()
     target = tmp_path / "out" / "y.tar"
     target.parent.mkdir()
-    arguments = [argument.format(**names) for argument in scenario.arguments]
+    arguments = [argument.format(**names) for argument in scenario.arguments.split()]
     done = command("save", reference(name, servers), "-o", target, "--platform", "linux/amd64", *arguments)
 
     assert done.status == scenario.status, done.err
