@@ -14,7 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,11 @@ RAW = tar({"hello.txt": b"hello\n" * 500})
 GOOD = image(layer(RAW))
 LAYER = GOOD.layers[0]
 MANIFEST = "/v2/team/app/manifests/v1"
+BLOB = f"/v2/team/app/blobs/{LAYER.digest}"
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 HUB = "https://registry-1.docker.io/v2/library/busybox/manifests/latest"
 PASSWORD = "PASSWORD-of-alice"
 ESCAPES = "\x1b[2J\x9b31m\x7f\u202e\u2066"
-
-Tell = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -70,23 +69,59 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.fixture
-def tell(command: Command, tmp_path: Path) -> Tell:
-    """Return a function that fails to save an image, and returns what is read."""
+@dataclass(frozen=True)
+class Tell:
+    """Fails to save an image, and returns what is read."""
 
-    def tell(reference: str, status: int, *arguments: str | Path, platform: str = "linux/amd64") -> str:
-        target = tmp_path / "x.tar"
-        done = command("save", reference, "-o", target, "--platform", platform, "--no-mirror", "-q", *arguments)
+    registry: Loopback
+    command: Command
+    target: Path
+
+    @property
+    def host(self) -> str:
+        return self.registry.host
+
+    @property
+    def app(self) -> str:
+        """A reference; the path of its manifest is ``MANIFEST``."""
+        return f"{self.host}/team/app:v1"
+
+    def __call__(self, reference: str, status: int, *arguments: str | Path, platform: str = "linux/amd64") -> str:
+        options = ("-o", self.target, "--platform", platform, "--no-mirror", "-q")
+        done = self.command("save", reference, *options, *arguments)
         print(done.err)
         assert done.status == status, done.err
-        assert not target.exists()
+        assert not self.target.exists()
         assert "\nTraceback" not in done.err
         assert PASSWORD not in done.err
         assert all(line.isprintable() for line in done.err.splitlines())
         assert all(line.startswith("imgfetch: ") for line in done.err.splitlines())
         return done.err
 
-    return tell
+    def of(self, manifest: Answer, status: int, *arguments: str) -> str:
+        """Fail to save the image whose manifest is answered so."""
+        self.registry.answers[MANIFEST] = manifest
+        return self(self.app, status, *arguments)
+
+    def of_token(self, token: Answer, status: int) -> str:
+        """Fail to save the image whose manifest needs a token, which is answered so."""
+        self.registry.answers["/token"] = token
+        return self.of(demand(f'Bearer realm="http://{self.host}/token",service="s"'), status)
+
+    def of_blob(self, blob: Answer, status: int) -> str:
+        """Fail to save the good image, whose layer is answered so."""
+        reference = self.registry.add("team/app", "v1", GOOD)
+        self.registry.answers[BLOB] = blob
+        return self(reference, status)
+
+    def of_image(self, built: Built, status: int, *arguments: str, **options: str) -> str:
+        """Fail to save an image that is served as it is."""
+        return self(self.registry.add("team/app", "v1", built), status, *arguments, **options)
+
+
+@pytest.fixture
+def tell(loopback: Loopback, command: Command, tmp_path: Path) -> Tell:
+    return Tell(loopback, command, tmp_path / "x.tar")
 
 
 def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -212,8 +247,8 @@ def test_m02_another_name_is_told_with_the_name_that_the_certificate_has(
 # ---- plain http on a TLS port ----
 
 
-def test_m03_http_where_https_was_wanted_is_told_with_the_option(tell: Tell, loopback: Loopback) -> None:
-    host = loopback.host.replace("127.0.0.1", "registry.example")
+def test_m03_http_where_https_was_wanted_is_told_with_the_option(tell: Tell) -> None:
+    host = tell.host.replace("127.0.0.1", "registry.example")
     err = tell(f"{host}/team/app", 5)
     assert f"{host} does not use https; it probably uses http" in err
     assert "hint: if that is intended, pass --plain-http" in err
@@ -281,73 +316,58 @@ def demand(challenge: str, status: int = 401, **headers: str) -> Answer:
     return Answer(status=status, headers={"WWW-Authenticate": challenge, **headers})
 
 
-def test_m05_a_registry_that_asks_for_a_password_is_told_with_realm_and_command(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand('Basic realm="Team registry"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"the manifest of {loopback.host}/team/app:v1 needs credentials" in err
-    assert f'{loopback.host} expects user name and password (Basic, realm "Team registry")' in err
-    assert f"hint: log in: docker login {loopback.host}, or pass --username with --password-stdin" in err
+def test_m05_a_registry_that_asks_for_a_password_is_told_with_realm_and_command(tell: Tell) -> None:
+    err = tell.of(demand('Basic realm="Team registry"'), 4)
+    assert f"the manifest of {tell.app} needs credentials" in err
+    assert f'{tell.host} expects user name and password (Basic, realm "Team registry")' in err
+    assert f"hint: log in: docker login {tell.host}, or pass --username with --password-stdin" in err
     assert "Nexus" not in err
 
 
-def test_m05_a_nexus_is_told_what_it_needs(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand('BASIC realm="Sonatype Nexus Repository Manager"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+def test_m05_a_nexus_is_told_what_it_needs(tell: Tell) -> None:
+    err = tell.of(demand('BASIC realm="Sonatype Nexus Repository Manager"'), 4)
     assert "enable Nexus's Docker Bearer Token realm" in err
 
 
-def test_m05_schemes_that_nobody_speaks_are_named(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand('Digest realm="x", nonce="y", Negotiate')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"{loopback.host} offers only digest, negotiate" in err
+def test_m05_schemes_that_nobody_speaks_are_named(tell: Tell) -> None:
+    err = tell.of(demand('Digest realm="x", nonce="y", Negotiate'), 4)
+    assert f"{tell.host} offers only digest, negotiate" in err
     assert "to offer Basic or Bearer" in err
 
 
 # ---- a login is refused ----
 
 
-def test_m06_a_registry_that_refuses_a_login_is_told_with_user_file_and_its_words(
-    tell: Tell, loopback: Loopback, home: Path
-) -> None:
-    path = log_in(home, loopback.host)
+def test_m06_a_registry_that_refuses_a_login_is_told_with_user_file_and_its_words(tell: Tell, home: Path) -> None:
+    path = log_in(home, tell.host)
     body = b'{"errors":[{"code":"UNAUTHORIZED","message":"account is locked"}]}'
-    loopback.answers[MANIFEST] = replace(demand('Basic realm="x"'), body=body)
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"{loopback.host} rejected the credentials of alice from {path}" in err
+    err = tell.of(replace(demand('Basic realm="x"'), body=body), 4)
+    assert f"{tell.host} rejected the credentials of alice from {path}" in err
     assert "account is locked" in err
-    assert f"hint: log in again: docker login {loopback.host}" in err
+    assert f"hint: log in again: docker login {tell.host}" in err
 
 
 @pytest.mark.parametrize("refusing", [401, 403])
-def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(
-    refusing: int, tell: Tell, loopback: Loopback, home: Path
-) -> None:
-    path = log_in(home, loopback.host)
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
-    loopback.answers["/token"] = Answer(b'{"details":"incorrect username or password"}', refusing)
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"the token server http://{loopback.host}/token, announced by the registry, rejected" in err
+def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(refusing: int, tell: Tell, home: Path) -> None:
+    path = log_in(home, tell.host)
+    err = tell.of_token(Answer(b'{"details":"incorrect username or password"}', refusing), 4)
+    assert f"the token server http://{tell.host}/token, announced by the registry, rejected" in err
     assert f"the credentials of alice from {path}" in err
     assert "incorrect username or password" in err
-    assert f"hint: log in again: docker login {loopback.host}" in err
+    assert f"hint: log in again: docker login {tell.host}" in err
 
 
-def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
-    loopback.answers["/token"] = Answer(status=401)
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell) -> None:
+    err = tell.of_token(Answer(status=401), 4)
     assert "rejected a request without credentials" in err
-    assert f"hint: log in: docker login {loopback.host}" in err
+    assert f"hint: log in: docker login {tell.host}" in err
     assert "password" not in err.lower()
     assert err.lower().count("credential") == 1  # that of the request without any
 
 
-def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(
-    tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocation, "_password", lambda _: PASSWORD)
-    loopback.answers[MANIFEST] = demand('Basic realm="x"')
-    err = tell(f"{loopback.host}/team/app:v1", 4, "--username", "bob", "--password-stdin")
+    err = tell.of(demand('Basic realm="x"'), 4, "--username", "bob", "--password-stdin")
     assert "rejected the credentials of bob from --username" in err
     assert "hint: check the given user name and password" in err
 
@@ -359,25 +379,21 @@ def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(
         (ECR, f"log in again (aws ecr get-login-password): docker login {ECR}"),
     ],
 )
-def test_m06_a_login_of_ecr_is_said_to_last_12_hours(
-    host: str, says: str, tell: Tell, loopback: Loopback, home: Path
-) -> None:
-    host = loopback.host.replace("127.0.0.1", host)
+def test_m06_a_login_of_ecr_is_said_to_last_12_hours(host: str, says: str, tell: Tell, home: Path) -> None:
+    host = tell.host.replace("127.0.0.1", host)
     log_in(home, host, "AWS")
-    loopback.answers[MANIFEST] = demand('Basic realm="https://ecr"')
+    tell.registry.answers[MANIFEST] = demand('Basic realm="https://ecr"')
     err = tell(f"{host}/team/app:v1", 4, "--plain-http")
     assert f"{host} rejected the credentials of AWS" in err
     assert "ECR credentials expire after 12 hours" in err
     assert says in err
 
 
-def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, loopback: Loopback, home: Path) -> None:
-    path = log_in(home, loopback.host)
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
-    loopback.answers["/token"] = Answer(b'{"token":"t"}')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, home: Path) -> None:
+    path = log_in(home, tell.host)
+    err = tell.of_token(Answer(b'{"token":"t"}'), 4)
     assert f"requested with the credentials of alice from {path}, which may lack access" in err
-    assert f"log in again: docker login {loopback.host}" in err
+    assert f"log in again: docker login {tell.host}" in err
 
 
 # ---- the manifest is not there ----
@@ -393,17 +409,16 @@ def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, loopback: L
     ids=["404", "403", "401"],
 )
 def test_m07_an_image_that_is_not_there_is_told_by_its_exact_name_with_both_possibilities(
-    answer: Answer, status: int, says: str, tell: Tell, loopback: Loopback
+    answer: Answer, status: int, says: str, tell: Tell
 ) -> None:
-    loopback.answers[MANIFEST] = answer
-    err = tell(f"{loopback.host}/team/app:v1", status)
-    assert f"the manifest of {loopback.host}/team/app:v1 {says}: {loopback.host} returned" in err
-    assert f"docker login {loopback.host}" in err
+    err = tell.of(answer, status)
+    assert f"the manifest of {tell.app} {says}: {tell.host} returned" in err
+    assert f"docker login {tell.host}" in err
     assert "check the name and the tag" in err
 
 
-def test_m07_a_tag_that_was_not_given_is_told(tell: Tell, loopback: Loopback) -> None:
-    assert f"the manifest of {loopback.host}/team/app:latest was not found" in tell(f"{loopback.host}/team/app", 3)
+def test_m07_a_tag_that_was_not_given_is_told(tell: Tell) -> None:
+    assert f"the manifest of {tell.host}/team/app:latest was not found" in tell(f"{tell.host}/team/app", 3)
 
 
 def test_m07_on_docker_hub_library_is_explained(tell: Tell) -> None:
@@ -419,31 +434,27 @@ def test_m07_on_docker_hub_library_is_explained(tell: Tell) -> None:
 # ---- nobody is at the token server ----
 
 
-def test_m08_a_token_server_where_nobody_listens_is_told_as_the_registrys_doing(
-    tell: Tell, loopback: Loopback, closed: int
-) -> None:
+def test_m08_a_token_server_where_nobody_listens_is_told_as_the_registrys_doing(tell: Tell, closed: int) -> None:
     realm = f"http://localhost:{closed}/service/token"
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="{realm}?key=SECRET",service="s"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+    err = tell.of(demand(f'Bearer realm="{realm}?key=SECRET",service="s"'), 4)
     for words in (
-        f"cannot get an access token for {loopback.host}/team/app",
+        f"cannot get an access token for {tell.host}/team/app",
         realm,
         "announced",
         "connection refused",
         f"localhost:{closed}",
         "imgfetch did not choose this address; the registry did",
         "proxy_set_header Host $http_host",
-        f"--realm-override localhost:{closed}=http://{loopback.host}",
+        f"--realm-override localhost:{closed}=http://{tell.host}",
     ):
         assert words in err
     assert "SECRET" not in err
 
 
 @pytest.mark.parametrize("realm", ["http://169.254.169.254/token", "ftp://x/token", "http://a:b@x/token"])
-def test_m08_a_token_server_that_is_refused_is_told_with_the_option(realm: str, tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="{realm}",service="s"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"the manifest of {loopback.host}/team/app:v1 needs a token: {loopback.host} announced" in err
+def test_m08_a_token_server_that_is_refused_is_told_with_the_option(realm: str, tell: Tell) -> None:
+    err = tell.of(demand(f'Bearer realm="{realm}",service="s"'), 4)
+    assert f"the manifest of {tell.app} needs a token: {tell.host} announced" in err
     assert "a token server that cannot be used" in err
     assert "--realm-override HOST:PORT=URL" in err
     assert "a:b" not in err
@@ -476,23 +487,19 @@ def test_m09_docker_hubs_limit_of_pulls_is_told_with_limit_who_is_counted_and_wh
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_m10_what_persists_is_told_with_attempts_seconds_and_the_servers_wish(
-    status: int, tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+    status: int, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = patient(monkeypatch)
-    loopback.answers[MANIFEST] = Answer(status=status, headers={"Retry-After": "2"})
-    err = tell(f"{loopback.host}/team/app:v1", 5)
+    err = tell.of(Answer(status=status, headers={"Retry-After": "2"}), 5)
     assert waits == [2, 2, 2, 2]
-    assert f"{loopback.host} returned {status}" in err
+    assert f"{tell.host} returned {status}" in err
     assert re.search(r"Tried 5 times in \d+ s", err)
     assert "hint: the server requests a wait of 2 s; --max-wait allows longer waits" in err
 
 
-def test_m10_a_long_wait_is_not_waited_for_but_told(
-    tell: Tell, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_m10_a_long_wait_is_not_waited_for_but_told(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = patient(monkeypatch)
-    loopback.answers[MANIFEST] = Answer(status=503, headers={"Retry-After": "5400"})
-    err = tell(f"{loopback.host}/team/app:v1", 5)
+    err = tell.of(Answer(status=503, headers={"Retry-After": "5400"}), 5)
     assert waits == []
     assert "the server requests a wait of 1 hour 30 min; try again then, or pass --max-wait 5400" in err
 
@@ -513,131 +520,105 @@ def test_m10_a_long_wait_is_not_waited_for_but_told(
     ids=["a portal", "XML"],
 )
 def test_m11_what_is_no_registrys_answer_is_told_with_url_status_type_and_title(
-    body: bytes, kind: str, says: str, tell: Tell, loopback: Loopback
+    body: bytes, kind: str, says: str, tell: Tell
 ) -> None:
-    loopback.answers[MANIFEST] = Answer(body, headers={"Content-Type": kind})
-    err = tell(f"{loopback.host}/team/app:v1", 1)
-    assert f"unexpected content for the manifest of {loopback.host}/team/app:v1: http://{loopback.host}" in err
+    err = tell.of(Answer(body, headers={"Content-Type": kind}), 1)
+    assert f"unexpected content for the manifest of {tell.app}: http://{tell.host}" in err
     assert f"{MANIFEST} returned 200 {says}" in err
     assert "hint: check for a captive portal, a proxy's page, a wrong port, or a server that is not a registry" in err
 
 
-def test_m11_a_challenge_without_a_realm_is_told(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand('Bearer service="s"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"the manifest of {loopback.host}/team/app:v1 needs a token: {loopback.host} requires a token" in err
+def test_m11_a_challenge_without_a_realm_is_told(tell: Tell) -> None:
+    err = tell.of(demand('Bearer service="s"'), 4)
+    assert f"the manifest of {tell.app} needs a token: {tell.host} requires a token" in err
     assert "names no token server (its challenge has no realm)" in err
     assert "hint: the registry, or a proxy in front of it, is misconfigured" in err
     assert "--realm-override" not in err
 
 
-def test_m11_a_token_servers_page_is_told_with_url_status_type_and_title(tell: Tell, loopback: Loopback) -> None:
-    loopback.answers[MANIFEST] = demand(f'Bearer realm="http://{loopback.host}/token",service="s"')
-    loopback.answers["/token"] = Answer(b"<title>Sign in</title>", headers={"Content-Type": "text/html"})
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"http://{loopback.host}/token" in err
+def test_m11_a_token_servers_page_is_told_with_url_status_type_and_title(tell: Tell) -> None:
+    err = tell.of_token(Answer(b"<title>Sign in</title>", headers={"Content-Type": "text/html"}), 4)
+    assert f"http://{tell.host}/token" in err
     assert "returned 200 with text/html: an HTML page, 'Sign in'" in err
 
 
 # ---- what came is not what was promised ----
 
 
-def test_m12_a_blob_that_does_not_match_is_told_with_layer_digests_and_place(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", GOOD)
+def test_m12_a_blob_that_does_not_match_is_told_with_layer_digests_and_place(tell: Tell) -> None:
     wrong = LAYER.content[:-1] + bytes([LAYER.content[-1] ^ 1])
-    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(wrong, headers={"Content-Encoding": "br"})
-    err = tell(reference, 6)
-    assert f"layer 1 of 1 of {reference}" in err
+    err = tell.of_blob(Answer(wrong, headers={"Content-Encoding": "br"}), 6)
+    assert f"layer 1 of 1 of {tell.app}" in err
     assert "br" in err
-    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(wrong)
-    err = tell(reference, 6)
-    assert f"from {loopback.host} does not match the manifest" in err
+    err = tell.of_blob(Answer(wrong), 6)
+    assert f"from {tell.host} does not match the manifest" in err
     assert f"expected {LAYER.digest}, got {sha256(wrong)}" in err
     assert "--no-mirror" in err
 
 
-def test_m12_a_size_that_does_not_match_is_told(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", GOOD)
-    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(LAYER.content + b"x")
-    err = tell(reference, 6)
+def test_m12_a_size_that_does_not_match_is_told(tell: Tell) -> None:
+    err = tell.of_blob(Answer(LAYER.content + b"x"), 6)
     size = len(LAYER.content)
-    assert f"layer 1 of 1 of {reference} ({LAYER.digest}) from {loopback.host}" in err
+    assert f"layer 1 of 1 of {tell.app} ({LAYER.digest}) from {tell.host}" in err
     assert f"expected {size} bytes, got {size + 1} bytes" in err
 
 
-def test_m13_redirects_that_lead_nowhere_are_told_with_the_chain_and_the_reason(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", GOOD)
-    path = f"/v2/team/app/blobs/{LAYER.digest}"
-    loopback.answers[path] = Answer(status=307, headers={"Location": "/there?X-Signature=SECRET"})
-    loopback.answers["/there"] = Answer(status=307, headers={"Location": path})
-    err = tell(reference, 1)
-    assert f"http://{loopback.host}{path} returned a redirect loop: " in err
-    assert f" -> http://{loopback.host}/there?X-Signature=REDACTED -> " in err
+def test_m13_redirects_that_lead_nowhere_are_told_with_the_chain_and_the_reason(tell: Tell) -> None:
+    tell.registry.answers["/there"] = Answer(status=307, headers={"Location": BLOB})
+    err = tell.of_blob(Answer(status=307, headers={"Location": "/there?X-Signature=SECRET"}), 1)
+    assert f"http://{tell.host}{BLOB} returned a redirect loop: " in err
+    assert f" -> http://{tell.host}/there?X-Signature=REDACTED -> " in err
     assert "the registry's storage or proxy is misconfigured" in err
     assert "SECRET" not in err
 
 
-def test_m13_a_storage_that_refuses_is_named(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", GOOD)
-    path = f"/v2/team/app/blobs/{LAYER.digest}"
+def test_m13_a_storage_that_refuses_is_named(tell: Tell) -> None:
     with Loopback() as store:
         store.answers["/data"] = Answer(status=403)
-        loopback.answers[path] = Answer(status=307, headers={"Location": f"http://{store.host}/data?sig=SECRET"})
-        err = tell(reference, 1)
-    assert f"http://{loopback.host} redirects to {store.host}, which returned 403 Forbidden" in err
+        err = tell.of_blob(Answer(status=307, headers={"Location": f"http://{store.host}/data?sig=SECRET"}), 1)
+    assert f"http://{tell.host} redirects to {store.host}, which returned 403 Forbidden" in err
     assert "SECRET" not in err
-
-
-def _with(**members: Any) -> Built:
-    return image(layer(RAW), manifest=members)
 
 
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
-        (
-            json.dumps({**json.loads(GOOD.raw), "manifests": []}).encode(),
-            "is ambiguous: it has both 'manifests' and 'config'",
-        ),
+        (image(manifest={"manifests": []}).raw, "is ambiguous: it has both 'manifests' and 'config'"),
         (GOOD.raw[:-9], "is not valid JSON"),
         (b" " * (4 * 1024**2 + 1), "expected 4194304 bytes at most, got more"),
-        (_with(mediaType=mediatypes.OCI_INDEX).raw, "is ambiguous: its type is"),
-        (_with(layers=[{**LAYER.descriptor, "digest": "sha256:12"}]).raw, "the digest of layer 1"),
+        (image(manifest={"mediaType": mediatypes.OCI_INDEX}).raw, "is ambiguous: its type is"),
+        (image(manifest={"layers": [{**LAYER.descriptor, "digest": "sha256:12"}]}).raw, "the digest of layer 1"),
     ],
     ids=["two things", "cut", "too large", "two types", "no digest"],
 )
 def test_m14_a_manifest_that_is_not_usable_is_told_with_both_values_and_what_to_do(
-    raw: bytes, says: str, tell: Tell, loopback: Loopback
+    raw: bytes, says: str, tell: Tell
 ) -> None:
-    loopback.answers[MANIFEST] = Answer(raw)
-    err = tell(f"{loopback.host}/team/app:v1", 6)
-    assert f"the manifest of {loopback.host}/team/app:v1" in err
+    err = tell.of(Answer(raw), 6)
+    assert f"the manifest of {tell.app}" in err
     assert says in err
     if len(raw) < 10**6:
         assert "hint: do not use this image; if the error persists, report it to the publisher" in err
 
 
-def test_m14_another_manifest_under_a_digest_is_told_with_both(tell: Tell, loopback: Loopback) -> None:
+def test_m14_another_manifest_under_a_digest_is_told_with_both(tell: Tell) -> None:
     other = image(hello("other"))
-    loopback.answers[f"/v2/team/app/manifests/{GOOD.digest}"] = Answer(other.raw)
-    err = tell(f"{loopback.host}/team/app@{GOOD.digest}", 6)
+    tell.registry.answers[f"/v2/team/app/manifests/{GOOD.digest}"] = Answer(other.raw)
+    err = tell(f"{tell.host}/team/app@{GOOD.digest}", 6)
     assert f"has the wrong digest: expected {GOOD.digest}, got {other.digest}" in err
     assert "do not use this image" in err
 
 
-def test_m15_a_blob_that_is_missing_is_told_as_the_registrys_fault(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", GOOD)
-    loopback.answers[f"/v2/team/app/blobs/{LAYER.digest}"] = Answer(status=404)
-    err = tell(reference, 3)
-    assert f"layer 1 of 1 of {reference} ({LAYER.digest}) was not found: {loopback.host} returned 404" in err
+def test_m15_a_blob_that_is_missing_is_told_as_the_registrys_fault(tell: Tell) -> None:
+    err = tell.of_blob(Answer(status=404), 3)
+    assert f"layer 1 of 1 of {tell.app} ({LAYER.digest}) was not found: {tell.host} returned 404" in err
     assert "hint: the manifest lists this blob, but the registry does not have it: push the image again" in err
 
 
-def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell, loopback: Loopback) -> None:
+def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell) -> None:
     wrong = "sha256:" + "0" * 64
-    reference = loopback.add("team/app", "v1", image(replace(layer(RAW), diff_id=wrong)))
-    err = tell(reference, 6)
-    assert f"layer 1 of 1 of {reference} ({LAYER.digest}, gzip), decompressed, does not match the config" in err
+    err = tell.of_image(image(replace(layer(RAW), diff_id=wrong)), 6)
+    assert f"layer 1 of 1 of {tell.app} ({LAYER.digest}, gzip), decompressed, does not match the config" in err
     assert f"expected diff_id {wrong}, got {sha256(RAW)}" in err
     assert "the image is broken or altered; docker load would refuse it too" in err
 
@@ -662,50 +643,44 @@ def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell, l
     ],
 )
 def test_m17_what_is_no_image_is_named_with_its_tool(
-    config_type: str, artifact_type: str, says: str, tool: str, *, tell: Tell, loopback: Loopback
+    config_type: str, artifact_type: str, says: str, tool: str, *, tell: Tell
 ) -> None:
     members = {"artifactType": artifact_type} if artifact_type else {}
     built = image(layer(b"x", "application/vnd.example", raw=b"x"), config_type=config_type, manifest=members)
-    reference = loopback.add("team/app", "v1", built)
-    err = tell(reference, 1)
+    err = tell.of_image(built, 1)
     kind = artifact_type or config_type
-    assert f"the manifest of {reference} is not a container image but {says} ({kind})" in err
+    assert f"the manifest of {tell.app} is not a container image but {says} ({kind})" in err
     assert "hint: download it with its own tool" in err
     assert tool in err
 
 
-def test_m18_schema_1_is_told_as_old_with_what_to_ask_for(tell: Tell, loopback: Loopback) -> None:
+def test_m18_schema_1_is_told_as_old_with_what_to_ask_for(tell: Tell) -> None:
     raw = json.dumps({"schemaVersion": 1, "name": "team/app", "tag": "v1", "fsLayers": [], "history": []}).encode()
-    loopback.answers[MANIFEST] = Answer(raw)
-    err = tell(f"{loopback.host}/team/app:v1", 1)
+    err = tell.of(Answer(raw), 1)
     assert "uses schema 1, an image format that docker has removed" in err
     assert "hint: ask the publisher for a rebuild, or try another tag" in err
 
 
-def test_m20_a_layer_beyond_the_limit_is_told_with_the_bytes_so_far_and_the_option(
-    tell: Tell, loopback: Loopback
-) -> None:
-    reference = loopback.add("team/app", "v1", image(layer(bytes(4 * 1024**2))))
-    err = tell(reference, 1, "--max-layer-size", "1MiB")
+def test_m20_a_layer_beyond_the_limit_is_told_with_the_bytes_so_far_and_the_option(tell: Tell) -> None:
+    err = tell.of_image(image(layer(bytes(4 * 1024**2))), 1, "--max-layer-size", "1MiB")
     assert re.search(
-        f"layer 1 of 1 of {re.escape(reference)} cannot be read: its decompressed size exceeds the limit of 1048576 "
+        f"layer 1 of 1 of {re.escape(tell.app)} cannot be read: its decompressed size exceeds the limit of 1048576 "
         "bytes, [0-9]{7} so far",
         err,
     )
     assert "raise it with --max-layer-size" in err
 
 
-def test_m21_a_platform_that_is_not_there_is_told_with_those_that_are(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", index(image(hello("a")), image(hello("b"), platform=ARM64)))
-    err = tell(reference, 3, platform="linux/s390x")
-    assert f"no linux/s390x image in {reference}" in err
+def test_m21_a_platform_that_is_not_there_is_told_with_those_that_are(tell: Tell) -> None:
+    err = tell.of_image(index(image(hello("a")), image(hello("b"), platform=ARM64)), 3, platform="linux/s390x")
+    assert f"no linux/s390x image in {tell.app}" in err
     assert "hint: available: linux/amd64, linux/arm64" in err
     assert "choose one with --platform" in err
 
 
-def test_m21_very_many_platforms_leave_room_for_the_option(tell: Tell, loopback: Loopback) -> None:
+def test_m21_very_many_platforms_leave_room_for_the_option(tell: Tell) -> None:
     many = [image(hello(f"{n}"), platform={"os": "linux", "architecture": f"machine{n}"}) for n in range(40)]
-    err = tell(loopback.add("team/app", "v1", index(*many)), 3)
+    err = tell.of_image(index(*many), 3)
     assert "linux/machine15 and 24 more; choose one with --platform" in err
 
 
@@ -714,13 +689,10 @@ def test_m21_very_many_platforms_leave_room_for_the_option(tell: Tell, loopback:
     [(b"\x04\x22\x4d\x18" + bytes(600), "04 22 4d 18 00 00 00 00 (lz4)"), (b"?" * 600, "3f 3f 3f 3f 3f 3f 3f 3f, its")],
     ids=["lz4", "unknown"],
 )
-def test_m22_an_unknown_compression_is_told_with_type_and_magic(
-    content: bytes, says: str, tell: Tell, loopback: Loopback
-) -> None:
-    reference = loopback.add("team/app", "v1", image(layer(content, "application/vnd.example.layer", raw=RAW)))
-    err = tell(reference, 1)
+def test_m22_an_unknown_compression_is_told_with_type_and_magic(content: bytes, says: str, tell: Tell) -> None:
+    err = tell.of_image(image(layer(content, "application/vnd.example.layer", raw=RAW)), 1)
     assert (
-        f"layer 1 of 1 of {reference} cannot be read: it is neither a tar archive nor compressed in a known format"
+        f"layer 1 of 1 of {tell.app} cannot be read: it is neither a tar archive nor compressed in a known format"
         in err
     )
     assert f"it begins with {says}" in err
@@ -728,16 +700,15 @@ def test_m22_an_unknown_compression_is_told_with_type_and_magic(
     assert "ask the publisher for gzip, zstd, bzip2, xz or uncompressed layers" in err
 
 
-def test_m22_an_encrypted_layer_is_told_with_its_type(tell: Tell, loopback: Loopback) -> None:
-    reference = loopback.add("team/app", "v1", image(layer(b"secret", f"{OCI_GZIP}+encrypted", raw=b"")))
-    err = tell(reference, 1)
-    assert f"layer 1 of the manifest of {reference} is encrypted ({OCI_GZIP}+encrypted)" in err
+def test_m22_an_encrypted_layer_is_told_with_its_type(tell: Tell) -> None:
+    err = tell.of_image(image(layer(b"secret", f"{OCI_GZIP}+encrypted", raw=b"")), 1)
+    assert f"layer 1 of the manifest of {tell.app} is encrypted ({OCI_GZIP}+encrypted)" in err
     assert "imgfetch cannot decrypt layers" in err
 
 
-def test_m22_damaged_data_is_told_as_the_images_fault(tell: Tell, loopback: Loopback) -> None:
+def test_m22_damaged_data_is_told_as_the_images_fault(tell: Tell) -> None:
     cut = layer(gz(RAW)[:-4], raw=RAW)
-    err = tell(loopback.add("team/app", "v1", image(cut)), 6)
+    err = tell.of_image(image(cut), 6)
     assert "is broken: its gzip data ends early" in err
     assert "docker load would reject it too" in err
 
@@ -753,26 +724,20 @@ def _helper(directory: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", str(directory), prepend=":")
 
 
-def test_m23_a_file_that_is_no_json_is_told_with_the_position_and_passed_over(
-    tell: Tell, loopback: Loopback, home: Path
-) -> None:
+def test_m23_a_file_that_is_no_json_is_told_with_the_position_and_passed_over(tell: Tell, home: Path) -> None:
     path = home / ".docker" / "config.json"
     path.write_text('{\n  "auths": {,}\n}')
-    loopback.answers[MANIFEST] = demand('Basic realm="x"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+    err = tell.of(demand('Basic realm="x"'), 4)
     assert f"warning: {path} is not JSON: " in err
     assert "(line 2, column 13)" in err
     assert "continuing without its credentials; fix or remove it" in err
 
 
-def test_m23_an_entry_that_is_no_login_is_told_by_its_key_and_without_its_value(
-    tell: Tell, loopback: Loopback, home: Path
-) -> None:
+def test_m23_an_entry_that_is_no_login_is_told_by_its_key_and_without_its_value(tell: Tell, home: Path) -> None:
     path = home / ".docker" / "config.json"
-    path.write_text(json.dumps({"auths": {loopback.host: {"auth": f"!{PASSWORD}"}}}))
-    loopback.answers[MANIFEST] = demand('Basic realm="x"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
-    assert f"cannot use the entry '{loopback.host}' of {path}: its 'auth' is not base64" in err
+    path.write_text(json.dumps({"auths": {tell.host: {"auth": f"!{PASSWORD}"}}}))
+    err = tell.of(demand('Basic realm="x"'), 4)
+    assert f"cannot use the entry '{tell.host}' of {path}: its 'auth' is not base64" in err
     assert "continuing without it; log in again, or remove it" in err
 
 
@@ -790,29 +755,20 @@ def test_m23_an_entry_that_is_no_login_is_told_by_its_key_and_without_its_value(
     ids=["words", "escapes", "silence", "garbage"],
 )
 def test_m23_a_helper_that_fails_is_told_by_name_status_and_words(
-    script: str,
-    says: str,
-    tell: Tell,
-    loopback: Loopback,
-    *,
-    home: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    script: str, says: str, tell: Tell, *, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = home / ".docker" / "config.json"
     path.write_text(json.dumps({"credsStore": "odd"}))
     _helper(tmp_path / "bin", script, monkeypatch)
-    loopback.answers[MANIFEST] = demand('Basic realm="x"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+    err = tell.of(demand('Basic realm="x"'), 4)
     assert "docker-credential-odd" in err
     assert says in err
     assert f"(named in {path}); continuing without its credentials; fix or remove it" in err
 
 
-def test_m23_a_helper_that_is_not_there_is_told(tell: Tell, loopback: Loopback, home: Path) -> None:
+def test_m23_a_helper_that_is_not_there_is_told(tell: Tell, home: Path) -> None:
     (home / ".docker" / "config.json").write_text(json.dumps({"credsStore": "absent"}))
-    loopback.answers[MANIFEST] = demand('Basic realm="x"')
-    err = tell(f"{loopback.host}/team/app:v1", 4)
+    err = tell.of(demand('Basic realm="x"'), 4)
     assert "warning: docker-credential-absent is not on the PATH (named in " in err
 
 
