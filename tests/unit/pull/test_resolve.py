@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,26 +36,36 @@ from tests.images import AMD64, ARM64, Built
 
 REFERENCE = Reference.parse("registry.example/team/app:1")
 LINUX_AMD64 = Platform.parse("linux/amd64")
+HELM = "application/vnd.cncf.helm.config.v1+json"
 LINUX_ARM64 = Platform.parse("linux/arm64")
 
 
-@pytest.fixture
-def registry() -> FakeRegistry:
-    return FakeRegistry()
+class Resolving(FakeRegistry):
+    """A registry whose images are resolved."""
+
+    def __init__(self, store: BlobStore) -> None:
+        super().__init__()
+        self.store = store
+
+    def resolve(
+        self, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE, *, strict: bool = False
+    ) -> Image:
+        resolver = Resolver(self, self.store, Tolerance(strict=strict), RetryPolicy(retries=0))
+        return resolver.resolve(reference, platform)
+
+    def chosen(self, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE) -> str:
+        """Return the digest of the image that is found."""
+        return str(self.resolve(platform, reference).manifest.descriptor.digest)
+
+    def kept(self) -> set[str]:
+        """Return the digests of what is in the store."""
+        blobs = (self.store.root / "blobs").rglob("*")
+        return {f"{path.parent.name}:{path.name}" for path in blobs if path.is_file()}
 
 
 @pytest.fixture
-def resolver(registry: FakeRegistry, store: BlobStore) -> Resolver:
-    return Resolver(registry, store, Tolerance(), RetryPolicy(retries=0))
-
-
-def kept(tmp_path: Path) -> set[str]:
-    """Return the digests of what is in the store."""
-    return {f"{path.parent.name}:{path.name}" for path in (tmp_path / "store" / "blobs").rglob("*") if path.is_file()}
-
-
-def resolved(resolver: Resolver, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE) -> Image:
-    return resolver.resolve(reference, platform)
+def registry(store: BlobStore) -> Resolving:
+    return Resolving(store)
 
 
 def pinned(digest: str) -> Reference:
@@ -71,25 +80,23 @@ def member(platform: Mapping[str, str] | None = AMD64, text: str = "") -> Built:
 # ---- a single manifest ----
 
 
-def test_a_manifest_and_its_config_are_found_and_kept(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
-) -> None:
+def test_a_manifest_and_its_config_are_found_and_kept(registry: Resolving) -> None:
     layers = images.hello("one"), images.hello("two")
     built = registry.add(images.image(*layers))
-    image = resolved(resolver)
+    image = registry.resolve()
     assert str(image.manifest.descriptor.digest) == built.digest
     assert [str(layer.digest) for layer in image.manifest.layers] == [layer.digest for layer in layers]
     assert [str(diff_id) for diff_id in image.config.diff_ids] == [layer.diff_id for layer in layers]
     assert image.config.platform == LINUX_AMD64
     assert image.references == (REFERENCE,)
     assert registry.asked == ["1", built.config.digest]  # no layer
-    assert kept(tmp_path) == {built.digest, built.config.digest}
+    assert registry.kept() == {built.digest, built.config.digest}
 
 
-def test_a_config_that_is_in_the_store_is_not_asked_for(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_a_config_that_is_in_the_store_is_not_asked_for(registry: Resolving) -> None:
     built = registry.add(member())
-    resolved(resolver)
-    resolved(resolver)
+    registry.resolve()
+    registry.resolve()
     assert registry.asked == ["1", built.config.digest, "1"]
 
 
@@ -104,46 +111,42 @@ def test_a_config_that_is_in_the_store_is_not_asked_for(registry: FakeRegistry, 
         "APPLICATION/VND.OCI.IMAGE.MANIFEST.V1+JSON; charset=utf-8",
     ],
 )
-def test_a_wrong_content_type_does_not_matter(registry: FakeRegistry, resolver: Resolver, content_type: str) -> None:
+def test_a_wrong_content_type_does_not_matter(registry: Resolving, content_type: str) -> None:
     built = registry.add(member())
     registry.documents["1"] = Document(built.raw, content_type)
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
 def test_an_image_for_another_machine_is_taken_with_a_warning_where_there_is_no_choice(
-    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
+    registry: Resolving, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
     registry.add(member({"os": "linux", "architecture": other}))
-    assert resolved(resolver, None).config.platform == Platform("linux", other)
+    assert registry.resolve(None).config.platform == Platform("linux", other)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     for words in ("registry.example/team/app:1", f"linux/{other}", str(here)):
         assert words in warnings[0]
 
 
-def test_it_is_refused_where_a_platform_was_asked_for(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_it_is_refused_where_a_platform_was_asked_for(registry: Resolving) -> None:
     registry.add(member(ARM64))
     with pytest.raises(PlatformNotFoundError) as caught:
-        resolved(resolver, LINUX_AMD64)
+        registry.resolve(LINUX_AMD64)
     assert caught.value.wanted == "linux/amd64"
     assert caught.value.available == ("linux/arm64",)
     assert "linux/arm64" in str(caught.value.hint)
 
 
-def test_an_image_for_this_machine_is_taken_in_silence(
-    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_image_for_this_machine_is_taken_in_silence(registry: Resolving, caplog: pytest.LogCaptureFixture) -> None:
     here = platforms.default()
     registry.add(member({"os": here.os, "architecture": here.architecture, "variant": here.variant}))
-    resolved(resolver, None)
+    registry.resolve(None)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(
-    registry: FakeRegistry, resolver: Resolver
-) -> None:
+def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(registry: Resolving) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
     members = [
@@ -152,17 +155,15 @@ def test_a_default_platform_is_linux_on_this_machine_in_an_index_too(
         member({"os": "linux", "architecture": here.architecture, "variant": here.variant}),
     ]
     registry.add(images.index(*members))
-    assert str(resolved(resolver, None).manifest.descriptor.digest) == members[2].digest
+    assert registry.chosen(None) == members[2].digest
 
 
-def test_an_index_has_a_choice_so_there_is_no_other_machine_by_default(
-    registry: FakeRegistry, resolver: Resolver
-) -> None:
+def test_an_index_has_a_choice_so_there_is_no_other_machine_by_default(registry: Resolving) -> None:
     here = platforms.default()
     other = "s390x" if here.architecture != "s390x" else "amd64"
     registry.add(images.index(member({"os": "linux", "architecture": other})))
     with pytest.raises(PlatformNotFoundError):
-        resolved(resolver, None)
+        registry.resolve(None)
 
 
 # ---- the choice of a platform ----
@@ -213,54 +214,49 @@ def machine(text: str) -> dict[str, str]:
     ids=lambda value: ",".join(value) if isinstance(value, list) else str(value),
 )
 def test_the_best_fit_of_an_index_is_chosen(
-    registry: FakeRegistry, resolver: Resolver, listed: list[str], wanted: str, chosen: int | None
+    registry: Resolving, listed: list[str], wanted: str, chosen: int | None
 ) -> None:
     members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
     registry.add(images.index(*members))
     if chosen is None:
         with pytest.raises(PlatformNotFoundError):
-            resolved(resolver, Platform.parse(wanted))
+            registry.resolve(Platform.parse(wanted))
         assert registry.asked == ["1"]
     else:
-        image = resolved(resolver, Platform.parse(wanted))
+        image = registry.resolve(Platform.parse(wanted))
         assert str(image.manifest.descriptor.digest) == members[chosen].digest
         assert registry.asked == ["1", members[chosen].digest, members[chosen].config.digest]
 
 
-def test_of_equals_the_first_is_chosen(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_of_equals_the_first_is_chosen(registry: Resolving) -> None:
     members = [member(AMD64, "first"), member(AMD64, "second")]
     registry.add(images.index(*members))
-    assert str(resolved(resolver).manifest.descriptor.digest) == members[0].digest
+    assert registry.chosen() == members[0].digest
 
 
 @pytest.mark.parametrize("docker", [False, True], ids=["OCI", "docker"])
-def test_both_kinds_of_index_are_read(registry: FakeRegistry, resolver: Resolver, *, docker: bool) -> None:
+def test_both_kinds_of_index_are_read(registry: Resolving, *, docker: bool) -> None:
     built = images.image(images.hello(), docker=docker)
     registry.add(images.index(built, docker=docker))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
-def test_what_is_there_is_listed_in_the_order_of_the_index(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_what_is_there_is_listed_in_the_order_of_the_index(registry: Resolving) -> None:
     listed = ["linux/s390x", "linux/arm64/v8", "linux/arm/v6", "windows/amd64:10.0.20348.2", "linux/s390x"]
     members = [member(machine(text), f"number {number}") for number, text in enumerate(listed)]
     registry.add(images.index(*members, images.attestation(members[0])))
     with pytest.raises(PlatformNotFoundError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.wanted == "linux/amd64"
-    assert caught.value.available == (
-        "linux/s390x",
-        "linux/arm64",
-        "linux/arm/v6",
-        "windows/amd64:10.0.20348.2",
-    )
+    assert caught.value.available == ("linux/s390x", "linux/arm64", "linux/arm/v6", "windows/amd64:10.0.20348.2")
     assert "registry.example/team/app:1" in str(caught.value)
     assert "linux/arm/v6" in str(caught.value.hint)
 
 
-def test_an_index_of_nothing_has_no_platform(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_an_index_of_nothing_has_no_platform(registry: Resolving) -> None:
     registry.add(images.index())
     with pytest.raises(PlatformNotFoundError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.available == ()
 
 
@@ -271,26 +267,26 @@ def mislabelled() -> Built:
 
 
 def test_a_config_that_contradicts_its_index_is_a_warning(
-    registry: FakeRegistry, resolver: Resolver, caplog: pytest.LogCaptureFixture
+    registry: Resolving, caplog: pytest.LogCaptureFixture
 ) -> None:
     index = registry.add(mislabelled())
-    assert str(resolved(resolver).manifest.descriptor.digest) == index.children[0].digest
+    assert registry.chosen() == index.children[0].digest
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     for words in ("registry.example/team/app:1", "linux/amd64", "linux/arm64"):
         assert words in warnings[0]
 
 
-def test_under_strict_it_is_refused(registry: FakeRegistry, store: BlobStore) -> None:
+def test_under_strict_it_is_refused(registry: Resolving) -> None:
     registry.add(mislabelled())
     with pytest.raises(VerificationError):
-        resolved(Resolver(registry, store, Tolerance(strict=True), RetryPolicy(retries=0)))
+        registry.resolve(strict=True)
 
 
 # ---- what is no image ----
 
 
-def test_statements_about_images_are_passed_over(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_statements_about_images_are_passed_over(registry: Resolving) -> None:
     built = member()
     unknown = images.attestation(built)
     annotated = {
@@ -298,7 +294,7 @@ def test_statements_about_images_are_passed_over(registry: FakeRegistry, resolve
         "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
     }
     registry.add(images.index(built, unknown, entries=[unknown.entry, annotated, built.entry]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
     assert registry.asked == ["1", built.digest, built.config.digest]
 
 
@@ -306,81 +302,70 @@ def test_statements_about_images_are_passed_over(registry: FakeRegistry, resolve
     "media_type",
     ["application/vnd.cncf.helm.chart.v1", "application/vnd.docker.distribution.manifest.v1+prettyjws", "", "text/x"],
 )
-def test_entries_of_unknown_types_are_passed_over(registry: FakeRegistry, resolver: Resolver, media_type: str) -> None:
+def test_entries_of_unknown_types_are_passed_over(registry: Resolving, media_type: str) -> None:
     built = member()
     strange = {**member(AMD64, "strange").entry, "mediaType": media_type}
     registry.add(images.index(built, entries=[strange, built.entry]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
-def test_an_entry_without_a_platform_is_looked_into_where_nothing_else_fits(
-    registry: FakeRegistry, resolver: Resolver
-) -> None:
+def test_an_entry_without_a_platform_is_looked_into_where_nothing_else_fits(registry: Resolving) -> None:
     named, other, nameless = member(ARM64), member(ARM64, "nameless arm64"), member(AMD64, "nameless amd64")
     entries = [{**built.entry, "platform": None} for built in (other, nameless)]
     registry.add(images.index(named, other, nameless, entries=[*entries, named.entry]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == nameless.digest
+    assert registry.chosen() == nameless.digest
     registry.asked.clear()
-    assert str(resolved(resolver, LINUX_ARM64).manifest.descriptor.digest) == named.digest
+    assert registry.chosen(LINUX_ARM64) == named.digest
     assert registry.asked == ["1", named.digest, named.config.digest]
 
 
 @pytest.mark.parametrize(
     "platform", [{}, {"os": "linux"}, {"architecture": "amd64"}, {"os": "", "architecture": ""}], ids=repr
 )
-def test_a_platform_that_names_no_machine_is_none(
-    registry: FakeRegistry, resolver: Resolver, platform: dict[str, str]
-) -> None:
+def test_a_platform_that_names_no_machine_is_none(registry: Resolving, platform: dict[str, str]) -> None:
     built = member()
     registry.add(images.index(built, entries=[{**built.entry, "platform": platform}]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
-def test_what_was_found_within_nameless_entries_is_listed_too(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_what_was_found_within_nameless_entries_is_listed_too(registry: Resolving) -> None:
     nameless = member(ARM64)
     registry.add(images.index(nameless, entries=[{**nameless.entry, "platform": None}]))
     with pytest.raises(PlatformNotFoundError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.available == ("linux/arm64",)
 
 
-def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are(
-    registry: FakeRegistry, resolver: Resolver
-) -> None:
+def test_a_nameless_entry_that_is_no_image_does_not_hide_the_platforms_there_are(registry: Resolving) -> None:
     named = member(ARM64)
-    chart = images.image(
-        images.hello("chart"),
-        config_type="application/vnd.cncf.helm.config.v1+json",
-        manifest={"artifactType": "application/vnd.cncf.helm.config.v1+json"},
-        platform=None,
-    )
+    chart = images.image(images.hello("chart"), config_type=HELM, manifest={"artifactType": HELM}, platform=None)
     registry.add(images.index(chart, named))
     with pytest.raises(PlatformNotFoundError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.available == ("linux/arm64",)
 
 
-def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: FakeRegistry, resolver: Resolver) -> None:
-    chart = images.image(images.hello("chart"), config_type="application/vnd.cncf.helm.config.v1+json")
+def test_a_named_entry_that_is_no_image_is_said_to_be_none(registry: Resolving) -> None:
+    chart = images.image(images.hello("chart"), config_type=HELM)
     registry.add(images.index(chart))
     with pytest.raises(UnsupportedError, match="not a container image but a Helm chart"):
-        resolved(resolver)
+        registry.resolve()
 
 
-def test_nameless_entries_are_not_fetched_without_end(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_nameless_entries_are_not_fetched_without_end(registry: Resolving) -> None:
     members = [member({"os": "linux", "architecture": f"made-up-{number}"}) for number in range(500)]
     entries = [{**built.entry, "platform": None} for built in members]
     registry.add(images.index(*members, entries=entries))
     with pytest.raises(PlatformNotFoundError):
-        resolved(resolver)
+        registry.resolve()
     assert len(registry.asked) < 200  # a config and a manifest for each that is looked into
 
 
-def test_the_same_nameless_entry_is_fetched_once(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_the_same_nameless_entry_is_fetched_once(registry: Resolving) -> None:
     built = member(ARM64)
     registry.add(images.index(built, entries=[{**built.entry, "platform": None}] * 5))
     with pytest.raises(PlatformNotFoundError):
-        resolved(resolver)
+        registry.resolve()
     assert registry.asked == ["1", built.digest, built.config.digest]
 
 
@@ -396,23 +381,19 @@ def nested(depth: int, built: Built, **entry: Any) -> Built:
 
 @pytest.mark.parametrize("entry", [{}, {"platform": AMD64}], ids=["nameless", "named"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_an_image_is_found_within_nested_indexes(
-    registry: FakeRegistry, resolver: Resolver, depth: int, entry: dict[str, object]
-) -> None:
+def test_an_image_is_found_within_nested_indexes(registry: Resolving, depth: int, entry: dict[str, object]) -> None:
     built = member()
     registry.add(nested(depth, built, **entry))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
-def test_indexes_nested_too_deep_are_refused(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_indexes_nested_too_deep_are_refused(registry: Resolving) -> None:
     registry.add(nested(5, member()))
     with pytest.raises(VerificationError, match="indexes within indexes, more than 3 deep"):
-        resolved(resolver)
+        registry.resolve()
 
 
-def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(
-    registry: FakeRegistry, resolver: Resolver
-) -> None:
+def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(registry: Resolving) -> None:
     claimed = f"sha256:{'1' * 64}"
     entry = {"mediaType": mediatypes.OCI_INDEX, "digest": claimed, "size": 0}
     size = len(images.index(entries=[{**entry, "size": 100}]).raw)
@@ -421,45 +402,45 @@ def test_an_index_that_the_registry_serves_for_each_of_its_own_entries_ends(
     registry.add(built)
     registry.documents[claimed] = Document(built.raw, built.media_type)
     with pytest.raises(VerificationError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.wanted == claimed
     assert caught.value.got == built.digest
     assert registry.asked == ["1", claimed]
 
 
-def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: Resolving) -> None:
     built = member()
     other = images.index(member(ARM64))
     entry = {**other.entry, "platform": AMD64}
     registry.add(images.index(other, built, entries=[entry, built.entry]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
 
 
 # ---- what the index, or the user, promises ----
 
 
 @pytest.mark.parametrize("by", [-1, 1])
-def test_an_entrys_size_is_checked(registry: FakeRegistry, resolver: Resolver, tmp_path: Path, by: int) -> None:
+def test_an_entrys_size_is_checked(registry: Resolving, by: int) -> None:
     built = member()
     size = len(built.raw)
     registry.add(images.index(built, entries=[{**built.entry, "size": size + by}]))
     with pytest.raises(VerificationError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.wanted == f"{size + by} bytes"
     assert caught.value.got == f"{size} bytes"
-    assert kept(tmp_path) == set()
+    assert registry.kept() == set()
 
 
-def test_an_entrys_digest_is_checked(registry: FakeRegistry, resolver: Resolver, tmp_path: Path) -> None:
+def test_an_entrys_digest_is_checked(registry: Resolving) -> None:
     built = member()
     registry.add(images.index(built))
     changed = built.raw.replace(b"schemaVersion", b"schemaVersiom")
     registry.documents[built.digest] = Document(changed, built.media_type)
     with pytest.raises(VerificationError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.wanted == built.digest
     assert caught.value.got == f"sha256:{hashlib.sha256(changed).hexdigest()}"
-    assert kept(tmp_path) == set()
+    assert registry.kept() == set()
 
 
 @pytest.mark.parametrize(
@@ -467,42 +448,40 @@ def test_an_entrys_digest_is_checked(registry: FakeRegistry, resolver: Resolver,
     [lambda raw: raw.replace(b"amd64", b"arm64"), lambda raw: raw + b"\n", lambda raw: raw[:-1], lambda _: b"{}"],
     ids=["changed", "longer", "cut", "another"],
 )
-def test_what_is_asked_for_by_digest_must_have_it(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, change
-) -> None:
+def test_what_is_asked_for_by_digest_must_have_it(registry: Resolving, change) -> None:
     built = registry.add(images.index(member()))
     registry.documents[built.digest] = Document(change(built.raw), built.media_type)
     with pytest.raises(VerificationError) as caught:
-        resolved(resolver, reference=pinned(built.digest))
+        registry.resolve(reference=pinned(built.digest))
     assert caught.value.wanted == built.digest
     assert caught.value.got == images.sha256(change(built.raw))
     assert registry.asked == [built.digest]
-    assert kept(tmp_path) == set()
+    assert registry.kept() == set()
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_an_image_is_found_by_its_digest(registry: FakeRegistry, resolver: Resolver, algorithm: str) -> None:
+def test_an_image_is_found_by_its_digest(registry: Resolving, algorithm: str) -> None:
     built = registry.add(member())
     digest = Digest.of(built.raw, algorithm)
     registry.documents[str(digest)] = Document(built.raw, built.media_type)
-    image = resolved(resolver, reference=replace(REFERENCE, digest=digest))
+    image = registry.resolve(reference=replace(REFERENCE, digest=digest))
     assert image.manifest.descriptor.digest == digest
     assert registry.asked == [str(digest), built.config.digest]
 
 
-def test_a_pinned_index_still_leads_to_the_platform(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_a_pinned_index_still_leads_to_the_platform(registry: Resolving) -> None:
     built = member()
     index = registry.add(images.index(member(ARM64), built))
-    image = resolved(resolver, reference=pinned(index.digest))
+    image = registry.resolve(reference=pinned(index.digest))
     assert str(image.manifest.descriptor.digest) == built.digest
     assert image.references == (pinned(index.digest),)
 
 
-def test_the_entrys_type_counts_and_not_the_header(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_the_entrys_type_counts_and_not_the_header(registry: Resolving) -> None:
     built = images.image(images.hello(), manifest={"mediaType": None})
     registry.add(images.index(built))
     registry.documents[built.digest] = Document(built.raw, "text/plain")
-    assert resolved(resolver).manifest.descriptor.media_type == mediatypes.OCI_MANIFEST
+    assert registry.resolve().manifest.descriptor.media_type == mediatypes.OCI_MANIFEST
 
 
 # ---- the config ----
@@ -513,56 +492,52 @@ def test_the_entrys_type_counts_and_not_the_header(registry: FakeRegistry, resol
     [lambda raw: raw.replace(b"/hello", b"/HELLO"), lambda raw: raw + b" ", lambda raw: raw[:-1], lambda _: b""],
     ids=["changed", "longer", "cut", "empty"],
 )
-def test_a_config_that_is_something_else_is_refused(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, change
-) -> None:
+def test_a_config_that_is_something_else_is_refused(registry: Resolving, change) -> None:
     built = registry.add(member())
     registry.contents[built.config.digest] = change(built.config.content)
     content = registry.contents[built.config.digest]
     cls = TransportError if len(content) < len(built.config.content) else VerificationError
     with pytest.raises(cls) as caught:
-        resolved(resolver)
+        registry.resolve()
     for words in ("the config of registry.example/team/app:1", built.config.digest, "registry.example"):
         assert words in str(caught.value)
-    assert kept(tmp_path) == {built.digest}
+    assert registry.kept() == {built.digest}
 
 
-def test_a_config_that_is_missing_is_named(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_a_config_that_is_missing_is_named(registry: Resolving) -> None:
     built = registry.add(member())
     del registry.contents[built.config.digest]
     with pytest.raises(NotFoundError, match="the config of registry"):
-        resolved(resolver)
+        registry.resolve()
 
 
 @pytest.mark.parametrize("by", [-1, 1])
-def test_a_config_whose_size_is_a_lie_is_refused(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path, by: int
-) -> None:
+def test_a_config_whose_size_is_a_lie_is_refused(registry: Resolving, by: int) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + by}
     built = images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor})
     registry.add(built)
     with pytest.raises(VerificationError):
-        resolved(resolver)
-    assert kept(tmp_path) == {built.digest}
+        registry.resolve()
+    assert registry.kept() == {built.digest}
 
 
-def test_it_is_refused_though_the_config_is_in_the_store(registry: FakeRegistry, resolver: Resolver) -> None:
+def test_it_is_refused_though_the_config_is_in_the_store(registry: Resolving) -> None:
     honest = registry.add(member())
-    resolved(resolver)
+    registry.resolve()
     descriptor = {**honest.config.descriptor, "size": len(honest.config.content) + 1}
     registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}), "2")
     with pytest.raises(VerificationError):
-        resolved(resolver, reference=replace(REFERENCE, tag="2"))
+        registry.resolve(reference=replace(REFERENCE, tag="2"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_there_are_as_many_diff_ids_as_layers(registry: FakeRegistry, resolver: Resolver, count: int) -> None:
+def test_there_are_as_many_diff_ids_as_layers(registry: Resolving, count: int) -> None:
     diff_ids = [f"sha256:{number:064}" for number in range(count)]
     config = {"rootfs": {"type": "layers", "diff_ids": diff_ids}}
     registry.add(images.image(images.hello("one"), images.hello("two"), config=config))
     with pytest.raises(VerificationError) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert caught.value.wanted == "2 diff_ids, one for each layer"
     assert caught.value.got == str(count)
 
@@ -592,11 +567,11 @@ def test_there_are_as_many_diff_ids_as_layers(registry: FakeRegistry, resolver: 
     ],
 )
 def test_what_is_no_image_is_refused(
-    registry: FakeRegistry, resolver: Resolver, *, raw: bytes, content_type: str, cls: type[ImgfetchError], words: str
+    registry: Resolving, *, raw: bytes, content_type: str, cls: type[ImgfetchError], words: str
 ) -> None:
     registry.documents["1"] = Document(raw, content_type)
     with pytest.raises(cls, match=words) as caught:
-        resolved(resolver)
+        registry.resolve()
     assert "registry.example/team/app:1" in str(caught.value)
 
 
@@ -607,52 +582,43 @@ def embedded(content: bytes) -> dict[str, str]:
     return {"data": base64.b64encode(content).decode()}
 
 
-def test_a_manifest_that_the_index_holds_is_not_asked_for(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
-) -> None:
-    built = member()
-    registry.add(images.index(built, entries=[{**built.entry, **embedded(built.raw)}]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
-    assert registry.asked == ["1", built.config.digest]
-    assert built.digest in kept(tmp_path)
-
-
-@pytest.mark.parametrize(
+SOMETHING_ELSE = pytest.mark.parametrize(
     "change",
     [lambda raw: raw[:-1], lambda raw: raw + b" ", lambda raw: raw[:-1] + b" "],
     ids=["cut", "longer", "changed"],
 )
-def test_a_manifest_is_asked_for_where_the_index_holds_something_else(
-    registry: FakeRegistry, resolver: Resolver, change
-) -> None:
+
+
+def test_a_manifest_that_the_index_holds_is_not_asked_for(registry: Resolving) -> None:
+    built = member()
+    registry.add(images.index(built, entries=[{**built.entry, **embedded(built.raw)}]))
+    assert registry.chosen() == built.digest
+    assert registry.asked == ["1", built.config.digest]
+    assert built.digest in registry.kept()
+
+
+@SOMETHING_ELSE
+def test_a_manifest_is_asked_for_where_the_index_holds_something_else(registry: Resolving, change) -> None:
     built = member()
     registry.add(images.index(built, entries=[{**built.entry, **embedded(change(built.raw))}]))
-    assert str(resolved(resolver).manifest.descriptor.digest) == built.digest
+    assert registry.chosen() == built.digest
     assert registry.asked == ["1", built.digest, built.config.digest]  # if size and digest match
 
 
-def test_a_config_that_the_manifest_holds_is_not_asked_for(
-    registry: FakeRegistry, resolver: Resolver, tmp_path: Path
-) -> None:
+def test_a_config_that_the_manifest_holds_is_not_asked_for(registry: Resolving) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, **embedded(honest.config.content)}
     built = registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}))
-    image = resolved(resolver)
+    image = registry.resolve()
     assert registry.asked == ["1"]
     assert image.config.platform == LINUX_AMD64
-    assert kept(tmp_path) == {built.digest, honest.config.digest}
+    assert registry.kept() == {built.digest, honest.config.digest}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [lambda raw: raw[:-1], lambda raw: raw + b" ", lambda raw: raw[:-1] + b" "],
-    ids=["cut", "longer", "changed"],
-)
-def test_a_config_is_asked_for_where_the_manifest_holds_something_else(
-    registry: FakeRegistry, resolver: Resolver, change
-) -> None:
+@SOMETHING_ELSE
+def test_a_config_is_asked_for_where_the_manifest_holds_something_else(registry: Resolving, change) -> None:
     honest = member()
     descriptor = {**honest.config.descriptor, **embedded(change(honest.config.content))}
     registry.add(images.image(images.hello(json.dumps(AMD64)), manifest={"config": descriptor}))
-    resolved(resolver)
+    registry.resolve()
     assert registry.asked == ["1", honest.config.digest]
