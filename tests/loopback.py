@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.images import Built
 
@@ -47,6 +47,51 @@ class Request:
     headers: Mapping[str, str]
 
 
+_NOTHING_MUCH = Answer(b"{}")
+
+
+class Answering:
+    """Gives the answers to paths that a test names, and remembers who asked."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
+        self.requests: list[Request] = []
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths asked, in order."""
+        return [request.path for request in self.requests]
+
+    @property
+    def authorizations(self) -> list[str | None]:
+        """The ``Authorization`` of each request."""
+        return [request.headers.get("Authorization") for request in self.requests]
+
+    def redirect(self, path: str, target: str) -> None:
+        """Send whoever asks for a path elsewhere."""
+        self.answers[path] = Answer(status=307, headers={"Location": target})
+
+    def challenge(self, path: str, challenge: str) -> None:
+        """Refuse a path with a challenge."""
+        self.answers[path] = Answer(status=401, headers={"WWW-Authenticate": challenge})
+
+    def guard(self, path: str, accepted: str, challenge: str, answer: Answer = _NOTHING_MUCH) -> None:
+        """Answer a path for an ``Authorization`` header, and challenge all others."""
+        refusal = Answer(status=401, headers={"WWW-Authenticate": challenge})
+        self.answers[path] = lambda request: answer if request.headers.get("Authorization") == accepted else refusal
+
+    def answer(self, request: Request) -> Answer:
+        """Return what a request gets."""
+        self.requests.append(request)
+        answer = self.answers.get(request.path.partition("?")[0])
+        if answer is None:
+            code = "MANIFEST_UNKNOWN" if "/manifests/" in request.path else "BLOB_UNKNOWN"
+            body = f'{{"errors":[{{"code":"{code}","message":"unknown to registry"}}]}}'.encode()
+            return Answer(body, 404, {"Content-Type": "application/json"})
+        return answer(request) if callable(answer) else answer
+
+
 class LoopbackServer:
     """A server on a free port of the loopback, to be used in a ``with`` statement."""
 
@@ -71,18 +116,11 @@ class LoopbackServer:
         self._thread.join()
 
 
-class Loopback(LoopbackServer):
+class Loopback(Answering, LoopbackServer):
     """A small registry."""
 
     def __init__(self) -> None:
         super().__init__(_handler(self))
-        self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
-        self.requests: list[Request] = []
-
-    @property
-    def paths(self) -> list[str]:
-        """The paths asked, in order."""
-        return [request.path for request in self.requests]
 
     def add(self, repository: str, tag: str, built: Built) -> str:
         """Serve an image and return its reference with the tag."""
@@ -100,15 +138,6 @@ class Loopback(LoopbackServer):
                 self.answers[f"/v2/{repository}/manifests/{target}"] = Answer(built.raw, headers=headers)
         for child in built.children:
             self._add_document(repository, "", child)
-
-    def answer(self, request: Request) -> Answer:
-        """Return what a request gets."""
-        answer = self.answers.get(request.path.partition("?")[0])
-        if answer is None:
-            code = "MANIFEST_UNKNOWN" if "/manifests/" in request.path else "BLOB_UNKNOWN"
-            body = f'{{"errors":[{{"code":"{code}","message":"unknown to registry"}}]}}'.encode()
-            return Answer(body, 404, {"Content-Type": "application/json"})
-        return answer(request) if callable(answer) else answer
 
 
 def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of four methods
@@ -134,9 +163,7 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901 
                 self.close_connection = True
 
         def do_GET(self) -> None:
-            request = Request(self.path, dict(self.headers.items()))
-            registry.requests.append(request)
-            answer = registry.answer(request)
+            answer = registry.answer(Request(self.path, dict(self.headers.items())))
             self._send_head(answer)
             if answer.chunked:
                 self._send_chunks(answer.body)

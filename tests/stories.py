@@ -29,3 +29,26 @@ def story(error: BaseException) -> str:
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the messages that are shown by default."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class Log:
+    """All that imgfetch logs, also within fixtures, down to what only a developer reads."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        self._caplog = caplog
+
+    @property
+    def _records(self) -> list[logging.LogRecord]:
+        return [*self._caplog.get_records("setup"), *self._caplog.get_records("call")]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The messages that are shown by default."""
+        return [record.getMessage() for record in self._records if record.levelno >= logging.WARNING]
+
+    @property
+    def text(self) -> str:
+        """Every message, with its level before and its traceback behind it."""
+        formatter = logging.Formatter("%(levelname)s %(message)s")
+        return "\n".join(formatter.format(record) for record in self._records if record.name.startswith("imgfetch"))

@@ -5,18 +5,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import responses
 
 from imgfetch.http.client import HttpClient
+from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
+from tests.stories import Log
+from tests.wire import HOST, Wire
 
 
 @pytest.fixture
-def wire() -> Iterator[responses.RequestsMock]:
+def wire() -> Iterator[Wire]:
     """Answer requests, all of which must come."""
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
+    with Wire(assert_all_requests_are_fired=True) as wire:
         yield wire
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry(HOST) as registry:
+        yield registry
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Log:
+    return Log(caplog)
 
 
 @pytest.fixture

@@ -93,7 +93,6 @@ BEARER = Challenge("bearer", {"realm": "https://auth.example/token", "service": 
     ],
 )
 def test_every_challenge_of_a_header_is_read(lines: list[str], challenges: list[Challenge]) -> None:
-
     assert list(parse(lines)) == challenges
 
 

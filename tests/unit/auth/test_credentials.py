@@ -123,13 +123,11 @@ def test_files_are_looked_at_in_dockers_then_podmans_order() -> None:
 def test_a_file_that_the_user_named_stands_alone(
     environment: dict[str, str], home: str | None, authfile: str | None, found: list[str]
 ) -> None:
-
     places = files(environment, Path(home) if home else None, Path(authfile) if authfile else None)
     assert [str(place) for place in places] == found
 
 
 def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
-
     names = ["1.json", "2.json", ".dockercfg"]
     paths = [home.file({"auths": {"quay.io": auth(f"from {name}")}}, name) for name in names[:2]]
     paths.append(home.file({"quay.io": auth("from .dockercfg")}, names[2]))
@@ -142,7 +140,6 @@ def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
 
 
 def test_a_source_without_the_host_leaves_it_to_the_next(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-
     found = Credentials(
         inline=json.dumps(auths("ghcr.io")),
         files=[home.root / "absent", home.file(auths("ghcr.io"), "1"), home.file("", "2"), home.file(auths("quay.io"))],
@@ -158,7 +155,6 @@ def test_an_explicit_login_is_for_every_registry(registry: str) -> None:
 
 
 def test_only_auth_counts_in_the_variable(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-
     home.helper("test", quay_io="helped", ghcr_io="helped")
     inline = {
         "auths": {"quay.io": {"username": "bob", "password": SECRET, "identitytoken": SECRET}, "ghcr.io": auth()},
@@ -208,7 +204,6 @@ def test_an_empty_variable_has_no_login(inline: str, caplog: pytest.LogCaptureFi
     ],
 )
 def test_a_key_is_for_its_host(home: Home, registry: str, key: str) -> None:
-
     assert home.credentials(auths(key)).find(registry, "team/app") is not None
 
 
@@ -256,7 +251,6 @@ def test_a_key_is_for_its_host(home: Home, registry: str, key: str) -> None:
     ],
 )
 def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
-
     inline = json.dumps(auths(key))
     assert home.credentials(auths(key)).find(registry, "team/app") is None
     assert Credentials(inline=inline).find(registry, "team/app") is None
@@ -277,7 +271,6 @@ def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, caplog:
 def test_the_longest_key_counts_then_the_one_spelt_as_the_host(
     home: Home, keys: list[str], repository: str, taken: str
 ) -> None:
-
     expected = taken.replace(":", "-")
     assert user(home.credentials(auths(*keys)).find("quay.io", repository)) == expected
     assert user(home.credentials(auths(*reversed(keys))).find("quay.io", repository)) == expected
@@ -286,12 +279,10 @@ def test_the_longest_key_counts_then_the_one_spelt_as_the_host(
 @pytest.mark.parametrize("registry", ["docker.io", "index.docker.io", "registry-1.docker.io"])
 @pytest.mark.parametrize("key", [HUB, "index.docker.io", "docker.io", "registry-1.docker.io", "https://docker.io"])
 def test_all_names_of_docker_hub_are_one(home: Home, registry: str, key: str) -> None:
-
     assert user(home.credentials(auths(key)).find(registry, "library/busybox")) == key.replace(":", "-")
 
 
 def test_dockers_own_name_of_docker_hub_comes_first(home: Home) -> None:
-
     keys = [f"{HUB}access-token", "registry-1.docker.io", "docker.io", "index.docker.io", HUB]
     while keys:
         assert user(home.credentials(auths(*keys)).find("docker.io", "library/busybox")) == keys.pop().replace(":", "-")
@@ -315,14 +306,12 @@ def test_a_part_of_docker_hub_has_a_login_of_its_own(home: Home) -> None:
 )
 @pytest.mark.parametrize("late", [False, True], ids=["in an earlier file", "in a later file"])
 def test_a_key_without_a_port_gives_way_to_any_key_with_it(home: Home, exact: object, *, late: bool) -> None:
-
     home.helper("test")
     contents = [exact, auths("host")]
     assert home.credentials(*(reversed(contents) if late else contents)).find("host:5000", "a/b") is None
 
 
 def test_an_exact_key_in_a_later_file_comes_before_a_key_without_a_port(home: Home) -> None:
-
     found = home.credentials(auths("host"), auths("host:5000"))
     assert user(found.find("host:5000", "a/b")) == "host-5000"
     assert user(found.find("host:5001", "a/b")) == "host"
@@ -372,7 +361,6 @@ GUID = "00000000-0000-0000-0000-000000000000"
     ],
 )
 def test_an_entry_is_a_login(home: Home, entry: object, parts: tuple[str, str, str, str]) -> None:
-
     found = home.credentials({"auths": {"quay.io": entry}}).find("quay.io", "a/b")
     assert found == Login(*parts, source=str(home.root / "1.json"))
 
@@ -383,7 +371,6 @@ def test_an_entry_is_a_login(home: Home, entry: object, parts: tuple[str, str, s
     ids=["empty", "null", "an empty auth", "a null auth", "a mail address", "empty parts"],
 )
 def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, caplog: pytest.LogCaptureFixture) -> None:
-
     found = home.credentials({"auths": {"quay.io/a": entry, "quay.io": entry}}, auths("quay.io"))
     assert user(found.find("quay.io", "a/b")) == "quay.io"
     assert warnings(caplog) == []
@@ -413,7 +400,6 @@ def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, cap
 def test_a_broken_entry_is_told_with_file_and_key_and_passed_over(
     home: Home, entry: object, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-
     found = home.credentials({"auths": {"quay.io/a": entry, "https://quay.io": entry, "quay.io": auth("good")}})
     for _ in range(3):
         assert user(found.find("quay.io", "a/b")) == "good"
@@ -430,7 +416,6 @@ def test_a_broken_entry_for_another_host_is_not_told(home: Home, caplog: pytest.
 
 
 def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-
     home.credentials({"auths": {"https://quay.io/\x1b[31m\n": 5}}).find("quay.io", "a/b")
     (warning,) = warnings(caplog)
     assert warning.isprintable()
@@ -464,7 +449,6 @@ def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptur
 def test_a_broken_file_is_told_with_its_position_and_passed_over(
     home: Home, content: object, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-
     found = home.credentials(content, auths("quay.io"))
     for registry in ("quay.io", "ghcr.io", "quay.io"):
         assert user(found.find(registry, "a/b")) == (registry if registry == "quay.io" else None)
@@ -506,7 +490,6 @@ def test_a_file_is_read_as_go_reads_it(home: Home) -> None:
 
 @pytest.mark.parametrize("content", [{HUB: auth(), "quay.io": auth("bob")}, {"auths": {HUB: auth()}}], ids=str)
 def test_the_oldest_file_is_a_map_of_entries(home: Home, content: object) -> None:
-
     path = home.file(content, ".dockercfg")
     assert user(Credentials(files=[path]).find("docker.io", "library/busybox")) == "alice"
 
@@ -516,7 +499,6 @@ def test_any_other_file_is_no_map_of_entries(home: Home) -> None:
 
 
 def test_nothing_is_read_before_a_login_is_wanted_and_nothing_twice(home: Home) -> None:
-
     path = home.root / "config.json"
     found = Credentials(files=[path])
     home.file(auths("quay.io"))
@@ -553,7 +535,6 @@ def test_nothing_is_read_before_a_login_is_wanted_and_nothing_twice(home: Home) 
 def test_a_helper_comes_before_the_entries_of_its_file(
     home: Home, config: dict[str, object], found: str, asked: list[str]
 ) -> None:
-
     home.helper("all", quay_io="from all")
     home.helper("one", quay_io="from one")
     home.helper("none")
@@ -574,14 +555,12 @@ def test_a_login_from_a_helper_says_so(home: Home) -> None:
 @pytest.mark.parametrize("registry", ["docker.io", "index.docker.io", "registry-1.docker.io"])
 @pytest.mark.parametrize("config", [{"credsStore": "all"}, {"credHelpers": {"docker.io": "all"}}], ids=str)
 def test_a_helper_is_asked_for_docker_hub_by_its_key(home: Home, registry: str, config: object) -> None:
-
     home.helper("all", https___index_docker_io_v1_="hub")
     assert user(home.credentials(config).find(registry, "library/busybox")) == "hub"
     assert home.log() == [f"all {HUB}"]
 
 
 def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_file(home: Home) -> None:
-
     home.helper("none")
     found = home.credentials(
         {"auths": {"ghcr.io": {}, "quay.io": auth("quay.io")}, "credsStore": "none"}, auths("ghcr.io")
@@ -591,7 +570,6 @@ def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_fi
 
 
 def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home: Home) -> None:
-
     home.helper("all", quay_io="alice")
     found = home.credentials({"credsStore": "all"}, {"credsStore": "all"})
     for repository in ("a/b", "c/d", "a/b"):
@@ -613,7 +591,6 @@ def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home
 def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     home: Home, caplog: pytest.LogCaptureFixture, name: object, script: str | None, reason: str
 ) -> None:
-
     home.helper("all", quay_io="from all")
     if script is not None:
         home.script("bad", f"cat >> {home.asked}; {script}")
@@ -645,7 +622,6 @@ def test_a_failing_helper_fails_for_its_host_only(home: Home) -> None:
 
 
 def test_a_helper_is_not_asked_for_the_host_without_its_port(home: Home) -> None:
-
     home.helper("all", host="alice")
     found = home.credentials({"credsStore": "all"}, {"credHelpers": {"host": "all"}})
     assert found.find("host:5000", "a/b") is None
@@ -660,7 +636,6 @@ def test_without_a_path_no_helper_is_run(home: Home, caplog: pytest.LogCaptureFi
 
 
 def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-
     home.helper("all", quay_io="alice")
     found = home.credentials({"credHelpers": {"ghcr.io": "absent"}, "credsStore": "all"})
     barrier = threading.Barrier(8)
@@ -684,7 +659,6 @@ def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, cap
 
 
 def test_no_secret_is_logged_or_shown(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-
     caplog.set_level(logging.DEBUG)
     home.helper("all", quay_io="alice")
     config = auths("ghcr.io", credHelpers={"quay.io": "all"})

@@ -64,7 +64,6 @@ def failure(helpers: Helpers, name: str = "test") -> AuthenticationError:
 
 
 def test_a_helper_is_told_get_and_the_key_without_a_line_end(helper: Helper, tmp_path: Path) -> None:
-
     helpers = helper(f'echo "$#:$1" > {tmp_path}/arguments; cat > {tmp_path}/input; {answer()}')
     helpers.get("test", "https://index.docker.io/v1/")
     assert (tmp_path / "arguments").read_text() == "1:get\n"
@@ -86,7 +85,6 @@ def test_a_helper_sees_the_environment(helper: Helper, monkeypatch: pytest.Monke
 def test_what_a_helper_says_on_its_standard_error_reaches_the_user(
     helper: Helper, capfd: pytest.CaptureFixture[str]
 ) -> None:
-
     helper(f"echo touch your key >&2; {answer()}").get("test", "quay.io")
     assert capfd.readouterr() == ("", "touch your key\n")
 
@@ -100,7 +98,6 @@ def test_what_a_helper_says_on_its_standard_error_reaches_the_user(
     ],
 )
 def test_a_helper_is_asked_once_for_a_key(helper: Helper, tmp_path: Path, script: str) -> None:
-
     helpers = helper(f"cat >> {tmp_path}/asked; echo >> {tmp_path}/asked; {script}")
     for key in ("quay.io", "quay.io", "ghcr.io", "quay.io"):
         try:
@@ -147,7 +144,6 @@ def test_an_answer_is_a_login(helper: Helper, tmp_path: Path, script: str, login
     ],
 )
 def test_a_helper_may_have_no_login(helper: Helper, script: str) -> None:
-
     assert helper(script).get("test", "quay.io") is None
 
 
@@ -180,7 +176,6 @@ def test_a_helper_may_have_no_login(helper: Helper, script: str) -> None:
     ],
 )
 def test_a_failing_helper_is_named_with_its_status_and_words(helper: Helper, script: str, message: str) -> None:
-
     error = failure(helper(script))
     assert str(error).startswith("docker-credential-test failed")
     assert message in str(error)
@@ -239,7 +234,6 @@ def test_a_failing_helpers_words_are_cut(helper: Helper) -> None:
     ],
 )
 def test_an_answer_that_is_none_is_told_and_not_repeated(helper: Helper, script: str, message: str) -> None:
-
     error = failure(helper(script))
     assert "the output of docker-credential-test" in str(error)
     assert message in str(error)
@@ -250,7 +244,6 @@ def test_an_answer_that_is_none_is_told_and_not_repeated(helper: Helper, script:
 
 
 def test_no_more_than_a_bound_is_read_of_an_endless_answer(helper: Helper) -> None:
-
     assert str(failure(helper("exec yes"))) == "docker-credential-test printed more than 1048576 bytes"
 
 
@@ -265,7 +258,6 @@ def test_no_more_than_a_bound_is_read_of_an_endless_answer(helper: Helper) -> No
     ],
 )
 def test_a_helper_that_hangs_is_ended_with_all_that_it_started(helper: Helper, tmp_path: Path, script: str) -> None:
-
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     held = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -312,7 +304,6 @@ def test_an_interruption_ends_the_helper(helper: Helper, tmp_path: Path) -> None
     ids=["empty", "upwards", "absolute", "space", "semicolon", "line break", "line end", "shell", "not ASCII", "NUL"],
 )
 def test_a_name_that_could_lead_elsewhere_is_refused(helper: Helper, name: str) -> None:
-
     error = failure(helper(answer()), name)
     assert "is not a valid name of a credential helper" in str(error)
     assert str(error).isprintable()
@@ -340,7 +331,6 @@ def test_a_name_may_have_letters_digits_dots_underscores_and_hyphens(bin_directo
 def test_no_helper_is_taken_from_the_current_directory(
     bin_directory: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-
     install(bin_directory, answer())
     monkeypatch.chdir(bin_directory)
     monkeypatch.setenv("PATH", str(bin_directory))  # the given path counts, not this one
@@ -411,7 +401,6 @@ def test_a_basic_header_is_made_from_utf_8(login: Login, header: str) -> None:
     ],
 )
 def test_a_login_that_no_request_can_carry_is_refused_and_not_repeated(parts: dict[str, str], message: str) -> None:
-
     with pytest.raises(AuthenticationError, match=message) as caught:
         Login(**parts)
     assert SECRET not in repr(caught.value)
@@ -419,7 +408,6 @@ def test_a_login_that_no_request_can_carry_is_refused_and_not_repeated(parts: di
 
 
 def test_a_login_shows_who_but_no_secret() -> None:
-
     login = Login("alice", SECRET, f"i{SECRET}", f"r{SECRET}", "~/.docker/config.json")
     assert f"{login} {login!r}" == " ".join(["Login(username='alice', source='~/.docker/config.json')"] * 2)
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import base64
 import io
 import json
-import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import responses
 
 import imgfetch
 from imgfetch import Reference, Registry, RegistryConfig
@@ -31,45 +30,57 @@ from imgfetch.errors import AuthenticationError, ImgfetchError, InvalidReference
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.oci.descriptor import Descriptor
-from imgfetch.oci.digest import Digest
 from imgfetch.registry.mirror_rules import Mirrors, read
 from tests import images
 from tests.certificates import Certificates
-from tests.loopback import Answer, Loopback, Request
-from tests.stories import story
+from tests.loopback import Answer, Answering, Loopback, Request
+from tests.stories import Log, story
 from tests.unit.http.test_tls import Server, client_of, running, server_context, tunnelling
+from tests.wire import (
+    BASE,
+    BLOB,
+    BLOB_PATH,
+    BLOB_URL,
+    CONTENT,
+    HOST,
+    MANIFEST,
+    MANIFEST_PATH,
+    REFERENCE,
+    Wire,
+    image_at,
+    read_blob,
+)
 
-HOST = "registry.example"
-BASE = f"https://{HOST}"
-MANIFEST = f"{BASE}/v2/team/app/manifests/1"
-REFERENCE = Reference.parse(f"{HOST}/team/app:1")
-CONTENT = b"content of the layer"
-BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
-BLOB_PATH = f"/v2/team/app/blobs/{BLOB.digest}"
-BLOB_URL = f"{BASE}{BLOB_PATH}"
 REALM = "https://auth.registry.example/token"
 STORE = "https://store.other.example/data"
 
 USER, PASSWORD = "alice", "PASSWORD-of-alice"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 REFRESH, TOKEN, READY = "REFRESH-TOKEN", "ACCESS-TOKEN", "REGISTRY-TOKEN"
+BEARER = f"Bearer {TOKEN}"
 SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, TOKEN, READY)
 
 WITH_PASSWORD = Login(USER, PASSWORD, source="--username", is_explicit=True)
 WITH_REFRESH_TOKEN = Login(identity_token=REFRESH, source="config.json")
 WITH_BOTH = Login(USER, PASSWORD, REFRESH, source="config.json")
 WITH_REGISTRY_TOKEN = Login(registry_token=READY, source="config.json")
+
+
+def method_for(login: Login) -> str:
+    return "POST" if login.identity_token else "GET"
+
+
 LOGINS = pytest.mark.parametrize(
     "login", [WITH_PASSWORD, WITH_REFRESH_TOKEN, WITH_BOTH], ids=["password", "refresh token", "both"]
 )
 
 
-def bearer(realm: str) -> dict[str, str]:
+def bearer(realm: str) -> str:
     quoted = realm.replace("\\", "\\\\")
-    return {"WWW-Authenticate": f'Bearer realm="{quoted}",service="s"'}
+    return f'Bearer realm="{quoted}",service="s"'
 
 
-ASKS_BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
+ASKS_BASIC = 'Basic realm="r"'
 
 
 def opened(login: Login | None = WITH_PASSWORD, name: str = HOST, **access: Any) -> Registry:
@@ -83,20 +94,10 @@ def stored(directory: Path, key: str) -> Credentials:
     return Credentials(files=(path,))
 
 
-def asked(wire: responses.RequestsMock) -> list[str]:
-    return [call.request.url.partition("?")[0] for call in wire.calls]
-
-
-def authorization(wire: responses.RequestsMock, number: int) -> str | None:
-    """Return the ``Authorization`` header of a request."""
-    header: str | None = wire.calls[number].request.headers.get("Authorization")
-    return header
-
-
-def sent_to(wire: responses.RequestsMock, url: str) -> list[Any]:
+def sent_to(wire: Wire, url: str) -> list[Any]:
     """Return the requests to an origin."""
     wanted = urlsplit(url)[:2]
-    return [call.request for call in wire.calls if urlsplit(call.request.url)[:2] == wanted]
+    return [request for request in wire.sent if urlsplit(request.url)[:2] == wanted]
 
 
 def of_ours(request: Any) -> list[str]:
@@ -108,15 +109,9 @@ def of_ours(request: Any) -> list[str]:
     return [*sorted(names), *(secret for secret in SECRETS if secret in everything)]
 
 
-def read_blob(registry: Registry, descriptor: Descriptor = BLOB, reference: Reference = REFERENCE) -> bytes:
-    with registry.blob(reference, descriptor, "layer 1") as response:
-        return b"".join(response.chunks(descriptor.size + 1))
-
-
-def said(caplog: pytest.LogCaptureFixture) -> str:
-    """Return what `imgfetch` logs, formatted, with tracebacks if there are any."""
-    formatter = logging.Formatter("%(levelname)s %(message)s")
-    return "\n".join(formatter.format(record) for record in caplog.records if record.name.startswith("imgfetch"))
+def told(requests: Iterable[Any]) -> list[list[str]]:
+    """Return what each request holds that is ours alone."""
+    return [of_ours(request) for request in requests]
 
 
 # ---- what is no token server ----
@@ -141,13 +136,13 @@ def said(caplog: pytest.LogCaptureFixture) -> str:
     ],
 )
 def test_s01_a_realm_without_http_or_host_or_with_userinfo_is_refused_before_any_request(
-    wire: responses.RequestsMock, realm: str
+    wire: Wire, realm: str
 ) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer(realm))
+    wire.challenge(MANIFEST, bearer(realm))
     with opened() as registry, pytest.raises(AuthenticationError, match="cannot be used"):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST]
-    assert of_ours(wire.calls[0].request) == []
+    assert wire.asked == [MANIFEST]
+    assert of_ours(wire.sent[0]) == []
 
 
 # ---- never from https down to http ----
@@ -164,42 +159,39 @@ def test_s01_a_realm_without_http_or_host_or_with_userinfo_is_refused_before_any
     ],
 )
 def test_s02_no_login_goes_to_an_http_realm_of_a_registry_that_was_reached_by_https(
-    wire: responses.RequestsMock, login: Login, realm: str
+    wire: Wire, login: Login, realm: str
 ) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer(realm))
+    wire.challenge(MANIFEST, bearer(realm))
     wire.get(re.compile(re.escape(realm)), status=401)
     with opened(login) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert len(wire.calls) == 2
-    assert wire.calls[1].request.method == "GET"
-    assert of_ours(wire.calls[1].request) == []
+    assert [request.method for request in wire.sent] == ["GET", "GET"]
+    assert not any(told(wire.sent))
 
 
-def test_s02_no_list_of_trusted_hosts_lets_a_login_go_down_to_http(wire: responses.RequestsMock) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer("http://auth.other.example/token"))
+def test_s02_no_list_of_trusted_hosts_lets_a_login_go_down_to_http(wire: Wire) -> None:
+    wire.challenge(MANIFEST, bearer("http://auth.other.example/token"))
     wire.get("http://auth.other.example/token", status=401)
     trusted = RealmPolicy(trusted=frozenset({"auth.other.example", "auth.other.example:80"}))
     with opened(realms=trusted) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, "http://auth.other.example")] == [[]]
+    assert told(sent_to(wire, "http://auth.other.example")) == [[]]
 
 
 @pytest.mark.parametrize("port", ["", ":8443"])
 @LOGINS
 def test_s02_an_http_realm_on_the_registrys_own_host_is_asked_by_https_at_the_registrys_port(
-    wire: responses.RequestsMock, login: Login, port: str
+    wire: Wire, login: Login, port: str
 ) -> None:
     base = f"{BASE}{port}"
-    wire.get(f"{base}/v2/team/app/manifests/1", status=401, headers=bearer("http://registry.example:20000/token"))
-    wire.add("POST" if login.identity_token else "GET", f"{base}/token", json={"token": TOKEN})
-    wire.get(f"{base}/v2/team/app/manifests/1", body=b"{}")
+    wire.challenge(f"{base}{MANIFEST_PATH}", bearer("http://registry.example:20000/token"))
+    wire.add(method_for(login), f"{base}/token", json={"token": TOKEN})
+    wire.get(f"{base}{MANIFEST_PATH}", body=b"{}")
     with opened(login, f"{HOST}{port}") as registry:
-        registry.manifest(Reference.parse(f"{HOST}{port}/team/app:1"))
+        registry.manifest(image_at(f"{HOST}{port}"))
     assert sent_to(wire, "http://registry.example:20000") == []
-    assert {urlsplit(url).scheme for url in asked(wire)} == {"https"}
-    assert of_ours(wire.calls[1].request) == (
-        [REFRESH] if login.identity_token else ["authorization", BASIC.split()[1]]
-    )
+    assert {urlsplit(url).scheme for url in wire.asked} == {"https"}
+    assert of_ours(wire.sent[1]) == ([REFRESH] if login.identity_token else ["authorization", BASIC.split()[1]])
 
 
 # ---- whose token server it is ----
@@ -227,29 +219,29 @@ FOREIGN = [
 @pytest.mark.parametrize(("registry", "realm"), FOREIGN)
 @LOGINS
 def test_s03_the_token_server_of_somebody_else_is_asked_without_a_login(
-    wire: responses.RequestsMock, login: Login, registry: str, realm: str
+    wire: Wire, login: Login, registry: str, realm: str
 ) -> None:
-    manifest = f"https://{registry}/v2/team/app/manifests/1"
-    wire.get(manifest, status=401, headers=bearer(f"https://{realm}/token"))
+    manifest = f"https://{registry}{MANIFEST_PATH}"
+    wire.challenge(manifest, bearer(f"https://{realm}/token"))
     wire.get(f"https://{realm}/token", json={"token": TOKEN})
     wire.get(manifest, body=b"{}")
     with opened(login, registry) as opened_registry:
-        opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
-    assert [of_ours(request) for request in sent_to(wire, f"https://{realm}")] == [[]]
-    assert authorization(wire, 2) == f"Bearer {TOKEN}"
+        opened_registry.manifest(image_at(registry))
+    assert told(sent_to(wire, f"https://{realm}")) == [[]]
+    assert wire.authorizations[2] == BEARER
 
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(("registry", "realm"), [*FOREIGN[:3], *FOREIGN[-5:]])
 def test_s03_a_foreign_token_server_that_wants_a_login_is_named_with_the_option_that_trusts_it(
-    wire: responses.RequestsMock, registry: str, realm: str, status: int
+    wire: Wire, registry: str, realm: str, status: int
 ) -> None:
-    wire.get(f"https://{registry}/v2/team/app/manifests/1", status=401, headers=bearer(f"https://{realm}/token"))
+    wire.challenge(f"https://{registry}{MANIFEST_PATH}", bearer(f"https://{realm}/token"))
     wire.get(f"https://{realm}/token", status=status)
     with opened(name=registry) as opened_registry, pytest.raises(AuthenticationError) as caught:
-        opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
+        opened_registry.manifest(image_at(registry))
     assert f"--trust-realm {realm.strip('[]')}" in str(caught.value.hint)
-    assert [of_ours(request) for request in sent_to(wire, f"https://{realm}")] == [[]]
+    assert told(sent_to(wire, f"https://{realm}")) == [[]]
 
 
 @pytest.mark.parametrize(
@@ -270,25 +262,23 @@ def test_s03_a_foreign_token_server_that_wants_a_login_is_named_with_the_option_
         ("[fd00::5]", "[fd00::5]:5001"),
     ],
 )
-def test_s03_a_registrys_own_token_server_is_told_the_login(
-    wire: responses.RequestsMock, registry: str, realm: str
-) -> None:
+def test_s03_a_registrys_own_token_server_is_told_the_login(wire: Wire, registry: str, realm: str) -> None:
     host = "registry-1.docker.io" if registry == "docker.io" else registry
-    wire.get(f"https://{host}/v2/team/app/manifests/1", status=401, headers=bearer(f"https://{realm}/token"))
+    wire.challenge(f"https://{host}{MANIFEST_PATH}", bearer(f"https://{realm}/token"))
     wire.get(re.compile(re.escape(f"https://{realm}/token"), re.IGNORECASE), json={"token": TOKEN})
-    wire.get(f"https://{host}/v2/team/app/manifests/1", body=b"{}")
+    wire.get(f"https://{host}{MANIFEST_PATH}", body=b"{}")
     with opened(name=registry) as opened_registry:
-        opened_registry.manifest(Reference.parse(f"{registry}/team/app:1"))
-    assert authorization(wire, 1) == BASIC
+        opened_registry.manifest(image_at(registry))
+    assert wire.authorizations[1] == BASIC
 
 
-def test_s03_a_foreign_token_server_that_the_user_trusts_is_told_the_login(wire: responses.RequestsMock) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer("https://auth.other.example/token"))
+def test_s03_a_foreign_token_server_that_the_user_trusts_is_told_the_login(wire: Wire) -> None:
+    wire.challenge(MANIFEST, bearer("https://auth.other.example/token"))
     wire.get("https://auth.other.example/token", json={"token": TOKEN})
     wire.get(MANIFEST, body=b"{}")
     with opened(realms=RealmPolicy(trusted=frozenset({"auth.other.example"}))) as registry:
         registry.manifest(REFERENCE)
-    assert authorization(wire, 1) == BASIC
+    assert wire.authorizations[1] == BASIC
 
 
 def test_s03_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback_by_any_name_and_port(
@@ -296,21 +286,11 @@ def test_s03_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback_by_any_
 ) -> None:
     with Loopback() as tokens:
         port = tokens.host.partition(":")[2]
-        guarded(loopback, "/v2/team/app/manifests/1", f"Bearer {TOKEN}", bearer(f"http://localhost:{port}/token"))
+        loopback.guard(MANIFEST_PATH, BEARER, bearer(f"http://localhost:{port}/token"))
         tokens.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
         with opened(name=loopback.host) as registry:
-            registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
-        assert [request.headers.get("Authorization") for request in tokens.requests] == [BASIC]
-
-
-def guarded(server: Loopback, path: str, header: str, challenge: dict[str, str], answer: Answer | None = None) -> None:
-    """Answer a path for one ``Authorization`` header, and challenge all others."""
-
-    def guard(request: Request) -> Answer:
-        accepted = request.headers.get("Authorization") == header
-        return (answer or Answer(b"{}")) if accepted else Answer(status=401, headers=challenge)
-
-    server.answers[path] = guard
+            registry.manifest(image_at(loopback.host))
+        assert tokens.authorizations == [BASIC]
 
 
 # ---- addresses at which nobody can be ----
@@ -355,39 +335,37 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("host", [*NOWHERE, *SPELLINGS])
-def test_s04_a_realm_at_an_address_where_none_can_be_is_not_asked(wire: responses.RequestsMock, host: str) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer(f"https://{host}/token"))
+def test_s04_a_realm_at_an_address_where_none_can_be_is_not_asked(wire: Wire, host: str) -> None:
+    wire.challenge(MANIFEST, bearer(f"https://{host}/token"))
     with opened() as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST]
+    assert wire.asked == [MANIFEST]
 
 
 @pytest.mark.parametrize("host", [*NOWHERE, *SPELLINGS])
-def test_s04_a_redirect_to_an_address_where_none_can_be_is_not_followed(
-    wire: responses.RequestsMock, host: str
-) -> None:
-    wire.get(BLOB_URL, status=307, headers={"Location": f"https://{host}/data"})
+def test_s04_a_redirect_to_an_address_where_none_can_be_is_not_followed(wire: Wire, host: str) -> None:
+    wire.redirect(BLOB_URL, f"https://{host}/data")
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL]
+    assert wire.asked == [BLOB_URL]
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "0.0.0.0", "[::]", "224.0.0.1"])
 def test_s04_not_even_a_registry_on_the_loopback_may_name_such_a_realm(loopback: Loopback, host: str) -> None:
-    loopback.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=bearer(f"http://{host}/token"))
+    loopback.challenge(MANIFEST_PATH, bearer(f"http://{host}/token"))
     with opened(name=loopback.host) as registry, pytest.raises(AuthenticationError, match="cannot be used"):
-        registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
-    assert loopback.paths == ["/v2/team/app/manifests/1"]
+        registry.manifest(image_at(loopback.host))
+    assert loopback.paths == [MANIFEST_PATH]
 
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "172.16.0.5:5000", "192.168.1.5", "[fd00::5]"])
-def test_s04_a_private_address_is_allowed(wire: responses.RequestsMock, host: str) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer(f"https://{host}/token"))
+def test_s04_a_private_address_is_allowed(wire: Wire, host: str) -> None:
+    wire.challenge(MANIFEST, bearer(f"https://{host}/token"))
     wire.get(f"https://{host}/token", json={"token": TOKEN})
     wire.get(MANIFEST, body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, f"https://{host}")] == [[]]  # allowed, without credentials
+    assert told(sent_to(wire, f"https://{host}")) == [[]]  # allowed, without credentials
 
 
 # ---- redirects of a token server ----
@@ -401,55 +379,54 @@ def test_s04_a_private_address_is_allowed(wire: responses.RequestsMock, host: st
     ids=["another host", "a host below", "down to http"],
 )
 def test_s05_a_token_request_is_redirected_to_no_other_host_and_not_down(
-    wire: responses.RequestsMock, login: Login, status: int, target: str
+    wire: Wire, login: Login, status: int, target: str
 ) -> None:
-    wire.get(MANIFEST, status=401, headers=bearer(REALM))
-    posts = bool(login.identity_token)
-    wire.add("POST" if posts else "GET", REALM, status=status, headers={"Location": target})
+    wire.challenge(MANIFEST, bearer(REALM))
+    wire.add(method_for(login), REALM, status=status, headers={"Location": target})
     with opened(login) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, REALM]
+    assert wire.asked == [MANIFEST, REALM]
 
 
 def test_s05_a_token_request_that_is_redirected_to_another_port_goes_there_without_the_login(
-    wire: responses.RequestsMock,
+    wire: Wire,
 ) -> None:
     target = "https://auth.registry.example:8443/token"
-    wire.get(MANIFEST, status=401, headers=bearer(REALM))
-    wire.get(REALM, status=307, headers={"Location": target})
+    wire.challenge(MANIFEST, bearer(REALM))
+    wire.redirect(REALM, target)
     wire.get(target, json={"token": TOKEN})
     wire.get(MANIFEST, body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [of_ours(request) for request in sent_to(wire, target)] == [[]]
-    assert authorization(wire, 1) == BASIC
+    assert told(sent_to(wire, target)) == [[]]
+    assert wire.authorizations[1] == BASIC
 
 
-def test_s05_a_token_request_may_be_redirected_up_to_https(wire: responses.RequestsMock) -> None:
-    wire.get(f"http://{HOST}/v2/team/app/manifests/1", status=401, headers=bearer(f"http://{HOST}/token"))
+def test_s05_a_token_request_may_be_redirected_up_to_https(wire: Wire) -> None:
+    wire.challenge(f"http://{HOST}{MANIFEST_PATH}", bearer(f"http://{HOST}/token"))
     wire.get(f"http://{HOST}/token", status=301, headers={"Location": f"{BASE}/token"})
     wire.get(f"{BASE}/token", json={"token": TOKEN})
-    wire.get(f"http://{HOST}/v2/team/app/manifests/1", body=b"{}")
+    wire.get(f"http://{HOST}{MANIFEST_PATH}", body=b"{}")
     with opened(plain_http=True) as registry:
         registry.manifest(REFERENCE)
-    assert asked(wire)[1:3] == [f"http://{HOST}/token", f"{BASE}/token"]
-    assert authorization(wire, 1) == BASIC
+    assert wire.asked[1:3] == [f"http://{HOST}/token", f"{BASE}/token"]
+    assert wire.authorizations[1] == BASIC
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_s05_a_refresh_token_is_sent_to_no_redirects_target_on_the_wire(
     secured: Registrar, another: Registrar, made: Certificates, status: int
 ) -> None:
-    secured.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=bearer(f"{secured.url}/token"))
+    secured.challenge(MANIFEST_PATH, bearer(f"{secured.url}/token"))
     secured.answers["/token"] = Answer(status=status, headers={"Location": f"{another.url}/token"})
     another.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
     with (
         opened(WITH_BOTH, secured.host, trust=TlsConfig(ca_files=(made.ca,))) as registry,
         pytest.raises(AuthenticationError),
     ):
-        registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
+        registry.manifest(image_at(secured.host))
     assert f"refresh_token={REFRESH}".encode() in secured.forms[0]
-    assert [of_ours(request) for request in another.requests] in ([], [[]])
+    assert told(another.requests) in ([], [[]])
     assert [form for form in another.forms if REFRESH.encode() in form] == []
 
 
@@ -457,32 +434,32 @@ def test_s05_a_refresh_token_is_sent_to_no_redirects_target_on_the_wire(
 
 
 @pytest.mark.parametrize("target", ["http://store.other.example/data", f"http://{HOST}/data", "http://10.0.0.5/data"])
-def test_s06_a_manifest_by_tag_is_not_redirected_down_to_http(wire: responses.RequestsMock, target: str) -> None:
-    wire.get(MANIFEST, status=401, headers=ASKS_BASIC)
-    wire.get(MANIFEST, status=307, headers={"Location": target})
+def test_s06_a_manifest_by_tag_is_not_redirected_down_to_http(wire: Wire, target: str) -> None:
+    wire.challenge(MANIFEST, ASKS_BASIC)
+    wire.redirect(MANIFEST, target)
     with opened() as registry, pytest.raises(ImgfetchError, match="from https to http"):
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, MANIFEST]
+    assert wire.asked == [MANIFEST, MANIFEST]
 
 
 def test_s06_a_blob_that_is_redirected_down_to_http_is_asked_for_without_the_login(
-    wire: responses.RequestsMock,
+    wire: Wire,
 ) -> None:
-    wire.get(BLOB_URL, status=401, headers=ASKS_BASIC)
-    wire.get(BLOB_URL, status=307, headers={"Location": f"http://{HOST}/data"})
+    wire.challenge(BLOB_URL, ASKS_BASIC)
+    wire.redirect(BLOB_URL, f"http://{HOST}/data")
     wire.get(f"http://{HOST}/data", body=CONTENT)
     with opened() as registry:
         assert read_blob(registry) == CONTENT
-    assert authorization(wire, 1) == BASIC
-    assert [of_ours(request) for request in sent_to(wire, f"http://{HOST}")] == [[]]
+    assert wire.authorizations[1] == BASIC
+    assert told(sent_to(wire, f"http://{HOST}")) == [[]]
 
 
-def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: responses.RequestsMock) -> None:
-    wire.get(BLOB_URL, status=307, headers={"Location": STORE})
-    wire.get(STORE, status=307, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: Wire) -> None:
+    wire.redirect(BLOB_URL, STORE)
+    wire.redirect(STORE, "http://169.254.169.254/latest/meta-data")
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL, STORE]
+    assert wire.asked == [BLOB_URL, STORE]
 
 
 # ---- the Authorization header ----
@@ -491,20 +468,19 @@ def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: responses.Requ
 @pytest.mark.parametrize(
     ("login", "challenge"),
     [
-        (WITH_PASSWORD, ASKS_BASIC),
-        (WITH_PASSWORD, bearer(REALM)),
-        (WITH_REFRESH_TOKEN, bearer(REALM)),
-        (WITH_REGISTRY_TOKEN, ASKS_BASIC),
-        (WITH_REGISTRY_TOKEN, bearer(REALM)),
+        pytest.param(WITH_PASSWORD, ASKS_BASIC, id="Basic"),
+        pytest.param(WITH_PASSWORD, bearer(REALM), id="token by password"),
+        pytest.param(WITH_REFRESH_TOKEN, bearer(REALM), id="token by refresh token"),
+        pytest.param(WITH_REGISTRY_TOKEN, ASKS_BASIC, id="registry token"),
+        pytest.param(WITH_REGISTRY_TOKEN, bearer(REALM), id="registry token again"),
     ],
-    ids=["Basic", "token by password", "token by refresh token", "registry token", "registry token again"],
 )
 @pytest.mark.parametrize(
     "target",
     [
         "https://store.other.example/data",
         "https://registry.example:8443/data",
-        "https://registry.example:444/v2/team/app/manifests/1",
+        f"https://registry.example:444{MANIFEST_PATH}",
         "https://sub.registry.example/data",
         "https://registry.example.evil.test/data",
         "https://example/data",
@@ -512,30 +488,30 @@ def test_s06_a_second_redirect_obeys_the_rules_as_the_first(wire: responses.Requ
     ],
 )
 def test_s07_authorization_is_not_sent_to_another_origin_that_the_registry_redirects_to(
-    wire: responses.RequestsMock, login: Login, challenge: dict[str, str], target: str
+    wire: Wire, login: Login, challenge: str, target: str
 ) -> None:
-    wire.get(MANIFEST, status=401, headers=challenge)
+    wire.challenge(MANIFEST, challenge)
     if challenge != ASKS_BASIC and not login.registry_token:
-        wire.add("POST" if login.identity_token else "GET", REALM, json={"token": TOKEN})
-    wire.get(MANIFEST, status=307, headers={"Location": target})
+        wire.add(method_for(login), REALM, json={"token": TOKEN})
+    wire.redirect(MANIFEST, target)
     full = target if "://" in target else f"https:{target}"
     wire.get(full, body=b"{}")
     with opened(login) as registry:
         registry.manifest(REFERENCE)
-    assert authorization(wire, -2) is not None
-    assert [of_ours(request) for request in sent_to(wire, full)] == [[]]
+    assert wire.authorizations[-2] is not None
+    assert told(sent_to(wire, full)) == [[]]
 
 
 def test_s07_authorization_is_not_sent_up_to_https_of_a_registry_that_was_asked_by_http(
-    wire: responses.RequestsMock,
+    wire: Wire,
 ) -> None:
-    wire.get(f"http://{HOST}/v2/team/app/manifests/1", status=401, headers=ASKS_BASIC)
-    wire.get(f"http://{HOST}/v2/team/app/manifests/1", status=307, headers={"Location": f"{BASE}/other"})
+    wire.challenge(f"http://{HOST}{MANIFEST_PATH}", ASKS_BASIC)
+    wire.redirect(f"http://{HOST}{MANIFEST_PATH}", f"{BASE}/other")
     wire.get(f"{BASE}/other", body=b"{}")
     with opened(plain_http=True) as registry:
         registry.manifest(REFERENCE)
-    assert authorization(wire, 1) == BASIC
-    assert [of_ours(request) for request in sent_to(wire, BASE)] == [[]]  # another scheme is another origin
+    assert wire.authorizations[1] == BASIC
+    assert told(sent_to(wire, BASE)) == [[]]  # another scheme is another origin
 
 
 @pytest.mark.parametrize(
@@ -544,53 +520,51 @@ def test_s07_authorization_is_not_sent_up_to_https_of_a_registry_that_was_asked_
     ids=["Basic", "own", "known"],
 )
 def test_s07_a_401_at_a_redirects_target_is_not_answered_with_anything_of_ours(
-    wire: responses.RequestsMock, challenge: dict[str, str], realm: str
+    wire: Wire, challenge: str, realm: str
 ) -> None:
     target = f"{BASE}:8443/data"
-    wire.get(BLOB_URL, status=401, headers=ASKS_BASIC)
-    wire.get(BLOB_URL, status=307, headers={"Location": target})
-    wire.get(target, status=401, headers=challenge)
+    wire.challenge(BLOB_URL, ASKS_BASIC)
+    wire.redirect(BLOB_URL, target)
+    wire.challenge(target, challenge)
     if realm:
         wire.get(realm, status=401)
     with opened() as registry, pytest.raises(ImgfetchError):
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL, BLOB_URL, target, *([realm] if realm else [])]
-    assert all(of_ours(call.request) == [] for call in list(wire.calls)[2:])
+    assert wire.asked == [BLOB_URL, BLOB_URL, target, *([realm] if realm else [])]
+    assert not any(told(wire.sent[2:]))
 
 
 @pytest.mark.parametrize("status", [200, 401])
 def test_s07_another_port_of_the_same_host_is_sent_nothing_on_the_wire(loopback: Loopback, status: int) -> None:
     with Loopback() as store:
         location = {"Location": f"http://{store.host}/data", "Set-Cookie": f"session={TOKEN}; Path=/"}
-        guarded(loopback, BLOB_PATH, BASIC, ASKS_BASIC, Answer(status=307, headers=location))
-        store.answers["/data"] = Answer(CONTENT, status, {} if status == 200 else ASKS_BASIC)
+        loopback.guard(BLOB_PATH, BASIC, ASKS_BASIC, Answer(status=307, headers=location))
+        store.answers["/data"] = Answer(CONTENT, status, {} if status == 200 else {"WWW-Authenticate": ASKS_BASIC})
         with opened(name=loopback.host) as registry:
-            reference = Reference.parse(f"{loopback.host}/team/app:1")
+            reference = image_at(loopback.host)
             if status == 200:
                 assert read_blob(registry, reference=reference) == CONTENT
             else:
                 with pytest.raises(ImgfetchError):
                     read_blob(registry, reference=reference)
-        assert [request.headers.get("Authorization") for request in loopback.requests] == [None, BASIC]
-        assert [of_ours(request) for request in store.requests] == [[]]
+        assert loopback.authorizations == [None, BASIC]
+        assert told(store.requests) == [[]]
 
 
-def test_s07_authorization_comes_back_with_a_redirect_that_comes_home(wire: responses.RequestsMock) -> None:
-    wire.get(MANIFEST, status=401, headers=ASKS_BASIC)
-    wire.get(MANIFEST, status=307, headers={"Location": STORE})
-    wire.get(STORE, status=307, headers={"Location": f"{BASE}/home"})
+def test_s07_authorization_comes_back_with_a_redirect_that_comes_home(wire: Wire) -> None:
+    wire.challenge(MANIFEST, ASKS_BASIC)
+    wire.redirect(MANIFEST, STORE)
+    wire.redirect(STORE, f"{BASE}/home")
     wire.get(f"{BASE}/home", body=b"{}")
     with opened() as registry:
         registry.manifest(REFERENCE)
-    assert [authorization(wire, number) for number in range(4)] == [None, BASIC, None, BASIC]
+    assert wire.authorizations == [None, BASIC, None, BASIC]
 
 
-def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(
-    wire: responses.RequestsMock, tmp_path: Path
-) -> None:
+def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(wire: Wire, tmp_path: Path) -> None:
     built = images.image(images.hello())
     other = "https://other.example"
-    serve(wire, BASE, built, realm=REALM)
+    serve(wire, BASE, built, BEARER, bearer(REALM))
     serve(wire, other, built)
     wire.get(REALM, json={"token": TOKEN})
     credentials = stored(tmp_path, HOST)
@@ -600,20 +574,19 @@ def test_s07_the_token_of_one_registry_is_not_sent_to_another_of_the_same_run(
             names, io.BytesIO(), platform="linux/amd64", access=RegistryConfig(credentials=credentials), jobs=1
         )
     assert sent_to(wire, other)
-    assert [found for request in sent_to(wire, other) for found in of_ours(request)] == []
+    assert not any(told(sent_to(wire, other)))
 
 
-def serve(wire: responses.RequestsMock, base: str, built: images.Built, *, realm: str = "") -> None:
-    """Serve a manifest; behind a token of ``realm``, or else by Basic alone."""
+def serve(
+    wire: Wire, base: str, built: images.Built, accepted: str = BASIC, challenge: str = ASKS_BASIC, **headers: str
+) -> None:
+    """Serve an image to whoever sends an ``Authorization``, and challenge all others."""
 
     def answer(request: Any) -> tuple[int, dict[str, str], bytes]:
-        if request.headers.get("Authorization") != (f"Bearer {TOKEN}" if realm else BASIC):
-            return 401, bearer(realm) if realm else ASKS_BASIC, b""
-        path = urlsplit(request.url).path
-        for blob in built.blobs:
-            if path.endswith(blob.digest):
-                return 200, {}, blob.content
-        return 200, {"Content-Type": built.media_type}, built.raw
+        if request.headers.get("Authorization") != accepted:
+            return 401, {**headers, "WWW-Authenticate": challenge}, b""
+        found = [blob.content for blob in built.blobs if request.url.endswith(blob.digest)]
+        return 200, {**headers, "Content-Type": built.media_type}, found[0] if found else built.raw
 
     wire.add_callback("GET", re.compile(re.escape(base) + "/v2/.*"), callback=answer)
 
@@ -621,13 +594,11 @@ def serve(wire: responses.RequestsMock, base: str, built: images.Built, *, realm
 # ---- where a foreign layer is ----
 
 
-class Registrar(Server):
+class Registrar(Answering, Server):
     """A server by TLS that asks for a client certificate, is content without, and remembers what it was sent."""
 
     def __init__(self, made: Certificates) -> None:
         super().__init__(server_context(made.server_cert, made.server_key, made.ca, demanding=False))
-        self.answers: dict[str, Answer] = {}
-        self.requests: list[Request] = []
         self.clients: list[str] = []
         self.forms: list[bytes] = []
         self.RequestHandlerClass = _Registrar
@@ -652,9 +623,8 @@ class _Registrar(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        self.server.requests.append(Request(self.path, dict(self.headers.items())))
         self.server.clients.append(client_of(self.connection))
-        answer = self.server.answers.get(self.path.partition("?")[0], Answer(status=404))
+        answer = self.server.answer(Request(self.path, dict(self.headers.items())))
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
             self.send_header(name, value)
@@ -689,11 +659,9 @@ def test_s08_a_foreign_layers_urls_are_asked_without_login_cookie_and_client_cer
 ) -> None:
     trust = identified(made, tmp_path / "certs.d", secured.host, another.host)
     challenge = f'Basic realm="r", Bearer realm="{secured.url}/token"'
-    secured.answers["/v2/team/app/manifests/1"] = Answer(
-        b"{}", headers={"Set-Cookie": f"session={TOKEN}; Path=/; Domain=127.0.0.1"}
-    )
+    secured.answers[MANIFEST_PATH] = Answer(b"{}", headers={"Set-Cookie": f"session={TOKEN}; Path=/; Domain=127.0.0.1"})
     another.answers["/layer"] = Answer(CONTENT, status, {"WWW-Authenticate": challenge})
-    reference = Reference.parse(f"{secured.host}/team/app:1")
+    reference = image_at(secured.host)
     foreign = Descriptor("", BLOB.digest, BLOB.size, urls=(f"{another.url}/layer?Signature=s",))
     with opened(name=secured.host, trust=trust) as registry:
         registry.manifest(reference)
@@ -704,7 +672,7 @@ def test_s08_a_foreign_layers_urls_are_asked_without_login_cookie_and_client_cer
                 read_blob(registry, foreign, reference)
     assert secured.clients == ["client", "client"]  # the registry may see it
     assert another.clients == ["nobody"]
-    assert [of_ours(request) for request in another.requests] == [[]]
+    assert told(another.requests) == [[]]
     assert [request.path for request in another.requests] == ["/layer?Signature=s"]
     assert [request.path for request in secured.requests][2:] == []  # no token was asked for
 
@@ -713,25 +681,25 @@ def test_s08_a_redirect_of_a_foreign_layer_sees_no_client_certificate_either(
     secured: Registrar, another: Registrar, made: Certificates, tmp_path: Path
 ) -> None:
     trust = identified(made, tmp_path / "certs.d", secured.host, another.host)
-    another.answers["/layer"] = Answer(status=307, headers={"Location": f"{secured.url}/elsewhere"})
+    another.redirect("/layer", f"{secured.url}/elsewhere")
     secured.answers["/elsewhere"] = Answer(CONTENT)
-    reference = Reference.parse(f"{secured.host}/team/app:1")
+    reference = image_at(secured.host)
     foreign = Descriptor("", BLOB.digest, BLOB.size, urls=(f"{another.url}/layer",))
     with opened(name=secured.host, trust=trust) as registry:
         assert read_blob(registry, foreign, reference) == CONTENT
     assert another.clients == ["nobody"]
     assert secured.clients == ["client", "nobody"]
-    assert [of_ours(request) for request in (*another.requests, *secured.requests)] == [[], [], []]
+    assert told([*another.requests, *secured.requests]) == [[], [], []]
 
 
 def test_s08_a_redirects_target_sees_no_client_certificate(
     secured: Registrar, another: Registrar, made: Certificates, tmp_path: Path
 ) -> None:
     trust = identified(made, tmp_path / "certs.d", secured.host, another.host)
-    secured.answers[BLOB_PATH] = Answer(status=307, headers={"Location": f"{another.url}/data"})
+    secured.redirect(BLOB_PATH, f"{another.url}/data")
     another.answers["/data"] = Answer(CONTENT)
     with opened(name=secured.host, trust=trust) as registry:
-        assert read_blob(registry, reference=Reference.parse(f"{secured.host}/team/app:1")) == CONTENT
+        assert read_blob(registry, reference=image_at(secured.host)) == CONTENT
     assert secured.clients == ["client"]
     assert another.clients == ["nobody"]
 
@@ -743,9 +711,9 @@ MIRROR = "https://mirror.other.example"
 SAVE = {"platform": "linux/amd64", "jobs": 1}
 
 
-def behind_a_token(wire: responses.RequestsMock, built: images.Built) -> None:
+def behind_a_token(wire: Wire, built: images.Built) -> None:
     """Serve an image at the upstream behind a token of its own token server."""
-    serve(wire, BASE, built, realm=REALM)
+    serve(wire, BASE, built, BEARER, bearer(REALM))
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
         return 200, {}, json.dumps({"token": TOKEN if request.headers.get("Authorization") == BASIC else "anonymous"})
@@ -756,25 +724,23 @@ def behind_a_token(wire: responses.RequestsMock, built: images.Built) -> None:
 @pytest.mark.parametrize("challenge", [ASKS_BASIC, bearer(f"{MIRROR}/token"), bearer(REALM)])
 @pytest.mark.parametrize("given", ["explicit", "stored"])
 def test_s09_the_upstreams_login_and_token_never_reach_a_mirror(
-    wire: responses.RequestsMock, tmp_path: Path, given: str, challenge: dict[str, str]
+    wire: Wire, tmp_path: Path, given: str, challenge: str
 ) -> None:
     built = images.image(images.hello())
-    wire.get(re.compile(re.escape(MIRROR) + "/.*"), status=401, headers=challenge)
+    wire.challenge(re.compile(re.escape(MIRROR) + "/.*"), challenge)
     behind_a_token(wire, built)
     credentials = stored(tmp_path, HOST) if given == "stored" else Credentials(explicit=WITH_PASSWORD)
     access = RegistryConfig(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert len(sent_to(wire, MIRROR)) >= 3  # manifest, config, layer
-    sent = [request.headers.get("Authorization") for request in sent_to(wire, MIRROR)]
-    assert set(sent) <= {None, "Bearer anonymous"}
-    assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request) if found in SECRETS] == []
-    assert ["authorization", BASIC.split()[1]] in [of_ours(request) for request in sent_to(wire, REALM)]
+    sent = {request.headers.get("Authorization") for request in sent_to(wire, MIRROR)}
+    assert sent <= {None, "Bearer anonymous"}
+    assert set(SECRETS).isdisjoint(chain(*told(sent_to(wire, MIRROR))))
+    assert ["authorization", BASIC.split()[1]] in told(sent_to(wire, REALM))
 
 
-def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(
-    wire: responses.RequestsMock, tmp_path: Path
-) -> None:
-    wire.get(re.compile(re.escape(MIRROR) + "/.*"), status=401, headers=ASKS_BASIC)
+def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(wire: Wire, tmp_path: Path) -> None:
+    wire.challenge(re.compile(re.escape(MIRROR) + "/.*"), ASKS_BASIC)
     hub = "https://registry-1.docker.io"
     serve(wire, hub, images.image(images.hello()))
     daemon = tmp_path / "daemon.json"
@@ -783,17 +749,17 @@ def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(
     access = RegistryConfig(credentials=stored(tmp_path, "https://index.docker.io/v1/"), mirrors=mirrors)
     imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, MIRROR)
-    assert [found for request in sent_to(wire, MIRROR) for found in of_ours(request)] == []
-    assert sum(of_ours(request) != [] for request in sent_to(wire, hub)) >= 3
+    assert not any(told(sent_to(wire, MIRROR)))
+    assert sum(map(bool, told(sent_to(wire, hub)))) >= 3
 
 
-def test_s09_a_mirror_is_told_the_login_of_its_own_host(wire: responses.RequestsMock, tmp_path: Path) -> None:
+def test_s09_a_mirror_is_told_the_login_of_its_own_host(wire: Wire, tmp_path: Path) -> None:
     serve(wire, MIRROR, images.image(images.hello()))
     credentials = stored(tmp_path, "mirror.other.example")
     access = RegistryConfig(credentials=credentials, mirrors=Mirrors(urls=(f"{HOST}={MIRROR}",)))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, BASE) == []
-    assert authorization(wire, -1) == BASIC
+    assert wire.authorizations[-1] == BASIC
 
 
 # ---- whose login it is ----
@@ -825,41 +791,39 @@ def test_s09_a_mirror_is_told_the_login_of_its_own_host(wire: responses.Requests
 )
 @pytest.mark.parametrize("challenge", ["Basic", "Bearer"])
 def test_s10_the_login_of_one_host_is_not_selected_for_another(
-    wire: responses.RequestsMock, tmp_path: Path, key: str, host: str, challenge: str
+    wire: Wire, tmp_path: Path, key: str, host: str, challenge: str
 ) -> None:
-    manifest = f"https://{host}/v2/team/app/manifests/1"
+    manifest = f"https://{host}{MANIFEST_PATH}"
     realm = f"https://{host}/token"
-    wire.get(manifest, status=401, headers=ASKS_BASIC if challenge == "Basic" else bearer(realm))
+    wire.challenge(manifest, ASKS_BASIC if challenge == "Basic" else bearer(realm))
     if challenge == "Bearer":
         wire.get(realm, status=401)
     access = RegistryConfig(credentials=stored(tmp_path, key))
     with Registry(host, access=access) as registry, pytest.raises(AuthenticationError):
-        registry.manifest(Reference.parse(f"{host}/team/app:1"))
-    assert [found for call in wire.calls for found in of_ours(call.request)] == []
+        registry.manifest(image_at(host))
+    assert not any(told(wire.sent))
 
 
-def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(
-    wire: responses.RequestsMock, tmp_path: Path
-) -> None:
-    manifest = f"{BASE}:8443/v2/team/app/manifests/1"
+def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(wire: Wire, tmp_path: Path) -> None:
+    manifest = f"{BASE}:8443{MANIFEST_PATH}"
     path = tmp_path / "config.json"
     mine = base64.b64encode(b"bob:other").decode()
     auths = {HOST: {"auth": BASIC.split()[1]}, f"{HOST}:8443": {"auth": mine}}
     path.write_text(json.dumps({"auths": auths}))
-    wire.get(manifest, status=401, headers=ASKS_BASIC)
+    wire.challenge(manifest, ASKS_BASIC)
     wire.get(manifest, body=b"{}")
     with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=Credentials(files=(path,)))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert authorization(wire, 1) == f"Basic {mine}"
+    assert wire.authorizations[1] == f"Basic {mine}"
 
 
-def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: responses.RequestsMock, tmp_path: Path) -> None:
-    manifest = f"{BASE}:8443/v2/team/app/manifests/1"
-    wire.get(manifest, status=401, headers=ASKS_BASIC)
+def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: Wire, tmp_path: Path) -> None:
+    manifest = f"{BASE}:8443{MANIFEST_PATH}"
+    wire.challenge(manifest, ASKS_BASIC)
     wire.get(manifest, body=b"{}")
     with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=stored(tmp_path, HOST))) as registry:
         registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert authorization(wire, 1) == BASIC
+    assert wire.authorizations[1] == BASIC
 
 
 # ---- helpers ----
@@ -868,18 +832,17 @@ def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: responses.
 @pytest.mark.parametrize(
     "script",
     [
-        None,
-        "exit 1",
-        "echo oops",
-        f'echo \'{{"ServerURL":"https://evil.example","Username":"{USER}"}}\'',
-        f'echo \'{{"Secret":"{PASSWORD}"\'',
-        "kill -9 $$",
+        pytest.param(None, id="missing"),
+        pytest.param("exit 1", id="fails"),
+        pytest.param("echo oops", id="garbage"),
+        pytest.param(f'echo \'{{"ServerURL":"https://evil.example","Username":"{USER}"}}\'', id="no secret"),
+        pytest.param(f'echo \'{{"Secret":"{PASSWORD}"\'', id="cut"),
+        pytest.param("kill -9 $$", id="killed"),
     ],
-    ids=["missing", "fails", "garbage", "no secret", "cut", "killed"],
 )
 @pytest.mark.parametrize("how", ["credHelpers", "credsStore"])
 def test_s11_a_failing_helper_changes_nothing_about_where_requests_go(
-    wire: responses.RequestsMock, tmp_path: Path, script: str | None, how: str
+    wire: Wire, tmp_path: Path, script: str | None, how: str
 ) -> None:
     if script is not None:
         program = tmp_path / "docker-credential-broken"
@@ -890,14 +853,14 @@ def test_s11_a_failing_helper_changes_nothing_about_where_requests_go(
     login = {"auth": BASIC.split()[1]}
     hub = {"https://index.docker.io/v1/": login, "other.example": login}
     path.write_text(json.dumps({**helper, "auths": hub}))
-    wire.get(MANIFEST, status=401, headers=bearer(REALM))
+    wire.challenge(MANIFEST, bearer(REALM))
     wire.get(REALM, json={"token": "anonymous"})
     wire.get(MANIFEST, body=b"{}")
     credentials = Credentials(files=(path,), path=str(tmp_path))
     with Registry(HOST, access=RegistryConfig(credentials=credentials)) as registry:
         registry.manifest(REFERENCE)
-    assert asked(wire) == [MANIFEST, REALM, MANIFEST]
-    assert [authorization(wire, number) for number in range(3)] == [None, None, "Bearer anonymous"]
+    assert wire.asked == [MANIFEST, REALM, MANIFEST]
+    assert wire.authorizations == [None, None, "Bearer anonymous"]
 
 
 # ---- netrc ----
@@ -914,20 +877,20 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
     else:
         monkeypatch.delenv("NETRC", raising=False)
     with Loopback() as store:
-        loopback.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=bearer("/token"))
+        loopback.challenge(MANIFEST_PATH, bearer("/token"))
         loopback.answers["/token"] = Answer(json.dumps({"token": "anonymous"}).encode())
-        guarded(loopback, "/v2/team/app/manifests/1", "Bearer anonymous", bearer("/token"))
+        loopback.guard(MANIFEST_PATH, "Bearer anonymous", bearer("/token"))
         location = {"Location": f"http://{store.host}/data"}
-        guarded(loopback, BLOB_PATH, "Bearer anonymous", bearer("/token"), Answer(status=307, headers=location))
+        loopback.guard(BLOB_PATH, "Bearer anonymous", bearer("/token"), Answer(status=307, headers=location))
         store.answers["/data"] = Answer(CONTENT)
-        reference = Reference.parse(f"{loopback.host}/team/app:1")
+        reference = image_at(loopback.host)
         access = RegistryConfig.from_environment({"NETRC": str(netrc)}, mirrors_first=None)
         with Registry(loopback.host, access=access) as registry:
             registry.manifest(reference)
             assert read_blob(registry, reference=reference) == CONTENT
-        sent = [request.headers.get("Authorization") for request in loopback.requests]
+        sent = loopback.authorizations
         assert sent == [None, None, "Bearer anonymous", "Bearer anonymous"]
-        assert [of_ours(request) for request in store.requests] == [[]]
+        assert told(store.requests) == [[]]
 
 
 # ---- logins in names ----
@@ -941,7 +904,7 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
         f"https://{USER}:{PASSWORD}@{HOST}/team/app:1",
     ],
 )
-def test_s13_userinfo_in_a_reference_is_refused_before_any_request(wire: responses.RequestsMock, name: str) -> None:
+def test_s13_userinfo_in_a_reference_is_refused_before_any_request(wire: Wire, name: str) -> None:
     with pytest.raises(InvalidReferenceError):
         imgfetch.save(name, io.BytesIO())
     assert list(wire.calls) == []
@@ -952,7 +915,7 @@ def test_s13_userinfo_in_a_reference_is_refused_before_any_request(wire: respons
 )
 @pytest.mark.parametrize("prefix", ["", f"{HOST}="])
 def test_s13_userinfo_in_a_mirrors_url_is_refused_before_any_request_and_not_shown(
-    wire: responses.RequestsMock, url: str, prefix: str
+    wire: Wire, url: str, prefix: str
 ) -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         RegistryConfig.from_environment({}, mirrors_first=[prefix + url])
@@ -961,7 +924,7 @@ def test_s13_userinfo_in_a_mirrors_url_is_refused_before_any_request_and_not_sho
 
 
 def test_s13_userinfo_in_a_configured_mirrors_url_is_refused_with_a_warning_that_does_not_show_it(
-    wire: responses.RequestsMock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    wire: Wire, tmp_path: Path, log: Log
 ) -> None:
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": [f"https://{USER}:{PASSWORD}@mirror.example"]}))
@@ -970,18 +933,16 @@ def test_s13_userinfo_in_a_configured_mirrors_url_is_refused_with_a_warning_that
     with pytest.raises(imgfetch.NotFoundError):
         imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
     assert len(wire.calls) == 1
-    assert "daemon.json" in said(caplog)
-    assert PASSWORD not in said(caplog)
+    assert "daemon.json" in log.text
+    assert PASSWORD not in log.text
 
 
 @pytest.mark.parametrize("location", [f"https://{USER}:{PASSWORD}@store.example/data", f"https://{USER}@{HOST}/data"])
-def test_s13_userinfo_in_a_redirect_is_refused_before_any_request_and_not_shown(
-    wire: responses.RequestsMock, location: str
-) -> None:
-    wire.get(BLOB_URL, status=307, headers={"Location": location})
+def test_s13_userinfo_in_a_redirect_is_refused_before_any_request_and_not_shown(wire: Wire, location: str) -> None:
+    wire.redirect(BLOB_URL, location)
     with opened() as registry, pytest.raises(ImgfetchError) as caught:
         read_blob(registry)
-    assert asked(wire) == [BLOB_URL]
+    assert wire.asked == [BLOB_URL]
     assert PASSWORD not in story(caught.value)
 
 
@@ -997,27 +958,16 @@ def test_s14_a_password_is_not_accepted_from_the_command_line(capsys: pytest.Cap
 
 @pytest.mark.parametrize("login", [WITH_PASSWORD, WITH_BOTH, WITH_REGISTRY_TOKEN])
 def test_s14_no_secret_is_in_the_log_the_archive_the_cache_or_a_repr(
-    wire: responses.RequestsMock, tmp_path: Path, caplog: pytest.LogCaptureFixture, login: Login
+    wire: Wire, tmp_path: Path, log: Log, login: Login
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     token = login.registry_token or TOKEN
-    built = images.image(images.hello())
-
-    def answer(request: Any) -> tuple[int, dict[str, str], bytes]:
-        if request.headers.get("Authorization") != f"Bearer {token}":
-            return 401, bearer(REALM), b""
-        found = [blob.content for blob in built.blobs if request.url.endswith(blob.digest)]
-        return 200, {}, found[0] if found else built.raw
-
-    wire.add_callback("GET", re.compile(re.escape(BASE) + "/v2/.*"), callback=answer)
+    serve(wire, BASE, images.image(images.hello()), f"Bearer {token}", bearer(REALM))
     if not login.registry_token:
-        wire.add(
-            "POST" if login.identity_token else "GET", REALM, json={"token": TOKEN, "refresh_token": f"{REFRESH}-2"}
-        )
+        wire.add(method_for(login), REALM, json={"token": TOKEN, "refresh_token": f"{REFRESH}-2"})
     access = RegistryConfig(credentials=Credentials(explicit=login))
     out = io.BytesIO()
     saved = imgfetch.save(f"{HOST}/team/app:1", out, access=access, cache_dir=tmp_path / "cache", **SAVE)
-    shown = f"{said(caplog)}\n{saved!r}\n{access!r}\n{login!r}\n{login}"
+    shown = f"{log.text}\n{saved!r}\n{access!r}\n{login!r}\n{login}"
     kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept
     assert [secret for secret in SECRETS if secret in shown] == []
@@ -1027,30 +977,28 @@ def test_s14_no_secret_is_in_the_log_the_archive_the_cache_or_a_repr(
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 200])
 @LOGINS
 def test_s14_no_secret_is_in_what_a_failing_token_step_raises_and_logs(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, login: Login, status: int
+    wire: Wire, log: Log, login: Login, status: int
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    wire.get(MANIFEST, status=401, headers=bearer(REALM))
+    wire.challenge(MANIFEST, bearer(REALM))
     for method in ("GET", "POST"):
         wire.add(method, REALM, status=status, body="no")
     wire.assert_all_requests_are_fired = False  # which of the two depends on the login
     with opened(login) as registry, pytest.raises(ImgfetchError) as caught:
         registry.manifest(REFERENCE)
     assert len(wire.calls) > 1
-    shown = f"{story(caught.value)}\n{said(caplog)}\n{registry!r}\n{registry._authenticator!r}"
+    shown = f"{story(caught.value)}\n{log.text}\n{registry!r}\n{registry._authenticator!r}"
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
 @pytest.mark.parametrize("login", [WITH_PASSWORD, WITH_REGISTRY_TOKEN])
 def test_s14_no_secret_is_in_what_a_refusing_registry_makes_us_raise_and_log(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, login: Login
+    wire: Wire, log: Log, login: Login
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    wire.get(MANIFEST, status=401, headers=ASKS_BASIC)
+    wire.challenge(MANIFEST, ASKS_BASIC)
     with opened(login) as registry, pytest.raises(AuthenticationError) as caught:
         registry.manifest(REFERENCE)
-    assert authorization(wire, 1) is not None
-    shown = f"{story(caught.value)}\n{said(caplog)}\n{registry!r}"
+    assert wire.authorizations[1] is not None
+    shown = f"{story(caught.value)}\n{log.text}\n{registry!r}"
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
@@ -1060,54 +1008,46 @@ def test_s14_no_secret_is_in_what_a_refusing_registry_makes_us_raise_and_log(
 SIGNED = "https://store.other.example/data?X-Amz-Signature=SIGNATURE&Expires=5&scope=s&sig=SIGNATURE&SIGNATURE"
 
 
-def test_s15_a_logged_url_keeps_only_harmless_parts_of_its_query(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    wire.get(BLOB_URL, status=307, headers={"Location": SIGNED})
+def test_s15_a_logged_url_keeps_only_harmless_parts_of_its_query(wire: Wire, log: Log) -> None:
+    wire.redirect(BLOB_URL, SIGNED)
     wire.get(SIGNED, body=CONTENT)
     with opened() as registry:
         assert read_blob(registry) == CONTENT
-    assert wire.calls[1].request.url == SIGNED
-    assert "SIGNATURE" not in said(caplog)
+    assert wire.sent[1].url == SIGNED
+    assert "SIGNATURE" not in log.text
     shown = "https://store.other.example/data?X-Amz-Signature=REDACTED&Expires=REDACTED&scope=s&sig=REDACTED&REDACTED"
-    assert shown in said(caplog)
+    assert shown in log.text
 
 
 @pytest.mark.parametrize("status", [307, 401, 403, 404, 500])
-def test_s15_an_error_about_a_signed_url_does_not_show_the_signature(
-    wire: responses.RequestsMock, caplog: pytest.LogCaptureFixture, status: int
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    wire.get(BLOB_URL, status=307, headers={"Location": SIGNED})
+def test_s15_an_error_about_a_signed_url_does_not_show_the_signature(wire: Wire, log: Log, status: int) -> None:
+    wire.redirect(BLOB_URL, SIGNED)
     wire.get(SIGNED, status=status)
     with opened() as registry, pytest.raises(ImgfetchError) as caught:
         read_blob(registry)
     assert "SIGNATURE" not in story(caught.value)
-    assert "SIGNATURE" not in said(caplog)
+    assert "SIGNATURE" not in log.text
 
 
 def test_s15_a_signed_url_that_nobody_answers_is_not_in_the_traceback_with_its_signature(
-    loopback: Loopback, closed_port: int, caplog: pytest.LogCaptureFixture
+    loopback: Loopback, closed_port: int, log: Log
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     location = {"Location": f"http://127.0.0.1:{closed_port}/data?Signature=SIGNATURE"}
     loopback.answers[BLOB_PATH] = Answer(status=307, headers=location)
     with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
-        read_blob(registry, reference=Reference.parse(f"{loopback.host}/team/app:1"))
-    assert "SIGNATURE" not in said(caplog)
+        read_blob(registry, reference=image_at(loopback.host))
+    assert "SIGNATURE" not in log.text
     assert "SIGNATURE" not in story(caught.value)  # a traceback shows the causes
 
 
 def test_s15_a_signed_url_whose_answer_breaks_off_is_not_in_the_traceback_with_its_signature(
-    loopback: Loopback, caplog: pytest.LogCaptureFixture
+    loopback: Loopback, log: Log
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    loopback.answers[BLOB_PATH] = Answer(status=307, headers={"Location": "/data?Signature=SIGNATURE"})
+    loopback.redirect(BLOB_PATH, "/data?Signature=SIGNATURE")
     loopback.answers["/data"] = Answer(CONTENT[:5], headers={"Content-Length": str(len(CONTENT))})
     with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
-        read_blob(registry, reference=Reference.parse(f"{loopback.host}/team/app:1"))
-    assert "SIGNATURE" not in said(caplog)
+        read_blob(registry, reference=image_at(loopback.host))
+    assert "SIGNATURE" not in log.text
     assert "SIGNATURE" not in story(caught.value)
 
 
@@ -1120,39 +1060,39 @@ UNCHECKED = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureReque
 @UNCHECKED
 @pytest.mark.parametrize("at", ["realm", "redirect"])
 def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
-    secured: Registrar, another: Registrar, caplog: pytest.LogCaptureFixture, at: str
+    secured: Registrar, another: Registrar, log: Log, at: str
 ) -> None:
     if at == "realm":
-        secured.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=bearer(f"{another.url}/token"))
+        secured.challenge(MANIFEST_PATH, bearer(f"{another.url}/token"))
     else:
         location = {"Location": f"{another.url}/data"}
-        secured.answers["/v2/team/app/manifests/1"] = Answer(status=307, headers=location)
+        secured.answers[MANIFEST_PATH] = Answer(status=307, headers=location)
     another.answers = dict.fromkeys(("/token", "/data"), Answer(json.dumps({"token": TOKEN}).encode()))
-    reference = Reference.parse(f"{secured.host}/team/app:1")
+    reference = image_at(secured.host)
     trust = TlsConfig(insecure=frozenset({secured.host}))
     with opened(name=secured.host, trust=trust) as registry, pytest.raises(ImgfetchError) as caught:
         registry.manifest(reference)
     assert f"cannot verify the certificate of {another.host}" in story(caught.value)
     assert another.requests == []
     assert secured.requests
-    assert said(caplog).count(f"the certificate of {secured.host} is not verified") >= 1
-    assert f"the certificate of {another.host} is not verified" not in said(caplog)
+    assert log.text.count(f"the certificate of {secured.host} is not verified") >= 1
+    assert f"the certificate of {another.host} is not verified" not in log.text
 
 
 @UNCHECKED
-def test_s33_each_run_warns_of_a_host_that_goes_unchecked(secured: Registrar, caplog: pytest.LogCaptureFixture) -> None:
-    secured.answers["/v2/team/app/manifests/1"] = Answer(b"{}")
+def test_s33_each_run_warns_of_a_host_that_goes_unchecked(secured: Registrar, log: Log) -> None:
+    secured.answers[MANIFEST_PATH] = Answer(b"{}")
     for run in (1, 2):
         with opened(name=secured.host, trust=TlsConfig(insecure=frozenset({secured.host}))) as registry:
-            registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
-        assert said(caplog).count("WARNING") == run
+            registry.manifest(image_at(secured.host))
+        assert log.text.count("WARNING") == run
 
 
 def test_s33_a_login_goes_to_no_registry_whose_certificate_is_not_to_be_trusted(
     secured: Registrar,
 ) -> None:
     with opened(name=secured.host) as registry, pytest.raises(TransportError, match="cannot verify the certificate"):
-        registry.manifest(Reference.parse(f"{secured.host}/team/app:1"))
+        registry.manifest(image_at(secured.host))
     assert secured.requests == []  # nor is it asked by http
 
 
@@ -1160,7 +1100,7 @@ def test_s33_a_login_goes_to_no_registry_whose_certificate_is_not_to_be_trusted(
 
 
 def test_s34_nobody_is_asked_whom_the_reference_a_realm_or_a_redirect_does_not_name(
-    wire: responses.RequestsMock,
+    wire: Wire,
 ) -> None:
     evil = "https://evil.test"
     layer = images.layer(images.tar({"a": b"a"}), urls=[f"{evil}/layer"], annotations={"url": f"{evil}/annotation"})
@@ -1187,31 +1127,25 @@ def test_s34_nobody_is_asked_whom_the_reference_a_realm_or_a_redirect_does_not_n
         "Strict-Transport-Security": "max-age=5",
     }
 
-    def answer(request: Any) -> tuple[int, dict[str, str], bytes]:
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            bait = f'Basic realm="{evil}/basic", Digest realm="{evil}/digest", '
-            return 401, {**lures, "WWW-Authenticate": bait + bearer(REALM)["WWW-Authenticate"]}, b""
-        found = [blob.content for blob in built.blobs if request.url.endswith(blob.digest)]
-        return 200, {**lures, "Content-Type": built.media_type}, found[0] if found else built.raw
-
-    wire.add_callback("GET", re.compile(re.escape(BASE) + "/v2/.*"), callback=answer)
+    bait = f'Basic realm="{evil}/basic", Digest realm="{evil}/digest", '
+    serve(wire, BASE, built, BEARER, bait + bearer(REALM), **lures)
     wire.get(REALM, headers=lures, json={"token": TOKEN, "realm": f"{evil}/token", "refresh_url": evil})
     access = RegistryConfig(credentials=Credentials(explicit=WITH_PASSWORD))
     imgfetch.save(f"{HOST}/team/app:1", io.BytesIO(), access=access, **SAVE)
-    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST, "auth.registry.example"}
+    assert {urlsplit(url).hostname for url in wire.asked} == {HOST, "auth.registry.example"}
 
 
 @pytest.mark.parametrize(
     "challenge",
     ['Basic realm="https://evil.test/token"', 'Digest realm="https://evil.test/token"', "Negotiate", ""],
 )
-def test_s34_a_realm_that_is_not_bearers_is_not_an_address(wire: responses.RequestsMock, challenge: str) -> None:
-    wire.get(MANIFEST, status=401, headers={"WWW-Authenticate": challenge} if challenge else {})
+def test_s34_a_realm_that_is_not_bearers_is_not_an_address(wire: Wire, challenge: str) -> None:
+    wire.challenge(MANIFEST, *filter(None, [challenge]))
     if not challenge.startswith("Basic"):
-        wire.get(f"{BASE}/v2/", status=401, headers={"WWW-Authenticate": challenge} if challenge else {})
+        wire.challenge(f"{BASE}/v2/", *filter(None, [challenge]))
     with opened(None) as registry, pytest.raises(AuthenticationError):
         registry.manifest(REFERENCE)
-    assert {urlsplit(url).hostname for url in asked(wire)} == {HOST}
+    assert {urlsplit(url).hostname for url in wire.asked} == {HOST}
 
 
 # ---- proxies ----
@@ -1223,8 +1157,8 @@ PROXY_LOGIN = "Basic " + base64.b64encode(b"proxy-user:proxy-password").decode()
 def test_p12_the_proxys_login_goes_to_the_proxy_and_the_registrys_to_no_other_origin_behind_it() -> None:
     with Loopback() as proxy:
         realm = "http://auth.registry.example/token"
-        manifest, store = "http://registry.example/v2/team/app/manifests/1", "http://store.other.example/data"
-        guarded(proxy, manifest, f"Bearer {TOKEN}", bearer(realm), Answer(status=307, headers={"Location": store}))
+        manifest, store = f"http://registry.example{MANIFEST_PATH}", "http://store.other.example/data"
+        proxy.guard(manifest, BEARER, bearer(realm), Answer(status=307, headers={"Location": store}))
         proxy.answers[realm] = Answer(json.dumps({"token": TOKEN}).encode())
         proxy.answers[store] = Answer(b"{}")
         proxies = Proxies(http=f"http://proxy-user:proxy-password@{proxy.host}")
@@ -1232,36 +1166,36 @@ def test_p12_the_proxys_login_goes_to_the_proxy_and_the_registrys_to_no_other_or
             registry.manifest(REFERENCE)
         assert [path.partition("?")[0] for path in proxy.paths] == [manifest, realm, manifest, store]
         assert {request.headers.get("Proxy-Authorization") for request in proxy.requests} == {PROXY_LOGIN}
-        sent = [request.headers.get("Authorization") for request in proxy.requests]
-        assert sent == [None, BASIC, f"Bearer {TOKEN}", None]
+        sent = proxy.authorizations
+        assert sent == [None, BASIC, BEARER, None]
 
 
 @pytest.mark.parametrize("end", ["\\.registry.example", "\\registry.example", "%5c.registry.example"])
 def test_s03_a_realm_whose_host_ends_earlier_for_urllib3_than_for_us_is_sent_no_login_through_a_proxy(end: str) -> None:
     with Loopback() as proxy:
-        manifest = "http://registry.example/v2/team/app/manifests/1"
-        proxy.answers[manifest] = Answer(status=401, headers=bearer(f"http://evil.test{end}/token"))
+        manifest = f"http://registry.example{MANIFEST_PATH}"
+        proxy.challenge(manifest, bearer(f"http://evil.test{end}/token"))
         with (
             opened(plain_http=True, proxies=Proxies(http=f"http://{proxy.host}")) as registry,
             pytest.raises(ImgfetchError),
         ):
             registry.manifest(REFERENCE)
         elsewhere = [request for request in proxy.requests if request.path != manifest]
-        assert [of_ours(request) for request in elsewhere] in ([], [[]])
+        assert told(elsewhere) in ([], [[]])
 
 
 def test_p12_who_is_asked_directly_is_not_told_the_proxys_login(loopback: Loopback) -> None:
     with Loopback() as proxy:
-        loopback.answers["/v2/team/app/manifests/1"] = Answer(b"{}")
+        loopback.answers[MANIFEST_PATH] = Answer(b"{}")
         login = f"http://proxy-user:proxy-password@{proxy.host}"
         with opened(name=loopback.host, proxies=Proxies(http=login, https=login)) as registry:
-            registry.manifest(Reference.parse(f"{loopback.host}/team/app:1"))
+            registry.manifest(image_at(loopback.host))
         assert proxy.requests == []
-        assert [of_ours(request) for request in loopback.requests] == [[]]
+        assert told(loopback.requests) == [[]]
 
 
 def test_p12_through_a_tunnel_neither_end_is_told_the_others_login(secured: Registrar, made: Certificates) -> None:
-    secured.answers["/v2/team/app/manifests/1"] = Answer(status=401, headers=ASKS_BASIC)
+    secured.challenge(MANIFEST_PATH, ASKS_BASIC)
     with tunnelling(secured) as tunnel:
         proxies = Proxies(https=f"http://proxy-user:proxy-password@127.0.0.1:{tunnel.port}")
         with (
@@ -1272,16 +1206,15 @@ def test_p12_through_a_tunnel_neither_end_is_told_the_others_login(secured: Regi
         assert set(tunnel.asked) == {"CONNECT registry.example:443"}
         assert {headers.get("Proxy-Authorization") for headers in tunnel.headers} == {PROXY_LOGIN}
         assert [name for headers in tunnel.headers for name in headers if name.lower() == "authorization"] == []
-        assert [request.headers.get("Authorization") for request in secured.requests] == [None, BASIC]
+        assert secured.authorizations == [None, BASIC]
         assert not any("Proxy-Authorization" in request.headers for request in secured.requests)
 
 
-def test_p12_the_proxys_login_is_not_shown(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+def test_p12_the_proxys_login_is_not_shown(closed_port: int, log: Log) -> None:
     login = f"http://proxy-user:proxy-password@127.0.0.1:{closed_port}"
     proxies = Proxies(http=login, https=login)
     with opened(proxies=proxies) as registry, pytest.raises(TransportError) as caught:
         registry.manifest(REFERENCE)
-    shown = f"{story(caught.value)}\n{said(caplog)}\n{proxies!r}\n{registry!r}"
+    shown = f"{story(caught.value)}\n{log.text}\n{proxies!r}\n{registry!r}"
     assert "proxy-password" not in shown
     assert PROXY_LOGIN.split()[1] not in shown

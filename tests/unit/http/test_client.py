@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import io
-import logging
 import socket
 import threading
 from pathlib import Path
 
 import pytest
-import responses
 
 from imgfetch.errors import ImgfetchError, RegistryError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
-from imgfetch.oci.reference import Reference
 from imgfetch.registry.client import Registry
 from imgfetch.tolerance import Tolerance
 from imgfetch.version import VERSION
+from tests.codings import Endless
 from tests.loopback import Answer, Loopback
+from tests.stories import Log
+from tests.wire import MANIFEST, REFERENCE, Wire
 
 HOME = "https://registry.example/v2/team/app/blobs/x"
 STORE = "https://store.example/data"
@@ -29,18 +29,6 @@ def ask(transport: HttpClient, url: str, **options) -> bytes:
     with transport.get(url, **options) as response:
         assert response.status == 200
         return b"".join(response.chunks(1_000_000))
-
-
-def redirect(wire: responses.RequestsMock, url: str, location: str, status: int = 307) -> None:
-    wire.get(url, status=status, headers={"Location": location})
-
-
-def asked(wire: responses.RequestsMock) -> list[str]:
-    return [call.request.url for call in wire.calls]
-
-
-def authorizations(wire: responses.RequestsMock) -> list[str | None]:
-    return [call.request.headers.get("Authorization") for call in wire.calls]
 
 
 # ---- headers and options ----
@@ -57,10 +45,10 @@ def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport
     }
 
 
-def test_accept_and_authorization_are_sent_as_given(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_accept_and_authorization_are_sent_as_given(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, body=b"x")
     ask(transport, HOME, accept="text/plain, */*;q=0.1", authorization=TOKEN)
-    assert dict(wire.calls[0].request.headers) == {
+    assert dict(wire.sent[0].headers) == {
         "User-Agent": "imgfetch/test",
         "Accept-Encoding": "identity",
         "Accept": "text/plain, */*;q=0.1",
@@ -68,19 +56,16 @@ def test_accept_and_authorization_are_sent_as_given(wire: responses.RequestsMock
     }
 
 
-def test_a_registry_is_told_imgfetch_and_its_version(wire: responses.RequestsMock) -> None:
-    wire.get("https://registry.example/v2/team/app/manifests/1", body=b"{}")
-    with Registry("registry.example") as registry:
-        registry.manifest(Reference.parse("registry.example/team/app:1"))
-    assert wire.calls[0].request.headers["User-Agent"] == f"imgfetch/{VERSION}"
+def test_a_registry_is_told_imgfetch_and_its_version(wire: Wire, registry: Registry) -> None:
+    wire.get(MANIFEST, body=b"{}")
+    registry.manifest(REFERENCE)
+    assert wire.sent[0].headers["User-Agent"] == f"imgfetch/{VERSION}"
 
 
-def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(
-    wire: responses.RequestsMock, transport: HttpClient
-) -> None:
+def test_connecting_and_silence_are_bounded_and_the_certificate_is_checked(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, body=b"x")
     ask(transport, HOME)
-    options = wire.calls[0].request.req_kwargs
+    options = wire.sent[0].req_kwargs
     assert options["timeout"] == (10.0, 60.0)
     assert options["stream"] is True
     assert options.get("verify", True) is True
@@ -98,11 +83,11 @@ def test_netrc_is_not_consulted(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password PASSWORD\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    loopback.answers["/from"] = Answer(status=307, headers={"Location": "/to"})
+    loopback.redirect("/from", "/to")
     loopback.answers["/to"] = Answer(b"x")
     ask(transport, f"http://{loopback.host}/from", authorization=authorization)
     assert loopback.paths == ["/from", "/to"]
-    assert [request.headers.get("Authorization") for request in loopback.requests] == [authorization] * 2
+    assert loopback.authorizations == [authorization] * 2
 
 
 def test_a_cookie_does_not_come_back(loopback: Loopback, transport: HttpClient) -> None:
@@ -120,13 +105,11 @@ def test_a_body_comes_undecoded(loopback: Loopback, transport: HttpClient) -> No
     assert ask(transport, f"http://{loopback.host}/x") == coded
 
 
-def test_a_request_that_fails_is_not_repeated_behind_our_back(
-    wire: responses.RequestsMock, transport: HttpClient
-) -> None:
+def test_a_request_that_fails_is_not_repeated_behind_our_back(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, status=503)
     with transport.get(HOME) as response:
         assert response.status == 503
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
 
 
 def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transport: HttpClient) -> None:
@@ -143,32 +126,28 @@ def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transp
 
 
 @pytest.mark.parametrize("status", [200, 204, 206, 300, 304, 305, 306, 400, 401, 404, 429, 500, 599])
-def test_any_other_status_is_for_the_caller_to_judge(
-    wire: responses.RequestsMock, transport: HttpClient, status: int
-) -> None:
+def test_any_other_status_is_for_the_caller_to_judge(wire: Wire, transport: HttpClient, status: int) -> None:
     wire.get(HOME, status=status, headers={"Location": STORE})
     with transport.get(HOME) as response:
         assert response.status == status
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
 
 
 # ---- redirects ----
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed(wire: responses.RequestsMock, transport: HttpClient, status: int) -> None:
-    redirect(wire, HOME, STORE, status)
+def test_a_redirect_is_followed(wire: Wire, transport: HttpClient, status: int) -> None:
+    wire.redirect(HOME, STORE, status)
     wire.get(STORE, body=b"content")
     assert ask(transport, HOME, accept="text/plain") == b"content"
-    assert asked(wire) == [HOME, STORE]
-    assert [call.request.method for call in wire.calls] == ["GET", "GET"]
-    assert [call.request.headers["Accept"] for call in wire.calls] == ["text/plain"] * 2
-    assert [call.request.headers["Accept-Encoding"] for call in wire.calls] == ["identity"] * 2
-    assert [call.request.headers["User-Agent"] for call in wire.calls] == ["imgfetch/test"] * 2
+    assert wire.urls == [HOME, STORE]
+    headers = {"User-Agent": "imgfetch/test", "Accept-Encoding": "identity", "Accept": "text/plain"}
+    assert [(request.method, dict(request.headers)) for request in wire.sent] == [("GET", headers)] * 2
 
 
-def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsMock, transport: HttpClient) -> None:
-    redirect(wire, HOME, f"{STORE}?Signature=SECRET")
+def test_the_answer_says_where_it_came_from_in_the_end(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, f"{STORE}?Signature=SECRET")
     wire.get(f"{STORE}?Signature=SECRET", body=b"content")
     with transport.get(HOME) as response:
         assert response.url == "https://store.example/data?Signature=REDACTED"
@@ -178,30 +157,29 @@ def test_the_answer_says_where_it_came_from_in_the_end(wire: responses.RequestsM
 @pytest.mark.parametrize(
     ("location", "target"),
     [
-        ("/data/1", "https://registry.example/data/1"),
-        ("y", "https://registry.example/v2/team/app/blobs/y"),
-        ("../y", "https://registry.example/v2/team/app/y"),
-        ("?part=1", "https://registry.example/v2/team/app/blobs/x?part=1"),
-        ("//store.example/data", "https://store.example/data"),
-        ("  https://store.example/data ", "https://store.example/data"),
+        pytest.param("/data/1", "https://registry.example/data/1", id="path"),
+        pytest.param("y", "https://registry.example/v2/team/app/blobs/y", id="sibling"),
+        pytest.param("../y", "https://registry.example/v2/team/app/y", id="parent"),
+        pytest.param("?part=1", "https://registry.example/v2/team/app/blobs/x?part=1", id="query"),
+        pytest.param("//store.example/data", "https://store.example/data", id="host"),
+        pytest.param("  https://store.example/data ", "https://store.example/data", id="spaces around"),
     ],
-    ids=["path", "sibling", "parent", "query", "host", "spaces around"],
 )
 def test_a_relative_location_starts_from_the_current_url(
-    wire: responses.RequestsMock, transport: HttpClient, location: str, target: str
+    wire: Wire, transport: HttpClient, location: str, target: str
 ) -> None:
-    redirect(wire, HOME, location)
+    wire.redirect(HOME, location)
     wire.get(target, body=b"content")
     assert ask(transport, HOME) == b"content"
-    assert asked(wire) == [HOME, target]
+    assert wire.urls == [HOME, target]
 
 
-def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMock, transport: HttpClient) -> None:
-    redirect(wire, HOME, STORE)
-    redirect(wire, STORE, "/other")
+def test_a_relative_location_starts_from_the_last_hop(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, STORE)
+    wire.redirect(STORE, "/other")
     wire.get("https://store.example/other", body=b"content")
     assert ask(transport, HOME) == b"content"
-    assert asked(wire) == [HOME, STORE, "https://store.example/other"]
+    assert wire.urls == [HOME, STORE, "https://store.example/other"]
 
 
 @pytest.mark.parametrize(
@@ -230,13 +208,13 @@ def test_a_relative_location_starts_from_the_last_hop(wire: responses.RequestsMo
 def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
     loopback: Loopback, transport: HttpClient, location: str, path: str
 ) -> None:
-    loopback.answers["/from"] = Answer(status=307, headers={"Location": f"http://{loopback.host}{location}"})
+    loopback.redirect("/from", f"http://{loopback.host}{location}")
     with transport.get(f"http://{loopback.host}/from"):
         pass
     assert loopback.paths == ["/from", path]  # only hex case and illegal characters change
 
 
-def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_a_redirect_without_a_location_is_an_error(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, status=302)
     with pytest.raises(RegistryError, match="a redirect without a Location") as caught:
         ask(transport, HOME)
@@ -244,7 +222,7 @@ def test_a_redirect_without_a_location_is_an_error(wire: responses.RequestsMock,
     assert caught.value.url == HOME
 
 
-def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_a_redirect_to_what_is_no_url_is_an_error(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
     with pytest.raises(TransportError, match="is not a valid URL"):
         ask(transport, HOME)
@@ -255,92 +233,76 @@ def test_a_redirect_to_what_is_no_url_is_an_error(wire: responses.RequestsMock, 
     [[HOME], [HOME, STORE], [HOME, STORE, f"{STORE}/2", f"{STORE}/3"]],
     ids=["to itself", "to and fro", "longer"],
 )
-def test_a_redirect_loop_ends_at_once(wire: responses.RequestsMock, transport: HttpClient, chain: list[str]) -> None:
+def test_a_redirect_loop_ends_at_once(wire: Wire, transport: HttpClient, chain: list[str]) -> None:
     for url, target in zip(chain, [*chain[1:], chain[0]], strict=True):
-        redirect(wire, url, target)
+        wire.redirect(url, target)
     with pytest.raises(RegistryError, match="a redirect loop"):
         ask(transport, HOME)
-    assert asked(wire) == chain
+    assert wire.urls == chain
 
 
-def test_ten_redirects_are_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_ten_redirects_are_followed(wire: Wire, transport: HttpClient) -> None:
     for number in range(10):
-        redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
+        wire.redirect(f"{STORE}/{number}", f"{STORE}/{number + 1}")
     wire.get(f"{STORE}/10", body=b"content")
     assert ask(transport, f"{STORE}/0") == b"content"
 
 
-def test_the_eleventh_redirect_is_not_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_the_eleventh_redirect_is_not_followed(wire: Wire, transport: HttpClient) -> None:
     for number in range(11):
-        redirect(wire, f"{STORE}/{number}", f"{STORE}/{number + 1}")
+        wire.redirect(f"{STORE}/{number}", f"{STORE}/{number + 1}")
     with pytest.raises(RegistryError, match="more than 10 redirects"):
         ask(transport, f"{STORE}/0")
-    assert asked(wire) == [f"{STORE}/{number}" for number in range(11)]
+    assert wire.urls == [f"{STORE}/{number}" for number in range(11)]
 
 
 @pytest.mark.parametrize(
     "location",
     ["ftp://store.example/data", "file:///etc/passwd", "http:///data", "https://store.example:port/", "http://[::1"],
 )
-def test_a_redirect_to_what_http_cannot_reach_is_an_error(
-    wire: responses.RequestsMock, transport: HttpClient, location: str
-) -> None:
-    redirect(wire, HOME, location)
+def test_a_redirect_to_what_http_cannot_reach_is_an_error(wire: Wire, transport: HttpClient, location: str) -> None:
+    wire.redirect(HOME, location)
     with pytest.raises(ImgfetchError):
         ask(transport, HOME)
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
 
 
 @pytest.mark.parametrize(
     ("home", "target", "goes_along"),
     [
-        (HOME, "https://registry.example/data", True),
-        (HOME, "https://REGISTRY.example:443/data", True),
-        (HOME, "https://store.example/data", False),
-        (HOME, "https://cdn.registry.example/data", False),
-        (HOME, "https://registry.example.evil.example/data", False),
-        (HOME, "https://registry.example:8443/data", False),
-        (HOME, "http://registry.example/data", False),
-        (HOME, "http://registry.example:443/data", False),
-        ("http://registry.example/x", "https://registry.example/data", False),
-        ("https://registry.example:8443/x", "https://registry.example/data", False),
-    ],
-    ids=[
-        "same origin",
-        "same origin, spelled otherwise",
-        "another host",
-        "a subdomain",
-        "a name that begins alike",
-        "another port",
-        "another scheme",
-        "another scheme on the same port",
-        "http to https",
-        "from another port",
+        pytest.param(HOME, "https://registry.example/data", True, id="same origin"),
+        pytest.param(HOME, "https://REGISTRY.example:443/data", True, id="same origin, spelled otherwise"),
+        pytest.param(HOME, "https://store.example/data", False, id="another host"),
+        pytest.param(HOME, "https://cdn.registry.example/data", False, id="a subdomain"),
+        pytest.param(HOME, "https://registry.example.evil.example/data", False, id="a name that begins alike"),
+        pytest.param(HOME, "https://registry.example:8443/data", False, id="another port"),
+        pytest.param(HOME, "http://registry.example/data", False, id="another scheme"),
+        pytest.param(HOME, "http://registry.example:443/data", False, id="another scheme on the same port"),
+        pytest.param("http://registry.example/x", "https://registry.example/data", False, id="http to https"),
+        pytest.param("https://registry.example:8443/x", "https://registry.example/data", False, id="from another port"),
     ],
 )
 def test_authorization_goes_to_its_own_origin_only(
-    wire: responses.RequestsMock, transport: HttpClient, home: str, target: str, *, goes_along: bool
+    wire: Wire, transport: HttpClient, home: str, target: str, *, goes_along: bool
 ) -> None:
-    redirect(wire, home, target)
+    wire.redirect(home, target)
     wire.get(target, body=b"content")
     assert ask(transport, home, authorization=TOKEN, downgrade=True) == b"content"
-    assert authorizations(wire) == [TOKEN, TOKEN if goes_along else None]
+    assert wire.authorizations == [TOKEN, TOKEN if goes_along else None]
 
 
-def test_authorization_is_sent_again_when_a_redirect_comes_back_home(
-    wire: responses.RequestsMock, transport: HttpClient
-) -> None:
-    redirect(wire, HOME, STORE)
-    redirect(wire, STORE, "https://registry.example/again")
+def test_authorization_is_sent_again_when_a_redirect_comes_back_home(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, STORE)
+    wire.redirect(STORE, "https://registry.example/again")
     wire.get("https://registry.example/again", body=b"content")
     ask(transport, HOME, authorization=TOKEN)
-    assert authorizations(wire) == [TOKEN, None, TOKEN]
+    assert wire.authorizations == [TOKEN, None, TOKEN]
 
 
 def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: HttpClient) -> None:
     with Loopback() as store:
         store.answers["/data"] = Answer(b"content")
-        loopback.answers["/x"] = Answer(status=307, headers={"Location": f"http://somebody:SECRET@{store.host}/data"})
+        loopback.redirect("/x", f"http://somebody:SECRET@{store.host}/data")
         try:
             ask(transport, f"http://{loopback.host}/x", authorization=TOKEN)
         except ImgfetchError as error:
@@ -349,35 +311,32 @@ def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, tra
 
 
 def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
-    wire: responses.RequestsMock, transport: HttpClient
+    wire: Wire, transport: HttpClient
 ) -> None:
-    redirect(wire, HOME, "http://store.example/data?Signature=SECRET")
+    wire.redirect(HOME, "http://store.example/data?Signature=SECRET")
     with pytest.raises(RegistryError, match="a redirect from https to http, which is refused here") as caught:
         ask(transport, HOME)
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
     assert "SECRET" not in str(caught.value)
     assert caught.value.url == "http://store.example/data?Signature=REDACTED"
 
 
-def test_a_redirect_to_plain_http_is_followed_with_one_warning(
-    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_redirect_to_plain_http_is_followed_with_one_warning(wire: Wire, transport: HttpClient, log: Log) -> None:
     for number in range(2):
-        redirect(wire, f"{HOME}{number}", f"http://store.example/{number}")
+        wire.redirect(f"{HOME}{number}", f"http://store.example/{number}")
         wire.get(f"http://store.example/{number}", body=b"content")
         ask(transport, f"{HOME}{number}", authorization=TOKEN, downgrade=True)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1
-    assert warnings[0].startswith("registry.example redirects to store.example over plain http")
-    assert authorizations(wire) == [TOKEN, None, TOKEN, None]
+    (warning,) = log.warnings
+    assert warning.startswith("registry.example redirects to store.example over plain http")
+    assert wire.authorizations == [TOKEN, None, TOKEN, None]
 
 
-def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: responses.RequestsMock) -> None:
+def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: Wire) -> None:
     transport = HttpClient(tolerance=Tolerance(strict=True), user_agent="imgfetch/test")
-    redirect(wire, HOME, "http://store.example/data")
+    wire.redirect(HOME, "http://store.example/data")
     with pytest.raises(VerificationError, match="over plain http"):
         ask(transport, HOME, downgrade=True)
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
     transport.close()
 
 
@@ -387,12 +346,12 @@ def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: response
     ids=["http to http", "http to https"],
 )
 def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
-    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture, home: str, target: str
+    wire: Wire, transport: HttpClient, log: Log, home: str, target: str
 ) -> None:
-    redirect(wire, home, target)
+    wire.redirect(home, target)
     wire.get(target, body=b"content")
     assert ask(transport, home) == b"content"
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert log.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -409,35 +368,31 @@ def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
     ],
 )
 def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
-    wire: responses.RequestsMock, transport: HttpClient, address: str
+    wire: Wire, transport: HttpClient, address: str
 ) -> None:
-    redirect(wire, HOME, f"https://{address}/latest/meta-data")
+    wire.redirect(HOME, f"https://{address}/latest/meta-data")
     with pytest.raises(RegistryError):
         ask(transport, HOME, downgrade=True)
-    assert asked(wire) == [HOME]
+    assert wire.urls == [HOME]
 
 
-def test_a_redirect_to_a_private_address_is_followed(wire: responses.RequestsMock, transport: HttpClient) -> None:
-    redirect(wire, HOME, "https://10.1.2.3:9000/data")
+def test_a_redirect_to_a_private_address_is_followed(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, "https://10.1.2.3:9000/data")
     wire.get("https://10.1.2.3:9000/data", body=b"content")
     assert ask(transport, HOME) == b"content"
 
 
-def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(
-    wire: responses.RequestsMock, transport: HttpClient
-) -> None:
-    body = _Long(8 * 1024 * 1024)
+def test_the_body_of_a_redirect_is_not_read_beyond_its_bound(wire: Wire, transport: HttpClient) -> None:
+    body = Endless()
     wire.get(HOME, status=307, headers={"Location": STORE}, body=io.BufferedReader(body))
     wire.get(STORE, body=b"content")
     assert ask(transport, HOME) == b"content"
     assert body.read_so_far <= 128 * 1024  # 64 KiB, and what was buffered
 
 
-def test_a_message_about_redirects_names_the_hosts_and_no_secret(
-    wire: responses.RequestsMock, transport: HttpClient
-) -> None:
-    redirect(wire, HOME, f"{STORE}?Signature=SECRET")
-    redirect(wire, f"{STORE}?Signature=SECRET", HOME)
+def test_a_message_about_redirects_names_the_hosts_and_no_secret(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, f"{STORE}?Signature=SECRET")
+    wire.redirect(f"{STORE}?Signature=SECRET", HOME)
     with pytest.raises(RegistryError) as caught:
         ask(transport, HOME)
     message = str(caught.value)
@@ -446,36 +401,29 @@ def test_a_message_about_redirects_names_the_hosts_and_no_secret(
     assert message.isprintable()
 
 
-def test_requests_are_logged_without_secrets(
-    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    redirect(wire, f"{HOME}?ns=docker.io", "https://store.example/data?Signature=SIGNATURE")
+def test_requests_are_logged_without_secrets(wire: Wire, transport: HttpClient, log: Log) -> None:
+    wire.redirect(f"{HOME}?ns=docker.io", "https://store.example/data?Signature=SIGNATURE")
     wire.get("https://store.example/data?Signature=SIGNATURE", body=b"content")
     ask(transport, f"{HOME}?ns=docker.io", authorization=TOKEN)
-    messages = [record.getMessage() for record in caplog.records if record.name == "imgfetch.http.client"]
-    assert messages == [
-        "GET https://registry.example/v2/team/app/blobs/x?ns=docker.io: 307 Temporary Redirect",
-        "GET https://store.example/data?Signature=REDACTED: 200 OK",
+    assert log.text.splitlines() == [
+        "INFO GET https://registry.example/v2/team/app/blobs/x?ns=docker.io: 307 Temporary Redirect",
+        "INFO GET https://store.example/data?Signature=REDACTED: 200 OK",
     ]
 
 
 # ---- what a registry has to say to its users ----
 
 
-def test_a_registrys_warning_is_shown_once_and_clean(
-    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_registrys_warning_is_shown_once_and_clean(wire: Wire, transport: HttpClient, log: Log) -> None:
     text = '299 - "this tag \x1b[31mgoes away\u202e soon"'.encode().decode("latin-1")
     wire.get(HOME, headers={"Warning": text})
     wire.get(STORE, headers={"Warning": '299 - "another host says so"'})
     for url in (HOME, HOME, STORE):
         ask(transport, url)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 2
-    assert warnings[0].startswith("warning from registry.example: this tag \\x1b[31mgoes away")
-    assert warnings[0].isprintable()
-    assert warnings[1] == "warning from store.example: another host says so"
+    first, second = log.warnings
+    assert first.startswith("warning from registry.example: this tag \\x1b[31mgoes away")
+    assert first.isprintable()
+    assert second == "warning from store.example: another host says so"
 
 
 @pytest.mark.parametrize(
@@ -489,28 +437,24 @@ def test_a_registrys_warning_is_shown_once_and_clean(
     ],
 )
 def test_only_warnings_in_the_specified_form_are_shown(
-    wire: responses.RequestsMock,
+    wire: Wire,
     transport: HttpClient,
-    caplog: pytest.LogCaptureFixture,
+    log: Log,
     header: str,
     texts: list[str],
 ) -> None:
     wire.get(HOME, headers={"Warning": header})
     ask(transport, HOME)
-    shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert shown == [f"warning from registry.example: {text}" for text in texts]
+    assert log.warnings == [f"warning from registry.example: {text}" for text in texts]
 
 
-def test_no_more_than_4096_bytes_of_warnings_are_shown(
-    wire: responses.RequestsMock, transport: HttpClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_more_than_4096_bytes_of_warnings_are_shown(wire: Wire, transport: HttpClient, log: Log) -> None:
     wire.get(HOME, headers={"Warning": ", ".join(f'299 - "{number:02} {"x" * 387}"' for number in range(20))})
     ask(transport, HOME)
-    shown = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert shown == [f"warning from registry.example: {number:02} {'x' * 387}" for number in range(10)]
+    assert log.warnings == [f"warning from registry.example: {number:02} {'x' * 387}" for number in range(10)]
 
 
-def test_a_warning_changes_nothing(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_a_warning_changes_nothing(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, body=b"content", headers={"Warning": '299 - "go away"'})
     assert ask(transport, HOME) == b"content"
 
@@ -548,14 +492,14 @@ def test_abort_ends_a_read_that_another_thread_waits_in(transport: HttpClient) -
     assert len(failures) == 1
 
 
-def test_after_abort_nothing_is_asked(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_after_abort_nothing_is_asked(wire: Wire, transport: HttpClient) -> None:
     transport.abort()
     with pytest.raises(TransportError, match="stopped before the request to https://registry"):
         ask(transport, HOME)
-    assert asked(wire) == []
+    assert wire.urls == []
 
 
-def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMock, transport: HttpClient) -> None:
+def test_an_abort_while_a_request_is_under_way_counts(wire: Wire, transport: HttpClient) -> None:
     def answer(_request: object) -> tuple[int, dict[str, str], bytes]:
         transport.abort()
         return 200, {}, b"content"
@@ -563,24 +507,6 @@ def test_an_abort_while_a_request_is_under_way_counts(wire: responses.RequestsMo
     wire.add_callback("GET", HOME, callback=answer)
     with pytest.raises(TransportError, match="stopped during the request to https://registry"):
         ask(transport, HOME)
-
-
-class _Long(io.RawIOBase):
-    """A body of zeros that knows how much of it was read."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-        self.read_so_far = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        count = min(len(buffer), self._left)
-        buffer[:count] = bytes(count)
-        self._left -= count
-        self.read_so_far += count
-        return count
 
 
 class _serving:  # noqa: N801  # it is used like a function

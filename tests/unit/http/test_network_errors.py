@@ -248,12 +248,11 @@ def test_an_ipv6_address_stands_in_brackets_before_its_port() -> None:
 @pytest.mark.parametrize(
     ("error", "may_be_http"),
     [
-        (not_connected(ConnectionRefusedError(111, "Connection refused")), True),
-        (not_secured("WRONG_VERSION_NUMBER"), True),
-        (not_secured("TLSV1_ALERT_PROTOCOL_VERSION"), False),
-        (not_connected(OSError(113, "No route to host")), False),
+        pytest.param(not_connected(ConnectionRefusedError(111, "Connection refused")), True, id="refused"),
+        pytest.param(not_secured("WRONG_VERSION_NUMBER"), True, id="not a TLS record"),
+        pytest.param(not_secured("TLSV1_ALERT_PROTOCOL_VERSION"), False, id="a TLS alert"),
+        pytest.param(not_connected(OSError(113, "No route to host")), False, id="no route"),
     ],
-    ids=["refused", "not a TLS record", "a TLS alert", "no route"],
 )
 def test_only_a_refusal_or_what_is_no_tls_hints_at_plain_http(error: Exception, *, may_be_http: bool) -> None:
     assert isinstance(raised(error), NotTlsError) is may_be_http
@@ -311,27 +310,26 @@ def _read(transport: HttpClient, url: str) -> None:
 @pytest.mark.parametrize(
     ("serve", "words"),
     [
-        (resetting, "the connection to HOST failed: Connection reset by peer"),
-        (saying(), "no response from HOST for http://HOST/x?Signature=REDACTED"),
-        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "no response from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0"),
-        (
+        pytest.param(resetting, "the connection to HOST failed: Connection reset by peer", id="reset"),
+        pytest.param(saying(), "no response from HOST for http://HOST/x?Signature=REDACTED", id="closed"),
+        pytest.param(
+            saying(b"SSH-2.0-OpenSSH_9.2\r\n"),
+            "no response from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0",
+            id="garbage",
+        ),
+        pytest.param(
             saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
             "HOST closed the connection early: http://HOST/x?Signature=REDACTED",
+            id="cut",
         ),
-        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"), "HOST closed the connection early"),
-        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST"),
-        (saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 200, b"\r\n"), "HOST"),
-        (saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 70000, b"\r\n\r\n"), "HOST"),
-    ],
-    ids=[
-        "reset",
-        "closed",
-        "garbage",
-        "cut",
-        "cut within a chunk",
-        "no chunk",
-        "too many headers",
-        "too long a header",
+        pytest.param(
+            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"),
+            "HOST closed the connection early",
+            id="cut within a chunk",
+        ),
+        pytest.param(saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST", id="no chunk"),
+        pytest.param(saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 200, b"\r\n"), "HOST", id="too many headers"),
+        pytest.param(saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 70000, b"\r\n\r\n"), "HOST", id="too long a header"),
     ],
 )
 def test_a_broken_answer_is_a_transport_error(serve: Callable[[socket.socket], None], words: str) -> None:

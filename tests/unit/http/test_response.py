@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
-import responses
-import zstandard
 from urllib3 import HTTPHeaderDict
 
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.response import Response
 from imgfetch.layers import content_encoding
+from tests.codings import CODERS, Endless, deflated, zstd
 from tests.loopback import Answer, Loopback
+from tests.wire import Wire
 
 URL = "https://registry.example/v2/x"
 JSON = b'{"schemaVersion": 2}'
@@ -25,54 +24,19 @@ JSON = b'{"schemaVersion": 2}'
 Ask = Callable[..., AbstractContextManager[Response]]
 
 
-def deflated(content: bytes) -> bytes:
-    return zlib.compress(content)
-
-
-def zstd(content: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(content)
-
-
 def br(content: bytes) -> bytes:
     return b"\x0b\x09\x80" + content + b"\x03"
 
 
-CODERS: Mapping[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
-    "x-gzip": gzip.compress,
-    "deflate": deflated,
-    "zstd": zstd,
-}
-
-
 @pytest.fixture
-def answered(transport: HttpClient) -> Iterator[Ask]:
+def answered(wire: Wire, transport: HttpClient) -> Ask:
     """Return a function that returns an answer."""
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
 
-        def ask(body: object = b"", headers: Mapping[str, str] | None = None, url: str = URL, **options):
-            wire.get(url, body=body, headers=headers, **options)
-            return transport.get(url)
+    def ask(body: object = b"", headers: Mapping[str, str] | None = None, url: str = URL, **options):
+        wire.get(url, body=body, headers=headers, **options)
+        return transport.get(url)
 
-        yield ask
-
-
-class Endless(io.RawIOBase):
-    """A body without an end that knows how much of it was read."""
-
-    def __init__(self, content: bytes = b"\0") -> None:
-        self._content = content
-        self.read_so_far = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        if self.read_so_far > 64 * 1024 * 1024:
-            raise AssertionError("nobody stops")
-        buffer[:] = self._content * len(buffer)
-        self.read_so_far += len(buffer)
-        return len(buffer)
+    return ask
 
 
 # ---- the body ----

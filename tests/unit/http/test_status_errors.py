@@ -193,12 +193,11 @@ def test_the_limit_of_pulls_is_known_by_its_words(rejected: Reject) -> None:
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
-        ("Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"}),
-        ("", {}),
-        ("", {"RateLimit-Limit": "60", "RateLimit-Remaining": "0"}),
-        ("", {**LIMITED, "RateLimit-Remaining": "7;w=21600"}),
+        pytest.param("Too Many Requests (HAP429).\n", {"Content-Type": "text/plain", "Retry-After": "60"}, id="abuse"),
+        pytest.param("", {}, id="bare"),
+        pytest.param("", {"RateLimit-Limit": "60", "RateLimit-Remaining": "0"}, id="another limit"),
+        pytest.param("", {**LIMITED, "RateLimit-Remaining": "7;w=21600"}, id="some pulls are left"),
     ],
-    ids=["abuse", "bare", "another limit", "some pulls are left"],
 )
 def test_other_limits_are_tried_again(rejected: Reject, body: str, headers: dict[str, str]) -> None:
     error = rejected(429, body, headers, url=HUB)
@@ -312,13 +311,12 @@ def test_a_compressed_error_body_is_read(rejected: Reject) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "[" * 60_000,
-        '{"a":' * 12_000,
-        "1" * 60_000,
-        f'{{"errors":[{{"code":{"9" * 5000}}}]}}',
-        '{"errors":[null,1,"a"]}',
+        pytest.param("[" * 60_000, id="deep arrays"),
+        pytest.param('{"a":' * 12_000, id="deep objects"),
+        pytest.param("1" * 60_000, id="a long number"),
+        pytest.param(f'{{"errors":[{{"code":{"9" * 5000}}}]}}', id="a code that is a number"),
+        pytest.param('{"errors":[null,1,"a"]}', id="errors that are none"),
     ],
-    ids=["deep arrays", "deep objects", "a long number", "a code that is a number", "errors that are none"],
 )
 def test_an_error_body_that_is_a_trap_is_no_bug(rejected: Reject, body: str) -> None:
     error = rejected(404, body)

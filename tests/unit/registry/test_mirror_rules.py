@@ -196,13 +196,12 @@ def test_a_daemon_json_without_mirrors_says_nothing(
 @pytest.mark.parametrize(
     ("content", "position"),
     [
-        ('{"registry-mirrors": [', "line 1 column 23"),
-        ('{"debug": true,\n "registry-mirrors": x}', "line 2 column 22"),
-        ("[]", "expected an object"),
-        ('{"registry-mirrors": "https://one.example"}', "'registry-mirrors'"),
-        ('{"a": ' + "[" * 100_000, "nested too deeply"),
+        pytest.param('{"registry-mirrors": [', "line 1 column 23", id="cut short"),
+        pytest.param('{"debug": true,\n "registry-mirrors": x}', "line 2 column 22", id="no JSON"),
+        pytest.param("[]", "expected an object", id="no object"),
+        pytest.param('{"registry-mirrors": "https://one.example"}', "'registry-mirrors'", id="no array"),
+        pytest.param('{"a": ' + "[" * 100_000, "nested too deeply", id="nested"),
     ],
-    ids=["cut short", "no JSON", "no object", "no array", "nested"],
 )
 def test_a_broken_daemon_json_is_one_warning_with_the_position(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, position: str
@@ -216,13 +215,12 @@ def test_a_broken_daemon_json_is_one_warning_with_the_position(
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (7, "not a valid mirror"),
-        ("docker.example", "not a valid mirror"),
-        ("https://user:s3cret@docker.example", "a URL with credentials"),
-        ("quay.io=https://docker.example", "without '='"),
-        ("https://docker.example/repository/hub/", "before /v2/"),
+        pytest.param(7, "not a valid mirror", id="a number"),
+        pytest.param("docker.example", "not a valid mirror", id="no scheme"),
+        pytest.param("https://user:s3cret@docker.example", "a URL with credentials", id="a login"),
+        pytest.param("quay.io=https://docker.example", "without '='", id="for another registry"),
+        pytest.param("https://docker.example/repository/hub/", "before /v2/", id="a path"),
     ],
-    ids=["a number", "no scheme", "a login", "for another registry", "a path"],
 )
 def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: object, words: str
@@ -364,22 +362,17 @@ LISTED = f"docker.io/library/busybox:1@{DIGEST}"  # as the resolver asks for wha
 @pytest.mark.parametrize(
     ("setting", "reference", "found"),
     [
-        ("", TAG, ["m.example/library/busybox"]),
-        ('pull-from-mirror="all"', PINNED, ["m.example/library/busybox"]),
-        ('pull-from-mirror="digest-only"', TAG, ["m.example/library/busybox digests"]),
-        ('pull-from-mirror="digest-only"', PINNED, ["m.example/library/busybox digests"]),
-        ('pull-from-mirror="tag-only"', TAG, ["m.example/library/busybox"]),
-        ('pull-from-mirror="tag-only"', LISTED, ["m.example/library/busybox"]),
-        ('pull-from-mirror="tag-only"', PINNED, []),
-    ],
-    ids=[
-        "none",
-        "all",
-        "digest-only by tag",
-        "digest-only",
-        "tag-only",
-        "tag-only below an index",
-        "tag-only by digest",
+        pytest.param("", TAG, ["m.example/library/busybox"], id="none"),
+        pytest.param('pull-from-mirror="all"', PINNED, ["m.example/library/busybox"], id="all"),
+        pytest.param(
+            'pull-from-mirror="digest-only"', TAG, ["m.example/library/busybox digests"], id="digest-only by tag"
+        ),
+        pytest.param('pull-from-mirror="digest-only"', PINNED, ["m.example/library/busybox digests"], id="digest-only"),
+        pytest.param('pull-from-mirror="tag-only"', TAG, ["m.example/library/busybox"], id="tag-only"),
+        pytest.param(
+            'pull-from-mirror="tag-only"', LISTED, ["m.example/library/busybox"], id="tag-only below an index"
+        ),
+        pytest.param('pull-from-mirror="tag-only"', PINNED, [], id="tag-only by digest"),
     ],
 )
 def test_a_mirror_may_be_for_some_pulls_only(tmp_path: Path, setting: str, reference: str, found: list[str]) -> None:
@@ -534,22 +527,18 @@ NAMED = ["named.conf"]
 @pytest.mark.parametrize(
     ("there", "named", "found"),
     [
-        ([], False, []),
-        (SYSTEM_ONES, False, SYSTEM_ONES),
-        (SYSTEM_ONES + USERS, False, USERS),
-        (SYSTEM_ONES + USERS[1:], False, SYSTEM_ONES + USERS[1:]),
-        (SYSTEM_ONES + USERS + NAMED, True, NAMED + SYSTEM_ONES[1:] + USERS[1:]),
-        (SYSTEM_ONES + USERS, True, NAMED + SYSTEM_ONES[1:] + USERS[1:]),
-        ([*SYSTEM_ONES, "etc/registries.conf.d/README", "etc/registries.conf.d/a/b.conf"], False, SYSTEM_ONES),
-    ],
-    ids=[
-        "none",
-        "the system's",
-        "the user's",
-        "the user's additions",
-        "a named one",
-        "named but absent",
-        "other files",
+        pytest.param([], False, [], id="none"),
+        pytest.param(SYSTEM_ONES, False, SYSTEM_ONES, id="the system's"),
+        pytest.param(SYSTEM_ONES + USERS, False, USERS, id="the user's"),
+        pytest.param(SYSTEM_ONES + USERS[1:], False, SYSTEM_ONES + USERS[1:], id="the user's additions"),
+        pytest.param(SYSTEM_ONES + USERS + NAMED, True, NAMED + SYSTEM_ONES[1:] + USERS[1:], id="a named one"),
+        pytest.param(SYSTEM_ONES + USERS, True, NAMED + SYSTEM_ONES[1:] + USERS[1:], id="named but absent"),
+        pytest.param(
+            [*SYSTEM_ONES, "etc/registries.conf.d/README", "etc/registries.conf.d/a/b.conf"],
+            False,
+            SYSTEM_ONES,
+            id="other files",
+        ),
     ],
 )
 def test_the_files_are_those_of_the_manual_page(

@@ -189,12 +189,11 @@ def digests_only(registries: Registries, tmp_path: Path) -> Mirrored:
 @pytest.mark.parametrize(
     ("reference", "host"),
     [
-        (TAGGED, "docker.io"),
-        (replace(TAGGED, tag=None), "docker.io"),
-        (PINNED, "digests.example"),
-        (replace(PINNED, tag="1"), "digests.example"),
+        pytest.param(TAGGED, "docker.io", id="tag"),
+        pytest.param(replace(TAGGED, tag=None), "docker.io", id="neither"),
+        pytest.param(PINNED, "digests.example", id="digest"),
+        pytest.param(replace(PINNED, tag="1"), "digests.example", id="both"),
     ],
-    ids=["tag", "neither", "digest", "both"],
 )
 def test_a_mirror_for_digests_is_never_asked_for_a_tag(
     registries: Registries, digests_only: Mirrored, reference: Reference, host: str
@@ -265,14 +264,13 @@ def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
 @pytest.mark.parametrize(
     ("raw", "content_type"),
     [
-        (b"<html>Sign in</html>", "text/html"),
-        (b"", ""),
-        (b'{"errors":[{"code":"DENIED"}]}', "application/json"),
-        (b'{"schemaVersion":1,"fsLayers":[]}', mediatypes.DOCKER_SCHEMA1),
-        (b'{"schemaVersion":2,"manifests":[],"layers":[]}', ""),
-        (BUILT.raw[:-1], BUILT.media_type),
+        pytest.param(b"<html>Sign in</html>", "text/html", id="a page"),
+        pytest.param(b"", "", id="nothing"),
+        pytest.param(b'{"errors":[{"code":"DENIED"}]}', "application/json", id="an error"),
+        pytest.param(b'{"schemaVersion":1,"fsLayers":[]}', mediatypes.DOCKER_SCHEMA1, id="schema 1"),
+        pytest.param(b'{"schemaVersion":2,"manifests":[],"layers":[]}', "", id="two things"),
+        pytest.param(BUILT.raw[:-1], BUILT.media_type, id="cut short"),
     ],
-    ids=["a page", "nothing", "an error", "schema 1", "two things", "cut short"],
 )
 def test_a_mirrors_answer_that_is_no_manifest_leads_to_the_next_place(
     registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, raw: bytes, content_type: str
@@ -411,9 +409,7 @@ def test_a_mirror_that_does_not_open_a_blob_is_skipped_for_it(
 
 
 @pytest.mark.parametrize(
-    "content",
-    [CONTENT + b"!", CONTENT.swapcase()],
-    ids=["longer", "changed"],
+    "content", [pytest.param(CONTENT + b"!", id="longer"), pytest.param(CONTENT.swapcase(), id="changed")]
 )
 def test_a_mirror_that_sends_something_else_is_skipped_for_that_blob_only(
     registries: Registries,
@@ -536,11 +532,10 @@ def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries,
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda mirrored: mirrored.manifest(TAGGED),
-        lambda mirrored: mirrored.blob(TAGGED, BLOB, WHAT).__enter__(),
-        lambda mirrored: mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT).__enter__(),
+        pytest.param(lambda mirrored: mirrored.manifest(TAGGED), id="manifest"),
+        pytest.param(lambda mirrored: mirrored.blob(TAGGED, BLOB, WHAT).__enter__(), id="blob"),
+        pytest.param(lambda mirrored: mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT).__enter__(), id="mirrors"),
     ],
-    ids=["manifest", "blob", "mirrors"],
 )
 def test_nobody_is_asked_after_the_end(
     registries: Registries,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import responses
 
 from imgfetch import save
 from imgfetch.auth.credentials import Credentials
@@ -30,7 +26,9 @@ from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import transcripts
+from tests.stories import Log
 from tests.transcripts import Exchange
+from tests.wire import Wire
 
 LINUX_AMD64 = Platform.parse("linux/amd64")
 
@@ -47,7 +45,7 @@ class Pull:
         has_config: true if the config was recorded.
         layers: digests of all layers, and sizes.
         realm: the token server, if a token is needed.
-        token: the parameters of the token request, in no order.
+        scope, service: what a token is asked for.
         storage: the host that serves the config.
     """
 
@@ -59,7 +57,8 @@ class Pull:
     storage: str
     has_config: bool = False
     realm: str = ""
-    token: tuple[tuple[str, str], ...] = ()
+    scope: str = ""
+    service: str = ""
 
 
 ALPINE = {
@@ -88,11 +87,8 @@ PULLS = {
             ("sha256:a521f68c7946d409bc182c615aa77d7e89de0914f67b2c0ce9be9f4c8e27c949", 686),
         ),
         realm="https://dockerauth.aliyuncs.com/auth",
-        token=(
-            ("client_id", "imgfetch"),
-            ("scope", "repository:acs-sample/ubuntu:pull"),
-            ("service", "registry.aliyuncs.com:cn-hangzhou:26842"),
-        ),
+        scope="repository:acs-sample/ubuntu:pull",
+        service="registry.aliyuncs.com:cn-hangzhou:26842",
         storage="aliregistry.oss-cn-hangzhou.aliyuncs.com",
     ),
     "daocloud": Pull(
@@ -102,21 +98,15 @@ PULLS = {
         config_size=1497,
         layers=(("sha256:57310166fe88e0dc63a80ca5c219283a932db0f3969712e2f8a86ada143bf566", 723070),),
         realm="https://daohub-auth.daocloud.io/auth",
-        token=(
-            ("client_id", "imgfetch"),
-            ("scope", "repository:busybox:pull"),
-            ("service", "daocloud.io"),
-        ),
+        scope="repository:busybox:pull",
+        service="daocloud.io",
         storage="daohub.ufile.ucloud.com.cn",
     ),
     "docker-hub": Pull(
         reference="alpine:latest",
         realm="https://auth.docker.io/token",
-        token=(
-            ("client_id", "imgfetch"),
-            ("scope", "repository:library/alpine:pull"),
-            ("service", "registry.docker.io"),
-        ),
+        scope="repository:library/alpine:pull",
+        service="registry.docker.io",
         storage="production.cloudflare.docker.com",
         **ALPINE,
     ),
@@ -130,11 +120,8 @@ PULLS = {
             ("sha256:7cc17f1decf73673c3093bbbab0e5770ebd17b2201cbfd992e8284530467a97a", 27897052),
         ),
         realm="https://gcr.io/v2/token",
-        token=(
-            ("client_id", "imgfetch"),
-            ("scope", "repository:google-containers/kube-controller-manager:pull"),
-            ("service", "gcr.io"),
-        ),
+        scope="repository:google-containers/kube-controller-manager:pull",
+        service="gcr.io",
         storage="storage.googleapis.com",
     ),
     "quay": Pull(
@@ -148,11 +135,8 @@ PULLS = {
             ("sha256:c365e8ee56bb1c3ec9230d567ab48c6ff9fa00fb116c7dafcdb673c4c6652ba4", 688971),
         ),
         realm="https://quay.io/v2/auth",
-        token=(
-            ("client_id", "imgfetch"),
-            ("scope", "repository:watchdogpolska/alpine-curl:pull"),
-            ("service", "quay.io"),
-        ),
+        scope="repository:watchdogpolska/alpine-curl:pull",
+        service="quay.io",
         storage="cdn02.quay.io",
     ),
 }
@@ -175,21 +159,17 @@ class Replayed:
         refused: the blobs that were not what the manifest promises.
     """
 
-    wire: responses.RequestsMock
+    wire: Wire
     store: BlobStore
     image: Image | None = None
     failure: ImgfetchError | None = None
     refused: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> list[str]:
-        return [call.request.url for call in self.wire.calls]
-
-    @property
     def authorizations(self) -> dict[str, list[str | None]]:
         found: dict[str, list[str | None]] = {}
-        for call in self.wire.calls:
-            found.setdefault(call.request.url.partition("?")[0], []).append(call.request.headers.get("Authorization"))
+        for url, header in zip(self.wire.asked, self.wire.authorizations, strict=True):
+            found.setdefault(url, []).append(header)
         return found
 
 
@@ -210,35 +190,28 @@ def unrecorded_as(exchanges: tuple[Exchange, ...], pull: Pull) -> tuple[Exchange
     )
 
 
-def replay(stack: ExitStack, name: str, directory: Path) -> Replayed:
+@pytest.fixture
+def replayed(wire: Wire, store: BlobStore, name: str) -> Replayed:
     """Make every request of a recorded pull, and see what comes of it."""
     pull, exchanges = PULLS[name], unrecorded_as(transcripts.load(name), PULLS[name])
-    wire = stack.enter_context(responses.RequestsMock(assert_all_requests_are_fired=True))
     transcripts.play(wire, exchanges, hides_challenge=name in HIDES_CHALLENGE)
-    replayed = Replayed(wire, BlobStore(directory / "store"))
+    replayed = Replayed(wire, store)
     reference = Reference.parse(pull.reference)
-    registry = stack.enter_context(Registry(reference.registry))
-    try:
-        replayed.image = Resolver(registry, replayed.store, Tolerance(), RetryPolicy(retries=0)).resolve(
-            reference, LINUX_AMD64
-        )
-    except VerificationError as error:
-        replayed.failure = error
     recorded = {exchange.url.rpartition("/")[2] for exchange in exchanges if exchange.is_blob} - {pull.config}
-    for digest, size in pull.layers:
-        if digest in recorded:
-            descriptor = Descriptor(mediatypes.DOCKER_LAYER_GZIP, Digest.parse(digest), size)
-            with registry.blob(reference, descriptor, "a layer") as answer, pytest.raises(VerificationError) as caught:
-                replayed.store.add(descriptor, answer, "a layer")
-            assert caught.value.wanted == digest
-            replayed.refused += (digest,)
+    with Registry(reference.registry) as registry:
+        resolver = Resolver(registry, store, Tolerance(), RetryPolicy(retries=0))
+        try:
+            replayed.image = resolver.resolve(reference, LINUX_AMD64)
+        except VerificationError as error:
+            replayed.failure = error
+        for digest, size in pull.layers:
+            if digest in recorded:
+                layer = Descriptor(mediatypes.DOCKER_LAYER_GZIP, Digest.parse(digest), size)
+                with registry.blob(reference, layer, "a layer") as answer, pytest.raises(VerificationError) as caught:
+                    store.add(layer, answer, "a layer")
+                assert caught.value.wanted == digest
+                replayed.refused += (digest,)
     return replayed
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 # ---- the recordings themselves ----
@@ -271,40 +244,37 @@ def expected(name: str) -> list[str]:
 
 
 @each_pull
-def test_every_recorded_request_is_made_and_no_other(stack: ExitStack, tmp_path: Path, name: str) -> None:
-    replayed = replay(stack, name, tmp_path)
+def test_every_recorded_request_is_made_and_no_other(replayed: Replayed, name: str) -> None:
     realm = PULLS[name].realm
-    asked = [url.partition("?")[0] if realm and url.startswith(f"{realm}?") else url for url in replayed.asked]
+    asked = [url.partition("?")[0] if realm and url.startswith(f"{realm}?") else url for url in replayed.wire.urls]
     assert sorted(asked) == expected(name)
 
 
-def test_gcrs_ping_is_asked_for_the_challenge_that_the_real_request_lacked(stack: ExitStack, tmp_path: Path) -> None:
-    asked = [url.partition("?")[0] for url in replay(stack, "gcr", tmp_path).asked]
+@pytest.mark.parametrize("name", ["gcr"])
+def test_gcrs_ping_is_asked_for_the_challenge_that_the_real_request_lacked(replayed: Replayed) -> None:
     manifest = "https://gcr.io/v2/google-containers/kube-controller-manager/manifests/v1.16.10"
-    assert asked[:4] == [manifest, "https://gcr.io/v2/", "https://gcr.io/v2/token", manifest]
+    assert replayed.wire.asked[:4] == [manifest, "https://gcr.io/v2/", "https://gcr.io/v2/token", manifest]
 
 
 @each_pull_with_a_token
-def test_the_token_is_asked_for_where_and_for_what_the_challenge_says(
-    stack: ExitStack, tmp_path: Path, name: str
-) -> None:
-    replayed = replay(stack, name, tmp_path)
-    requests = [url for url in replayed.asked if url.startswith(f"{PULLS[name].realm}?")]
-    assert [tuple(transcripts.token_query(url)) for url in requests] == [PULLS[name].token]
+def test_the_token_is_asked_for_where_and_for_what_the_challenge_says(replayed: Replayed, name: str) -> None:
+    requests = [url for url in replayed.wire.urls if url.startswith(f"{PULLS[name].realm}?")]
+    expected = [("client_id", "imgfetch"), ("scope", PULLS[name].scope), ("service", PULLS[name].service)]
+    assert [transcripts.token_query(url) for url in requests] == [expected]
 
 
-def test_the_mirror_without_authentication_is_sent_no_token(stack: ExitStack, tmp_path: Path) -> None:
-    replayed = replay(stack, "aliyun-mirror", tmp_path)
-    assert {header for headers in replayed.authorizations.values() for header in headers} == {None}
+@pytest.mark.parametrize("name", ["aliyun-mirror"])
+def test_the_mirror_without_authentication_is_sent_no_token(replayed: Replayed) -> None:
+    assert set(replayed.wire.authorizations) == {None}
 
 
 @each_pull_with_a_token
-def test_the_token_goes_to_the_registry_and_nowhere_else(stack: ExitStack, tmp_path: Path, name: str) -> None:
+def test_the_token_goes_to_the_registry_and_nowhere_else(replayed: Replayed, name: str) -> None:
     reference = Reference.parse(PULLS[name].reference)
     host = "registry-1.docker.io" if reference.registry == "docker.io" else reference.registry
     root = f"https://{host}/v2/"
     manifest = f"{root}{reference.repository}/manifests/{reference.tag}"
-    for url, headers in replay(stack, name, tmp_path).authorizations.items():
+    for url, headers in replayed.authorizations.items():
         if url == manifest:
             assert headers == [None, "Bearer TOKEN"]
         elif url.startswith(f"{root}{reference.repository}/"):
@@ -314,9 +284,9 @@ def test_the_token_goes_to_the_registry_and_nowhere_else(stack: ExitStack, tmp_p
 
 
 @each_pull
-def test_the_token_goes_where_the_recorded_client_sent_it(stack: ExitStack, tmp_path: Path, name: str) -> None:
+def test_the_token_goes_where_the_recorded_client_sent_it(replayed: Replayed, name: str) -> None:
     recorded = {exchange.url.partition("?")[0]: exchange.authorization for exchange in transcripts.load(name)}
-    found = replay(stack, name, tmp_path).authorizations
+    found = replayed.authorizations
     assert {url: headers[-1] for url, headers in found.items()} == {url: recorded[url] for url in found}
 
 
@@ -324,8 +294,7 @@ def test_the_token_goes_where_the_recorded_client_sent_it(stack: ExitStack, tmp_
 
 
 @each_pull
-def test_the_manifest_for_the_platform_is_taken_in_by_its_digest(stack: ExitStack, tmp_path: Path, name: str) -> None:
-    replayed = replay(stack, name, tmp_path)
+def test_the_manifest_for_the_platform_is_taken_in_by_its_digest(replayed: Replayed, name: str) -> None:
     manifests = [exchange.recorded for exchange in transcripts.load(name) if "/manifests/" in exchange.url]
     digest = PULLS[name].manifest or f"sha256:{hashlib.sha256(manifests[-1] or b'').hexdigest()}"
     assert replayed.store.read(Digest.parse(digest)) == manifests[-1]
@@ -333,8 +302,7 @@ def test_the_manifest_for_the_platform_is_taken_in_by_its_digest(stack: ExitStac
 
 
 @pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if pull.has_config])
-def test_a_recorded_config_is_taken_in_by_its_digest(stack: ExitStack, tmp_path: Path, name: str) -> None:
-    replayed = replay(stack, name, tmp_path)
+def test_a_recorded_config_is_taken_in_by_its_digest(replayed: Replayed, name: str) -> None:
     pull = PULLS[name]
     assert replayed.failure is None
     assert replayed.image is not None
@@ -346,8 +314,7 @@ def test_a_recorded_config_is_taken_in_by_its_digest(stack: ExitStack, tmp_path:
 
 
 @pytest.mark.parametrize("name", [name for name, pull in PULLS.items() if not pull.has_config])
-def test_a_config_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: Path, name: str) -> None:
-    replayed = replay(stack, name, tmp_path)
+def test_a_config_that_was_not_recorded_is_refused(replayed: Replayed, name: str) -> None:
     pull = PULLS[name]
     assert isinstance(replayed.failure, VerificationError)
     assert replayed.failure.wanted == pull.config
@@ -357,42 +324,35 @@ def test_a_config_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: P
 
 
 @pytest.mark.parametrize(("name", "count"), [("gcr", 2), ("quay", 1)])
-def test_a_layer_that_was_not_recorded_is_refused(stack: ExitStack, tmp_path: Path, name: str, count: int) -> None:
-    replayed = replay(stack, name, tmp_path)
+def test_a_layer_that_was_not_recorded_is_refused(replayed: Replayed, root: Path, count: int) -> None:
     assert len(replayed.refused) == count
-    names = {path.name for path in (tmp_path / "store").rglob("*") if path.is_file()}
+    names = {path.name for path in root.rglob("*") if path.is_file()}
     assert names.isdisjoint(digest.partition(":")[2] for digest in replayed.refused)
 
 
 @each_pull
-def test_a_redirect_to_plain_http_is_warned_of(
-    stack: ExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    replay(stack, name, tmp_path)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == (1 if name in TO_PLAIN_HTTP else 0)
-    for warning in warnings:
+def test_a_redirect_to_plain_http_is_warned_of(log: Log, replayed: Replayed, name: str) -> None:
+    assert replayed.wire.sent
+    assert len(log.warnings) == (1 if name in TO_PLAIN_HTTP else 0)
+    for warning in log.warnings:
         assert PULLS[name].storage in warning
         assert "SIGNATURE" not in warning
 
 
 @each_pull
-def test_no_token_and_no_signature_is_logged(
-    stack: ExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    caplog.set_level(logging.DEBUG, "imgfetch")
-    replayed = replay(stack, name, tmp_path)
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("imgfetch")]
+def test_no_token_and_no_signature_is_logged(log: Log, replayed: Replayed) -> None:
+    lines = log.text.splitlines()
     lines += [str(replayed.failure), str(getattr(replayed.failure, "hint", ""))]
-    assert len(lines) > len(replayed.asked)
+    assert len(lines) > len(replayed.wire.urls)
     assert [line for line in lines if "TOKEN" in line or "=SIGNATURE" in line or "=KEYID" in line] == []
 
 
 # ---- the command's own way ----
 
 
-def saved(name: str, wire: responses.RequestsMock, output: Path, *, strict: bool = False) -> None:
+def saved(name: str, wire: Wire, output: Path, *, strict: bool = False) -> None:
     """Save a recorded image; the layer that the recorded client already had is not there."""
+    wire.assert_all_requests_are_fired = False  # it ends before the last
     pull = PULLS[name]
     exchanges = unrecorded_as(transcripts.load(name), pull)
     transcripts.play(wire, exchanges, hides_challenge=name in HIDES_CHALLENGE)
@@ -404,13 +364,10 @@ def saved(name: str, wire: responses.RequestsMock, output: Path, *, strict: bool
 
 
 @each_pull
-def test_a_save_tells_what_is_wrong_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_a_save_tells_what_is_wrong_and_leaves_nothing(wire: Wire, tmp_path: Path, name: str) -> None:
     pull, output = PULLS[name], tmp_path / "image.tar"
     cls = NotFoundError if pull.has_config else VerificationError
-    with (
-        responses.RequestsMock(assert_all_requests_are_fired=False) as wire,
-        pytest.raises(cls) as caught,
-    ):
+    with pytest.raises(cls) as caught:
         saved(name, wire, output)
     first_layer = f"layer 1 of {len(pull.layers)} of "
     subject, digest = (first_layer, pull.layers[0][0]) if pull.has_config else ("the config of ", pull.config)
@@ -420,44 +377,36 @@ def test_a_save_tells_what_is_wrong_and_leaves_nothing(tmp_path: Path, name: str
 
 
 @each_pull
-def test_a_save_leaves_what_was_there_as_it_was(tmp_path: Path, name: str) -> None:
+def test_a_save_leaves_what_was_there_as_it_was(wire: Wire, tmp_path: Path, name: str) -> None:
     output = tmp_path / "image.tar"
     output.write_bytes(b"the image of yesterday")
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire, pytest.raises(ImgfetchError):
+    with pytest.raises(ImgfetchError):
         saved(name, wire, output)
     assert output.read_bytes() == b"the image of yesterday"
     assert list(tmp_path.iterdir()) == [output]
 
 
 @pytest.mark.parametrize("name", sorted(TO_PLAIN_HTTP))
-def test_under_strict_a_save_does_not_go_to_plain_http(tmp_path: Path, name: str) -> None:
-    with (
-        responses.RequestsMock(assert_all_requests_are_fired=False) as wire,
-        pytest.raises(VerificationError, match="over plain http"),
-    ):
+def test_under_strict_a_save_does_not_go_to_plain_http(wire: Wire, tmp_path: Path, name: str) -> None:
+    with pytest.raises(VerificationError, match="over plain http"):
         saved(name, wire, tmp_path / "image.tar", strict=True)
-    assert [call.request.url for call in wire.calls if call.request.url.startswith("http://")] == []
+    assert [url for url in wire.urls if url.startswith("http://")] == []
 
 
-def test_the_recorded_mirror_stands_in_for_docker_hub(tmp_path: Path) -> None:
+def test_the_recorded_mirror_stands_in_for_docker_hub(wire: Wire, tmp_path: Path) -> None:
     # its config was not recorded, so for that the upstream is asked, which is not there
-    mirrors = Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",))
-    credentials = Credentials(explicit=Login("alice", "SECRET", source="--username", is_explicit=True))
-    with responses.RequestsMock() as wire:
-        transcripts.play(wire, transcripts.load("aliyun-mirror"))
-        with pytest.raises(TransportError, match=r"registry-1\.docker\.io") as caught:
-            save(
-                "alpine",
-                tmp_path / "image.tar",
-                platform=LINUX_AMD64,
-                patience=RetryPolicy(retries=0),
-                access=RegistryConfig(credentials=credentials, mirrors=mirrors),
-            )
-        asked = [str(call.request.url).split("/")[2] for call in wire.calls]
-        sent = [call.request.headers.get("Authorization") for call in wire.calls]
+    access = RegistryConfig(
+        credentials=Credentials(explicit=Login("alice", "SECRET", source="--username", is_explicit=True)),
+        mirrors=Mirrors(urls=("https://2h3po24q.mirror.aliyuncs.com",)),
+    )
+    transcripts.play(wire, transcripts.load("aliyun-mirror"))
+    output, patience = tmp_path / "image.tar", RetryPolicy(retries=0)
+    with pytest.raises(TransportError, match=r"registry-1\.docker\.io") as caught:
+        save("alpine", output, platform=LINUX_AMD64, patience=patience, access=access)
     storage = PULLS["aliyun-mirror"].storage
-    assert asked == ["2h3po24q.mirror.aliyuncs.com"] * 3 + [storage, "registry-1.docker.io"]
-    assert set(sent) == {None}
+    hosts = [url.split("/")[2] for url in wire.urls]
+    assert hosts == ["2h3po24q.mirror.aliyuncs.com"] * 3 + [storage, "registry-1.docker.io"]
+    assert set(wire.authorizations) == {None}
     (note,) = caught.value.__notes__
     assert note.startswith("mirror 2h3po24q.mirror.aliyuncs.com: the config of docker.io/library/alpine:latest")
     assert list(tmp_path.iterdir()) == []
