@@ -20,21 +20,21 @@ class ArchivedLayer:
     Attributes:
         diff_id: the decompressed layer's digest according to the config.
         member: the name of its tar member.
-        digest: the blob's digest if there is a manifest.
-        media_type: the type in the manifest.
         size: the member's length in bytes, or the size in the manifest if the layer is absent.
         compression: a result of `compression.detect`; empty if unknown.
         is_left_out: whether the archive declares that it leaves the layer out.
+        digest: the blob's digest if there is a manifest.
+        media_type: the type in the manifest.
     """
 
     diff_id: Digest
     member: str
-    digest: Digest | None
-    media_type: str
     size: int
     compression: str
     is_absent: bool
     is_left_out: bool
+    digest: Digest | None = None
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,18 +91,8 @@ def _docker_image(
         if not found and member not in described and scan.is_whole:
             archive.faults.append(f"the layer {member} is not in the archive")
         size, compression = (found.entry.size, found.compression) if found else (0, "")
-        layers.append(
-            ArchivedLayer(
-                diff_id=diff_id,
-                member=member,
-                digest=None,
-                media_type="",
-                size=size,
-                compression=compression,
-                is_absent=not found,
-                is_left_out=described.get(member, False),
-            )
-        )
+        is_left_out = described.get(member, False)
+        layers.append(ArchivedLayer(diff_id, member, size, compression, not found, is_left_out))
     return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
 
 

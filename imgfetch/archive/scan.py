@@ -169,7 +169,7 @@ def _looked_at(entry: TarEntry, reader: TarReader, diff_ids: str, *, room: int) 
     if entry.size <= min(MAX_DOCUMENT, room) and (
         name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{")
     ):
-        raw = head + (reader.read(entry.size) or b"")
+        raw = head + reader.read()
         return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
     if not diff_ids:
         return ScannedMember(entry, compression=compression or "")

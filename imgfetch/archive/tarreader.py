@@ -108,13 +108,13 @@ class TarReader:
             raise self._cut_short()
         return head
 
-    def read(self, limit: int) -> bytes | None:
-        """Return the content of the current member, or ``None`` if it is longer than ``limit``.
+    def read(self) -> bytes:
+        """Return the rest of the content of the current member.
 
         Raises:
             VerificationError: the archive ends too early.
         """
-        return None if self._left > limit else b"".join(bytes(piece) for piece in self.pieces())
+        return b"".join(bytes(piece) for piece in self.pieces())
 
     def _next(self) -> TarEntry | None:
         extensions = Extensions()
@@ -179,7 +179,7 @@ class TarReader:
         if size > MAX_EXTENSION:
             raise self._damaged(f"this extended header has {size} bytes, more than {MAX_EXTENSION}")
         self._left, self._padding = size, -size % BLOCK
-        content = b"".join(bytes(piece) for piece in self.pieces())
+        content = self.read()
         self._skip()
         return content
 

@@ -58,14 +58,10 @@ def rewritten(
 
 def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
     manifest = image.manifest
-    if not any(layer.digest in uncompressed for layer in manifest.layers):
-        return image
     is_docker = manifest.descriptor.media_type == mediatypes.DOCKER_MANIFEST
     media_type = mediatypes.DOCKER_LAYER if is_docker else mediatypes.OCI_LAYER
     layers = tuple(
-        Descriptor(media_type, uncompressed[layer.digest].diff_id, uncompressed[layer.digest].size)
-        if layer.digest in uncompressed
-        else layer
+        Descriptor(media_type, found.diff_id, found.size) if (found := uncompressed.get(layer.digest)) else layer
         for layer in manifest.layers
     )
     if all(old.entry() == layer.entry() for old, layer in zip(manifest.layers, layers, strict=True)):

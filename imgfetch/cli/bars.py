@@ -18,7 +18,6 @@ class Bars(Display):
     """A bar for each blob in progress, and one for the total, for terminals."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Draw nothing yet."""
         super().__init__(stream)
         self._total: tqdm[Never] | None = None
         self._bars: dict[str, tqdm[Never]] = {}

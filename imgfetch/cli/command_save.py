@@ -51,12 +51,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or len(arguments.platform) > 1):
         several = "--all-platforms" if arguments.all_platforms else "several platforms in --platform"
         usage(arguments, f"--format {arguments.format} contains one platform and cannot be combined with {several}")
-    if arguments.base and _is_plain(arguments):
-        plain = (
-            f"--format {arguments.format}"
-            if FORMATS[arguments.format].is_uncompressed
-            else f"--layers {arguments.layers}"
-        )
+    if arguments.base and (plain := _plain(arguments)):
         usage(arguments, f"--base skips layers as the registry has them and cannot be combined with {plain}")
     if arguments.json and not arguments.dry_run:
         usage(arguments, "--json needs --dry-run; for a save, use --progress json")
@@ -78,14 +73,17 @@ def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
     }
 
 
-def _is_plain(arguments: argparse.Namespace) -> bool:
-    return FORMATS[arguments.format].is_uncompressed or arguments.layers != LAYERS[0]
+def _plain(arguments: argparse.Namespace) -> str:
+    """Return the option that decompresses the layers, or an empty text."""
+    if FORMATS[arguments.format].is_uncompressed:
+        return f"--format {arguments.format}"
+    return f"--layers {arguments.layers}" if arguments.layers != LAYERS[0] else ""
 
 
 def _note(arguments: argparse.Namespace, display: Display) -> None:
     """Mention that compression of the whole archive gains little."""
     path = Path(arguments.output)
-    if compressed.compression(path) and path.is_file() and not _is_plain(arguments):
+    if compressed.compression(path) and path.is_file() and not _plain(arguments):
         display.message(
             "info",
             f"compressing {sanitize(arguments.output)} as a whole gains little, because its layers are compressed "

@@ -28,7 +28,6 @@ class Display(Progress):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to ``stream``, nothing at first."""
         self._stream = stream
         self._lock = threading.Lock()
         self.has_plan = False
@@ -47,7 +46,7 @@ class Display(Progress):
         """
         del details
         prefix = f"{kind}: " if kind in ("error", "warning") else ""
-        self._print("\n".join(f"imgfetch: {prefix if number == 0 else ''}{line}" for number, line in _numbered(text)))
+        self._print(f"imgfetch: {prefix}{text}".replace("\n", "\nimgfetch: "))
 
     def close(self) -> None:
         """Restore the terminal."""
@@ -62,7 +61,6 @@ class Lines(Display):
     """A line every few seconds, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Start the clock."""
         super().__init__(stream)
         self._total = self._done = self._blobs = self._blobs_done = 0
         self._counted: dict[str, int] = {}
@@ -110,7 +108,6 @@ class Events(Display):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Start with no events."""
         super().__init__(stream)
         self._done: dict[str, int] = {}
         self._reported: dict[str, float] = {}
@@ -178,10 +175,6 @@ def logged(display: Display, verbosity: int) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-
-
-def _numbered(text: str) -> list[tuple[int, str]]:
-    return list(enumerate(text.split("\n")))
 
 
 def _count(blobs: int) -> str:

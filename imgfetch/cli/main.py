@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from imgfetch import errors
 from imgfetch.cli import stdout
@@ -22,12 +23,6 @@ from imgfetch.version import VERSION
 
 if TYPE_CHECKING:
     from imgfetch.cli.display import Display
-
-    class Command(Protocol):
-        """A module ``command_*``."""
-
-        def run(self, arguments: argparse.Namespace, display: Display, /) -> int:
-            """Run the command, and return the exit status."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,17 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, and report its failure."""
     # Imported late so that --help and --version stay fast.
-    from imgfetch.cli import report, signals  # noqa: PLC0415
+    from imgfetch.cli import report  # noqa: PLC0415
     from imgfetch.cli.display import logged  # noqa: PLC0415
 
     display = _display(arguments)
-    with signals.caught():
+    with report.caught():
         try:
             with logged(display, arguments.verbose):
-                status = _imported(arguments.command).run(arguments, display)
+                status: int = _imported(arguments.command).run(arguments, display)
         except errors.ImgfetchError as error:
             status = report.report(error, display, _kept(arguments))
-        except signals.StopError as stop:
+        except report.StopError as stop:
             status = report.stopped(stop, display, _kept(arguments))
         finally:
             display.close()
@@ -80,7 +75,7 @@ def _display(arguments: argparse.Namespace) -> Display:
     return DISPLAYS[name](sys.stderr or io.StringIO())
 
 
-def _imported(command: str) -> Command:
+def _imported(command: str) -> ModuleType:
     """Import a command's module.
 
     The garbage collector is disabled meanwhile, and never scans the modules later.  They contain no garbage, and the
@@ -94,7 +89,7 @@ def _imported(command: str) -> Command:
         finally:
             gc.freeze()
             gc.enable()
-    return cast("Command", sys.modules[name])
+    return sys.modules[name]
 
 
 def _kept(arguments: argparse.Namespace) -> str:

@@ -87,7 +87,6 @@ class Group:
     """Options under a title in the help."""
 
     def __init__(self, title: str, *options: Option) -> None:
-        """Collect the options."""
         self.title = title
         self.options = options
 

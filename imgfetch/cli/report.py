@@ -1,12 +1,15 @@
-"""Report an error as a message and an exit status."""
+"""The end of a run that fails: an error, or a signal, as a message and an exit status."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 
 from imgfetch import errors
 from imgfetch.cli.display import Display
-from imgfetch.cli.signals import StopError
 from imgfetch.text import sanitize
 
 EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
@@ -25,6 +28,7 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
 }
 """By the first class in an error's method resolution order that is listed."""
 
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _MAX_MESSAGE = 4000
 _MAX_CAUSES = 8
 _LATER = frozenset({5, 7})  # another run may succeed
@@ -65,6 +69,44 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     display.close()
     display.message("error", "\n".join(lines), members)
     return status
+
+
+class StopError(BaseException):
+    """A signal that ends the run; like KeyboardInterrupt, not an `Exception`.
+
+    Attributes:
+        number: the signal's number.
+        how: its effect, such as "interrupted".
+    """
+
+    def __init__(self, number: int, how: str) -> None:
+        super().__init__(how)
+        self.number = number
+        self.how = how
+
+
+@contextmanager
+def caught() -> Iterator[None]:
+    """Make SIGINT, SIGTERM and SIGHUP raise a `StopError` in the block; a second signal ends the process.
+
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if came:  # second signal: exit at once
+            os._exit(128 + number)
+        came.append(number)
+        raise StopError(number, _WORDS[signal.Signals(number)])
+
+    before = {
+        number: signal.signal(number, stop) for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stopped(stop: StopError, display: Display, kept: str) -> int:

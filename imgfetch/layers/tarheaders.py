@@ -86,7 +86,6 @@ class Extensions:
     """The extended headers of an entry."""
 
     def __init__(self) -> None:
-        """Start without any."""
         self._texts: dict[bytes, bytes] = {}
         self._records: dict[bytes, bytes] = {}
 

@@ -34,7 +34,6 @@ class ZstdStream:
     """Consecutive frames, including skippable ones (docs/registries.md#zstd)."""
 
     def __init__(self) -> None:
-        """Start before the first frame."""
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._frame: zstandard.ZstdDecompressionObj | None = None
         self._head = b""

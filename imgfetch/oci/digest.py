@@ -62,7 +62,6 @@ class Hasher:
     """Hashes content that arrives in pieces."""
 
     def __init__(self, algorithm: str) -> None:
-        """Start without content."""
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
 
