@@ -37,11 +37,7 @@ def compression(path: Path | None) -> str:
 
 @contextmanager
 def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
-    """Yield a file that compresses into ``out``.
-
-    Raises:
-        OSError: writing to ``out`` fails.
-    """
+    """Yield a file that compresses into ``out``."""
     if compression == "gzip":
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as writer:
             yield cast(BinaryIO, writer)
@@ -54,11 +50,7 @@ def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
 
 
 def compression_of(path: Path) -> str:
-    """Recognize a file's compression.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Recognize a file's compression."""
     with path.open("rb") as file:
         compression = detect(file.read(HEAD))
     return compression if compression and compression != "plain" else ""
@@ -69,9 +61,6 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """Open an archive for reading, and decompress it if necessary.
 
     Reading damaged compressed data raises `VerificationError`.
-
-    Raises:
-        OSError: the file cannot be read.
     """
     is_compressed = compression_of(path)
     with path.open("rb") as raw:

@@ -59,7 +59,10 @@ class Member:
 
 
 class TarLayout:
-    """The offset of each member."""
+    """The offset of each member.
+
+    A method raises `OSError` if a file cannot be read or written, `VerificationError` if a blob has the wrong length.
+    """
 
     def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
         """Place the members in order; ``mtime`` is the time of every entry in seconds since 1970."""
@@ -90,14 +93,7 @@ class TarLayout:
 
         Some readers accept a stream that ends after a member as a complete archive.  So the stream never pauses there:
         a header is written before imgfetch waits for its blob, and the last byte of a piece with the next piece.
-
-        Args:
-            open_blob: opens the blobs in the order of the members.
-            out: an object with ``write``.
-
-        Raises:
-            OSError: writing to ``out`` fails.
-            VerificationError: a blob has the wrong length.
+        ``out`` needs only ``write``.
         """
         held = padding = b""
 
@@ -118,11 +114,7 @@ class TarLayout:
         out.write(held + padding + ustar.END)
 
     def matches(self, archive: BinaryIO) -> bool:
-        """Compare an archive, positioned at its first byte, with this layout and the digest of every blob.
-
-        Raises:
-            OSError: the archive cannot be read.
-        """
+        """Compare an archive, positioned at its first byte, with this layout and the digest of every blob."""
         for _, header, member in self._entries:
             known = header if not isinstance(member.content, bytes) else header + member.content
             if archive.read(len(known)) != known:
@@ -134,11 +126,7 @@ class TarLayout:
         return archive.read(len(ustar.END) + 1) == ustar.END
 
     def scaffold(self, out: BinaryIO) -> None:
-        """Replace a file's content with everything except the blobs, at full length.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Replace a file's content with everything except the blobs, at full length."""
         out.truncate(0)
         out.truncate(self.size)
         for position, header, member in self._entries:
@@ -147,19 +135,10 @@ class TarLayout:
         out.flush()
 
     def put(self, digest: Digest, position: int, data: bytes, out: BinaryIO) -> None:
-        """Write a piece of a blob to its place in a file prepared by `scaffold`; any thread may call this.
+        """Write a piece from ``position`` of a blob to its place in a file prepared by `scaffold`, from any thread.
 
         Excess data is dropped, because it would overwrite another member.  The pieces are not verified here: if they
         turn out to be wrong, the caller must replace them or call `place`.
-
-        Args:
-            digest: the blob.
-            position: the offset of the piece in the blob.
-            data: the piece.
-            out: the file.
-
-        Raises:
-            OSError: the file cannot be written.
         """
         for start, member in self._places.get(digest, ()):
             _writer(out, start + position)(memoryview(data)[: max(member.size - position, 0)])
@@ -167,17 +146,9 @@ class TarLayout:
     def place(
         self, content: Blob, open_blob: Opener, out: BinaryIO, *, interrupt: Callable[[], None] = lambda: None
     ) -> None:
-        """Write a blob to its place in a file prepared by `scaffold`; any thread may call this.
+        """Write one of `blobs` to its place in a file prepared by `scaffold`, from any thread.
 
-        Args:
-            content: one of `blobs`.
-            open_blob: opens the blob.
-            out: the file.
-            interrupt: called often; raises an error to stop.
-
-        Raises:
-            OSError: the file cannot be written.
-            VerificationError: the blob has the wrong length.
+        ``interrupt`` is called often, and raises an error to stop.
         """
         for position, member in self._places[content]:
             with open_blob(_digest(content)) as blob:
@@ -226,11 +197,7 @@ def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, i
 
 
 def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> None:
-    """Write exactly the bytes that the header announces; one more would be read as another entry.
-
-    Raises:
-        VerificationError: the blob has another length.
-    """
+    """Write exactly the bytes that the header announces; one more would be read as another entry."""
     left = member.size - start
     if not isinstance(member.content, UncompressedLayer):
         blob.seek(start)

@@ -50,6 +50,8 @@ class TarEntry:
 class TarReader:
     """Reads an archive once, from its first byte to its last.
 
+    Every method raises `VerificationError` if the file is damaged, ends too early, or is not a tar archive.
+
     Attributes:
         position: the offset of the next block, or of the last one read when an error is raised.
         is_tar: whether the file begins with a valid tar header.
@@ -66,11 +68,7 @@ class TarReader:
         self.warnings: list[str] = []
 
     def __iter__(self) -> Iterator[TarEntry]:
-        """Yield every member; its content can be read until the next one.
-
-        Raises:
-            VerificationError: the file is damaged or not a tar archive.
-        """
+        """Yield every member; its content can be read until the next one."""
         for _ in range(MAX_ENTRIES):
             self._skip()
             entry = self._next()
@@ -80,11 +78,7 @@ class TarReader:
         raise VerificationError(f"the tar has too many entries: more than {MAX_ENTRIES}")
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield the content of the current member; each piece is valid until the next one.
-
-        Raises:
-            VerificationError: the archive ends too early.
-        """
+        """Yield the content of the current member; each piece is valid until the next one."""
         buffer = memoryview(bytearray(min(_BUFFER, self._left) or 1))
         while self._left:
             count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
@@ -95,11 +89,7 @@ class TarReader:
             yield buffer[:count]
 
     def head(self, limit: int) -> bytes:
-        """Return at most ``limit`` first bytes of the current member.
-
-        Raises:
-            VerificationError: the archive ends too early.
-        """
+        """Return at most ``limit`` first bytes of the current member."""
         wanted = min(limit, self._left)
         head = self._file.read(wanted)
         self._left -= len(head)
@@ -109,11 +99,7 @@ class TarReader:
         return head
 
     def read(self) -> bytes:
-        """Return the rest of the content of the current member.
-
-        Raises:
-            VerificationError: the archive ends too early.
-        """
+        """Return the rest of the content of the current member."""
         return b"".join(bytes(piece) for piece in self.pieces())
 
     def _next(self) -> TarEntry | None:

@@ -24,20 +24,8 @@ MAX_LAYERS = 4096
 MAX_MANIFESTS = 4096
 
 _KEYS = frozenset(
-    {
-        "schemaVersion",
-        "mediaType",
-        "artifactType",
-        "config",
-        "layers",
-        "manifests",
-        "subject",
-        "annotations",
-        "fsLayers",
-        "signatures",
-        "history",
-    }
-)
+    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"}
+) | {"fsLayers", "signatures", "history"}  # these are schema 1's
 
 
 @dataclass(frozen=True, slots=True)

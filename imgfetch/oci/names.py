@@ -1,4 +1,7 @@
-"""Conversion of a caller's references and platforms: one or many, each as text or parsed."""
+"""Conversion of a caller's references and platforms: one or many, each as text or parsed.
+
+Text is parsed by `Reference.parse` and `Platform.parse`, with their errors.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,7 @@ def one_or_many(given: str | _T | Iterable[str | _T]) -> tuple[str | _T, ...]:
 
 
 def reference(given: str | Reference) -> Reference:
-    """Return a reference.
-
-    Raises:
-        InvalidReferenceError: the reference is malformed.
-    """
+    """Return a reference."""
     return Reference.parse(given) if isinstance(given, str) else given
 
 
@@ -35,7 +34,6 @@ def references(given: References) -> tuple[Reference, ...]:
     """Return one or more references.
 
     Raises:
-        InvalidReferenceError: a reference is malformed.
         ValueError: the list is empty.
     """
     several = tuple(reference(each) for each in one_or_many(given))
@@ -45,11 +43,7 @@ def references(given: References) -> tuple[Reference, ...]:
 
 
 def platforms(given: Platforms | None) -> tuple[Platform, ...]:
-    """Return platforms without duplicates; none for ``None``.
-
-    Raises:
-        InvalidPlatformError: a platform is malformed.
-    """
+    """Return platforms without duplicates; none for ``None``."""
     several = one_or_many(given) if given is not None else ()
     return tuple(dict.fromkeys(Platform.parse(each) if isinstance(each, str) else each for each in several))
 
@@ -58,7 +52,6 @@ def platform(given: Platforms | None) -> Platform | None:
     """Return a single platform, or ``None``.
 
     Raises:
-        InvalidPlatformError: the platform is malformed.
         ValueError: there are several.
     """
     several = platforms(given)

@@ -46,6 +46,8 @@ _logger = logging.getLogger(__name__)
 class BlobStore:
     """Blobs by digest, in a directory on a local file system.  Several threads may use one store.
 
+    Every method raises `StorageError` if the directory cannot be used.
+
     Attributes:
         root: the directory, which is created when it is needed.
         layers: findings about decompressed layers.
@@ -71,21 +73,13 @@ class BlobStore:
             self._locks.prepare()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
-        """Protect blobs, present or not, from eviction by any process until the store is closed.
-
-        Raises:
-            StorageError: the reservation cannot be written.
-        """
+        """Protect blobs, present or not, from eviction by any process until the store is closed."""
         self.prepare()
         self._locks.reserve(digests)
 
     @contextmanager
     def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
-        """Lock a blob for download, against all other threads and processes, and yield `StoreLocks.claim`'s result.
-
-        Raises:
-            StorageError: the directory cannot be used.
-        """
+        """Lock a blob for download, against all other threads and processes, and yield whether it is held."""
         self._check_open()
         self.prepare()
         with self._locks.claim(digest, wait=wait, interrupt=self._check_open) as is_ours:
@@ -101,7 +95,6 @@ class BlobStore:
 
         Raises:
             VerificationError: the descriptor's size is wrong.
-            StorageError: the file cannot be read.
         """
         size = self._verified.size(descriptor.digest)
         if size is None:
@@ -133,7 +126,6 @@ class BlobStore:
         """Open a blob that `has` or `add` verified; the block reads exactly the bytes that were hashed.
 
         Raises:
-            StorageError: it cannot be read.
             VerificationError: it was changed or replaced, before or during the block.
         """
         path = self._directory.blob(digest)
@@ -145,11 +137,7 @@ class BlobStore:
             self._verified.refuse_changes(digest, file, path)
 
     def read(self, digest: Digest) -> bytes:
-        """Return the content of a small blob that `has` or `add` verified.
-
-        Raises:
-            ImgfetchError: as for `open`.
-        """
+        """Return the content of a small blob that `has` or `add` verified."""
         with self.open(digest) as file, storage_errors(self._directory.blob(digest), "read"):
             return file.read()
 
@@ -169,7 +157,6 @@ class BlobStore:
 
         Raises:
             VerificationError: it does not match its descriptor.
-            StorageError: it cannot be written.
         """
         self.reserve([descriptor.digest])
         if not self.has(descriptor):
@@ -185,11 +172,7 @@ class BlobStore:
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> Iterator[PartialBlob]:
-        """Open the partial download of a claimed blob; later runs can resume it.  The arguments are `PartialBlob`'s.
-
-        Raises:
-            StorageError: it cannot be read or written.
-        """
+        """Open the partial download of a claimed blob; later runs can resume it.  The arguments are `PartialBlob`'s."""
         self._check_open()
         path = self._directory.part(descriptor.digest)
         with storage_errors(self.root, "use"):
@@ -202,11 +185,7 @@ class BlobStore:
                 part.close()
 
     def commit(self, part: PartialBlob, contents: LayerInfo | None) -> LayerInfo | None:
-        """Move a verified part to its final name, and return the findings about it.
-
-        Raises:
-            StorageError: it cannot be moved.
-        """
+        """Move a verified part to its final name, and return the findings about it."""
         descriptor = part.descriptor
         path = self._directory.blob(descriptor.digest)
         with storage_errors(self.root, "use"):

@@ -80,11 +80,7 @@ class StoreDirectory:
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory, and missing ones above it, for this user alone.
-
-    Raises:
-        OSError: it cannot be created.
-    """
+    """Create a directory, and missing ones above it, for this user alone."""
     try:
         path.mkdir(mode=DIRECTORY, exist_ok=True)
     except FileNotFoundError:
@@ -95,22 +91,14 @@ def make_directory(path: Path) -> None:
 
 
 def list_directory(path: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory, or none if it is missing; another process may remove it, or them, any time.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return the entries of a directory, or none if it is missing; another process may remove it, or them, any time."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as found:
         return list(found)
     return []
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, unbuffered, and without waiting for the writer of a FIFO.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
+    """Open a file for reading, unbuffered, and without waiting for the writer of a FIFO."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
 
 

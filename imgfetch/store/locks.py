@@ -35,7 +35,10 @@ _PATIENCE = 60.0  # seconds for a lock that is held only for a moment
 
 
 class StoreLocks:
-    """The locks of one run in one store's directory.  Several threads may use it."""
+    """The locks of one run in one store's directory.  Several threads may use it.
+
+    Every method but `prepare` raises `StorageError` if a file cannot be locked, read or written.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -70,9 +73,6 @@ class StoreLocks:
 
         Yields:
             ``True`` if the lock is held.
-
-        Raises:
-            StorageError: it cannot be locked.
         """
         lock = _lock(self._root / "locks" / digest.encoded[:_DIGITS])
         while not (is_ours := _taken(lock, _POLL if wait else 0)) and wait:
@@ -83,11 +83,7 @@ class StoreLocks:
             lock.release()
 
     def reserve(self, digests: Iterable[Digest]) -> None:
-        """Protect blobs from eviction until `close`.
-
-        Raises:
-            StorageError: the list of digests cannot be written.
-        """
+        """Protect blobs from eviction until `close`."""
         with self._mutex:
             new = set(digests) - self._needed
             if not new:
@@ -115,7 +111,7 @@ class StoreLocks:
         """Keep other processes from reserving and evicting until the block ends.
 
         Raises:
-            StorageError: another process holds the lock for too long, or it cannot be locked.
+            StorageError: another process holds the lock for too long.
         """
         lock = _lock(self._root / "lock")
         if not _taken(lock, _PATIENCE):
@@ -129,11 +125,7 @@ class StoreLocks:
             lock.release()
 
     def needed(self) -> frozenset[Digest]:
-        """Return the digests that live processes need, and remove the files of dead ones; call it within `alone`.
-
-        Raises:
-            StorageError: a file cannot be read.
-        """
+        """Return the digests that live processes need, and remove the files of dead ones; call it within `alone`."""
         found: set[Digest] = set()
         with storage_errors(self._root, "read"):
             entries = list_directory(self._root / "runs")

@@ -33,6 +33,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 class PartialBlob:
     """A partial download, for one thread that has claimed the blob.
 
+    Every method raises `StorageError` if the file cannot be read or written.
+
     Attributes:
         descriptor: the expected blob.
         size: the number of bytes that are here and hashed.
@@ -58,9 +60,6 @@ class PartialBlob:
             layer: opens the check of a layer's decompressed stream.
             advanced: called with the number of new bytes; negative when the download restarts.
             copy: called with each position and the bytes there; again from 0 when the download restarts.
-
-        Raises:
-            StorageError: it cannot be read or written.
         """
         self._path = path
         self.descriptor = descriptor
@@ -80,11 +79,7 @@ class PartialBlob:
         self._is_encoded = False
 
     def rehash(self) -> None:
-        """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten.
-
-        Raises:
-            StorageError: it cannot be read.
-        """
+        """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten."""
         with storage_errors(self._path, "read"):
             while self.size <= self.descriptor.size and (chunk := self._file.read(BUFFER)):
                 self._absorb(chunk)
@@ -123,7 +118,6 @@ class PartialBlob:
             VerificationError: the size or digest differs, and nothing is kept; or a layer's data is damaged.
             ResumeError: the size or digest differs, perhaps because of the bytes before the resumed download.
             UnsupportedError: no decompressor for a layer.
-            StorageError: the file cannot be written.
         """
         if source.start != self.size:
             self.restart()
@@ -174,11 +168,7 @@ class PartialBlob:
                 self._path.unlink()
 
     def rename_to(self, path: Path) -> Identity:
-        """Rename the verified file to `path`, and return its identity, which does not depend on the name.
-
-        Raises:
-            StorageError: it cannot be renamed.
-        """
+        """Rename the verified file to `path`, and return its identity, which does not depend on the name."""
         self._trim()
         with storage_errors(path, "write"):
             identity = Identity.of(self._file)

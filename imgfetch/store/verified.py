@@ -35,11 +35,7 @@ class VerifiedFiles:
         return identity.size if identity else None
 
     def hash(self, digest: Digest, file: BinaryIO) -> bool:
-        """Hash an open file; trust it and return ``True`` if its digest matches and no other user can change it.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """Hash an open file; trust it and return ``True`` if its digest matches and no other user can change it."""
         identity = Identity.of(file)  # before the file is hashed, so that a change during that is noticed
         if not is_private_file(file):
             return False
@@ -57,7 +53,6 @@ class VerifiedFiles:
 
         Raises:
             VerificationError: it has other content.
-            StorageError: it cannot be read.
         """
         with storage_errors(path, "read"):
             if Identity.of(file) == self._identities.get(digest):
