@@ -161,7 +161,7 @@ def _names(selection: Selection) -> Iterator[tuple[str, str | None]]:
     """Yield full names and tags; a name without a tag has the entry's own digest."""
     for reference in selection.tags:
         yield str(reference), reference.tag
-    for repository in selection.untagged:
+    for repository in sorted({reference.name for reference in selection.references if not reference.tag}):
         yield f"{repository}@{selection.root.digest}", None
 
 
@@ -194,7 +194,7 @@ def _docker_item(selection: Selection) -> dict[str, object]:
 
 def _item(selection: Selection, config: str, layers: Sequence[str]) -> dict[str, object]:
     """Return an item of `manifest.json`; docker and podman reject digests in ``RepoTags``."""
-    return {"Config": config, "RepoTags": list(selection.tagged_names), "Layers": layers}
+    return {"Config": config, "RepoTags": list(map(str, selection.tags)), "Layers": layers}
 
 
 def _repositories(selections: Iterable[Selection], tops: Iterable[str]) -> Member:

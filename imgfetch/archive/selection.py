@@ -58,16 +58,6 @@ class Selection:
         tagged = {replace(reference, digest=None) for reference in self.references if reference.tag}
         return tuple(sorted(tagged, key=str))
 
-    @property
-    def tagged_names(self) -> tuple[str, ...]:
-        """The canonical names with tags, sorted."""
-        return tuple(str(reference) for reference in self.tags)
-
-    @property
-    def untagged(self) -> tuple[str, ...]:
-        """``registry/repository`` of the references without a tag, sorted."""
-        return tuple(sorted({reference.name for reference in self.references if not reference.tag}))
-
     def named(self, references: tuple[Reference, ...]) -> Self:
         """Return the selection under other names."""
         return replace(self, preferred=replace(self.preferred, references=references))
@@ -124,7 +114,7 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
         digest = selection.root.digest
         first = found.get(digest)
         found[digest] = _together(first, selection) if first else selection
-        for name in selection.tagged_names:
+        for name in map(str, selection.tags):
             if names.setdefault(name, digest) != digest:
                 raise InvalidReferenceError(f"two different images would have the name {name}")
     return tuple(found.values())

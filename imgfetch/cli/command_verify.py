@@ -34,15 +34,13 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 
 def _lines(verified: Verified) -> list[str]:
-    if verified.findings:
-        return [*verified.findings, *(f"note: {note}" for note in verified.notes)]
     held = [
         f"ok: {', '.join(image.names) or 'an image without a name'} "
         f"{image.manifest.descriptor.digest if image.manifest else f'(image ID {image.config_digest})'} "
         f"{image.config.platform}, {len(image.layers)} layer{'' if len(image.layers) == 1 else 's'}"
         for image in verified.images
     ]
-    return [*held, *(f"note: {note}" for note in verified.notes)]
+    return [*(verified.findings or held), *(f"note: {note}" for note in verified.notes)]
 
 
 def _as_json(verified: Verified) -> dict[str, object]:

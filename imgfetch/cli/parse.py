@@ -36,16 +36,6 @@ def reference(text: str) -> Reference:
         raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
-def platform(text: str) -> Platform:
-    """Convert a platform."""
-    from imgfetch.oci.platforms import Platform  # noqa: PLC0415
-
-    try:
-        return Platform.parse(text)
-    except errors.InvalidPlatformError as error:
-        raise argparse.ArgumentTypeError(_with_hint(error)) from None
-
-
 def file_or_reference(text: str) -> str | Reference:
     """Convert the name of an image, or return the path of a file."""
     from imgfetch.archive.compressed import looks_like_file  # noqa: PLC0415
@@ -55,7 +45,12 @@ def file_or_reference(text: str) -> str | Reference:
 
 def platforms(text: str) -> list[Platform]:
     """Convert platforms separated by commas, each once."""
-    return list(dict.fromkeys(platform(part) for part in text.split(",")))
+    from imgfetch.oci.platforms import Platform  # noqa: PLC0415
+
+    try:
+        return list(dict.fromkeys(map(Platform.parse, text.split(","))))
+    except errors.InvalidPlatformError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
 def name(text: str) -> Reference:

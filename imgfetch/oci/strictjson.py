@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from imgfetch.errors import VerificationError
 from imgfetch.text import quoted, sanitize
 
+_T = TypeVar("_T")
 _MAX_INT64 = 2**63 - 1
 
 
@@ -75,13 +77,8 @@ class Object(dict[str, object]):
             self[name] = member
 
     def text(self, key: str) -> str:
-        """Return a string member; absent and null mean the empty string, as in Go."""
-        value = self.get(key)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise self._malformed(key, "a string", value)
-        return value
+        """Return a string member."""
+        return self._typed(key, str, "a string")
 
     def count(self, key: str) -> int:
         """Return an integer member from zero to Go's largest, of 64 bits."""
@@ -93,26 +90,25 @@ class Object(dict[str, object]):
         return value
 
     def items_of(self, key: str) -> list[object]:
-        """Return an array member; absent and null mean an empty one."""
-        value = self.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise self._malformed(key, "an array", value)
-        return value
+        """Return an array member."""
+        return self._typed(key, list, "an array")
 
     def members_of(self, key: str) -> dict[str, object]:
-        """Return an object member; absent and null mean an empty one."""
-        value = self.get(key)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self._malformed(key, "an object", value)
-        return value
+        """Return an object member."""
+        return self._typed(key, dict, "an object")
 
     def texts(self, key: str) -> dict[str, str]:
         """Return the string values of an object member, such as annotations."""
         return {name: text for name, text in self.members_of(key).items() if isinstance(text, str)}
+
+    def _typed(self, key: str, kind: type[_T], wanted: str) -> _T:
+        """Return a member of a type; absent and null mean an empty one, as in Go."""
+        value = self.get(key)
+        if value is None:
+            return kind()
+        if not isinstance(value, kind):
+            raise self._malformed(key, wanted, value)
+        return value
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
         return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))

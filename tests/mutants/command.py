@@ -22,8 +22,8 @@ MUTANTS = (
     Mutant(
         "a platform that is listed twice is one",
         "parse:platforms",
-        'list(dict.fromkeys(platform(part) for part in text.split(",")))',
-        '[platform(part) for part in text.split(",")]',
+        'dict.fromkeys(map(Platform.parse, text.split(",")))',
+        'map(Platform.parse, text.split(","))',
         ("test_the_same_platform_twice_is_one",),
     ),
     Mutant(
