@@ -23,7 +23,7 @@ TESTS_FAILED = 1  # pytest's exit status
 
 
 def main(words: list[str]) -> int:
-    chosen = [mutant for mutant in MUTANTS if all(word in f"{mutant.rule} {mutant.function}" for word in words)]
+    chosen = [mutant for mutant in MUTANTS if all(word in str(mutant) for word in words)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="imgfetch-mutants-") as directory:
         copies: SimpleQueue[Path] = SimpleQueue()
@@ -49,7 +49,7 @@ def is_noticed(mutant: Mutant, copies: SimpleQueue[Path]) -> bool:
     finally:
         copies.put(copy)
     verdict = "noticed" if status == TESTS_FAILED else f"MISSED (pytest exits with {status})"
-    print(f"{verdict}: {mutant.function}: {mutant.rule}", flush=True)
+    print(f"{verdict}: {mutant}", flush=True)
     return status == TESTS_FAILED
 
 

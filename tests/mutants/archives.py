@@ -6,213 +6,91 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
-        "a number in a header is octal digits only",
-        "tarheaders:octal",
-        "if not _OCTAL.fullmatch(digits):",
-        "if not digits.lstrip(b'+-_01234567xobXOB') == b'':",
-        ("test_a_number_in_a_header_is_octal_digits_only",),
+        "tarheaders:octal", "if not _OCTAL.fullmatch(digits):", "if not digits.lstrip(b'+-_01234567xobXOB') == b'':"
+    ).noticed_by("test_a_number_in_a_header_is_octal_digits_only"),
+    Mutant("Header.parse", "_number(block[field], what)\n        if is_posix", "pass\n        if is_posix").noticed_by(
+        "test_a_number_in_a_header_is_octal_digits_only"
+    ),
+    Mutant("Header.parse", "0 <= size", "-(2**70) <= size").noticed_by(
+        "test_a_negative_or_huge_size_in_base_256_is_refused"
+    ),
+    Mutant("tarheaders:_number", "if not -(2**63) <= value < 2**63:", "if False:").noticed_by(
+        "test_a_time_in_base_256_may_be_negative_but_no_more_than_64_bits"
+    ),
+    Mutant("Header.parse", "if is_gnu and block[field.start]:", "if False:").noticed_by(
+        "test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name"
+    ),
+    Mutant("Header.parse", "if is_posix and block[_TRAILER] == _STAR_TRAILER:", "if False:").noticed_by(
+        "test_a_star_header_is_refused"
+    ),
+    Mutant("TarReader._entry", "kind == DIRECTORY or ", "").noticed_by(
+        "test_a_file_whose_name_ends_with_a_slash_has_no_content"
+    ),
+    Mutant("TarReader._entry", " or header.kind in _WITHOUT_CONTENT", "").noticed_by(
+        "test_what_has_no_content_has_no_size"
+    ),
+    Mutant("Extensions.add", "if kind in self._texts:", "if False:").noticed_by(
+        "test_two_extended_headers_of_one_kind_before_an_entry_are_refused"
+    ),
+    Mutant("Extensions.add", "if PAX in self._texts and len(self._texts) > 1:", "if False:").noticed_by(
+        "test_a_gnu_long_name_beside_a_pax_header_is_refused"
+    ),
+    Mutant("Extensions.add", "if self._texts:", "if False:").noticed_by(
+        "test_a_global_header_between_an_extended_header_and_its_entry_is_refused"
+    ),
+    Mutant("Extensions.add", 'b"path", b"linkpath", b"size"', "").noticed_by(
+        "test_a_global_header_gives_no_names_and_sizes"
+    ),
+    Mutant("tarheaders:records", " and _is_valid(key, value[:-1])", "").noticed_by(
+        "test_a_pax_header_that_go_refuses_is_refused"
+    ),
+    Mutant("TarReader._header", "self.is_tar = True", "pass").noticed_by(
+        "test_an_archive_over_which_readers_differ_exits_with_6"
+    ),
+    Mutant("recognise:read_undamaged", "if faults:", "if False:").noticed_by("test_such_an_archive_is_no_base"),
+    Mutant("Object.__init__", "name in value or name in self or ", "").noticed_by(
+        "test_two_spellings_of_a_key_of_manifest_json_are_a_finding"
+    ),
+    Mutant("Object.__init__", " or not in_any_case", " or True").noticed_by(
+        "test_a_key_of_manifest_json_in_another_case_is_read_as_go_reads_it"
+    ),
+    Mutant("strictjson:_folded", '.replace("\\u017f", "s")', "").noticed_by(
+        "test_two_spellings_of_a_key_of_index_json_are_a_finding"
+    ),
+    Mutant("_Layout.read", 'self._top("oci-layout", _VERSION_KEYS)', "pass").noticed_by(
+        "test_two_spellings_of_a_key_of_oci_layout_are_a_finding"
+    ),
+    Mutant("recognise:read_archive", "archive.faults += archive.ambiguous_names()", "pass").noticed_by(
+        "test_one_name_for_two_images_in_manifest_json_is_a_finding"
+    ),
+    Mutant("read_docker:read", "archive.add_choice(image.names, [image])", "pass").noticed_by(
+        "test_one_name_for_two_images_across_the_descriptions_is_a_finding"
+    ),
+    Mutant("Archive.ambiguous_names", " or any(map(_has_two_for_one_platform, choices))", "").noticed_by(
+        "test_two_images_for_one_platform_in_an_index_with_a_name_are_a_finding"
+    ),
+    Mutant("read_image_layout:_is_attestation", " and not (child.platform and child.platform.is_known)", "").noticed_by(
+        "test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation"
+    ),
+    Mutant("contents:_has_two_for_one_platform", "image.listed_for or ", "").noticed_by(
+        "test_variants_are_platforms_of_their_own_though_configs_do_not_tell"
+    ),
+    Mutant("read_image_layout:_full_name", ".with_default_tag()", "").noticed_by(
+        "test_a_name_without_a_tag_is_the_latest"
+    ),
+    Mutant("_Layout.read", "self._archive.faults += _two_names(entry, number)", "pass").noticed_by(
+        "test_two_full_names_in_one_entry_are_a_finding"
+    ),
+    Mutant("contents:_without_digest", "reference and reference.tag else name", "False else name").noticed_by(
+        "test_a_digest_behind_a_tag_makes_no_other_name"
+    ),
+    Mutant("read_docker:_identity", ", tuple(layer.member for layer in image.layers)", "").noticed_by(
+        "test_layers_that_only_one_description_has_are_a_finding"
     ),
     Mutant(
-        "all numbers in a header are looked at",
-        "Header.parse",
-        "_number(block[field], what)\n        if is_posix",
-        "pass\n        if is_posix",
-        ("test_a_number_in_a_header_is_octal_digits_only",),
-    ),
+        "read_docker:_docker_image", '"sha512" if len(encoded) == _SHA512_LENGTH else "sha256"', '"sha256"'
+    ).noticed_by("test_a_config_is_hashed_by_the_algorithm_of_its_name"),
     Mutant(
-        "a size is not negative",
-        "Header.parse",
-        "0 <= size",
-        "-(2**70) <= size",
-        ("test_a_negative_or_huge_size_in_base_256_is_refused",),
-    ),
-    Mutant(
-        "a number in base 256 fits in 64 bits",
-        "tarheaders:_number",
-        "if not -(2**63) <= value < 2**63:",
-        "if False:",
-        ("test_a_time_in_base_256_may_be_negative_but_no_more_than_64_bits",),
-    ),
-    Mutant(
-        "a GNU header has no text where Go finds the start of the name",
-        "Header.parse",
-        "if is_gnu and block[field.start]:",
-        "if False:",
-        ("test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name",),
-    ),
-    Mutant(
-        "a star header is refused",
-        "Header.parse",
-        "if is_posix and block[_TRAILER] == _STAR_TRAILER:",
-        "if False:",
-        ("test_a_star_header_is_refused",),
-    ),
-    Mutant(
-        "a file whose name ends with a slash has no content",
-        "TarReader._entry",
-        "kind == DIRECTORY or ",
-        "",
-        ("test_a_file_whose_name_ends_with_a_slash_has_no_content",),
-    ),
-    Mutant(
-        "what has no content has no size",
-        "TarReader._entry",
-        " or header.kind in _WITHOUT_CONTENT",
-        "",
-        ("test_what_has_no_content_has_no_size",),
-    ),
-    Mutant(
-        "two extended headers of one kind before an entry are refused",
-        "Extensions.add",
-        "if kind in self._texts:",
-        "if False:",
-        ("test_two_extended_headers_of_one_kind_before_an_entry_are_refused",),
-    ),
-    Mutant(
-        "a GNU long name beside a PAX header is refused",
-        "Extensions.add",
-        "if PAX in self._texts and len(self._texts) > 1:",
-        "if False:",
-        ("test_a_gnu_long_name_beside_a_pax_header_is_refused",),
-    ),
-    Mutant(
-        "a global header between an extended header and its entry is refused",
-        "Extensions.add",
-        "if self._texts:",
-        "if False:",
-        ("test_a_global_header_between_an_extended_header_and_its_entry_is_refused",),
-    ),
-    Mutant(
-        "a global header gives no names and sizes",
-        "Extensions.add",
-        'b"path", b"linkpath", b"size"',
-        "",
-        ("test_a_global_header_gives_no_names_and_sizes",),
-    ),
-    Mutant(
-        "a PAX record has no NUL and no number that is none",
-        "tarheaders:records",
-        " and _is_valid(key, value[:-1])",
-        "",
-        ("test_a_pax_header_that_go_refuses_is_refused",),
-    ),
-    Mutant(
-        "a damaged tar is a tar",
-        "TarReader._header",
-        "self.is_tar = True",
-        "pass",
-        ("test_an_archive_over_which_readers_differ_exits_with_6",),
-    ),
-    Mutant(
-        "a base is undamaged",
-        "recognise:read_undamaged",
-        "if faults:",
-        "if False:",
-        ("test_such_an_archive_is_no_base",),
-    ),
-    Mutant(
-        "two spellings of one key in one object are a finding",
-        "Object.__init__",
-        "name in value or name in self or ",
-        "",
-        ("test_two_spellings_of_a_key_of_manifest_json_are_a_finding",),
-    ),
-    Mutant(
-        "a known key may be in another case if it is there once",
-        "Object.__init__",
-        " or not in_any_case",
-        " or True",
-        ("test_a_key_of_manifest_json_in_another_case_is_read_as_go_reads_it",),
-    ),
-    Mutant(
-        "a long s is an s",
-        "strictjson:_folded",
-        '.replace("\\u017f", "s")',
-        "",
-        ("test_two_spellings_of_a_key_of_index_json_are_a_finding",),
-    ),
-    Mutant(
-        "the version of a layout is read as strictly as its index",
-        "_Layout.read",
-        'self._top("oci-layout", _VERSION_KEYS)',
-        "pass",
-        ("test_two_spellings_of_a_key_of_oci_layout_are_a_finding",),
-    ),
-    Mutant(
-        "one name stands for one image",
-        "recognise:read_archive",
-        "archive.faults += archive.ambiguous_names()",
-        "pass",
-        ("test_one_name_for_two_images_in_manifest_json_is_a_finding",),
-    ),
-    Mutant(
-        "the names of manifest.json count beside those of index.json",
-        "read_docker:read",
-        "archive.add_choice(image.names, [image])",
-        "pass",
-        ("test_one_name_for_two_images_across_the_descriptions_is_a_finding",),
-    ),
-    Mutant(
-        "one name for one platform stands for one image",
-        "Archive.ambiguous_names",
-        " or any(map(_has_two_for_one_platform, choices))",
-        "",
-        ("test_two_images_for_one_platform_in_an_index_with_a_name_are_a_finding",),
-    ),
-    Mutant(
-        "what is for a platform is an image",
-        "read_image_layout:_is_attestation",
-        " and not (child.platform and child.platform.is_known)",
-        "",
-        ("test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation",),
-    ),
-    Mutant(
-        "an index says for which platform an image is",
-        "contents:_has_two_for_one_platform",
-        "image.listed_for or ",
-        "",
-        ("test_variants_are_platforms_of_their_own_though_configs_do_not_tell",),
-    ),
-    Mutant(
-        "a name without a tag is the latest",
-        "read_image_layout:_full_name",
-        ".with_default_tag()",
-        "",
-        ("test_a_name_without_a_tag_is_the_latest",),
-    ),
-    Mutant(
-        "an entry has one full name",
-        "_Layout.read",
-        "self._archive.faults += _two_names(entry, number)",
-        "pass",
-        ("test_two_full_names_in_one_entry_are_a_finding",),
-    ),
-    Mutant(
-        "a digest behind a tag makes no other name",
-        "contents:_without_digest",
-        "reference and reference.tag else name",
-        "False else name",
-        ("test_a_digest_behind_a_tag_makes_no_other_name",),
-    ),
-    Mutant(
-        "an image is its config with its layers",
-        "read_docker:_identity",
-        ", tuple(layer.member for layer in image.layers)",
-        "",
-        ("test_layers_that_only_one_description_has_are_a_finding",),
-    ),
-    Mutant(
-        "a config's name says its algorithm",
-        "read_docker:_docker_image",
-        '"sha512" if len(encoded) == _SHA512_LENGTH else "sha256"',
-        '"sha256"',
-        ("test_a_config_is_hashed_by_the_algorithm_of_its_name",),
-    ),
-    Mutant(
-        "the life of a token is decimal digits",
-        "token_reply:_life",
-        "isinstance(value, str) and not _SECONDS.fullmatch(value.strip())",
-        'value in ("", "soon")',
-        ("test_a_token_is_renewed_ten_seconds_before_its_end",),
-    ),
+        "token_reply:_life", "isinstance(value, str) and not _SECONDS.fullmatch(value.strip())", 'value in ("", "soon")'
+    ).noticed_by("test_a_token_is_renewed_ten_seconds_before_its_end"),
 )

@@ -4,11 +4,4 @@ from __future__ import annotations
 
 from tests.mutants import archives, command, layers, network, outputs, store
 
-MUTANTS = (
-    *archives.MUTANTS,
-    *layers.MUTANTS,
-    *outputs.MUTANTS,
-    *network.MUTANTS,
-    *command.MUTANTS,
-    *store.MUTANTS,
-)
+MUTANTS = (*archives.MUTANTS, *layers.MUTANTS, *outputs.MUTANTS, *network.MUTANTS, *command.MUTANTS, *store.MUTANTS)

@@ -5,144 +5,62 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS = (
-    Mutant(
-        "a repeated --platform adds to the first",
-        "Collect.__call__",
-        "*(getattr(namespace, self.dest) or ()), *values",
-        "*values",
-        ("test_a_repeated_platform_adds_to_the_first",),
+    Mutant("Collect.__call__", "*(getattr(namespace, self.dest) or ()), *values", "*values").noticed_by(
+        "test_a_repeated_platform_adds_to_the_first"
     ),
     Mutant(
-        "a platform that is given twice is one",
         "Collect.__call__",
         "dict.fromkeys([*(getattr(namespace, self.dest) or ()), *values])",
         "[*(getattr(namespace, self.dest) or ()), *values]",
-        ("test_the_same_platform_twice_is_one",),
-    ),
+    ).noticed_by("test_the_same_platform_twice_is_one"),
     Mutant(
-        "a platform that is listed twice is one",
-        "parse:platforms",
-        'dict.fromkeys(map(Platform.parse, text.split(",")))',
-        'map(Platform.parse, text.split(","))',
-        ("test_the_same_platform_twice_is_one",),
+        "parse:platforms", 'dict.fromkeys(map(Platform.parse, text.split(",")))', 'map(Platform.parse, text.split(","))'
+    ).noticed_by("test_the_same_platform_twice_is_one"),
+    Mutant("names:platforms", "dict.fromkeys(Platform.parse(each)", "list(Platform.parse(each)").noticed_by(
+        "test_the_same_platform_twice_is_one"
     ),
-    Mutant(
-        "a platform that the library is given twice is one",
-        "names:platforms",
-        "dict.fromkeys(Platform.parse(each)",
-        "list(Platform.parse(each)",
-        ("test_the_same_platform_twice_is_one",),
+    Mutant("Once.__call__", "first != values", "False").noticed_by(
+        "test_a_repeated_option_that_takes_one_value_is_a_usage_error"
     ),
-    Mutant(
-        "two different values for an option that takes one are an error",
-        "Once.__call__",
-        "first != values",
-        "False",
-        ("test_a_repeated_option_that_takes_one_value_is_a_usage_error",),
+    Mutant("context:access", "len(overrides) < len(set(arguments.realm_override))", "False").noticed_by(
+        "test_what_does_not_go_together_is_a_usage_error_of_save"
     ),
-    Mutant(
-        "two token servers in the place of one are an error",
-        "context:access",
-        "len(overrides) < len(set(arguments.realm_override))",
-        "False",
-        ("test_what_does_not_go_together_is_a_usage_error_of_save",),
+    Mutant("_check_names", 'option.startswith("--") and', "False and").noticed_by(
+        "test_a_usage_error_is_two_lines_and_suggests_what_was_meant"
     ),
-    Mutant(
-        "a misspelt option is reported before its value",
-        "_check_names",
-        'option.startswith("--") and',
-        "False and",
-        ("test_a_usage_error_is_two_lines_and_suggests_what_was_meant",),
+    Mutant("_check_names", "unknown option {quoted(option)}", "unknown option {quoted(word)}").noticed_by(
+        "test_a_usage_error_is_two_lines_and_suggests_what_was_meant"
     ),
-    Mutant(
-        "the value of a misspelt option is not shown",
-        "_check_names",
-        "unknown option {quoted(option)}",
-        "unknown option {quoted(word)}",
-        ("test_a_usage_error_is_two_lines_and_suggests_what_was_meant",),
+    Mutant("parser:parse", "rest[0][:2]", "rest[0]").noticed_by(
+        "test_a_usage_error_is_two_lines_and_suggests_what_was_meant"
     ),
-    Mutant(
-        "the letters after a misspelt short option are not shown",
-        "parser:parse",
-        "rest[0][:2]",
-        "rest[0]",
-        ("test_a_usage_error_is_two_lines_and_suggests_what_was_meant",),
+    Mutant("_epilog", '"examples:", *examples', '"examples:"').noticed_by(
+        "test_help_fits_a_terminal_and_ends_with_three_examples_and_the_manual"
     ),
-    Mutant(
-        "help ends with examples",
-        "_epilog",
-        '"examples:", *examples',
-        '"examples:"',
-        ("test_help_fits_a_terminal_and_ends_with_three_examples_and_the_manual",),
+    Mutant("_suggestion", "if word in _ELSEWHERE", "if not word").noticed_by(
+        "test_a_usage_error_is_two_lines_and_suggests_what_was_meant"
     ),
-    Mutant(
-        "a command's name of another tool leads to the right one",
-        "_suggestion",
-        "if word in _ELSEWHERE",
-        "if not word",
-        ("test_a_usage_error_is_two_lines_and_suggests_what_was_meant",),
+    Mutant("parse:whole", "least <= int(text) <= most", "least <= int(text[:4]) <= most").noticed_by(
+        "test_a_number_is_plain_decimal_and_within_its_bounds"
     ),
-    Mutant(
-        "a number is compared with its bounds as a whole",
-        "parse:whole",
-        "least <= int(text) <= most",
-        "least <= int(text[:4]) <= most",
-        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    Mutant("parse:whole", "re.fullmatch(_WHOLE, text)", "text.isdecimal()").noticed_by(
+        "test_a_number_is_plain_decimal_and_within_its_bounds"
     ),
-    Mutant(
-        "a number has no sign, underscore, leading zero or foreign digit",
-        "parse:whole",
-        "re.fullmatch(_WHOLE, text)",
-        "text.isdecimal()",
-        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    Mutant("parse:size", "count <= _MAX_SIZE", "count").noticed_by(
+        "test_a_number_is_plain_decimal_and_within_its_bounds"
     ),
-    Mutant(
-        "a size has a bound",
-        "parse:size",
-        "count <= _MAX_SIZE",
-        "count",
-        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    Mutant("parse:span", "length <= _MAX_SPAN", "length").noticed_by(
+        "test_a_number_is_plain_decimal_and_within_its_bounds"
     ),
-    Mutant(
-        "a time has a bound",
-        "parse:span",
-        "length <= _MAX_SPAN",
-        "length",
-        ("test_a_number_is_plain_decimal_and_within_its_bounds",),
+    Mutant("names:one_or_many", "(str, bytes, os.PathLike)", "(bytes, os.PathLike)").noticed_by(
+        "test_references_are_one_or_many", "test_verify_takes_one_or_many_names_or_none"
     ),
-    Mutant(
-        "a text is one name, not its letters",
-        "names:one_or_many",
-        "(str, bytes, os.PathLike)",
-        "(bytes, os.PathLike)",
-        ("test_references_are_one_or_many", "test_verify_takes_one_or_many_names_or_none"),
+    Mutant("names:references", "if not several", "if False").noticed_by("test_an_empty_list_of_references_is_an_error"),
+    Mutant("SaveRequest.__post_init__", "value not in known", "False").noticed_by(
+        "test_a_choice_that_does_not_exist_is_an_error"
     ),
-    Mutant(
-        "an empty list of references is an error",
-        "names:references",
-        "if not several",
-        "if False",
-        ("test_an_empty_list_of_references_is_an_error",),
-    ),
-    Mutant(
-        "a format or form of layers that does not exist is an error",
-        "SaveRequest.__post_init__",
-        "value not in known",
-        "False",
-        ("test_a_choice_that_does_not_exist_is_an_error",),
-    ),
-    Mutant(
-        "of several platforms none is chosen silently",
-        "names:platform",
-        "len(several) > 1",
-        "False",
-        ("test_one_image_has_one_platform",),
-    ),
-    Mutant(
-        "a client has all its retries for each call",
-        "Client._open",
-        "self._retries.fresh()",
-        "self._retries",
-        ("test_a_client_has_all_its_retries_for_each_call",),
+    Mutant("names:platform", "len(several) > 1", "False").noticed_by("test_one_image_has_one_platform"),
+    Mutant("Client._open", "self._retries.fresh()", "self._retries").noticed_by(
+        "test_a_client_has_all_its_retries_for_each_call"
     ),
 )

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -14,10 +14,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A patch.  It names functions, not files, so it survives a move.
+    """A patch.  It names functions, not files, so it survives a move; the rule that it breaks is its tests' name.
 
     Attributes:
-        rule: the rule that the patch breaks, as a sentence.
         function: the qualified name of a function, method or class, such as ``TarReader._number``.
             If several modules have one, ``module:name`` selects, by the module's file name.
         old: the text to be replaced, which occurs exactly once in the function.
@@ -26,11 +25,16 @@ class Mutant:
             the id of one case in brackets.
     """
 
-    rule: str
     function: str
     old: str
     new: str
-    tests: tuple[str, ...]
+    tests: tuple[str, ...] = ()
+
+    def noticed_by(self, *tests: str) -> Mutant:
+        return replace(self, tests=tests)
+
+    def __str__(self) -> str:
+        return f"{self.function}: {self.old!r} becomes {self.new!r}: {', '.join(self.tests)}"
 
     @contextmanager
     def applied(self, package: Path) -> Iterator[Path]:

@@ -22,7 +22,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.function}-{mutant.rule[:40]}")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.function}-{mutant.tests[0]}")
 def test_a_mutant_changes_one_function_and_names_tests_that_exist(mutant: Mutant, package: Path) -> None:
     assert mutant.find_tests(TESTS)
     with mutant.applied(package) as changed:
@@ -32,11 +32,11 @@ def test_a_mutant_changes_one_function_and_names_tests_that_exist(mutant: Mutant
 
 
 def test_a_mutant_of_an_unknown_function_is_an_error(package: Path) -> None:
-    with pytest.raises(ValueError, match="defined 0 times"), Mutant("a rule", "nowhere", "a", "b", ()).applied(package):
+    with pytest.raises(ValueError, match="defined 0 times"), Mutant("nowhere", "a", "b").applied(package):
         pass
 
 
 def test_a_mutant_of_a_text_that_is_not_there_is_an_error(package: Path) -> None:
-    mutant = Mutant("a rule", "TarReader.__init__", "no such text", "b", ())
+    mutant = Mutant("TarReader.__init__", "no such text", "b")
     with pytest.raises(ValueError, match="0 times, expected once"), mutant.applied(package):
         pass
