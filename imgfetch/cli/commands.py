@@ -47,6 +47,8 @@ class Command(NamedTuple):
         return tuple(option for group in self.groups for option in group.options)
 
 
+_ASK = (*ACCESS, Group("messages", VERBOSE, STRICT))
+"""The options of every command that only asks a registry."""
 SAVE = (
     Group(
         "images",
@@ -127,8 +129,7 @@ DIGEST = (
         ),
         switch("--keep-tag", help="print NAME:TAG@DIGEST, so that save keeps the tag"),
     ),
-    *ACCESS,
-    Group("messages", VERBOSE, STRICT),
+    *_ASK,
 )
 TAGS = (
     Group(
@@ -137,8 +138,7 @@ TAGS = (
         switch("--sort", help="sort in natural order, 1.9 before 1.10 (default: the registry's order)"),
         JSON._replace(help="print a JSON array"),
     ),
-    *ACCESS,
-    Group("messages", VERBOSE, STRICT),
+    *_ASK,
 )
 INSPECT = (
     Group(
@@ -150,8 +150,7 @@ INSPECT = (
         JSON,
         switch("--raw", help="print only the bytes of the manifest, or of the index"),
     ),
-    *ACCESS,
-    Group("messages", VERBOSE, STRICT),
+    *_ASK,
 )
 VERIFY = (
     Group(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
 from imgfetch.errors import UnsupportedError, VerificationError
@@ -33,6 +33,13 @@ _XZ_MEMORY = 128 * 1024 * 1024
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 _TAR_MAGIC = slice(257, 262)
+
+_OPENERS: Mapping[str, Callable[[], Stream]] = {
+    "gzip": lambda: inflater(GZIP),
+    "deflate": lambda: inflater(ZLIB),
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
+}
 
 
 def detect(head: bytes) -> str | None:
@@ -69,19 +76,9 @@ class Decompressor(Protocol):
 
 def decompressor(name: str) -> Decompressor:
     """Return a decompressor for a result of `detect`, or for HTTP's ``deflate``."""
-    match name:
-        case "gzip":
-            return _Streams(name, lambda: inflater(GZIP))
-        case "deflate":
-            return _Streams(name, lambda: inflater(ZLIB))
-        case "bzip2":
-            return _Streams(name, bz2.BZ2Decompressor)
-        case "xz":
-            return _Streams(name, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
-        case "zstd":
-            return ZstdStream()
-        case _:
-            return _Uncompressed()
+    if name == "zstd":
+        return ZstdStream()
+    return _Streams(name, _OPENERS[name]) if name in _OPENERS else _Uncompressed()
 
 
 def decompress(file: BinaryIO) -> Iterator[bytes]:

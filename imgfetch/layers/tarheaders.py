@@ -61,11 +61,7 @@ class Header:
 
     @classmethod
     def parse(cls, block: bytes) -> Self:
-        """Read a block with a correct checksum.
-
-        Raises:
-            HeaderError: the header is malformed, or readers interpret it differently.
-        """
+        """Read a block with a correct checksum, or raise `HeaderError`."""
         is_posix, is_gnu = block[_MAGIC] == _POSIX, block[_MAGIC_AND_VERSION] == _GNU
         for what, field in {**_NUMBERS, **(_DEVICE_NUMBERS if is_posix or is_gnu else {})}.items():
             _number(block[field], what)
@@ -90,11 +86,7 @@ class Extensions:
         self._records: dict[bytes, bytes] = {}
 
     def add(self, kind: bytes, content: bytes) -> None:
-        """Add one of `EXTENSIONS`.
-
-        Raises:
-            HeaderError: the header is malformed, or readers interpret the combination differently.
-        """
+        """Add one of `EXTENSIONS`, or raise `HeaderError` if readers interpret the combination differently."""
         if kind == GLOBAL_PAX:
             if self._texts:
                 raise HeaderError("a global header separates this entry from its extended header")
