@@ -9,19 +9,18 @@ reads credentials only when challenged.  Tokens stay in memory, and only the reg
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from imgfetch.auth import challenges
 from imgfetch.auth.challenges import Challenge
 from imgfetch.auth.credentials import Credentials
+from imgfetch.auth.grants import Grant, Token
 from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realm, RealmPolicy
-from imgfetch.auth.token_reply import Token
-from imgfetch.auth.tokens import Grant, TokenClient
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
-from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, rejection
 from imgfetch.text import sanitize
 
@@ -32,8 +31,8 @@ _MAX_SCOPES = 16
 class Authenticator:
     """Provider of ``Authorization`` headers for one registry; thread-safe.
 
-    Credentials are looked up by the registry's ``name``; ``base`` is its URL, such as ``https://quay.io``.  By default,
-    token requests are not retried.
+    Credentials are looked up by the registry's ``name``; ``base`` is its URL, such as ``https://quay.io``.
+    ``fetch_token`` requests a token: `TokenClient.fetch`.
     """
 
     def __init__(
@@ -44,14 +43,14 @@ class Authenticator:
         *,
         credentials: Credentials,
         realms: RealmPolicy,
-        patience: RetryPolicy | None = None,
+        fetch_token: Callable[[Grant, Login | None], Token],
     ) -> None:
         self._transport = transport
         self._name = name
         self._base = base
         self._credentials = credentials
         self._realms = realms
-        self._client = TokenClient(transport, base, patience)
+        self._fetch_token = fetch_token
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
@@ -173,7 +172,7 @@ class Authenticator:
         token = self._tokens.get(grant)
         if token is None or not token.is_fresh:
             login = self._credentials.find(self._name, repository)
-            token = self._tokens[grant] = self._client.fetch(grant, login)
+            token = self._tokens[grant] = self._fetch_token(grant, login)
         return token.authorization
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urlencode, urlsplit
 
-from imgfetch.auth import token_reply
+from imgfetch.auth import grants
+from imgfetch.auth.grants import Grant, Token
 from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realm
-from imgfetch.auth.token_reply import Token
 from imgfetch.errors import (
     AuthenticationError,
     CertificateError,
@@ -20,16 +19,20 @@ from imgfetch.errors import (
     StorageError,
     TransportError,
     UnavailableError,
+    VerificationError,
 )
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.http.status_errors import answer_of, rejection
+from imgfetch.http.status_errors import answer_of, not_the_protocol, rejection
 from imgfetch.text import sanitize
 from imgfetch.text import url as shown_url
 
 CLIENT_ID = "imgfetch"
+MAX_REPLY = 1024 * 1024
+TIMEOUT = 15.0
+"""Seconds for a token server's whole reply."""
 TOKEN_TRIES = 3
 REFUSED_TRIES = 2
 """Attempts for a token; fewer if the server refuses the connection, because waiting does not fix a wrong address."""
@@ -41,23 +44,6 @@ _NO_POST = (400, 401, 404, 405)
 """Statuses of servers without support for refresh tokens (docs/registries.md#refresh-tokens)."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Content and destination of a token request.
-
-    Attributes:
-        realm: the token server.
-        service: the registry's name for itself.
-        scopes: the requested permissions.
-        subject: the repository, in messages.
-    """
-
-    realm: Realm
-    service: str
-    scopes: tuple[str, ...]
-    subject: str = field(compare=False)
 
 
 class _FailedError(AuthenticationError):
@@ -118,28 +104,28 @@ class TokenClient:
             raise AuthenticationError(message, hint=hint) from denied
 
     def _ask_places(self, grant: Grant, login: Login | None) -> Token:
-        """Try the announced token server, then the same path at the registry's own address.
+        """Try the announced token server, then the same path at the registry's own address, if the realm has that.
 
-        A registry behind a proxy often announces an internal scheme or port that clients cannot reach.  Credentials
-        that the announced server must not receive go to the registry's own address only
+        A registry behind a proxy often announces an internal scheme or port that clients cannot reach.  If the
+        announced server must not receive the credentials, the registry's own address is the only one that is tried
         (docs/registries.md#unreachable-token-server).
         """
         realm = grant.realm
-        first, *others = [realm.own] if login and realm.refused else filter(None, [realm.url, realm.own])
+        first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
         try:
             return self._ask_often(first, grant, login)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
         except TransportError as error:
-            for other in others:
-                with suppress(*_NOT_THERE):
-                    token = self._ask(other, grant, login)
+            with suppress(*_NOT_THERE):
+                if second:
+                    token = self._ask(second, grant, login)
                     _logger.warning(
                         "the token server %s, announced by %s, does not answer; using %s instead",
                         shown_url(realm.announced),
                         self._base,
-                        shown_url(other),
+                        shown_url(second),
                     )
                     return token
             raise self._unreachable(grant, first, error) from error
@@ -170,7 +156,7 @@ class TokenClient:
                 accept="application/json",
                 authorization=authorization,
                 same_host=True,
-                timeout=token_reply.TIMEOUT,
+                timeout=TIMEOUT,
             ) as response:
                 return self._read(response, url, grant, login)
         except (TransportError, AuthenticationError, UnavailableError, StorageError):
@@ -182,7 +168,7 @@ class TokenClient:
         """Exchange a refresh token; return ``None`` if the server may support only passwords."""
         form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "service": grant.service}
         form |= {"client_id": CLIENT_ID, "scope": " ".join(grant.scopes)}
-        with self._transport.post(url, urlencode(form).encode(), timeout=token_reply.TIMEOUT) as response:
+        with self._transport.post(url, urlencode(form).encode(), timeout=TIMEOUT) as response:
             if response.status in _NO_POST:
                 if login.password:
                     return None
@@ -191,7 +177,7 @@ class TokenClient:
 
     def _read(self, response: Response, url: str, grant: Grant, login: Login | None) -> Token:
         if response.status == _OK:
-            return token_reply.read(response, login)
+            return _token(response, login)
         if response.status in _DENIED:
             self._refuse(response, url, grant, login)
         error = rejection(response, f"an access token for {grant.subject} from {_places(grant.realm, url)}")
@@ -245,6 +231,18 @@ class TokenClient:
             details=details,
             hint=self._override(realm),
         )
+
+
+def _token(response: Response, login: Login | None) -> Token:
+    """Read a reply; errors never quote it, because it may contain a token (docs/registries.md#secrets-in-messages)."""
+    body = response.document(MAX_REPLY, "the reply", timeout=TIMEOUT)
+    try:
+        token = grants.read(body, login)
+    except VerificationError:
+        raise not_the_protocol(response, body, "the token", quote=False) from None
+    if token is None:
+        raise AuthenticationError(f"{response.url} replied without a usable token")
+    return token
 
 
 def _places(realm: Realm, url: str) -> str:

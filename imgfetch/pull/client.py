@@ -11,7 +11,7 @@ from typing import Unpack
 
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.output import Output, opened, regular
-from imgfetch.defaults import CACHE_SIZE, JOBS, MAX_LAYER, READ_TIMEOUT
+from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ_TIMEOUT
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
 from imgfetch.oci.names import Platforms, References
@@ -22,20 +22,25 @@ from imgfetch.progress import Progress
 from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.forecast import Forecast, forecast
 from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
+from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.resolve import Resolver
 from imgfetch.pull.save import Saved, finish
-from imgfetch.pull.select_platforms import make_plan
 from imgfetch.pull.unchanged import ExistingArchive
 from imgfetch.pull.write import Writer
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.mirrored import Mirrored, open_source
+from imgfetch.registry.client import Registry
+from imgfetch.registry.mirror_rules import Endpoint
+from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store import eviction
 from imgfetch.store.blobs import open_store
 from imgfetch.store.workspace import beside
 from imgfetch.tolerance import Tolerance
 
 OpenRegistry = Callable[[str], Source]
+
+_MIRROR_CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection to a mirror, because another endpoint follows."""
 
 
 class DryRunOptions(ArchiveOptions, total=False):
@@ -257,14 +262,23 @@ class Client:
         return Resolver(registry, store, tolerance, patience), registry
 
     def _registry(self, stack: ExitStack, tolerance: Tolerance, patience: RetryPolicy) -> Mirrored:
-        return open_source(
-            stack,
-            self._config,
-            tolerance=tolerance,
-            patience=patience,
-            timeout=self._timeout,
-            open_registry=self._open_registry,
-        )
+        """Return a source of all registries and their mirrors, each of which is opened at its first request."""
+
+        def open_endpoint(endpoint: Endpoint) -> Source:
+            if self._open_registry is not None:
+                return self._open_registry(endpoint.registry)
+            registry = Registry(
+                endpoint.registry,
+                access=self._config.at(endpoint),
+                scheme=endpoint.scheme,
+                connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
+                timeout=self._timeout,
+                tolerance=tolerance,
+                patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,
+            )
+            return stack.enter_context(registry)
+
+        return Mirrored(self._config.mirrors, open_endpoint)
 
 
 def _pinned(reference: Reference, platform: Platform | None, resolver: Resolver) -> Reference:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -22,8 +21,6 @@ from imgfetch.pull.fetch import receive
 from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
-
-_logger = logging.getLogger(__name__)
 
 _PATIENCE = 0.5  # seconds for threads to end after `_stop`
 _BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
@@ -230,10 +227,8 @@ class Downloads:
             advanced=advanced,
             copy=partial(copy, digest) if copy else None,
         ) as part:
-            part.rehash()
-            if part.size:
-                _logger.info("%s: resuming at %d of %d bytes", layer.what, part.size, item.size)
-            contents = receive(self._source, self._store, layer.reference, part, layer.what, patience=self._patience)
+            contents = receive(self._source, layer.reference, part, layer.what, patience=self._patience)
+            self._store.commit(part, contents)
         if copy:
             self._copied.add(digest)
         return contents

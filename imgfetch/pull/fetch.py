@@ -1,4 +1,4 @@
-"""Downloads one blob into the store from the first source that serves it, and resumes interrupted downloads.
+"""Downloads one blob from the first source that serves it, and resumes interrupted downloads.
 
 Every attempt sends a new request to the registry, for the missing bytes only, because the last redirect's URL or the
 token may have expired (docs/registries.md#expired-signed-urls).  `PartialBlob` accepts the missing bytes and the whole
@@ -22,10 +22,8 @@ from contextlib import suppress
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
 from imgfetch.http.retries import Retrier, RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
-from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
-from imgfetch.store.blobs import BlobStore
 from imgfetch.store.partial import PartialBlob
 
 PROGRESS = 1024 * 1024
@@ -34,42 +32,27 @@ PROGRESS = 1024 * 1024
 _logger = logging.getLogger(__name__)
 
 
-def fetch(
-    source: Source, store: BlobStore, reference: Reference, descriptor: Descriptor, what: str, *, patience: RetryPolicy
-) -> None:
-    """Download a blob that is not a layer, unless it is in the store.
-
-    Raises:
-        ImgfetchError: an error of the source or the store.
-    """
-    if store.has(descriptor):
-        return
-    with store.claim(descriptor.digest):
-        if not store.has(descriptor):
-            with store.part(descriptor, what) as part:
-                part.rehash()
-                receive(source, store, reference, part, what, patience=patience)
-
-
 def receive(
-    source: Source, store: BlobStore, reference: Reference, part: PartialBlob, what: str, *, patience: RetryPolicy
+    source: Source, reference: Reference, part: PartialBlob, what: str, *, patience: RetryPolicy
 ) -> LayerInfo | None:
-    """Download the missing bytes of a claimed blob, and return the findings about a layer.
+    """Download the missing bytes of a claimed blob, verify all of it, and return the findings about a layer.
 
     Args:
         source: the registries.
-        store: the store of ``part``.
         reference: the blob's image.
-        part: the partial download, hashed.
+        part: the partial download.
         what: the blob's name in messages.
         patience: the attempts at the upstream.
 
     Raises:
         ImgfetchError: an error of the source or the store.
     """
+    part.rehash()
+    if part.size:
+        _logger.info("%s: resuming at %d of %d bytes", what, part.size, part.descriptor.size)
     if part.is_full:  # an earlier run ended after the last byte
         with suppress(ResumeError):
-            return store.commit(part, part.finish())
+            return part.finish()
     attempts = patience.attempts()
     *mirrors, upstream = source.mirrors(reference)
     for each in (*mirrors, upstream):
@@ -79,7 +62,7 @@ def receive(
             try:
                 with each.blob(reference, part.descriptor, what, offset=start.offset) as body:
                     start.answered(body.start)
-                    return store.commit(part, part.receive(body))
+                    return part.receive(body)
             except ImgfetchError as error:
                 # With a body, a StorageError is about the store's disk; without, about a file such as a certificate.
                 if patience.is_stopped or (body is not None and isinstance(error, StorageError)):

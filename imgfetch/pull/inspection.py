@@ -104,7 +104,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
     """Return the description of an image in a registry, and of the index that lists it.
 
     Raises:
-        ImgfetchError: as for `Resolver.resolve`.
+        ImgfetchError: as for `Resolver.chosen`.
     """
     found = resolver.document(reference)
     image = resolver.chosen(found, reference, platform)

@@ -19,7 +19,7 @@ from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, listed, 
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
-from imgfetch.pull.fetch import fetch
+from imgfetch.pull.fetch import receive
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 
@@ -47,10 +47,11 @@ class Resolver:
     tolerance: Tolerance
     patience: RetryPolicy
 
-    def resolve(self, reference: Reference, platform: Platform | None = None) -> Image:
-        """Return the image, and store its manifest and config.
+    def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
+        """Return a document's image for a platform, and store its manifest and config.
 
         Args:
+            found: the document that ``reference`` points at.
             reference: the image or index.
             platform: its platform.  ``None`` is linux on this machine's architecture, or another platform for an image
                 without an index.
@@ -60,19 +61,6 @@ class Resolver:
             VerificationError: a document is malformed or ambiguous, or its digest or size differs.
             UnsupportedError: the reference does not name an image.
             ImgfetchError: an error of the registry or the store.
-        """
-        return self.chosen(self.document(reference), reference, platform)
-
-    def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
-        """Return a document's image for a platform, as for `resolve`.
-
-        Args:
-            found: the document that ``reference`` points at.
-            reference: the image or index.
-            platform: its platform, or ``None``.
-
-        Raises:
-            ImgfetchError: as for `resolve`.
         """
         wanted = platform or platforms.default()
         if isinstance(found, Index):
@@ -145,7 +133,7 @@ class Resolver:
             descriptor: the document's descriptor in an index, if ``reference`` does not point at it.
 
         Raises:
-            ImgfetchError: as for `resolve`.
+            ImgfetchError: as for `chosen`.
         """
         document, digest, what = self._fetched(reference, descriptor)
         media_type = descriptor.media_type if descriptor else ""
@@ -169,7 +157,7 @@ class Resolver:
             descriptor: its descriptor in the index.
 
         Raises:
-            ImgfetchError: as for `resolve`.
+            ImgfetchError: as for `chosen`.
         """
         document, _, what = self._fetched(reference, descriptor)
         self.store.put(descriptor, document.raw)
@@ -208,7 +196,7 @@ class Resolver:
         what = f"the config of {reference}"
         if manifest.config.is_embedded:
             self.store.put(manifest.config, manifest.config.data or b"")
-        fetch(self.source, self.store, reference, manifest.config, what, patience=self.patience)
+        self.fetch(reference, manifest.config, what)
         config = Config.from_json(self.store.read(manifest.config.digest), manifest.config.media_type, what)
         if len(config.diff_ids) != len(manifest.layers):
             raise VerificationError(
@@ -218,6 +206,15 @@ class Resolver:
                 hint="the image is broken; docker load would refuse it too",
             )
         return Image(manifest, config, (reference,))
+
+    def fetch(self, reference: Reference, descriptor: Descriptor, what: str) -> None:
+        """Download a blob that is not a layer, unless it is in the store."""
+        if self.store.has(descriptor):
+            return
+        with self.store.claim(descriptor.digest):
+            if not self.store.has(descriptor):
+                with self.store.part(descriptor, what) as part:
+                    self.store.commit(part, receive(self.source, reference, part, what, patience=self.patience))
 
     def _known(self, descriptor: Descriptor | None) -> Document | None:
         """Return the document that is embedded in a descriptor, or that is in the store."""

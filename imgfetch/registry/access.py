@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +16,7 @@ from imgfetch.http import proxies, tls
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.registry import mirror_rules
-from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.registry.mirror_rules import Endpoint, Mirrors
 
 _DAEMON_JSON = Path("/etc/docker/daemon.json")
 
@@ -40,6 +40,15 @@ class RegistryConfig:
     realms: RealmPolicy = field(default_factory=RealmPolicy)
     mirrors: Mirrors = field(default_factory=Mirrors)
     plain_http: bool = False
+
+    def at(self, endpoint: Endpoint) -> Self:
+        """Return the configuration for an endpoint (docs/registries.md#mirror-credentials)."""
+        own = self
+        if endpoint.insecure:
+            own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {endpoint.registry}))
+        if endpoint.is_mirror:
+            own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
+        return own
 
     @classmethod
     def from_environment(

@@ -10,6 +10,7 @@ from typing import Self
 
 from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
+from imgfetch.auth.tokens import TokenClient
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
     AuthenticationError,
@@ -354,7 +355,12 @@ class Registry(Source):
 
     def _new_authenticator(self, name: str, base: str, access: RegistryConfig) -> Authenticator:
         return Authenticator(
-            self._transport, name, base, credentials=access.credentials, realms=access.realms, patience=self._patience
+            self._transport,
+            name,
+            base,
+            credentials=access.credentials,
+            realms=access.realms,
+            fetch_token=TokenClient(self._transport, base, self._patience).fetch,
         )
 
     def _is_elsewhere(self, response: Response) -> bool:

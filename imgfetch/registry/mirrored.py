@@ -19,66 +19,29 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
-from imgfetch.defaults import CONNECT_TIMEOUT
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
-from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import parse_document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
-from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors
 from imgfetch.tolerance import Tolerance
-
-_MIRROR_CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection to a mirror, because another endpoint follows."""
 
 _logger = logging.getLogger(__name__)
 
 
-def open_source(
-    stack: ExitStack,
-    access: RegistryConfig,
-    *,
-    tolerance: Tolerance,
-    patience: RetryPolicy,
-    timeout: float,
-    open_registry: Callable[[str], Source] | None = None,
-) -> Mirrored:
-    """Return a source of all registries and their mirrors, each of which is opened at its first request.
+@runtime_checkable
+class Listing(Protocol):
+    """A source that lists tags too, such as a `Registry`."""
 
-    Args:
-        stack: closes them.
-        access: credentials, certificates, proxies and mirrors.
-        tolerance: receives warnings.
-        patience: the attempts at an upstream.
-        timeout: the longest time without data, in seconds.
-        open_registry: opens the registry of a name; by default a `Registry`.
-    """
+    pulls_left: int | None
+    """The number of pulls left, if it is known."""
 
-    def open_endpoint(endpoint: Endpoint) -> Source:
-        if open_registry is not None:
-            return open_registry(endpoint.registry)
-        own = access
-        if endpoint.insecure:
-            own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {endpoint.registry}))
-        if endpoint.is_mirror:
-            own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
-        registry = Registry(
-            endpoint.registry,
-            access=own,
-            scheme=endpoint.scheme,
-            connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
-            timeout=timeout,
-            tolerance=tolerance,
-            patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,
-        )
-        return stack.enter_context(registry)
-
-    return Mirrored(access.mirrors, open_endpoint)
+    def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
+        """Yield the tags of a repository; ``label`` is the list's name in messages."""
 
 
 class Mirrored(Source):
@@ -143,7 +106,7 @@ class Mirrored(Source):
         """
         upstream = self._mirrors.endpoints(reference)[-1]
         registry = self.open(upstream)
-        if not isinstance(registry, Registry):
+        if not isinstance(registry, Listing):
             raise UnsupportedError(f"{reference.registry} cannot list tags")
         yield from registry.tags(upstream.renamed(reference), label=f"the list of tags of {reference.name}")
 
@@ -152,7 +115,7 @@ class Mirrored(Source):
         """The numbers of pulls left, by the registries and mirrors that report them."""
         with self._lock:
             opened = {endpoint.registry: source for endpoint, source in self._opened.items()}
-        left = {name: source.pulls_left for name, source in opened.items() if isinstance(source, Registry)}
+        left = {name: source.pulls_left for name, source in opened.items() if isinstance(source, Listing)}
         return {name: count for name, count in left.items() if count is not None}
 
     def open(self, endpoint: Endpoint) -> Source:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import imgfetch.auth.token_reply
+import imgfetch.auth.grants
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -52,7 +52,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(imgfetch.auth.token_reply, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(imgfetch.auth.grants, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 

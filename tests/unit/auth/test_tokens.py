@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from imgfetch.auth.grants import Grant, Token
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import RealmPolicy
-from imgfetch.auth.token_reply import Token
-from imgfetch.auth.tokens import Grant, TokenClient
+from imgfetch.auth.tokens import TokenClient
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,

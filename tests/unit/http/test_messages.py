@@ -19,10 +19,11 @@ import urllib3.exceptions
 from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.credentials import Credentials
+from imgfetch.auth.grants import Grant
 from imgfetch.auth.helpers import Helpers
 from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import RealmPolicy
-from imgfetch.auth.tokens import Grant, TokenClient
+from imgfetch.auth.tokens import TokenClient
 from imgfetch.errors import ImgfetchError, PlatformNotFoundError, VerificationError
 from imgfetch.http import certificate
 from imgfetch.http.certificate import Certificate
@@ -423,6 +424,7 @@ def test_a_challenges_and_a_token_servers_words_are_cleaned(
         "http://registry.example",
         credentials=Credentials(explicit=login),
         realms=RealmPolicy(),
+        fetch_token=TokenClient(transport, "http://registry.example").fetch,
     )
     headers = {"WWW-Authenticate": CHALLENGES[name]}
     failed = 0
@@ -471,6 +473,7 @@ def test_a_login_that_was_kept_back_is_named_with_the_option(transport: HttpClie
         "https://registry.example",
         credentials=Credentials(explicit=login),
         realms=RealmPolicy(),
+        fetch_token=TokenClient(transport, "https://registry.example").fetch,
     )
     challenge = 'Bearer realm="https://other.example/token"'
     with responses.RequestsMock() as wire:

@@ -18,9 +18,9 @@ from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
+from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import SaveRequest
 from imgfetch.pull.resolve import Resolver
-from imgfetch.pull.select_platforms import make_plan
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests.fakes import FakeBody, FakeRegistry

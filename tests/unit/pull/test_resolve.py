@@ -51,7 +51,7 @@ class Resolving(FakeRegistry):
         self, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE, *, strict: bool = False
     ) -> Image:
         resolver = Resolver(self, self.store, Tolerance(strict=strict), RetryPolicy(retries=0))
-        return resolver.resolve(reference, platform)
+        return resolver.chosen(resolver.document(reference), reference, platform)
 
     def chosen(self, platform: Platform | None = LINUX_AMD64, reference: Reference = REFERENCE) -> str:
         """Return the digest of the image that is found."""

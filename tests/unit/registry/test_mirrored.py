@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +29,11 @@ from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
-from imgfetch.pull import fetch as fetching
+from imgfetch.pull.client import Client
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
-from imgfetch.registry.mirrored import Mirrored, open_source
+from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import images
@@ -89,7 +88,7 @@ def mirrored(registries: Registries) -> Mirrored:
 
 def fetch(mirrored: Mirrored, store: BlobStore) -> None:
     """Bring the blob as a caller does."""
-    fetching.fetch(mirrored, store, TAGGED, BLOB, WHAT, patience=RetryPolicy(retries=0))
+    Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).fetch(TAGGED, BLOB, WHAT)
 
 
 # ---- whom it asks, and for what ----
@@ -375,11 +374,9 @@ def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: P
     conf = tmp_path / "registries.conf"
     conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
     responses.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
-    with ExitStack() as stack:
-        access = RegistryConfig(mirrors=read(daemon_json=None, registries_conf=[conf]))
-        mirrored = open_source(stack, access, tolerance=Tolerance(), patience=RetryPolicy(retries=0), timeout=5)
-        with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
-            list(mirrored.tags(TAGGED))
+    client = Client(RegistryConfig(mirrors=read(daemon_json=None, registries_conf=[conf])), retries=0)
+    with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
+        client.tags(TAGGED)
 
 
 # ---- blobs ----
@@ -427,7 +424,7 @@ def test_a_mirror_that_sends_something_else_is_skipped_for_that_blob_only(
     assert registries.keys() == {"one.example", "two.example"}
     (warning,) = warnings(caplog)
     assert warning.startswith(f"mirror one.example: {WHAT} ({BLOB.digest}) from one.example does not match")
-    fetching.fetch(mirrored, store, TAGGED, other, WHAT, patience=RetryPolicy(retries=0))
+    Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).fetch(TAGGED, other, WHAT)
     assert registries["two.example"].offsets == [0]
 
 
@@ -571,7 +568,8 @@ def test_an_image_is_put_together_from_what_each_place_has(
     registries["one.example"].documents = {"1": Document(index.raw, index.media_type), BUILT.digest: Document(b"{}")}
     registries["two.example"].documents = {BUILT.digest: DOCUMENT}
     registries["docker.io"].contents = {BUILT.config.digest: BUILT.config.content}
-    image = Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).resolve(TAGGED)
+    resolver = Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0))
+    image = resolver.chosen(resolver.document(TAGGED), TAGGED, None)
     assert str(image.manifest.descriptor.digest) == BUILT.digest
     assert image.references == (TAGGED,)
     assert registries.asked == [

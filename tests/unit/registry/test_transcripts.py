@@ -201,7 +201,7 @@ def replayed(wire: Wire, store: BlobStore, name: str) -> Replayed:
     with Registry(reference.registry) as registry:
         resolver = Resolver(registry, store, Tolerance(), RetryPolicy(retries=0))
         try:
-            replayed.image = resolver.resolve(reference, LINUX_AMD64)
+            replayed.image = resolver.chosen(resolver.document(reference), reference, LINUX_AMD64)
         except VerificationError as error:
             replayed.failure = error
         for digest, size in pull.layers:

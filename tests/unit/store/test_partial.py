@@ -28,10 +28,11 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
-from imgfetch.pull import fetch as fetching
 from imgfetch.pull.fetch import PROGRESS
+from imgfetch.pull.resolve import Resolver
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.partial import PartialBlob
+from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry
 
@@ -104,7 +105,11 @@ def _closed() -> Iterator[None]:
 
 def fetch(registry: Source, store: BlobStore, retries: int = 4, pauses: list[float] | None = None) -> None:
     pauses = pauses if pauses is not None else []
-    fetching.fetch(registry, store, REFERENCE, BLOB, WHAT, patience=RetryPolicy(retries=retries, pause=pauses.append))
+    bring(registry, store, BLOB, RetryPolicy(retries=retries, pause=pauses.append))
+
+
+def bring(registry: Source, store: BlobStore, blob: Descriptor, patience: RetryPolicy) -> None:
+    Resolver(registry, store, Tolerance(), patience).fetch(REFERENCE, blob, WHAT)
 
 
 # ---- a part ----
@@ -313,7 +318,7 @@ def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobSto
     content = bytes(9 * PROGRESS)
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([PROGRESS] * 9, content=content)
-    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
+    bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
     assert registry.offsets == [number * PROGRESS for number in range(9)]
 
 
@@ -432,7 +437,7 @@ def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([2 * PROGRESS] * 50, content=content, has_ranges=False)
     with pytest.raises(TransportError) as caught:
-        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
+        bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
     assert registry.offsets == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
 
@@ -450,7 +455,7 @@ def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobSt
     content = bytes(5 * PROGRESS)
     blob = Descriptor("", Digest.of(content), len(content))
     registry = Script([number * PROGRESS for number in range(1, 6)], content=content, has_ranges=False)
-    fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(retries=1, pause=lambda _: None))
+    bring(registry, store, blob, RetryPolicy(retries=1, pause=lambda _: None))
     assert len(registry.offsets) == 5
 
 
@@ -476,7 +481,7 @@ def test_no_server_keeps_a_run_busy_for_ever(
     path.write_bytes(b"x" * before)
     registry = Script([sent] * 1000, refusal, has_ranges=has_ranges, content=content)
     with suppress(ImgfetchError):
-        fetching.fetch(registry, store, REFERENCE, blob, WHAT, patience=RetryPolicy(pause=lambda _: None))
+        bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
     assert len(registry.offsets) <= 5 * (2 + 3 * 4)
 
 

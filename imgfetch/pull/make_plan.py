@@ -30,7 +30,7 @@ def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
 
     Raises:
         InvalidReferenceError: two different images would have one name.
-        ImgfetchError: as for `Resolver.resolve`.
+        ImgfetchError: as for `Resolver.chosen`.
     """
     base = _base_layers(request, resolver)
     selections: list[Selection] = []

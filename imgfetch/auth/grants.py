@@ -1,30 +1,40 @@
-"""Token server's reply: the token and its lifetime (docs/registries.md#token-replies)."""
+"""The request for a token, and the token server's reply (docs/registries.md#token-replies)."""
 
 from __future__ import annotations
 
 import math
 import re
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from imgfetch.auth.login import Login
-from imgfetch.errors import AuthenticationError, VerificationError
-from imgfetch.http.response import Response
-from imgfetch.http.status_errors import not_the_protocol
+from imgfetch.auth.realms import Realm
 from imgfetch.oci import strictjson
 
-MAX_REPLY = 1024 * 1024
 MIN_LIFE = 60.0
 """Minimum lifetime of a token in seconds, according to the token specification."""
 RENEW_BEFORE = 10.0
 """Seconds before its end at which a token is renewed."""
-TIMEOUT = 15.0
-"""Seconds for a token server's whole reply."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _KEYS = frozenset({"token", "access_token", "expires_in"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Content and destination of a token request.
+
+    Attributes:
+        realm: the token server.
+        service: the registry's name for itself.
+        scopes: the requested permissions.
+        subject: the repository, in messages.
+    """
+
+    realm: Realm
+    service: str
+    scopes: tuple[str, ...]
+    subject: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +56,19 @@ class Token:
         return f"Bearer {self.value}"
 
 
-def read(response: Response, login: Login | None) -> Token:
-    """Read the reply to a request with ``login``.
-
-    Errors never quote the reply, which may contain a token (docs/registries.md#secrets-in-messages).
+def read(body: bytes, login: Login | None) -> Token | None:
+    """Read the reply to a request with ``login``; return ``None`` if it has no usable token.
 
     Raises:
-        RegistryError: not a token server's reply.
-        AuthenticationError: the reply has no usable token.
+        VerificationError: not a token server's reply.
     """
-    received = time.monotonic()
-    body = response.document(MAX_REPLY, "the reply", timeout=TIMEOUT)
-    reply: Mapping[str, object] | None = None
-    with suppress(VerificationError):
-        reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _KEYS)
-    if reply is None:
-        raise not_the_protocol(response, body, "the token", quote=False)
+    reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _KEYS)
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:
-            if not value.isascii() or not value.isprintable():
-                break
-            return Token(value, received + _life(reply.get("expires_in")), login)
-    raise AuthenticationError(f"{response.url} replied without a usable token")
+            is_usable = value.isascii() and value.isprintable()
+            return Token(value, time.monotonic() + _life(reply.get("expires_in")), login) if is_usable else None
+    return None
 
 
 def _life(value: object) -> float:
