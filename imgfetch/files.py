@@ -1,4 +1,13 @@
-"""Atomic file replacement, and checks for free space."""
+"""Atomic file replacement, checks for free space, and the messages about files that fail, such as on a full disk.
+
+A full disk, or a quota that is used up, is reported in two ways:
+
+* before the download, by `require_free_space`: ``not enough space in DIRECTORY: 2 GB needed (1 GB for layers and 1 GB
+  for the archive), 500 MB free``;
+* when a write fails, by `storage_errors` around it: ``cannot write FILE: No space left on device (0 B free)``.
+
+Both are a `StorageError`, exit status 7, with a hint to free some space or to choose another place.
+"""
 
 from __future__ import annotations
 

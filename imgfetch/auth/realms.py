@@ -2,7 +2,29 @@
 
 A registry names its token server in the challenge of a 401, so a hostile or misconfigured registry would choose the
 destination of credentials.  The rules come from advisories against other clients
-(docs/registries.md#trusted-token-servers, docs/registries.md#unreachable-token-server).
+(docs/registries.md#trusted-token-servers, docs/registries.md#unreachable-token-server).  The first row that applies
+counts:
+
+============================================================================  =====================================
+token server                                                                  credentials
+============================================================================  =====================================
+malformed, or neither http nor https                                          error, no request
+named by ``--realm-override``                                                 yes, but never from https to http
+on a link-local or metadata address, or on the loopback unless the registry   error, no request
+is there too
+reached by http, for a registry with https                                    no
+named by ``--trust-realm``                                                    yes
+on the registry's host, or both on the loopback                               yes
+on another address, or the registry is on an address                          no
+below the registry's host                                                     yes
+in ``docker.io`` or ``aliyuncs.com``, as the registry is                      yes
+in the domain above the registry's host, unless anyone can register names     yes
+there, as below ``com`` or ``co.uk``
+any other                                                                     no
+============================================================================  =====================================
+
+Without credentials, the token is requested anonymously.  If the server has the registry's host with another scheme or
+port, credentials that it must not receive go to the same path at the registry's own origin.
 """
 
 from __future__ import annotations

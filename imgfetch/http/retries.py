@@ -1,7 +1,19 @@
-"""Retries and the pauses between them (docs/registries.md#retries, docs/registries.md#retry-after).
+"""Retries, and the pauses between them (docs/registries.md#retries, docs/registries.md#retry-after).
 
-Only progress restarts the count.  The caller measures it and therefore must bound it.  Elapsed time is not progress: a
-silent server fails like any other.
+A caller repeats a request that failed, and a `Retrier` counts the attempts and waits between them:
+
+* The statuses of `TEMPORARY`, among them 429, and most failures without a response are retried.  Every error knows the
+  most attempts that make sense for it (`ImgfetchError.tries`): for example one for other statuses, and for a 429 that
+  reports Docker Hub's pull limit and has no ``Retry-After``.
+* There are 5 attempts, or ``--retries`` plus one; at most 3 for a token, and 1 at a mirror, after which the next source
+  is tried.
+* The pause before the next attempt is that of the response's ``Retry-After``.  If that is more than ``--max-wait``, by
+  default 60 s, there is no further attempt.  Without it, or below a second, the pauses are 1, 2, 4, 8 s and so on up to
+  30 s, each a quarter more or less.
+* When no attempt is left, the error is raised with the number of attempts, and no outer loop repeats it.
+
+Only progress, as in the download of a blob, restarts the count.  The caller measures it and therefore must bound it.
+Elapsed time is not progress: a silent server fails like any other.
 """
 
 from __future__ import annotations
@@ -12,12 +24,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
 
 ANNOUNCED = 3.0
 """Seconds beyond which a wait, or the failed attempt before it, is reported."""
+
+TEMPORARY = frozenset({408, 429, 499, 500, 502, 503, 504, *range(520, 525)})
+"""The statuses after which a request is repeated."""
+MAX_DIGITS = 12
+"""Digits of a ``Retry-After`` that are read."""
 
 _LONGEST_PAUSE = 30.0
 _RECONNECT = 1.0
@@ -144,3 +163,20 @@ class Retrier:
         seconds = time.monotonic() - self._began
         tried = (f"Tried {self._all} times in {seconds:.0f} s.",) if self._all > 1 else ()
         return error.replace(details=(*error.details, *tried), tries=1)
+
+
+def retry_after(text: str, now: float | None = None) -> float | None:
+    """Return the seconds of a ``Retry-After``, or ``None`` if it is absent, past or malformed.
+
+    Source: RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``.  urllib3's own
+    ``Retry.parse_retry_after`` raises an error for some malformed values, which would hide the response's, and returns
+    0 for past dates.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= MAX_DIGITS else None
+    with suppress(ValueError, OverflowError, TypeError, IndexError, AttributeError):
+        date = parsedate_tz(text)
+        seconds = mktime_tz(date) - (time.time() if now is None else now) if date else 0
+        return seconds if seconds > 0 else None
+    return None

@@ -7,7 +7,6 @@ import json
 import re
 import time
 from contextlib import suppress
-from email.utils import mktime_tz, parsedate_tz
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT
 from imgfetch.errors import (
@@ -20,19 +19,16 @@ from imgfetch.errors import (
 )
 from imgfetch.http.origin import login_command
 from imgfetch.http.response import Response
+from imgfetch.http.retries import TEMPORARY, retry_after
 from imgfetch.text import quoted, sanitize
 
 MAX_QUOTED = 200
 """Characters of a server's text in a message."""
-MAX_DIGITS = 12
-"""Digits of a ``Retry-After`` that are read."""
 _PAGE = "an HTML page"
 _MAX_ERRORS = 3
 
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
-_LATER = frozenset({408, 499})
-_PASSING = frozenset({500, 502, 503, 504, *range(520, 525)})  # see docs/registries.md#retries
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
@@ -71,7 +67,7 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
             details=details,
             tries=1 if limit and wait is None else None,
         )
-    if status >= _SERVER_ERROR or status in _LATER:
+    if status >= _SERVER_ERROR or status in TEMPORARY:
         return UnavailableError(
             f"{label} is temporarily unavailable: {said}",
             url=url,
@@ -79,7 +75,7 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
             codes=codes,
             retry_after=wait,
             hint=_wait_hint(wait, "the problem is on the server's side; try again later"),
-            tries=None if status in _LATER or status in _PASSING else 1,
+            tries=None if status in TEMPORARY else 1,
         )
     return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
 
@@ -142,23 +138,6 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     if not said:
         said = [str(body[key]) for key in ("details", "message", "error", "error_description") if body.get(key)][:1]
     return codes, sanitize("; ".join(said), MAX_QUOTED)
-
-
-def retry_after(text: str, now: float | None = None) -> float | None:
-    """Return the seconds of a ``Retry-After``, or ``None`` if it is absent, past or malformed.
-
-    Source: RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``.  urllib3's own
-    ``Retry.parse_retry_after`` raises an error for some malformed values, which would hide the response's, and returns
-    0 for past dates.
-    """
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= MAX_DIGITS else None
-    with suppress(ValueError, OverflowError, TypeError, IndexError, AttributeError):
-        date = parsedate_tz(text)
-        seconds = mktime_tz(date) - (time.time() if now is None else now) if date else 0
-        return seconds if seconds > 0 else None
-    return None
 
 
 def _wait_hint(wait: float | None, otherwise: str) -> str:

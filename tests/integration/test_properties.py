@@ -19,7 +19,7 @@ from imgfetch.archive import ustar
 from imgfetch.auth import challenges
 from imgfetch.errors import InvalidPlatformError, InvalidReferenceError, VerificationError
 from imgfetch.http.response import Response
-from imgfetch.http.status_errors import retry_after
+from imgfetch.http.retries import retry_after
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
