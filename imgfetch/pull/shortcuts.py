@@ -1,12 +1,9 @@
-"""The methods of `Client` as functions, each with a client of its own.
-
-The client's settings are keywords: ``access`` is its ``config``, and ``patience`` is its ``retries``.
-"""
+"""The methods of `Client` as functions, each with a client of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Unpack
+from typing import Any, TypedDict, Unpack
 
 from imgfetch.archive.output import Output
 from imgfetch.defaults import READ_TIMEOUT
@@ -20,76 +17,66 @@ from imgfetch.pull.save import Saved
 from imgfetch.registry.access import RegistryConfig
 
 
-def save(
-    references: References,
-    output: Output,
-    *,
-    access: RegistryConfig | None = None,
-    patience: RetryPolicy | None = None,
-    timeout: float = READ_TIMEOUT,
-    strict: bool = False,
-    open_registry: OpenRegistry | None = None,
-    **options: Unpack[SaveOptions],
-) -> Saved:
-    """Save images; see `Client.save`."""
-    client = Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry)
-    return client.save(references, output, **options)
+class Settings(TypedDict, total=False):
+    """The settings of the client: ``access`` is its ``config``, ``patience`` its ``retries``, the others its own."""
+
+    access: RegistryConfig | None
+    patience: RetryPolicy | None
+    timeout: float
+    strict: bool
+    open_registry: OpenRegistry | None
 
 
-def dry_run(
-    references: References,
-    *,
-    access: RegistryConfig | None = None,
-    patience: RetryPolicy | None = None,
-    timeout: float = READ_TIMEOUT,
-    strict: bool = False,
-    open_registry: OpenRegistry | None = None,
-    **options: Unpack[DryRunOptions],
-) -> Forecast:
-    """Return the cost of a save; see `Client.dry_run`."""
-    client = Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry)
-    return client.dry_run(references, **options)
+class _SaveOptions(SaveOptions, Settings, total=False):
+    pass
+
+
+class _DryRunOptions(DryRunOptions, Settings, total=False):
+    pass
+
+
+def save(references: References, output: Output, **options: Unpack[_SaveOptions]) -> Saved:
+    """Save images; see `Client.save` for the options, and `Settings`."""
+    client, rest = _client(**options)
+    return client.save(references, output, **rest)
+
+
+def dry_run(references: References, **options: Unpack[_DryRunOptions]) -> Forecast:
+    """Return the cost of a save; see `Client.dry_run` for the options, and `Settings`."""
+    client, rest = _client(**options)
+    return client.dry_run(references, **rest)
 
 
 def pin(
-    references: References,
-    *,
-    platform: Platforms | None = None,
-    access: RegistryConfig | None = None,
-    patience: RetryPolicy | None = None,
-    timeout: float = READ_TIMEOUT,
-    strict: bool = False,
-    open_registry: OpenRegistry | None = None,
+    references: References, *, platform: Platforms | None = None, **settings: Unpack[Settings]
 ) -> tuple[Reference, ...]:
-    """Return references with their digests; see `Client.pin`."""
-    client = Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry)
-    return client.pin(references, platform=platform)
+    """Return references with their digests; see `Client.pin`, and `Settings`."""
+    client, rest = _client(**settings)
+    return client.pin(references, platform=platform, **rest)
 
 
-def tags(
-    repository: str | Reference,
-    *,
-    access: RegistryConfig | None = None,
-    patience: RetryPolicy | None = None,
-    timeout: float = READ_TIMEOUT,
-    strict: bool = False,
-    open_registry: OpenRegistry | None = None,
-) -> tuple[str, ...]:
-    """Return the tags of a repository; see `Client.tags`."""
-    client = Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry)
-    return client.tags(repository)
+def tags(repository: str | Reference, **settings: Unpack[Settings]) -> tuple[str, ...]:
+    """Return the tags of a repository; see `Client.tags`, and `Settings`."""
+    client, rest = _client(**settings)
+    return client.tags(repository, **rest)
 
 
 def inspect(
-    target: str | Reference | Path,
+    target: str | Reference | Path, *, platform: Platforms | None = None, **settings: Unpack[Settings]
+) -> Inspected:
+    """Return the description of an image; see `Client.inspect`, and `Settings`."""
+    client, rest = _client(**settings)
+    return client.inspect(target, platform=platform, **rest)
+
+
+def _client(
     *,
-    platform: Platforms | None = None,
     access: RegistryConfig | None = None,
     patience: RetryPolicy | None = None,
     timeout: float = READ_TIMEOUT,
     strict: bool = False,
     open_registry: OpenRegistry | None = None,
-) -> Inspected:
-    """Return the description of an image; see `Client.inspect`."""
-    client = Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry)
-    return client.inspect(target, platform=platform)
+    **rest: Any,  # noqa: ANN401  # passed on, and checked by the method
+) -> tuple[Client, dict[str, Any]]:
+    """Return a client, and the options that are not settings."""
+    return Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry), rest
