@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 from imgfetch.auth import challenges
 from imgfetch.auth.challenges import Challenge
@@ -28,29 +29,28 @@ _MAX_SCHEMES = 8
 _MAX_SCOPES = 16
 
 
+@dataclass(eq=False, repr=False)
 class Authenticator:
     """Provider of ``Authorization`` headers for one registry; thread-safe.
 
-    Credentials are looked up by the registry's ``name``; ``base`` is its URL, such as ``https://quay.io``.
-    ``fetch_token`` requests a token: `TokenClient.fetch`.
+    Attributes:
+        transport: sends requests.
+        name: the registry's name, by which its credentials are found.
+        base: its URL, such as ``https://quay.io``.
+        credentials: the sources of credentials.
+        realms: the rules for token servers.
+        fetch_token: requests a token: `TokenClient.fetch`.
     """
 
-    def __init__(
-        self,
-        transport: HttpClient,
-        name: str,
-        base: str,
-        *,
-        credentials: Credentials,
-        realms: RealmPolicy,
-        fetch_token: Callable[[Grant, Login | None], Token],
-    ) -> None:
-        self._transport = transport
-        self._name = name
-        self._base = base
-        self._credentials = credentials
-        self._realms = realms
-        self._fetch_token = fetch_token
+    transport: HttpClient
+    name: str
+    base: str
+    _: KW_ONLY
+    credentials: Credentials
+    realms: RealmPolicy
+    fetch_token: Callable[[Grant, Login | None], Token]
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
@@ -80,11 +80,11 @@ class Authenticator:
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         asked = refusal.address
         if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):
-            asked = f"{self._base}/v2/"
+            asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
         with self._lock:
             challenge = self._choose(offered, refusal, label)
-            login = self._credentials.find(self._name, repository)
+            login = self.credentials.find(self.name, repository)
             if challenge.scheme == "basic" or (login and login.registry_token):
                 login = self._presented[repository] = self._usable(login, challenge, refusal, used, label)
                 return login.authorization
@@ -93,7 +93,7 @@ class Authenticator:
                 self._realm(challenge.parameters.get("realm", ""), asked, label),
                 challenge.parameters.get("service", ""),
                 _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
-                f"{self._name}/{repository}",
+                f"{self.name}/{repository}",
             )
             self._grants[repository] = grant
             if used is not None:
@@ -106,24 +106,24 @@ class Authenticator:
             grant = self._grants.get(repository)
             token = self._tokens.get(grant) if grant else None
             used = self._presented.get(repository) or (token.login if token else None)
-            found = self._credentials.find(self._name, repository) if grant and grant.realm.refused else None
+            found = self.credentials.find(self.name, repository) if grant and grant.realm.refused else None
         if used is not None:
-            again = login_again(self._name, used)
+            again = login_again(self.name, used)
             return f"requested with {used.description}, which may lack access; {again}"
         if found is not None and grant is not None:
             return f"imgfetch withheld {found.description}: {grant.realm.refused}"
-        return f"requested without credentials; if it needs them, log in: {login_command(self._name)}"
+        return f"requested without credentials; if it needs them, log in: {login_command(self.name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Request the registry's root for the challenge that the 401 lacked (docs/registries.md#first-request)."""
-        with self._transport.get(url) as response:
-            if response.origin != Origin.of(self._base):  # another host must not choose the token server
+        with self.transport.get(url) as response:
+            if response.origin != Origin.of(self.base):  # another host must not choose the token server
                 return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
 
     def _realm(self, text: str, asked: str, label: str) -> Realm:
         try:
-            return self._realms.find(text, asked)
+            return self.realms.find(text, asked)
         except AuthenticationError as error:
             hint = "the registry, or a proxy in front of it, is misconfigured"
             if text.strip():
@@ -143,7 +143,7 @@ class Authenticator:
                 hint="ask the operator of the registry, or of the proxy in front of it, to offer Basic or Bearer",
             )
         raise rejection(
-            refusal, label, hint=f"check the name and the tag; if it needs credentials: {login_command(self._name)}"
+            refusal, label, hint=f"check the name and the tag; if it needs credentials: {login_command(self.name)}"
         )
 
     def _usable(
@@ -154,11 +154,11 @@ class Authenticator:
             realm = sanitize(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
                 f'{label} needs credentials: {refusal.origin} expects user name and password (Basic, realm "{realm}")',
-                hint=f"log in: {login_command(self._name)}, or pass --username with --password-stdin{_nexus(realm)}",
+                hint=f"log in: {login_command(self.name)}, or pass --username with --password-stdin{_nexus(realm)}",
             )
         if login.authorization == used:
             raise AuthenticationError(
-                f"{refusal.origin} rejected {login.description} for {label}", hint=login_again(self._name, login)
+                f"{refusal.origin} rejected {login.description} for {label}", hint=login_again(self.name, login)
             ) from AuthenticationError(answer_of(refusal))
         return login
 
@@ -171,8 +171,8 @@ class Authenticator:
     def _header(self, grant: Grant, repository: str) -> str:
         token = self._tokens.get(grant)
         if token is None or not token.is_fresh:
-            login = self._credentials.find(self._name, repository)
-            token = self._tokens[grant] = self._fetch_token(grant, login)
+            login = self.credentials.find(self.name, repository)
+            token = self._tokens[grant] = self.fetch_token(grant, login)
         return token.authorization
 
 

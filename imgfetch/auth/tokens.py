@@ -113,7 +113,7 @@ class TokenClient:
         realm = grant.realm
         first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
         try:
-            return self._ask_often(first, grant, login)
+            return self._patience.repeat(lambda: self._ask(first, grant, login), TOKEN_TRIES, refused=REFUSED_TRIES)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
@@ -129,14 +129,6 @@ class TokenClient:
                     )
                     return token
             raise self._unreachable(grant, first, error) from error
-
-    def _ask_often(self, url: str, grant: Grant, login: Login | None) -> Token:
-        attempts = self._patience.attempts(TOKEN_TRIES, refused=REFUSED_TRIES)
-        while True:
-            try:
-                return self._ask(url, grant, login)
-            except ImgfetchError as error:
-                attempts.failed(error)
 
     def _ask(self, url: str, grant: Grant, login: Login | None) -> Token:
         query = [("service", grant.service)] if grant.service else []

@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 import requests
@@ -43,29 +44,27 @@ _MAX_WARNINGS = 4096
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class HttpClient:
     """Pooled connections to any number of hosts; thread-safe.
 
-    By default it trusts the system's certificates and uses no proxy.  ``timeout`` applies to the time between two bytes
-    and to the head of a response.  ``tolerance`` reports redirects to plain http.
+    Attributes:
+        tolerance: reports redirects to plain http.
+        user_agent: the ``User-Agent`` header.
+        trust: the trusted certificates; by default the system's.
+        proxies: by default none.
+        connect_timeout: the longest time to connect, in seconds.
+        timeout: the longest time between two bytes, and for the head of a response.
     """
 
-    def __init__(
-        self,
-        *,
-        tolerance: Tolerance,
-        user_agent: str,
-        trust: TlsConfig | None = None,
-        proxies: Proxies | None = None,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        timeout: float = READ_TIMEOUT,
-    ) -> None:
-        self._tolerance = tolerance
-        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._trust = trust or TlsConfig()
-        self._proxies = proxies or Proxies()
-        self._connect_timeout = connect_timeout
-        self._timeout = timeout
+    tolerance: Tolerance
+    user_agent: str
+    trust: TlsConfig = field(default_factory=TlsConfig)
+    proxies: Proxies = field(default_factory=Proxies)
+    connect_timeout: float = CONNECT_TIMEOUT
+    timeout: float = READ_TIMEOUT
+
+    def __post_init__(self) -> None:
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
         self._lock = threading.Lock()
@@ -119,7 +118,7 @@ class HttpClient:
             response.close()
             location = response.header("Location")
             next_url = redirects.target(
-                location, chain, response.status, self._tolerance, downgrade=downgrade, same_host=same_host
+                location, chain, response.status, self.tolerance, downgrade=downgrade, same_host=same_host
             )
             chain.append(next_url)
         with self._registered(response):
@@ -175,18 +174,19 @@ class HttpClient:
     ) -> Response:
         if self._aborted:
             raise TransportError(f"stopped before the request to {shown_url(url)}")
-        timeout = min(timeout or self._timeout, self._timeout)
-        proxy = self._proxies.choose(url)
+        timeout = min(timeout or self.timeout, self.timeout)
+        proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         with mapped(url, proxy):
             method = "GET" if form is None else "POST"
-            prepared = requests.Request(method, url, headers={**self._headers, **headers}, data=form).prepare()
+            headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **headers}
+            prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.
             prepared.url = url
             answer = adapter.send(
                 prepared,
                 stream=True,
-                timeout=(self._connect_timeout, timeout),
+                timeout=(self.connect_timeout, timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
         response = Response(answer, url, _secrets(headers.get("Authorization", ""), form), timeout=timeout)
@@ -203,8 +203,8 @@ class HttpClient:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
                 is_tls = origin.scheme == "https"
-                context = self._trust.context(origin.host, origin.port, client_certificate=identify) if is_tls else None
-                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._trust.common)
+                context = self.trust.context(origin.host, origin.port, client_certificate=identify) if is_tls else None
+                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self.trust.common)
                 self._adapters[origin, identify] = adapter
             return adapter
 

@@ -1,6 +1,6 @@
 """Retries, and the pauses between them (docs/registries.md#retries, docs/registries.md#retry-after).
 
-A caller repeats a request that failed, and a `Retrier` counts the attempts and waits between them:
+`RetryPolicy.repeat` repeats a request that failed, and a `Retrier` counts the attempts and waits between them:
 
 * The statuses of `TEMPORARY`, among them 429, and most failures without a response are retried.  Every error knows the
   most attempts that make sense for it (`ImgfetchError.tries`): for example one for other statuses, and for a 429 that
@@ -26,9 +26,12 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
+from typing import TypeVar
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
+
+T = TypeVar("T")
 
 ANNOUNCED = 3.0
 """Seconds beyond which a wait, or the failed attempt before it, is reported."""
@@ -76,6 +79,19 @@ class RetryPolicy:
         """Return whether retrying has ended."""
         return self._stopped.is_set()
 
+    def repeat(self, request: Callable[[], T], limit: int | None = None, *, refused: int | None = None) -> T:
+        """Return the result of a request, which is repeated after an error as long as there are attempts left.
+
+        Raises:
+            ImgfetchError: the last error.
+        """
+        attempts = self.attempts(limit, refused=refused)
+        while True:
+            try:
+                return request()
+            except ImgfetchError as error:
+                attempts.failed(error)
+
     def attempts(self, limit: int | None = None, *, refused: int | None = None) -> Retrier:
         """Return a counter for one operation with lower limits, ``refused`` if the server refuses the connection."""
         return Retrier(self, limit, refused)
@@ -88,17 +104,7 @@ class RetryPolicy:
 
 
 class Retrier:
-    """Counter of one operation's attempts.
-
-    Used in a loop that ends with success or with the exception of `failed`::
-
-    attempts = patience.attempts()
-    while True:
-        try:
-            return ask()
-        except ImgfetchError as error:
-            attempts.failed(error)
-    """
+    """Counter of one operation's attempts; `RetryPolicy.repeat` is the loop that uses it."""
 
     def __init__(self, patience: RetryPolicy, limit: int | None, refused: int | None) -> None:
         self._patience = patience

@@ -183,17 +183,7 @@ class Client:
         cache_dir: str | os.PathLike[str] | None = None,
         **archive: Unpack[ArchiveOptions],
     ) -> Forecast:
-        """Return the cost of a `save`; no layer is fetched, and no archive is written.
-
-        Args:
-            references: as for `save`.
-            cache_dir: as for `save`.
-            **archive: as for `save`.
-
-        Raises:
-            ImgfetchError: as for `save`.
-            ValueError: as for `save`.
-        """
+        """Return the cost of a `save`, whose arguments and errors it has; no layer is fetched, no archive written."""
         request = SaveRequest.parse(references, **archive)
         with ExitStack() as stack:
             resolver, registry = self._open(stack, cache_dir)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Self
 
@@ -26,61 +27,48 @@ _PATIENCE = 0.5  # seconds for threads to end after `_stop`
 _BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
 
 
+@dataclass(eq=False, repr=False)
 class Downloads:
-    """Downloads layers with worker threads.  Leaving the ``with`` block stops them.
+    """Downloads layers with worker threads, from the ``with`` statement on.  Leaving its block stops them.
 
     The first failure stops them all; `wait` and `arrivals` raise it.
 
     Attributes:
+        layers: each blob once.
+        source: the registries.
+        store: receives the layers.
+        jobs: the number of threads.
+        progress: called for every blob.
+        tolerance: receives warnings of layers that some readers refuse.
+        patience: the attempts at an upstream.
+        max_layer_size: the size of a decompressed layer in bytes, at most.
+        copy: called with a blob's digest, a position and the bytes there, before they are verified; see `has_copied`.
         contents: the findings about each layer that has arrived.
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        source: Source,
-        store: BlobStore,
-        *,
-        jobs: int,
-        progress: Progress,
-        tolerance: Tolerance,
-        patience: RetryPolicy,
-        max_layer_size: int = MAX_LAYER,
-        copy: Callable[[Digest, int, bytes], None] | None = None,
-    ) -> None:
-        """Store the settings; the ``with`` statement starts the threads.
+    layers: Sequence[Layer]
+    source: Source
+    store: BlobStore
+    _: KW_ONLY
+    jobs: int
+    progress: Progress
+    tolerance: Tolerance
+    patience: RetryPolicy
+    max_layer_size: int = MAX_LAYER
+    copy: Callable[[Digest, int, bytes], None] | None = None
 
-        Args:
-            layers: each blob once.
-            source: the registries.
-            store: receives the layers.
-            jobs: the number of threads.
-            progress: called for every blob.
-            tolerance: receives warnings of layers that some readers refuse.
-            patience: the attempts at an upstream.
-            max_layer_size: the size of a decompressed layer in bytes, at most.
-            copy: called with a blob's digest, a position and the bytes there, before they are verified; see
-                `has_copied`.
-        """
-        self._copy = copy
+    def __post_init__(self) -> None:
+        self.contents: dict[Digest, LayerInfo] = {}
         self._copied: set[Digest] = set()
-        self._patience = patience
-        self._max_layer_size = max_layer_size
-        self._layers = layers
-        self._source = source
-        self._store = store
-        self._progress = progress
-        self._tolerance = tolerance
-        self._waiting = deque(layers)
-        self._awaited = {layer.descriptor.digest for layer in layers}
+        self._waiting = deque(self.layers)
+        self._awaited = {layer.descriptor.digest for layer in self.layers}
         self._arrived: deque[Digest] = deque()
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
-        self.contents: dict[Digest, LayerInfo] = {}
         self._threads = [
             threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
-            for number in range(min(jobs, len(layers)))
+            for number in range(min(self.jobs, len(self.layers)))
         ]
 
     def __enter__(self) -> Self:
@@ -116,7 +104,7 @@ class Downloads:
         Raises:
             ImgfetchError: a download failed.
         """
-        for _ in self._layers:
+        for _ in self.layers:
             with self._changed:
                 while not self._arrived and self._failure is None:
                     self._changed.wait()
@@ -158,8 +146,8 @@ class Downloads:
                     self._changed.wait(_BUSY)
 
     def _stop(self) -> None:
-        self._source.abort()  # first, so that no mirror's read that ends now is reported as the mirror's failure
-        self._patience.stop()
+        self.source.abort()  # first, so that no mirror's read that ends now is reported as the mirror's failure
+        self.patience.stop()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -167,24 +155,24 @@ class Downloads:
     def _bring(self, layer: Layer) -> bool:
         """Download and check a layer; return ``False`` if another process downloads it now."""
         item = Item(str(layer.descriptor.digest), layer.descriptor.size)
-        cached = self._store.has(layer.descriptor)
+        cached = self.store.has(layer.descriptor)
         contents = None
         if not cached:
-            with self._store.claim(layer.descriptor.digest, wait=False) as is_ours:
+            with self.store.claim(layer.descriptor.digest, wait=False) as is_ours:
                 if not is_ours:
                     return False
-                cached = self._store.has(layer.descriptor)  # by now
+                cached = self.store.has(layer.descriptor)  # by now
                 if not cached:
-                    self._progress.started(item)
+                    self.progress.started(item)
                     contents = self._fetched(layer, item)
         if cached:
-            self._progress.started(item)
+            self.progress.started(item)
         if layer.diff_id is not None:
             if contents is None:
                 contents = self._cached(layer, layer.diff_id.algorithm)
             self._check_contents(layer, contents)
             self.contents[layer.descriptor.digest] = contents
-        self._progress.finished(item, cached=cached)
+        self.progress.finished(item, cached=cached)
         return True
 
     def _check_contents(self, layer: Layer, contents: LayerInfo) -> None:
@@ -198,37 +186,37 @@ class Downloads:
                 hint="the image is broken or altered; docker load would refuse it too",
             )
         for warning in contents.warnings(layer.descriptor.media_type):
-            self._tolerance.warn(f"{layer.what}: {warning}")
+            self.tolerance.warn(f"{layer.what}: {warning}")
 
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
         """Return the findings of an earlier run about a layer, or decompress it again if there are none."""
         digest = layer.descriptor.digest
-        contents = self._store.layers.get(digest, algorithm)
+        contents = self.store.layers.get(digest, algorithm)
         if contents is None:
             check = self._check(layer, algorithm)
-            with self._store.open(digest) as file:
+            with self.store.open(digest) as file:
                 while chunk := file.read(BUFFER):
                     check.update(chunk)
             contents = check.finish()
-            self._store.layers.add(digest, contents)
+            self.store.layers.add(digest, contents)
         return contents
 
     def _fetched(self, layer: Layer, item: Item) -> LayerInfo | None:
-        digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self._copy
+        digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self.copy
 
         def advanced(count: int) -> None:
             self._end_if_stopped()
-            self._progress.advanced(item, count)
+            self.progress.advanced(item, count)
 
-        with self._store.part(
+        with self.store.part(
             layer.descriptor,
             layer.what,
             layer=partial(self._check, layer, diff_id.algorithm) if diff_id else None,
             advanced=advanced,
             copy=partial(copy, digest) if copy else None,
         ) as part:
-            contents = receive(self._source, layer.reference, part, layer.what, patience=self._patience)
-            self._store.commit(part, contents)
+            contents = receive(self.source, layer.reference, part, layer.what, patience=self.patience)
+            self.store.commit(part, contents)
         if copy:
             self._copied.add(digest)
         return contents
@@ -238,7 +226,7 @@ class Downloads:
             layer.what,
             layer.descriptor.media_type,
             algorithm,
-            limit=self._max_layer_size,
+            limit=self.max_layer_size,
             interrupt=self._end_if_stopped,
         )
 

@@ -131,9 +131,6 @@ class Resolver:
         Args:
             reference: the requested image or index.
             descriptor: the document's descriptor in an index, if ``reference`` does not point at it.
-
-        Raises:
-            ImgfetchError: as for `chosen`.
         """
         document, digest, what = self._fetched(reference, descriptor)
         media_type = descriptor.media_type if descriptor else ""
@@ -155,9 +152,6 @@ class Resolver:
         Args:
             reference: the index that lists it.
             descriptor: its descriptor in the index.
-
-        Raises:
-            ImgfetchError: as for `chosen`.
         """
         document, _, what = self._fetched(reference, descriptor)
         self.store.put(descriptor, document.raw)

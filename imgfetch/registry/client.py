@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 from imgfetch.auth import challenges
@@ -140,22 +140,7 @@ class Registry(Source):
             VerificationError: the response is too large, or there is a warning under ``strict``.
         """
         what = label or f"the manifest of {reference}"
-        attempts = self._patience.attempts()
-        while True:
-            try:
-                with self._get_manifest(reference, what, mediatypes.ACCEPT) as response:
-                    document = self._document(response, reference, what)
-                if mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
-                    # An old Harbor responds with schema 1 to a joined list of types (containerd/containerd#5632).
-                    with (
-                        suppress(RegistryError),
-                        self._get_manifest(reference, what, mediatypes.DOCKER_MANIFEST) as response,
-                    ):
-                        document = self._document(response, reference, what)
-            except ImgfetchError as error:
-                attempts.failed(error)
-            else:
-                return document
+        return self._patience.repeat(lambda: self._manifest(reference, what))
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order.
@@ -174,16 +159,14 @@ class Registry(Source):
         what = label or f"the list of tags of {reference.name}"
 
         def read(path: str) -> Page:
-            attempts = self._patience.attempts()
-            while True:
-                try:
-                    with self._get(path, reference, what, downgrade=False) as response:
-                        raw = self._body(response, reference, what, "check the name")
-                        return Page.parse(raw, response.headers("Link"), response.url, what)
-                except ImgfetchError as error:
-                    attempts.failed(error)
+            with self._get(path, reference, what, downgrade=False) as response:
+                raw = self._body(response, reference, what, "check the name")
+                return Page.parse(raw, response.headers("Link"), response.url, what)
 
-        yield from listed(read, f"/v2/{reference.repository}/tags/list", what)
+        def often(path: str) -> Page:
+            return self._patience.repeat(lambda: read(path))
+
+        yield from listed(often, f"/v2/{reference.repository}/tags/list", what)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
@@ -259,16 +242,22 @@ class Registry(Source):
             _logger.info("%s", error)
             return None
 
-    def _get_manifest(self, reference: Reference, what: str, accept: str) -> AbstractContextManager[Response]:
-        path = f"/v2/{reference.repository}/manifests/{reference.target}"
-        return self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None)
+    def _manifest(self, reference: Reference, what: str) -> Document:
+        document = self._document(reference, what, mediatypes.ACCEPT)
+        if mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
+            # An old Harbor responds with schema 1 to a joined list of types (containerd/containerd#5632).
+            with suppress(RegistryError):
+                return self._document(reference, what, mediatypes.DOCKER_MANIFEST)
+        return document
 
-    def _document(self, response: Response, reference: Reference, what: str) -> Document:
-        raw = self._body(response, reference, what, _hint(reference))
-        if reference.digest is None:
-            self._compare_header(response, raw, what)
-        self._note_limit(response)
-        return Document(raw, response.header("Content-Type"), response.url)
+    def _document(self, reference: Reference, what: str, accept: str) -> Document:
+        path = f"/v2/{reference.repository}/manifests/{reference.target}"
+        with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
+            raw = self._body(response, reference, what, _hint(reference))
+            if reference.digest is None:
+                self._compare_header(response, raw, what)
+            self._note_limit(response)
+            return Document(raw, response.header("Content-Type"), response.url)
 
     def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
         """Read a JSON response, and refuse any other."""
@@ -306,10 +295,10 @@ class Registry(Source):
         offset: int = 0,
         validators: Mapping[Origin, str] | None = None,
     ) -> Iterator[Response]:
-        """Yield the registry's response, after the retries that the registry requires.
+        """Yield the registry's response, after the further requests that the registry demands.
 
-        These are, each a limited number of times: http if it does not speak TLS; credentials or a token; and
-        ``Accept: */*`` if it has none of the requested types.
+        These are: once by http, if it does not speak TLS; twice with credentials or a token, the second time with
+        others because the first were refused; and once with ``Accept: */*``, if it has none of the requested types.
         """
         header = self._authenticator.authorization(reference.repository)
         rounds = MAX_TOKEN_ROUNDS

@@ -80,11 +80,7 @@ class Mirrored(Source):
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        """Open a blob at the upstream; `mirrors` also returns the mirrors.
-
-        Raises:
-            ImgfetchError: as for `manifest`.
-        """
+        """Open a blob at the upstream; `mirrors` also returns the mirrors."""
         with self.mirrors(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
             yield body
 

@@ -58,7 +58,6 @@ def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
 
     Raises:
         RegistryError: the pages do not end.
-        ImgfetchError: an error of ``read``.
     """
     seen: set[str] = set()
     while path:
