@@ -17,6 +17,7 @@ ends the run the second time, or is followed by requests from byte 0 only.
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import suppress
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
@@ -27,7 +28,7 @@ from imgfetch.oci.source import Source
 from imgfetch.store.partial import PartialBlob
 
 PROGRESS = 1024 * 1024
-"""The number of new bytes after which a failed attempt does not count; see docs/registries.md#progress."""
+"""An attempt that fails after so many new bytes uses up none of the attempts; see docs/registries.md#progress."""
 
 _logger = logging.getLogger(__name__)
 
@@ -53,75 +54,72 @@ def receive(
     if part.is_full:  # an earlier run ended after the last byte
         with suppress(ResumeError):
             return part.finish()
-    attempts = patience.attempts()
     *mirrors, upstream = source.mirrors(reference)
     for each in (*mirrors, upstream):
-        start = _Start(part, what, attempts if each is upstream else None)
-        while start.next():
+        start = _Start(part, what, patience.attempts(None if each is upstream else 1))
+        while True:
             body = None
             try:
-                with each.blob(reference, part.descriptor, what, offset=start.offset) as body:
+                with each.blob(reference, part.descriptor, what, offset=start.next()) as body:
                     start.answered(body.start)
                     return part.receive(body)
             except ImgfetchError as error:
                 # With a body, a StorageError is about the store's disk; without, about a file such as a certificate.
                 if patience.is_stopped or (body is not None and isinstance(error, StorageError)):
                     raise
-                start.failed(error)
+                try:
+                    start.failed(error)
+                except ImgfetchError:
+                    if each is upstream:
+                        raise
+                    break  # a mirror: the next source
     raise AssertionError("the upstream's last error is raised")
 
 
 class _Start:
-    """The byte at which the next request to a source starts: the first missing one, or 0 if that has been refused.
+    """The byte at which the next request to a source starts: the first missing one, or 0 for the whole blob.
 
-    A request for the rest is refused if it brings no new bytes, or few before any request for the whole blob was sent.
-    Then the whole blob is requested: by the last attempt that is left, or, if none is left for the rest, by all further
-    ones, which are counted from 1.  A mirror's attempts are not counted: it gets one request for the whole blob after a
-    refused one.
+    A request for the rest is refused if it brings no new bytes.  Until the whole blob has been requested once, it is
+    refused too if it brings less than `PROGRESS`, because a server may break off after a few bytes of any range.  Then
+    the whole blob is requested:
 
-    Attributes:
-        offset: the first byte of the last request, or 0 if the server ignored it.
+    * by the last attempt, if one is left after the refusal;
+    * by all further attempts, if none is left.  The refusal is not counted then, so that there is at least one: at a
+      mirror, which has one attempt, a second request.
     """
 
-    def __init__(self, part: PartialBlob, what: str, attempts: Retrier | None) -> None:
-        """Begin with the first missing byte; ``attempts`` is ``None`` for a mirror."""
+    def __init__(self, part: PartialBlob, what: str, attempts: Retrier) -> None:
         self._part = part
         self._what = what
         self._attempts = attempts
-        self.offset = self._furthest = 0
-        self._is_over = False
-        self._is_whole = self._stays_whole = False
+        self._offset = self._furthest = 0
+        self._whole_next: float = 0  # the number of next requests that are for the whole blob
         self._was_whole = False
 
-    def next(self) -> bool:
-        """Set `offset` for another request, and return ``True``; return ``False`` if there is none to send."""
-        if self._is_over:
-            return False
+    def next(self) -> int:
+        """Return the first byte of the next request."""
         self._part.rehash()  # the bytes that the last request from byte 0 did not overwrite
         self._furthest = self._part.furthest
-        self.offset = 0 if self._is_whole else self._part.size
-        self._is_whole = self._stays_whole
-        return True
+        self._offset = 0 if self._whole_next else self._part.size
+        self._whole_next = max(self._whole_next - 1, 0)
+        return self._offset
 
     def answered(self, start: int) -> None:
         """Take the first byte of the response, because a server may ignore the offset."""
-        self.offset = min(self.offset, start)
+        self._offset = min(self._offset, start)
 
     def failed(self, error: ImgfetchError) -> None:
         """Wait after a failure, and decide about the next request.
 
         Raises:
-            ImgfetchError: ``error``, if no further request to the upstream makes sense.
+            ImgfetchError: ``error``, if no further request to this source makes sense.
         """
         gained = self._part.furthest - self._furthest
-        is_refused = self.offset > 0 and gained < (1 if self._was_whole else PROGRESS)
-        self._was_whole = self._was_whole or self.offset == 0
-        left = 0
-        if self._attempts is not None:
-            left = self._attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_refused)
+        is_refused = self._offset > 0 and gained < (1 if self._was_whole else PROGRESS)
+        self._was_whole = self._was_whole or self._offset == 0
+        left = self._attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_refused)
         if is_refused and left <= 1:
             _logger.warning(
-                "%s: could not resume the download at byte %d; downloading the whole blob", self._what, self.offset
+                "%s: could not resume the download at byte %d; downloading the whole blob", self._what, self._offset
             )
-            self._is_whole, self._stays_whole = True, left == 0
-        self._is_over = self._attempts is None and not is_refused
+            self._whole_next = left or math.inf

@@ -20,22 +20,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Registry._get", "accept != _ANYTHING", "False").noticed_by(
         "test_a_406_is_answered_once_with_accepting_anything"
     ),
-    Mutant("_Start.next", "self._is_whole = self._stays_whole", "self._is_whole = False").noticed_by(
+    Mutant("_Start.next", "max(self._whole_next - 1, 0)", "0").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"
     ),
     Mutant("_Start.failed", "has_other=is_refused", "has_other=False").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "True, left == 0", "left == 0, left == 0").noticed_by(
+    Mutant("_Start.failed", "left or math.inf", "0 if left else math.inf").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
     Mutant("_Start.failed", "1 if self._was_whole else PROGRESS", "1").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "self._attempts is None and not is_refused", "self._attempts is None").noticed_by(
+    Mutant("_Start.failed", "has_other=is_refused", "has_other=is_refused and self._attempts._limit > 1").noticed_by(
         "test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob"
     ),
-    Mutant("_Start.answered", "min(self.offset, start)", "self.offset").noticed_by(
+    Mutant("_Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
         "test_a_server_without_ranges_is_asked_no_more_often_than_others"
     ),
     Mutant("PartialBlob._absorb", "max(self.furthest, self.size)", "self.furthest + len(chunk)").noticed_by(
