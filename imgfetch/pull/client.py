@@ -26,8 +26,7 @@ from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.resolve import Resolver
 from imgfetch.pull.save import Saved, finish
-from imgfetch.pull.unchanged import ExistingArchive
-from imgfetch.pull.write import Writer
+from imgfetch.pull.write import ExistingArchive, Writer
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Endpoint
