@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from imgfetch.oci.reference import Reference
     from imgfetch.progress import Item, Progress
     from imgfetch.pull.client import Client
-    from imgfetch.pull.forecast import Forecast
     from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
-    from imgfetch.pull.save import Saved, SavedImage
+    from imgfetch.pull.results import Forecast, Saved, SavedImage
     from imgfetch.pull.shortcuts import dry_run, inspect, pin, save, tags
     from imgfetch.registry.access import RegistryConfig
     from imgfetch.registry.client import Registry
@@ -103,9 +102,8 @@ _HOMES: Mapping[str, str] = {
         "oci.reference": "Reference",
         "progress": "Item Progress",
         "pull.client": "Client",
-        "pull.forecast": "Forecast",
         "pull.inspection": "Inspected InspectedImage InspectedLayer",
-        "pull.save": "Saved SavedImage",
+        "pull.results": "Forecast Saved SavedImage",
         "pull.shortcuts": "dry_run inspect pin save tags",
         "registry.access": "RegistryConfig",
         "registry.client": "Registry",

@@ -14,9 +14,8 @@ from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
 from imgfetch.pull.client import Client
-from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.plan import ArchiveOptions
-from imgfetch.pull.save import Saved
+from imgfetch.pull.results import Forecast, Saved
 from imgfetch.text import format_size, sanitize
 
 

@@ -20,12 +20,11 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.progress import Progress
 from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.forecast import Forecast, forecast
 from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
 from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.resolve import Resolver
-from imgfetch.pull.save import Saved, finish
+from imgfetch.pull.results import Forecast, Saved, finish, forecast
 from imgfetch.pull.write import ExistingArchive, Writer
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry

@@ -11,9 +11,8 @@ from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.names import Platforms, References
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client, DryRunOptions, OpenRegistry, SaveOptions
-from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.inspection import Inspected
-from imgfetch.pull.save import Saved
+from imgfetch.pull.results import Forecast, Saved
 from imgfetch.registry.access import RegistryConfig
 
 
