@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgfetch.archive.contents import ArchivedImage
+from imgfetch.archive.contents import ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.errors import PlatformNotFoundError
 from imgfetch.files import storage_errors
@@ -108,35 +108,26 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
     """
     found = resolver.document(reference)
     image = resolver.chosen(found, reference, platform)
-    manifest, config = image.manifest, image.config
-    details = RunConfig.of(config, f"the config of {reference}")
-    steps = details.made_by(len(config.diff_ids))
-    inspected = InspectedImage(
-        names=tuple(map(str, image.references)),
-        digest=manifest.descriptor.digest,
-        index=image.indexes[0].digest if image.indexes else None,
-        media_type=manifest.descriptor.media_type,
-        image_id=manifest.config.digest,
-        platform=config.platform,
-        details=details,
-        layers=tuple(
-            InspectedLayer(
-                digest=layer.digest,
-                diff_id=diff_id,
-                media_type=layer.media_type,
-                compression=LAYER_COMPRESSION.get(layer.media_type) or "",
-                size=layer.size,
-                created_by=step,
+    manifest = image.manifest
+    as_archived = ArchivedImage(
+        tuple(map(str, image.references)),
+        image.config,
+        manifest.config.digest,
+        tuple(
+            ArchivedLayer(
+                diff_id, "", layer.digest, layer.media_type, layer.size, "", is_absent=False, is_left_out=False
             )
-            for layer, diff_id, step in zip(manifest.layers, config.diff_ids, steps, strict=True)
+            for layer, diff_id in zip(manifest.layers, image.config.diff_ids, strict=True)
         ),
+        manifest,
+        tuple(index.digest for index in reversed(image.indexes)),
     )
     return Inspected(
         source=str(reference),
         kind="an image index" if isinstance(found, Index) else "an image",
         root=found.descriptor,
         manifests=found.manifests if isinstance(found, Index) else (),
-        images=(inspected,),
+        images=(_inspected(as_archived, f"the config of {reference}"),),
         raw=manifest.raw if platform else found.raw,
     )
 
@@ -155,7 +146,7 @@ def inspect_file(path: Path, platform: Platform | None) -> Inspected:
     return Inspected(
         source=members.name,
         kind=archive.kind,
-        images=tuple(_archived(image, members.name) for image in images),
+        images=tuple(_inspected(image, f"the config {image.config_digest} in {members.name}") for image in images),
         file_size=size,
         notes=tuple(archive.notes),
         raw=only.raw if only else None,
@@ -176,8 +167,9 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
     return fitting
 
 
-def _archived(image: ArchivedImage, name: str) -> InspectedImage:
-    details = RunConfig.of(image.config, f"the config {image.config_digest} in {name}")
+def _inspected(image: ArchivedImage, config: str) -> InspectedImage:
+    """Return the description of an image whose config is called ``config`` in messages."""
+    details = RunConfig.of(image.config, config)
     return InspectedImage(
         names=image.names,
         digest=image.manifest.descriptor.digest if image.manifest else None,
