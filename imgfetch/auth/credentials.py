@@ -107,6 +107,7 @@ class Credentials:
                 continue
             if login is not None:
                 return login
+        # Then keys without a port, for a host with one; docker.io with a port is not Docker Hub.
         bare = _PORT.sub("", host)
         if bare in (host, DOCKER_HUB) or any(store.names(host) for store in self._stores):
             return None
