@@ -114,9 +114,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
         image.config,
         manifest.config.digest,
         tuple(
-            ArchivedLayer(
-                diff_id, "", layer.digest, layer.media_type, layer.size, "", is_absent=False, is_left_out=False
-            )
+            ArchivedLayer(diff_id, "", layer.size, "", False, False, layer.digest, layer.media_type)  # noqa: FBT003
             for layer, diff_id in zip(manifest.layers, image.config.diff_ids, strict=True)
         ),
         manifest,
