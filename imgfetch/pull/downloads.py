@@ -87,11 +87,7 @@ class Downloads:
             thread.join(max(0.0, end - time.monotonic()))
 
     def wait(self, digest: Digest) -> None:
-        """Return when a blob is in the store; at once if it is not one of the layers.
-
-        Raises:
-            ImgfetchError: a download failed.
-        """
+        """Return when a blob is in the store; at once if it is not one of the layers."""
         with self._changed:
             while digest in self._awaited and self._failure is None:
                 self._changed.wait()
@@ -99,11 +95,7 @@ class Downloads:
                 raise self._failure
 
     def arrivals(self) -> Iterator[Digest]:
-        """Yield each layer's digest as soon as the layer is in the store.
-
-        Raises:
-            ImgfetchError: a download failed.
-        """
+        """Yield each layer's digest as soon as the layer is in the store."""
         for _ in self.layers:
             with self._changed:
                 while not self._arrived and self._failure is None:

@@ -38,15 +38,8 @@ def receive(
 ) -> LayerInfo | None:
     """Download the missing bytes of a claimed blob, verify all of it, and return the findings about a layer.
 
-    Args:
-        source: the registries.
-        reference: the blob's image.
-        part: the partial download.
-        what: the blob's name in messages.
-        patience: the attempts at the upstream.
-
-    Raises:
-        ImgfetchError: an error of the source or the store.
+    The blob is of the image ``reference``, and is called ``what`` in messages; ``patience`` has the attempts at the
+    upstream, whose last error is raised.
     """
     part.rehash()
     if part.size:
@@ -80,7 +73,7 @@ class _Start:
     """The byte at which the next request to a source starts: the first missing one, or 0 for the whole blob.
 
     A request for the rest is refused if it brings no new bytes.  Until the whole blob has been requested once, it is
-    refused too if it brings less than `PROGRESS`, because a server may break off after a few bytes of any range.  Then
+    refused too if it brings less than `PROGRESS`, because a server may end every range after a few bytes.  Then
     the whole blob is requested:
 
     * by the last attempt, if one is left after the refusal;

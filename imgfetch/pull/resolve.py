@@ -128,9 +128,7 @@ class Resolver:
     def document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
         """Fetch a manifest or index, by tag or by digest.
 
-        Args:
-            reference: the requested image or index.
-            descriptor: the document's descriptor in an index, if ``reference`` does not point at it.
+        ``descriptor`` is its descriptor in an index, if ``reference`` does not point at it.
         """
         document, digest, what = self._fetched(reference, descriptor)
         media_type = descriptor.media_type if descriptor else ""
@@ -147,12 +145,7 @@ class Resolver:
         return parsed
 
     def statement(self, reference: Reference, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-        """Fetch the manifest of an attestation or artifact, and return the blobs that it lists.
-
-        Args:
-            reference: the index that lists it.
-            descriptor: its descriptor in the index.
-        """
+        """Fetch the manifest of an attestation or artifact, and return the blobs that it lists."""
         document, _, what = self._fetched(reference, descriptor)
         self.store.put(descriptor, document.raw)
         return listed(document.raw, what)

@@ -146,13 +146,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Forecast:
-    """Return the cost of carrying a plan out.
-
-    Args:
-        plan: the archive.
-        store: the blobs that need not be fetched.
-        pulls_left: the numbers of pulls that registries report.
-    """
+    """Return the cost of carrying a plan out; blobs in the store need not be fetched."""
     layout = plan.layout(remembered(plan, store))
     blobs = []
     for layer in plan.layers:

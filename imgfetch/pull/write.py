@@ -193,11 +193,7 @@ class ExistingArchive:
 
     @classmethod
     def at(cls, path: Path, store: BlobStore) -> Self | None:
-        """Return the archive at a path if it is readable, and store its manifests and configs.
-
-        Raises:
-            StorageError: the store cannot be written.
-        """
+        """Return the archive at a path if it is readable, and store its manifests and configs."""
         if not path.is_file():
             return None
         try:
@@ -210,11 +206,7 @@ class ExistingArchive:
         return existing
 
     def has(self, plan: Plan, store: BlobStore) -> bool:
-        """Return ``True`` if it is byte-for-byte the archive of a plan.
-
-        Raises:
-            StorageError: it cannot be read.
-        """
+        """Return ``True`` if it is byte-for-byte the archive of a plan."""
         layout = self._layout(plan, store)
         if layout is None or compressed.compression_of(self.path) != compressed.compression(self.path):
             return False

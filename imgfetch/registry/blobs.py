@@ -73,11 +73,7 @@ def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
 def foreign(stack: ExitStack, transport: HttpClient, descriptor: Descriptor, home: Origin) -> Response | None:
     """Request a foreign layer from its descriptor's URLs, without credentials (docs/registries.md#foreign-layers).
 
-    Args:
-        stack: closes the response.
-        transport: sends the requests.
-        descriptor: the blob.
-        home: the registry; see `Origin.may_send_to`.
+    ``stack`` closes the response, and ``home`` is the registry's origin.
     """
     for url in descriptor.urls[:MAX_URLS]:
         try:

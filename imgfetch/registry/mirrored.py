@@ -45,7 +45,10 @@ class Listing(Protocol):
 
 
 class Mirrored(Source):
-    """Registries and their mirrors as one source.  Several threads may use it."""
+    """Registries and their mirrors as one source.  Several threads may use it.
+
+    Its methods raise the upstream's error, or an `UnsupportedError` for an image that the configuration blocks.
+    """
 
     def __init__(self, mirrors: Mirrors, open_endpoint: Callable[[Endpoint], Source]) -> None:
         """Take the mirrors, and a function that opens a registry at its first request; its owner closes it."""
@@ -65,12 +68,7 @@ class Mirrored(Source):
             source.abort()
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
-        """Return the manifest or index that ``reference`` points at, which messages call ``label``.
-
-        Raises:
-            UnsupportedError: the configuration blocks it.
-            ImgfetchError: the upstream's error.
-        """
+        """Return the manifest or index that ``reference`` points at, which messages call ``label``."""
         *mirrors, upstream = self.mirrors(reference)
         for mirror in mirrors:
             if reference.digest or not mirror.endpoint.by_digest_only:
@@ -85,11 +83,7 @@ class Mirrored(Source):
             yield body
 
     def mirrors(self, reference: Reference) -> tuple[_Candidate, ...]:
-        """Return the sources for an image, mirrors first.
-
-        Raises:
-            UnsupportedError: the configuration blocks it.
-        """
+        """Return the sources for an image, mirrors first."""
         failures: list[str] = []
         return tuple(_Candidate(self, endpoint, failures) for endpoint in self._mirrors.endpoints(reference))
 
@@ -97,8 +91,7 @@ class Mirrored(Source):
         """Yield the tags of a repository at the upstream, because a mirror may have only some.
 
         Raises:
-            UnsupportedError: the configuration blocks it, or the upstream cannot list tags.
-            ImgfetchError: the upstream's error.
+            UnsupportedError: the upstream cannot list tags.
         """
         upstream = self._mirrors.endpoints(reference)[-1]
         registry = self.open(upstream)
@@ -115,11 +108,7 @@ class Mirrored(Source):
         return {name: count for name, count in left.items() if count is not None}
 
     def open(self, endpoint: Endpoint) -> Source:
-        """Return the registry at an endpoint, opened at its first request.
-
-        Raises:
-            TransportError: `abort` was called.
-        """
+        """Return the registry at an endpoint, opened at its first request and never after `abort`."""
         anywhere = replace(endpoint, repository="", by_digest_only=False)
         with self._lock:
             if self._is_aborted:

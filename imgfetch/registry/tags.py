@@ -49,12 +49,7 @@ class Page:
 
 
 def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
-    """Yield all tags of a list.
-
-    Args:
-        read: requests a page by its path and query.
-        path: the first page's.
-        what: the list's name in messages.
+    """Yield all tags of the list ``what`` from the page at ``path`` on; ``read`` requests one by its path and query.
 
     Raises:
         RegistryError: the pages do not end.
