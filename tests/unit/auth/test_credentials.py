@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import threading
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import pytest
 
 from imgfetch.auth import credentials
 from imgfetch.auth.credentials import Credentials, Login, files
-from tests.stories import warnings
+from tests.stories import Log
+from tests.threads import together
 
 SECRET = "hunter2-s3cret"
 HUB = "https://index.docker.io/v1/"
@@ -139,13 +139,13 @@ def test_the_first_source_with_a_login_gives_it(home: Home) -> None:
         assert user(Credentials(files=paths[position:]).find("quay.io", "a/b")) == f"from {name}"
 
 
-def test_a_source_without_the_host_leaves_it_to_the_next(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_without_the_host_leaves_it_to_the_next(home: Home, log: Log) -> None:
     found = Credentials(
         inline=json.dumps(auths("ghcr.io")),
         files=[home.root / "absent", home.file(auths("ghcr.io"), "1"), home.file("", "2"), home.file(auths("quay.io"))],
     ).find("quay.io", "a/b")
     assert found == Login("quay.io", SECRET, source=str(home.root / "config.json"))
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 @pytest.mark.parametrize("registry", ["docker.io", "quay.io", "[::1]:5000"])
@@ -154,7 +154,7 @@ def test_an_explicit_login_is_for_every_registry(registry: str) -> None:
     assert Credentials(explicit=login, inline=json.dumps(auths("quay.io"))).find(registry, "a/b") is login
 
 
-def test_only_auth_counts_in_the_variable(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_auth_counts_in_the_variable(home: Home, log: Log) -> None:
     home.helper("test", quay_io="helped", ghcr_io="helped")
     inline = {
         "auths": {"quay.io": {"username": "bob", "password": SECRET, "identitytoken": SECRET}, "ghcr.io": auth()},
@@ -164,13 +164,13 @@ def test_only_auth_counts_in_the_variable(home: Home, caplog: pytest.LogCaptureF
     found = Credentials(inline=json.dumps(inline), path=str(home.bin))
     assert found.find("quay.io", "a/b") is None
     assert found.find("ghcr.io", "a/b") == Login("alice", SECRET, source="DOCKER_AUTH_CONFIG")
-    assert (home.log(), warnings(caplog)) == ([], [])
+    assert (home.log(), log.warnings) == ([], [])
 
 
 @pytest.mark.parametrize("inline", ["", " \n", "{}", '{"auths": null}'])
-def test_an_empty_variable_has_no_login(inline: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_empty_variable_has_no_login(inline: str, log: Log) -> None:
     assert Credentials(inline=inline).find("quay.io", "a/b") is None
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 # ---- keys ----
@@ -207,54 +207,54 @@ def test_a_key_is_for_its_host(home: Home, registry: str, key: str) -> None:
     assert home.credentials(auths(key)).find(registry, "team/app") is not None
 
 
-@pytest.mark.parametrize(
-    ("registry", "key"),
-    [
-        pytest.param("quay.io.evil.example", "quay.io", id="a longer name"),
-        pytest.param("evil-quay.io", "quay.io", id="another beginning"),
-        pytest.param("evil.quay.io", "quay.io", id="a subdomain"),
-        pytest.param("quay.io", "evil.quay.io", id="a parent domain"),
-        pytest.param("quay.i", "quay.io", id="a shorter name"),
-        pytest.param("quayXio", "quay.io", id="a dot is a dot"),
-        pytest.param("quay.io.evil.example", "https://quay.io", id="a longer name, URL"),
-        pytest.param("quay.io.evil.example", "https://quay.io/v1/", id="a longer name, URL with a path"),
-        pytest.param("quay.io", "https://quay.io.evil.example/", id="a URL that begins so"),
-        pytest.param("quay.io", "https://evil.example/quay.io", id="a URL that ends so"),
-        pytest.param("quay.io", "https://evil.example/https://quay.io", id="a URL in a URL"),
-        pytest.param("quay.io", "https://https://quay.io", id="two schemes"),
-        pytest.param("quay.io", "https://quay.io@evil.example/", id="a user name that looks so"),
-        pytest.param("quay.io", "ftp://quay.io", id="another scheme"),
-        pytest.param("quay.io", "quay.io#x", id="a fragment"),
-        pytest.param("quay.io", "quay.io?x", id="a query"),
-        pytest.param("quay.io", " quay.io", id="a space"),
-        pytest.param("quay.io", "", id="an empty key"),
-        pytest.param("quay.io", "https://", id="a scheme alone"),
-        pytest.param("quay.io", "*.io", id="a pattern"),
-        pytest.param("host", "host:5000", id="a key with a port"),
-        pytest.param("host:5000", "host:5001", id="another port"),
-        pytest.param("host:5000", "host:50", id="a shorter port"),
-        pytest.param("host:500", "host:5000", id="a longer port"),
-        pytest.param("[::1]:5000", "[::1]:5001", id="another port, IPv6"),
-        pytest.param("[::1]", "[:", id="half an address"),
-        pytest.param("quay.io", "quay.io/te", id="half a segment"),
-        pytest.param("quay.io", "quay.io/team/ap", id="half a repository"),
-        pytest.param("quay.io", "quay.io/team/app/more", id="a repository below"),
-        pytest.param("quay.io", "quay.io/other", id="another part"),
-        pytest.param("quay.io", "quay.io/Team", id="another part by its case"),
-        pytest.param("quay.io", "team/app", id="no host"),
-        pytest.param("quay.io", HUB, id="Docker Hub's"),
-        pytest.param("docker.io", "quay.io", id="for Docker Hub"),
-        pytest.param("docker.io", "docker.io.evil.example", id="a longer name than Docker Hub's"),
-        pytest.param("docker.io:5000", HUB, id="Docker Hub's name with a port"),
-        pytest.param("docker.io:5000", "docker.io", id="Docker Hub's short name with a port"),
-        pytest.param("hub.docker.io", HUB, id="no name of Docker Hub"),
-    ],
-)
-def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
+KEYS_OF_OTHERS = [
+    pytest.param("quay.io.evil.example", "quay.io", id="a longer name"),
+    pytest.param("evil-quay.io", "quay.io", id="another beginning"),
+    pytest.param("evil.quay.io", "quay.io", id="a subdomain"),
+    pytest.param("quay.io", "evil.quay.io", id="a parent domain"),
+    pytest.param("quay.i", "quay.io", id="a shorter name"),
+    pytest.param("quayXio", "quay.io", id="a dot is a dot"),
+    pytest.param("quay.io.evil.example", "https://quay.io", id="a longer name, URL"),
+    pytest.param("quay.io.evil.example", "https://quay.io/v1/", id="a longer name, URL with a path"),
+    pytest.param("quay.io", "https://quay.io.evil.example/", id="a URL that begins so"),
+    pytest.param("quay.io", "https://evil.example/quay.io", id="a URL that ends so"),
+    pytest.param("quay.io", "https://evil.example/https://quay.io", id="a URL in a URL"),
+    pytest.param("quay.io", "https://https://quay.io", id="two schemes"),
+    pytest.param("quay.io", "https://quay.io@evil.example/", id="a user name that looks so"),
+    pytest.param("quay.io", "ftp://quay.io", id="another scheme"),
+    pytest.param("quay.io", "quay.io#x", id="a fragment"),
+    pytest.param("quay.io", "quay.io?x", id="a query"),
+    pytest.param("quay.io", " quay.io", id="a space"),
+    pytest.param("quay.io", "", id="an empty key"),
+    pytest.param("quay.io", "https://", id="a scheme alone"),
+    pytest.param("quay.io", "*.io", id="a pattern"),
+    pytest.param("host", "host:5000", id="a key with a port"),
+    pytest.param("host:5000", "host:5001", id="another port"),
+    pytest.param("host:5000", "host:50", id="a shorter port"),
+    pytest.param("host:500", "host:5000", id="a longer port"),
+    pytest.param("[::1]:5000", "[::1]:5001", id="another port, IPv6"),
+    pytest.param("[::1]", "[:", id="half an address"),
+    pytest.param("quay.io", "quay.io/te", id="half a segment"),
+    pytest.param("quay.io", "quay.io/team/ap", id="half a repository"),
+    pytest.param("quay.io", "quay.io/team/app/more", id="a repository below"),
+    pytest.param("quay.io", "quay.io/other", id="another part"),
+    pytest.param("quay.io", "quay.io/Team", id="another part by its case"),
+    pytest.param("quay.io", "team/app", id="no host"),
+    pytest.param("quay.io", HUB, id="Docker Hub's"),
+    pytest.param("docker.io", "quay.io", id="for Docker Hub"),
+    pytest.param("docker.io", "docker.io.evil.example", id="a longer name than Docker Hub's"),
+    pytest.param("docker.io:5000", HUB, id="Docker Hub's name with a port"),
+    pytest.param("docker.io:5000", "docker.io", id="Docker Hub's short name with a port"),
+    pytest.param("hub.docker.io", HUB, id="no name of Docker Hub"),
+]
+
+
+@pytest.mark.parametrize(("registry", "key"), KEYS_OF_OTHERS)
+def test_a_key_is_for_no_other_host(home: Home, registry: str, key: str, log: Log) -> None:
     inline = json.dumps(auths(key))
     assert home.credentials(auths(key)).find(registry, "team/app") is None
     assert Credentials(inline=inline).find(registry, "team/app") is None
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -370,10 +370,10 @@ def test_an_entry_is_a_login(home: Home, entry: object, parts: tuple[str, str, s
     [{}, None, {"auth": ""}, {"auth": None}, {"email": "a@b"}, {"username": "", "password": ""}],
     ids=["empty", "null", "an empty auth", "a null auth", "a mail address", "empty parts"],
 )
-def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, log: Log) -> None:
     found = home.credentials({"auths": {"quay.io/a": entry, "quay.io": entry}}, auths("quay.io"))
     assert user(found.find("quay.io", "a/b")) == "quay.io"
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -398,26 +398,26 @@ def test_an_empty_entry_is_passed_over_in_silence(home: Home, entry: object, cap
     ],
 )
 def test_a_broken_entry_is_told_with_file_and_key_and_passed_over(
-    home: Home, entry: object, reason: str, caplog: pytest.LogCaptureFixture
+    home: Home, entry: object, reason: str, log: Log
 ) -> None:
     found = home.credentials({"auths": {"quay.io/a": entry, "https://quay.io": entry, "quay.io": auth("good")}})
     for _ in range(3):
         assert user(found.find("quay.io", "a/b")) == "good"
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert warning.startswith(f"cannot use the entry 'quay.io/a' of {home.root / '1.json'}: ")
     assert reason in warning
-    assert SECRET not in caplog.text
+    assert SECRET not in log.text
 
 
-def test_a_broken_entry_for_another_host_is_not_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_entry_for_another_host_is_not_told(home: Home, log: Log) -> None:
     found = home.credentials({"auths": {"ghcr.io": {"auth": "?"}, "quay.io": auth()}})
     assert user(found.find("quay.io", "a/b")) == "alice"
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
-def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_is_cleaned_before_it_is_told(home: Home, log: Log) -> None:
     home.credentials({"auths": {"https://quay.io/\x1b[31m\n": 5}}).find("quay.io", "a/b")
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert warning.isprintable()
     assert r"'https://quay.io/\x1b[31m\x0a'" in warning
 
@@ -447,24 +447,24 @@ def test_a_key_is_cleaned_before_it_is_told(home: Home, caplog: pytest.LogCaptur
     ],
 )
 def test_a_broken_file_is_told_with_its_position_and_passed_over(
-    home: Home, content: object, reason: str, caplog: pytest.LogCaptureFixture
+    home: Home, content: object, reason: str, log: Log
 ) -> None:
     found = home.credentials(content, auths("quay.io"))
     for registry in ("quay.io", "ghcr.io", "quay.io"):
         assert user(found.find(registry, "a/b")) == (registry if registry == "quay.io" else None)
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert warning.startswith(f"{home.root / '1.json'} ")
     assert reason in warning
-    assert SECRET not in caplog.text
+    assert SECRET not in log.text
 
 
-def test_a_broken_variable_is_told_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_variable_is_told_by_its_name(log: Log) -> None:
     assert Credentials(inline=f'{{"auths": {SECRET}').find("quay.io", "a/b") is None
     assert Credentials(inline='{"auths": "\udcff"}').find("quay.io", "a/b") is None
-    first, second = warnings(caplog)
+    first, second = log.warnings
     assert first.startswith("DOCKER_AUTH_CONFIG is not JSON: Expecting value (line 1, column 11)")
     assert second.startswith("DOCKER_AUTH_CONFIG is not UTF-8 (byte 12)")
-    assert SECRET not in caplog.text
+    assert SECRET not in log.text
 
 
 def test_a_file_of_the_largest_size_is_read(home: Home) -> None:
@@ -473,12 +473,12 @@ def test_a_file_of_the_largest_size_is_read(home: Home) -> None:
     assert user(found.find("quay.io", "a/b")) == "quay.io"
 
 
-def test_a_file_that_cannot_be_read_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_cannot_be_read_is_told(home: Home, log: Log) -> None:
     directory = home.root / "director\x1by"
     directory.mkdir()
     below_a_file = home.file({}, "plain") / "config.json"
     assert Credentials(files=[directory, below_a_file]).find("quay.io", "a/b") is None
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert warning.startswith(rf"cannot read {home.root}/director\x1by: ")
 
 
@@ -589,7 +589,7 @@ def test_a_helper_is_asked_once_a_host_whatever_the_file_and_the_repository(home
     ],
 )
 def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
-    home: Home, caplog: pytest.LogCaptureFixture, name: object, script: str | None, reason: str
+    home: Home, log: Log, name: object, script: str | None, reason: str
 ) -> None:
     home.helper("all", quay_io="from all")
     if script is not None:
@@ -598,19 +598,19 @@ def test_a_failing_helper_is_told_once_and_nothing_else_of_its_file_is_taken(
     found = home.credentials(first)
     for repository in ("a/b", "c/d", "a/b"):
         assert found.find("quay.io", repository) is None
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert reason in warning
     assert str(home.root / "1.json") in warning
     assert warning.endswith("; continuing without its credentials; fix or remove it")
     assert home.log() == ([] if script in (None, "exit 0") else ["quay.io"])
-    assert SECRET not in caplog.text
+    assert SECRET not in log.text
 
 
-def test_a_failing_helper_of_docker_does_not_hide_podmans_login(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_helper_of_docker_does_not_hide_podmans_login(home: Home, log: Log) -> None:
     # the same host's key in the next file; an uninstalled Docker Desktop leaves such a credsStore behind
     found = home.credentials({"credsStore": "absent"}, auths("quay.io"))
     assert user(found.find("quay.io", "a/b")) == "quay.io"
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert "docker-credential-absent" in warning
 
 
@@ -628,43 +628,38 @@ def test_a_helper_is_not_asked_for_the_host_without_its_port(home: Home) -> None
     assert home.log() == ["all host:5000"]
 
 
-def test_without_a_path_no_helper_is_run(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_path_no_helper_is_run(home: Home, log: Log) -> None:
     home.helper("all", quay_io="from all")
     path = home.file(auths("quay.io", credsStore="all"))
     assert user(Credentials(files=[path]).find("quay.io", "a/b")) == "quay.io"
-    assert (home.log(), warnings(caplog)) == ([], [])
+    assert (home.log(), log.warnings) == ([], [])
 
 
-def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_threads_get_the_same_login_and_the_helper_is_asked_once(home: Home, log: Log) -> None:
     home.helper("all", quay_io="alice")
     found = home.credentials({"credHelpers": {"ghcr.io": "absent"}, "credsStore": "all"})
-    barrier = threading.Barrier(8)
+    gate = threading.Barrier(8, timeout=30)
     logins: list[str | None] = []
 
     def ask() -> None:
-        barrier.wait(30)
+        gate.wait()
         logins.extend(user(found.find(registry, "a/b")) for registry in ("quay.io", "ghcr.io"))
 
-    threads = [threading.Thread(target=ask, daemon=True) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    assert together(*[ask] * 8) == []
     assert sorted(map(str, logins)) == ["None"] * 8 + ["alice"] * 8
     assert home.log() == ["all quay.io"]
-    assert len(warnings(caplog)) == 1
+    assert len(log.warnings) == 1
 
 
 # ---- what is shown ----
 
 
-def test_no_secret_is_logged_or_shown(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+def test_no_secret_is_logged_or_shown(home: Home, log: Log) -> None:
     home.helper("all", quay_io="alice")
     config = auths("ghcr.io", credHelpers={"quay.io": "all"})
     found = Credentials(inline=json.dumps(auths("host")), files=[home.file(config)], path=str(home.bin))
     logins = [found.find(registry, "a/b") for registry in ("quay.io", "ghcr.io", "host", "other")]
-    shown = f"{caplog.text} {found} {found!r} {logins} {found._stores} {[str(login) for login in logins]}"
+    shown = f"{log.text} {found} {found!r} {logins} {found._stores} {[str(login) for login in logins]}"
     assert "credentials for ghcr.io: " in shown
     assert "credentials for other: none" in shown
     for secret in (SECRET, b64(SECRET), *(auth(name)["auth"] for name in ("ghcr.io", "host"))):

@@ -18,6 +18,7 @@ from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
 
 SECRET = "hunter2-s3cret"
+UNUSABLE = "cannot use the output of docker-credential-test: "
 
 
 Helper = Callable[..., Helpers]
@@ -201,36 +202,14 @@ def test_a_failing_helpers_words_are_cut(helper: Helper) -> None:
         pytest.param(f'echo \'{{"Secret": "{SECRET}"}}\'', "has no Username and Secret", id="no user name"),
         pytest.param(answer("alice", None), "has no Username and Secret", id="null"),
         pytest.param(answer(5, SECRET), "has no Username and Secret", id="a number"),
+        pytest.param(answer("", SECRET), f"{UNUSABLE}it has neither a user name with", id="an empty user name"),
+        pytest.param(answer("alice", ""), f"{UNUSABLE}it has neither a user name with", id="an empty password"),
+        pytest.param(answer("<token>", ""), f"{UNUSABLE}it has neither a user name with", id="an empty token"),
+        pytest.param(answer("a:b", SECRET), f"{UNUSABLE}a user name cannot contain ':'", id="a colon"),
         pytest.param(
-            answer("", SECRET),
-            "cannot use the output of docker-credential-test: it has neither a user name with",
-            id="an empty user name",
+            answer("<token>", f"\ud800{SECRET}"), f"{UNUSABLE}credentials must be UTF-8", id="half a character"
         ),
-        pytest.param(
-            answer("alice", ""),
-            "cannot use the output of docker-credential-test: it has neither a user name with",
-            id="an empty password",
-        ),
-        pytest.param(
-            answer("<token>", ""),
-            "cannot use the output of docker-credential-test: it has neither a user name with",
-            id="an empty token",
-        ),
-        pytest.param(
-            answer("a:b", SECRET),
-            "cannot use the output of docker-credential-test: a user name cannot contain ':'",
-            id="a colon",
-        ),
-        pytest.param(
-            answer("<token>", f"\ud800{SECRET}"),
-            "cannot use the output of docker-credential-test: credentials must be UTF-8",
-            id="half a character",
-        ),
-        pytest.param(
-            answer("alice", f"\ud800{SECRET}"),
-            "cannot use the output of docker-credential-test: credentials must be UTF-8",
-            id="half a password",
-        ),
+        pytest.param(answer("alice", f"\ud800{SECRET}"), f"{UNUSABLE}credentials must be UTF-8", id="half a password"),
     ],
 )
 def test_an_answer_that_is_none_is_told_and_not_repeated(helper: Helper, script: str, message: str) -> None:

@@ -483,12 +483,7 @@ def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
     [(429, RateLimitedError), (500, UnavailableError), (502, UnavailableError), (503, UnavailableError)],
 )
 def test_a_server_that_does_not_serve_now_is_asked_with_nothing_else(
-    wire: Wire,
-    *,
-    transport: HttpClient,
-    login: Login | None,
-    status: int,
-    kind: type[UnavailableError],
+    wire: Wire, *, transport: HttpClient, login: Login | None, status: int, kind: type[UnavailableError]
 ) -> None:
     method = method_for(login)
     wire.add(method, REALM, status=status, headers={"Retry-After": "7"})
@@ -532,13 +527,7 @@ REPLIES = [
 @pytest.mark.parametrize(("status", "body"), REPLIES)
 @ALL
 def test_no_secret_is_in_what_a_failed_request_raises_and_logs(
-    wire: Wire,
-    *,
-    transport: HttpClient,
-    log: Log,
-    login: Login | None,
-    status: int,
-    body: str,
+    wire: Wire, *, transport: HttpClient, log: Log, login: Login | None, status: int, body: str
 ) -> None:
     wire.assert_all_requests_are_fired = False  # which of the two depends on the login
     for method in ("GET", "POST"):

@@ -354,28 +354,6 @@ def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
     assert log.warnings == []
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "169.254.169.254",
-        "[::ffff:169.254.169.254]",
-        "[fe80::1]",
-        "[fd00:ec2::254]",
-        "100.100.100.200",
-        "0.0.0.0",
-        "224.0.0.1",
-        "127.0.0.1",
-    ],
-)
-def test_a_redirect_to_an_address_that_no_registry_stores_at_is_refused(
-    wire: Wire, transport: HttpClient, address: str
-) -> None:
-    wire.redirect(HOME, f"https://{address}/latest/meta-data")
-    with pytest.raises(RegistryError):
-        ask(transport, HOME, downgrade=True)
-    assert wire.urls == [HOME]
-
-
 def test_a_redirect_to_a_private_address_is_followed(wire: Wire, transport: HttpClient) -> None:
     wire.redirect(HOME, "https://10.1.2.3:9000/data")
     wire.get("https://10.1.2.3:9000/data", body=b"content")
@@ -437,11 +415,7 @@ def test_a_registrys_warning_is_shown_once_and_clean(wire: Wire, transport: Http
     ],
 )
 def test_only_warnings_in_the_specified_form_are_shown(
-    wire: Wire,
-    transport: HttpClient,
-    log: Log,
-    header: str,
-    texts: list[str],
+    wire: Wire, transport: HttpClient, log: Log, header: str, texts: list[str]
 ) -> None:
     wire.get(HOME, headers={"Warning": header})
     ask(transport, HOME)

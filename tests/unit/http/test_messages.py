@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-import responses
 import urllib3.exceptions
 
 from imgfetch.auth import challenges
@@ -39,6 +38,7 @@ from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.manifest import parse_document
 from imgfetch.tolerance import Tolerance
 from tests.images import ARM64, hello, image, index
+from tests.wire import BASE, HOST, Wire
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\nimgfetch: saved\x9b31m\x7f\x85\u202e\u2066\u2028\u200b\x00"
 """ESC, BEL, CR, LF, C1, DEL, NEL, bidi controls, line separator, zero width space, NUL."""
@@ -123,6 +123,13 @@ def test_a_wait_of_any_length_is_text(text: str) -> None:
         check(rejection(response(429, text, "", **{**HEADERS, "Retry-After": wait}), WHAT))
 
 
+def from_network(error: Exception, url: str = "https://127.0.0.1:9/v2/", proxy: Proxy | None = None) -> ImgfetchError:
+    """Return what comes of an error of the network."""
+    with pytest.raises(ImgfetchError) as caught, mapped(url, proxy):
+        raise error
+    return caught.value
+
+
 NETWORK: dict[str, Exception] = {
     "status line": http.client.BadStatusLine(HOSTILE),
     "protocol": urllib3.exceptions.ProtocolError(HOSTILE, http.client.BadStatusLine(HOSTILE)),
@@ -145,9 +152,7 @@ NETWORK: dict[str, Exception] = {
 @pytest.mark.parametrize("name", NETWORK)
 @pytest.mark.parametrize("proxy", [None, Proxy("http://p:1", "HTTPS_PROXY", "p:1")], ids=["direct", "proxy"])
 def test_what_the_network_says_is_cleaned(name: str, proxy: Proxy | None) -> None:
-    with pytest.raises(ImgfetchError) as caught, mapped("https://127.0.0.1:9/v2/", proxy):
-        raise NETWORK[name]
-    check(caught.value)
+    check(from_network(NETWORK[name], proxy=proxy))
 
 
 @pytest.mark.parametrize(
@@ -171,9 +176,7 @@ def test_what_the_network_says_is_cleaned(name: str, proxy: Proxy | None) -> Non
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_a_failure_says_whether_another_try_makes_sense(error: Exception, tries: int) -> None:
-    with pytest.raises(ImgfetchError) as caught, mapped("https://127.0.0.1:9/v2/"):
-        raise error
-    assert caught.value.tries == tries
+    assert from_network(error).tries == tries
 
 
 def test_a_proxy_is_not_tried_again() -> None:
@@ -205,46 +208,26 @@ PROXY = Proxy("http://proxy.example:1", "HTTPS_PROXY", "proxy.example:1")
     ids=["refused", "name"],
 )
 def test_a_failure_behind_a_proxy_names_it(error: Exception, says: str, hint: str) -> None:
-    with pytest.raises(ImgfetchError) as caught, mapped("https://192.0.2.7:9/v2/", PROXY):
-        raise error
-    assert str(caught.value) == says
-    assert caught.value.hint == hint
+    shown = from_network(error, "https://192.0.2.7:9/v2/", PROXY)
+    assert str(shown) == says
+    assert shown.hint == hint
 
 
 CERTIFICATE = Certificate("me", "them", "2030-01-01 00:00 UTC", "2031-01-01 00:00 UTC", ("a.example", "b.example"))
+PASS_THE_CA = "pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca"
 
 
 @pytest.mark.parametrize(
     ("code", "found", "says", "hint"),
     [
-        (
-            9,
-            CERTIFICATE,
-            'it is not valid before 2030-01-01 00:00 UTC; issued to "me" by',
-            "check the clock of this ma",
-        ),
+        (9, CERTIFICATE, 'not valid before 2030-01-01 00:00 UTC; issued to "me" by', "check the clock of this ma"),
         (9, None, "127.0.0.1:9: not yet", "check the clock of this machine; last resort: --insecure 127.0.0.1:9"),
         (10, CERTIFICATE, "it expired on 2031-01-01 00:00 UTC", "check the clock of this machine; if it is right"),
         (10, None, "127.0.0.1:9: not yet", "check the clock of this machine; if it is right"),
-        (
-            20,
-            None,
-            "unknown issuer (not yet)",
-            "pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca",
-        ),
-        (
-            62,
-            CERTIFICATE,
-            "it is valid for a.example, b.example",
-            "use a host name that the certificate covers",
-        ),
+        (20, None, "unknown issuer (not yet)", PASS_THE_CA),
+        (62, CERTIFICATE, "it is valid for a.example, b.example", "use a host name that the certificate covers"),
         (64, None, "127.0.0.1:9: not yet", "use a host name that the certificate covers"),
-        (
-            1,
-            None,
-            "127.0.0.1:9: not yet",
-            "pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/127.0.0.1:9/ca",
-        ),
+        (1, None, "127.0.0.1:9: not yet", PASS_THE_CA),
     ],
 )
 def test_a_certificate_is_told_with_why_and_what_to_do(
@@ -253,18 +236,16 @@ def test_a_certificate_is_told_with_why_and_what_to_do(
     error = ssl.SSLCertVerificationError(1, "verify failed")
     error.verify_code, error.verify_message = code, "not yet"
     monkeypatch.setattr(certificate, "fetch", lambda *_: found)
-    with pytest.raises(ImgfetchError) as caught, mapped("https://127.0.0.1:9/v2/"):
-        raise error
-    assert says in str(caught.value)
-    assert str(caught.value.hint).startswith(hint)
-    assert str(caught.value.hint).endswith("--insecure 127.0.0.1:9")
+    shown = from_network(error)
+    assert says in str(shown)
+    assert str(shown.hint).startswith(hint)
+    assert str(shown.hint).endswith("--insecure 127.0.0.1:9")
 
 
 def test_a_certificate_behind_a_proxy_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "fetch", lambda *_: pytest.fail("there is no way there"))
-    with pytest.raises(ImgfetchError) as caught, mapped("https://192.0.2.7/v2/", PROXY):
-        raise ssl.SSLCertVerificationError(1, "verify failed")
-    assert "cannot verify the certificate of 192.0.2.7:443" in str(caught.value)
+    shown = from_network(ssl.SSLCertVerificationError(1, "verify failed"), "https://192.0.2.7/v2/", PROXY)
+    assert "cannot verify the certificate of 192.0.2.7:443" in str(shown)
 
 
 # ---- documents ----
@@ -412,33 +393,32 @@ CHALLENGES = {
 }
 
 
+def authenticator_of(transport: HttpClient, scheme: str, login: Login | None) -> Authenticator:
+    base, credentials = f"{scheme}://{HOST}", Credentials(explicit=login)
+    fetch_token = TokenClient(transport, base).fetch
+    return Authenticator(transport, HOST, base, credentials=credentials, realms=RealmPolicy(), fetch_token=fetch_token)
+
+
 @pytest.mark.parametrize("name", CHALLENGES)
 @pytest.mark.parametrize("login", [None, Login(f"al{HOSTILE[:3]}ice", "secret", source=f"/x/{HOSTILE}")])
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
 def test_a_challenges_and_a_token_servers_words_are_cleaned(
-    name: str, login: Login | None, status: int, transport: HttpClient, caplog: pytest.LogCaptureFixture
+    wire: Wire, *, name: str, login: Login | None, status: int, transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    authenticator = Authenticator(
-        transport,
-        "registry.example",
-        "http://registry.example",
-        credentials=Credentials(explicit=login),
-        realms=RealmPolicy(),
-        fetch_token=TokenClient(transport, "http://registry.example").fetch,
-    )
-    headers = {"WWW-Authenticate": CHALLENGES[name]}
+    authenticator = authenticator_of(transport, "http", login)
     failed = 0
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-        wire.get("http://registry.example/v2/", status=401, headers=headers)
-        for host in ("https://auth.registry.example", "http://registry.example"):
-            wire.get(re.compile(f"{host}/[^v]"), status=status, body=BODIES["errors"], content_type=HEADER)
-        for used in (None, Login("a", "b").basic() if login is None else login.basic()):
-            try:
-                authenticator.answer(response(401, HOSTILE, HOSTILE, **headers), "team/app", used, WHAT)
-            except ImgfetchError as error:
-                check(error)
-                failed += 1
-            assert authenticator.hint("team/app").isprintable()
+    wire.assert_all_requests_are_fired = False  # who is asked depends on the challenge
+    wire.challenge("http://registry.example/v2/", CHALLENGES[name])
+    for host in ("https://auth.registry.example", "http://registry.example"):
+        wire.get(re.compile(f"{host}/[^v]"), status=status, body=BODIES["errors"], content_type=HEADER)
+    refusal = {"WWW-Authenticate": CHALLENGES[name]}
+    for used in (None, Login("a", "b").basic() if login is None else login.basic()):
+        try:
+            authenticator.answer(response(401, HOSTILE, HOSTILE, **refusal), "team/app", used, WHAT)
+        except ImgfetchError as error:
+            check(error)
+            failed += 1
+        assert authenticator.hint("team/app").isprintable()
     assert failed or name.startswith("Basic")
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
@@ -465,21 +445,11 @@ def test_what_to_do_about_a_refused_login_depends_on_the_registry(registry: str,
     assert says in login_again(registry, login)
 
 
-def test_a_login_that_was_kept_back_is_named_with_the_option(transport: HttpClient) -> None:
-    login = Login("alice", "secret", source="/x")
-    authenticator = Authenticator(
-        transport,
-        "registry.example",
-        "https://registry.example",
-        credentials=Credentials(explicit=login),
-        realms=RealmPolicy(),
-        fetch_token=TokenClient(transport, "https://registry.example").fetch,
-    )
-    challenge = 'Bearer realm="https://other.example/token"'
-    with responses.RequestsMock() as wire:
-        wire.get("https://other.example/token", json={"token": "t"})
-        refusal = response(401, **{"WWW-Authenticate": challenge})
-        assert authenticator.answer(refusal, "team/app", None, WHAT) == "Bearer t"
+def test_a_login_that_was_kept_back_is_named_with_the_option(wire: Wire, transport: HttpClient) -> None:
+    authenticator = authenticator_of(transport, "https", Login("alice", "secret", source="/x"))
+    wire.get("https://other.example/token", json={"token": "t"})
+    refusal = response(401, **{"WWW-Authenticate": 'Bearer realm="https://other.example/token"'})
+    assert authenticator.answer(refusal, "team/app", None, WHAT) == "Bearer t"
     hint = authenticator.hint("team/app")
     assert hint.startswith("imgfetch withheld the credentials of alice from /x: other.example does not belong to")
     assert "--trust-realm other.example" in hint
@@ -489,15 +459,12 @@ def test_a_login_command_is_cleaned() -> None:
     assert login_command(HOSTILE).isprintable()
 
 
-def test_a_refresh_token_that_is_refused_is_told_cleaned(transport: HttpClient) -> None:
-    realm = RealmPolicy().find("https://auth.registry.example/token", "https://registry.example/v2/")
+def test_a_refresh_token_that_is_refused_is_told_cleaned(wire: Wire, transport: HttpClient) -> None:
+    realm = RealmPolicy().find("https://auth.registry.example/token", f"{BASE}/v2/")
     login = Login(identity_token="REFRESH", source=f"--{HOSTILE}")
-    with responses.RequestsMock() as wire:
-        wire.post("https://auth.registry.example/token", status=401, body=BODIES["text"])
-        with pytest.raises(ImgfetchError) as caught:
-            TokenClient(transport, "https://registry.example").fetch(
-                Grant(realm, HOSTILE, (HOSTILE,), "registry.example/team/app"), login
-            )
+    wire.post("https://auth.registry.example/token", status=401, body=BODIES["text"])
+    with pytest.raises(ImgfetchError) as caught:
+        TokenClient(transport, BASE).fetch(Grant(realm, HOSTILE, (HOSTILE,), "registry.example/team/app"), login)
     check(caught.value)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
-import responses
 
 from imgfetch.errors import (
     AuthenticationError,
@@ -20,6 +19,7 @@ from imgfetch.errors import (
 )
 from imgfetch.http.client import HttpClient
 from imgfetch.http.status_errors import not_the_protocol, rejection
+from tests.wire import Wire
 
 URL = "https://registry.example/v2/team/app/manifests/1?Signature=SECRET"
 WHAT = "the manifest of registry.example/team/app:1"
@@ -29,23 +29,22 @@ Reject = Callable[..., ImgfetchError]
 
 
 @pytest.fixture
-def rejected(transport: HttpClient) -> Iterator[Reject]:
+def rejected(wire: Wire, transport: HttpClient) -> Reject:
     """Return a function that returns the error for an answer."""
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as wire:
 
-        def reject(
-            status: int,
-            body: str | bytes = b"",
-            headers: Mapping[str, str] | None = None,
-            *,
-            url: str = URL,
-            hint: str | None = None,
-        ) -> ImgfetchError:
-            wire.get(url, status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
-            with transport.get(url) as response:
-                return rejection(response, WHAT, hint=hint)
+    def reject(
+        status: int,
+        body: str | bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        url: str = URL,
+        hint: str | None = None,
+    ) -> ImgfetchError:
+        wire.get(url, status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
+        with transport.get(url) as response:
+            return rejection(response, WHAT, hint=hint)
 
-        yield reject
+    return reject
 
 
 @pytest.mark.parametrize(
@@ -359,33 +358,24 @@ def test_a_page_hints_at_another_server(rejected: Reject) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "words"),
     [
-        (
+        pytest.param(
             b"<html><title>Sign in</title></html>",
             "text/html; charset=utf-8",
-            "returned 200 with text/html; charset=utf-8: an HTML page, 'Sign in'",
+            "with text/html; charset=utf-8: an HTML page, 'Sign in'",
+            id="captive portal",
         ),
-        (b"It works!", "text/plain", "returned 200 with text/plain: It works!"),
-        (b"\x1b[31m", "\x1b", "returned 200 with \\x1b: \\x1b[31m"),
+        pytest.param(b"It works!", "text/plain", "with text/plain: It works!", id="text"),
+        pytest.param(b"\x1b[31m", "\x1b", "with \\x1b: \\x1b[31m", id="escapes"),
+        pytest.param(b"hello", None, "with no type: hello", id="no type"),
     ],
-    ids=["captive portal", "text", "escapes"],
 )
 def test_what_is_no_registrys_answer_is_described(
-    transport: HttpClient, body: bytes, content_type: str, words: str
+    wire: Wire, transport: HttpClient, body: bytes, content_type: str | None, words: str
 ) -> None:
-    with responses.RequestsMock() as wire:
-        wire.get(URL, body=body, headers={"Content-Type": content_type})
-        with transport.get(URL) as response:
-            error = not_the_protocol(response, body, WHAT)
+    wire.get(URL, body=body, content_type=content_type)
+    with transport.get(URL) as response:
+        error = not_the_protocol(response, body, WHAT)
+    url = "https://registry.example/v2/team/app/manifests/1?Signature=REDACTED"
     assert type(error) is RegistryError
-    assert str(error) == (  # URL, status, type, title or first clean characters
-        f"unexpected content for {WHAT}: https://registry.example/v2/team/app/manifests/1?Signature=REDACTED {words}"
-    )
+    assert str(error) == f"unexpected content for {WHAT}: {url} returned 200 {words}"  # title or first clean characters
     assert error.hint == "check for a captive portal, a proxy's page, a wrong port, or a server that is not a registry"
-
-
-def test_an_answer_without_a_type_is_said_to_have_none(transport: HttpClient) -> None:
-    with responses.RequestsMock() as wire:
-        wire.get(URL, body=b"hello", content_type=None)
-        with transport.get(URL) as response:
-            error = not_the_protocol(response, b"hello", WHAT)
-    assert "returned 200 with no type: hello" in str(error)

@@ -680,9 +680,7 @@ def test_threads_that_find_no_tls_at_the_same_time_all_turn_to_http(wire: Wire) 
     assert sorted(wire.urls) == [http] * 3 + [https] * 3
 
 
-def test_a_token_of_the_loopback_is_sent_in_clear_only_where_it_was_asked_for_so(
-    wire: Wire,
-) -> None:
+def test_a_token_of_the_loopback_is_sent_in_clear_only_where_it_was_asked_for_so(wire: Wire) -> None:
     https, http = manifest_url("https", LOCAL), manifest_url("http", LOCAL)
     wire.get(https, body=no_tls())
     wire.challenge(http, 'Bearer realm="/token"')

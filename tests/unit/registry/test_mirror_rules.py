@@ -12,7 +12,7 @@ from imgfetch.errors import InvalidReferenceError, UnsupportedError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read, registries_conf_files
-from tests.stories import warnings
+from tests.stories import Log
 
 HUB = Reference.parse("busybox:1")
 QUAY = Reference.parse("quay.io/team/app:1")
@@ -186,11 +186,9 @@ def test_dockers_mirrors_stand_for_docker_hub_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", " \n", "{}", '{"registry-mirrors": null}', '{"registry-mirrors": []}'])
-def test_a_daemon_json_without_mirrors_says_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
-) -> None:
+def test_a_daemon_json_without_mirrors_says_nothing(tmp_path: Path, log: Log, content: str) -> None:
     assert docker(tmp_path, content) == Mirrors()
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -204,10 +202,10 @@ def test_a_daemon_json_without_mirrors_says_nothing(
     ],
 )
 def test_a_broken_daemon_json_is_one_warning_with_the_position(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, position: str
+    tmp_path: Path, log: Log, content: str, position: str
 ) -> None:
     assert docker(tmp_path, content) == Mirrors()
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert str(tmp_path / "daemon.json") in warning
     assert position in warning
 
@@ -223,11 +221,11 @@ def test_a_broken_daemon_json_is_one_warning_with_the_position(
     ],
 )
 def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: object, words: str
+    tmp_path: Path, log: Log, entry: object, words: str
 ) -> None:
     mirrors = docker(tmp_path, {"registry-mirrors": ["https://one.example", entry, "https://three.example"]})
     assert mirrors.docker == ("https://one.example", "https://three.example")
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert f"mirror 2 in {tmp_path / 'daemon.json'}" in warning
     assert words in warning
     assert "s3cret" not in warning
@@ -488,33 +486,33 @@ def table(body: str) -> str:
     ],
 )
 def test_a_broken_registries_conf_counts_as_absent_with_one_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, position: str
+    tmp_path: Path, log: Log, text: str, position: str
 ) -> None:
     mirrors = configured(tmp_path, text, '[[registry]]\nlocation="b.example"\nblocked=true')
     assert [rule.prefix for rule in mirrors.rules] == ["b.example"]
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert str(tmp_path / "0.conf") in warning
     assert position in warning
     assert "s3cret" not in warning
 
 
-def test_bytes_that_are_no_text_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bytes_that_are_no_text_are_one_warning(tmp_path: Path, log: Log) -> None:
     file = tmp_path / "registries.conf"
     file.write_bytes(b"# \xff")
     assert read(daemon_json=None, registries_conf=[file]) == Mirrors()
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert "position 2" in warning
 
 
-def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, log: Log) -> None:
     assert read(daemon_json=tmp_path, registries_conf=[tmp_path]) == Mirrors()
-    assert len(warnings(caplog)) == 2
+    assert len(log.warnings) == 2
 
 
-def test_what_is_absent_is_no_matter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:
     mirrors = read(daemon_json=tmp_path / "daemon.json", registries_conf=[tmp_path / "registries.conf"])
     assert mirrors == Mirrors()
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 # ---- which files of registries.conf ----

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import responses
 
 from imgfetch.errors import (
     AuthenticationError,
@@ -32,20 +31,20 @@ from imgfetch.oci.source import Source
 from imgfetch.pull.client import Client
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read
+from imgfetch.registry.mirror_rules import Endpoint, Mirrors
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry, missing
-from tests.stories import warnings
+from tests.stories import Log
+from tests.unit.registry.test_mirror_rules import configured
+from tests.wire import BLOB, CONTENT, Wire
 
 TAGGED = Reference.parse("busybox:1")
 BUILT = images.image(images.hello())
 DOCUMENT = Document(BUILT.raw, BUILT.media_type)
 PINNED = replace(TAGGED, tag=None, digest=Digest.of(BUILT.raw))
-CONTENT = b"content of the layer"
-BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
 WHAT = "layer 1 of 1 of docker.io/library/busybox:1"
 ONE_AND_TWO = Mirrors(urls=("https://one.example", "https://two.example/hub"))
 
@@ -55,6 +54,7 @@ class Registries(dict[str, FakeRegistry]):
 
     def __init__(self) -> None:
         self.opened: list[Endpoint] = []
+        self.mirrored = Mirrored(ONE_AND_TWO, self.open)
 
     def __missing__(self, host: str) -> FakeRegistry:
         return self.setdefault(host, FakeRegistry(name=host))
@@ -81,11 +81,6 @@ def registries() -> Registries:
     return Registries()
 
 
-@pytest.fixture
-def mirrored(registries: Registries) -> Mirrored:
-    return Mirrored(ONE_AND_TWO, registries.open)
-
-
 def fetch(mirrored: Mirrored, store: BlobStore) -> None:
     """Bring the blob as a caller does."""
     Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).fetch(TAGGED, BLOB, WHAT)
@@ -108,10 +103,10 @@ def test_without_mirrors_the_registry_is_asked_for_what_the_user_asked(registrie
     assert registries.opened == [Endpoint("docker.io", "library/busybox", is_mirror=False)]
 
 
-def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Registries, mirrored: Mirrored) -> None:
+def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Registries) -> None:
     registries.hold("two.example", document=DOCUMENT)
     registries.hold("docker.io", document=DOCUMENT)
-    assert mirrored.manifest(TAGGED) == DOCUMENT
+    assert registries.mirrored.manifest(TAGGED) == DOCUMENT
     assert registries["one.example"].names == ["one.example/library/busybox"]
     assert registries["two.example"].names == ["two.example/hub/library/busybox"]
     assert registries["two.example"].asked == ["1"]
@@ -119,9 +114,9 @@ def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Regi
     assert [endpoint.registry for endpoint in registries.opened] == ["one.example", "two.example"]
 
 
-def test_each_registry_is_opened_by_its_own_host(registries: Registries, mirrored: Mirrored) -> None:
+def test_each_registry_is_opened_by_its_own_host(registries: Registries) -> None:
     with pytest.raises(NotFoundError):
-        mirrored.manifest(TAGGED)
+        registries.mirrored.manifest(TAGGED)
     assert registries.opened == [
         Endpoint("one.example", "library/busybox"),
         Endpoint("two.example", "hub/library/busybox"),
@@ -161,9 +156,8 @@ def test_a_registry_is_opened_once_by_many_threads(registries: Registries) -> No
 
 
 def test_what_is_blocked_is_asked_of_nobody(registries: Registries, tmp_path: Path) -> None:
-    conf = tmp_path / "registries.conf"
-    conf.write_text('[[registry]]\nlocation="docker.io"\nblocked=true')
-    mirrored = Mirrored(read(urls=["https://one.example"], daemon_json=None, registries_conf=[conf]), registries.open)
+    mirrors = configured(tmp_path, '[[registry]]\nlocation="docker.io"\nblocked=true')
+    mirrored = Mirrored(replace(mirrors, urls=("https://one.example",)), registries.open)
     with pytest.raises(UnsupportedError, match="blocked by"):
         mirrored.manifest(TAGGED)
     with pytest.raises(UnsupportedError, match="blocked by"), mirrored.blob(TAGGED, BLOB, WHAT):
@@ -175,14 +169,10 @@ def test_what_is_blocked_is_asked_of_nobody(registries: Registries, tmp_path: Pa
 
 @pytest.fixture
 def digests_only(registries: Registries, tmp_path: Path) -> Mirrored:
-    conf = tmp_path / "registries.conf"
-    conf.write_text(
-        '[[registry]]\nlocation="docker.io"\n'
-        '[[registry.mirror]]\nlocation="digests.example"\npull-from-mirror="digest-only"'
-    )
+    mirror = '[[registry.mirror]]\nlocation="digests.example"\npull-from-mirror="digest-only"'
     for host in ("digests.example", "docker.io"):
         registries.hold(host, document=DOCUMENT, content=CONTENT)
-    return Mirrored(read(daemon_json=None, registries_conf=[conf]), registries.open)
+    return Mirrored(configured(tmp_path, f'[[registry]]\nlocation="docker.io"\n{mirror}'), registries.open)
 
 
 @pytest.mark.parametrize(
@@ -230,21 +220,15 @@ def test_a_mirror_for_digests_is_asked_for_the_blobs_of_a_tag(
 )
 @pytest.mark.parametrize("reference", [TAGGED, PINNED], ids=["tag", "digest"])
 def test_whatever_fails_at_a_mirror_leads_to_the_next_place(
-    registries: Registries,
-    mirrored: Mirrored,
-    caplog: pytest.LogCaptureFixture,
-    reference: Reference,
-    error: ImgfetchError,
+    registries: Registries, log: Log, reference: Reference, error: ImgfetchError
 ) -> None:
     registries.hold("one.example", document=error)
     registries.hold("two.example", document=DOCUMENT)
-    assert mirrored.manifest(reference) == DOCUMENT
-    assert warnings(caplog) == [f"mirror one.example: {error}; trying the next source"]  # its words are shown whole
+    assert registries.mirrored.manifest(reference) == DOCUMENT
+    assert log.warnings == [f"mirror one.example: {error}; trying the next source"]  # its words are shown whole
 
 
-def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
-    store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(store: BlobStore, log: Log) -> None:
     registries = Registries()
     registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
 
@@ -257,7 +241,7 @@ def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
     assert mirrored.manifest(TAGGED) == DOCUMENT
     fetch(mirrored, store)
     assert store.has(BLOB)
-    assert warnings(caplog) == ["mirror one.example: its CA file cannot be read; trying the next source"]
+    assert log.warnings == ["mirror one.example: its CA file cannot be read; trying the next source"]
 
 
 @pytest.mark.parametrize(
@@ -272,35 +256,35 @@ def test_a_mirror_that_cannot_be_opened_leads_to_the_next_place(
     ],
 )
 def test_a_mirrors_answer_that_is_no_manifest_leads_to_the_next_place(
-    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, raw: bytes, content_type: str
+    registries: Registries, log: Log, raw: bytes, content_type: str
 ) -> None:
     registries.hold("one.example", document=Document(raw, content_type))
     registries.hold("two.example", document=DOCUMENT)
-    assert mirrored.manifest(TAGGED) == DOCUMENT  # bad type
-    (warning,) = warnings(caplog)
+    assert registries.mirrored.manifest(TAGGED) == DOCUMENT  # bad type
+    (warning,) = log.warnings
     assert warning.startswith("mirror one.example: the manifest of docker.io/library/busybox:1 ")
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_a_mirrors_manifest_that_has_another_digest_leads_to_the_next_place(
-    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, algorithm: str
+    registries: Registries, log: Log, algorithm: str
 ) -> None:
     digest = Digest.of(BUILT.raw, algorithm)
     other = images.image(images.hello("other"))
     registries["one.example"].documents[str(digest)] = Document(other.raw, other.media_type)
     registries["two.example"].documents[str(digest)] = DOCUMENT
-    assert mirrored.manifest(replace(PINNED, digest=digest)) == DOCUMENT
-    (warning,) = warnings(caplog)
+    assert registries.mirrored.manifest(replace(PINNED, digest=digest)) == DOCUMENT
+    (warning,) = log.warnings
     got = hashlib.new(algorithm, other.raw).hexdigest()
     assert f"expected {digest}, got {algorithm}:{got}" in warning
 
 
 @pytest.mark.parametrize("reference", [TAGGED, PINNED], ids=["tag", "digest"])
 def test_what_the_upstream_sends_is_returned_for_the_caller_to_verify(
-    registries: Registries, mirrored: Mirrored, reference: Reference
+    registries: Registries, reference: Reference
 ) -> None:
     registries.hold("docker.io", document=Document(b"anything"))
-    assert mirrored.manifest(reference) == Document(b"anything")
+    assert registries.mirrored.manifest(reference) == Document(b"anything")
 
 
 # ---- what is reported ----
@@ -317,64 +301,58 @@ def test_what_the_upstream_sends_is_returned_for_the_caller_to_verify(
     ids=lambda error: type(error).__name__,
 )
 def test_the_error_is_the_upstreams_and_has_the_mirrors_reasons(
-    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture, error: ImgfetchError
+    registries: Registries, log: Log, error: ImgfetchError
 ) -> None:
     registries.hold("one.example", document=TransportError("cannot connect to one.example:443"))
     registries.hold("docker.io", document=error)
     with pytest.raises(ImgfetchError) as caught:
-        mirrored.manifest(TAGGED)
+        registries.mirrored.manifest(TAGGED)
     assert caught.value is error  # its class, hint and exit status
     assert caught.value.__cause__ is None
     assert caught.value.__notes__ == [
         "mirror one.example: cannot connect to one.example:443",
         "mirror two.example: the manifest of docker.io/library/busybox:1 was not found",
     ]
-    assert warnings(caplog) == [f"{note}; trying the next source" for note in caught.value.__notes__]
+    assert log.warnings == [f"{note}; trying the next source" for note in caught.value.__notes__]
 
 
-def test_a_reason_is_told_once(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_reason_is_told_once(registries: Registries, store: BlobStore, log: Log) -> None:
     dead = TransportError("cannot connect")
     for host in ("one.example", "two.example"):
         registries.hold(host, document=dead)
         registries[host].contents = {str(BLOB.digest): dead}
     registries.hold("docker.io", document=DOCUMENT, content=CONTENT)
-    mirrored.manifest(TAGGED)
-    mirrored.manifest(PINNED)
-    fetch(mirrored, store)
-    assert warnings(caplog) == [
+    registries.mirrored.manifest(TAGGED)
+    registries.mirrored.manifest(PINNED)
+    fetch(registries.mirrored, store)
+    assert log.warnings == [
         "mirror one.example: cannot connect; trying the next source",
         "mirror two.example: cannot connect; trying the next source",
     ]
 
 
-def test_a_reason_has_its_cause(registries: Registries, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reason_has_its_cause(registries: Registries, log: Log) -> None:
     error = AuthenticationError("no token from https://auth.example")
     error.__cause__ = cause = TransportError("auth.example:443 refuses the connection")
     registries.hold("one.example", document=error)
     registries.hold("docker.io", document=DOCUMENT)
     Mirrored(Mirrors(urls=("https://one.example",)), registries.open).manifest(TAGGED)
-    assert warnings(caplog) == [
-        f"mirror one.example: no token from https://auth.example ({cause}); trying the next source"
-    ]
+    assert log.warnings == [f"mirror one.example: no token from https://auth.example ({cause}); trying the next source"]
+
+
+INTERNAL = '[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"'
 
 
 def test_messages_have_the_users_name_wherever_the_image_is_looked_for(registries: Registries, tmp_path: Path) -> None:
-    conf = tmp_path / "registries.conf"
-    conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
-    mirrored = Mirrored(read(daemon_json=None, registries_conf=[conf]), registries.open)
+    mirrored = Mirrored(configured(tmp_path, INTERNAL), registries.open)
     with pytest.raises(NotFoundError, match=r"^the manifest of docker\.io/library/busybox:1 was not found$"):
         mirrored.manifest(TAGGED)
     assert registries["internal.example"].names == ["internal.example/hub/library/busybox"]
 
 
-@responses.activate
-def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: Path) -> None:
-    conf = tmp_path / "registries.conf"
-    conf.write_text('[[registry]]\nprefix="docker.io"\nlocation="internal.example/hub"')
-    responses.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
-    client = Client(RegistryConfig(mirrors=read(daemon_json=None, registries_conf=[conf])), retries=0)
+def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(wire: Wire, tmp_path: Path) -> None:
+    wire.get("https://internal.example/v2/hub/library/busybox/tags/list", status=404)
+    client = Client(RegistryConfig(mirrors=configured(tmp_path, INTERNAL)), retries=0)
     with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
         client.tags(TAGGED)
 
@@ -382,10 +360,10 @@ def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(tmp_path: P
 # ---- blobs ----
 
 
-def test_a_blob_comes_from_the_first_mirror(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
+def test_a_blob_comes_from_the_first_mirror(registries: Registries, store: BlobStore) -> None:
     for host in ("one.example", "two.example", "docker.io"):
         registries.hold(host, content=CONTENT)
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
     assert [endpoint.registry for endpoint in registries.opened] == ["one.example"]
 
@@ -396,11 +374,11 @@ def test_a_blob_comes_from_the_first_mirror(registries: Registries, mirrored: Mi
     ids=lambda error: type(error).__name__,
 )
 def test_a_mirror_that_does_not_open_a_blob_is_skipped_for_it(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, error: ImgfetchError
+    registries: Registries, store: BlobStore, error: ImgfetchError
 ) -> None:
     registries["one.example"].contents[str(BLOB.digest)] = error
     registries.hold("two.example", content=CONTENT)
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert registries.asked == ["one.example", "two.example"]
     assert store.read(BLOB.digest) == CONTENT
 
@@ -409,31 +387,27 @@ def test_a_mirror_that_does_not_open_a_blob_is_skipped_for_it(
     "content", [pytest.param(CONTENT + b"!", id="longer"), pytest.param(CONTENT.swapcase(), id="changed")]
 )
 def test_a_mirror_that_sends_something_else_is_skipped_for_that_blob_only(
-    registries: Registries,
-    mirrored: Mirrored,
-    store: BlobStore,
-    caplog: pytest.LogCaptureFixture,
-    content: bytes,
+    registries: Registries, store: BlobStore, log: Log, content: bytes
 ) -> None:
     registries.hold("one.example", content=content)
     registries.hold("two.example", content=CONTENT)
     other = Descriptor("", Digest.of(b"another layer"), len(b"another layer"))
     registries["one.example"].contents[str(other.digest)] = b"another layer"
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
     assert registries.keys() == {"one.example", "two.example"}
-    (warning,) = warnings(caplog)
+    (warning,) = log.warnings
     assert warning.startswith(f"mirror one.example: {WHAT} ({BLOB.digest}) from one.example does not match")
-    Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0)).fetch(TAGGED, other, WHAT)
+    Resolver(registries.mirrored, store, Tolerance(), RetryPolicy(retries=0)).fetch(TAGGED, other, WHAT)
     assert registries["two.example"].offsets == [0]
 
 
 def test_what_a_mirror_sent_before_it_broke_off_is_continued_elsewhere(
-    registries: Registries, mirrored: Mirrored, store: BlobStore
+    registries: Registries, store: BlobStore
 ) -> None:
     registries.hold("one.example", content=CONTENT[:7])
     registries.hold("docker.io", content=CONTENT)
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
     assert registries["docker.io"].offsets == [7]
 
@@ -456,72 +430,64 @@ REFUSALS = [
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["404", "reset", "no bytes", "a byte", "other bytes"])
 def test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, refusal: FakeBody | ImgfetchError
+    registries: Registries, store: BlobStore, refusal: FakeBody | ImgfetchError
 ) -> None:
     put_part(store, CONTENT[:7])
     registries.hold("one.example", content=CONTENT)
     registries["one.example"].refusal = refusal
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert store.read(BLOB.digest) == CONTENT
     assert registries["one.example"].offsets == [7, 0]
     assert "two.example" not in registries
 
 
-def test_a_mirror_that_has_nothing_is_asked_no_more_than_twice(
-    registries: Registries, mirrored: Mirrored, store: BlobStore
-) -> None:
+def test_a_mirror_that_has_nothing_is_asked_no_more_than_twice(registries: Registries, store: BlobStore) -> None:
     put_part(store, CONTENT[:7])
     registries.hold("docker.io", content=CONTENT)
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert [len(registries[name].asked) for name in ("one.example", "two.example")] == [2, 2]
     assert registries["docker.io"].offsets == [7]
 
 
-def test_a_blob_that_nobody_has_right_is_the_upstreams_fault(
-    registries: Registries, mirrored: Mirrored, store: BlobStore
-) -> None:
+def test_a_blob_that_nobody_has_right_is_the_upstreams_fault(registries: Registries, store: BlobStore) -> None:
     registries.hold("one.example", content=CONTENT + b"!")
     registries.hold("docker.io", content=CONTENT.swapcase())
     with pytest.raises(VerificationError, match=r"from docker\.io does not match the manifest") as caught:
-        fetch(mirrored, store)
+        fetch(registries.mirrored, store)
     assert caught.value.wanted == str(BLOB.digest)
     assert [note.partition(":")[0] for note in caught.value.__notes__] == ["mirror one.example", "mirror two.example"]
     assert not store.has(BLOB)
 
 
-def test_a_blob_that_nobody_has_is_missing_at_the_upstream(
-    registries: Registries, mirrored: Mirrored, store: BlobStore
-) -> None:
+def test_a_blob_that_nobody_has_is_missing_at_the_upstream(registries: Registries, store: BlobStore) -> None:
     with pytest.raises(NotFoundError, match="layer 1 of 1") as caught:
-        fetch(mirrored, store)
+        fetch(registries.mirrored, store)
     assert len(caught.value.__notes__) == 2
     assert registries.asked == ["one.example", "two.example", "docker.io"]
 
 
-def test_a_full_disk_is_no_reason_to_ask_elsewhere(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_disk_is_no_reason_to_ask_elsewhere(registries: Registries, store: BlobStore, log: Log) -> None:
     registries["one.example"].contents[str(BLOB.digest)] = FakeBody(b"", error=StorageError("no space left"))
     registries.hold("docker.io", content=CONTENT)
     with pytest.raises(StorageError, match="no space"):
-        fetch(mirrored, store)
+        fetch(registries.mirrored, store)
     assert [endpoint.registry for endpoint in registries.opened] == ["one.example"]
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
-def test_an_answer_is_closed_when_it_was_taken(registries: Registries, mirrored: Mirrored, store: BlobStore) -> None:
+def test_an_answer_is_closed_when_it_was_taken(registries: Registries, store: BlobStore) -> None:
     registries.hold("one.example", content=CONTENT)
-    fetch(mirrored, store)
+    fetch(registries.mirrored, store)
     assert registries["one.example"].open_bodies == 0
 
 
 # ---- the end ----
 
 
-def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries, mirrored: Mirrored) -> None:
+def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries) -> None:
     registries.hold("two.example", document=DOCUMENT)
-    mirrored.manifest(TAGGED)
-    mirrored.abort()
+    registries.mirrored.manifest(TAGGED)
+    registries.mirrored.abort()
     assert [registry.aborted.is_set() for registry in registries.values()] == [True, True]
     assert registries.keys() == {"one.example", "two.example"}
 
@@ -534,47 +500,36 @@ def test_all_that_was_opened_is_aborted_and_nothing_else(registries: Registries,
         pytest.param(lambda mirrored: mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT).__enter__(), id="mirrors"),
     ],
 )
-def test_nobody_is_asked_after_the_end(
-    registries: Registries,
-    mirrored: Mirrored,
-    caplog: pytest.LogCaptureFixture,
-    ask: Callable[[Mirrored], object],
-) -> None:
-    mirrored.abort()
+def test_nobody_is_asked_after_the_end(registries: Registries, log: Log, ask: Callable[[Mirrored], object]) -> None:
+    registries.mirrored.abort()
     with pytest.raises(TransportError, match="stopped"):
-        ask(mirrored)
+        ask(registries.mirrored)
     assert registries.opened == []
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
-def test_a_read_that_is_ended_is_no_mirrors_fault(
-    registries: Registries, mirrored: Mirrored, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_read_that_is_ended_is_no_mirrors_fault(registries: Registries, log: Log) -> None:
     ended = TransportError("the read was ended")
-    registries["one.example"].contents[str(BLOB.digest)] = FakeBody(CONTENT, between=mirrored.abort, error=ended)
-    body = mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT)
+    registries["one.example"].contents[str(BLOB.digest)] = FakeBody(
+        CONTENT, between=registries.mirrored.abort, error=ended
+    )
+    body = registries.mirrored.mirrors(TAGGED)[0].blob(TAGGED, BLOB, WHAT)
     with pytest.raises(TransportError, match="the read was ended"), body as chunks:
         list(chunks.chunks(len(CONTENT)))
-    assert warnings(caplog) == []
+    assert log.warnings == []
 
 
 # ---- all together ----
 
 
-def test_an_image_is_put_together_from_what_each_place_has(
-    registries: Registries, mirrored: Mirrored, store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_image_is_put_together_from_what_each_place_has(registries: Registries, store: BlobStore, log: Log) -> None:
     index = images.index(BUILT)
     registries["one.example"].documents = {"1": Document(index.raw, index.media_type), BUILT.digest: Document(b"{}")}
     registries["two.example"].documents = {BUILT.digest: DOCUMENT}
     registries["docker.io"].contents = {BUILT.config.digest: BUILT.config.content}
-    resolver = Resolver(mirrored, store, Tolerance(), RetryPolicy(retries=0))
+    resolver = Resolver(registries.mirrored, store, Tolerance(), RetryPolicy(retries=0))
     image = resolver.chosen(resolver.document(TAGGED), TAGGED, None)
     assert str(image.manifest.descriptor.digest) == BUILT.digest
     assert image.references == (TAGGED,)
-    assert registries.asked == [
-        *("one.example",) * 3,
-        *("two.example",) * 2,
-        "docker.io",
-    ]
-    assert len(warnings(caplog)) == 3
+    assert registries.asked == [*("one.example",) * 3, *("two.example",) * 2, "docker.io"]
+    assert len(log.warnings) == 3
