@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import bz2
 import lzma
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers import tarheaders
-from imgfetch.layers.inflate import GZIP, ZLIB, InflateError, Stream, inflater
+from imgfetch.layers.gzipmember import MAGIC as GZIP_MAGIC
+from imgfetch.layers.gzipmember import GzipMember
+from imgfetch.layers.inflate import ZLIB, InflateError, Stream, inflater
 from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
 from imgfetch.layers.zstd import ZstdStream, is_skippable
 
@@ -31,11 +33,10 @@ _SLICES = (1024, 256 * 1024)
 """Bytes passed to a stream at once: few for short streams, because the rest after a stream's end is copied."""
 _XZ_MEMORY = 128 * 1024 * 1024
 
-_MAGIC = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+_MAGIC = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 _TAR_MAGIC = slice(257, 262)
 
 _OPENERS: Mapping[str, Callable[[], Stream]] = {
-    "gzip": lambda: inflater(GZIP),
     "deflate": lambda: inflater(ZLIB),
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
@@ -78,6 +79,9 @@ def decompressor(name: str) -> Decompressor:
     """Return a decompressor for a result of `detect`, or for HTTP's ``deflate``."""
     if name == "zstd":
         return ZstdStream()
+    if name == "gzip":
+        oddities: set[str] = set()
+        return _Streams(name, lambda: GzipMember(oddities), oddities)
     return _Streams(name, _OPENERS[name]) if name in _OPENERS else _Uncompressed()
 
 
@@ -102,8 +106,10 @@ def decompress(file: BinaryIO) -> Iterator[bytes]:
 class _Streams:
     """Consecutive streams, perhaps with padding or trailing data (docs/registries.md#several-streams)."""
 
-    def __init__(self, name: str, open_stream: Callable[[], Stream]) -> None:
+    def __init__(self, name: str, open_stream: Callable[[], Stream], oddities: Collection[str] = frozenset()) -> None:
+        """Start before the first stream; the streams add to ``oddities``."""
         self._name = name
+        self._oddities = oddities
         self._magic = _MAGIC.get(name, b"")
         self._open = open_stream
         self._stream: Stream | None = open_stream()
@@ -128,7 +134,9 @@ class _Streams:
             raise VerificationError(f"its {self._name} data ends early")
         if self._has_garbage or self._between:
             return f"other bytes follow its {self._name} data"
-        return f"zeros separate or follow its {self._name} streams" if self._has_zeros else None
+        if self._has_zeros:
+            return f"zeros separate or follow its {self._name} streams"
+        return min(self._oddities, default=None)
 
     def _begin(self, data: bytes) -> bytes:
         """Find the next stream, and return its bytes."""

@@ -7,7 +7,7 @@ The content decides: the compression is recognized by magic bytes, and a wrong m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -18,7 +18,11 @@ from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.text import quoted, sanitize
 
+_RULES = 2
+"""The version of the checks on a layer; notes made by others do not count."""
 _SHOWN_MAGIC = 8
+_FOR_DOCKER_AND_PODMAN = frozenset({"bzip2", "xz"})
+"""Compressions that containerd, and so docker's containerd store, does not read."""
 _KNOWN = {
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
@@ -51,9 +55,11 @@ class LayerInfo:
         """Read the result of `to_json`.
 
         Raises:
-            VerificationError: the data is malformed.
+            VerificationError: the data is malformed, or of another version.
         """
         members = strictjson.Object(strictjson.loads(raw, "a note"), "a note")
+        if members.count("rules") != _RULES:
+            raise VerificationError("a note was made by other rules")
         return cls(
             Digest.parse(members.get("diff_id")),
             members.text("compression"),
@@ -63,16 +69,19 @@ class LayerInfo:
 
     def to_json(self) -> bytes:
         """Encode as JSON."""
-        return json.dumps({**asdict(self), "diff_id": str(self.diff_id)}).encode()
+        return json.dumps({**asdict(self), "diff_id": str(self.diff_id), "rules": _RULES}).encode()
 
-    def warnings(self, media_type: str) -> tuple[str, ...]:
-        """Describe possible problems for readers, given the layer's media type."""
-        return tuple(filter(None, (self.oddity, _mislabelled(media_type, self.compression))))
+    def warnings(self, media_types: Collection[str]) -> tuple[str, ...]:
+        """Describe possible problems for readers, given the types by which manifests list the layer."""
+        mislabelled = (_mislabelled(media_type, self.compression) for media_type in sorted(media_types))
+        return tuple(filter(None, (self.oddity, *mislabelled)))
 
-    def is_refused(self, media_type: str) -> bool:
+    def is_refused(self, media_types: Collection[str]) -> bool:
         """Return whether some readers reject the layer as it is."""
-        is_called_plain = mediatypes.LAYER_COMPRESSION.get(media_type) == "plain"
-        return bool(self.oddity) or (is_called_plain and self.compression != "plain")
+        if self.oddity or self.compression in _FOR_DOCKER_AND_PODMAN:
+            return True
+        is_called_plain = any(mediatypes.LAYER_COMPRESSION.get(media_type) == "plain" for media_type in media_types)
+        return (is_called_plain and self.compression != "plain") or not all(map(mediatypes.is_layer, media_types))
 
 
 class DiffIdCheck:
@@ -176,8 +185,10 @@ class DiffIdCheck:
 
 
 def _mislabelled(media_type: str, compression: str) -> str:
-    if media_type not in mediatypes.LAYER_COMPRESSION:
-        return f"its media type {quoted(media_type)} is not a known layer type"
+    if not mediatypes.is_layer(media_type):
+        return f"its media type {quoted(media_type)} is not a known layer type, so containerd refuses it"
+    if compression in _FOR_DOCKER_AND_PODMAN:
+        return f"its content is {compression}, which containerd does not read"
     expected = mediatypes.LAYER_COMPRESSION[media_type]
     if expected in (None, compression):
         return ""

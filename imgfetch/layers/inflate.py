@@ -56,26 +56,31 @@ else:
     ENGINE, LIBRARIES = f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}", (zlib_ng, zlib)
 
 
-class _Inflater:
+class Inflater:
     """A `Stream` by one of the libraries."""
 
     def __init__(self, library: ModuleType, wrapper: int) -> None:
+        """Start before the stream; ``wrapper`` is `GZIP` or `ZLIB`."""
         self._stream: zlib._Decompress = library.decompressobj(wrapper)
         self._damage: type[Exception] = library.error
 
     @property
     def eof(self) -> bool:
+        """As in `Stream`."""
         return self._stream.eof
 
     @property
     def needs_input(self) -> bool:
+        """As in `Stream`."""
         return not self._stream.eof and not self._stream.unconsumed_tail
 
     @property
     def unused_data(self) -> bytes:
+        """As in `Stream`."""
         return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
+        """As in `Stream`."""
         kept = self._stream.unconsumed_tail
         try:
             return self._stream.decompress(kept + data if kept else data, max_length)
@@ -85,4 +90,4 @@ class _Inflater:
 
 def inflater(wrapper: int) -> Stream:
     """Return a decompressor of the fastest library for one stream."""
-    return _Inflater(LIBRARIES[0], wrapper)
+    return Inflater(LIBRARIES[0], wrapper)

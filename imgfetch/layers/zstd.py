@@ -36,7 +36,9 @@ class ZstdStream:
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._head = b""
+        self._head = self._between = b""
+        self._is_first = True
+        self._has_garbage = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decompress more bytes.
@@ -47,7 +49,7 @@ class ZstdStream:
         """
         self._head += data[: _SKIPPABLE_HEADER - len(self._head)]
         for start in range(0, len(data), _SLICE):
-            behind = data[start : start + _SLICE]
+            behind = self._begin(data[start : start + _SLICE])
             while behind:
                 frame = self._frame = self._frame or self._decompressor.decompressobj()
                 try:
@@ -57,6 +59,19 @@ class ZstdStream:
                 behind = frame.unused_data
                 if frame.eof:
                     self._frame = None
+                    behind = self._begin(behind)
+
+    def _begin(self, data: bytes) -> bytes:
+        """Return the bytes of a frame: those of the present one, or of the next one if enough of it is here."""
+        data, self._between = self._between + data, b""
+        if self._frame is not None or self._is_first:
+            self._is_first = False
+            return data
+        if self._has_garbage or not (data.startswith(MAGIC) or is_skippable(data)):
+            self._has_garbage = self._has_garbage or len(data) >= _SKIPPABLE_HEADER
+            self._between = b"" if self._has_garbage else data
+            return b""
+        return data
 
     def finish(self) -> str | None:
         """Check that the data is complete, and describe an oddity if there is one.
@@ -66,6 +81,8 @@ class ZstdStream:
         """
         if self._frame is not None:
             raise VerificationError("its zstd data ends early")
+        if self._has_garbage or self._between:
+            return "other bytes follow its zstd data"
         if is_skippable(self._head):
             return "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
         return None

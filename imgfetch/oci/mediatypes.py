@@ -20,6 +20,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
@@ -57,7 +58,7 @@ LAYER_COMPRESSION = {
     "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": "zstd",
     DOCKER_LAYER_GZIP: "gzip",
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
+    DOCKER_LAYER_ZSTD: "zstd",
     DOCKER_LAYER: None,
     "application/vnd.docker.image.rootfs.foreign.diff.tar": None,
 }
@@ -67,6 +68,11 @@ LAYER_COMPRESSION = {
 def essence(content_type: str | None) -> str:
     """Return the media type of a ``Content-Type`` header, in lower case and without parameters."""
     return (content_type or "").partition(";")[0].strip().lower()
+
+
+def is_layer(media_type: str) -> bool:
+    """Return whether all readers know a layer of this type; containerd before 1.7 does not know docker's zstd."""
+    return media_type in LAYER_COMPRESSION and media_type != DOCKER_LAYER_ZSTD
 
 
 def is_encrypted(media_type: str) -> bool:

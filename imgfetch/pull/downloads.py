@@ -177,7 +177,7 @@ class Downloads:
                 got=str(contents.diff_id),
                 hint="the image is broken or altered; docker load would refuse it too",
             )
-        for warning in contents.warnings(layer.descriptor.media_type):
+        for warning in contents.warnings(layer.media_types):
             self.tolerance.warn(f"{layer.what}: {warning}")
 
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgfetch.archive.selection import Selection
 from imgfetch.errors import VerificationError
@@ -22,12 +22,14 @@ class Layer:
         diff_id: the digest of the decompressed layer; ``None`` for a blob that is not a layer.
         what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
         reference: the image that it is for.
+        media_types: all types by which the images list it.
     """
 
     descriptor: Descriptor
     diff_id: Digest | None
     what: str
     reference: Reference
+    media_types: frozenset[str] = frozenset()
 
 
 def layers_of(image: Image) -> Iterator[Layer]:
@@ -35,7 +37,8 @@ def layers_of(image: Image) -> Iterator[Layer]:
     reference = image.references[0]
     count = len(image.manifest.layers)
     for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
-        yield Layer(descriptor, diff_id, f"layer {number} of {count} of {reference}", reference)
+        what = f"layer {number} of {count} of {reference}"
+        yield Layer(descriptor, diff_id, what, reference, frozenset({descriptor.media_type}))
 
 
 def others_of(selection: Selection) -> Iterator[Layer]:
@@ -54,9 +57,9 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     found: dict[Digest, Layer] = {}
     for layer in layers:
         first = found.setdefault(layer.descriptor.digest, layer)
-        if first.diff_id is None:
-            found[layer.descriptor.digest] = layer
-        elif layer.diff_id is not None and first.diff_id != layer.diff_id:
+        media_types = first.media_types | layer.media_types
+        found[layer.descriptor.digest] = replace(layer if first.diff_id is None else first, media_types=media_types)
+        if first.diff_id is not None and layer.diff_id is not None and first.diff_id != layer.diff_id:
             raise VerificationError(
                 f"{layer.what} is the same blob as {first.what}, but has another diff_id",
                 wanted=str(first.diff_id),

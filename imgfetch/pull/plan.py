@@ -17,7 +17,7 @@ from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
 from imgfetch.errors import InvalidReferenceError
 from imgfetch.layers.diffid import LayerInfo
-from imgfetch.oci import names
+from imgfetch.oci import mediatypes, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import Platforms, References, one_or_many
 from imgfetch.oci.platforms import Platform
@@ -175,9 +175,9 @@ class Plan:
             if layer.diff_id is None:
                 continue
             found = known.get(layer.descriptor.digest)
-            if found and (self.request.is_plain or found.is_refused(layer.descriptor.media_type)):
+            if found and (self.request.is_plain or found.is_refused(layer.media_types)):
                 opened[layer.descriptor.digest] = found
-            elif self.request.is_plain:
+            elif self.request.is_plain or not all(map(mediatypes.is_layer, layer.media_types)):
                 return None
         selections, contents = self.selections, dict[Digest, Content]()
         if opened:

@@ -137,7 +137,7 @@ class Writer:
         def open_blob(digest: Digest) -> AbstractContextManager[BinaryIO]:
             downloads.wait(digest)
             found = downloads.contents.get(digest)
-            if found and digest not in layout.plain and found.is_refused(layers[digest].descriptor.media_type):
+            if found and digest not in layout.plain and found.is_refused(layers[digest].media_types):
                 raise UnsupportedError(
                     f"{layers[digest].what} must be decompressed in the archive, because some readers refuse it, but "
                     "the archive was begun without that",

@@ -7,6 +7,23 @@ from tests.mutants.mutant import Mutant
 BROKEN_INPUT = "test_a_broken_input_has_its_status_and_leaves_the_target_alone"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("gzipmember:_oddity", "if longest > _MAX_TEXT:", "if False:").noticed_by(
+        "test_a_header_that_some_readers_refuse_is_odd_wherever_it_is_cut[zlib-a name too long for Go]"
+    ),
+    Mutant("gzipmember:_header", "!= zlib.crc32(data[: end - 2]) & 0xFFFF", "< 0").noticed_by(
+        "test_a_wrong_header_is_damage_wherever_it_is_cut[zlib-a wrong checksum]"
+    ),
+    Mutant("GzipMember.decompress", "if len(self._header) > _MAX_HEADER:", "if False:").noticed_by(
+        "test_a_header_without_an_end_takes_little_memory"
+    ),
+    Mutant("LayerInfo.is_refused", "or not all(map(mediatypes.is_layer, media_types))", "").noticed_by(
+        "test_a_layer_that_some_readers_refuse_is_not_written_as_it_is"
+    ),
+    Mutant(
+        "layer:distinct",
+        "first.media_types | layer.media_types",
+        "layer.media_types if first.diff_id is None else first.media_types",
+    ).noticed_by("test_a_layer_that_is_listed_with_two_types_has_both"),
     Mutant(
         "_Streams._continue",
         """raise VerificationError(f"its {self._name} data is damaged ({error})") from None""",

@@ -126,6 +126,10 @@ def test_what_was_compressed_comes_out_again(name: str, data: bytes, plain: byte
         ),
         pytest.param("bzip2", bz2.compress(TAR) + b"junk", "other bytes follow its bzip2 data", id="bzip2"),
         pytest.param("xz", lzma.compress(TAR) + b"junk", "other bytes follow its xz data", id="xz"),
+        pytest.param("zstd", zstd(TAR) + b"junk" * 9, "other bytes follow its zstd data", id="zstd"),
+        pytest.param("zstd", zstd(TAR) + bytes(3), "other bytes follow its zstd data", id="zstd and a few zeros"),
+        pytest.param("zstd", zstd(TAR) + SKIPPABLE[:5], "other bytes follow its zstd data", id="half a frame's header"),
+        pytest.param("zstd", zstd(TAR) + b"junk" * 9 + zstd(TAR), "other bytes follow its zstd data", id="zstd behind"),
         pytest.param("deflate", zlib.compress(TAR) + b"junk", "other bytes follow its deflate data", id="deflate"),
         pytest.param(
             "zstd",

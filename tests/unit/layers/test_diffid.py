@@ -215,7 +215,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
 
 
 def remarks(stored: bytes, media_type: str) -> str:
-    return "\n".join(check(stored, media_type).warnings(media_type))
+    return "\n".join(check(stored, media_type).warnings({media_type}))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,9 @@ def test_there_is_nothing_to_remark_about_a_usual_layer(stored: bytes, media_typ
         pytest.param(TAR, OCI_ZSTD, "says zstd, but its content is plain", id="plain called zstd"),
         pytest.param(zstd(TAR), OCI_GZIP, "says gzip, but its content is zstd", id="zstd called gzip"),
         pytest.param(gz(TAR), OCI_ZSTD, "says zstd, but its content is gzip", id="gzip called zstd"),
-        pytest.param(bz2.compress(TAR), OCI_GZIP, "says gzip, but its content is bzip2", id="bzip2 called gzip"),
+        pytest.param(
+            bz2.compress(TAR), OCI_GZIP, "its content is bzip2, which containerd does not read", id="bzip2 called gzip"
+        ),
         pytest.param(gz(TAR) + bytes(9), OCI_GZIP, PADDED, id="gzip and zeros"),
         pytest.param(SKIPPABLE + zstd(TAR), OCI_ZSTD, SKIPPABLE_FIRST, id="skippable frame first"),
         pytest.param(gz(TAR) + b"garbage", OCI_GZIP, GARBAGE, id="gzip and garbage"),
@@ -258,8 +260,40 @@ def test_a_reader_that_may_stumble_is_a_remark(stored: bytes, media_type: str, r
     assert remark in remarks(stored, media_type)
 
 
+@pytest.mark.parametrize(
+    ("stored", "media_types"),
+    [
+        pytest.param(gz(TAR), {OCI_TAR}, id="gzip called tar"),
+        pytest.param(gz(TAR), {OCI_GZIP, OCI_TAR}, id="gzip called tar in one of two places"),
+        pytest.param(gz(TAR), {"application/x-layer"}, id="an unknown type"),
+        pytest.param(gz(TAR), {OCI_GZIP, ""}, id="no type in one of two places"),
+        pytest.param(zstd(TAR), {mediatypes.DOCKER_LAYER_ZSTD}, id="a type that containerd 1.6 does not know"),
+        pytest.param(gz(TAR) + b"garbage", {OCI_GZIP}, id="garbage"),
+        pytest.param(bz2.compress(TAR), {DOCKER_TAR}, id="bzip2"),
+        pytest.param(lzma.compress(TAR), {DOCKER_TAR}, id="xz"),
+    ],
+)
+def test_a_layer_that_some_readers_refuse_is_not_written_as_it_is(stored: bytes, media_types: set[str]) -> None:
+    info = check(stored)
+    assert info.is_refused(media_types)
+    assert info.warnings(media_types)
+
+
+@pytest.mark.parametrize(
+    ("stored", "media_types"),
+    [
+        pytest.param(gz(TAR), {OCI_GZIP, DOCKER_GZIP, FOREIGN_GZIP, NONDISTRIBUTABLE}, id="gzip of all types"),
+        pytest.param(gz(TAR), {DOCKER_TAR, OCI_ZSTD}, id="gzip called something else"),
+        pytest.param(zstd(TAR), {DOCKER_TAR, OCI_GZIP, OCI_ZSTD}, id="zstd"),
+        pytest.param(TAR, {OCI_TAR, OCI_GZIP, OCI_ZSTD, DOCKER_TAR}, id="tar"),
+    ],
+)
+def test_a_layer_that_all_readers_load_is_written_as_it_is(stored: bytes, media_types: set[str]) -> None:
+    assert not check(stored).is_refused(media_types)
+
+
 def test_several_oddities_are_several_remarks() -> None:
-    assert len(check(gz(TAR) + b"garbage", OCI_TAR).warnings(OCI_TAR)) == 2
+    assert len(check(gz(TAR) + b"garbage", OCI_TAR).warnings({OCI_TAR})) == 2
 
 
 def test_an_unknown_type_is_shown_without_control_characters() -> None:
@@ -284,8 +318,9 @@ def test_what_was_found_is_kept_as_json() -> None:
         b'{"diff_id": "sha256:12"}',
         f'{{"diff_id": "{sha256(TAR)}"}}'.encode(),
         LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json()[:-1],
+        LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json().replace(b', "rules": 2', b""),
     ],
-    ids=["nothing", "array", "empty", "no digest", "no size", "cut short"],
+    ids=["nothing", "array", "empty", "no digest", "no size", "cut short", "made by other rules"],
 )
 def test_a_note_that_is_something_else_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match=r"a note|not a valid digest"):

@@ -121,8 +121,6 @@ def test_a_larger_window_is_refused(head: bytes, step: int) -> None:
 @pytest.mark.parametrize(
     ("stream", "why"),
     [
-        pytest.param(zstd(b"hello") + b"\x00\x01\x02\x03", "Unknown frame descriptor", id="no frame"),
-        pytest.param(zstd(b"hello") + bytes(700), "Unknown frame descriptor", id="zeros"),
         pytest.param(MAGIC + b"\x00\x00" + block(3, 0, b"", last=True), "corruption", id="a block of a reserved type"),
         pytest.param(MAGIC + b"\x01\x00" + b"d" + END, "Dictionary mismatch", id="a dictionary"),
         pytest.param(MAGIC + b"\x04\x00" + END + bytes(4), "checksum", id="a wrong checksum"),

@@ -78,6 +78,7 @@ def layers(*blobs: images.Blob) -> list[Layer]:
             Digest.parse(blob.diff_id),
             f"layer {number} of {len(blobs)} of {REFERENCE}",
             REFERENCE,
+            frozenset({blob.media_type}),
         )
         for number, blob in enumerate(blobs, 1)
     ]
@@ -129,6 +130,12 @@ def test_the_layers_of_an_image_are_numbered_from_its_base() -> None:
         "layer 2 of 3 of registry.example/team/app:1",
         "layer 3 of 3 of registry.example/team/app:1",
     ]
+
+
+def test_a_layer_that_is_listed_with_two_types_has_both() -> None:
+    typed = replace(ONE, media_type=images.OCI_TAR)
+    (found,) = distinct(layers_of(image_of(ONE, typed)))
+    assert found.media_types == {images.OCI_GZIP, images.OCI_TAR}
 
 
 def test_a_layer_that_is_repeated_is_brought_once(registry: FakeRegistry, store: BlobStore) -> None:
