@@ -34,7 +34,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "if contents.diff_id != layer.diff_id:",
         "if contents.diff_id.algorithm != layer.diff_id.algorithm:",
     ).noticed_by(f"{BROKEN_INPUT}[absent-a wrong diff_id]"),
-    Mutant("ZstdStream.finish", "if self._frame is not None:", "if False:").noticed_by(
+    Mutant(
+        "ZstdStream.finish",
+        "if self._frame is not None or (self._between and MAGIC.startswith(self._between)):",
+        "if False:",
+    ).noticed_by(
         "test_a_frame_is_not_complete_before_its_last_byte",
         f"{BROKEN_INPUT}[absent-zstd cut short under a true digest]",
     ),
@@ -43,13 +47,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "ZstdStream.feed",
-        "range(0, len(data), _SLICE):\n            behind = data[start : start + _SLICE]",
-        "[0]:\n            behind = data",
+        "range(0, len(data), _SLICE):\n            behind = self._begin(data[start : start + _SLICE])",
+        "[0]:\n            behind = self._begin(data)",
     ).noticed_by("test_what_comes_out_at_a_time_is_bounded_whatever_the_ratio"),
     Mutant("ZstdStream.feed", "behind = frame.unused_data", "behind = b''").noticed_by(
         "test_a_stream_is_complete_at_the_end_of_its_last_frame"
     ),
-    Mutant("ZstdStream.__init__", 'self._head = b""', 'self._head, self._own = b"", self').noticed_by(
+    Mutant(
+        "ZstdStream.__init__", 'self._head = self._between = b""', 'self._head = self._between = b""; self._own = self'
+    ).noticed_by(
         "test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept",
         "test_the_windows_of_sixty_layers_do_not_add_up",
     ),

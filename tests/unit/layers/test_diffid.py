@@ -28,6 +28,9 @@ PADDED = "zeros separate or follow its gzip streams"
 SKIPPABLE_FIRST = "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
 GARBAGE = "other bytes follow its gzip data"
 
+RESERVED_BLOCK = b"\x28\xb5\x2f\xfd\x00\x00\x07\x00\x00"
+"""A frame of zstd with a block of a reserved type."""
+
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """The gzip of 1024 zeros that docker itself wrote for years."""
 
@@ -206,7 +209,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
     layer = DiffIdCheck("layer 1 of 1 of x", OCI_ZSTD)
     gc.disable()
     try:
-        layer.update(zstd(random.Random(0).randbytes(1000)) + b"damage" * is_damaged)
+        layer.update(zstd(random.Random(0).randbytes(1000)) + RESERVED_BLOCK * is_damaged)
         if not is_damaged:
             layer.finish()
         assert [stream() for stream in streams] == [None]
