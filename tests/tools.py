@@ -1,9 +1,11 @@
-"""Programs that tests need: found, or else the test is skipped, or fails where they are required."""
+"""Things of the machine that tests need: programs, without which a test is skipped or fails, and a umask."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,3 +31,12 @@ def root() -> None:
     """Need to be root."""
     if os.geteuid() != 0:
         missing("root is needed")
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -20,6 +20,7 @@ class Done:
 
 
 Command = Callable[..., Done]
+Save = Callable[..., Done]
 
 
 @pytest.fixture
@@ -39,6 +40,20 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return Done(status, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture
+def save(command: Command, tmp_path: Path) -> Save:
+    """Return a function that saves images, for linux/amd64 unless another platform is given, and expects a status."""
+
+    def save(*arguments: str | Path, to: str | Path = "y.tar", status: int = 0) -> Done:
+        is_given = not {"--platform", "--all-platforms"}.isdisjoint(map(str, arguments))
+        platform = () if is_given else ("--platform", "linux/amd64")
+        done = command("save", *arguments, "-o", tmp_path / to, *platform)
+        assert done.status == status, done.err
+        return done
+
+    return save
 
 
 @pytest.fixture(scope="session")

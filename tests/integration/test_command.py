@@ -12,7 +12,7 @@ import pytest
 import imgfetch
 from tests.conftest import Run
 from tests.images import DOCKER_GZIP, hello, image, index
-from tests.integration.conftest import Command
+from tests.integration.conftest import Command, Save
 from tests.loopback import Answer, Loopback
 
 BUILT = image(hello("one", DOCKER_GZIP), hello("two", DOCKER_GZIP), docker=True)
@@ -71,15 +71,14 @@ def test_a_log_gets_lines_and_no_bars(reference: str, command: Command, tmp_path
     assert done.err.splitlines()[0].startswith("imgfetch: 2 layers, ")
 
 
-def test_verbose_logs_requests_without_secrets(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+def test_verbose_logs_requests_without_secrets(save: Save, loopback: Loopback) -> None:
     reference = loopback.add("team/app", "v1", BUILT)
     digest = BUILT.layers[0].digest
     stored = loopback.answers[f"/v2/team/app/blobs/{digest}"]
     loopback.answers["/storage"] = stored
     location = f"http://{loopback.host}/storage?Signature=geheim&digest={digest}"
     loopback.answers[f"/v2/team/app/blobs/{digest}"] = Answer(status=307, headers={"Location": location})
-    done = command("save", reference, "-vv", "-o", tmp_path / "y.tar", *PLATFORM)
-    assert done.status == 0
+    done = save(reference, "-vv")
     assert f"GET http://{loopback.host}/v2/team/app/manifests/v1: 200 OK" in done.err
     assert f"/storage?Signature=REDACTED&digest={digest}: 200 OK" in done.err
     assert "geheim" not in done.err
@@ -135,21 +134,17 @@ def test_the_module_and_the_script_are_the_same_command(run: Run) -> None:
     assert said == run("--version").stdout == f"imgfetch {imgfetch.__version__}\n".encode()
 
 
-def test_two_tags_of_an_image_are_one_image_in_the_archive(
-    command: Command, loopback: Loopback, tmp_path: Path
-) -> None:
+def test_two_tags_of_an_image_are_one_image_in_the_archive(save: Save, loopback: Loopback) -> None:
     references = [loopback.add("team/app", tag, BUILT) for tag in ("v2", "v1")]
-    done = command("save", *references, "-o", tmp_path / "y.tar", *PLATFORM)
-    assert done.status == 0
+    done = save(*references)
     assert f"saved {references[0]}, {references[1]} {BUILT.digest}" in done.err
 
 
-def test_two_images_of_one_name_are_refused(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+def test_two_images_of_one_name_are_refused(save: Save, loopback: Loopback) -> None:
     other = image(hello("other"))
     reference = loopback.add("team/app", "v1", BUILT)
     loopback.add("team/app", "v2", other)
-    done = command("save", reference, f"{reference}@{other.digest}", "-o", tmp_path / "y.tar", *PLATFORM)
-    assert done.status == 2
+    done = save(reference, f"{reference}@{other.digest}", status=2)
     assert f"two different images would have the name {reference}" in done.err
 
 
@@ -162,21 +157,19 @@ def test_the_platform_default_takes_the_only_image_there_is(
     assert f"warning: {reference} is for linux/mips, not for linux/" in done.err
 
 
-def test_strict_makes_an_error_of_an_oddity(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+def test_strict_makes_an_error_of_an_oddity(save: Save, loopback: Loopback) -> None:
     reference = loopback.add("team/app", "v1", BUILT)
     headers = {"Content-Type": BUILT.media_type, "Docker-Content-Digest": "sha256:" + "0" * 64}
     loopback.answers["/v2/team/app/manifests/v1"] = Answer(BUILT.raw, headers=headers)
-    tolerant = command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM)
-    assert tolerant.status == 0
+    tolerant = save(reference)
     assert "warning: " in tolerant.err
-    strict = command("save", reference, "--strict", "-o", tmp_path / "y.tar", *PLATFORM)
-    assert strict.status == 6
+    strict = save(reference, "--strict", status=6)
     assert "Docker-Content-Digest" in strict.err
 
 
-def test_the_library_does_what_the_command_does(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+def test_the_library_does_what_the_command_does(save: Save, loopback: Loopback, tmp_path: Path) -> None:
     reference = loopback.add("team/app", "v1", BUILT)
-    assert command("save", reference, "-o", tmp_path / "one.tar", *PLATFORM).status == 0
+    save(reference, to="one.tar")
     saved = imgfetch.save(reference, tmp_path / "two.tar", platform="linux/amd64")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
     assert saved.size == (tmp_path / "two.tar").stat().st_size

@@ -14,7 +14,7 @@ import pytest
 
 from imgfetch.text import format_size
 from tests.images import ARM64, OCI_TAR, Built, attestation, hello, image, index, layer, tar
-from tests.integration.conftest import Command
+from tests.integration.conftest import Command, Save
 from tests.loopback import Loopback
 
 BASE, TOP = layer(tar({"base": bytes(range(256)) * 4000})), hello("top")
@@ -128,10 +128,10 @@ def test_raw_is_the_document_to_the_byte(
 
 
 def test_the_default_platform_is_the_environments_but_for_files_and_raw(
-    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loopback: Loopback, save: Save, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = loopback.add("team/app", "1", MANY)
-    assert command("save", reference, "--all-platforms", "-o", tmp_path / "y.tar").status == 0
+    save(reference, "--all-platforms")
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
     assert [one["platform"] for one in as_json(command, reference)["images"]] == ["linux/arm64"]
     assert len(as_json(command, tmp_path / "y.tar")["images"]) == 2
@@ -141,11 +141,11 @@ def test_the_default_platform_is_the_environments_but_for_files_and_raw(
 
 
 def test_our_archive_is_known_and_so_is_what_it_leaves_out(
-    loopback: Loopback, command: Command, tmp_path: Path
+    loopback: Loopback, save: Save, command: Command, tmp_path: Path
 ) -> None:
     base, app = loopback.add("base", "1", image(BASE)), loopback.add("team/app", "1", ONE)
     target = tmp_path / "delta.tar.gz"
-    assert command("save", app, "--base", base, "-o", target, "--platform", "linux/amd64").status == 0
+    save(app, "--base", base, to=target)
     found = as_json(command, target)
     assert (found["kind"], found["file_size"]) == ("an imgfetch archive", target.stat().st_size)
     (one,) = found["images"]
@@ -157,10 +157,10 @@ def test_our_archive_is_known_and_so_is_what_it_leaves_out(
 
 
 def test_an_archive_of_several_images_shows_all_or_one_platform(
-    loopback: Loopback, command: Command, tmp_path: Path
+    loopback: Loopback, save: Save, command: Command, tmp_path: Path
 ) -> None:
     target = tmp_path / "y.tar"
-    assert command("save", loopback.add("team/app", "1", MANY), "--all-platforms", "-o", target).status == 0
+    save(loopback.add("team/app", "1", MANY), "--all-platforms", to=target)
     assert [one["platform"] for one in as_json(command, target)["images"]] == ["linux/amd64", "linux/arm64"]
     (one,) = as_json(command, target, "--platform", "linux/arm64")["images"]
     assert one["layers"][0]["compression"] == "plain"
@@ -243,9 +243,9 @@ def test_a_config_with_wrong_types_is_told(loopback: Loopback, command: Command,
     assert "is malformed" in done.err
 
 
-def test_a_truncated_archive_is_told(loopback: Loopback, command: Command, tmp_path: Path) -> None:
+def test_a_truncated_archive_is_told(loopback: Loopback, save: Save, command: Command, tmp_path: Path) -> None:
     target = tmp_path / "y.tar"
-    assert command("save", loopback.add("x", "1", ONE), "-o", target, "--platform", "linux/amd64").status == 0
+    save(loopback.add("x", "1", ONE), to=target)
     target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
     done = command("inspect", target)
     assert (done.status, done.out) == (6, "")

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch import NotFoundError, save
+import imgfetch
+from imgfetch import NotFoundError
 from tests.images import OCI_TAR, hello, image, layer, part_of_a_header, tar
-from tests.integration.conftest import Command
+from tests.integration.conftest import Save
 from tests.loopback import Answer, Loopback, Request
-from tests.tools import missing, root, tool
+from tests.tools import missing, root, tool, umask
 
 BUILT = image(hello(), layer(tar({"data": bytes(range(256)) * 16384}), OCI_TAR))  # 4 MiB
 PLATFORM = ("--platform", "linux/amd64")
@@ -88,14 +89,13 @@ def filling(loopback: Loopback, disk: Path, room: int, *, after: Path | None = N
 
 @pytest.mark.parametrize("small_disk", [16], indirect=True)
 def test_a_disk_that_others_fill_leaves_the_target_as_it_was(
-    small_disk: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path
+    small_disk: Path, reference: str, save: Save, loopback: Loopback, tmp_path: Path
 ) -> None:
     target = small_disk / "y.tar"
     target.write_bytes(b"before")
     cache = tmp_path / "cache"
     filling(loopback, small_disk, 1024**2, after=cache / "blobs" / "sha256" / BUILT.layers[0].digest[7:])
-    done = command("save", reference, "-o", target, *PLATFORM)
-    assert done.status == 7
+    done = save(reference, to=target, status=7)
     assert "y.tar: No space left on device" in done.err
     assert "free" in done.err
     assert "partial downloads are kept in the cache" in done.err
@@ -109,14 +109,13 @@ def test_a_disk_that_others_fill_leaves_the_target_as_it_was(
 @pytest.mark.parametrize("small_disk", [16], indirect=True)
 @pytest.mark.parametrize("cache", [True, False], ids=["cache", "no-cache"])
 def test_a_save_goes_on_where_a_full_disk_stopped_it(
-    small_disk: Path, reference: str, command: Command, loopback: Loopback, *, cache: bool
+    small_disk: Path, reference: str, save: Save, loopback: Loopback, *, cache: bool
 ) -> None:
     target = small_disk / "y.tar"
     where = ("--cache-dir", small_disk / "cache") if cache else ("--no-cache",)
     good = loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"]
     filling(loopback, small_disk, 2 * 1024**2)
-    done = command("save", reference, "-o", target, *where, *PLATFORM)
-    assert done.status == 7  # F60
+    done = save(reference, *where, to=target, status=7)  # F60
     assert "No space left on device" in done.err
     assert "run the same command" in done.err or "partial downloads are kept" in done.err
     assert not target.exists()
@@ -128,7 +127,7 @@ def test_a_save_goes_on_where_a_full_disk_stopped_it(
     loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = good
     loopback.requests.clear()
     kept = part.stat().st_size
-    assert command("save", reference, "-o", target, *where, *PLATFORM).status == 0
+    save(reference, *where, to=target)
     assert tarfile.is_tarfile(target)
     assert names(small_disk) == (["cache", "y.tar"] if cache else ["y.tar"])
     (asked,) = [request for request in loopback.requests if BUILT.layers[-1].digest in request.path]
@@ -137,12 +136,11 @@ def test_a_save_goes_on_where_a_full_disk_stopped_it(
 
 @pytest.mark.parametrize("where", ["the output", "the cache"])
 def test_too_small_a_disk_is_told_before_any_layer_is_fetched(
-    small_disk: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path, *, where: str
+    small_disk: Path, reference: str, save: Save, loopback: Loopback, tmp_path: Path, *, where: str
 ) -> None:
     target = (small_disk if where == "the output" else tmp_path) / "y.tar"
     cache = ("--cache-dir", small_disk / "cache") if where == "the cache" else ()
-    done = command("save", reference, "-o", target, *cache, *PLATFORM)
-    assert done.status == 7
+    done = save(reference, *cache, to=target, status=7)
     assert "not enough space in" in done.err
     assert str(small_disk) in done.err
     assert re.search(r"4\.\d+ MB needed \(4\.\d+ MB for (the archive|layers)\), 1\.\d+ MB free", done.err)
@@ -151,24 +149,22 @@ def test_too_small_a_disk_is_told_before_any_layer_is_fetched(
 
 
 def test_a_cache_that_is_read_only_is_done_without(
-    small_disk: Path, reference: str, command: Command, tmp_path: Path
+    small_disk: Path, reference: str, save: Save, tmp_path: Path
 ) -> None:
     subprocess.run([tool("mount"), "-o", "remount,ro", str(small_disk)], check=True, timeout=30)
-    done = command("save", reference, "-o", tmp_path / "y.tar", "--cache-dir", small_disk / "cache", *PLATFORM)
-    assert done.status == 0
+    done = save(reference, "--cache-dir", small_disk / "cache")
     assert "Read-only file system" in done.err
     assert "continuing without a cache" in done.err
     assert tarfile.is_tarfile(tmp_path / "y.tar")
 
 
-def test_a_device_that_is_full_is_told(reference: str, command: Command) -> None:
-    done = command("save", reference, "-o", "/dev/full", *PLATFORM)
-    assert done.status == 7
+def test_a_device_that_is_full_is_told(reference: str, save: Save) -> None:
+    done = save(reference, to="/dev/full", status=7)
     assert "/dev/full: No space left on device" in done.err
 
 
-def test_a_device_stays_a_device(reference: str, command: Command) -> None:
-    assert command("save", reference, "-o", "/dev/null", *PLATFORM).status == 0
+def test_a_device_stays_a_device(reference: str, save: Save) -> None:
+    save(reference, to="/dev/null")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
@@ -182,18 +178,18 @@ def below_dev() -> Iterator[Path]:
 
 
 def test_a_file_below_dev_is_a_file(
-    below_dev: Path, reference: str, command: Command, loopback: Loopback, tmp_path: Path
+    below_dev: Path, reference: str, save: Save, loopback: Loopback, tmp_path: Path
 ) -> None:
     target = below_dev / "y.tar"
     target.write_bytes(b"before")
     good = dict(loopback.answers)
     loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
-    assert command("save", reference, "-o", target, *PLATFORM).status == 3
+    save(reference, to=target, status=3)
     assert target.read_bytes() == b"before"
     assert names(below_dev) == ["y.tar"]
     loopback.answers = dict(good)
-    assert command("save", reference, "-o", target, *PLATFORM).status == 0
-    assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
+    save(reference, to=target)
+    save(reference)
     assert target.read_bytes() == (tmp_path / "y.tar").read_bytes()
     assert names(below_dev) == ["y.tar"]
 
@@ -203,13 +199,13 @@ def test_a_stream_that_fails_ends_inside_a_header(
     where: str, reference: str, loopback: Loopback, tmp_path: Path
 ) -> None:
     loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
-    save = SAVE.format(reference=reference)
+    line = SAVE.format(reference=reference)
     done = shell(
         {
-            "stdout": f"{save} >part",
-            "/dev/stdout": f"{save} -o /dev/stdout >part",
-            "/dev/fd/3": f"{save} -o /dev/fd/3 3>part",
-            "a pipe": f"mkfifo y.tar; cat y.tar >part & {save} -o y.tar; status=$?; wait; exit $status",
+            "stdout": f"{line} >part",
+            "/dev/stdout": f"{line} -o /dev/stdout >part",
+            "/dev/fd/3": f"{line} -o /dev/fd/3 3>part",
+            "a pipe": f"mkfifo y.tar; cat y.tar >part & {line} -o y.tar; status=$?; wait; exit $status",
         }[where],
         tmp_path,
     )
@@ -222,55 +218,49 @@ def test_a_library_s_stream_that_fails_ends_inside_a_header(reference: str, loop
     loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"] = Answer(b"", 404)
     out = io.BytesIO()
     with pytest.raises(NotFoundError):
-        save(reference, out, platform="linux/amd64")
+        imgfetch.save(reference, out, platform="linux/amd64")
     assert part_of_a_header(out.getvalue())
 
 
 def test_a_stream_that_fails_before_it_begins_is_empty(loopback: Loopback) -> None:
     out = io.BytesIO()
     with pytest.raises(NotFoundError):
-        save(f"{loopback.host}/team/nothing:v1", out, platform="linux/amd64")
+        imgfetch.save(f"{loopback.host}/team/nothing:v1", out, platform="linux/amd64")
     assert out.getvalue() == b""
 
 
 def test_a_directory_that_is_not_there_is_told_before_any_layer_is_fetched(
-    reference: str, command: Command, loopback: Loopback, tmp_path: Path
+    reference: str, save: Save, loopback: Loopback, tmp_path: Path
 ) -> None:
-    done = command("save", reference, "-o", tmp_path / "nowhere" / "y.tar", *PLATFORM)
-    assert done.status == 7
+    done = save(reference, to=tmp_path / "nowhere" / "y.tar", status=7)
     assert "nowhere" in done.err
     assert "No such file or directory" in done.err
     assert not any(layer.digest in path for layer in BUILT.layers for path in loopback.paths)
 
 
-def test_a_directory_is_no_file(reference: str, command: Command, tmp_path: Path) -> None:
-    done = command("save", reference, "-o", tmp_path, *PLATFORM)
-    assert done.status == 7
+def test_a_directory_is_no_file(reference: str, save: Save, tmp_path: Path) -> None:
+    done = save(reference, to=tmp_path, status=7)
     assert "Is a directory" in done.err
 
 
-def test_a_disk_that_is_read_only_is_told(reference: str, small_disk: Path, command: Command) -> None:
+def test_a_disk_that_is_read_only_is_told(reference: str, small_disk: Path, save: Save) -> None:
     subprocess.run([tool("mount"), "-o", "remount,ro", str(small_disk)], check=True, timeout=30)
-    done = command("save", reference, "-o", small_disk / "y.tar", *PLATFORM)
-    assert done.status == 7
+    done = save(reference, to=small_disk / "y.tar", status=7)
     assert "y.tar: Read-only file system" in done.err
 
 
-def test_the_archive_has_the_permissions_of_any_new_file(reference: str, command: Command, tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
-    finally:
-        os.umask(before)
+def test_the_archive_has_the_permissions_of_any_new_file(reference: str, save: Save, tmp_path: Path) -> None:
+    with umask(0o027):
+        save(reference)
     assert stat.S_IMODE((tmp_path / "y.tar").stat().st_mode) == 0o640
 
 
-def test_a_link_at_the_target_is_replaced_and_not_followed(reference: str, command: Command, tmp_path: Path) -> None:
+def test_a_link_at_the_target_is_replaced_and_not_followed(reference: str, save: Save, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"mine")
     target = tmp_path / "y.tar"
     target.symlink_to(elsewhere)
-    assert command("save", reference, "-o", target, *PLATFORM).status == 0
+    save(reference, to=target)
     assert elsewhere.read_bytes() == b"mine"
     assert not target.is_symlink()
     assert tarfile.is_tarfile(target)
@@ -351,21 +341,19 @@ def test_a_reader_that_goes_away_gives_no_traceback(reference: str, tmp_path: Pa
     process.stderr.close()
 
 
-def test_a_cache_that_was_damaged_is_repaired(
-    reference: str, command: Command, loopback: Loopback, tmp_path: Path
-) -> None:
-    assert command("save", reference, "-o", tmp_path / "one.tar", *PLATFORM).status == 0
+def test_a_cache_that_was_damaged_is_repaired(reference: str, save: Save, loopback: Loopback, tmp_path: Path) -> None:
+    save(reference, to="one.tar")
     encoded = BUILT.layers[0].digest.removeprefix("sha256:")
     stored = tmp_path / "cache" / "blobs" / "sha256" / encoded
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
     loopback.requests.clear()
-    assert command("save", reference, "-o", tmp_path / "two.tar", *PLATFORM).status == 0
+    save(reference, to="two.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
     assert [path for path in loopback.paths if "/blobs/" in path] == [f"/v2/team/app/blobs/sha256:{encoded}"]
 
 
-def test_nobody_else_may_read_the_cache(reference: str, command: Command, tmp_path: Path) -> None:
-    assert command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM).status == 0
+def test_nobody_else_may_read_the_cache(reference: str, save: Save, tmp_path: Path) -> None:
+    save(reference)
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
     blobs = tmp_path / "cache" / "blobs" / "sha256"
     assert {stat.S_IMODE(path.stat().st_mode) for path in blobs.iterdir()} == {0o600}

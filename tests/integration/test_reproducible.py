@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Run
 from tests.engines import RealRegistry
 from tests.images import OCI_TAR, OCI_ZSTD, hello, image, layer, tar
-from tests.integration.conftest import Command
+from tests.integration.conftest import Command, Save
 from tests.loopback import Loopback
 from tests.make_fixtures import hello_image
 from tests.tools import missing
@@ -35,30 +35,28 @@ def sha256(path: Path) -> str:
 
 
 @pytest.fixture
-def first(command: Command, loopback: Loopback, tmp_path: Path) -> tuple[str, str]:
+def first(save: Save, loopback: Loopback, tmp_path: Path) -> tuple[str, str]:
     """Return a reference and the digest of its archive, from the network."""
     reference = loopback.add("team/app", "v1", BUILT)
-    assert command("save", reference, "-o", tmp_path / "first.tar", "--no-cache", *PLATFORM).status == 0
+    save(reference, "--no-cache", to="first.tar")
     return reference, sha256(tmp_path / "first.tar")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2", "9"])
-def test_any_number_of_jobs_gives_the_same_bytes(
-    jobs: str, first: tuple[str, str], command: Command, tmp_path: Path
-) -> None:
+def test_any_number_of_jobs_gives_the_same_bytes(jobs: str, first: tuple[str, str], save: Save, tmp_path: Path) -> None:
     target = tmp_path / "again.tar"
-    assert command("save", first[0], "-o", target, "--no-cache", "-j", jobs, *PLATFORM).status == 0
+    save(first[0], "--no-cache", "-j", jobs, to=target)
     assert sha256(target) == first[1]
 
 
 def test_the_store_gives_the_same_bytes_as_the_network_and_asks_for_no_layer(
-    first: tuple[str, str], command: Command, loopback: Loopback, tmp_path: Path
+    first: tuple[str, str], save: Save, loopback: Loopback, tmp_path: Path
 ) -> None:
     target = tmp_path / "again.tar"
-    assert command("save", first[0], "-o", target, *PLATFORM).status == 0
+    save(first[0], to=target)
     assert sha256(target) == first[1]
     loopback.requests.clear()
-    assert command("save", first[0], "-o", target, *PLATFORM).status == 0
+    save(first[0], to=target)
     assert sha256(target) == first[1]
     assert loopback.paths == ["/v2/team/app/manifests/v1"]
 
@@ -154,10 +152,10 @@ def test_another_python_gives_the_same_bytes(first: tuple[str, str], loopback: L
 
 
 def test_two_runs_against_a_real_registry_give_the_same_bytes(
-    registry: RealRegistry, command: Command, tmp_path: Path
+    registry: RealRegistry, save: Save, tmp_path: Path
 ) -> None:
     reference = registry.push("team/app", "v1", BUILT)
     targets = [tmp_path / "one.tar", tmp_path / "two.tar"]
     for target in targets:
-        assert command("save", reference, "-o", target, "--no-cache", *PLATFORM).status == 0
+        save(reference, "--no-cache", to=target)
     assert sha256(targets[0]) == sha256(targets[1])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,22 +14,14 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
 from tests.images import hello, image
-from tests.integration.conftest import Command
+from tests.integration.conftest import Save
 from tests.loopback import Loopback
+from tests.tools import umask
 
 BASE, TOP = hello("base"), hello("top")
 GOOD = image(BASE, TOP)
 CHANGED = TOP.content[:-1] + bytes([TOP.content[-1] ^ 1])
 Check = Callable[[BlobStore, Descriptor], bool]
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def writable_by_others(directory: Path) -> list[Path]:
@@ -40,57 +30,52 @@ def writable_by_others(directory: Path) -> list[Path]:
 
 @pytest.mark.parametrize("mask", [0o000, 0o002], ids=oct)
 def test_nothing_in_a_cache_that_was_made_beforehand_can_be_written_by_others(
-    loopback: Loopback, command: Command, tmp_path: Path, mask: int
+    loopback: Loopback, save: Save, tmp_path: Path, mask: int
 ) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o755)
     with umask(mask):
-        done = command("save", loopback.add("a", "1", GOOD), "--platform", "linux/amd64", "-o", tmp_path / "y.tar")
-    assert done.status == 0, done.err
+        save(loopback.add("a", "1", GOOD))
     assert writable_by_others(tmp_path / "cache") == []
     assert list((tmp_path / "cache").glob("layers/*/*"))
 
 
 def test_a_cache_that_a_group_can_write_to_is_refused_with_a_way_out(
-    loopback: Loopback, command: Command, tmp_path: Path
+    loopback: Loopback, save: Save, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     cache.chmod(0o775)
-    arguments = ("save", loopback.add("a", "1", GOOD), "--platform", "linux/amd64", "-o", tmp_path / "y.tar")
-    done = command(*arguments)
-    assert done.status == 7
-    assert f"run: chmod go-w {cache}" in done.err
+    reference = loopback.add("a", "1", GOOD)
+    assert f"run: chmod go-w {cache}" in save(reference, status=7).err
     assert not (tmp_path / "y.tar").exists()
     cache.chmod(0o755)
-    assert command(*arguments).status == 0
+    save(reference)
 
 
 @pytest.mark.parametrize("opened", [("layers",), ("layers", "layers/sha256"), ("layers/sha256",)], ids=" ".join)
 def test_a_diff_id_that_others_could_have_planted_lets_no_image_pass(
-    loopback: Loopback, command: Command, tmp_path: Path, opened: tuple[str, ...]
+    loopback: Loopback, save: Save, tmp_path: Path, opened: tuple[str, ...]
 ) -> None:
     broken = image(BASE, TOP, config={"rootfs": {"type": "layers", "diff_ids": [BASE.diff_id] * 2}})
     good = loopback.add("a", "1", GOOD)
-    arguments = ("--platform", "linux/amd64", "-o", tmp_path / "y.tar")
-    assert command("save", good, *arguments).status == 0
+    save(good)
     (tmp_path / "y.tar").unlink()
     note = tmp_path / "cache" / "layers" / "sha256" / TOP.digest.removeprefix("sha256:")
     note.write_bytes(LayerInfo(Digest.parse(BASE.diff_id), "gzip", 2560).to_json())
     for name in opened:
         (tmp_path / "cache" / name).chmod(0o777)
-    done = command("save", loopback.add("a", "2", broken), *arguments)
-    assert done.status == 6, done.err
+    save(loopback.add("a", "2", broken), status=6)
     assert not (tmp_path / "y.tar").exists()
-    assert command("save", good, *arguments).status == 0
+    save(good)
 
 
 @pytest.mark.parametrize("output", ["y.tar", "y.tar.gz"])
 def test_a_blob_that_is_exchanged_after_its_check_is_in_no_archive(
-    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+    loopback: Loopback, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
-    arguments = ("save", loopback.add("a", "1", GOOD), "--platform", "linux/amd64", "-o")
-    assert command(*arguments, tmp_path / "x.tar").status == 0
+    reference = loopback.add("a", "1", GOOD)
+    save(reference, to="x.tar")
     check: Check = BlobStore.has
 
     def check_and_exchange(store: BlobStore, descriptor: Descriptor) -> bool:
@@ -102,10 +87,8 @@ def test_a_blob_that_is_exchanged_after_its_check_is_in_no_archive(
         return is_here
 
     monkeypatch.setattr(BlobStore, "has", check_and_exchange)
-    done = command(*arguments, tmp_path / output)
-    assert done.status == 6, done.err
-    assert "was changed after it was verified" in done.err
+    assert "was changed after it was verified" in save(reference, to=output, status=6).err
     assert not (tmp_path / output).exists()
     monkeypatch.setattr(BlobStore, "has", check)
-    assert command(*arguments, tmp_path / output).status == 0
+    save(reference, to=output)
     assert verify(tmp_path / output).findings == ()

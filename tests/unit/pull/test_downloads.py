@@ -85,25 +85,10 @@ def layers(*blobs: images.Blob) -> list[Layer]:
 
 
 def downloading(
-    wanted: Sequence[Layer],
-    registry: FakeRegistry | Registry,
-    store: BlobStore,
-    *,
-    jobs: int = 4,
-    progress: Progress | None = None,
-    tolerance: Tolerance | None = None,
-    copy: Callable[[Digest, int, bytes], None] | None = None,
+    wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: BlobStore, **options: Any
 ) -> Downloads:
-    return Downloads(
-        wanted,
-        registry,
-        store,
-        jobs=jobs,
-        progress=progress or Progress(),
-        tolerance=tolerance or Tolerance(),
-        patience=RetryPolicy(retries=0),
-        copy=copy,
-    )
+    defaults = {"jobs": 4, "progress": Progress(), "tolerance": Tolerance(), "copy": None}
+    return Downloads(wanted, registry, store, patience=RetryPolicy(retries=0), **defaults | options)
 
 
 def bring(wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: BlobStore, **options: Any) -> None:

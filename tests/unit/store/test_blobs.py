@@ -18,6 +18,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
 from tests import images
 from tests.fakes import FakeBody
+from tests.tools import umask
 
 CONTENT = b"some content\n" * 1000
 BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
@@ -322,14 +323,11 @@ def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStor
 # ---- who may look ----
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
-def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, umask: int) -> None:
-    before = os.umask(umask)
-    try:
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=oct)
+def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, mask: int) -> None:
+    with umask(mask):
         store.add(BLOB, FakeBody(CONTENT), "the config")
         add_layer(store, FakeBody(LAYER.content))
-    finally:
-        os.umask(before)
     assert root.stat().st_mode & 0o777 == 0o700
     assert {found.stat().st_mode & 0o777 for found in files(root)} == {0o600}
     assert len(files(root)) == 3  # two blobs and a note
@@ -341,11 +339,8 @@ def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
     def look() -> None:
         modes.extend(found.stat().st_mode & 0o777 for found in files(root))
 
-    before = os.umask(0)
-    try:
+    with umask(0):
         store.add(BLOB, FakeBody(CONTENT, between=look), "the config")
-    finally:
-        os.umask(before)
     assert set(modes) == {0o600}
 
 

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from imgfetch.oci.source import Embedded
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.locks import StoreLocks
 from tests import images, tools
+from tests.tools import umask
 
 NOBODY = 65534
 CONTENT, OTHER = b"some content\n" * 1000, b"any content!\n" * 1000
@@ -37,15 +37,6 @@ def root() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Path(directory) / "store"
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def filled(root: Path) -> BlobStore:

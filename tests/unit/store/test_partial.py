@@ -103,12 +103,8 @@ def _closed() -> Iterator[None]:
         _PARTS.pop().close()
 
 
-def fetch(registry: Source, store: BlobStore, retries: int = 4, pauses: list[float] | None = None) -> None:
-    pauses = pauses if pauses is not None else []
-    bring(registry, store, BLOB, RetryPolicy(retries=retries, pause=pauses.append))
-
-
-def bring(registry: Source, store: BlobStore, blob: Descriptor, patience: RetryPolicy) -> None:
+def fetch(registry: Source, store: BlobStore, retries: int = 4, blob: Descriptor = BLOB) -> None:
+    patience = RetryPolicy(retries=retries, pause=lambda _: None)
     Resolver(registry, store, Tolerance(), patience).fetch(REFERENCE, blob, WHAT)
 
 
@@ -307,8 +303,7 @@ def test_a_part_of_something_else_costs_one_attempt_and_then_it_is_clean(store: 
 
 
 def test_attempts_without_progress_come_to_an_end(store: BlobStore) -> None:
-    error = UnavailableError("not now", url="", status=503)
-    registry = Script([error] * 9)
+    registry = Script([unavailable()] * 9)
     with pytest.raises(UnavailableError):
         fetch(registry, store)
     assert len(registry.offsets) == 5
@@ -316,9 +311,9 @@ def test_attempts_without_progress_come_to_an_end(store: BlobStore) -> None:
 
 def test_a_large_blob_may_break_off_as_often_as_it_makes_progress(store: BlobStore) -> None:
     content = bytes(9 * PROGRESS)
-    blob = Descriptor("", Digest.of(content), len(content))
+    blob = Descriptor.of(content, "")
     registry = Script([PROGRESS] * 9, content=content)
-    bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
+    fetch(registry, store, blob=blob)
     assert registry.offsets == [number * PROGRESS for number in range(9)]
 
 
@@ -344,8 +339,8 @@ def named(answer: Callable[[], Exception] | int) -> str:
     return f"{answer} bytes" if isinstance(answer, int) else answer.__name__
 
 
-def put_part(store: BlobStore, content: bytes) -> Path:
-    path = store.root / "parts" / "sha256" / BLOB.digest.encoded
+def put_part(store: BlobStore, content: bytes, blob: Descriptor = BLOB) -> Path:
+    path = store.root / "parts" / "sha256" / blob.digest.encoded
     path.parent.mkdir(parents=True)
     store.root.chmod(0o700)
     path.write_bytes(content)
@@ -434,10 +429,10 @@ def test_ranges_that_bring_bytes_are_asked_for_again(store: BlobStore) -> None:
 
 def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
     content = bytes(9 * PROGRESS)
-    blob = Descriptor("", Digest.of(content), len(content))
+    blob = Descriptor.of(content, "")
     registry = Script([2 * PROGRESS] * 50, content=content, has_ranges=False)
     with pytest.raises(TransportError) as caught:
-        bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
+        fetch(registry, store, blob=blob)
     assert registry.offsets == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
 
@@ -453,9 +448,9 @@ def test_a_server_without_ranges_is_asked_no_more_often_than_others(store: BlobS
 
 def test_a_server_that_sends_a_little_more_each_time_is_given_time(store: BlobStore) -> None:
     content = bytes(5 * PROGRESS)
-    blob = Descriptor("", Digest.of(content), len(content))
+    blob = Descriptor.of(content, "")
     registry = Script([number * PROGRESS for number in range(1, 6)], content=content, has_ranges=False)
-    bring(registry, store, blob, RetryPolicy(retries=1, pause=lambda _: None))
+    fetch(registry, store, 1, blob)
     assert len(registry.offsets) == 5
 
 
@@ -475,13 +470,10 @@ def test_no_server_keeps_a_run_busy_for_ever(
 ) -> None:
     content = bytes(4 * PROGRESS)
     blob = Descriptor("", Digest.of(content if is_right else b"?"), len(content))
-    path = store.root / "parts" / "sha256" / blob.digest.encoded
-    path.parent.mkdir(parents=True)
-    store.root.chmod(0o700)
-    path.write_bytes(b"x" * before)
+    put_part(store, b"x" * before, blob)
     registry = Script([sent] * 1000, refusal, has_ranges=has_ranges, content=content)
     with suppress(ImgfetchError):
-        bring(registry, store, blob, RetryPolicy(pause=lambda _: None))
+        fetch(registry, store, blob=blob)
     assert len(registry.offsets) <= 5 * (2 + 3 * 4)
 
 
@@ -493,10 +485,7 @@ def test_a_file_that_cannot_be_read_is_not_tried_again(store: BlobStore) -> None
 
 
 def test_what_another_process_left_complete_is_not_asked_for(store: BlobStore) -> None:
-    part = store.root / "parts" / "sha256" / BLOB.digest.encoded
-    part.parent.mkdir(parents=True)
-    store.root.chmod(0o700)
-    part.write_bytes(LAYER.content)
+    put_part(store, LAYER.content)
     registry = Script([])
     fetch(registry, store)
     assert registry.offsets == []
