@@ -23,7 +23,7 @@ from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 
-_PATIENCE = 0.5  # seconds for threads to end after `_stop`
+_GRACE = 0.5  # seconds for threads to end after `_stop`
 _BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
 
 
@@ -82,7 +82,7 @@ class Downloads:
 
     def __exit__(self, *_: object) -> None:
         self._stop()
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _GRACE
         for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join(max(0.0, end - time.monotonic()))
 

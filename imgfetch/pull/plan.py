@@ -95,13 +95,7 @@ class SaveRequest:
         base: Base | Iterable[Base] = (),
         source_date_epoch: int = MTIME,
     ) -> Self:
-        """Parse the arguments of `Client.save`.
-
-        Raises:
-            InvalidReferenceError: a reference or the name is malformed.
-            InvalidPlatformError: a platform is malformed.
-            ValueError: a value is out of its range, or options contradict each other.
-        """
+        """Parse the arguments of `Client.save`, which documents the errors."""
         bases: tuple[Base, ...] = one_or_many(base)
         return cls(
             tuple(each.with_default_tag() for each in names.references(references)),
@@ -162,10 +156,7 @@ class Plan:
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
     def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
-        """Return the layout, or ``None`` while it depends on layers that are not known yet.
-
-        Args:
-            known: the findings about layers, by their digests.
+        """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``.
 
         Raises:
             VerificationError: a blob is given two sizes.

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Self
 
 from imgfetch.auth import challenges
@@ -56,6 +57,14 @@ class Registry(Source):
     """A registry.  Several threads may use it.
 
     It verifies only the lengths of manifests and blobs; the caller verifies their digests.
+
+    Raises:
+        NotFoundError: there is no such manifest, blob or repository.
+        AuthenticationError: access was denied, or the token request failed.
+        RegistryError: the registry responds with another error, or is not a registry.
+        TransportError: the registry does not respond.
+        VerificationError: the response has another size, is too large or malformed, or there is a warning under
+            ``strict``.
     """
 
     def __init__(
@@ -131,13 +140,6 @@ class Registry(Source):
         Args:
             reference: the image or index.
             label: its name in messages, by default that of ``reference``.
-
-        Raises:
-            NotFoundError: it does not exist.
-            AuthenticationError: access was denied, or the token request failed.
-            RegistryError: the registry responds with another error, or is not a registry.
-            TransportError: the registry does not respond.
-            VerificationError: the response is too large, or there is a warning under ``strict``.
         """
         what = label or f"the manifest of {reference}"
         return self._patience.repeat(lambda: self._manifest(reference, what))
@@ -150,11 +152,6 @@ class Registry(Source):
         Args:
             reference: the repository.
             label: the list's name in messages.
-
-        Raises:
-            RegistryError: the pages do not end.
-            VerificationError: the response is malformed.
-            ImgfetchError: as for `manifest`.
         """
         what = label or f"the list of tags of {reference.name}"
 
@@ -163,10 +160,8 @@ class Registry(Source):
                 raw = self._body(response, reference, what, "check the name")
                 return Page.parse(raw, response.headers("Link"), response.url, what)
 
-        def often(path: str) -> Page:
-            return self._patience.repeat(lambda: read(path))
-
-        yield from listed(often, f"/v2/{reference.repository}/tags/list", what)
+        first = f"/v2/{reference.repository}/tags/list"
+        yield from listed(lambda path: self._patience.repeat(partial(read, path)), first, what)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
@@ -179,11 +174,6 @@ class Registry(Source):
             descriptor: the blob.
             what: its name in messages.
             offset: the first missing byte; the response's ``start`` is that or 0.
-
-        Raises:
-            NotFoundError: neither the registry nor any of the descriptor's ``urls`` has it.
-            VerificationError: the response has another size.
-            ImgfetchError: as for `manifest`.
         """
         with ExitStack() as stack:
             offset = offset if self._has_ranges else 0
@@ -318,7 +308,7 @@ class Registry(Source):
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
-                    continue
+                    continue  # without a header: no challenge has been answered yet
                 self._has_answered = True
                 if response.status == _UNAUTHORIZED and rounds and not self._is_elsewhere(response):
                     rounds -= 1

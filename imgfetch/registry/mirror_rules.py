@@ -86,10 +86,10 @@ class Rule:
 
     def endpoints(self, reference: Reference) -> Iterator[Endpoint]:
         """Yield the endpoints for a reference that the rule is for."""
-        # A manifest that an index lists is requested by tag and digest, and belongs to a pull by tag.
-        unasked = "tag-only" if reference.digest and not reference.tag else ""
+        # A pull by digest has no tag.  A manifest that an index lists is requested by tag and digest: a pull by tag.
+        skipped = "tag-only" if reference.digest and not reference.tag else ""
         for root, pull in self.roots:
-            if pull != unasked:
+            if pull != skipped:
                 yield replace(_below(root, reference, self.rest(reference) or ""), by_digest_only=pull == "digest-only")
 
 
