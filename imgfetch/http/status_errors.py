@@ -160,7 +160,7 @@ def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str
     source = sanitize(response.header("Docker-RateLimit-Source").strip(), 80)
     details: tuple[str, ...] = () if wait is not None else ("imgfetch did not retry because that would not help.",)
     if limit is not None:
-        counted = f" for {_counted(source)}" if source else ""
+        counted = f" for the {'address' if _is_address(source) else 'user'} {source}" if source else ""
         window = f"{limit[1]} pulls per {_duration(int(limit[2]))}"
         details = (f"The limit is {window}{counted}; {sanitize(remaining, 20)} are left.", *details)
         wait = int(limit[2]) if wait is None else wait
@@ -169,10 +169,6 @@ def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str
     is_anonymous = _is_address(source) or not source
     log_in = f"log in ({log_in})" if is_anonymous else "log in with an account that has a higher limit"
     return f"{log_in}, use a mirror (--mirror HOST), or try again {until}", details
-
-
-def _counted(source: str) -> str:
-    return f"the address {source}" if _is_address(source) else f"the user {source}"
 
 
 def _is_address(text: str) -> bool:

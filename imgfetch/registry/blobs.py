@@ -14,7 +14,6 @@ from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
 from imgfetch.http.response import Response
 from imgfetch.oci.descriptor import Descriptor
-from imgfetch.oci.digest import Digest
 
 MAX_URLS = 8
 
@@ -26,23 +25,10 @@ _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _logger = logging.getLogger(__name__)
 
 
-class Validators:
-    """The strong ``ETag`` values of blobs, each with the origin that sent it; other origins have their own.
-
-    A strong one identifies a representation byte for byte (RFC 9110, section 8.8.1).
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[Digest, dict[Origin, str]] = {}
-
-    def of(self, descriptor: Descriptor) -> dict[Origin, str]:
-        """Return a blob's values by their origins."""
-        return self._known.get(descriptor.digest, {})
-
-    def note(self, descriptor: Descriptor, response: Response) -> None:
-        """Keep the value of a response."""
-        if _STRONG_ETAG.fullmatch(etag := response.header("ETag")):
-            self._known.setdefault(descriptor.digest, {})[response.origin] = etag
+def validator(response: Response) -> str:
+    """Return the strong ``ETag`` of a response, which identifies its bytes (RFC 9110, section 8.8.1), or nothing."""
+    etag = response.header("ETag")
+    return etag if _STRONG_ETAG.fullmatch(etag) else ""
 
 
 def is_continued(response: Response, descriptor: Descriptor, offset: int) -> bool:

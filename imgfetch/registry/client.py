@@ -117,7 +117,7 @@ class Registry(Source):
         self._has_answered = False
         self._lock = threading.Lock()
         self._has_ranges = True
-        self._validators = blobs.Validators()
+        self._validators: dict[Digest, dict[Origin, str]] = {}  # of each blob, by the origin that sent it
         self.pulls_left: int | None = None
         """The number of pulls left, if the registry reports it."""
 
@@ -196,7 +196,8 @@ class Registry(Source):
             elif response.status != _OK:
                 raise self._refused(response, reference, what)
             blobs.check_size(response, descriptor, what)
-            self._validators.note(descriptor, response)
+            if etag := blobs.validator(response):
+                self._validators.setdefault(descriptor.digest, {})[response.origin] = etag
             yield response
 
     def _open_blob(
@@ -204,7 +205,7 @@ class Registry(Source):
     ) -> Response:
         """Request a blob from the registry, then with a token for its storage, then from the descriptor's ``urls``."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
-        validators = self._validators.of(descriptor)
+        validators = self._validators.get(descriptor.digest)
         request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
         response = stack.enter_context(request)
         if response.status == _UNAUTHORIZED and self._is_elsewhere(response):
