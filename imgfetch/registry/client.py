@@ -142,7 +142,7 @@ class Registry(Source):
             label: its name in messages, by default that of ``reference``.
         """
         what = label or f"the manifest of {reference}"
-        return self._patience.repeat(lambda: self._manifest(reference, what))
+        return self._patience.repeat(partial(self._manifest, reference, what))
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order.
