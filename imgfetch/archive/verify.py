@@ -10,7 +10,7 @@ from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
-from imgfetch.oci import names
+from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import References
 from imgfetch.oci.reference import Reference
@@ -57,7 +57,7 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
     findings += [text for reference in pinned if (text := _missing(reference, archive.images))]
-    notes = [*archive.notes, *_left_out(archive)]
+    notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive)]
     return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
@@ -132,6 +132,11 @@ def _left_out(archive: Archive) -> Iterator[str]:
                 f"{_name(image)} leaves out {len(absent)} of {len(image.layers)} layers, which the target host must "
                 f"have from {image.base or 'an unnamed base'}: {', '.join(str(layer.digest) for layer in absent)}"
             )
+
+
+def _odd_configs(archive: Archive) -> Iterator[str]:
+    for image in archive.images:
+        yield from config_demands.warnings(image.config, f"the config of {_name(image)}")
 
 
 def _name(image: ArchivedImage) -> str:

@@ -13,7 +13,7 @@ from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 
-_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created"})
+_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created", "author"})
 _ROOTFS_KEYS = frozenset({"type", "diff_ids"})
 _RUN_KEYS = frozenset(
     {"Entrypoint", "Cmd", "Env", "Labels", "ExposedPorts", "User", "WorkingDir", "Volumes", "StopSignal"}
@@ -39,13 +39,13 @@ class Config:
             VerificationError: the config is malformed.
             UnsupportedError: it belongs to something other than an image.
         """
-        members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
+        members = strictjson.Object(strictjson.loads(raw, what, errors="replace"), what, _KEYS, in_any_case=True)
         rootfs_json = members.get("rootfs")
         if media_type in mediatypes.VAGUE_CONFIGS and not (isinstance(rootfs_json, dict) and "diff_ids" in rootfs_json):
             raise mediatypes.not_an_image(what, media_type or "no media type", "")
         if rootfs_json is None:
             raise VerificationError(f"{what} is malformed", wanted="rootfs.diff_ids", got="no rootfs")
-        rootfs = strictjson.Object(rootfs_json, f"'rootfs' of {what}", _ROOTFS_KEYS)
+        rootfs = strictjson.Object(rootfs_json, f"'rootfs' of {what}", _ROOTFS_KEYS, in_any_case=True)
         diff_ids = []
         for number, text in enumerate(rootfs.items_of("diff_ids"), 1):
             try:
@@ -98,15 +98,15 @@ class RunConfig:
         Raises:
             VerificationError: a member has the wrong type.
         """
-        members = strictjson.Object(strictjson.loads(config.raw, what), what, _KEYS | {"author"})
-        run = strictjson.Object(members.members_of("config"), f"'config' of {what}", _RUN_KEYS)
+        members = strictjson.Object(strictjson.loads(config.raw, what, errors="replace"), what, _KEYS, in_any_case=True)
+        run = strictjson.Object(members.members_of("config"), f"'config' of {what}", _RUN_KEYS, in_any_case=True)
         return cls(
             created=members.text("created"),
             author=members.text("author"),
-            entrypoint=_texts(run, "Entrypoint"),
-            command=_texts(run, "Cmd"),
+            entrypoint=_words(run, "Entrypoint"),
+            command=_words(run, "Cmd"),
             environment=_texts(run, "Env"),
-            labels=dict(sorted(run.texts("Labels").items())),
+            labels=_labels(run),
             ports=tuple(sorted(run.members_of("ExposedPorts"))),
             volumes=tuple(sorted(run.members_of("Volumes"))),
             user=run.text("User"),
@@ -121,6 +121,11 @@ class RunConfig:
         return tuple(steps) if len(steps) == count else ("",) * count
 
 
+def _labels(run: strictjson.Object) -> dict[str, str]:
+    nulls = {name: "" for name, text in run.members_of("Labels").items() if text is None}
+    return dict(sorted({**nulls, **run.texts("Labels")}.items()))
+
+
 def _history(members: strictjson.Object) -> tuple[Step, ...]:
     items = members.items_of("history")
     if len(items) > _MAX_STEPS:
@@ -129,14 +134,21 @@ def _history(members: strictjson.Object) -> tuple[Step, ...]:
         )
     steps = []
     for number, item in enumerate(items, 1):
-        step = strictjson.Object(item, f"step {number} in the history of {members.what}", _STEP_KEYS)
+        what = f"step {number} in the history of {members.what}"
+        step = strictjson.Object({} if item is None else item, what, _STEP_KEYS, in_any_case=True)
         steps.append(Step(step.text("created_by"), step.get("empty_layer") is True))
     return tuple(steps)
 
 
 def _texts(members: strictjson.Object, key: str) -> tuple[str, ...]:
     items = members.items_of(key)
-    texts = tuple(item for item in items if isinstance(item, str))
+    texts = tuple(item or "" for item in items if item is None or isinstance(item, str))
     if len(texts) != len(items):
         raise VerificationError(f"{key!r} of {members.what} is malformed", wanted="strings", got="other values")
     return texts
+
+
+def _words(members: strictjson.Object, key: str) -> tuple[str, ...]:
+    """Return the words of a command, which docker accepts as one string, too."""
+    value = members.get(key)
+    return (value,) if isinstance(value, str) else _texts(members, key)

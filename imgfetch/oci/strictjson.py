@@ -10,23 +10,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from imgfetch.errors import VerificationError
 from imgfetch.text import quoted, sanitize
 
 _T = TypeVar("_T")
 _MAX_INT64 = 2**63 - 1
+_MAX_DIGITS = 400
 
 
-def loads(raw: bytes, what: str) -> object:
-    """Parse UTF-8 JSON; ``what`` is its name in messages.
+def loads(raw: bytes, what: str, *, errors: Literal["strict", "replace"] = "strict") -> object:
+    """Parse UTF-8 JSON.
+
+    Args:
+        raw: the document.
+        what: its name in messages.
+        errors: whether to refuse other bytes or to replace them, as Go does.
 
     Raises:
         VerificationError: the document is not JSON, repeats a key, or is nested too deeply.
     """
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = raw.decode("utf-8", errors)
+        return json.loads(text, object_pairs_hook=_unique, parse_int=_number, parse_constant=_no_constant)
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -65,10 +72,10 @@ class Object(dict[str, object]):
             raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
         super().__init__()
         self.what = what
-        folded = _folded if in_any_case else str.casefold
-        proper: Mapping[str, str] = {folded(key): key for key in known}
+        fold = folded if in_any_case else str.casefold
+        proper: Mapping[str, str] = {fold(key): key for key in known}
         for key, member in value.items():
-            name = proper.get(folded(key), key)
+            name = proper.get(fold(key), key)
             if name != key and (name in value or name in self or not in_any_case):
                 raise VerificationError(
                     f"{what} is ambiguous: readers disagree about the key {quoted(key)}, "
@@ -114,7 +121,7 @@ class Object(dict[str, object]):
         return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))
 
 
-def _folded(key: str) -> str:
+def folded(key: str) -> str:
     """Return a key as Go compares it: in lower case, with s for the long s (U+017F) and k for the kelvin (U+212A)."""
     return key.lower().replace("\u017f", "s")
 
@@ -126,6 +133,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"readers disagree about the key {twice!r}, which occurs twice")
     return members
+
+
+def _number(digits: str) -> int | float:
+    """Return an integer, or infinity for one with more digits than Python reads, as no known member has."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _no_constant(name: str) -> object:

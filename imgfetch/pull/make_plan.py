@@ -13,7 +13,7 @@ from imgfetch.archive.image_layout import compact
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
-from imgfetch.oci import mediatypes, platforms
+from imgfetch.oci import config_demands, mediatypes, platforms
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
@@ -40,6 +40,8 @@ def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
         if base:
             selection = base.left_out_of(selection, by_chain=request.format.is_by_chain)
         for image in selection.images:
+            for warning in config_demands.warnings(image.config, f"the config of {reference}"):
+                resolver.tolerance.warn(warning)
             layers += layers_of(image)
         layers += others_of(selection)
         selections.append(selection.named((request.name,)) if request.name else selection)

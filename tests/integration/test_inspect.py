@@ -234,7 +234,7 @@ def test_documents_that_are_wrong_are_told(
 
 @pytest.mark.parametrize(
     "config",
-    [{"config": []}, {"config": {"Cmd": "x"}}, {"config": {"Env": [1]}}, {"config": {"Volumes": []}}, {"history": [1]}],
+    [{"config": []}, {"config": {"Cmd": 1}}, {"config": {"Env": [1]}}, {"config": {"Volumes": []}}, {"history": [1]}],
     ids=str,
 )
 def test_a_config_with_wrong_types_is_told(loopback: Loopback, command: Command, config: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Object.__init__", " or not in_any_case", " or True").noticed_by(
         "test_a_key_of_manifest_json_in_another_case_is_read_as_go_reads_it"
     ),
-    Mutant("strictjson:_folded", '.replace("\\u017f", "s")', "").noticed_by(
+    Mutant("strictjson:folded", '.replace("\\u017f", "s")', "").noticed_by(
         "test_two_spellings_of_a_key_of_index_json_are_a_finding"
     ),
     Mutant("_Layout.read", 'self._top("oci-layout", _VERSION_KEYS)', "pass").noticed_by(

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from tests.mutants import archives, command, layers, network, outputs, store
+from tests.mutants import archives, command, configs, layers, network, outputs, store
 
-MUTANTS = (*archives.MUTANTS, *layers.MUTANTS, *outputs.MUTANTS, *network.MUTANTS, *command.MUTANTS, *store.MUTANTS)
+MUTANTS = (
+    *archives.MUTANTS,
+    *configs.MUTANTS,
+    *layers.MUTANTS,
+    *outputs.MUTANTS,
+    *network.MUTANTS,
+    *command.MUTANTS,
+    *store.MUTANTS,
+)

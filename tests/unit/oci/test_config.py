@@ -94,6 +94,13 @@ def test_a_config_with_a_key_in_another_case_is_refused(document: object) -> Non
         config(document)
 
 
+def test_a_key_may_be_in_another_case_if_it_is_there_once() -> None:
+    expected = config(CONFIG)
+    document = {"OS": "linux", "Architecture": "arm64", "variant": "v8", "RootFS": {"Diff_IDs": [SHA256, SHA512]}}
+    found = config(document)
+    assert (found.platform, found.diff_ids) == (expected.platform, expected.diff_ids)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -30,13 +30,28 @@ def test_json_is_read() -> None:
         pytest.param(b'{"a": "\xff"}', id="no UTF-8"),
         pytest.param(b'{"a": NaN}', id="NaN"),
         pytest.param(b'{"a": -Infinity}', id="infinity"),
-        pytest.param(b'{"a": ' + b"9" * 5000 + b"}", id="a number of 5000 digits"),
         pytest.param(b'{"a": "line\nbreak"}', id="line break in a string"),
     ],
 )
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match=rf"^the thing is not valid JSON \({len(raw)} bytes\): "):
         strictjson.loads(raw, "the thing")
+
+
+def test_bytes_that_are_not_utf_8_are_replaced_if_wanted() -> None:
+    assert strictjson.loads(b'{"a": "J\xfcrgen"}', "the thing", errors="replace") == {"a": "J\ufffdrgen"}
+
+
+def test_keys_that_are_equal_after_the_replacement_are_refused() -> None:
+    with pytest.raises(VerificationError, match="which occurs twice"):
+        strictjson.loads(b'{"a\xff": 1, "a\xfe": 2}', "the thing", errors="replace")
+
+
+@pytest.mark.parametrize("digits", [401, 5000])
+def test_a_number_that_go_reads_as_none_of_its_integers_does_no_harm(digits: int) -> None:
+    members = strictjson.Object(strictjson.loads(b'{"a": ' + b"9" * digits + b"}", "the thing"), "the thing")
+    with pytest.raises(VerificationError, match="'a' of the thing is malformed: expected an integer"):
+        members.count("a")
 
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000], ids=["arrays", "objects"])

@@ -1,0 +1,38 @@
+"""Mutants of the demands on an image's config."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+_NAMED = "test_the_readers_that_refuse_an_odd_config_are_named"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("make_plan", "resolver.tolerance.warn(warning)", "pass").noticed_by(
+        "test_a_config_that_some_readers_refuse_is_saved_with_one_warning"
+    ),
+    Mutant(
+        "verify:_odd_configs",
+        "yield from config_demands.warnings(",
+        "return; yield from config_demands.warnings(",
+    ).noticed_by("test_verify_notes_it"),
+    Mutant("config_demands:_faults", "elif isinstance(value, list) and members:", "elif False:").noticed_by(_NAMED),
+    Mutant(
+        "config_demands:_faults",
+        "members.get(strictjson.folded(key), ())",
+        "members.get(key[:1].lower() + key[1:], ())",
+    ).noticed_by("test_a_key_counts_in_any_case"),
+    Mutant("config_demands:faults", "if made > layers:", "if False:").noticed_by(_NAMED),
+    Mutant("config_demands:faults", "layers > _MAX_CLASSIC_LAYERS", "layers > _MAX_CLASSIC_LAYERS + 1").noticed_by(
+        "test_docker_stops_at_125_layers"
+    ),
+    Mutant(
+        "config_demands:faults",
+        'not isinstance(_folded(members.get("rootfs")).get("type"), str)',
+        "False",
+    ).noticed_by(_NAMED),
+    Mutant("gojson:is_integer", "isinstance(value, int) and", "isinstance(value, (int, float)) and").noticed_by(_NAMED),
+    Mutant("gojson:is_integer", "_MIN_INT64 <= value <= _MAX_INT64", "True").noticed_by(_NAMED),
+    Mutant("gojson:is_time", "calendar.monthrange(year, month)[1]", "31").noticed_by(_NAMED),
+    Mutant("gojson:is_time", 'int(match["hour"]) < _HOURS', 'int(match["hour"]) <= _HOURS').noticed_by(_NAMED),
+    Mutant("gojson:has_no_escape", "MARK not in str(value)", "True").noticed_by(_NAMED),
+)
