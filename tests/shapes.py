@@ -28,7 +28,7 @@ from tests.images import (
     zstd,
 )
 
-ZSTD = "has layers in zstd, which docker before 23"
+ZSTD = "has zstd layers, which docker before 23"
 
 REWRITTEN = "has decompressed layers in the archive"
 
@@ -179,7 +179,7 @@ _MAKERS: dict[str, Callable[[str], Shape]] = {
     "skippable frame before": _skippable_before,
     "multi-member gzip": _multi_member,
     "gzip and zeros": lambda mark: _odd_end(mark, bytes(1024), "zeros separate or follow"),
-    "gzip and garbage": lambda mark: _odd_end(mark, b"garbage", "other bytes follow its gzip data"),
+    "gzip and garbage": lambda mark: _odd_end(mark, b"garbage", "extra bytes follow its gzip data"),
     "three compressions": _three_compressions,
     "gzip called tar": _gzip_called_tar,
     "tar called gzip": _tar_called_gzip,

@@ -43,7 +43,7 @@ def read(scan: Scan, archive: Archive) -> None:
             _merge_names(archive, same, image.names)
             continue
         if image.config.raw in in_layout:
-            archive.faults.append(f"manifest.json and index.json have different layers for {image.config_digest}")
+            archive.faults.append(f"manifest.json and index.json list different layers for {image.config_digest}")
         elif in_layout:
             archive.faults.append(f"index.json has no image with the config {image.config_digest}")
         places[_identity(image)] = [len(archive.images)]

@@ -50,7 +50,7 @@ class _Layout:
         for number, entry in enumerate(entries, 1):
             found = list(self._images(entry, entry, 1))
             if not found and not self._archive.faults:
-                self._archive.faults.append(f"nothing of the image {entry.digest} is in the archive")
+                self._archive.faults.append(f"no part of the image {entry.digest} is in the archive")
             self._archive.images += found
             self._archive.faults += _two_names(entry, number)
             if entry.platform:  # Readers select among such entries by platform, as in an index.
@@ -85,8 +85,8 @@ class _Layout:
                 yield from self._images(top, child, depth + 1)
         if absent:
             self._archive.notes.append(
-                f"{absent} of the {len(found.manifests)} manifests that {what.removeprefix('the manifest ')} "
-                "lists are not in the archive"
+                f"{absent} of the {len(found.manifests)} manifests listed by {what.removeprefix('the manifest ')} "
+                "are not in the archive"
             )
 
     def _document(self, descriptor: Descriptor, what: str) -> Index | Manifest | None:

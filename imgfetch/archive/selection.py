@@ -116,7 +116,7 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
         found[digest] = _together(first, selection) if first else selection
         for name in map(str, selection.tags):
             if names.setdefault(name, digest) != digest:
-                raise InvalidReferenceError(f"two different images would have the name {name}")
+                raise InvalidReferenceError(f"two different images would get the name {name}")
     return tuple(found.values())
 
 

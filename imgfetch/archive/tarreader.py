@@ -138,7 +138,7 @@ class TarReader:
         if not block:
             if not self.position:
                 raise VerificationError("it is empty")
-            self.warnings.append("the two blocks of zeros at the end of the tar are missing")
+            self.warnings.append("the two zero blocks at the end of the tar are missing")
             return None
         if len(block) < BLOCK:
             raise self._damaged("it ends within a header")
@@ -149,7 +149,7 @@ class TarReader:
         if second.strip(b"\0") or self._has_more():
             self.warnings.append("other data follows the end of the tar")
         elif len(second) < BLOCK:
-            self.warnings.append("one of the two blocks of zeros at the end of the tar is missing")
+            self.warnings.append("one of the two zero blocks at the end of the tar is missing")
         return None
 
     def _has_more(self) -> bool:

@@ -109,10 +109,10 @@ class Authenticator:
             found = self.credentials.find(self.name, repository) if grant and grant.realm.refused else None
         if used is not None:
             again = login_again(self.name, used)
-            return f"requested with {used.description}, which may lack access; {again}"
+            return f"imgfetch used {used.description}, which may lack access; {again}"
         if found is not None and grant is not None:
             return f"imgfetch withheld {found.description}: {grant.realm.refused}"
-        return f"requested without credentials; if it needs them, log in: {login_command(self.name)}"
+        return f"imgfetch sent no credentials; if the image needs them, log in: {login_command(self.name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Request the registry's root for the challenge that the 401 lacked (docs/registries.md#first-request)."""
@@ -127,7 +127,7 @@ class Authenticator:
         except AuthenticationError as error:
             hint = "the registry, or a proxy in front of it, is misconfigured"
             if text.strip():
-                hint += "; to use another token server: --realm-override HOST:PORT=URL"
+                hint += "; to use another token server, pass --realm-override HOST:PORT=URL"
             raise AuthenticationError(f"{label} needs a token: {error}", hint=hint) from None
 
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, label: str) -> Challenge:
@@ -143,7 +143,9 @@ class Authenticator:
                 hint="ask the operator of the registry, or of the proxy in front of it, to offer Basic or Bearer",
             )
         raise rejection(
-            refusal, label, hint=f"check the name and the tag; if it needs credentials: {login_command(self.name)}"
+            refusal,
+            label,
+            hint=f"check the name and the tag; if the image needs credentials, log in: {login_command(self.name)}",
         )
 
     def _usable(
@@ -153,7 +155,8 @@ class Authenticator:
         if login is None or not login.authorization:
             realm = sanitize(challenge.parameters.get("realm", ""), 80)
             raise AuthenticationError(
-                f'{label} needs credentials: {refusal.origin} expects user name and password (Basic, realm "{realm}")',
+                f"{label} needs credentials: {refusal.origin} expects a user name and password "
+                f'(Basic, realm "{realm}")',
                 hint=f"log in: {login_command(self.name)}, or pass --username with --password-stdin{_nexus(realm)}",
             )
         if login.authorization == used:

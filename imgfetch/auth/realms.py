@@ -50,7 +50,7 @@ _SHARED_LABELS = frozenset(
 )
 _COUNTRY = 2
 
-_DOWN = "credentials never go from https down to http"
+_DOWN = "imgfetch never sends credentials from https down to http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class RealmPolicy:
             return _DOWN
         if {realm.host, f"[{realm.host}]", realm.host_and_port} & self.trusted or is_kin(registry, realm):
             return ""
-        return f"{realm.host} does not belong to {registry.host}; to send them anyway: --trust-realm {realm.host}"
+        return f"{realm.host} does not belong to {registry.host}; to send them anyway, pass --trust-realm {realm.host}"
 
 
 def is_kin(registry: Origin, realm: Origin) -> bool:

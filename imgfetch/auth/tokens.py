@@ -204,7 +204,7 @@ class TokenClient:
         origin = Origin.of(realm.announced)
         if Origin.of(self._base).scheme == "http" and origin.scheme == "https":
             return None
-        return f"if the token server is at another address: --realm-override {origin.host_and_port}={self._base}"
+        return f"if the token server is at another address, pass --realm-override {origin.host_and_port}={self._base}"
 
     def _unreachable(self, grant: Grant, asked: str, error: TransportError) -> AuthenticationError:
         realm = grant.realm

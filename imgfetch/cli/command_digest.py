@@ -16,7 +16,10 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     del display
     arguments.references = context.references(arguments)
     if len(arguments.platform) > 1:
-        usage(arguments, "give --platform one platform; without it, the digest is that of the index for all platforms")
+        usage(
+            arguments,
+            "digest accepts only one platform; without --platform, it prints the digest of the multi-platform index",
+        )
     pinned = Client(**context.client_settings(arguments)).pin(arguments.references, platform=arguments.platform)
     stdout.show([str(one if arguments.keep_tag else replace(one, tag=None)) for one in pinned])
     return 0

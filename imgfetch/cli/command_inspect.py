@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if arguments.json and arguments.raw:
         usage(arguments, "--json cannot be combined with --raw")
     if len(arguments.platform) > 1:
-        usage(arguments, "give --platform one platform; without it, inspect shows the image for this machine")
+        usage(arguments, "inspect accepts only one platform; without --platform, it shows the image for this machine")
     platform = arguments.platform[0] if arguments.platform else None
     if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)

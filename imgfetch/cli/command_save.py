@@ -49,13 +49,15 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that cannot be combined."""
     if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or len(arguments.platform) > 1):
         several = "--all-platforms" if arguments.all_platforms else "several platforms in --platform"
-        usage(arguments, f"--format {arguments.format} contains one platform and cannot be combined with {several}")
+        usage(
+            arguments, f"--format {arguments.format} supports only one platform and cannot be combined with {several}"
+        )
     if arguments.base and (plain := _plain(arguments)):
-        usage(arguments, f"--base skips layers as the registry has them and cannot be combined with {plain}")
+        usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
     if arguments.json and not arguments.dry_run:
-        usage(arguments, "--json needs --dry-run; for a save, use --progress json")
+        usage(arguments, "--json requires --dry-run; for a save, use --progress json")
     if arguments.if_changed and arguments.output == "-":
-        usage(arguments, "--if-changed needs a file; add -o FILE")
+        usage(arguments, "--if-changed requires an output file; add -o FILE")
     if arguments.name and len(arguments.references) > 1:
         usage(arguments, "--name cannot be combined with several images")
 
@@ -85,8 +87,8 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
     if compressed.compression(path) and path.is_file() and not _plain(arguments):
         display.message(
             "info",
-            f"compressing {sanitize(arguments.output)} as a whole gains little, because its layers are compressed "
-            "already; --layers plain stores them decompressed",
+            f"compressing {sanitize(arguments.output)} as a whole saves little, because its layers are already "
+            "compressed; to store them decompressed, use --layers plain",
         )
 
 
@@ -104,7 +106,7 @@ def _lines(found: Forecast) -> list[str]:
     total = (
         f"size of the archive: {format_size(found.archive_size)}"
         if found.archive_size is not None
-        else "the size of the archive depends on their content"
+        else "the size of the archive depends on the content of the layers"
     )
     left = [f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items()]
     sums = f"{format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"

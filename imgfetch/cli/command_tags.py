@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     del display
     (reference,) = arguments.references
     if reference.tag or reference.digest:
-        usage(arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; give the repository alone")
+        usage(arguments, f"{reference} has a {'tag' if reference.tag else 'digest'}; give only the repository")
     found = Client(**context.client_settings(arguments)).tags(reference)
     if arguments.sort:
         found = tuple(sorted(found, key=natural))

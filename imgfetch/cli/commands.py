@@ -55,7 +55,7 @@ SAVE = (
         *REFERENCES,
         PLATFORM,
         switch("--all-platforms", help="save all platforms of an index, and everything else in it"),
-        once("--name NAME[:TAG]", parse.name, "name of the image in the archive, instead of REF"),
+        once("--name NAME[:TAG]", parse.name, "name of the image in the archive (default: REF)"),
     ),
     Group(
         "archive",
@@ -88,7 +88,7 @@ SAVE = (
         each(
             "--base FILE|REF",
             parse.file_or_reference,
-            "skip the layers of this archive or image, because the target host has them; repeatable",
+            "skip layers of this archive or image, which the target host already has; repeatable",
         ),
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
@@ -148,7 +148,7 @@ INSPECT = (
             help="show the image for this platform (default: linux on this machine's architecture; in a file, all)"
         ),
         JSON,
-        switch("--raw", help="print only the bytes of the manifest, or of the index"),
+        switch("--raw", help="print only the manifest or index, byte for byte"),
     ),
     *_ASK,
 )
@@ -179,14 +179,14 @@ CACHE_PRUNE = (
         ),
     ),
 )
-COMPLETION = (Group("shell", Option("shell", str, "the shell that reads the script", choices=SHELLS)),)
+COMPLETION = (Group("shell", Option("shell", str, "the shell to write the script for", choices=SHELLS)),)
 FAMILIES = ("", "cache")
 TREE: Mapping[str, Command] = {
     "": Command(
         "Download container images from a registry into a file that docker load accepts.\n"
         "No Docker, no daemon, no root.",
         "COMMAND [OPTIONS]",
-        (Group("options", switch("--version", help="show the version; with -v, those of the libraries too")),),
+        (Group("options", switch("--version", help="show the version; with -v, also the versions of the libraries")),),
     ),
     "save": Command("download images, verify them, and write them to an archive", "[OPTIONS] REF... [-o FILE]", SAVE),
     "digest": Command("print images with their digests, to pin them", "[OPTIONS] REF...", DIGEST),

@@ -32,11 +32,13 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
     if arguments.anonymous and (arguments.username or arguments.authfile):
         usage(arguments, "--anonymous cannot be combined with --username or --authfile")
     if bool(arguments.username) != arguments.password_stdin:
-        usage(arguments, "--username and --password-stdin need each other")
+        usage(arguments, "--username and --password-stdin must be used together")
     asked = [*getattr(arguments, "references", ()), *getattr(arguments, "base", ()), getattr(arguments, "target", "")]
     registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
     if arguments.username and len(registries) > 1:
-        usage(arguments, f"--username is for one registry, not for several: {', '.join(registries)}")
+        usage(
+            arguments, f"--username applies to one registry, but the images come from several: {', '.join(registries)}"
+        )
     if arguments.username is not None and ":" in arguments.username:
         usage(arguments, "a user name cannot contain ':'; pass the password with --password-stdin")
     overrides = dict(arguments.realm_override)
@@ -96,7 +98,7 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
         with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
             found += read_list(file, sanitize(name))
     if not found:
-        usage(arguments, "no image given; the lists name none")
+        usage(arguments, "no image given; the lists are empty")
     return found
 
 
@@ -114,7 +116,7 @@ def read_list(lines: Iterable[str], name: str) -> list[Reference]:
     for number, line in enumerate(lines, 1):
         if number > MAX_LINES or len(line) > _MAX_LINE:
             raise errors.InvalidReferenceError(
-                f"{name} is not a list of images: it has too many lines, or too long ones"
+                f"{name} is not a list of images: it has too many lines, or lines that are too long"
             )
         # No reference contains "#", so it begins a comment.  Some editors write a byte order mark at the start.
         text = line.removeprefix("\ufeff" if number == 1 else "").partition("#")[0].strip()
@@ -171,5 +173,5 @@ def _password(arguments: argparse.Namespace) -> str:
     line = sys.stdin.buffer.readline(_MAX_PASSWORD) if sys.stdin else b""
     password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not password:
-        usage(arguments, "no password on stdin, which --password-stdin reads")
+        usage(arguments, "--password-stdin found no password on stdin")
     return password

@@ -15,7 +15,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "save": (
         ("save an image for this machine's architecture", "imgfetch save quay.io/prometheus/busybox -o busybox.tar"),
-        ("save a list of images for another one", "imgfetch save -i images.txt --platform linux/arm64 -o bundle.tar"),
+        ("save a list of images for arm64", "imgfetch save -i images.txt --platform linux/arm64 -o bundle.tar"),
         (
             "save only the layers that the target host lacks",
             "imgfetch save quay.io/team/app:1.5 --base app-1.4.tar -o update.tar",
@@ -39,7 +39,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "verify": (
         ("verify an archive", "imgfetch verify busybox.tar"),
         ("verify that it contains the pinned images", "imgfetch verify bundle.tar $(cat images.lock)"),
-        ("print the result for a program", "imgfetch verify bundle.tar --quiet --json"),
+        ("print the result as JSON, for scripts", "imgfetch verify bundle.tar --quiet --json"),
     ),
     "cache": (
         ("show the size of the cache", "imgfetch cache list | tail -n 1"),
@@ -49,12 +49,12 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "cache dir": (
         ("print the directory", "imgfetch cache dir"),
         ("show its size on disk", 'du -sh "$(imgfetch cache dir)"'),
-        ("print the directory for another setting", "IMGFETCH_CACHE_DIR=/srv/imgfetch imgfetch cache dir"),
+        ("print it with another setting", "IMGFETCH_CACHE_DIR=/srv/imgfetch imgfetch cache dir"),
     ),
     "cache list": (
-        ("print the blobs, and the sum of their sizes", "imgfetch cache list"),
-        ("print them for a program", "imgfetch cache list --json"),
-        ("print those of another cache", "imgfetch cache list --cache-dir /srv/imgfetch"),
+        ("print the blobs and their total size", "imgfetch cache list"),
+        ("print them as JSON, for scripts", "imgfetch cache list --json"),
+        ("print the blobs in another cache", "imgfetch cache list --cache-dir /srv/imgfetch"),
     ),
     "cache prune": (
         ("remove blobs that have not been used for a month", "imgfetch cache prune --older-than 30d"),

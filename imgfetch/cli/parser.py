@@ -65,7 +65,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         # A password may follow the letter. See docs/registries.md#secrets-in-messages.
         usage(arguments, f"unknown option {quoted(rest[0][:2])}")
     if rest:
-        usage(arguments, f"unexpected argument {quoted(rest[0])}; give all arguments before the options, or after them")
+        usage(
+            arguments, f"unexpected argument {quoted(rest[0])}; put all arguments before the options, or all after them"
+        )
     return arguments
 
 

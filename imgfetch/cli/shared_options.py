@@ -36,14 +36,14 @@ REFERENCES = (
     each(
         "-i --images FILE",
         str,
-        "read further images from FILE, one per line; # begins a comment; - is stdin; repeatable",
+        "read more images from FILE, one per line; # begins a comment; - is stdin; repeatable",
     ),
 )
 ACCESS = (
     Group(
         "credentials",
         once("-u --username USER", str, "log in as USER, with --password-stdin"),
-        switch("--password-stdin", help="read the password, or token, from stdin"),
+        switch("--password-stdin", help="read the password or token from stdin"),
         Option("--password", str, argparse.SUPPRESS, action=NoPassword),
         once("--authfile FILE", Path, "read credentials from FILE instead of docker's and podman's files"),
         switch("--anonymous", help="use no credentials"),
@@ -68,7 +68,7 @@ ACCESS = (
             "try this mirror first, for Docker Hub or REGISTRY; repeatable",
             parse_variable=str.split,
         ),
-        switch("--no-mirror", help="use no mirror, configured or not"),
+        switch("--no-mirror", help="use no mirrors, not even configured ones"),
         each(
             "--ca-file FILE $IMGFETCH_CA_FILE",
             Path,
@@ -82,11 +82,15 @@ ACCESS = (
             "do not verify the certificate of HOST[:PORT]; repeatable",
             parse_variable=str.split,
         ),
-        switch("--plain-http $IMGFETCH_PLAIN_HTTP", help="use http for registries", parse_variable=parse.flag),
+        switch(
+            "--plain-http $IMGFETCH_PLAIN_HTTP",
+            help="use http instead of https for registries",
+            parse_variable=parse.flag,
+        ),
         Option(
             "--retries N $IMGFETCH_RETRIES",
             parse.whole(0, 100),
-            f"number of attempts after the first one failed (default: {defaults.RETRIES})",
+            f"number of retries after a failed first attempt (default: {defaults.RETRIES})",
             default=defaults.RETRIES,
         ),
         Option(

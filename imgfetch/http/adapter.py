@@ -40,7 +40,7 @@ class _Watched(HTTPConnection):
             return super().getresponse()
         except (OSError, ValueError):
             if is_late.is_set():  # hide the error that the shutdown provoked
-                raise TimeoutError("no response head within the time-out") from None
+                raise TimeoutError("no complete response header before the timeout") from None
             raise
         finally:
             timer.cancel()

@@ -118,7 +118,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
     for cause in causes:
         match cause:
             case urllib3.exceptions.ConnectTimeoutError():
-                return _not_connected(origin, proxy, "no answer in time")
+                return _not_connected(origin, proxy, "connection timed out")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(
                     f"{port} stopped responding: {shown_url(url)} sent no data before the timeout",

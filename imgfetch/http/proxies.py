@@ -166,5 +166,5 @@ def _login(user: str | None, password: str | None) -> str:
 
 def _unusable(variable: str, reason: str) -> UnusableError:
     return UnusableError(
-        f"{variable} is not a valid proxy URL: {reason}", hint=f"set it as in {variable}=http://USER:PASSWORD@HOST:PORT"
+        f"{variable} is not a valid proxy URL: {reason}", hint=f"for example: {variable}=http://USER:PASSWORD@HOST:PORT"
     )

@@ -105,7 +105,7 @@ class Response:
                 if before - left < MIN_PROGRESS:
                     came = f"{before - left} bytes in {self._timeout:g} s"
                     raise TransportError(
-                        f"{self.origin} sends too slowly: {came} of {self.url}",
+                        f"{self.origin} is too slow: {came} of {self.url}",
                         hint="run the same command again; --timeout SECONDS allows longer pauses",
                     )
                 before, since = left, time.monotonic()
@@ -125,7 +125,7 @@ class Response:
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
             raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, label))
         if len(raw) > limit:
-            raise VerificationError(f"{label} is too large", wanted=f"{limit} bytes at most", got="more")
+            raise VerificationError(f"{label} is too large", wanted=f"at most {limit} bytes", got="more")
         return raw
 
     def excerpt(self) -> str:

@@ -193,7 +193,7 @@ def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
         partner = path.with_suffix(suffix)
         if suffix and partner not in files:
             raise StorageError(
-                f"{sanitize(str(path))} needs {sanitize(partner.name)} beside it; the file of a CA must end in .crt"
+                f"{sanitize(str(path))} needs {sanitize(partner.name)} beside it; a CA file's name must end in .crt"
             )
         if suffix == ".key":
             _load_pair(context, path, partner)

@@ -133,7 +133,7 @@ class _Streams:
         if self._stream is not None:
             raise VerificationError(f"its {self._name} data ends early")
         if self._has_garbage or self._between:
-            return f"other bytes follow its {self._name} data"
+            return f"extra bytes follow its {self._name} data"
         if self._has_zeros:
             return f"zeros separate or follow its {self._name} streams"
         return min(self._oddities, default=None)

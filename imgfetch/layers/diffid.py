@@ -179,7 +179,8 @@ class DiffIdCheck:
             if self._size > self._limit:
                 raise UnsupportedError(
                     f"its decompressed size exceeds the limit of {self._limit} bytes, {self._size} so far",
-                    hint="the limit guards against bombs; if you trust the image, raise it with --max-layer-size",
+                    hint="the limit protects against decompression bombs; "
+                    "if you trust the image, raise it with --max-layer-size",
                 )
             self._hasher.update(piece)
 

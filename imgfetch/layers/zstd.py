@@ -82,7 +82,7 @@ class ZstdStream:
         if self._frame is not None or (self._between and MAGIC.startswith(self._between)):
             raise VerificationError("its zstd data ends early")
         if self._has_garbage or self._between:
-            return "other bytes follow its zstd data"
+            return "extra bytes follow its zstd data"
         if is_skippable(self._head):
             return "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
         return None

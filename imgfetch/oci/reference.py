@@ -83,7 +83,7 @@ class Reference:
         if colon and not _TAG.fullmatch(tag):
             raise _invalid(
                 text,
-                f"{tag!r} is not a valid tag: use up to 128 letters, digits, '_', '.', '-', and no '.' or '-' first",
+                f"{tag!r} is not a valid tag: use up to 128 letters, digits, '_', '.' and '-', and no '.' or '-' first",
             )
         if registry == DOCKER_HUB and "/" not in repository:
             repository = f"{_HUB_NAMESPACE}/{repository}"

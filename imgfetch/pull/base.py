@@ -74,17 +74,17 @@ class BaseLayers:
         bases = ", ".join(self.names) or "the base"
         if not left_out:
             _logger.warning(
-                "%s has no layers in common with %s, or is for another platform; no layer is left out",
+                "%s has no layers in common with %s, or is for another platform; no layers are left out",
                 selection.references[0],
                 bases,
             )
             return selection
         if others := left_out - self.blobs:
             _logger.warning(
-                "%d of the layers left out of %s are in %s with the same content, but perhaps as other blobs: docker's "
-                "classic store loads the archive, containerd does not",
-                len(others),
+                "of the layers left out of %s, %d may be in %s only under other digests: docker's classic store can "
+                "load the archive, containerd cannot",
                 selection.references[0],
+                len(others),
                 bases,
             )
         return replace(selection, left_out=left_out, bases=self.names)

@@ -175,7 +175,7 @@ class Downloads:
                 "does not match the config",
                 wanted=f"diff_id {layer.diff_id}",
                 got=str(contents.diff_id),
-                hint="the image is broken or altered; docker load would refuse it too",
+                hint="the image is broken, or was altered; docker load would reject it too",
             )
         for warning in contents.warnings(layer.media_types):
             self.tolerance.warn(f"{layer.what}: {warning}")

@@ -61,7 +61,7 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
         found[layer.descriptor.digest] = replace(layer if first.diff_id is None else first, media_types=media_types)
         if first.diff_id is not None and layer.diff_id is not None and first.diff_id != layer.diff_id:
             raise VerificationError(
-                f"{layer.what} is the same blob as {first.what}, but has another diff_id",
+                f"{layer.what} is the same blob as {first.what}, but has a different diff_id",
                 wanted=str(first.diff_id),
                 got=str(layer.diff_id),
             )

@@ -109,7 +109,7 @@ class _IndexWalk:
 
     def add(self, index: Index, depth: int = 1) -> None:
         if depth > MAX_DEPTH:
-            raise VerificationError(f"{self._reference} has indexes within indexes, more than {MAX_DEPTH} deep")
+            raise VerificationError(f"{self._reference} nests indexes more than {MAX_DEPTH} levels deep")
         self._resolver.store.put(index.descriptor, index.raw)
         self._indexes.append(index.descriptor)
         for descriptor in index.manifests:
@@ -118,13 +118,13 @@ class _IndexWalk:
             self._seen.add(descriptor.digest)
             if len(self._seen) > MAX_MANIFESTS:
                 raise VerificationError(
-                    f"{self._reference} lists too many manifests", wanted=f"{MAX_MANIFESTS} at most", got="more"
+                    f"{self._reference} lists too many manifests", wanted=f"at most {MAX_MANIFESTS}", got="more"
                 )
             self._add(descriptor, depth)
 
     def selection(self, preferred: Platform) -> Selection:
         if not self._images:
-            raise PlatformNotFoundError(f"{self._reference} lists no image", wanted=str(preferred), available=())
+            raise PlatformNotFoundError(f"{self._reference} lists no images", wanted=str(preferred), available=())
         return Selection(
             _best(self._images, preferred),
             tuple(self._images),

@@ -76,7 +76,7 @@ class SaveRequest:
         if not 0 <= self.mtime <= MAX_OCTAL:
             raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {self.mtime}")
         if self.format.has_one_platform and (self.all_platforms or len(self.platforms) > 1):
-            raise ValueError(f"an archive in the format {self.archive_format} holds one platform")
+            raise ValueError(f"an archive in the format {self.archive_format} holds only one platform")
         if self.bases and self.is_plain:
             raise ValueError("an archive with a base cannot have decompressed layers")
         if self.name and self.name.digest:

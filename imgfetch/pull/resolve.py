@@ -88,7 +88,7 @@ class Resolver:
     ) -> Image | None:
         """Find the best match: first by the platforms in the index, then in the documents without a platform."""
         if depth > MAX_DEPTH:
-            raise VerificationError(f"{reference} has indexes within indexes, more than {MAX_DEPTH} deep")
+            raise VerificationError(f"{reference} nests indexes more than {MAX_DEPTH} levels deep")
         for descriptor in _candidates(index, wanted, seen):
             if not seen.may_look(descriptor):
                 continue
@@ -190,7 +190,7 @@ class Resolver:
                 f"{what} does not match the manifest",
                 wanted=f"{len(manifest.layers)} diff_ids, one for each layer",
                 got=str(len(config.diff_ids)),
-                hint="the image is broken; docker load would refuse it too",
+                hint="the image is broken; docker load would reject it too",
             )
         return Image(manifest, config, (reference,))
 

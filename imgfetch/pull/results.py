@@ -77,13 +77,13 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
         digests = {layer.digest for image in selection.images for layer in image.manifest.layers} - layout.plain
         if any(contents[digest].compression == "zstd" for digest in digests & contents.keys()):
             _logger.warning(
-                "%s has layers in zstd, which docker before 23 and containerd before 1.5 cannot load; "
-                "use --layers plain for them",
+                "%s has zstd layers, which docker before 23 and containerd before 1.5 cannot load; "
+                "for these versions, use --layers plain",
                 selection.references[0],
             )
         if selection.root.digest not in kept:
             _logger.warning(
-                "%s has decompressed layers in the archive, and therefore another digest than the registry's %s",
+                "the archive stores %s with decompressed layers, so its digest is not the registry's %s",
                 selection.references[0],
                 selection.root.digest,
             )

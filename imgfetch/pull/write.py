@@ -139,8 +139,8 @@ class Writer:
             found = downloads.contents.get(digest)
             if found and digest not in layout.plain and found.is_refused(layers[digest].media_types):
                 raise UnsupportedError(
-                    f"{layers[digest].what} must be decompressed in the archive, because some readers refuse it, but "
-                    "the archive was begun without that",
+                    f"{layers[digest].what} must be decompressed because some readers reject it, but part of the "
+                    "archive is already written",
                     hint="write to a file with -o FILE, or run the command again with the same cache",
                 )
             return self.store.open(digest)
@@ -199,7 +199,7 @@ class ExistingArchive:
         try:
             existing = cls(path, scan(path))
         except ImgfetchError as error:
-            _logger.info("%s is written again: %s", path, error)
+            _logger.info("rewriting %s: %s", path, error)
             return None
         for digest, raw in existing.members.blob_documents():  # they need not be fetched again
             store.put(Descriptor("", digest, len(raw)), raw)
@@ -214,7 +214,7 @@ class ExistingArchive:
             try:
                 return layout.tar.matches(file)
             except ImgfetchError as error:
-                _logger.info("%s is written again: %s", self.path, error)
+                _logger.info("rewriting %s: %s", self.path, error)
                 return False
 
     def _layout(self, plan: Plan, store: BlobStore) -> ArchiveLayout | None:

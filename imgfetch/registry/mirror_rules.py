@@ -114,9 +114,7 @@ class Mirrors:
         matching = [rule for rule in self.rules if rule.rest(reference) is not None]
         rule = max(matching, key=lambda rule: (len(rule.prefix), not rule.prefix.startswith("*.")), default=None)
         if rule and rule.blocked:
-            raise UnsupportedError(
-                f"{reference} is blocked by {sanitize(rule.file)}, which has the prefix {rule.prefix}"
-            )
+            raise UnsupportedError(f"{reference} is blocked by {sanitize(rule.file)} (prefix {rule.prefix})")
         registry, rest = reference.registry.lower(), f"/{reference.repository}"
         roots = map(_root, self.urls + self.docker)
         mirrors = [_below(root, reference, rest) for served, root in roots if served == registry]
@@ -165,7 +163,7 @@ def _tolerated(what: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, ImgfetchError, RecursionError) as error:
         level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
-        _logger.log(level, "%s is ignored: %s", sanitize(what), sanitize(str(error)))
+        _logger.log(level, "ignoring %s: %s", sanitize(what), sanitize(str(error)))
 
 
 def _registry_mirrors(path: Path) -> Iterator[str]:

@@ -193,7 +193,7 @@ def test_a_wrong_password_names_who_refused_and_where_the_login_came_from(
 
 def test_no_login_is_not_called_a_wrong_password(tls_registry: RealRegistry, made: Certificates, save: Saving) -> None:
     said = save(f"{tls_registry.host}/team/app:v1", "--ca-file", str(made.ca), status=4)
-    assert 'expects user name and password (Basic, realm "tests")' in said
+    assert 'expects a user name and password (Basic, realm "tests")' in said
     assert "refuses" not in said
 
 

@@ -169,7 +169,7 @@ BROKEN: dict[str, Broken] = {
     # Status 4.
     "a login wanted": answering(
         "manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})
-    ).ends(4, 'expects user name and password (Basic, realm "Team")', "docker login"),
+    ).ends(4, 'expects a user name and password (Basic, realm "Team")', "docker login"),
     "access denied": answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)).ends(
         4, "does not exist or needs credentials", "DENIED"
     ),
@@ -212,7 +212,7 @@ BROKEN: dict[str, Broken] = {
     "a manifest that is null": document(b"null").ends(6, "expected an object, got null"),
     "a manifest that is no UTF-8": document(GOOD.raw.replace(b"layers", b"l\xffyers")).ends(6, "is not valid JSON"),
     "a manifest beyond all bounds": document(b" " * (4 * 1024**2 + 1)).ends(
-        6, "expected 4194304 bytes at most, got more"
+        6, "expected at most 4194304 bytes, got more"
     ),
     "a manifest nested too deeply": document(b'{"annotations":' * 100_000).ends(6, "nested too deeply"),
     "an index entry with another size": built(index(GOOD, entries=[{**GOOD.entry, "size": 17}])).ends(
@@ -304,7 +304,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "damaged gzip under a true digest": built(image(layer(changed(gz(RAW)), raw=RAW))).ends(6, "gzip data is damaged"),
     "a blob with two diff_ids": built(image(layer(RAW, OCI_TAR), replace(layer(RAW, OCI_TAR), diff_id=WRONG))).ends(
-        6, "layer 2 of 2", "another diff_id"
+        6, "layer 2 of 2", "a different diff_id"
     ),
 }
 

@@ -145,7 +145,7 @@ def test_two_images_of_one_name_are_refused(save: Save, loopback: Loopback) -> N
     reference = loopback.add("team/app", "v1", BUILT)
     loopback.add("team/app", "v2", other)
     done = save(reference, f"{reference}@{other.digest}", status=2)
-    assert f"two different images would have the name {reference}" in done.err
+    assert f"two different images would get the name {reference}" in done.err
 
 
 def test_the_platform_default_takes_the_only_image_there_is(

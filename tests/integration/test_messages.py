@@ -319,7 +319,7 @@ def demand(challenge: str, status: int = 401, **headers: str) -> Answer:
 def test_m05_a_registry_that_asks_for_a_password_is_told_with_realm_and_command(tell: Tell) -> None:
     err = tell.of(demand('Basic realm="Team registry"'), 4)
     assert f"the manifest of {tell.app} needs credentials" in err
-    assert f'{tell.host} expects user name and password (Basic, realm "Team registry")' in err
+    assert f'{tell.host} expects a user name and password (Basic, realm "Team registry")' in err
     assert f"hint: log in: docker login {tell.host}, or pass --username with --password-stdin" in err
     assert "Nexus" not in err
 
@@ -392,7 +392,7 @@ def test_m06_a_login_of_ecr_is_said_to_last_12_hours(host: str, says: str, tell:
 def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, home: Path) -> None:
     path = log_in(home, tell.host)
     err = tell.of_token(Answer(b'{"token":"t"}'), 4)
-    assert f"requested with the credentials of alice from {path}, which may lack access" in err
+    assert f"imgfetch used the credentials of alice from {path}, which may lack access" in err
     assert f"log in again: docker login {tell.host}" in err
 
 
@@ -428,7 +428,7 @@ def test_m07_on_docker_hub_library_is_explained(tell: Tell) -> None:
     assert "the manifest of docker.io/library/busybox:latest was not found" in err
     assert "registry-1.docker.io returned 404" in err
     assert "means library/NAME" in err
-    assert "if it needs them, log in: docker login\n" in f"{err}\n"
+    assert "if the image needs them, log in: docker login\n" in f"{err}\n"
 
 
 # ---- nobody is at the token server ----
@@ -585,7 +585,7 @@ def test_m13_a_storage_that_refuses_is_named(tell: Tell) -> None:
     [
         (image(manifest={"manifests": []}).raw, "is ambiguous: it has both 'manifests' and 'config'"),
         (GOOD.raw[:-9], "is not valid JSON"),
-        (b" " * (4 * 1024**2 + 1), "expected 4194304 bytes at most, got more"),
+        (b" " * (4 * 1024**2 + 1), "expected at most 4194304 bytes, got more"),
         (image(manifest={"mediaType": mediatypes.OCI_INDEX}).raw, "is ambiguous: its type is"),
         (image(manifest={"layers": [{**LAYER.descriptor, "digest": "sha256:12"}]}).raw, "the digest of layer 1"),
     ],
@@ -620,7 +620,7 @@ def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell) -
     err = tell.of_image(image(replace(layer(RAW), diff_id=wrong)), 6)
     assert f"layer 1 of 1 of {tell.app} ({LAYER.digest}, gzip), decompressed, does not match the config" in err
     assert f"expected diff_id {wrong}, got {sha256(RAW)}" in err
-    assert "the image is broken or altered; docker load would refuse it too" in err
+    assert "the image is broken, or was altered; docker load would reject it too" in err
 
 
 # ---- it is no image for us ----

@@ -167,7 +167,7 @@ def test_two_images_with_one_config_and_different_layers_are_two_images(tmp_path
 
 def test_layers_that_only_one_description_has_are_a_finding(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, [entry(GOOD, name="a:1")], [item(AGAIN, "b:1")], AGAIN)
-    assert finding.startswith("manifest.json and index.json have different layers for ")
+    assert finding.startswith("manifest.json and index.json list different layers for ")
     (finding,) = findings(tmp_path, [entry(GOOD, name="a:1")], [item(EVIL, "b:1")])
     assert finding.startswith("index.json has no image with the config ")
 

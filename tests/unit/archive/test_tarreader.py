@@ -147,8 +147,8 @@ def test_sparse_files_are_refused() -> None:
 @pytest.mark.parametrize(
     ("content", "remark"),
     [
-        (GOOD[:1024], "two blocks of zeros at the end of the tar are missing"),
-        (GOOD[:-512], "one of the two blocks of zeros"),
+        (GOOD[:1024], "two zero blocks at the end of the tar are missing"),
+        (GOOD[:-512], "one of the two zero blocks"),
         (GOOD + b"more", "other data follows the end"),
         (GOOD + GOOD, "other data follows the end"),
         (GOOD + bytes(10240), None),

@@ -83,7 +83,7 @@ def test_every_example_is_a_command_that_the_parser_accepts(command: str) -> Non
         ("save x --xyzzy=SECRET", "unknown option '--xyzzy'"),
         ("save x -pSECRET", "unknown option '-p'"),
         ("save x --passwords=SECRET", "unknown option '--passwords'; did you mean '--password-stdin'?"),
-        ("save x -q y", "unexpected argument 'y'; give all arguments before the options, or after them"),
+        ("save x -q y", "unexpected argument 'y'; put all arguments before the options, or all after them"),
         ("save x -j 0", "-j/--jobs: must be between 1 and 64, not '0'"),
         ("save x -j 007", "-j/--jobs: must be a plain decimal number between 1 and 64, not '007'"),
     ],

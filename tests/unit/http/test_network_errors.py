@@ -183,7 +183,7 @@ SHAPES: dict[str, tuple[Exception, str]] = {
             urllib3.exceptions.ConnectTimeoutError(None, "Connection to 127.0.0.1 timed out. (connect timeout=10.0)"),
             requests.ConnectTimeout,
         ),
-        "cannot connect to 127.0.0.1:8443: no answer in time",
+        "cannot connect to 127.0.0.1:8443: connection timed out",
     ),
     "silence before the answer": (
         requests.ReadTimeout(urllib3.exceptions.ReadTimeoutError(POOL, "/v2/x?Signature=SECRET", "Read timed out.")),

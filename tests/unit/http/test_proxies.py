@@ -290,7 +290,7 @@ def test_a_proxy_that_cannot_be_read_is_an_error_that_names_the_variable_and_sho
     with pytest.raises(TransportError) as caught:
         chosen({"https_proxy": value})
     assert str(caught.value) == f"https_proxy is not a valid proxy URL: {reason}"
-    assert caught.value.hint == "set it as in https_proxy=http://USER:PASSWORD@HOST:PORT"
+    assert caught.value.hint == "for example: https_proxy=http://USER:PASSWORD@HOST:PORT"
 
 
 def test_a_url_that_is_none_is_refused() -> None:

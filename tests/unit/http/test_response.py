@@ -168,7 +168,7 @@ def test_a_document_longer_than_the_limit_is_refused(answered: Ask, coding: str 
     body = CODERS[coding](content) if coding else content
     with (
         answered(body, {"Content-Encoding": coding or "identity"}) as response,
-        pytest.raises(VerificationError, match="the manifest is too large: expected 1001 bytes at most, got more"),
+        pytest.raises(VerificationError, match="the manifest is too large: expected at most 1001 bytes, got more"),
     ):
         response.document(1001, "the manifest")
 

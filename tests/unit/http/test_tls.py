@@ -376,7 +376,7 @@ def test_half_a_client_certificate_is_an_error(made: Certificates, certs: Path, 
     shutil.copy(made.ca, directory / there)
     with pytest.raises(StorageError) as caught:
         TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
-    message = f"{directory / there} needs {wanted} beside it; the file of a CA must end in .crt"
+    message = f"{directory / there} needs {wanted} beside it; a CA file's name must end in .crt"
     assert str(caught.value) == message
 
 

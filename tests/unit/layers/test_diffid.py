@@ -26,7 +26,7 @@ NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip
 
 PADDED = "zeros separate or follow its gzip streams"
 SKIPPABLE_FIRST = "its zstd data begins with a skippable frame; some readers do not recognize it as zstd"
-GARBAGE = "other bytes follow its gzip data"
+GARBAGE = "extra bytes follow its gzip data"
 
 RESERVED_BLOCK = b"\x28\xb5\x2f\xfd\x00\x00\x07\x00\x00"
 """A frame of zstd with a block of a reserved type."""
@@ -176,7 +176,9 @@ def test_a_type_that_is_not_given_is_called_so() -> None:
 def test_a_bomb_ends_at_the_limit(compressed: bytes) -> None:
     with pytest.raises(UnsupportedError, match=r"its decompressed size exceeds the limit of 5000000 bytes") as caught:
         check(compressed, limit=5_000_000)
-    assert "guards against bombs; if you trust the image, raise it with --max-layer-size" in str(caught.value.hint)
+    assert "protects against decompression bombs; if you trust the image, raise it with --max-layer-size" in str(
+        caught.value.hint
+    )
 
 
 @pytest.mark.parametrize("stored", [gz(TAR), zstd(TAR), TAR], ids=["gzip", "zstd", "plain"])

@@ -389,7 +389,7 @@ def test_an_image_is_found_within_nested_indexes(registry: Resolving, depth: int
 
 def test_indexes_nested_too_deep_are_refused(registry: Resolving) -> None:
     registry.add(nested(5, member()))
-    with pytest.raises(VerificationError, match="indexes within indexes, more than 3 deep"):
+    with pytest.raises(VerificationError, match="nests indexes more than 3 levels deep"):
         registry.resolve()
 
 
