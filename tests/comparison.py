@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import engines
+from tests import engines, readers
 from tests.images import DOCKER_GZIP, Blob, Built, hello, image, layer, tar
 from tests.throttled import Throttled
 
@@ -202,7 +202,7 @@ def podman(program: str, directory: Path) -> Tool:
     return Tool(version(program, "--version"), save, lambda: succeeds([*command, "rmi", "-a", "-f"]))
 
 
-def docker(daemon: engines.Docker) -> Tool:
+def docker(daemon: readers.Docker) -> Tool:
     def save(references: Sequence[str], output: Path) -> list[Command]:
         pulls = [[*daemon.command, "pull", name] for name in references]
         return [*pulls, [*daemon.command, "save", "-o", output, *references]]
@@ -228,7 +228,7 @@ def tools(stack: ExitStack, directory: Path) -> Iterator[Tool]:
             yield make(program, directory)
     if shutil.which("dockerd") and shutil.which("containerd") and os.geteuid() == 0:
         (directory / "docker").mkdir()
-        yield docker(stack.enter_context(engines.docker(directory / "docker")))
+        yield docker(stack.enter_context(readers.docker(directory / "docker")))
 
 
 def main() -> int:

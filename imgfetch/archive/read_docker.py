@@ -72,7 +72,7 @@ def _docker_image(
     if raw is None:
         archive.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
         return None
-    encoded = name.rpartition("/")[2].removesuffix(".json")
+    encoded = name.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]  # crane's name is sha256:…
     digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
     if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
         archive.faults.append(f"{name} is damaged: it hashes to {digest.encoded}, unlike its name")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import engines
+from tests import readers
 from tests.bench.measuring import Command, Usage, measured
 from tests.bench.workload import Workload
 
@@ -130,7 +130,7 @@ def _docker(stack: ExitStack, directory: Path) -> Contender:
         with suppress(
             pytest.fail.Exception, pytest.skip.Exception
         ):  # how the tests' engines say that it does not start
-            docker = stack.enter_context(engines.docker(place, storage_driver=driver))
+            docker = stack.enter_context(readers.docker(place, storage_driver=driver))
             break
     else:
         raise RuntimeError(f"dockerd does not start: {(place / 'dockerd.log').read_text()[-1000:]}")

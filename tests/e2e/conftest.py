@@ -1,11 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import engines
 from tests import modern as newer
+from tests.conftest import Run
+from tests.readers import READERS, Containerd, Docker, Engine, Podman, installed
+
+Started = Callable[[str], Any]
+Save = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -15,33 +23,51 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.RealR
 
 
 @pytest.fixture(scope="session")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Docker]:
-    with engines.docker(tmp_path_factory.mktemp("docker")) as docker:
-        yield docker
-
-
-@pytest.fixture(scope="session")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Containerd]:
-    with engines.containerd(tmp_path_factory.mktemp("containerd")) as containerd:
-        yield containerd
-
-
-@pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> engines.Podman:
-    return engines.Podman(tmp_path_factory.mktemp("podman"))
-
-
-@pytest.fixture(scope="session")
-def skopeo_docker_archive(tmp_path_factory: pytest.TempPathFactory) -> engines.SkopeoDockerArchive:
-    return engines.SkopeoDockerArchive(tmp_path_factory.mktemp("skopeo"))
-
-
-@pytest.fixture(scope="session")
-def skopeo_oci_archive(tmp_path_factory: pytest.TempPathFactory) -> engines.SkopeoOciArchive:
-    return engines.SkopeoOciArchive(tmp_path_factory.mktemp("skopeo"))
-
-
-@pytest.fixture(scope="session")
 def modern(tmp_path_factory: pytest.TempPathFactory) -> newer.Tree:
     """Return the engines of Debian's next suite, which see pytest's temporary files."""
     return newer.tree(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """Return a function that starts a reader once, for all tests."""
+    running: dict[str, Engine] = {}
+    with ExitStack() as stack:
+
+        def started(name: str) -> Engine:
+            if name not in running:
+                reader = READERS[name]
+                programs = request.getfixturevalue("modern").program if reader.is_modern else installed
+                # podman takes no long path
+                running[name] = stack.enter_context(reader.start(tmp_path_factory.mktemp("r"), programs))
+            return running[name]
+
+        yield started
+
+
+@pytest.fixture
+def docker(started: Started) -> Docker:
+    return started("docker-20.10")
+
+
+@pytest.fixture
+def containerd(started: Started) -> Containerd:
+    return started("ctr-1.6")
+
+
+@pytest.fixture
+def podman(started: Started) -> Podman:
+    return started("podman-4.3")
+
+
+@pytest.fixture
+def save(run: Run, tmp_path: Path) -> Save:
+    """Return a function that saves references, and returns the archive."""
+
+    def save(name: str, *arguments: str | Path) -> Path:
+        target = tmp_path / name
+        done = run("save", *map(str, arguments), "-o", str(target))
+        assert done.returncode == 0, done.stderr.decode()
+        return target
+
+    return save

@@ -9,8 +9,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tests.engines import Docker
 from tests.make_fixtures import HELLO, TEXT, hello_image, program, write_layout
+from tests.readers import Docker
 from tests.tools import tool
 
 PROJECT = Path(__file__).parents[2]

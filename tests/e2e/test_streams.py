@@ -8,26 +8,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.engines import Containerd, Docker, Podman
-from tests.images import OCI_TAR, Built, hello, image, layer, tar
+from tests.e2e.conftest import Started
+from tests.images import OCI_TAR, hello, image, layer, tar
 from tests.loopback import Answer, Loopback
-
-Engine = Docker | Podman | Containerd
+from tests.readers import LOADERS, Loader
 
 NAME = "streams.example/team/app:v1"
+OPTIONS = ("--name", NAME, "--platform", "linux/amd64")
 GOOD = image(hello("streams-good"))
 BROKEN = image(hello("streams-first"), layer(tar({"data": bytes(range(256)) * 4096}), OCI_TAR), hello("streams-third"))
 FIRST, SECOND, THIRD = (layer.digest for layer in BROKEN.layers)
-CONSUMERS = ["docker", "podman", "containerd"]
 
 
-@pytest.fixture(params=CONSUMERS)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    found: Engine = request.getfixturevalue(request.param)
-    return found
+@pytest.fixture(params=LOADERS)
+def engine(request: pytest.FixtureRequest, started: Started) -> Iterator[Loader]:
+    """Return a reader without any image before the test and after it."""
+    found: Loader = started(request.param)
+    found.forget()
+    yield found
+    found.forget()
 
 
 @pytest.fixture
@@ -40,8 +43,8 @@ def hold() -> Iterator[threading.Event]:
 class Pipeline:
     """``imgfetch save REF | ENGINE load``."""
 
-    def __init__(self, engine: Engine, reference: str) -> None:
-        save = [sys.executable, "-m", "imgfetch", "save", reference, "--name", NAME, "--platform", "linux/amd64"]
+    def __init__(self, engine: Loader, reference: str) -> None:
+        save = [sys.executable, "-m", "imgfetch", "save", reference, *OPTIONS]
         save += ["--no-cache", "-j1", "--retries", "0", "-q"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("IMGFETCH_")}
         self.save = subprocess.Popen(save, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
@@ -56,14 +59,25 @@ class Pipeline:
         return self.save.wait(120), self._load.wait(120)
 
 
-def loaded(engine: Engine, registry: Loopback, built: Built) -> str:
-    """Load a good image by a stream, and return what its name stands for."""
-    assert Pipeline(engine, registry.add("team/good", "v1", built)).statuses() == (0, 0)
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive of a good image."""
+    archive = tmp_path_factory.mktemp("streams") / "good.tar"
+    with Loopback() as registry:
+        save = [sys.executable, "-m", "imgfetch", "save", registry.add("team/good", "v1", GOOD), *OPTIONS]
+        subprocess.run([*save, "--no-cache", "-q", "-o", archive], check=True, timeout=120)
+    return archive
+
+
+@pytest.fixture
+def before(engine: Loader, good: Path) -> str:
+    """Load the good image, and return what its name stands for."""
+    engine.read(good)
     return engine.image_named(NAME)
 
 
 @pytest.mark.parametrize(
-    ("digest", "answer", "status"),
+    "fault",
     [
         (FIRST, Answer(b"", 404), 3),
         (SECOND, Answer(b"", 404), 3),
@@ -73,9 +87,9 @@ def loaded(engine: Engine, registry: Loopback, built: Built) -> str:
     ids=["first", "second", "third", "damaged"],
 )
 def test_a_stream_that_fails_is_refused_and_the_tag_stays(
-    engine: Engine, digest: str, answer: Answer, status: int, loopback: Loopback
+    engine: Loader, before: str, fault: tuple[str, Answer, int], loopback: Loopback
 ) -> None:
-    before = loaded(engine, loopback, GOOD)
+    digest, answer, status = fault
     reference = loopback.add("team/app", "v1", BROKEN)
     loopback.answers[f"/v2/team/app/blobs/{digest}"] = answer
     saved, taken = Pipeline(engine, reference).statuses()
@@ -86,9 +100,8 @@ def test_a_stream_that_fails_is_refused_and_the_tag_stays(
 
 @pytest.mark.parametrize("digest", [SECOND, THIRD], ids=["second", "third"])
 def test_a_save_that_is_killed_is_refused_and_the_tag_stays(
-    engine: Engine, digest: str, loopback: Loopback, hold: threading.Event
+    engine: Loader, before: str, digest: str, loopback: Loopback, hold: threading.Event
 ) -> None:
-    before = loaded(engine, loopback, GOOD)
     reference = loopback.add("team/app", "v1", BROKEN)
     path = f"/v2/team/app/blobs/{digest}"
     answer = loopback.answers[path]
@@ -106,6 +119,6 @@ def test_a_save_that_is_killed_is_refused_and_the_tag_stays(
     assert engine.image_named(NAME) == before
 
 
-def test_the_image_that_failed_loads_when_nothing_fails(engine: Engine, loopback: Loopback) -> None:
-    before = loaded(engine, loopback, GOOD)
-    assert loaded(engine, loopback, BROKEN) != before
+def test_the_image_that_failed_loads_when_nothing_fails(engine: Loader, before: str, loopback: Loopback) -> None:
+    assert Pipeline(engine, loopback.add("team/app", "v1", BROKEN)).statuses() == (0, 0)
+    assert engine.image_named(NAME) != before

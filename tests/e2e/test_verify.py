@@ -15,26 +15,43 @@ import pytest
 from imgfetch import inspect
 from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError
-from tests import engines
 from tests.conftest import Run
 from tests.engines import RealRegistry, output
 from tests.images import hello, image, tar
-from tests.tools import tool
+from tests.readers import installed
 
 BUILT = image(hello("verify-base"), hello("verify-top"), config={"author": "verify"})
 OTHER = tar({"other": b"what nobody asked for" * 100})
-MAKERS = [
-    "imgfetch",
-    "imgfetch plain",
-    "imgfetch classic",
-    "imgfetch oci",
-    "docker",
-    "podman docker-archive",
-    "podman oci-archive",
-    "skopeo docker-archive",
-    "skopeo oci-archive",
-    "tar of a layout",
-]
+FORMS = {"": (), "plain": ("--layers", "plain"), "classic": ("--format", "docker-classic"), "oci": ("--format", "oci")}
+SKOPEO = ("--insecure-policy", "copy", "-q", "--src-tls-verify=false")
+ENGINES = {
+    "docker": ("docker-20.10", "save", "-o"),
+    "docker 28.5": ("docker-28.5", "save", "-o"),
+    "docker 28.5 containerd-store": ("docker-28.5-containerd-store", "save", "-o"),
+    "podman docker-archive": ("podman-4.3", "save", "--format", "docker-archive", "-o"),
+    "podman oci-archive": ("podman-4.3", "save", "--format", "oci-archive", "-o"),
+    "podman 5.8 docker-archive": ("podman-5.8", "save", "--format", "docker-archive", "-o"),
+    "podman 5.8 oci-archive": ("podman-5.8", "save", "--format", "oci-archive", "-o"),
+    "ctr": ("ctr-1.6", "images", "export"),
+    "ctr 2.1": ("ctr-2.1-local", "images", "export", "--local"),
+}
+"""Engines that load an archive and write their own, with the command that does."""
+COPIERS = {
+    "skopeo docker-archive": ("skopeo", *SKOPEO, "docker://{reference}", "docker-archive:{target}:verify/app:v1"),
+    "skopeo oci-archive": ("skopeo", *SKOPEO, "docker://{reference}", "oci-archive:{target}:v1"),
+    "modern skopeo docker-archive": (
+        "skopeo",
+        *SKOPEO,
+        "docker://{reference}",
+        "docker-archive:{target}:verify/app:v1",
+    ),
+    "modern skopeo oci-archive": ("skopeo", *SKOPEO, "docker://{reference}", "oci-archive:{target}:v1"),
+    "modern crane": ("crane", "pull", "--insecure", "{reference}", "{target}"),
+    "modern oras": ("oras", "backup", "--plain-http", "--output", "{target}", "{reference}"),
+}
+"""Commands that copy an image from a registry."""
+LAYOUT = "tar of a layout"
+MAKERS = [*(f"imgfetch {form}".strip() for form in FORMS), *ENGINES, *COPIERS, LAYOUT]
 
 
 @pytest.fixture(scope="session")
@@ -49,44 +66,46 @@ def archive(registry: RealRegistry, directory: Path, run: Run, request: pytest.F
     target = directory / f"{maker.replace(' ', '-')}.tar"
     if not target.exists():
         reference = registry.push("verify/app", "v1", BUILT)
-        _make(maker, reference, target, run, request)
+        if maker in ENGINES:
+            _save_from_an_engine(maker, reference, target, run, request)
+        elif maker in COPIERS:
+            _copy(maker, reference, target, request)
+        elif maker == LAYOUT:
+            _copy("skopeo oci-archive", reference, target, request)
+            _pack_anew(target)
+        else:
+            _save(run, reference, target, *FORMS[maker.partition(" ")[2]])
     return target
 
 
-def _copy(source: str, target: str) -> None:
-    output(tool("skopeo"), "--insecure-policy", "copy", "-q", "--src-tls-verify=false", source, target)
+def _save(run: Run, reference: str, target: Path, *options: str) -> None:
+    done = run("save", reference, "-o", str(target), "--platform", "linux/amd64", *options)
+    assert done.returncode == 0, done.stderr
 
 
-def _make(maker: str, reference: str, target: Path, run: Run, request: pytest.FixtureRequest) -> None:
-    program, _, form = maker.partition(" ")
-    if program == "imgfetch":
-        options = {
-            "plain": ["--layers", "plain"],
-            "classic": ["--format", "docker-classic"],
-            "oci": ["--format", "oci"],
-        }
-        done = run("save", reference, "-o", str(target), "--platform", "linux/amd64", *options.get(form, []))
-        assert done.returncode == 0, done.stderr
-        return
-    if program == "skopeo":
-        name = "verify/app:v1" if form == "docker-archive" else "v1"
-        _copy(f"docker://{reference}", f"{form}:{target}:{name}")
-        return
-    ours = target.with_name("imgfetch.tar")
+def _save_from_an_engine(maker: str, reference: str, target: Path, run: Run, request: pytest.FixtureRequest) -> None:
+    name, *command = ENGINES[maker]
+    engine = request.getfixturevalue("started")(name)
+    ours = target.with_name("loaded.tar")
     if not ours.exists():
-        _make("imgfetch", reference, ours, run, request)
-    if program == "docker":
-        docker: engines.Docker = request.getfixturevalue("docker")
-        docker.load(ours)
-        output(*docker.command, "save", "-o", target, reference)
-    elif program == "podman":
-        podman: engines.Podman = request.getfixturevalue("podman")
-        podman.load(ours)
-        output(*podman.command, "save", "--format", form, "-o", target, reference)
-    else:
-        layout = target.with_suffix(".layout")
-        _copy(f"docker://{reference}", f"oci:{layout}:v1")
-        subprocess.run(["tar", "-C", layout, "-cf", target, "."], check=True, timeout=60)
+        _save(run, reference, ours)
+    engine.load(ours)
+    output(*engine.command, *command, target, reference)
+    engine.forget()
+
+
+def _copy(maker: str, reference: str, target: Path, request: pytest.FixtureRequest) -> None:
+    programs = request.getfixturevalue("modern").program if maker.startswith("modern") else installed
+    program, *arguments = COPIERS[maker]
+    output(*programs(program), *(part.format(reference=reference, target=target) for part in arguments))
+
+
+def _pack_anew(target: Path) -> None:
+    """Pack the members of an archive as GNU tar does."""
+    layout = target.with_suffix(".layout")
+    with tarfile.open(target) as packed:
+        packed.extractall(layout, filter="data")
+    subprocess.run(["tar", "-C", layout, "-cf", target, "."], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("archive", MAKERS, indirect=True)
@@ -182,7 +201,7 @@ DAMAGES: dict[str, Callable[[Members], bytes]] = {
     ),
     "another config": lambda items: changed(items, "config", lambda _: b'{"rootfs":{"diff_ids":[]},"os":"linux"}'),
     "no config": lambda items: without(items, "config"),
-    "cut in half": lambda items: written(items)[: len(written(items)) // 2],
+    "cut in half": lambda items: written(items)[: in_the_middle(written(items).rstrip(b"\0"))],
     "cut in a header": lambda items: written(items)[:700],
     "no end": lambda items: written(items).rstrip(b"\0").ljust(512, b"\0"),
     "something behind it": lambda items: written(items) + b"x" * 512,

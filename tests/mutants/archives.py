@@ -90,6 +90,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "read_docker:_docker_image", '"sha512" if len(encoded) == _SHA512_LENGTH else "sha256"', '"sha256"'
     ).noticed_by("test_a_config_is_hashed_by_the_algorithm_of_its_name"),
+    Mutant("read_docker:_docker_image", '.rpartition(":")[2]', "").noticed_by(
+        "test_a_config_is_hashed_by_the_algorithm_of_its_name"
+    ),
     Mutant(
         "grants:_life", "isinstance(value, str) and not _SECONDS.fullmatch(value.strip())", 'value in ("", "soon")'
     ).noticed_by("test_a_token_is_renewed_ten_seconds_before_its_end"),

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from imgfetch.cli import report
+from tests import forms
 from tests.unit.test_documents import links
 from tests.unit.test_manual import COMMANDS
 
@@ -41,3 +42,7 @@ def test_the_readme_has_every_command_and_every_exit_status() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 215, "move details to a page in docs/"
+
+
+def test_the_table_of_readers_is_the_one_that_the_tests_prove() -> None:
+    assert forms.table() in (ROOT / "docs/archives.md").read_text(), "python -m tests.forms prints it"

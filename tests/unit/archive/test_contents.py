@@ -173,7 +173,7 @@ def test_layers_that_only_one_description_has_are_a_finding(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-@pytest.mark.parametrize("form", ["blobs/{0}/{1}", "{1}.json"])
+@pytest.mark.parametrize("form", ["blobs/{0}/{1}", "{1}.json", "{0}:{1}"])
 def test_a_config_is_hashed_by_the_algorithm_of_its_name(tmp_path: Path, algorithm: str, form: str) -> None:
     raw = GOOD.config.content
     digest = hashlib.new(algorithm, raw).hexdigest()

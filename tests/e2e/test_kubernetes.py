@@ -1,0 +1,87 @@
+"""A kubelet finds an image that ctr has imported, so that a pod starts without a pull."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import cri, readers
+from tests import modern as newer
+from tests.e2e.conftest import Save
+from tests.engines import RealRegistry
+from tests.forms import PLATFORM
+from tests.images import ARM64, Built, hello, image, index
+from tests.readers import Containerd
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """A containerd as on a node of Kubernetes."""
+
+    containerd: Containerd
+    socket: Path
+
+    def image_status(self, name: str) -> str | None:
+        """Return the ID of the image that a pod would run for a name, or nothing if it would be pulled."""
+        return cri.image_status(self.socket, name)
+
+
+@pytest.fixture(scope="module")
+def kubernetes(modern: newer.Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    directory = tmp_path_factory.mktemp("cri")
+    with readers.containerd(directory, modern.program, cri=True) as containerd:
+        yield Kubernetes(containerd, directory / "containerd.sock")
+
+
+Import = Callable[[str, str], Built]
+
+
+@pytest.fixture
+def imported(registry: RealRegistry, save: Save, kubernetes: Kubernetes) -> Import:
+    """Return a function that imports an image saved by a reference, and returns its index once the node has it."""
+
+    def imported(repository: str, form: str) -> Built:
+        built = index(image(hello(repository)), image(hello(f"{repository} arm64"), platform=ARM64))
+        registry.push(repository, "v1", built)
+        kubernetes.containerd.read(save("y.tar", reference(registry, repository, form, built), *PLATFORM))
+        end = time.monotonic() + 60
+        while kubernetes.image_status(built.children[0].config.digest) is None:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return built
+
+    return imported
+
+
+def reference(registry: RealRegistry, repository: str, form: str, built: Built) -> str:
+    return f"{registry.host}/{repository}" + form.format(index=built.digest, manifest=built.children[0].digest)
+
+
+CASES = [(":v1", ":v1"), ("@{manifest}", "@{manifest}"), (":v1@{index}", ":v1")]
+PINNED = [("@{index}", "@{index}"), (":v1@{index}", "@{index}"), (":v1@{index}", ":v1@{index}"), (":v1", "@{index}")]
+FOUND_ONLY_BY_ITS_NAME = "a node has an image under the archive's name alone, and that has no digest of an index"
+
+
+@pytest.mark.parametrize(
+    ("saved", "asked"),
+    [
+        *CASES,
+        *(pytest.param(*case, marks=pytest.mark.xfail(reason=FOUND_ONLY_BY_ITS_NAME, strict=True)) for case in PINNED),
+    ],
+)
+def test_a_node_finds_an_image(
+    saved: str, asked: str, imported: Import, registry: RealRegistry, kubernetes: Kubernetes
+) -> None:
+    repository = "kubernetes/" + re.sub(r"\W+", "-", f"{saved} {asked}".strip("@:{}"))
+    built = imported(repository, saved)
+    found = kubernetes.image_status(reference(registry, repository, asked, built))
+    assert found == built.children[0].config.digest
+
+
+def test_a_node_does_not_find_an_image_that_was_not_imported(registry: RealRegistry, kubernetes: Kubernetes) -> None:
+    assert kubernetes.image_status(f"{registry.host}/kubernetes/nothing:v1") is None

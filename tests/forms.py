@@ -1,0 +1,130 @@
+"""The forms of archives and the readers that refuse them: docs/archives.md has the table, and tests prove it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from tests.engines import ConsumerError
+from tests.readers import LOADERS, READERS, Engine
+
+PLATFORM = ("--platform", "linux/amd64")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of archive.
+
+    Attributes:
+        title: its row in the table.
+        options: what makes it.
+        suffix: how the file's name ends.
+        keeps_digest: whether the manifest in it is the registry's.
+        is_pinned: whether it is asked for by the digest of its index, which then stands beside it.
+    """
+
+    title: str
+    options: tuple[str, ...] = PLATFORM
+    suffix: str = ".tar"
+    keeps_digest: bool = True
+    is_pinned: bool = False
+
+
+FORMS: Mapping[str, Form] = {
+    "default": Form("default"),
+    "pinned": Form("`NAME@DIGEST`", is_pinned=True),
+    "plain": Form("`--layers plain`", (*PLATFORM, "--layers", "plain"), keeps_digest=False),
+    "classic": Form("`--format docker-classic`", (*PLATFORM, "--format", "docker-classic"), keeps_digest=False),
+    "oci": Form("`--format oci`", (*PLATFORM, "--format", "oci")),
+    "oci plain": Form(
+        "`--format oci --layers plain`", (*PLATFORM, "--format", "oci", "--layers", "plain"), keeps_digest=False
+    ),
+    "all platforms": Form("`--all-platforms`", (*PLATFORM, "--all-platforms")),
+    "two platforms": Form("`--platform P,P`", ("--platform", "linux/amd64,linux/arm64"), keeps_digest=False),
+    "gzip": Form("`.tar.gz`", suffix=".tar.gz"),
+    "zstd": Form("`.tar.zst`", suffix=".tar.zst"),
+}
+BUNDLES: Mapping[str, Form] = {
+    "bundle": Form("several images"),
+    "oci bundle": Form("several images, `--format oci`", (*PLATFORM, "--format", "oci")),
+}
+UPDATES: Mapping[str, Form] = {
+    "update": Form("`--base`"),
+    "oci update": Form("`--base --format oci`", (*PLATFORM, "--format", "oci")),
+    "bundle update": Form("several images, `--base`"),
+}
+ALL: Mapping[str, Form] = {**FORMS, **BUNDLES, **UPDATES}
+
+
+_NO_LAYOUT = "it has no OCI layout"
+_NO_DOCKER = "it has no manifest.json"
+_PLAIN_TAR = "it reads no compressed archives"
+_CLASSIC_STORE = "docker's classic image store reads no OCI layout"
+_ONE_IMAGE = "podman takes only one image from an OCI layout"
+_ALL_LAYERS = "podman wants the layers of all images in an archive of several"
+_NO_OCI = {
+    "docker-20.10": _CLASSIC_STORE,
+    "docker-28.5": _CLASSIC_STORE,
+    "skopeo-1.9-docker-archive": _NO_DOCKER,
+    "skopeo-1.22-docker-archive": _NO_DOCKER,
+    "crane-0.20": _NO_DOCKER,
+}
+_PLAIN_ONLY = dict.fromkeys(("ctr-1.6", "ctr-2.1-local", "crane-0.20"), _PLAIN_TAR)
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "classic": dict.fromkeys(("skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"), _NO_LAYOUT),
+    "oci": _NO_OCI,
+    "oci plain": _NO_OCI,
+    "gzip": {**_PLAIN_ONLY, "skopeo-1.9-docker-archive": "skopeo 1.9 reads no gzip, of its own archives either"},
+    "zstd": {**_PLAIN_ONLY, "docker-20.10": "docker before 23 reads no zstd"},
+    "oci bundle": {**_NO_OCI, "podman-4.3": _ONE_IMAGE, "podman-5.8": _ONE_IMAGE},
+    "oci update": _NO_OCI,
+    "bundle update": dict.fromkeys(("podman-4.3", "podman-5.8"), _ALL_LAYERS),
+}
+"""The reason why a reader refuses a form, by both names."""
+
+
+def refusal(form: str, reader: str) -> str:
+    """Return why a reader is expected to refuse a form, or nothing."""
+    return REFUSED.get(form, {}).get(reader, "")
+
+
+def expect(request: pytest.FixtureRequest, reader: str, engine: Engine, refused: str) -> None:
+    """Expect a reader to refuse an archive for a reason, if there is one.
+
+    Another version than the known one may load it or not, for that is not about safety.
+    """
+    if not READERS[reader].knows(engine):
+        reason = f"{reader} is {engine.version} here, which the table does not know"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+    elif refused:
+        request.applymarker(pytest.mark.xfail(reason=f"{reader}: {refused}", raises=ConsumerError, strict=True))
+
+
+def _cell(form: str, reader: str) -> str:
+    if reader not in LOADERS and form not in FORMS:
+        return ""
+    return "no" if refusal(form, reader) else "yes"
+
+
+def _family(program: str) -> str:
+    return re.findall(r"\w+", program)[0]
+
+
+def table() -> str:
+    """Return the table of forms and readers in Markdown; versions with the same answers share a column."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for name, reader in READERS.items():
+        columns.setdefault((reader.program, *(_cell(form, name) for form in ALL)), []).append(reader.version)
+    families = [_family(reader.program) for reader in READERS.values()]
+    ordered = sorted(columns.items(), key=lambda column: (families.index(_family(column[0][0])), column[0][0]))
+    heading = ["", *(f"{program} {', '.join(versions)}" for (program, *_), versions in ordered)]
+    rows = [[form.title, *(cells[1 + number] for cells, _ in ordered)] for number, form in enumerate(ALL.values())]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heading, ["---"] * len(heading), *rows))
+
+
+if __name__ == "__main__":
+    print(table(), end="")
