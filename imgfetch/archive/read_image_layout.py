@@ -77,6 +77,7 @@ class _Layout:
         if depth > _MAX_DEPTH:
             self._archive.faults.append(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
             return
+        self._archive.faults += [str(entry.error) for entry in found.unreadable]
         absent = 0
         for child in found.manifests:
             if self._scan.get(path(child.digest)) is None:

@@ -108,6 +108,24 @@ def _platform(members: strictjson.Object, what: str) -> Platform | None:
     return platform if platform.os and platform.architecture else None
 
 
+def platform_of(value: object, what: str) -> Platform | None:
+    """Return the platform of a parsed descriptor that may be malformed otherwise, if it has a valid one.
+
+    Raises:
+        VerificationError: readers disagree about the keys of the descriptor or its platform.
+    """
+    if not isinstance(value, dict):
+        return None
+    members = strictjson.Object(value, what, _KEYS)
+    if not isinstance(members.get("platform"), dict):
+        return None
+    strictjson.Object(members["platform"], f"'platform' of {what}", _PLATFORM_KEYS)
+    try:
+        return _platform(members, what)
+    except VerificationError:
+        return None
+
+
 def _embedded(members: strictjson.Object, what: str) -> bytes | None:
     data = members.text("data")
     if not data:

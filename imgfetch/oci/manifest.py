@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.config import Config
-from imgfetch.oci.descriptor import Descriptor, Document
+from imgfetch.oci.descriptor import Descriptor, Document, platform_of
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
@@ -29,11 +30,32 @@ _KEYS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry of an index that is not a valid descriptor.
+
+    Attributes:
+        number: its place in the index, from 1.
+        error: the reason.
+        platform: its platform, if that can be read.
+    """
+
+    number: int
+    error: VerificationError
+    platform: Platform | None
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
-    """A list of manifests: OCI's image index or docker's manifest list."""
+    """A list of manifests: OCI's image index or docker's manifest list.
+
+    Attributes:
+        manifests: its valid entries.
+        unreadable: its other entries, which matter only to those who need all, or one of just these.
+    """
 
     descriptor: Descriptor
     manifests: tuple[Descriptor, ...]
+    unreadable: tuple[Unreadable, ...] = ()
     raw: bytes = field(default=b"", repr=False)
 
 
@@ -101,7 +123,7 @@ def parse_document(
         )
     own = Descriptor(media_type, descriptor.digest, descriptor.size)
     if shape == "index":
-        return Index(own, _descriptors(members.items_of("manifests"), "manifest", what, MAX_MANIFESTS), document.raw)
+        return Index(own, *_manifests(members.items_of("manifests"), what), document.raw)
     config, layers = _config_and_layers(members, what)
     return Manifest(own, config, layers, document.raw)
 
@@ -197,10 +219,31 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
     return config, layers
 
 
+def _manifests(entries: list[object], what: str) -> tuple[tuple[Descriptor, ...], tuple[Unreadable, ...]]:
+    """Read the entries of an index one by one, so that a bad one does not spoil the others.
+
+    An entry that readers would read differently is an error all the same, because they may choose it.
+    """
+    _limit(entries, "manifest", what, MAX_MANIFESTS)
+    valid, unreadable = list[Descriptor](), list[Unreadable]()
+    for number, entry in enumerate(entries, 1):
+        label = f"manifest {number} of {what}"
+        platform = platform_of(entry, label)
+        try:
+            valid.append(Descriptor.from_json(entry, label))
+        except VerificationError as error:
+            unreadable.append(Unreadable(number, error, platform))
+    return tuple(valid), tuple(unreadable)
+
+
 def _descriptors(entries: list[object], kind: str, what: str, limit: int) -> tuple[Descriptor, ...]:
+    _limit(entries, kind, what, limit)
+    return tuple(Descriptor.from_json(entry, f"{kind} {number} of {what}") for number, entry in enumerate(entries, 1))
+
+
+def _limit(entries: list[object], kind: str, what: str, limit: int) -> None:
     if len(entries) > limit:
         raise VerificationError(f"{what} has too many {kind}s", wanted=f"at most {limit}", got=str(len(entries)))
-    return tuple(Descriptor.from_json(entry, f"{kind} {number} of {what}") for number, entry in enumerate(entries, 1))
 
 
 def _refuse_two_sizes(descriptors: tuple[Descriptor, ...], what: str) -> None:

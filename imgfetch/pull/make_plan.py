@@ -22,7 +22,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.pull.base import BaseLayers
 from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
 from imgfetch.pull.plan import Plan, SaveRequest
-from imgfetch.pull.resolve import MAX_DEPTH, Resolver
+from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
 
 
 def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
@@ -110,6 +110,8 @@ class _IndexWalk:
     def add(self, index: Index, depth: int = 1) -> None:
         if depth > MAX_DEPTH:
             raise VerificationError(f"{self._reference} nests indexes more than {MAX_DEPTH} levels deep")
+        if index.unreadable:
+            raise index.unreadable[0].error
         self._resolver.store.put(index.descriptor, index.raw)
         self._indexes.append(index.descriptor)
         for descriptor in index.manifests:
@@ -140,6 +142,7 @@ class _IndexWalk:
             return
         try:
             found = self._resolver.document(self._reference, descriptor)
+            _refuse_wrong_size(descriptor, found)
             if isinstance(found, Manifest):
                 self._images.append(self._resolver.image(found, self._reference))
                 return
@@ -166,8 +169,12 @@ def _best(images: Sequence[Image], wanted: Platform) -> Image:
 
 def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) -> Descriptor:
     """Return an index that lists these images only, because some readers fail if a listed manifest is absent."""
-    document = json.loads(index.raw)
-    entries = [entry for entry in document["manifests"] if Digest.parse(entry["digest"]) in images]
+    for listed in index.manifests:
+        if listed.digest in images:
+            _refuse_wrong_size(listed, images[listed.digest].manifest)
+    document, bad = json.loads(index.raw), {entry.number for entry in index.unreadable}
+    valid = [entry for number, entry in enumerate(document["manifests"], 1) if number not in bad]
+    entries = [entry for entry in valid if Digest.parse(entry["digest"]) in images]
     if len(entries) == len(document["manifests"]):  # it lists no others
         resolver.store.put(index.descriptor, index.raw)
         return index.descriptor
@@ -177,6 +184,12 @@ def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) ->
     descriptor = Descriptor.of(raw, index.descriptor.media_type)
     resolver.store.put(descriptor, raw)
     return descriptor
+
+
+def _refuse_wrong_size(listed: Descriptor, found: Index | Manifest) -> None:
+    """Refuse an entry with a wrong size in an index that the archive has, because containerd refuses it."""
+    if found.descriptor.size != listed.size:
+        raise two_sizes(f"the manifest {listed.digest}", listed, found.descriptor.size)
 
 
 def _entry(image: Image) -> dict[str, object]:

@@ -15,7 +15,7 @@ from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, listed, parse_document
+from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, Unreadable, listed, parse_document
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
@@ -90,6 +90,8 @@ class Resolver:
         if depth > MAX_DEPTH:
             raise VerificationError(f"{reference} nests indexes more than {MAX_DEPTH} levels deep")
         for descriptor in _candidates(index, wanted, seen):
+            if isinstance(descriptor, Unreadable):
+                raise descriptor.error
             if not seen.may_look(descriptor):
                 continue
             try:
@@ -142,6 +144,10 @@ class Resolver:
         if isinstance(parsed, Manifest):
             self.store.reserve([parsed.config.digest])
             self.store.put(parsed.descriptor, document.raw)
+        elif parsed.unreadable:
+            number, error = len(parsed.unreadable), parsed.unreadable[0].error
+            others = f" (and {number - 1} more)" if number > 1 else ""
+            self.tolerance.warn(f"skipping an entry of an index that cannot be read{others}: {error}")
         return parsed
 
     def statement(self, reference: Reference, descriptor: Descriptor) -> tuple[Descriptor, ...]:
@@ -163,12 +169,6 @@ class Resolver:
         document = self._known(descriptor) or self.source.manifest(asked)
         wanted = asked.digest
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
-        if descriptor is not None and descriptor.size != len(document.raw):
-            raise VerificationError(
-                f"{what} does not match the index",
-                wanted=f"{descriptor.size} bytes",
-                got=f"{len(document.raw)} bytes",
-            )
         if wanted is not None and digest != wanted:
             raise VerificationError(
                 f"{what} has the wrong digest",
@@ -176,6 +176,11 @@ class Resolver:
                 got=str(digest),
                 hint="do not use this image: the registry, or a proxy in between, sent different content",
             )
+        if descriptor is not None and descriptor.size != len(document.raw):
+            error = two_sizes(what, descriptor, len(document.raw))
+            if reference.digest:  # the archive has the index too
+                raise error
+            self.tolerance.warn(str(error))
         return document, digest, what
 
     def image(self, manifest: Manifest, reference: Reference) -> Image:
@@ -236,12 +241,17 @@ class _Seen:
         return tuple(self._platforms)
 
 
-def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor]:
+def two_sizes(what: str, descriptor: Descriptor, size: int) -> VerificationError:
+    """Return the error about a document whose size is not the one in the index."""
+    return VerificationError(f"{what} does not match the index", wanted=f"{descriptor.size} bytes", got=f"{size} bytes")
+
+
+def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor | Unreadable]:
     """Return the documents that may be or list the image, the best first, and equal ones in the index's order.
 
     See docs/registries.md#choosing-from-an-index.
     """
-    ranked: list[tuple[int, Descriptor]] = []
+    ranked: list[tuple[int, Descriptor | Unreadable]] = []
     unnamed: list[Descriptor] = []
     for descriptor in index.manifests:
         is_document = descriptor.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS
@@ -255,5 +265,9 @@ def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor]
         fit = descriptor.platform.fit(wanted)
         if fit is not None:
             ranked.append((fit, descriptor))
+    for entry in index.unreadable:
+        fit = entry.platform.fit(wanted) if entry.platform else None
+        if fit is not None:
+            ranked.append((fit, entry))
     ranked.sort(key=lambda pair: pair[0])
     return [descriptor for _, descriptor in ranked] + unnamed

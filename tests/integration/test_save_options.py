@@ -192,6 +192,32 @@ def test_an_index_within_an_index_is_kept_too(desk: Desk) -> None:
     desk.check("y.tar")
 
 
+@pytest.mark.parametrize(
+    "platforms", [("--all-platforms",), ("--platform", "linux/amd64,linux/arm64")], ids=["all", "two"]
+)
+def test_an_index_in_the_archive_cannot_have_a_wrong_size(desk: Desk, platforms: tuple[str, ...]) -> None:
+    wrong = index(AMD64_IMAGE, ARM64_IMAGE, entries=[{**AMD64_IMAGE.entry, "size": 7}, ARM64_IMAGE.entry])
+    told = f"does not match the index: expected 7 bytes, got {len(AMD64_IMAGE.raw)} bytes"
+    assert told in desk.fail(6, desk.add("a", wrong), *platforms)
+
+
+def test_all_platforms_need_all_entries_of_the_index(desk: Desk) -> None:
+    unknown = {**ARM64_IMAGE.entry, "digest": f"blake3:{'0' * 64}"}
+    reference = desk.add("a", index(AMD64_IMAGE, entries=[AMD64_IMAGE.entry, unknown]))
+    assert "the digest of manifest 2 of the manifest of " in desk.fail(6, reference, "--all-platforms")
+
+
+def test_some_platforms_leave_unreadable_entries_out(desk: Desk) -> None:
+    entries: list[Any] = [AMD64_IMAGE.entry, None, {"digest": ["x"]}, ARM64_IMAGE.entry]
+    reference = desk.add("a", index(AMD64_IMAGE, ARM64_IMAGE, entries=entries))
+    done = desk.save("y.tar", reference, "--platform", "linux/amd64,linux/arm64")
+    assert "cannot be read (and 1 more)" in done.err
+    (entry,) = desk.document("y.tar", "index.json")["manifests"]
+    kept = desk.document("y.tar", f"blobs/sha256/{entry['digest'][7:]}")["manifests"]
+    assert kept == [AMD64_IMAGE.entry, ARM64_IMAGE.entry]
+    desk.check("y.tar")
+
+
 def test_some_platforms_come_with_an_index_of_them_alone(desk: Desk) -> None:
     reference = desk.add("a", MANY)
     desk.save("y.tar", reference, "--platform", "linux/arm64,linux/amd64")

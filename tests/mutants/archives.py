@@ -96,4 +96,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "grants:_life", "isinstance(value, str) and not _SECONDS.fullmatch(value.strip())", 'value in ("", "soon")'
     ).noticed_by("test_a_token_is_renewed_ten_seconds_before_its_end"),
+    Mutant("Resolver._search", "raise descriptor.error", "continue").noticed_by(
+        "test_a_worse_match_does_not_replace_an_unreadable_one"
+    ),
+    Mutant("manifest:_manifests", "platform = platform_of(entry, label)", "platform = None").noticed_by(
+        "test_an_entry_that_readers_read_differently_spoils_the_index"
+    ),
+    Mutant("_IndexWalk.add", "if index.unreadable:", "if False:").noticed_by(
+        "test_all_platforms_need_all_entries_of_the_index"
+    ),
+    Mutant("_refuse_wrong_size", "found.descriptor.size != listed.size", "False").noticed_by(
+        "test_an_index_in_the_archive_cannot_have_a_wrong_size"
+    ),
+    Mutant("Resolver._fetched", "if reference.digest:", "if False:").noticed_by(
+        "test_the_size_in_a_pinned_index_is_checked"
+    ),
 )

@@ -369,6 +369,111 @@ def test_the_same_nameless_entry_is_fetched_once(registry: Resolving) -> None:
     assert registry.asked == ["1", built.digest, built.config.digest]
 
 
+# ---- entries that cannot be read ----
+
+UNREADABLE: dict[str, object] = {
+    "null": None,
+    "a number": 7,
+    "an unknown digest algorithm": {"digest": f"blake3:{'0' * 64}", "platform": ARM64},
+    "a short digest": {"digest": "sha256:00", "platform": ARM64},
+    "no digest": {"digest": None, "platform": ARM64},
+    "no size": {"size": None, "platform": ARM64},
+    "a negative size": {"size": -1, "platform": ARM64},
+    "a strange architecture": {"platform": {"os": "linux", "architecture": "arm64(v8)"}},
+    "a strange version of the system": {"platform": {**AMD64, "os.version": "1.0(beta)"}},
+    "a platform that is a text": {"platform": "linux/arm64"},
+    "annotations that are an array": {"annotations": [], "platform": ARM64},
+    "embedded data that is not base64": {"data": "!", "platform": ARM64},
+}
+each_unreadable = pytest.mark.parametrize("bad", UNREADABLE.values(), ids=UNREADABLE.keys())
+
+
+def spoilt(bad: object, *members: Built) -> Built:
+    """Return an index of images, behind an entry that cannot be read."""
+    entry = {**member(ARM64).entry, **bad} if isinstance(bad, dict) else bad
+    return images.index(*members, entries=[entry, *(built.entry for built in members)])
+
+
+@each_unreadable
+def test_an_entry_that_cannot_be_read_does_not_spoil_the_others(
+    registry: Resolving, caplog: pytest.LogCaptureFixture, bad: object
+) -> None:
+    built = member(AMD64)
+    registry.add(spoilt(bad, built))
+    assert registry.chosen() == built.digest
+    assert "skipping an entry of an index that cannot be read: " in caplog.text
+    assert "manifest 1 of the manifest of registry.example/team/app:1" in caplog.text
+
+
+def test_of_several_unreadable_entries_one_warning_tells(registry: Resolving, caplog: pytest.LogCaptureFixture) -> None:
+    built = member(AMD64)
+    registry.add(images.index(built, entries=[None, built.entry, None, None]))
+    registry.resolve()
+    assert caplog.text.count("WARNING") == 1
+    assert "cannot be read (and 2 more): " in caplog.text
+
+
+def test_under_strict_an_unreadable_entry_is_an_error(registry: Resolving) -> None:
+    registry.add(spoilt(None, member(AMD64)))
+    with pytest.raises(VerificationError, match="skipping an entry"):
+        registry.resolve(strict=True)
+
+
+@pytest.mark.parametrize("bad", [{"digest": f"blake3:{'0' * 64}"}, {"size": None}], ids=["digest", "size"])
+def test_the_wanted_entry_must_be_readable(registry: Resolving, bad: dict[str, object]) -> None:
+    registry.add(spoilt(bad, member(AMD64)))
+    with pytest.raises(VerificationError, match=f"{next(iter(bad))}.* of manifest 1 of the manifest of "):
+        registry.resolve(LINUX_ARM64)
+
+
+def test_a_worse_match_does_not_replace_an_unreadable_one(registry: Resolving) -> None:
+    registry.add(spoilt({"size": None, "platform": machine("linux/arm/v7")}, member(machine("linux/arm/v6"))))
+    with pytest.raises(VerificationError, match="'size' of manifest 1"):
+        registry.resolve(Platform.parse("linux/arm/v7"))
+
+
+def test_an_equal_match_replaces_an_unreadable_one(registry: Resolving) -> None:
+    built = member(AMD64)
+    registry.add(spoilt({"digest": f"blake3:{'0' * 64}", "platform": AMD64}, built))
+    assert registry.chosen() == built.digest
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"Digest": f"sha256:{'0' * 64}"}, {"size": None, "platform": {**AMD64, "OS": "linux"}}],
+    ids=["digest", "platform"],
+)
+def test_an_entry_that_readers_read_differently_spoils_the_index(registry: Resolving, bad: dict[str, object]) -> None:
+    registry.add(spoilt(bad, member(AMD64)))
+    with pytest.raises(VerificationError, match="ambiguous"):
+        registry.resolve()
+
+
+# ---- an index with the wrong size of a manifest ----
+
+
+def missized(built: Built, *others: Built) -> Built:
+    """Return an index with a wrong size of one image's manifest, as old versions of `docker manifest` wrote."""
+    entries = [{**built.entry, "size": 1}, *(other.entry for other in others)]
+    return images.index(built, *others, entries=entries)
+
+
+def test_a_wrong_size_of_a_manifest_is_a_warning_because_its_digest_is_right(
+    registry: Resolving, caplog: pytest.LogCaptureFixture
+) -> None:
+    built = member(AMD64)
+    registry.add(missized(built))
+    descriptor = registry.resolve().manifest.descriptor
+    assert (str(descriptor.digest), descriptor.size) == (built.digest, len(built.raw))
+    assert f"does not match the index: expected 1 bytes, got {len(built.raw)} bytes" in caplog.text
+
+
+def test_under_strict_a_wrong_size_is_an_error(registry: Resolving) -> None:
+    registry.add(missized(member(AMD64)))
+    with pytest.raises(VerificationError, match="does not match the index"):
+        registry.resolve(strict=True)
+
+
 # ---- indexes within indexes ----
 
 
@@ -420,12 +525,12 @@ def test_a_nested_index_without_the_platform_gives_way_to_the_next(registry: Res
 
 
 @pytest.mark.parametrize("by", [-1, 1])
-def test_an_entrys_size_is_checked(registry: Resolving, by: int) -> None:
+def test_the_size_in_a_pinned_index_is_checked(registry: Resolving, by: int) -> None:
     built = member()
     size = len(built.raw)
-    registry.add(images.index(built, entries=[{**built.entry, "size": size + by}]))
+    index = registry.add(images.index(built, entries=[{**built.entry, "size": size + by}]))
     with pytest.raises(VerificationError) as caught:
-        registry.resolve()
+        registry.resolve(reference=pinned(index.digest))
     assert caught.value.wanted == f"{size + by} bytes"
     assert caught.value.got == f"{size} bytes"
     assert registry.kept() == set()
