@@ -4,7 +4,16 @@ import pytest
 
 from imgfetch.auth.challenges import MAX_HEADER, Challenge, parse
 
-BEARER = Challenge("bearer", {"realm": "https://auth.example/token", "service": "registry.example"})
+
+def basic(**parameters: str) -> Challenge:
+    return Challenge("basic", parameters)
+
+
+def bearer(**parameters: str) -> Challenge:
+    return Challenge("bearer", parameters)
+
+
+BEARER = bearer(realm="https://auth.example/token", service="registry.example")
 
 
 @pytest.mark.parametrize(
@@ -30,51 +39,45 @@ BEARER = Challenge("bearer", {"realm": "https://auth.example/token", "service": 
         pytest.param(
             ["Bearer realm=https://auth.example/token,service=registry.example"], [BEARER], id="without quotes"
         ),
-        pytest.param(['Basic realm="a"'], [Challenge("basic", {"realm": "a"})], id="Basic"),
-        pytest.param(
-            ['Basic realm="say \\"a\\", \\\\b"'], [Challenge("basic", {"realm": 'say "a", \\b'})], id="quoted quotes"
-        ),
+        pytest.param(['Basic realm="a"'], [basic(realm="a")], id="Basic"),
+        pytest.param(['Basic realm="say \\"a\\", \\\\b"'], [basic(realm='say "a", \\b')], id="quoted quotes"),
         pytest.param(
             ['Bearer realm="a",scope="repository:x:pull,push repository:y:pull"'],
-            [Challenge("bearer", {"realm": "a", "scope": "repository:x:pull,push repository:y:pull"})],
+            [bearer(realm="a", scope="repository:x:pull,push repository:y:pull")],
             id="quoted commas",
         ),
-        pytest.param(
-            ['Bearer realm="a, Basic realm=b"'], [Challenge("bearer", {"realm": "a, Basic realm=b"})], id="no challenge"
-        ),
-        pytest.param(['Bearer realm=""'], [Challenge("bearer", {"realm": ""})], id="empty value"),
-        pytest.param(['Bearer realm="a",realm="b"'], [Challenge("bearer", {"realm": "a"})], id="the first of two wins"),
+        pytest.param(['Bearer realm="a, Basic realm=b"'], [bearer(realm="a, Basic realm=b")], id="no challenge"),
+        pytest.param(['Bearer realm=""'], [bearer(realm="")], id="empty value"),
+        pytest.param(['Bearer realm="a",realm="b"'], [bearer(realm="a")], id="the first of two wins"),
         pytest.param(["Negotiate"], [Challenge("negotiate")], id="scheme alone"),
         pytest.param(
             ["Negotiate YWJjZA==, NTLM a/b+c~d==, Basic realm=x"],
-            [Challenge("negotiate"), Challenge("ntlm"), Challenge("basic", {"realm": "x"})],
+            [Challenge("negotiate"), Challenge("ntlm"), basic(realm="x")],
             id="token68",
         ),
-        pytest.param(
-            ["Basic, Bearer realm=a"], [Challenge("basic"), Challenge("bearer", {"realm": "a"})], id="bare Basic"
-        ),
+        pytest.param(["Basic, Bearer realm=a"], [basic(), bearer(realm="a")], id="bare Basic"),
         pytest.param(
             ['Basic realm="q", Bearer realm="a",service="s"'],
-            [Challenge("basic", {"realm": "q"}), Challenge("bearer", {"realm": "a", "service": "s"})],
+            [basic(realm="q"), bearer(realm="a", service="s")],
             id="Basic, Bearer",
         ),
         pytest.param(
             ['Bearer realm="a",service="s", Basic realm="q"'],
-            [Challenge("bearer", {"realm": "a", "service": "s"}), Challenge("basic", {"realm": "q"})],
+            [bearer(realm="a", service="s"), basic(realm="q")],
             id="Bearer, Basic",
         ),
         pytest.param(
             ['Negotiate, Bearer realm="a",scope="repository:foo:pull,push", Basic realm="q"'],
             [
                 Challenge("negotiate"),
-                Challenge("bearer", {"realm": "a", "scope": "repository:foo:pull,push"}),
-                Challenge("basic", {"realm": "q"}),
+                bearer(realm="a", scope="repository:foo:pull,push"),
+                basic(realm="q"),
             ],
             id="three in a line",
         ),
         pytest.param(
             ["Negotiate", 'Basic realm="q"', 'Bearer realm="a"'],
-            [Challenge("negotiate"), Challenge("basic", {"realm": "q"}), Challenge("bearer", {"realm": "a"})],
+            [Challenge("negotiate"), basic(realm="q"), bearer(realm="a")],
             id="three lines",
         ),
         pytest.param(
@@ -82,12 +85,12 @@ BEARER = Challenge("bearer", {"realm": "https://auth.example/token", "service": 
             [Challenge("digest", {"realm": "r", "nonce": "n", "qop": "auth,auth-int", "algorithm": "SHA-256"})],
             id="Digest",
         ),
-        pytest.param(['Bearer realm="left open'], [Challenge("bearer")], id="quote left open"),
-        pytest.param(['"junk", Basic realm="q"'], [Challenge("basic", {"realm": "q"})], id="junk before"),
-        pytest.param(['=, ;;; , Bearer realm="a"'], [Challenge("bearer", {"realm": "a"})], id="more junk before"),
+        pytest.param(['Bearer realm="left open'], [bearer()], id="quote left open"),
+        pytest.param(['"junk", Basic realm="q"'], [basic(realm="q")], id="junk before"),
+        pytest.param(['=, ;;; , Bearer realm="a"'], [bearer(realm="a")], id="more junk before"),
         pytest.param(
             ['Bearer error="insufficient_scope",realm="/token"'],
-            [Challenge("bearer", {"error": "insufficient_scope", "realm": "/token"})],
+            [bearer(error="insufficient_scope", realm="/token")],
             id="relative realm",
         ),
     ],
@@ -106,4 +109,4 @@ def test_a_huge_header_comes_to_an_end(piece: str) -> None:
 
 
 def test_what_follows_the_limit_of_a_header_is_not_read() -> None:
-    assert parse([f"Basic{' ' * 64 * 1024}, Bearer"]) == (Challenge("basic"),)
+    assert parse([f"Basic{' ' * 64 * 1024}, Bearer"]) == (basic(),)

@@ -97,21 +97,18 @@ def test_files_are_looked_at_in_dockers_then_podmans_order() -> None:
     )
 
 
+OF_A_HOME = ["/home/a/.docker/config.json", "/home/a/.config/containers/auth.json", "/home/a/.dockercfg"]
+
+
 @pytest.mark.parametrize(
     ("environment", "home", "authfile", "found"),
     [
-        pytest.param(
-            {},
-            "/home/a",
-            None,
-            ["/home/a/.docker/config.json", "/home/a/.config/containers/auth.json", "/home/a/.dockercfg"],
-            id="defaults",
-        ),
+        pytest.param({}, "/home/a", None, OF_A_HOME, id="defaults"),
         pytest.param(
             {"DOCKER_CONFIG": "", "XDG_RUNTIME_DIR": "", "XDG_CONFIG_HOME": "", "REGISTRY_AUTH_FILE": ""},
             "/home/a",
             None,
-            ["/home/a/.docker/config.json", "/home/a/.config/containers/auth.json", "/home/a/.dockercfg"],
+            OF_A_HOME,
             id="empty is unset",
         ),
         pytest.param({}, None, None, [], id="nothing known"),
@@ -325,13 +322,14 @@ def b64(text: str | bytes) -> str:
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
 
 
+ALICE = b64("alice:secret")
 GUID = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.mark.parametrize(
     ("entry", "parts"),
     [
-        pytest.param({"auth": b64("alice:secret")}, ("alice", "secret", "", ""), id="auth"),
+        pytest.param({"auth": ALICE}, ("alice", "secret", "", ""), id="auth"),
         pytest.param({"auth": b64("alice:a:b:c")}, ("alice", "a:b:c", "", ""), id="split at the first colon"),
         pytest.param({"auth": b64("a:bc").rstrip("=")}, ("a", "bc", "", ""), id="no padding, two"),
         pytest.param({"auth": b64("a:bcd").rstrip("=")}, ("a", "bcd", "", ""), id="no padding, one"),
@@ -344,9 +342,7 @@ GUID = "00000000-0000-0000-0000-000000000000"
         pytest.param({"auth": b64(b"alice:caf\xe9")}, ("alice", "caf\udce9", "", ""), id="a password in Latin-1"),
         pytest.param({"username": "bob", "password": "x"}, ("bob", "x", "", ""), id="user name and password"),
         pytest.param(
-            {"auth": b64("alice:secret"), "username": "bob", "password": "x"},
-            ("alice", "secret", "", ""),
-            id="auth before user name",
+            {"auth": ALICE, "username": "bob", "password": "x"}, ("alice", "secret", "", ""), id="auth before user name"
         ),
         pytest.param({"auth": "", "username": "bob", "password": "x"}, ("bob", "x", "", ""), id="an empty auth"),
         pytest.param({"auth": None, "username": "bob", "password": "x"}, ("bob", "x", "", ""), id="auth is null"),
@@ -425,6 +421,9 @@ def test_a_key_is_cleaned_before_it_is_told(home: Home, log: Log) -> None:
 # ---- files ----
 
 
+NO_OBJECT = "'auths' or 'credHelpers' that is not an object"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -440,10 +439,8 @@ def test_a_key_is_cleaned_before_it_is_told(home: Home, log: Log) -> None:
         pytest.param('{"a":' * 100_000, "nested too deeply", id="nested"),
         pytest.param(f'{{"a": {"1" * 9999}}}', "not usable JSON", id="a long number"),
         pytest.param(" " * (4 * 1024 * 1024 + 1), "larger than 4194304 bytes", id="large"),
-        pytest.param({"auths": [SECRET]}, "'auths' or 'credHelpers' that is not an object", id="auths is an array"),
-        pytest.param(
-            {"credHelpers": SECRET}, "'auths' or 'credHelpers' that is not an object", id="credHelpers is text"
-        ),
+        pytest.param({"auths": [SECRET]}, NO_OBJECT, id="auths is an array"),
+        pytest.param({"credHelpers": SECRET}, NO_OBJECT, id="credHelpers is text"),
     ],
 )
 def test_a_broken_file_is_told_with_its_position_and_passed_over(

@@ -18,6 +18,7 @@ from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
 
 SECRET = "hunter2-s3cret"
+FAILED = "failed (exit status 1) and printed"
 UNUSABLE = "cannot use the output of docker-credential-test: "
 
 
@@ -155,16 +156,8 @@ def test_a_helper_may_have_no_login(helper: Helper, script: str) -> None:
     ("script", "message"),
     [
         pytest.param("exit 1", "failed (exit status 1) and printed nothing", id="silent"),
-        pytest.param(
-            "echo no credentials server URL; exit 1",
-            "failed (exit status 1) and printed 'no credentials server URL'",
-            id="no server",
-        ),
-        pytest.param(
-            "echo no credentials username; exit 1",
-            "failed (exit status 1) and printed 'no credentials username'",
-            id="no user name",
-        ),
+        pytest.param("echo no credentials server URL; exit 1", f"{FAILED} 'no credentials server URL'", id="no server"),
+        pytest.param("echo no credentials username; exit 1", f"{FAILED} 'no credentials username'", id="no user name"),
         pytest.param(
             "echo org.freedesktop.secrets was not provided; exit 2",
             "failed (exit status 2) and printed 'org.freedesktop.secrets was not provided'",

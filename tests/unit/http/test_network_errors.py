@@ -300,29 +300,27 @@ def _read(transport: HttpClient, url: str) -> None:
             pass
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+ASKED = "http://HOST/x?Signature=REDACTED"
+
+
 @pytest.mark.parametrize(
     ("serve", "words"),
     [
         pytest.param(resetting, "the connection to HOST failed: Connection reset by peer", id="reset"),
-        pytest.param(saying(), "no response from HOST for http://HOST/x?Signature=REDACTED", id="closed"),
+        pytest.param(saying(), f"no response from HOST for {ASKED}", id="closed"),
+        pytest.param(saying(b"SSH-2.0-OpenSSH_9.2\r\n"), f"no response from HOST for {ASKED}: SSH-2.0", id="garbage"),
         pytest.param(
-            saying(b"SSH-2.0-OpenSSH_9.2\r\n"),
-            "no response from HOST for http://HOST/x?Signature=REDACTED: SSH-2.0",
-            id="garbage",
+            saying(OK, b"Content-Length: 100\r\n\r\nabc"), f"HOST closed the connection early: {ASKED}", id="cut"
         ),
         pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
-            "HOST closed the connection early: http://HOST/x?Signature=REDACTED",
-            id="cut",
-        ),
-        pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"),
+            saying(OK, b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc"),
             "HOST closed the connection early",
             id="cut within a chunk",
         ),
-        pytest.param(saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST", id="no chunk"),
-        pytest.param(saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 200, b"\r\n"), "HOST", id="too many headers"),
-        pytest.param(saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 70000, b"\r\n\r\n"), "HOST", id="too long a header"),
+        pytest.param(saying(OK, b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST", id="no chunk"),
+        pytest.param(saying(OK, b"X: y\r\n" * 200, b"\r\n"), "HOST", id="too many headers"),
+        pytest.param(saying(OK, b"X: ", b"y" * 70000, b"\r\n\r\n"), "HOST", id="too long a header"),
     ],
 )
 def test_a_broken_answer_is_a_transport_error(serve: Callable[[socket.socket], None], words: str) -> None:

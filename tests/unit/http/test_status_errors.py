@@ -219,57 +219,48 @@ def test_a_time_beyond_all_clocks_is_no_bug(rejected: Reject) -> None:
 # ---- the server's words ----
 
 LONG = "z" * 500
+JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
 
 
 @pytest.mark.parametrize(
     ("body", "content_type", "words"),
     [
-        (UNKNOWN, "application/json", "MANIFEST_UNKNOWN: manifest unknown"),
-        (UNKNOWN, "text/plain", "MANIFEST_UNKNOWN: manifest unknown"),
-        ('{"errors":[{"code":"DENIED"}]}', "application/json", "DENIED"),
-        ('{"errors":[{"message":"denied"}]}', "application/json", "denied"),
-        (
+        pytest.param(UNKNOWN, JSON, "MANIFEST_UNKNOWN: manifest unknown", id="errors"),
+        pytest.param(UNKNOWN, TEXT, "MANIFEST_UNKNOWN: manifest unknown", id="errors, called text"),
+        pytest.param('{"errors":[{"code":"DENIED"}]}', JSON, "DENIED", id="a code alone"),
+        pytest.param('{"errors":[{"message":"denied"}]}', JSON, "denied", id="a message alone"),
+        pytest.param(
             '{"errors":[{"code":"A","message":"a"},{"code":"B","message":"b","detail":{"x":1}}]}',
-            "application/json",
+            JSON,
             "A: a; B: b",
+            id="two errors",
         ),
-        ('{"details":"incorrect username or password"}', "application/json", "incorrect username or password"),
-        ('{"message":"denied"}', "application/json", "denied"),
-        ('{"error":"invalid_scope"}', "application/json", "invalid_scope"),
-        ('{"errors":[],"message":"denied"}', "application/json", "denied"),
-        ('{"errors":{"code":"A"},"message":"denied"}', "application/json", "denied"),
-        ('{"reason":"blocked by policy"}', "application/json", '{"reason":"blocked by policy"}'),
-        ("not allowed\n", "text/plain", "not allowed"),
-        ('["a"]', "application/json", '["a"]'),
-        ("true", "application/json", "true"),
-        ('{"errors":[{"code":"A"', "application/json", '{"errors":[{"code":"A"'),
-        ("<html><head><title>Sign in</title></head>", "text/html", "an HTML page, 'Sign in'"),
-        ('<!DOCTYPE html>\n<TITLE lang="en">\n Sign in </TITLE>', "text/html", "an HTML page, 'Sign in'"),
-        ("<html><title>Sign in</title>", "application/json", "an HTML page, 'Sign in'"),
-        ("<html><body>hello", "text/html; charset=utf-8", "an HTML page"),
-        (b"\xff\xfedenied", "text/plain", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}denied"),
-    ],
-    ids=[
-        "errors",
-        "errors, called text",
-        "a code alone",
-        "a message alone",
-        "two errors",
-        "details",
-        "message",
-        "error",
-        "no errors but a message",
-        "odd errors but a message",
-        "JSON of another form",
-        "text",
-        "an array",
-        "a constant",
-        "cut JSON",
-        "HTML",
-        "HTML, spelled otherwise",
-        "HTML, called JSON",
-        "HTML without a title",
-        "not UTF-8",
+        pytest.param(
+            '{"details":"incorrect username or password"}', JSON, "incorrect username or password", id="details"
+        ),
+        pytest.param('{"message":"denied"}', JSON, "denied", id="message"),
+        pytest.param('{"error":"invalid_scope"}', JSON, "invalid_scope", id="error"),
+        pytest.param('{"errors":[],"message":"denied"}', JSON, "denied", id="no errors but a message"),
+        pytest.param('{"errors":{"code":"A"},"message":"denied"}', JSON, "denied", id="odd errors but a message"),
+        pytest.param(
+            '{"reason":"blocked by policy"}', JSON, '{"reason":"blocked by policy"}', id="JSON of another form"
+        ),
+        pytest.param("not allowed\n", TEXT, "not allowed", id="text"),
+        pytest.param('["a"]', JSON, '["a"]', id="an array"),
+        pytest.param("true", JSON, "true", id="a constant"),
+        pytest.param('{"errors":[{"code":"A"', JSON, '{"errors":[{"code":"A"', id="cut JSON"),
+        pytest.param("<html><head><title>Sign in</title></head>", HTML, "an HTML page, 'Sign in'", id="HTML"),
+        pytest.param(
+            '<!DOCTYPE html>\n<TITLE lang="en">\n Sign in </TITLE>',
+            HTML,
+            "an HTML page, 'Sign in'",
+            id="HTML, spelled otherwise",
+        ),
+        pytest.param("<html><title>Sign in</title>", JSON, "an HTML page, 'Sign in'", id="HTML, called JSON"),
+        pytest.param("<html><body>hello", "text/html; charset=utf-8", "an HTML page", id="HTML without a title"),
+        pytest.param(
+            b"\xff\xfedenied", TEXT, "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}denied", id="not UTF-8"
+        ),
     ],
 )
 def test_an_error_body_is_quoted_whatever_its_form(

@@ -61,6 +61,11 @@ def put(directory: Path, **files: Path) -> Path:
     return directory
 
 
+def context_by(*directories: Path) -> ssl.SSLContext:
+    """Return whom the registry has to convince by what these directories hold."""
+    return TlsConfig(certs_directories=directories).context(REGISTRY, 443)
+
+
 def greet(context: ssl.SSLContext, server: Server, name: str = REGISTRY) -> str:
     """Return whom a server, which has this name for the moment, takes us for."""
     with (
@@ -143,8 +148,7 @@ def test_several_ca_files_are_all_believed(server: Server, made: Certificates) -
 
 def test_a_servers_own_certificate_can_be_an_authority(server: Server, made: Certificates, certs: Path) -> None:
     put(certs / REGISTRY, server_crt=made.server_cert)
-    believing = TlsConfig(certs_directories=(certs,))
-    assert greet(believing.context(REGISTRY, 443), server) == "nobody"  # so does Go, and docker with it
+    assert greet(context_by(certs), server) == "nobody"  # so does Go, and docker with it
 
 
 @pytest.mark.parametrize(
@@ -238,8 +242,8 @@ def test_the_first_directory_that_has_something_counts_alone(
 ) -> None:
     first = put(tmp_path / "first" / REGISTRY, ca_crt=made.another_ca).parent
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca).parent
-    doubted(TlsConfig(certs_directories=(first, second)).context(REGISTRY, 443), server)  # as podman does
-    assert greet(TlsConfig(certs_directories=(second, first)).context(REGISTRY, 443), server) == "nobody"
+    doubted(context_by(first, second), server)  # as podman does
+    assert greet(context_by(second, first), server) == "nobody"
 
 
 @pytest.mark.parametrize("what", ["no directory", "an empty one", "a file", "other files", "hosts.toml"])
@@ -259,7 +263,7 @@ def test_a_directory_is_passed_over_that_is(
         case "hosts.toml":  # containerd's, whose pair may be meant for a mirror
             put(first / REGISTRY, hosts_toml=made.ca, mirror_key=made.client_key)
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca).parent
-    assert greet(TlsConfig(certs_directories=(first, second)).context(REGISTRY, 443), server) == "nobody"
+    assert greet(context_by(first, second), server) == "nobody"
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
     passed_over = [record.getMessage() for record in caplog.records if "skipping" in record.getMessage()]
     assert passed_over == ([f"skipping {first / REGISTRY}: Not a directory"] if what == "a file" else [])
@@ -274,7 +278,7 @@ def test_a_directory_that_may_not_be_read_is_passed_over(
     second = put(tmp_path / "second" / REGISTRY, ca_crt=made.ca)
     first.chmod(0)
     try:
-        context = TlsConfig(certs_directories=(first.parent, second.parent)).context(REGISTRY, 443)
+        context = context_by(first.parent, second.parent)
     finally:
         first.chmod(0o700)
     assert greet(context, server) == "nobody"
@@ -290,7 +294,7 @@ def test_a_crt_that_holds_nothing_is_passed_over_with_a_warning(
         (directory / "bad.crt").symlink_to(directory / "gone")
     else:
         (directory / "bad.crt").write_text(content)
-    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), server) == "nobody"
+    assert greet(context_by(certs), server) == "nobody"
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"cannot use {directory / 'bad.crt'}: ")
 
@@ -300,7 +304,7 @@ def test_a_crt_that_may_not_be_read_is_an_error(made: Certificates, certs: Path)
     directory = put(certs / REGISTRY, ca_crt=made.ca)
     (directory / "ca.crt").chmod(0)
     with pytest.raises(StorageError, match=r"cannot use .*/ca\.crt: Permission denied"):
-        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
+        context_by(certs)
 
 
 # ---- files that options and variables name ----
@@ -338,7 +342,7 @@ def test_a_bundle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 def test_a_client_certificate_says_who_we_are(strict_server: Server, made: Certificates, certs: Path) -> None:
     put(certs / REGISTRY, ca_crt=made.ca, client_cert=made.client_cert, client_key=made.client_key)
-    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"
+    assert greet(context_by(certs), strict_server) == "client"
 
 
 def test_without_a_client_certificate_a_server_that_wants_one_says_no(
@@ -367,7 +371,7 @@ def test_of_several_client_certificates_the_first_by_name_is_shown(
 ) -> None:
     directory = put(certs / REGISTRY, ca_crt=made.ca, a_cert=made.client_cert, a_key=made.client_key)
     put(directory, b_cert=made.server_cert, b_key=made.server_key)
-    assert greet(TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443), strict_server) == "client"
+    assert greet(context_by(certs), strict_server) == "client"
 
 
 @pytest.mark.parametrize(("there", "wanted"), [("client.cert", "client.key"), ("client.key", "client.cert")])
@@ -375,7 +379,7 @@ def test_half_a_client_certificate_is_an_error(made: Certificates, certs: Path, 
     directory = put(certs / REGISTRY, ca_crt=made.ca)
     shutil.copy(made.ca, directory / there)
     with pytest.raises(StorageError) as caught:
-        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
+        context_by(certs)
     message = f"{directory / there} needs {wanted} beside it; a CA file's name must end in .crt"
     assert str(caught.value) == message
 
@@ -383,7 +387,7 @@ def test_half_a_client_certificate_is_an_error(made: Certificates, certs: Path, 
 def test_a_key_of_another_certificate_is_an_error(made: Certificates, certs: Path) -> None:
     directory = put(certs / REGISTRY, client_cert=made.client_cert, client_key=made.server_key)
     with pytest.raises(StorageError) as caught:
-        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
+        context_by(certs)
     both = f"{directory / 'client.cert'} with {directory / 'client.key'}"
     assert str(caught.value) == f"cannot use {both}: KEY_VALUES_MISMATCH"
 
@@ -392,14 +396,14 @@ def test_a_key_that_leads_nowhere_is_an_error(made: Certificates, certs: Path) -
     directory = put(certs / REGISTRY, client_cert=made.client_cert)
     (directory / "client.key").symlink_to(directory / "gone")
     with pytest.raises(StorageError, match=r"cannot use .*/client.cert with .*/client.key: No such file"):
-        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
+        context_by(certs)
 
 
 def test_nobody_is_asked_for_the_password_of_a_key(made: Certificates, certs: Path) -> None:
     directory = put(certs / REGISTRY, client_cert=made.client_cert)
     certificates.encrypted(made.client_key, directory / "client.key")
     with pytest.raises(StorageError, match=r"the key .*/client.key is encrypted"):
-        TlsConfig(certs_directories=(certs,)).context(REGISTRY, 443)
+        context_by(certs)
 
 
 # ---- --insecure ----
@@ -462,43 +466,32 @@ def test_an_insecure_host_is_still_told_who_we_are(
 # ---- what the environment says ----
 
 
+CONTAINERS, DOCKER, CONTAINERD = "/etc/containers", "/etc/docker", "/etc/containerd"
+OWN_CONTAINERS = "/home/me/.config/containers"
+
+
 @pytest.mark.parametrize(
     ("environment", "home", "certs_dir", "directories"),
     [
-        ({}, None, None, ["/etc/containers", "/etc/docker", "/etc/containerd"]),
-        (
+        pytest.param({}, None, None, [CONTAINERS, DOCKER, CONTAINERD], id="nobody's"),
+        pytest.param(
             {},
             Path("/home/me"),
             None,
-            [
-                "/home/me/.config/containers",
-                "/etc/containers",
-                "/etc/docker",
-                "/home/me/.config/docker",
-                "/etc/containerd",
-            ],
+            [OWN_CONTAINERS, CONTAINERS, DOCKER, "/home/me/.config/docker", CONTAINERD],
+            id="somebody's",
         ),
-        (
+        pytest.param(
             {"XDG_CONFIG_HOME": "/config"},
             Path("/home/me"),
             Path("/given/certs.d"),
-            [
-                "/given",
-                "/home/me/.config/containers",
-                "/etc/containers",
-                "/etc/docker",
-                "/config/docker",
-                "/etc/containerd",
-            ],
+            ["/given", OWN_CONTAINERS, CONTAINERS, DOCKER, "/config/docker", CONTAINERD],
+            id="all that can be said",
         ),
-        (
-            {"XDG_CONFIG_HOME": "relative"},
-            None,
-            None,
-            ["/etc/containers", "/etc/docker", "/etc/containerd"],
+        pytest.param(
+            {"XDG_CONFIG_HOME": "relative"}, None, None, [CONTAINERS, DOCKER, CONTAINERD], id="a relative path"
         ),
     ],
-    ids=["nobody's", "somebody's", "all that can be said", "a relative path"],
 )
 def test_certificates_are_looked_for_in(
     environment: dict[str, str], home: Path | None, certs_dir: Path | None, directories: list[str]

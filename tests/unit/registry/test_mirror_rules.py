@@ -80,33 +80,25 @@ def test_a_url_leads_to_a_place(url: str, place: Endpoint) -> None:
     assert Mirrors(urls=(url,)).endpoints(HUB) == (place, Endpoint("docker.io", "library/busybox", is_mirror=False))
 
 
+QUAYS = "quay.io=https://mirror.example"
+
+
 @pytest.mark.parametrize(
     ("url", "reference", "found"),
     [
-        ("https://mirror.example", "quay.io/team/app", ["quay.io/team/app upstream"]),
-        (
-            "quay.io=https://mirror.example",
-            "quay.io/team/app",
-            ["mirror.example/team/app", "quay.io/team/app upstream"],
+        pytest.param("https://mirror.example", "quay.io/team/app", [], id="the Hub's, elsewhere"),
+        pytest.param(QUAYS, "quay.io/team/app", ["mirror.example/team/app"], id="named"),
+        pytest.param(
+            "Quay.IO=https://mirror.example", "quay.io/team/app", ["mirror.example/team/app"], id="name in capitals"
         ),
-        (
-            "Quay.IO=https://mirror.example",
-            "quay.io/team/app",
-            ["mirror.example/team/app", "quay.io/team/app upstream"],
-        ),
-        (
-            "quay.io=https://mirror.example",
-            "Quay.io/team/app",
-            ["mirror.example/team/app", "Quay.io/team/app upstream"],
-        ),
-        ("quay.io=https://mirror.example", "quay.io:8443/team/app", ["quay.io:8443/team/app upstream"]),
-        ("quay.io=https://mirror.example", "busybox", ["docker.io/library/busybox upstream"]),
-        ("localhost:5000=http://m:1", "localhost:5000/app", ["m:1/app http", "localhost:5000/app upstream"]),
+        pytest.param(QUAYS, "Quay.io/team/app", ["mirror.example/team/app"], id="reference in capitals"),
+        pytest.param(QUAYS, "quay.io:8443/team/app", [], id="other port"),
+        pytest.param(QUAYS, "docker.io/library/busybox", [], id="the Hub"),
+        pytest.param("localhost:5000=http://m:1", "localhost:5000/app", ["m:1/app http"], id="port"),
     ],
-    ids=["the Hub's, elsewhere", "named", "name in capitals", "reference in capitals", "other port", "the Hub", "port"],
 )
 def test_a_mirror_stands_for_one_registry(url: str, reference: str, found: list[str]) -> None:
-    assert places(Mirrors(urls=(url,)), reference) == found
+    assert places(Mirrors(urls=(url,)), reference) == [*found, f"{reference} upstream"]
 
 
 @pytest.mark.parametrize(
@@ -352,6 +344,7 @@ def test_the_longest_prefix_counts(tmp_path: Path, reference: str, found: str) -
     assert places(configured(tmp_path, text), reference) == [f"{found} upstream"]
 
 
+HAS_IT = "m.example/library/busybox"
 TAG = "docker.io/library/busybox:1"
 PINNED = f"docker.io/library/busybox@{DIGEST}"
 LISTED = f"docker.io/library/busybox:1@{DIGEST}"  # as the resolver asks for what an index lists
@@ -360,16 +353,12 @@ LISTED = f"docker.io/library/busybox:1@{DIGEST}"  # as the resolver asks for wha
 @pytest.mark.parametrize(
     ("setting", "reference", "found"),
     [
-        pytest.param("", TAG, ["m.example/library/busybox"], id="none"),
-        pytest.param('pull-from-mirror="all"', PINNED, ["m.example/library/busybox"], id="all"),
-        pytest.param(
-            'pull-from-mirror="digest-only"', TAG, ["m.example/library/busybox digests"], id="digest-only by tag"
-        ),
-        pytest.param('pull-from-mirror="digest-only"', PINNED, ["m.example/library/busybox digests"], id="digest-only"),
-        pytest.param('pull-from-mirror="tag-only"', TAG, ["m.example/library/busybox"], id="tag-only"),
-        pytest.param(
-            'pull-from-mirror="tag-only"', LISTED, ["m.example/library/busybox"], id="tag-only below an index"
-        ),
+        pytest.param("", TAG, [HAS_IT], id="none"),
+        pytest.param('pull-from-mirror="all"', PINNED, [HAS_IT], id="all"),
+        pytest.param('pull-from-mirror="digest-only"', TAG, [f"{HAS_IT} digests"], id="digest-only by tag"),
+        pytest.param('pull-from-mirror="digest-only"', PINNED, [f"{HAS_IT} digests"], id="digest-only"),
+        pytest.param('pull-from-mirror="tag-only"', TAG, [HAS_IT], id="tag-only"),
+        pytest.param('pull-from-mirror="tag-only"', LISTED, [HAS_IT], id="tag-only below an index"),
         pytest.param('pull-from-mirror="tag-only"', PINNED, [], id="tag-only by digest"),
     ],
 )
@@ -433,56 +422,50 @@ def table(body: str) -> str:
     return f'[[registry]]\nprefix="fine.example"\nlocation="other.example"\n[[registry]]\n{body}'
 
 
+def a_rule(body: str) -> str:
+    return table(f'prefix="a.example"\n{body}')
+
+
 @pytest.mark.parametrize(
     ("text", "position"),
     [
-        ('[[registry]]\nprefix = "a.example\n', "line 2, column"),
-        ("registry = 1979-05-27T07:32:00Z", "'registry'"),
-        ("[registry]", "'registry'"),
-        ("registry = [7]", "[[registry]] 1"),
-        (table("insecure=true"), "the prefix of [[registry]] 2"),
-        (table('prefix="https://a.example"'), "the prefix of [[registry]] 2"),
-        (table('prefix="*.a.example/x"'), "the prefix of [[registry]] 2"),
-        (table('prefix="*.a.example:5000"'), "the prefix of [[registry]] 2"),
-        (table("prefix=7"), "'prefix' of [[registry]] 2"),
-        (table('Prefix="a.example"'), "the key 'Prefix'"),
-        (table('prefix="a.example"\nlocation="https://b.example"'), "the location of [[registry]] 2"),
-        (table('prefix="a.example"\nlocation="bare/x"'), "the location of [[registry]] 2"),
-        (table('prefix="a.example"\nlocation="user:s3cret@b.example/x"'), "the location of [[registry]] 2"),
-        (table('prefix="a.example"\nlocation="b.example/X"'), "the location of [[registry]] 2"),
-        (table('prefix="a.example"\nblocked="true"'), "'blocked' of [[registry]] 2"),
-        (table('prefix="a.example"\ninsecure=1'), "'insecure' of [[registry]] 2"),
-        (table('prefix="a.example"\nmirror-by-digest-only=1979-05-27'), "'mirror-by-digest-only' of [[registry]] 2"),
-        (table('prefix="a.example"\n[[registry.mirror]]'), "the location of mirror 1 of [[registry]] 2"),
-        (
-            table('prefix="a.example"\n[[registry.mirror]]\nlocation="m.example"\npull-from-mirror="never"'),
-            "'pull-from-mirror' of mirror 1 of [[registry]] 2",
+        pytest.param('[[registry]]\nprefix = "a.example\n', "line 2, column", id="cut short"),
+        pytest.param("registry = 1979-05-27T07:32:00Z", "'registry'", id="a time"),
+        pytest.param("[registry]", "'registry'", id="a table"),
+        pytest.param("registry = [7]", "[[registry]] 1", id="a number"),
+        pytest.param(table("insecure=true"), "the prefix of [[registry]] 2", id="neither prefix nor location"),
+        pytest.param(table('prefix="https://a.example"'), "the prefix of [[registry]] 2", id="a URL"),
+        pytest.param(table('prefix="*.a.example/x"'), "the prefix of [[registry]] 2", id="a wildcard with a path"),
+        pytest.param(table('prefix="*.a.example:5000"'), "the prefix of [[registry]] 2", id="a wildcard with a port"),
+        pytest.param(table("prefix=7"), "'prefix' of [[registry]] 2", id="a prefix that is a number"),
+        pytest.param(table('Prefix="a.example"'), "the key 'Prefix'", id="a key in capitals"),
+        pytest.param(
+            a_rule('location="https://b.example"'), "the location of [[registry]] 2", id="a location that is a URL"
         ),
-        ('[registries.search]\nregistries = ["a.example"]', "version 1"),
-        ("a = " + "[" * 100_000, "ignoring"),
-    ],
-    ids=[
-        "cut short",
-        "a time",
-        "a table",
-        "a number",
-        "neither prefix nor location",
-        "a URL",
-        "a wildcard with a path",
-        "a wildcard with a port",
-        "a prefix that is a number",
-        "a key in capitals",
-        "a location that is a URL",
-        "a location without a host",
-        "a location with a login",
-        "a location in capitals",
-        "a string for a boolean",
-        "a number for a boolean",
-        "a date for a boolean",
-        "a mirror without a location",
-        "an unknown kind of pull",
-        "the old format",
-        "nested",
+        pytest.param(a_rule('location="bare/x"'), "the location of [[registry]] 2", id="a location without a host"),
+        pytest.param(
+            a_rule('location="user:s3cret@b.example/x"'), "the location of [[registry]] 2", id="a location with a login"
+        ),
+        pytest.param(a_rule('location="b.example/X"'), "the location of [[registry]] 2", id="a location in capitals"),
+        pytest.param(a_rule('blocked="true"'), "'blocked' of [[registry]] 2", id="a string for a boolean"),
+        pytest.param(a_rule("insecure=1"), "'insecure' of [[registry]] 2", id="a number for a boolean"),
+        pytest.param(
+            a_rule("mirror-by-digest-only=1979-05-27"),
+            "'mirror-by-digest-only' of [[registry]] 2",
+            id="a date for a boolean",
+        ),
+        pytest.param(
+            a_rule("[[registry.mirror]]"),
+            "the location of mirror 1 of [[registry]] 2",
+            id="a mirror without a location",
+        ),
+        pytest.param(
+            a_rule('[[registry.mirror]]\nlocation="m.example"\npull-from-mirror="never"'),
+            "'pull-from-mirror' of mirror 1 of [[registry]] 2",
+            id="an unknown kind of pull",
+        ),
+        pytest.param('[registries.search]\nregistries = ["a.example"]', "version 1", id="the old format"),
+        pytest.param("a = " + "[" * 100_000, "ignoring", id="nested"),
     ],
 )
 def test_a_broken_registries_conf_counts_as_absent_with_one_warning(
