@@ -1,4 +1,4 @@
-"""A body and a registry for unit tests, which send what they are told to and remember what they were asked."""
+"""A clock, a body and a registry for unit tests, which do what they are told and remember what they were asked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from tests.images import Blob, Built
+
+
+@dataclass
+class Clock:
+    """The time, which passes when a test says so."""
+
+    now: float = 1000.0
 
 
 @dataclass

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -197,3 +198,27 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901 
             """Say nothing."""
 
     return Handler
+
+
+@contextmanager
+def serving(serve: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Leave each connection to a function, one after the other, and yield ``host:port``."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # it was shut down
+                return
+            with connection, suppress(OSError):
+                serve(connection)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(30)
+        listener.close()

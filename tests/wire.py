@@ -85,7 +85,7 @@ def in_lines(challenges: Collection[str]) -> HTTPHeaderDict:
     return HTTPHeaderDict(("WWW-Authenticate", challenge) for challenge in challenges)
 
 
-def read_blob(registry: Registry, descriptor: Descriptor = BLOB, reference: Reference = REFERENCE) -> bytes:
+def read_blob(registry: Registry, descriptor: Descriptor = BLOB) -> bytes:
     """Return what a registry sends of a blob, and at most a byte too many."""
-    with registry.blob(reference, descriptor, "layer 1 of 2") as response:
+    with registry.blob(image_at(registry.name), descriptor, "layer 1 of 2") as response:
         return b"".join(response.chunks(descriptor.size + 1))

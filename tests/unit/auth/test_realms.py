@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import responses
 
 from imgfetch.auth.realms import Realm, RealmPolicy, is_kin
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.origin import Origin
+from tests.wire import Wire
 
 ASKED = "https://registry.example/v2/team/app/manifests/1"
 HTTP_ASKED = "http://registry.example/v2/team/app/manifests/1"
 
 
 @pytest.fixture(autouse=True)
-def wire() -> Iterator[responses.RequestsMock]:
-    """Let nobody be asked: where a login may go is found out without a request."""
-    with responses.RequestsMock() as wire:
-        yield wire
+def _nobody_is_asked(wire: Wire) -> None:
+    """Find out without a request where a login may go."""
 
 
 def refused(text: str, asked: str = ASKED, **say: object) -> str:

@@ -40,6 +40,7 @@ USER, PASSWORD, REFRESH, TOKEN = "alice", "PASSWORD-of-alice", "REFRESH+TOKEN/=&
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, "REFRESH%2BTOKEN", TOKEN)
 
+Kind = type[ImgfetchError]
 STORED = Login(USER, PASSWORD, source="/home/me/.docker/config.json")
 EXPLICIT = Login(USER, PASSWORD, source="--username", is_explicit=True)
 IDENTITY = Login(identity_token=REFRESH, source="/home/me/.docker/config.json")
@@ -64,10 +65,7 @@ def fetch(transport: HttpClient, login: Login | None, asked_for: Grant | None = 
 
 
 def failure(
-    transport: HttpClient,
-    login: Login | None,
-    asked_for: Grant | None = None,
-    kind: type[ImgfetchError] = AuthenticationError,
+    transport: HttpClient, login: Login | None, asked_for: Grant | None = None, *, kind: Kind = AuthenticationError
 ) -> ImgfetchError:
     with pytest.raises(kind) as caught:
         fetch(transport, login, asked_for)

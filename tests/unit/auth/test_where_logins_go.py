@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from pathlib import Path
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import imgfetch
-from imgfetch import Reference, Registry, RegistryConfig
+from imgfetch import Registry, RegistryConfig
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import RealmPolicy
@@ -59,6 +60,7 @@ STORE = "https://store.other.example/data"
 
 USER, PASSWORD = "alice", "PASSWORD-of-alice"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+BOB = "Basic " + base64.b64encode(b"bob:other").decode()
 REFRESH, TOKEN, READY = "REFRESH-TOKEN", "ACCESS-TOKEN", "REGISTRY-TOKEN"
 BEARER = f"Bearer {TOKEN}"
 SECRETS = (PASSWORD, BASIC.split()[1], REFRESH, TOKEN, READY)
@@ -97,8 +99,10 @@ def bearer(realm: str) -> str:
 ASKS_BASIC = 'Basic realm="r"'
 
 
-def opened(login: Login | None = WITH_PASSWORD, name: str = HOST, **access: Any) -> Registry:
-    return Registry(name, access=RegistryConfig(credentials=Credentials(explicit=login), **access))
+def opened(
+    login: Login | None = WITH_PASSWORD, name: str = HOST, *, credentials: Credentials | None = None, **access: Any
+) -> Registry:
+    return Registry(name, access=RegistryConfig(credentials=credentials or Credentials(explicit=login), **access))
 
 
 def ask(login: Login | None = WITH_PASSWORD, name: str = HOST, **access: Any) -> None:
@@ -107,11 +111,11 @@ def ask(login: Login | None = WITH_PASSWORD, name: str = HOST, **access: Any) ->
         registry.manifest(image_at(name))
 
 
-def stored(directory: Path, key: str) -> Credentials:
-    """Return what a file of docker's says that has one login."""
+def stored(directory: Path, *keys: str, **more: object) -> Credentials:
+    """Return what a file of docker's says that has this login below each key, and a directory with its helpers."""
     path = directory / "config.json"
-    path.write_text(json.dumps({"auths": {key: {"auth": BASIC.split()[1]}}}))
-    return Credentials(files=(path,))
+    path.write_text(json.dumps({"auths": {key: {"auth": BASIC.split()[1]} for key in keys}, **more}))
+    return Credentials(files=(path,), path=str(directory))
 
 
 def sent_to(wire: Wire, url: str) -> list[Any]:
@@ -360,7 +364,7 @@ def test_s05_a_refresh_token_is_sent_to_no_redirects_target_on_the_wire(
 def test_s06_a_manifest_by_tag_is_not_redirected_down_to_http(wire: Wire, target: str) -> None:
     wire.challenge(MANIFEST, ASKS_BASIC)
     wire.redirect(MANIFEST, target)
-    with opened() as registry, pytest.raises(ImgfetchError, match="from https to http"):
+    with opened() as registry, pytest.raises(RegistryError, match="from https to http"):
         registry.manifest(REFERENCE)
     assert wire.asked == [MANIFEST, MANIFEST]
 
@@ -457,13 +461,9 @@ def test_s07_another_port_of_the_same_host_is_sent_nothing_on_the_wire(loopback:
         location = {"Location": f"http://{store.host}/data", "Set-Cookie": f"session={TOKEN}; Path=/"}
         loopback.guard(BLOB_PATH, BASIC, ASKS_BASIC, Answer(status=307, headers=location))
         store.answers["/data"] = Answer(CONTENT, status, {} if status == 200 else {"WWW-Authenticate": ASKS_BASIC})
-        with opened(name=loopback.host) as registry:
-            reference = image_at(loopback.host)
-            if status == 200:
-                assert read_blob(registry, reference=reference) == CONTENT
-            else:
-                with pytest.raises(ImgfetchError):
-                    read_blob(registry, reference=reference)
+        outcome = nullcontext() if status == 200 else pytest.raises(ImgfetchError)
+        with opened(name=loopback.host) as registry, outcome:
+            assert read_blob(registry) == CONTENT
         assert loopback.authorizations == [None, BASIC]
         assert told(store.requests) == [[]]
 
@@ -577,15 +577,11 @@ def test_s08_a_foreign_layers_urls_are_asked_without_login_cookie_and_client_cer
     challenge = f'Basic realm="r", Bearer realm="{secured.url}/token"'
     secured.answers[MANIFEST_PATH] = Answer(b"{}", headers={"Set-Cookie": f"session={TOKEN}; Path=/; Domain=127.0.0.1"})
     another.answers["/layer"] = Answer(CONTENT, status, {"WWW-Authenticate": challenge})
-    reference = image_at(secured.host)
     foreign = Descriptor("", BLOB.digest, BLOB.size, urls=(f"{another.url}/layer?Signature=s",))
     with opened(name=secured.host, trust=trust) as registry:
-        registry.manifest(reference)
-        if status == 200:
-            assert read_blob(registry, foreign, reference) == CONTENT
-        else:
-            with pytest.raises(ImgfetchError):
-                read_blob(registry, foreign, reference)
+        registry.manifest(image_at(registry.name))
+        with nullcontext() if status == 200 else pytest.raises(ImgfetchError):
+            assert read_blob(registry, foreign) == CONTENT
     assert secured.clients == ["client", "client"]  # the registry may see it
     assert another.clients == ["nobody"]
     assert told(another.requests) == [[]]
@@ -599,10 +595,9 @@ def test_s08_a_redirect_of_a_foreign_layer_sees_no_client_certificate_either(
     trust = identified(made, tmp_path / "certs.d", secured.host, another.host)
     another.redirect("/layer", f"{secured.url}/elsewhere")
     secured.answers["/elsewhere"] = Answer(CONTENT)
-    reference = image_at(secured.host)
     foreign = Descriptor("", BLOB.digest, BLOB.size, urls=(f"{another.url}/layer",))
     with opened(name=secured.host, trust=trust) as registry:
-        assert read_blob(registry, foreign, reference) == CONTENT
+        assert read_blob(registry, foreign) == CONTENT
     assert another.clients == ["nobody"]
     assert secured.clients == ["client", "nobody"]
     assert told([*another.requests, *secured.requests]) == [[], [], []]
@@ -615,7 +610,7 @@ def test_s08_a_redirects_target_sees_no_client_certificate(
     secured.redirect(BLOB_PATH, f"{another.url}/data")
     another.answers["/data"] = Answer(CONTENT)
     with opened(name=secured.host, trust=trust) as registry:
-        assert read_blob(registry, reference=image_at(secured.host)) == CONTENT
+        assert read_blob(registry) == CONTENT
     assert secured.clients == ["client"]
     assert another.clients == ["nobody"]
 
@@ -691,32 +686,21 @@ def test_s10_the_login_of_one_host_is_not_selected_for_another(
     wire.challenge(manifest, ASKS_BASIC if challenge == "Basic" else bearer(realm))
     if challenge == "Bearer":
         wire.get(realm, status=401)
-    access = RegistryConfig(credentials=stored(tmp_path, key))
-    with Registry(host, access=access) as registry, pytest.raises(AuthenticationError):
-        registry.manifest(image_at(host))
+    with pytest.raises(AuthenticationError):
+        ask(name=host, credentials=stored(tmp_path, key))
     assert not any(told(wire.sent))
 
 
-def test_s10_a_key_without_a_port_is_not_for_a_port_that_has_a_key(wire: Wire, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_a_key", [True, False], ids=["that has a key of its own", "that has none"])
+def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: Wire, tmp_path: Path, *, has_a_key: bool) -> None:
     manifest = f"{BASE}:8443{MANIFEST_PATH}"
-    path = tmp_path / "config.json"
-    mine = base64.b64encode(b"bob:other").decode()
-    auths = {HOST: {"auth": BASIC.split()[1]}, f"{HOST}:8443": {"auth": mine}}
-    path.write_text(json.dumps({"auths": auths}))
+    auths = {HOST: {"auth": BASIC.split()[1]}}
+    if has_a_key:
+        auths[f"{HOST}:8443"] = {"auth": BOB.split()[1]}
     wire.challenge(manifest, ASKS_BASIC)
     wire.get(manifest, body=b"{}")
-    with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=Credentials(files=(path,)))) as registry:
-        registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert wire.authorizations[1] == f"Basic {mine}"
-
-
-def test_s10_a_key_without_a_port_is_for_a_port_that_has_no_key(wire: Wire, tmp_path: Path) -> None:
-    manifest = f"{BASE}:8443{MANIFEST_PATH}"
-    wire.challenge(manifest, ASKS_BASIC)
-    wire.get(manifest, body=b"{}")
-    with Registry(f"{HOST}:8443", access=RegistryConfig(credentials=stored(tmp_path, HOST))) as registry:
-        registry.manifest(Reference.parse(f"{HOST}:8443/team/app:1"))
-    assert wire.authorizations[1] == BASIC
+    ask(name=f"{HOST}:8443", credentials=stored(tmp_path, auths=auths))
+    assert wire.authorizations[1] == (BOB if has_a_key else BASIC)
 
 
 # ---- helpers ----
@@ -741,17 +725,12 @@ def test_s11_a_failing_helper_changes_nothing_about_where_requests_go(
         program = tmp_path / "docker-credential-broken"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-    path = tmp_path / "config.json"
     helper = {"credHelpers": {HOST: "broken"}} if how == "credHelpers" else {"credsStore": "broken"}
-    login = {"auth": BASIC.split()[1]}
-    hub = {"https://index.docker.io/v1/": login, "other.example": login}
-    path.write_text(json.dumps({**helper, "auths": hub}))
+    credentials = stored(tmp_path, "https://index.docker.io/v1/", "other.example", **helper)
     wire.challenge(MANIFEST, bearer(REALM))
     wire.get(REALM, json={"token": "anonymous"})
     wire.get(MANIFEST, body=b"{}")
-    credentials = Credentials(files=(path,), path=str(tmp_path))
-    with Registry(HOST, access=RegistryConfig(credentials=credentials)) as registry:
-        registry.manifest(REFERENCE)
+    ask(credentials=credentials)
     assert wire.asked == [MANIFEST, REALM, MANIFEST]
     assert wire.authorizations == [None, None, "Bearer anonymous"]
 
@@ -776,13 +755,11 @@ def test_s12_netrc_is_never_consulted(loopback: Loopback, tmp_path: Path, place:
         location = {"Location": f"http://{store.host}/data"}
         loopback.guard(BLOB_PATH, "Bearer anonymous", bearer("/token"), Answer(status=307, headers=location))
         store.answers["/data"] = Answer(CONTENT)
-        reference = image_at(loopback.host)
         access = RegistryConfig.from_environment({"NETRC": str(netrc)}, mirrors_first=None)
         with Registry(loopback.host, access=access) as registry:
-            registry.manifest(reference)
-            assert read_blob(registry, reference=reference) == CONTENT
-        sent = loopback.authorizations
-        assert sent == [None, None, "Bearer anonymous", "Bearer anonymous"]
+            registry.manifest(image_at(registry.name))
+            assert read_blob(registry) == CONTENT
+        assert loopback.authorizations == [None, None, "Bearer anonymous", "Bearer anonymous"]
         assert told(store.requests) == [[]]
 
 
@@ -922,26 +899,17 @@ def test_s15_an_error_about_a_signed_url_does_not_show_the_signature(wire: Wire,
     assert "SIGNATURE" not in log.text
 
 
-def test_s15_a_signed_url_that_nobody_answers_is_not_in_the_traceback_with_its_signature(
-    loopback: Loopback, closed_port: int, log: Log
+@pytest.mark.parametrize("ending", ["nobody answers", "breaks off"])
+def test_s15_a_signed_url_that_fails_is_not_in_the_traceback_with_its_signature(
+    loopback: Loopback, closed_port: int, log: Log, ending: str
 ) -> None:
-    location = {"Location": f"http://127.0.0.1:{closed_port}/data?Signature=SIGNATURE"}
-    loopback.answers[BLOB_PATH] = Answer(status=307, headers=location)
-    with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
-        read_blob(registry, reference=image_at(loopback.host))
-    assert "SIGNATURE" not in log.text
-    assert "SIGNATURE" not in story(caught.value)  # a traceback shows the causes
-
-
-def test_s15_a_signed_url_whose_answer_breaks_off_is_not_in_the_traceback_with_its_signature(
-    loopback: Loopback, log: Log
-) -> None:
-    loopback.redirect(BLOB_PATH, "/data?Signature=SIGNATURE")
+    base = f"http://127.0.0.1:{closed_port}" if ending == "nobody answers" else ""
+    loopback.redirect(BLOB_PATH, f"{base}/data?Signature=SIGNATURE")
     loopback.answers["/data"] = Answer(CONTENT[:5], headers={"Content-Length": str(len(CONTENT))})
     with opened(name=loopback.host) as registry, pytest.raises(TransportError) as caught:
-        read_blob(registry, reference=image_at(loopback.host))
+        read_blob(registry)
     assert "SIGNATURE" not in log.text
-    assert "SIGNATURE" not in story(caught.value)
+    assert "SIGNATURE" not in story(caught.value)  # a traceback shows the causes
 
 
 # ---- whose certificate is not checked ----
@@ -961,10 +929,9 @@ def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
         location = {"Location": f"{another.url}/data"}
         secured.answers[MANIFEST_PATH] = Answer(status=307, headers=location)
     another.answers = dict.fromkeys(("/token", "/data"), Answer(json.dumps({"token": TOKEN}).encode()))
-    reference = image_at(secured.host)
     trust = TlsConfig(insecure=frozenset({secured.host}))
-    with opened(name=secured.host, trust=trust) as registry, pytest.raises(ImgfetchError) as caught:
-        registry.manifest(reference)
+    with pytest.raises(ImgfetchError) as caught:
+        ask(name=secured.host, trust=trust)
     assert f"cannot verify the certificate of {another.host}" in story(caught.value)
     assert another.requests == []
     assert secured.requests

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.errors import ImgfetchError, RegistryError, TransportError, VerificationError
+from imgfetch.errors import RegistryError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
 from imgfetch.registry.client import Registry
 from imgfetch.tolerance import Tolerance
 from imgfetch.version import VERSION
 from tests.codings import Endless
-from tests.loopback import Answer, Loopback
+from tests.loopback import Answer, Loopback, serving
 from tests.stories import Log
+from tests.threads import together
 from tests.wire import MANIFEST, REFERENCE, Wire
 
 HOME = "https://registry.example/v2/team/app/blobs/x"
@@ -120,7 +121,7 @@ def test_a_connection_that_breaks_off_is_not_opened_again_behind_our_back(transp
         connections += 1
         connection.recv(65536)
 
-    with _serving(hang_up) as host, pytest.raises(TransportError):
+    with serving(hang_up) as host, pytest.raises(TransportError):
         ask(transport, f"http://{host}/v2/")
     assert connections == 1
 
@@ -222,12 +223,6 @@ def test_a_redirect_without_a_location_is_an_error(wire: Wire, transport: HttpCl
     assert caught.value.url == HOME
 
 
-def test_a_redirect_to_what_is_no_url_is_an_error(wire: Wire, transport: HttpClient) -> None:
-    wire.get(HOME, status=302, headers={"Location": "//[fe80::1/x"})
-    with pytest.raises(TransportError, match="is not a valid URL"):
-        ask(transport, HOME)
-
-
 @pytest.mark.parametrize(
     "chain",
     [[HOME], [HOME, STORE], [HOME, STORE, f"{STORE}/2", f"{STORE}/3"]],
@@ -258,11 +253,18 @@ def test_the_eleventh_redirect_is_not_followed(wire: Wire, transport: HttpClient
 
 @pytest.mark.parametrize(
     "location",
-    ["ftp://store.example/data", "file:///etc/passwd", "http:///data", "https://store.example:port/", "http://[::1"],
+    [
+        "ftp://store.example/data",
+        "file:///passwd",
+        "http:///data",
+        "https://x.example:port/",
+        "http://[::1",
+        "//[::1/x",
+    ],
 )
 def test_a_redirect_to_what_http_cannot_reach_is_an_error(wire: Wire, transport: HttpClient, location: str) -> None:
     wire.redirect(HOME, location)
-    with pytest.raises(ImgfetchError):
+    with pytest.raises(TransportError, match="is not a valid URL"):
         ask(transport, HOME)
     assert wire.urls == [HOME]
 
@@ -289,25 +291,6 @@ def test_authorization_goes_to_its_own_origin_only(
     wire.get(target, body=b"content")
     assert ask(transport, home, authorization=TOKEN, downgrade=True) == b"content"
     assert wire.authorizations == [TOKEN, TOKEN if goes_along else None]
-
-
-def test_authorization_is_sent_again_when_a_redirect_comes_back_home(wire: Wire, transport: HttpClient) -> None:
-    wire.redirect(HOME, STORE)
-    wire.redirect(STORE, "https://registry.example/again")
-    wire.get("https://registry.example/again", body=b"content")
-    ask(transport, HOME, authorization=TOKEN)
-    assert wire.authorizations == [TOKEN, None, TOKEN]
-
-
-def test_a_login_in_a_location_is_neither_sent_nor_shown(loopback: Loopback, transport: HttpClient) -> None:
-    with Loopback() as store:
-        store.answers["/data"] = Answer(b"content")
-        loopback.redirect("/x", f"http://somebody:SECRET@{store.host}/data")
-        try:
-            ask(transport, f"http://{loopback.host}/x", authorization=TOKEN)
-        except ImgfetchError as error:
-            assert "SECRET" not in str(error)  # noqa: PT017  # it may be refused or left out
-        assert [request for request in store.requests if "Authorization" in request.headers] == []
 
 
 def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
@@ -437,33 +420,26 @@ def test_a_warning_changes_nothing(wire: Wire, transport: HttpClient) -> None:
 
 
 def test_abort_ends_a_read_that_another_thread_waits_in(transport: HttpClient) -> None:
-    reading = threading.Event()
-    done = threading.Event()
-    failures: list[Exception] = []
+    reading, done = threading.Event(), threading.Event()
 
     def stall(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegin")
         done.wait(30)
 
-    def read(host: str) -> None:
-        try:
-            with transport.get(f"http://{host}/x") as response:
-                reading.set()
-                for _ in response.chunks(1_000_000):
-                    pass
-        except TransportError as error:
-            failures.append(error)
+    def read() -> None:
+        with transport.get(f"http://{host}/x") as response:
+            reading.set()
+            list(response.chunks(1_000_000))
 
-    with _serving(stall) as host:
-        thread = threading.Thread(target=read, args=(host,), daemon=True)
-        thread.start()
+    def stop() -> None:
         assert reading.wait(30)
         transport.abort()
-        thread.join(30)
+
+    with serving(stall) as host:
+        failures = together(read, stop)
         done.set()
-        assert not thread.is_alive()
-    assert len(failures) == 1
+    assert [type(failure) for failure in failures] == [TransportError]
 
 
 def test_after_abort_nothing_is_asked(wire: Wire, transport: HttpClient) -> None:
@@ -481,30 +457,3 @@ def test_an_abort_while_a_request_is_under_way_counts(wire: Wire, transport: Htt
     wire.add_callback("GET", HOME, callback=answer)
     with pytest.raises(TransportError, match="stopped during the request to https://registry"):
         ask(transport, HOME)
-
-
-class _serving:  # noqa: N801  # it is used like a function
-    """Accepts connections one after the other, and leaves each to a function."""
-
-    def __init__(self, serve) -> None:
-        self._serve = serve
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(30)
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self._serve(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import re
 import socket
@@ -60,28 +61,9 @@ def check(error: BaseException | None) -> None:
 def response(status: int, body: str = "", reason: str = "", **headers: str) -> Response:
     answer = requests.Response()
     answer.status_code, answer.reason = status, reason
-    answer.raw = urllib3.HTTPResponse(body=_Body(body.encode()), headers=headers, preload_content=False)
+    answer.raw = urllib3.HTTPResponse(body=io.BytesIO(body.encode()), headers=headers, preload_content=False)
     answer.headers.update(headers)
     return Response(answer, URL)
-
-
-class _Body:
-    """Bytes that are read once."""
-
-    closed = False
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, count: int = -1) -> bytes:
-        count = len(self._content) if count < 0 else count
-        piece, self._content = self._content[:count], self._content[count:]
-        return piece
-
-    read1 = read
-
-    def close(self) -> None:
-        self.closed = True
 
 
 BODIES = {

@@ -134,43 +134,40 @@ def test_the_shown_url_has_no_secret(answered: Ask) -> None:
 # ---- documents ----
 
 
+def document(answer: AbstractContextManager[Response], limit: int = 1000) -> bytes:
+    with answer as response:
+        return response.document(limit, "the manifest")
+
+
 def test_a_document_comes_as_it_is(answered: Ask) -> None:
-    with answered(JSON) as response:
-        assert response.document(1000, "the manifest") == JSON
+    assert document(answered(JSON)) == JSON
 
 
 @pytest.mark.parametrize("coding", CODERS)
 def test_a_document_that_a_proxy_compressed_comes_decompressed(answered: Ask, coding: str) -> None:
-    with answered(CODERS[coding](JSON), {"Content-Encoding": coding}) as response:
-        assert response.document(1000, "the manifest") == JSON
+    assert document(answered(CODERS[coding](JSON), {"Content-Encoding": coding})) == JSON
 
 
 def test_so_does_one_that_two_proxies_compressed(answered: Ask) -> None:
-    with answered(zstd(gzip.compress(JSON)), {"Content-Encoding": "gzip, zstd"}) as response:
-        assert response.document(1000, "the manifest") == JSON
+    assert document(answered(zstd(gzip.compress(JSON)), {"Content-Encoding": "gzip, zstd"})) == JSON
 
 
 @pytest.mark.parametrize("coding", [*CODERS, "br", "unknown"])
 def test_a_document_that_is_only_labelled_as_compressed_comes_as_it_is(answered: Ask, coding: str) -> None:
-    with answered(JSON, {"Content-Encoding": coding}) as response:
-        assert response.document(1000, "the manifest") == JSON  # the raw bytes first
+    assert document(answered(JSON, {"Content-Encoding": coding})) == JSON  # the raw bytes first
 
 
 @pytest.mark.parametrize("content", [JSON, b"[1, 2]", b" \r\n {}"], ids=["object", "array", "space before"])
 def test_a_document_as_long_as_the_limit_is_taken(answered: Ask, content: bytes) -> None:
-    with answered(content) as response:
-        assert response.document(len(content), "the manifest") == content
+    assert document(answered(content), len(content)) == content
 
 
 @pytest.mark.parametrize("coding", [None, *CODERS])
 def test_a_document_longer_than_the_limit_is_refused(answered: Ask, coding: str | None) -> None:
     content = b"{%b}" % (b" " * 1000)
     body = CODERS[coding](content) if coding else content
-    with (
-        answered(body, {"Content-Encoding": coding or "identity"}) as response,
-        pytest.raises(VerificationError, match="the manifest is too large: expected at most 1001 bytes, got more"),
-    ):
-        response.document(1001, "the manifest")
+    with pytest.raises(VerificationError, match="the manifest is too large: expected at most 1001 bytes, got more"):
+        document(answered(body, {"Content-Encoding": coding or "identity"}), 1001)
 
 
 def test_no_more_of_a_document_is_read_than_tells_that_it_is_too_large(answered: Ask) -> None:
@@ -183,11 +180,8 @@ def test_no_more_of_a_document_is_read_than_tells_that_it_is_too_large(answered:
 @pytest.mark.parametrize("coding", CODERS)
 def test_a_bomb_ends_at_the_limit(answered: Ask, coding: str) -> None:
     bomb = CODERS[coding](bytes(50_000_000))
-    with (
-        answered(bomb, {"Content-Encoding": coding}) as response,
-        pytest.raises(VerificationError, match="the manifest is too large"),
-    ):
-        response.document(200_000, "the manifest")
+    with pytest.raises(VerificationError, match="the manifest is too large"):
+        document(answered(bomb, {"Content-Encoding": coding}), 200_000)
 
 
 @pytest.mark.parametrize("coding", CODERS)
@@ -203,20 +197,14 @@ def test_a_damaged_coding_is_told(answered: Ask, coding: str, damage: Callable[[
 
 
 def test_the_message_about_a_damaged_coding_names_the_document(answered: Ask) -> None:
-    with (
-        answered(b"rubbish", {"Content-Encoding": "gzip"}) as response,
-        pytest.raises(VerificationError, match="the manifest"),
-    ):
-        response.document(1000, "the manifest")
+    with pytest.raises(VerificationError, match="the manifest"):
+        document(answered(b"rubbish", {"Content-Encoding": "gzip"}))
 
 
 def test_a_document_that_breaks_off_is_a_transport_error(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/x"] = Answer(JSON, headers={"Content-Length": "1000"})
-    with (
-        transport.get(f"http://{loopback.host}/x") as response,
-        pytest.raises(TransportError, match="closed the connection early"),
-    ):
-        response.document(1000, "the manifest")
+    with pytest.raises(TransportError, match="closed the connection early"):
+        document(transport.get(f"http://{loopback.host}/x"))
 
 
 def test_a_document_that_comes_too_slowly_is_a_transport_error(answered: Ask) -> None:
@@ -298,15 +286,9 @@ def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, trans
 # ---- the connection ----
 
 
-def test_what_is_left_of_a_long_body_is_not_read(answered: Ask) -> None:
+@pytest.mark.parametrize("headers", [{"Content-Length": "10000000"}, {}], ids=["long", "endless"])
+def test_what_is_left_of_a_body_is_not_read(answered: Ask, headers: dict[str, str]) -> None:
     body = Endless()
-    with answered(io.BufferedReader(body, 4096), {"Content-Length": "10000000"}) as response:
-        assert response.status == 200
-    assert body.read_so_far == 0
-
-
-def test_what_is_left_of_an_endless_body_is_not_read(answered: Ask) -> None:
-    body = Endless()
-    with answered(io.BufferedReader(body, 4096)) as response:
+    with answered(io.BufferedReader(body, 4096), headers) as response:
         assert response.status == 200
     assert body.read_so_far == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
@@ -32,14 +32,7 @@ Reject = Callable[..., ImgfetchError]
 def rejected(wire: Wire, transport: HttpClient) -> Reject:
     """Return a function that returns the error for an answer."""
 
-    def reject(
-        status: int,
-        body: str | bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        *,
-        url: str = URL,
-        hint: str | None = None,
-    ) -> ImgfetchError:
+    def reject(status, body=b"", headers=None, *, url=URL, hint=None) -> ImgfetchError:
         wire.get(url, status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
         with transport.get(url) as response:
             return rejection(response, WHAT, hint=hint)

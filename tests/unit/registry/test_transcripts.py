@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -175,17 +175,9 @@ class Replayed:
 
 def unrecorded_as(exchanges: tuple[Exchange, ...], pull: Pull) -> tuple[Exchange, ...]:
     """Return the exchanges with a config of the right length where not even its length was recorded."""
+    length = ("Content-Length", str(pull.config_size))
     return tuple(
-        Exchange(
-            exchange.url,
-            exchange.authorization,
-            exchange.status,
-            (*exchange.headers, ("Content-Length", str(pull.config_size))),
-            None,
-            None,
-        )
-        if exchange.recorded is None and not exchange.headers
-        else exchange
+        replace(exchange, headers=(length,)) if exchange.recorded is None and not exchange.headers else exchange
         for exchange in exchanges
     )
 
