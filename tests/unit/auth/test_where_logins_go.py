@@ -926,8 +926,7 @@ def test_s33_only_the_named_host_goes_unchecked_and_another_is_asked_nothing(
     if at == "realm":
         secured.challenge(MANIFEST_PATH, bearer(f"{another.url}/token"))
     else:
-        location = {"Location": f"{another.url}/data"}
-        secured.answers[MANIFEST_PATH] = Answer(status=307, headers=location)
+        secured.redirect(MANIFEST_PATH, f"{another.url}/data")
     another.answers = dict.fromkeys(("/token", "/data"), Answer(json.dumps({"token": TOKEN}).encode()))
     trust = TlsConfig(insecure=frozenset({secured.host}))
     with pytest.raises(ImgfetchError) as caught:
