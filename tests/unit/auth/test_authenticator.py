@@ -441,7 +441,7 @@ def test_an_endless_reply_is_not_read_beyond_its_bound(loopback: Loopback) -> No
         ('"NaN"', 60),
         ('"inf"', 60),
         ("1e999", 60),
-        ("1" + "0" * 400, 60),
+        ("1" + "0" * 350, 60),  # too large for a float
         ("null", 60),
         ("true", 60),
         ("[300]", 60),
