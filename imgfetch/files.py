@@ -2,11 +2,11 @@
 
 A full disk, or a quota that is used up, is reported in two ways:
 
-* before the download, by `require_free_space`: ``not enough space in DIRECTORY: 2 GB needed (1 GB for layers and 1 GB
-  for the archive), 500 MB free``;
-* when a write fails, by `storage_errors` around it: ``cannot write FILE: No space left on device (0 B free)``.
+* by `require_free_space` before the download, and again after it if the archive's size depends on the layers: ``not
+  enough space in DIRECTORY: 2 GB needed (1 GB for layers and 1 GB for the archive), 500 MB free``;
+* by `storage_errors` when an operation fails: ``cannot PURPOSE FILE: No space left on device (0 B free)``.
 
-Both are a `StorageError`, exit status 7, with a hint to free some space or to choose another place.
+Both are a `StorageError`, exit status 7, with the same hint.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ BUFFER = 1024 * 1024
 _SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
 
 
 class Identity(NamedTuple):
@@ -51,8 +52,8 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
     """Turn an `OSError` of the block into a `StorageError` that names ``path``.
 
     Args:
-        path: the file or directory; a string if its disk is unknown, so that no free space is shown.
-        purpose: the failed operation as a verb, such as ``write``.
+        path: a file or directory, with the free space on its disk; or the name of a stream or device, without.
+        purpose: the operation as a verb, such as ``write``.
 
     Raises:
         StorageError: the block raised an `OSError`.
@@ -66,9 +67,7 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             with suppress(OSError):  # a device has no free space
                 if isinstance(path, Path) and not path.is_char_device():
                     reason += f" ({format_size(shutil.disk_usage(path.parent).free)} free)"
-            raise StorageError(
-                f"cannot {purpose} {shown}: {reason}", hint="free some space, or choose another --output or --cache-dir"
-            ) from error
+            raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=_HINT) from error
         hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else None
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
 
@@ -128,7 +127,7 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
             raise StorageError(
                 f"not enough space in {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
                 f"{format_size(free)} free",
-                hint="free some space (imgfetch cache prune), or choose another --output or --cache-dir",
+                hint=_HINT,
             )
 
 

@@ -7,11 +7,12 @@
     blobs/<algorithm>/<encoded>             each blob once, in the order of `Selection.blobs`:
         of each selection   its indexes, if several platforms are saved
                             manifest, config and layers, base first, of each image
-                            statements, such as attestations, and their blobs
-                            the indexes through which an image was pinned by digest
+                            statements, such as attestations, then the blobs of them all
+                            the indexes from a requested digest down to its image
 
-Blobs are identical to those of the registry, so the manifest digest survives in readers that keep it.  ``oci`` has the
-same without docker's two files; skopeo and others call it ``oci-archive``.
+Layers that ``--base`` leaves out are missing.  Blobs are identical to those of the registry, so the manifest digest
+survives in readers that keep it, except if layers are decompressed: then manifests change, and the last row is missing.
+``oci`` has the same without docker's two files; skopeo and others call it ``oci-archive``.
 
 ``docker-classic`` is that of `docker save` before 25, for docker before 1.10, MikroTik RouterOS, udocker, and scripts
 that look for ``*/layer.tar``::

@@ -10,21 +10,21 @@ token server                                                                  cr
 ============================================================================  =====================================
 malformed, or neither http nor https                                          error, no request
 named by ``--realm-override``                                                 yes, but never from https to http
-on a link-local or metadata address, or on the loopback unless the registry   error, no request
-is there too
+on a link-local, metadata, unspecified or multicast address, or on the        error, no request
+loopback unless the registry is there too
 reached by http, for a registry with https                                    no
 named by ``--trust-realm``                                                    yes
 on the registry's host, or both on the loopback                               yes
 on another address, or the registry is on an address                          no
 below the registry's host                                                     yes
 in ``docker.io`` or ``aliyuncs.com``, as the registry is                      yes
-in the domain above the registry's host, unless anyone can register names     yes
-there, as below ``com`` or ``co.uk``
+in the domain above the registry's host, unless that is one label (``com``)   yes
+or one of `_SHARED_LABELS` below a country (``co.uk``)
 any other                                                                     no
 ============================================================================  =====================================
 
-Without credentials, the token is requested anonymously.  If the server has the registry's host with another scheme or
-port, credentials that it must not receive go to the same path at the registry's own origin.
+Without credentials, the token is requested anonymously.  Another port than the registry's makes no difference.  If
+only scheme or port differ, the same path at the registry's own origin may be requested instead: see `Realm.own`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Realm:
     Attributes:
         announced: the absolute URL that the registry announced.
         url: the URL to request.
-        own: the same path at the registry's own origin, a fallback if the announced server fails; may be empty.
+        own: the same path at the registry's own origin, or empty: the fallback if ``url`` cannot be reached, and the
+            only place for credentials if they are ``refused`` there.
         refused: the reason not to send credentials there, or empty.
     """
 
@@ -115,8 +116,8 @@ class RealmPolicy:
             raise AuthenticationError(
                 f"{registry} announced a token server that cannot be used: {shown_url(announced)} is forbidden"
             )
-        is_near = origin.host == registry.host and origin != registry
-        is_weaker = origin.scheme == "https" and registry.scheme == "http"
+        is_near = origin.host == registry.host and origin != registry  # only scheme or port differ
+        is_weaker = origin.scheme == "https" and registry.scheme == "http"  # http at the registry's own address
         own = _moved(announced, asked) if is_near and not is_weaker else ""
         return Realm(announced, announced, own, self._refusal(registry, origin))
 
@@ -148,7 +149,7 @@ def _is_within(host: str, domain: str) -> bool:
 
 
 def _has_an_owner(domain: str) -> bool:
-    """Return whether a domain has one owner; under others, such as co.uk, anyone can register names."""
+    """Return whether a domain seems to have one owner, unlike ``com`` and ``co.uk``; ``github.io`` is not known."""
     labels = domain.split(".")
     is_shared = len(labels) == 2 and len(labels[1]) == _COUNTRY and labels[0] in _SHARED_LABELS  # noqa: PLR2004
     return len(labels) > 1 and not is_shared

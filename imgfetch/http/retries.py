@@ -2,17 +2,18 @@
 
 `RetryPolicy.repeat` repeats a request that failed, and a `Retrier` counts the attempts and waits between them:
 
-* The statuses of `TEMPORARY`, among them 429, and most failures without a response are retried.  Every error knows the
-  most attempts that make sense for it (`ImgfetchError.tries`): for example one for other statuses, and for a 429 that
-  reports Docker Hub's pull limit and has no ``Retry-After``.
-* There are 5 attempts, or ``--retries`` plus one; at most 3 for a token, and 1 at a mirror, after which the next source
-  is tried.
-* The pause before the next attempt is that of the response's ``Retry-After``.  If that is more than ``--max-wait``, by
-  default 60 s, there is no further attempt.  Without it, or below a second, the pauses are 1, 2, 4, 8 s and so on up to
-  30 s, each a quarter more or less.
-* When no attempt is left, the error is raised with the number of attempts, and no outer loop repeats it.
+* The statuses of `TEMPORARY`, among them 429, and most failures without a response are retried.  An error may allow
+  fewer attempts than the limit (`ImgfetchError.tries`): one, for example, if it is another status, or a 429 that
+  reports Docker Hub's pull limit without a ``Retry-After``.
+* The limit is 5 attempts, or ``--retries`` plus one; at most 3 for a token (`imgfetch.auth.tokens.TOKEN_TRIES`), and 1
+  at a mirror (`imgfetch.pull.client` for manifests, `imgfetch.pull.fetch` for blobs), before the next source.
+* The pause is that of ``Retry-After``, if it is at least a second; if it exceeds ``--max-wait``, by default 60 s, there
+  is no further attempt.  Otherwise it is 1 s after progress, or else 1, 2, 4, 8 s and so on up to 30 s, a quarter more
+  or less, and never more than ``--max-wait``.
+* The last error has the number of attempts.  An outer `repeat` raises it at once; only if the request was to resume a
+  blob does another follow, from byte 0 (`imgfetch.pull.fetch`).
 
-Only progress, as in the download of a blob, restarts the count.  The caller measures it and therefore must bound it.
+Only progress restarts the count: new bytes of a blob, as its caller reports and bounds them (`imgfetch.pull.fetch`).
 Elapsed time is not progress: a silent server fails like any other.
 """
 

@@ -84,12 +84,13 @@ class Writer:
 
     def copier(self, layout: ArchiveLayout | None, out: BinaryIO) -> Callable[[Digest, int, bytes], None] | None:
         """Return a function that writes pieces of layers as they arrive; the file is prepared for them."""
-        if not (layout and self.takes_any_order):
+        path = self.path
+        if not (layout and path and self.takes_any_order):
             return None
         layout.tar.scaffold(out)
 
         def copy(digest: Digest, position: int, data: bytes) -> None:
-            with storage_errors(str(self.path), "write"):
+            with storage_errors(path, "write"):
                 layout.tar.put(digest, position, data, out)
 
         return copy

@@ -260,7 +260,7 @@ def test_a_full_disk_tells_what_to_do() -> None:
         file.write(b"x")
     message = str(caught.value)
     assert message == "cannot write /dev/full: No space left on device"
-    assert caught.value.hint == "free some space, or choose another --output or --cache-dir"
+    assert caught.value.hint == "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.ENOSPC
 
