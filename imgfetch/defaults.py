@@ -23,7 +23,7 @@ MTIME = 1
 """The time of every entry of an archive, in seconds since 1970; GNU tar warns at 0."""
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
-"""The longest time without data, in seconds; the whole download has no limit (docs/registries.md#time-outs)."""
+"""The longest time without data, in seconds; the whole download has no limit (docs/registries.md#timeouts)."""
 RETRIES = 4
 """Attempts after the first one."""
 MAX_WAIT = 60.0

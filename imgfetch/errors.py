@@ -68,7 +68,7 @@ class InvalidPlatformError(ImgfetchError, ValueError):
 
 
 class TransportError(ImgfetchError):
-    """No HTTP response, or only part of one: name, connection, TLS or time-out."""
+    """No HTTP response, or only part of one: name, connection, TLS or timeout."""
 
     tries = OFTEN
 

@@ -135,7 +135,7 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
     """Start a helper; on exit, kill it and its children unless it has been reaped.
 
     It inherits standard error so that the user sees prompts such as the key to touch at once.  Its own session allows
-    killing the whole group, and makes a prompt on the terminal fail instead of hang until the time-out.
+    killing the whole group, and makes a prompt on the terminal fail instead of hang until the timeout.
     """
     process = subprocess.Popen(  # noqa: S603  # the user's own configuration names it
         [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True

@@ -17,11 +17,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class _Watched(HTTPConnection):
-    """A connection that fails if the head of a response is not complete within the time-out.
+    """A connection that fails if the head of a response is not complete within the timeout.
 
     The libraries limit only the time between two bytes.  A server that sends a header byte by byte, or endless
     ``100 Continue``, would block imgfetch forever: the standard library reads the whole head inside one call, and a
-    socket's time-out covers one read.  Therefore a timer thread shuts the connection down, which ends that read.
+    socket's timeout covers one read.  Therefore a timer thread shuts the connection down, which ends that read.
     """
 
     def getresponse(self) -> Any:  # noqa: ANN401  # as in urllib3

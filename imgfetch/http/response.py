@@ -23,7 +23,7 @@ DOCUMENT_TIMEOUT = 120.0
 """Seconds for a whole document; layers have no such limit."""
 CHUNK = 256 * 1024
 MIN_PROGRESS = 1024
-"""Bytes that must arrive within each time-out (docs/registries.md#time-outs)."""
+"""Bytes that must arrive within each timeout (docs/registries.md#timeouts)."""
 _RANGE = re.compile(r"bytes[ \t]+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
