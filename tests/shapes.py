@@ -30,7 +30,7 @@ from tests.images import (
 
 ZSTD = "has zstd layers, which docker before 23"
 
-REWRITTEN = "has decompressed layers in the archive"
+REWRITTEN = "with decompressed layers"
 
 EMPTY = layer(bytes(1024), OCI_GZIP)
 """The layer that old builders make for every line that changes no file (L16)."""
