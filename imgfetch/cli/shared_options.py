@@ -75,7 +75,11 @@ ACCESS = (
             "trust this CA in addition to the system's; repeatable",
             parse_variable=lambda text: [Path(text)],
         ),
-        once("--certs-dir DIR $IMGFETCH_CERTS_DIR", Path, "look here first for a host's certificates, as in certs.d"),
+        once(
+            "--certs-dir DIR $IMGFETCH_CERTS_DIR",
+            Path,
+            "look for a host's certificates in DIR first; its layout is that of certs.d",
+        ),
         each(
             "--insecure HOST $IMGFETCH_INSECURE",
             str,
