@@ -91,11 +91,7 @@ _HOMES: Mapping[str, str] = {
     name: module
     for module, names in {
         "archive.verify": "Verified verify",
-        "errors": (
-            "AuthenticationError ImgfetchError InvalidPlatformError InvalidReferenceError "
-            "NotFoundError PlatformNotFoundError RateLimitedError RegistryError StorageError "
-            "TransportError UnavailableError UnsupportedError VerificationError"
-        ),
+        "errors": " ".join(name for name in __all__ if name.endswith("Error")),
         "http.retries": "RetryPolicy",
         "oci.digest": "Digest",
         "oci.platforms": "Platform",

@@ -49,14 +49,10 @@ class Identity(NamedTuple):
 
 @contextmanager
 def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `StorageError` that names ``path``.
+    """Turn an `OSError` of the block into a `StorageError`: ``cannot PURPOSE PATH``.
 
-    Args:
-        path: a file or directory, with the free space on its disk; or the name of a stream or device, without.
-        purpose: the operation as a verb, such as ``write``.
-
-    Raises:
-        StorageError: the block raised an `OSError`.
+    A path of a file or directory is shown with the free space on its disk; a string, which names a stream or a device,
+    is not.
     """
     try:
         yield
@@ -76,16 +72,9 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
 def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
     """Yield a file that replaces ``path`` atomically when the block succeeds, and is removed when it fails.
 
-    A symbolic link at ``path`` is replaced, never followed; see docs/registries.md#output-files.
-
-    Args:
-        path: the final name.
-        mode: permission bits, before the umask.
-        durable: sync the content to the disk before the rename.
-        parts: a directory on the same file system for the unfinished file; by default that of ``path``.
-
-    Raises:
-        StorageError: it cannot be written.
+    A symbolic link at ``path`` is replaced, never followed; see docs/registries.md#output-files.  ``durable`` syncs the
+    content to the disk before the rename.  The unfinished file is in ``parts``, which is on the same file system, or
+    else beside ``path``.  A `StorageError` means that it cannot be written.
     """
     part = (parts or path.parent) / f".imgfetch-{secrets.token_hex(8)}.part"
     try:
@@ -105,13 +94,9 @@ def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = N
 
 
 def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
-    """Compare the needed space with the free space on each file system.
+    """Raise a `StorageError` if a file system has too little free space.
 
-    Args:
-        needs: existing directories, the number of bytes to write there, and a name for them.
-
-    Raises:
-        StorageError: there is too little free space.
+    Each of ``needs`` is an existing directory, the number of bytes to write there, and a name for them.
     """
     by_device: dict[int, list[tuple[Path, int, str]]] = {}
     for need in needs:
@@ -135,8 +120,7 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
 def _syncing(descriptor: int) -> Iterator[None]:
     """Sync a file to the disk repeatedly while it is written, so that the last sync is short.
 
-    Raises:
-        OSError: a sync failed, which the system may report only once.
+    The error of a failed sync is raised, because the system may report it only once.
     """
     own = os.dup(descriptor)  # the other may be closed before the thread ends
     is_over, failures = threading.Event(), deque[OSError]()

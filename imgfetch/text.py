@@ -65,7 +65,7 @@ def format_age(seconds: float) -> str:
 _SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns", "n", "last", "digest"})
 
 
-def url(address: str) -> str:
+def shown_url(address: str) -> str:
     """Return a URL without secrets: only harmless query parameters (docs/registries.md#secrets-in-messages)."""
     try:
         parts = urlsplit(address)

@@ -11,11 +11,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Tolerance:
-    """Logs each warning once.
-
-    Args:
-        strict: raise a :class:`VerificationError` instead.
-    """
+    """Logs each warning once; under ``strict``, it raises a `VerificationError` instead."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
@@ -23,11 +19,7 @@ class Tolerance:
         self._lock = threading.Lock()
 
     def warn(self, message: str) -> None:
-        """Log ``message`` as a warning, once.
-
-        Raises:
-            VerificationError: under ``strict``.
-        """
+        """Log ``message`` as a warning, once, or raise it."""
         if self._strict:
             raise VerificationError(message, hint="without --strict this is a warning")
         with self._lock:

@@ -40,6 +40,9 @@ class Authenticator:
         credentials: the sources of credentials.
         realms: the rules for token servers.
         fetch_token: requests a token: `TokenClient.fetch`.
+
+    Raises:
+        AuthenticationError: there are no credentials for a challenge, or the token server issues no token.
     """
 
     transport: HttpClient
@@ -61,9 +64,6 @@ class Authenticator:
 
         A token that is about to expire is renewed.  The first request goes out without credentials
         (docs/registries.md#first-request).
-
-        Raises:
-            AuthenticationError: the token server issues no token.
         """
         with self._lock:
             if repository in self._presented:
@@ -72,11 +72,7 @@ class Authenticator:
             return self._header(grant, repository) if grant else None
 
     def answer(self, refusal: Response, repository: str, used: str | None, label: str) -> str:
-        """Return another ``Authorization`` header, after a 401 for the header ``used``, if any.
-
-        Raises:
-            AuthenticationError: no credentials or token for the challenge.
-        """
+        """Return another ``Authorization`` header, after a 401 for the header ``used``, if any."""
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         asked = refusal.address
         if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):

@@ -22,14 +22,7 @@ _KEYS = frozenset({"token", "access_token", "expires_in"})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Content and destination of a token request.
-
-    Attributes:
-        realm: the token server.
-        service: the registry's name for itself.
-        scopes: the requested permissions.
-        subject: the repository, in messages.
-    """
+    """A token request: the server, the registry's name for itself, permissions, and the repository for messages."""
 
     realm: Realm
     service: str
@@ -59,8 +52,7 @@ class Token:
 def read(body: bytes, login: Login | None) -> Token | None:
     """Read the reply to a request with ``login``; return ``None`` if it has no usable token.
 
-    Raises:
-        VerificationError: not a token server's reply.
+    A `VerificationError` means that it is not a token server's reply.
     """
     reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _KEYS)
     for key in ("access_token", "token"):

@@ -48,9 +48,8 @@ class Helpers:
     def get(self, name: str, key: str) -> Login | None:
         """Return the credentials that ``docker-credential-NAME`` has for a key, if any.
 
-        Raises:
-            AuthenticationError: the helper is missing, fails, hangs, or prints something else; the message contains no
-                secret.
+        If the helper is missing, fails, hangs, or prints something else, an `AuthenticationError` is raised, without
+        any secret in its message.
         """
         if (name, key) not in self._answers:
             try:

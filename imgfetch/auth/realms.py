@@ -35,8 +35,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from imgfetch.errors import AuthenticationError, TransportError
 from imgfetch.http.origin import Origin
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 
 # Domains whose owner runs all registries and token servers below them.
 _KNOWN = ("docker.io", "aliyuncs.com")
@@ -84,14 +83,10 @@ class RealmPolicy:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, text: str, asked: str) -> Realm:
-        """Return the token server that a challenge names.
+        """Return the token server that a challenge names in its ``realm``, which is ``text``.
 
-        Args:
-            text: the challenge's ``realm``.
-            asked: the URL that was answered with the challenge; a relative realm is resolved against it.
-
-        Raises:
-            AuthenticationError: the token server is missing, malformed or forbidden.
+        A relative realm is resolved against ``asked``, the URL that was answered with the challenge.  If the token
+        server is missing, malformed or forbidden, an `AuthenticationError` is raised.
         """
         registry = Origin.of(asked)
         if not text.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from http import HTTPStatus
 from typing import NoReturn
 from urllib.parse import urlencode, urlsplit
 
@@ -26,8 +27,7 @@ from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import answer_of, not_the_protocol, rejection
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 
 CLIENT_ID = "imgfetch"
 MAX_REPLY = 1024 * 1024
@@ -37,8 +37,6 @@ TOKEN_TRIES = 3
 REFUSED_TRIES = 2
 """Attempts for a token; fewer if the server refuses the connection, because waiting does not fix a wrong address."""
 
-_OK = 200
-_NOT_FOUND = 404
 _DENIED = (401, 403)
 _NO_POST = (400, 401, 404, 405)
 """Statuses of servers without support for refresh tokens (docs/registries.md#refresh-tokens)."""
@@ -144,11 +142,7 @@ class TokenClient:
                 query.append(("account", login.username))
             address = f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"
             with self._transport.get(
-                address,
-                accept="application/json",
-                authorization=authorization,
-                same_host=True,
-                timeout=TIMEOUT,
+                address, accept="application/json", authorization=authorization, same_host=True, timeout=TIMEOUT
             ) as response:
                 return self._read(response, url, grant, login)
         except (TransportError, AuthenticationError, UnavailableError, StorageError):
@@ -168,7 +162,7 @@ class TokenClient:
             return self._read(response, url, grant, login)
 
     def _read(self, response: Response, url: str, grant: Grant, login: Login | None) -> Token:
-        if response.status == _OK:
+        if response.status == HTTPStatus.OK:
             return _token(response, login)
         if response.status in _DENIED:
             self._refuse(response, url, grant, login)
@@ -176,7 +170,7 @@ class TokenClient:
         if isinstance(error, UnavailableError):
             raise error
         details: tuple[str, ...] = ()
-        if response.status == _NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             details = (
                 f"{response.origin} responded, but the path {sanitize(urlsplit(url).path)} does not exist there.",
             )

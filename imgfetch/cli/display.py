@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from imgfetch import text as printable
 from imgfetch.progress import Item, Progress
+from imgfetch.text import format_size, sanitize
 
 LINE_INTERVAL = 5.0
 EVENT_INTERVAL = 0.5
@@ -70,7 +70,7 @@ class Lines(Display):
         """Print the number of layers and their size."""
         super().planned(items)
         self._blobs, self._total = len(items), sum(item.size for item in items)
-        self._print(f"imgfetch: {_count(self._blobs)}, {printable.format_size(self._total)}")
+        self._print(f"imgfetch: {_count(self._blobs)}, {format_size(self._total)}")
 
     def advanced(self, item: Item, count: int) -> None:
         """Count bytes, and print a line if the last one is long ago."""
@@ -93,9 +93,9 @@ class Lines(Display):
             return
         self._reported = now
         percent = 100 * self._done // max(self._total, 1)
-        speed = printable.format_size(int(self._done / max(now - self._began, 0.001)))
+        speed = format_size(int(self._done / max(now - self._began, 0.001)))
         self._print(
-            f"imgfetch: {printable.format_size(self._done)} of {printable.format_size(self._total)} ({percent} %), "
+            f"imgfetch: {format_size(self._done)} of {format_size(self._total)} ({percent} %), "
             f"{self._blobs_done} of {_count(self._blobs)}, {speed}/s"
         )
 
@@ -159,7 +159,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = "warning" if record.levelno >= logging.WARNING else "info"
-        self._display.message(kind, printable.sanitize(record.getMessage(), _MAX_MESSAGE))
+        self._display.message(kind, sanitize(record.getMessage(), _MAX_MESSAGE))
 
 
 @contextmanager

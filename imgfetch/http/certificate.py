@@ -114,17 +114,10 @@ def _alternatives(content: bytes) -> Iterator[str]:
 
 
 def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and content of each element.
-
-    Raises:
-        ValueError: the content is truncated.
-    """
+    """Yield tag and content of each element; a `ValueError` means that the content is truncated."""
     position = 0
     while position < len(content):
-        header = content[position : position + 2]
-        if len(header) < 2:  # noqa: PLR2004
-            raise ValueError("truncated")
-        tag, length = header
+        tag, length = content[position : position + 2]  # a `ValueError` if there is only one byte
         position += 2
         if length & _LONG_FORM:
             count = length - _LONG_FORM

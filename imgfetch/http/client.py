@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import unquote_plus
 
 import requests
@@ -31,12 +32,11 @@ from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.response import Response
 from imgfetch.http.tls import TlsConfig
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 from imgfetch.tolerance import Tolerance
+from imgfetch.version import USER_AGENT
 
 _CONNECTIONS = 64
-_PROXY_WANTS_LOGIN = 407
 _SECRET_FIELDS = frozenset({"refresh_token", "password"})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
@@ -50,15 +50,17 @@ class HttpClient:
 
     Attributes:
         tolerance: reports redirects to plain http.
-        user_agent: the ``User-Agent`` header.
         trust: the trusted certificates; by default the system's.
         proxies: by default none.
         connect_timeout: the longest time to connect, in seconds.
         timeout: the longest time between two bytes, and for the head of a response.
+
+    Raises:
+        TransportError: no response.
+        RegistryError: a redirect cannot be followed.
     """
 
     tolerance: Tolerance
-    user_agent: str
     trust: TlsConfig = field(default_factory=TlsConfig)
     proxies: Proxies = field(default_factory=Proxies)
     connect_timeout: float = CONNECT_TIMEOUT
@@ -99,10 +101,6 @@ class HttpClient:
             timeout: a lower limit in seconds for the time between two bytes.
             offset: the first byte to request; a server may still send all of them.
             validators: strong ``ETag`` values by the origin that sent them.
-
-        Raises:
-            TransportError: no response.
-            RegistryError: a redirect cannot be followed.
         """
         home, chain = Origin.of(url), [url]
         while True:
@@ -126,11 +124,7 @@ class HttpClient:
 
     @contextmanager
     def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
-        """Send a form, which may contain a secret, and yield the response; redirects are not followed.
-
-        Raises:
-            TransportError: no response.
-        """
+        """Send a form, which may contain a secret, and yield the response; redirects are not followed."""
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         with self._registered(self._send(url, headers, timeout, form=form)) as response:
             yield response
@@ -179,7 +173,7 @@ class HttpClient:
         adapter = self._adapter(Origin.of(url), identify=identify)
         with mapped(url, proxy):
             method = "GET" if form is None else "POST"
-            headers = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **headers}
+            headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.
             prepared.url = url
@@ -191,7 +185,7 @@ class HttpClient:
             )
         response = Response(answer, url, _secrets(headers.get("Authorization", ""), form), timeout=timeout)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
-        if response.status == _PROXY_WANTS_LOGIN and proxy:
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
             raise proxy_error(proxy, f"{response.status} {response.reason}")
         self._pass_on_warnings(response)

@@ -11,34 +11,19 @@ from contextlib import contextmanager
 import requests
 import urllib3.exceptions
 
-from imgfetch.errors import (
-    CertificateError,
-    NotTlsError,
-    ProxyError,
-    RefusedError,
-    TransportError,
-    UnusableError,
-)
+from imgfetch.errors import CertificateError, NotTlsError, ProxyError, RefusedError, TransportError, UnusableError
 from imgfetch.http import certificate
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxy
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 
 # OpenSSL's X509_V_ERR_…
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNKNOWN_ISSUERS = frozenset({18, 19, 20, 21})
 _OTHER_NAMES = frozenset({62, 64})
 
-_NOT_TLS = (
-    "wrong_version_number",
-    "wrong version number",
-    "record_layer_failure",
-    "record layer failure",
-    "unknown_protocol",
-    "unknown protocol",
-)
-_CUT_OFF = ("unexpected_eof", "eof occurred")
+_NOT_TLS = ("wrong version number", "record layer failure", "unknown protocol")
+_CUT_OFF = ("unexpected eof", "eof occurred")
 _WANTS_LOGIN = "407"
 _MAX_ADDRESSES = 4
 _AGAIN = "run the same command again"
@@ -187,7 +172,7 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
         return _certificate_error(origin, error, direct=proxy is None)
     port = origin.host_and_port
     reason = sanitize(getattr(error, "reason", "") or str(error))
-    signs = f"{reason} {error}".lower()
+    signs = f"{reason} {error}".lower().replace("_", " ")
     if any(sign in signs for sign in _NOT_TLS):
         return NotTlsError(
             f"{port} does not use https; it probably uses http: {reason}",

@@ -10,8 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from imgfetch.errors import UnusableError
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from imgfetch.errors import RegistryError
 from imgfetch.http.origin import Origin
-from imgfetch.text import url as shown_url
+from imgfetch.text import shown_url
 from imgfetch.tolerance import Tolerance
 
 MAX_REDIRECTS = 10

@@ -14,8 +14,7 @@ from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
 from imgfetch.layers import content_encoding
-from imgfetch.text import sanitize
-from imgfetch.text import url as shown_url
+from imgfetch.text import sanitize, shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
 """Maximum bytes that are read of an error's body."""
@@ -34,6 +33,11 @@ class Response:
         url: the printable final URL.
         address: the final URL as sent, which may contain secrets; the base of relative URLs.
         start: the offset of the body's first byte in the whole content.
+
+    Raises:
+        TransportError: the connection failed or is too slow.
+        VerificationError: a document is too large.
+        UnsupportedError: decoding a document needs too much memory.
     """
 
     def __init__(
@@ -88,11 +92,7 @@ class Response:
         return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
 
     def chunks(self, limit: int) -> Iterator[bytes]:
-        """Yield at most ``limit`` bytes of the undecoded body.
-
-        Raises:
-            TransportError: the connection failed or is too slow.
-        """
+        """Yield at most ``limit`` bytes of the undecoded body."""
         left, before, since = limit, limit, time.monotonic()
         while left > 0:
             with mapped(self.url):
@@ -115,11 +115,6 @@ class Response:
 
         An unrequested ``Content-Encoding`` is decoded unless the bytes are already JSON
         (docs/registries.md#content-encoding).
-
-        Raises:
-            TransportError: the connection failed or is too slow.
-            VerificationError: the document is larger than ``limit``.
-            UnsupportedError: decoding needs too much memory.
         """
         raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, label))
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):

@@ -49,18 +49,17 @@ _logger = logging.getLogger(__name__)
 
 
 class RetryPolicy:
-    """A run's limits for retries and pauses; thread-safe."""
+    """A run's limits for retries and pauses; thread-safe.
+
+    Args:
+        retries: attempts after the first one.
+        max_wait: the longest pause in seconds; a longer ``Retry-After`` is an error.
+        pause: waits some seconds or until `stop`; for tests.
+    """
 
     def __init__(
         self, *, retries: int = RETRIES, max_wait: float = MAX_WAIT, pause: Callable[[float], object] | None = None
     ) -> None:
-        """Set the limits.
-
-        Args:
-            retries: attempts after the first one.
-            max_wait: the longest pause in seconds; a longer ``Retry-After`` is an error.
-            pause: waits some seconds or until `stop`; for tests.
-        """
         self.retries = retries
         self.max_wait = min(max_wait, LONGEST_WAIT)
         self._stopped = threading.Event()
@@ -83,8 +82,7 @@ class RetryPolicy:
     def repeat(self, request: Callable[[], T], limit: int | None = None, *, refused: int | None = None) -> T:
         """Return the result of a request, which is repeated after an error as long as there are attempts left.
 
-        Raises:
-            ImgfetchError: the last error.
+        The arguments are those of `attempts`.  The last error is raised.
         """
         attempts = self.attempts(limit, refused=refused)
         while True:
@@ -118,14 +116,9 @@ class Retrier:
     def failed(self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False) -> int:
         """Wait until the next attempt, and return the number of attempts left.
 
-        Args:
-            error: the failure of the last attempt.
-            progressed: the attempt made progress, so that the count restarts.
-            has_other: the caller has an alternative.  If no further attempt makes sense, the result is 0 at once, and
-                this failure is not counted.
-
-        Raises:
-            ImgfetchError: ``error`` with the number of attempts, if no further attempt makes sense.
+        If the last attempt ``progressed``, the count restarts.  If no further attempt makes sense, its ``error`` is
+        raised, with the number of attempts.  If the caller ``has_other`` means, the result is 0 at once instead, and
+        this failure is not counted.
         """
         self._all += 1
         # Wrong content is counted separately: its bytes are not progress, and it is unrelated to other failures.

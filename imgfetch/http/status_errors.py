@@ -7,6 +7,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from http import HTTPStatus
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT
 from imgfetch.errors import (
@@ -29,9 +30,6 @@ _MAX_ERRORS = 3
 
 _DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
-_TOO_MANY_REQUESTS = 429
-_CLIENT_ERROR = 400
-_SERVER_ERROR = 500
 _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
@@ -53,12 +51,11 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
     if status in _DENIED:
         return AuthenticationError(f"{label} does not exist or needs credentials: {said}", hint=hint)
     wait = retry_after(response.header("Retry-After"))
-    if status == _TOO_MANY_REQUESTS:
-        message = f"too many requests for {label}: {said}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         limit = _pull_limit(response, words, wait)
         hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
         return RateLimitedError(
-            message,
+            f"too many requests for {label}: {said}",
             url=url,
             status=status,
             codes=codes,
@@ -67,7 +64,7 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
             details=details,
             tries=1 if limit and wait is None else None,
         )
-    if status >= _SERVER_ERROR or status in TEMPORARY:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TEMPORARY:
         return UnavailableError(
             f"{label} is temporarily unavailable: {said}",
             url=url,
@@ -88,7 +85,7 @@ def answer_of(response: Response) -> str:
 def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
     """Return the codes and the text of a response, and a sentence with them."""
     # A successful body may contain a secret such as a token.
-    is_error = response.status >= _CLIENT_ERROR
+    is_error = response.status >= HTTPStatus.BAD_REQUEST
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
     said = f"{response.origin} returned {response.status} {response.reason}".rstrip()
     return codes, words, f"{said} ({words})" if words else said

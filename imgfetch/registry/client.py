@@ -37,7 +37,6 @@ from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.tags import Page, listed
 from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
-from imgfetch.version import USER_AGENT
 
 MAX_TOKEN_ROUNDS = 2
 _HUB_HOST = "registry-1.docker.io"
@@ -98,7 +97,6 @@ class Registry(Source):
         self._patience = patience or RetryPolicy(retries=0)
         self._transport = HttpClient(
             tolerance=self._tolerance,
-            user_agent=USER_AGENT,
             trust=self._access.trust,
             proxies=self._access.proxies,
             connect_timeout=connect_timeout,

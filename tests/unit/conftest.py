@@ -34,7 +34,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Log:
 
 @pytest.fixture
 def transport() -> Iterator[HttpClient]:
-    transport = HttpClient(tolerance=Tolerance(), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance())
     yield transport
     transport.close()
 

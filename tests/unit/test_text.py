@@ -96,4 +96,4 @@ def test_a_size_is_shown_in_powers_of_ten(count: int, shown: str) -> None:
     ],
 )
 def test_a_url_is_shown_without_secrets(address: str, shown: str) -> None:
-    assert printable.url(address) == shown
+    assert printable.shown_url(address) == shown

@@ -40,7 +40,7 @@ def test_a_request_has_these_headers_and_no_others(loopback: Loopback, transport
     ask(transport, f"http://{loopback.host}/v2/")
     assert loopback.requests[0].headers == {
         "Host": loopback.host,
-        "User-Agent": "imgfetch/test",
+        "User-Agent": f"imgfetch/{VERSION}",
         "Accept-Encoding": "identity",
         "Accept": "*/*",
     }
@@ -50,7 +50,7 @@ def test_accept_and_authorization_are_sent_as_given(wire: Wire, transport: HttpC
     wire.get(HOME, body=b"x")
     ask(transport, HOME, accept="text/plain, */*;q=0.1", authorization=TOKEN)
     assert dict(wire.sent[0].headers) == {
-        "User-Agent": "imgfetch/test",
+        "User-Agent": f"imgfetch/{VERSION}",
         "Accept-Encoding": "identity",
         "Accept": "text/plain, */*;q=0.1",
         "Authorization": "Bearer SECRET-TOKEN",
@@ -143,7 +143,7 @@ def test_a_redirect_is_followed(wire: Wire, transport: HttpClient, status: int) 
     wire.get(STORE, body=b"content")
     assert ask(transport, HOME, accept="text/plain") == b"content"
     assert wire.urls == [HOME, STORE]
-    headers = {"User-Agent": "imgfetch/test", "Accept-Encoding": "identity", "Accept": "text/plain"}
+    headers = {"User-Agent": f"imgfetch/{VERSION}", "Accept-Encoding": "identity", "Accept": "text/plain"}
     assert [(request.method, dict(request.headers)) for request in wire.sent] == [("GET", headers)] * 2
 
 
@@ -315,7 +315,7 @@ def test_a_redirect_to_plain_http_is_followed_with_one_warning(wire: Wire, trans
 
 
 def test_under_strict_a_redirect_to_plain_http_is_refused_for_all(wire: Wire) -> None:
-    transport = HttpClient(tolerance=Tolerance(strict=True), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance(strict=True))
     wire.redirect(HOME, "http://store.example/data")
     with pytest.raises(VerificationError, match="over plain http"):
         ask(transport, HOME, downgrade=True)

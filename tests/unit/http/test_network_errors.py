@@ -267,7 +267,7 @@ def resetting(connection: socket.socket) -> None:
 
 
 def failure_of(url: str) -> TransportError:
-    transport = HttpClient(tolerance=Tolerance(), user_agent="imgfetch/test")
+    transport = HttpClient(tolerance=Tolerance())
     try:
         with pytest.raises(TransportError) as caught:
             _read(transport, url)
