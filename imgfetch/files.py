@@ -30,6 +30,10 @@ _SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
+_HINTS = {
+    errno.EFBIG: "choose another file system, because FAT32 holds files up to 4 GiB, or raise the limit of ulimit -f",
+    errno.EISDIR: "name a file in it, or write an archive for each image with --output-dir DIR",
+}
 
 
 class Identity(NamedTuple):
@@ -64,7 +68,7 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
                 if isinstance(path, Path) and not path.is_char_device():
                     reason += f" ({format_size(shutil.disk_usage(path.parent).free)} free)"
             raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=_HINT) from error
-        hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else None
+        hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
 
 

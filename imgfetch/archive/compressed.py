@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import zstandard
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
+_OTHER_SUFFIXES = re.compile(r"\.(?!tgz$)(7z|br|bz2|gz|lz|lz4|lzma|rar|sz|t[a-z]z|tbz2|t?zst|xz|zip)", re.IGNORECASE)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 
@@ -30,9 +32,17 @@ def looks_like_file(text: str) -> bool:
 
 
 def compression(path: Path | None) -> str:
-    """Return ``gzip``, ``zstd``, or nothing for an uncompressed file."""
+    """Return ``gzip``, ``zstd``, or nothing for an uncompressed file.
+
+    Raises:
+        ValueError: the name promises a compression that an archive cannot have.
+    """
     name = path.name.lower() if path else ""
-    return next((compression for suffix, compression in _SUFFIXES.items() if name.endswith(suffix)), "")
+    found = next((compression for suffix, compression in _SUFFIXES.items() if name.endswith(suffix)), "")
+    suffix = Path(name).suffix
+    if not found and _OTHER_SUFFIXES.fullmatch(suffix):
+        raise ValueError(f"an archive cannot be compressed as {suffix}; use .tar, .tar.gz, .tgz or .tar.zst")
+    return found
 
 
 @contextmanager

@@ -24,6 +24,8 @@ _OWN = ("/dev/fd", "/proc/self/fd")
 def regular(output: Output) -> Path | None:
     """Return the path if the output is, or will be, a regular file that may be replaced.
 
+    All others must be opened at once, before another user can put something else in their place.
+
     Raises:
         StorageError: the output is a directory.
     """
@@ -83,12 +85,17 @@ def _open(path: Path) -> int:
     """Open a device, a pipe or an open file of a process, and never truncate it.
 
     Raises:
-        OSError: the path cannot be opened, or is a regular file, which must be replaced atomically.
+        OSError: the path cannot be opened, or is a regular file, which must be replaced atomically, or a link of
+            another user, who could lead the archive elsewhere.
     """
     place = _open_file(path)
+    *links, target = _links(path)
+    for link in links:
+        if link.lstat().st_uid not in {0, os.geteuid()} and link != place:
+            raise PermissionError(errno.EPERM, f"{link} is a link of another user; name the file that it points to")
     if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
         return os.dup(int(place.name))  # The duplicate shares the file offset with the other users.
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY)
+    descriptor = os.open(place or target, os.O_WRONLY | os.O_NOCTTY | (0 if place else os.O_NOFOLLOW))
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         if not place:
             os.close(descriptor)
@@ -107,7 +114,7 @@ def _open_file(path: Path) -> Path | None:
 
 
 def _links(path: Path) -> Iterator[Path]:
-    """Yield a path and the targets of its links."""
+    """Yield a path and the targets of its links; the last is not a link, or one too many."""
     for _ in range(_MAX_LINKS):
         yield path
         try:

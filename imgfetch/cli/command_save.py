@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
@@ -13,6 +14,7 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
+from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.results import Forecast, Saved
@@ -20,16 +22,24 @@ from imgfetch.text import format_size, sanitize
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Write an archive, and report its contents."""
-    began = time.monotonic()
+    """Write an archive, or one for each image."""
     arguments.references = context.references(arguments)
     _check(arguments)
     if arguments.dry_run:
         return _forecast(arguments)
-    output = context.output(arguments)
-    saved = Client(**context.client_settings(arguments)).save(
-        arguments.references,
-        output,
+    client = Client(**context.client_settings(arguments))
+    for references, output in context.outputs(arguments):
+        arguments.output = output
+        _save(client, references, arguments, display)
+    return 0
+
+
+def _save(client: Client, references: Sequence[Reference], arguments: argparse.Namespace, display: Display) -> None:
+    """Write one archive, and report its contents."""
+    began = time.monotonic()
+    saved = client.save(
+        references,
+        context.output(arguments),
         if_changed=arguments.if_changed,
         jobs=arguments.jobs,
         cache_dir=context.cache(arguments),
@@ -42,7 +52,6 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if not arguments.quiet:
         _note(arguments, display)
         _summarize(saved, arguments.output, time.monotonic() - began, display)
-    return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -56,8 +65,14 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
     if arguments.json and not arguments.dry_run:
         usage(arguments, "--json requires --dry-run; for a save, use --progress json")
-    if arguments.if_changed and arguments.output == "-":
+    if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
+        usage(arguments, f"--output-dir cannot be combined with {'--dry-run' if arguments.dry_run else '-o'}")
+    if arguments.if_changed and arguments.output == "-" and not arguments.output_dir:
         usage(arguments, "--if-changed requires an output file; add -o FILE")
+    try:
+        compressed.compression(Path(arguments.output))
+    except ValueError as error:
+        usage(arguments, f"-o {sanitize(arguments.output)}: {error}")
     if arguments.name and len(arguments.references) > 1:
         usage(arguments, "--name cannot be combined with several images")
 

@@ -65,6 +65,7 @@ SAVE = (
             "write the archive to FILE; .tar.gz, .tgz and .tar.zst are compressed (default: -, which is stdout)",
             default="-",
         ),
+        once("--output-dir DIR", Path, "write an archive for each image to DIR, such as DIR/alpine_3.20.tar"),
         once(
             "--format",
             str,

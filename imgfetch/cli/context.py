@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
 
@@ -157,6 +157,26 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
         raise errors.StorageError(
             f"cannot find the user's cache directory: {error}", hint="pass --cache-dir DIR or --no-cache"
         ) from None
+
+
+def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], str]]:
+    """Return the images of each archive, and its path; create the directory in --output-dir.
+
+    Raises:
+        StorageError: the directory cannot be created.
+    """
+    directory = arguments.output_dir
+    if directory is None:
+        return [(arguments.references, arguments.output)]
+    paths: dict[str, Reference] = {}
+    for reference in dict.fromkeys(each.with_default_tag() for each in arguments.references):
+        path = str(directory / f"{(arguments.name or reference).file_name}.tar")
+        if path in paths:
+            usage(arguments, f"{paths[path]} and {reference} would both be saved to {sanitize(path)}; use -o FILE")
+        paths[path] = reference
+    with storage_errors(directory, "create"):
+        directory.mkdir(parents=True, exist_ok=True)
+    return [([reference], path) for path, reference in paths.items()]
 
 
 def output(arguments: argparse.Namespace) -> str | BinaryIO:

@@ -67,8 +67,11 @@ class Lines(Display):
         self._began = self._reported = time.monotonic()
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Print the number of layers and their size."""
+        """Print the number of layers and their size, and count from zero."""
         super().planned(items)
+        self._done = self._blobs_done = 0
+        self._counted.clear()
+        self._began = time.monotonic()
         self._blobs, self._total = len(items), sum(item.size for item in items)
         self._print(f"imgfetch: {_count(self._blobs)}, {format_size(self._total)}")
 
@@ -119,6 +122,7 @@ class Events(Display):
     def planned(self, items: Sequence[Item]) -> None:
         """Write the event of the plan."""
         super().planned(items)
+        self._done.clear()
         blobs = [{"digest": item.name, "size": item.size} for item in items]
         self._report("planned", {"blobs": blobs, "bytes": sum(item.size for item in items)})
 

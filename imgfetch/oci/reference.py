@@ -101,6 +101,15 @@ class Reference:
         """The end of the manifest's URL: the digest, else the tag, else ``latest``."""
         return str(self.digest) if self.digest else self.tag or DEFAULT_TAG
 
+    @property
+    def file_name(self) -> str:
+        """A file name without a suffix, such as ``alpine_3.20`` or ``quay.io_team_app_1@sha256_…``.
+
+        Different references may have the same one.  Readers such as podman cannot open a path with a colon.
+        """
+        name = str(self).removeprefix(f"{DOCKER_HUB}/").removeprefix(f"{_HUB_NAMESPACE}/")
+        return name.replace("/", "_").replace(":", "_")
+
     def with_default_tag(self) -> Self:
         """Return the reference, with the tag ``latest`` if it has neither tag nor digest."""
         return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)

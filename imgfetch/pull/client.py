@@ -147,6 +147,7 @@ class Client:
         progress = progress or Progress()
         with ExitStack() as stack:
             path = regular(output)
+            stream = None if path else stack.enter_context(opened(output, None))
             workspace = stack.enter_context(beside(path)) if path else None
             resolver, _ = self._open(stack, cache_dir, workspace)
             store = resolver.store
@@ -156,7 +157,7 @@ class Client:
                 return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
             writer = Writer(plan, store, path)
             layout = writer.prepare()
-            out = stack.enter_context(opened(output, workspace))
+            out = stream or stack.enter_context(opened(output, workspace))
             progress.planned(plan.items)
             with Downloads(
                 writer.layers,

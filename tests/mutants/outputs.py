@@ -44,4 +44,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "output:opened", 'storage_errors("the output", "write")', 'storage_errors(Path("the output"), "write")'
     ).noticed_by("test_what_a_shell_does_with_stdout_and_stderr"),
+    Mutant("output:_open", " and link != place", " and False").noticed_by(
+        "test_a_link_of_another_user_is_not_followed"
+    ),
+    Mutant("output:_open", "0 if place else os.O_NOFOLLOW", "0").noticed_by(
+        "test_a_link_that_takes_the_place_of_a_pipe_is_not_followed"
+    ),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from imgfetch.archive.output import is_terminal, opened, regular
 from imgfetch.errors import StorageError
+from tests.tools import root
 
 STREAMS = [
     "/dev/stdout",
@@ -116,6 +117,32 @@ def test_a_pipe_that_is_gone_is_not_made_a_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No such file"), opened(tmp_path / "y.tar", None):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
+    root()
+    os.mkfifo(tmp_path / "pipe")
+    linked(tmp_path / "planted", "pipe")
+    os.lchown(tmp_path / "planted", 4321, 4321)
+    linked(tmp_path / "y.tar", "planted")
+    with pytest.raises(StorageError, match="planted is a link of another user"), opened(tmp_path / "y.tar", None):
+        pass
+
+
+def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "y.tar")
+    (tmp_path / "mine").write_bytes(b"mine")
+    real_open = os.open
+
+    def swap(path: Path, flags: int) -> int:
+        path.unlink()
+        path.symlink_to("mine")
+        return real_open(path, flags)
+
+    monkeypatch.setattr(os, "open", swap)
+    with pytest.raises(StorageError, match="Too many levels of symbolic links"), opened(tmp_path / "y.tar", None):
+        pass
+    assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
 def test_a_closed_descriptor_is_told() -> None:
