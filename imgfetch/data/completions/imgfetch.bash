@@ -8,7 +8,7 @@
 _shtab_imgfetch_cache_subparsers=(dir list prune)
 _shtab_imgfetch_subparsers=(save digest tags inspect verify cache completion)
 
-_shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --name -o --output --format --layers --base --if-changed --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
+_shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --name -o --output --output-dir --format --layers --base --if-changed --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
 _shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_tags_option_strings=(--sort --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_inspect_option_strings=(--platform --json --raw -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
@@ -24,6 +24,7 @@ _shtab_imgfetch_save__i_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_save___images_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_save__o_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_save___output_COMPGEN=_shtab_compgen_files
+_shtab_imgfetch_save___output_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_imgfetch_save___base_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_save___cache_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_imgfetch_save___authfile_COMPGEN=_shtab_compgen_files

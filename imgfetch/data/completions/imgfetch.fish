@@ -51,7 +51,7 @@ function _shtab_imgfetch_using
 end
 
 set -g _shtab_imgfetch_commands save digest tags inspect verify cache 'cache dir' 'cache list' 'cache prune' completion
-set -g _shtab_imgfetch_opts_with_value --authfile --base --ca-file --cache-dir --cache-size --certs-dir --format --images --insecure --jobs --keep --layers --max-layer-size --max-wait --mirror --name --older-than --output --platform --progress --realm-override --retries --timeout --trust-realm --username -i -j -o -u
+set -g _shtab_imgfetch_opts_with_value --authfile --base --ca-file --cache-dir --cache-size --certs-dir --format --images --insecure --jobs --keep --layers --max-layer-size --max-wait --mirror --name --older-than --output --output-dir --platform --progress --realm-override --retries --timeout --trust-realm --username -i -j -o -u
 
 complete -c imgfetch -e
 complete -c imgfetch -f
@@ -64,6 +64,7 @@ complete -c imgfetch -n '_shtab_imgfetch_using save' -l platform -x -d 'save the
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l all-platforms -d 'save all platforms of an index, and everything else in it'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l name -x -d 'name of the image in the archive (default: REF)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write the archive to FILE; .tar.gz, .tgz and .tar.zst are compressed (default: -, which is stdout)'
+complete -c imgfetch -n '_shtab_imgfetch_using save' -l output-dir -xka "(__fish_complete_directories)" -d 'write an archive for each image to DIR, such as DIR/alpine_3.20.tar'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l format -xka "docker docker-classic oci" -d 'format of the archive (default: docker)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l layers -xka "original plain" -d 'store layers as the registry has them, or decompressed (default: original)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l base -xka "(__fish_complete_path (commandline -ct))" -d 'skip layers of this archive or image, which the target host already has; repeatable'

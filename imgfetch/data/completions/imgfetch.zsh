@@ -142,6 +142,7 @@ _shtab_imgfetch_save_options=(
   "--all-platforms[save all platforms of an index, and everything else in it]"
   "--name[name of the image in the archive (default\: REF)]:NAME[:TAG]:"
   {-o,--output}"[write the archive to FILE\; .tar.gz, .tgz and .tar.zst are compressed (default\: -, which is stdout)]:FILE:_files"
+  "--output-dir[write an archive for each image to DIR, such as DIR\/alpine_3.20.tar]:DIR:_files -/"
   "--format[format of the archive (default\: docker)]:format:(docker docker-classic oci)"
   "--layers[store layers as the registry has them, or decompressed (default\: original)]:layers:(original plain)"
   "*--base[skip layers of this archive or image, which the target host already has\; repeatable]:FILE|REF:_files"
