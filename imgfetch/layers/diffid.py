@@ -14,11 +14,12 @@ from typing import Self
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, Decompressor, decompressor, detect
+from imgfetch.layers.layertar import LayerTar
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.text import quoted, sanitize
 
-_RULES = 2
+_RULES = 3
 """The version of the checks on a layer; notes made by others do not count."""
 _SHOWN_MAGIC = 8
 _FOR_DOCKER_AND_PODMAN = frozenset({"bzip2", "xz"})
@@ -42,13 +43,15 @@ class LayerInfo:
         diff_id: the digest of its decompressed tar stream.
         compression: as returned by `detect`.
         size: the decompressed length in bytes.
-        oddity: a peculiarity of the compressed data, or empty.
+        oddity: a peculiarity of the compressed data that some readers refuse, or empty.
+        tar_oddity: the same for the decompressed tar.
     """
 
     diff_id: Digest
     compression: str
     size: int
     oddity: str = ""
+    tar_oddity: str = ""
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
@@ -65,6 +68,7 @@ class LayerInfo:
             members.text("compression"),
             members.count("size"),
             members.text("oddity"),
+            members.text("tar_oddity"),
         )
 
     def to_json(self) -> bytes:
@@ -74,10 +78,10 @@ class LayerInfo:
     def warnings(self, media_types: Collection[str]) -> tuple[str, ...]:
         """Describe possible problems for readers, given the types by which manifests list the layer."""
         mislabelled = (_mislabelled(media_type, self.compression) for media_type in sorted(media_types))
-        return tuple(filter(None, (self.oddity, *mislabelled)))
+        return tuple(filter(None, (self.oddity, self.tar_oddity, *mislabelled)))
 
     def is_refused(self, media_types: Collection[str]) -> bool:
-        """Return whether some readers reject the layer as it is."""
+        """Return whether some readers reject the layer as it is, but not when it is decompressed."""
         if self.oddity or self.compression in _FOR_DOCKER_AND_PODMAN:
             return True
         is_called_plain = any(mediatypes.LAYER_COMPRESSION.get(media_type) == "plain" for media_type in media_types)
@@ -112,6 +116,7 @@ class DiffIdCheck:
         self._what = what
         self._media_type = media_type
         self._hasher = Hasher(algorithm)
+        self._tar = LayerTar()
         self._limit = limit
         self._interrupt = interrupt or (lambda: None)
         self._size = 0
@@ -149,6 +154,7 @@ class DiffIdCheck:
             if self._decompressor is None:
                 self._take(self._begin().feed(self._head))
             oddity = self._decompressor.finish() if self._decompressor else None
+            tar_oddity = self._tar.finish()
         except VerificationError as error:
             raise VerificationError(
                 f"{self._what} is broken: {error}", hint="report it to the publisher; docker load would reject it too"
@@ -157,7 +163,7 @@ class DiffIdCheck:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
         finally:
             self._decompressor = None
-        return LayerInfo(self._hasher.digest, self._compression or "", self._size, oddity or "")
+        return LayerInfo(self._hasher.digest, self._compression or "", self._size, oddity or "", tar_oddity)
 
     def _begin(self) -> Decompressor:
         self._compression = detect(self._head)
@@ -183,6 +189,7 @@ class DiffIdCheck:
                     "if you trust the image, raise it with --max-layer-size",
                 )
             self._hasher.update(piece)
+            self._tar.feed(piece)
 
 
 def _mislabelled(media_type: str, compression: str) -> str:
