@@ -57,7 +57,7 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
     findings += [text for reference in pinned if (text := _missing(reference, archive.images))]
-    notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive)]
+    notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
     return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
@@ -88,12 +88,23 @@ def _layers(found: Mapping[str, Scan], archive: Archive) -> Iterator[str]:
                 yield f"layer {number} of {len(image.layers)} of {_name(image)} ({layer.member}) {fault}"
 
 
+def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
+    """Yield a note for each peculiarity of a layer that some readers refuse."""
+    for image in archive.images:
+        for number, layer in enumerate(image.layers, 1):
+            member = found.get(layer.member)
+            if member and member.contents:
+                media_types = {layer.media_type} if layer.digest else ()
+                for warning in member.contents.warnings(media_types):
+                    yield f"layer {number} of {len(image.layers)} of {_name(image)} ({layer.member}): {warning}"
+
+
 def _fault(found: Scan, layer: ArchivedLayer) -> str:
     member = found.get(layer.member)
     if member is None or (member.entry.size == 0 and member.contents is None and not member.failure):
         return ""
     if member.failure:
-        return f"cannot be decompressed: {member.failure}"
+        return f"cannot be loaded: {member.failure}"
     if member.contents is None:
         return "is a JSON document, not a layer"
     if member.contents.diff_id != layer.diff_id:

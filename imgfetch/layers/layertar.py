@@ -61,6 +61,7 @@ class LayerTar:
         self._skip = self._padding = 0  # bytes until the next header, and those of them that the end may lack
         self._wanted, self._head = _BLOCK, bytearray()
         self._extensions: dict[bytes, bytes] = {}
+        self._records: dict[bytes, bytes] = {}
         self._opened: Header | None = None  # of the extended header that is being read
         self._is_ending = self._is_over = False
         self._fault = ""
@@ -114,10 +115,9 @@ class LayerTar:
                 self._open(Header(kind, name, size, link))
                 return
             if self._extensions:
-                records = _records(self._extensions.get(PAX, b""))
-                kind, name, link, size = _extended((kind, name, link, size), self._extensions, records)
-                self._entries.add_attributes(records)
-                self._extensions = {}
+                kind, name, link, size = _extended((kind, name, link, size), self._extensions, self._records)
+                self._entries.add_attributes(self._records)
+                self._extensions, self._records = {}, {}
             self._entries.add(kind, name, link)
             size = 0 if kind in _WITHOUT_CONTENT else size
             self._padding = -size % _BLOCK
@@ -130,12 +130,12 @@ class LayerTar:
 
     def _extend(self, header: Header, content: bytes) -> None:
         """Take an extended header; a global one ends those before it, as in Go."""
+        records = _records(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
         if header.kind == GLOBAL_PAX:
-            _records(content)
             self._entries.add_name(posixpath.normpath(header.name))
-            self._extensions = {}
+            self._extensions, self._records = {}, {}
         else:
-            self._extensions[header.kind] = content
+            self._extensions[header.kind], self._records = content, records
         self._opened, self._wanted = None, _BLOCK
         self._skip = self._padding = -header.size % _BLOCK
 

@@ -66,6 +66,8 @@ def faults(config: Config) -> Iterator[Fault]:
     made = sum(_folded(step).get("empty_layer") is not True for step in steps) if isinstance(steps, list) else 0
     if made > layers:
         yield Fault(f"{made} layers in its history but {layers} in its rootfs", readers.CLASSIC_STORE)
+    if any(diff_id.algorithm != "sha256" for diff_id in config.diff_ids):
+        yield Fault("diff_ids by another algorithm than sha256", readers.SHA256)
     if layers > _MAX_CLASSIC_LAYERS:
         yield Fault(f"{layers} layers, more than {_MAX_CLASSIC_LAYERS}", readers.CLASSIC_STORE)
 

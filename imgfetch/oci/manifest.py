@@ -7,7 +7,7 @@ is valid, because only `parse_document` makes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
@@ -216,7 +216,12 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
                 hint="imgfetch cannot decrypt layers; use a tool that can, such as skopeo copy --decryption-key",
             )
     _refuse_two_sizes((config, *layers), what)
-    return config, layers
+    return config, tuple(map(_as_written, layers, members.items_of("layers")))
+
+
+def _as_written(layer: Descriptor, entry: object) -> Descriptor:
+    """Return a layer with its type as the manifest has it, because containerd knows no other spelling."""
+    return replace(layer, media_type=strictjson.Object(entry, "a layer").text("mediaType"))
 
 
 def _manifests(entries: list[object], what: str) -> tuple[tuple[Descriptor, ...], tuple[Unreadable, ...]]:

@@ -53,5 +53,6 @@ OLD_GO = Readers(
 NEW_GO = Readers(
     ("docker 28 (classic store)", "podman 5.8", "skopeo 1.22", "crane"), (_CONTAINERD_STORE, "containerd 2.1")
 )
+SHA256 = Readers((_CLASSIC, "podman 5.8", "containerd"), (_CONTAINERD_STORE,))
 PODMAN_5 = Readers(("podman 5.8",), hint="load it with docker or containerd")
 CRANE = Readers(("crane validate",), hint="docker, podman and containerd load it")

@@ -21,6 +21,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "members.get(strictjson.folded(key), ())",
         "members.get(key[:1].lower() + key[1:], ())",
     ).noticed_by("test_a_key_counts_in_any_case"),
+    Mutant("config_demands:faults", 'diff_id.algorithm != "sha256"', "False").noticed_by(
+        "test_diff_ids_by_another_algorithm_are_warned_of"
+    ),
     Mutant("config_demands:faults", "if made > layers:", "if False:").noticed_by(_NAMED),
     Mutant("config_demands:faults", "layers > _MAX_CLASSIC_LAYERS", "layers > _MAX_CLASSIC_LAYERS + 1").noticed_by(
         "test_docker_stops_at_125_layers"

@@ -6,7 +6,39 @@ from tests.mutants.mutant import Mutant
 
 BROKEN_INPUT = "test_a_broken_input_has_its_status_and_leaves_the_target_alone"
 
+JUDGED = "test_a_tar_is_judged_as_by_the_readers_wherever_it_is_cut"
+
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("DiffIdCheck.finish", "tar_oddity = self._tar.finish()", 'tar_oddity = ""').noticed_by(
+        "test_a_layer_whose_tar_is_cut_short_is_refused"
+    ),
+    Mutant("verify:_odd_layers", "if member and member.contents:", "if False:").noticed_by(
+        "test_an_odd_layer_has_its_fate[tar with one name twice]"
+    ),
+    Mutant(
+        "manifest:_as_written", 'strictjson.Object(entry, "a layer").text("mediaType")', "layer.media_type"
+    ).noticed_by("test_an_odd_layer_has_its_fate[gzip with a type in capitals]"),
+    Mutant("LayerTar.finish", "self._skip > self._padding or ", "").noticed_by(
+        f"{JUDGED}[tar cut short in an entry-512]"
+    ),
+    Mutant("LayerTar._open", "if header.size > _MAX_EXTENSION:", "if False:").noticed_by(
+        f"{JUDGED}[tar with a PAX header of 2 MiB-10000000]"
+    ),
+    Mutant("layertar:_has_right_checksum", "wanted in (unsigned, signed)", "True").noticed_by(
+        f"{JUDGED}[tar with a wrong checksum-512]"
+    ),
+    Mutant("Entries.add", "if kind not in _KINDS:", "if False:").noticed_by(
+        f"{JUDGED}[tar with an entry of type 7-512]"
+    ),
+    Mutant("Entries.add_name", "if key in self._is_file:", "if False:").noticed_by(
+        f"{JUDGED}[tar with one name twice-512]"
+    ),
+    Mutant("Entries.add_name", "if len(self._is_file) < _MAX_NAMES:", "if True:").noticed_by(
+        "test_names_are_remembered_up_to_a_limit"
+    ),
+    Mutant("Entries._check_target", "hash(target) not in self._is_file", "False").noticed_by(
+        f"{JUDGED}[tar with a hard link to nothing-512]"
+    ),
     Mutant("gzipmember:_oddity", "if longest > _MAX_TEXT:", "if False:").noticed_by(
         "test_a_header_that_some_readers_refuse_is_odd_wherever_it_is_cut[zlib-a name too long for Go]"
     ),

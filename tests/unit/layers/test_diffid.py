@@ -165,6 +165,21 @@ def test_an_unknown_compression_is_refused_and_its_magic_named(stored: bytes, ma
     assert caught.value.hint == "ask the publisher for gzip, zstd, bzip2, xz or uncompressed layers"
 
 
+@pytest.mark.parametrize("stored", [TAR[:600], gz(TAR[:600]), zstd(TAR[:-1500])], ids=["plain", "gzip", "zstd"])
+def test_a_layer_whose_tar_is_cut_short_is_refused(stored: bytes) -> None:
+    with pytest.raises(VerificationError, match=r"^layer 2 of 3 of x is broken: its tar cannot be extracted") as caught:
+        check(stored)
+    assert caught.value.hint == "report it to the publisher; docker load would reject it too"
+
+
+def test_what_some_readers_refuse_in_a_tar_is_a_remark_and_cannot_be_helped() -> None:
+    info = check(gz(TAR[:-1024] + TAR))
+    (remark,) = info.warnings({OCI_GZIP})
+    assert remark == "it has two entries 'etc', which docker's classic store and podman refuse"
+    assert not info.is_refused({OCI_GZIP})
+    assert LayerInfo.from_json(info.to_json()) == info
+
+
 def test_a_type_that_is_not_given_is_called_so() -> None:
     with pytest.raises(UnsupportedError, match=r"its type is not given$"):
         check(b"hello", "")
@@ -211,7 +226,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
     layer = DiffIdCheck("layer 1 of 1 of x", OCI_ZSTD)
     gc.disable()
     try:
-        layer.update(zstd(random.Random(0).randbytes(1000)) + RESERVED_BLOCK * is_damaged)
+        layer.update(zstd(tar({"x": random.Random(0).randbytes(1000)})) + RESERVED_BLOCK * is_damaged)
         if not is_damaged:
             layer.finish()
         assert [stream() for stream in streams] == [None]

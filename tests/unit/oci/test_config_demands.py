@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from imgfetch.oci import config_demands
@@ -99,6 +101,13 @@ def test_docker_stops_at_125_layers() -> None:
     assert warnings("author", '"x"', *layers[1:]) == []
     (warning,) = warnings("author", '"x"', *layers)
     assert warning.startswith("the config of x has 126 layers, more than 125, which docker")
+
+
+def test_diff_ids_by_another_algorithm_are_warned_of() -> None:
+    (warning,) = warnings("author", '"x"', replace(hello(), diff_id="sha512:" + "0" * 128))
+    assert warning.startswith(
+        "the config of x has diff_ids by another algorithm than sha256, which docker 20.10 and 28"
+    )
 
 
 def test_a_document_that_is_nested_like_a_config_is_left_alone() -> None:

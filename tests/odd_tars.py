@@ -1,0 +1,179 @@
+"""Tars that are odd as layers, each with its fate in imgfetch, which is the worst of those in the readers.
+
+Measured with docker 20.10 and 28.5 (both stores, overlay2), containerd 1.6 and 2.1, and podman 4.3 and 5.8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.headers import GNU, entry, header, pax, record
+from tests.images import tar
+
+END = bytes(1024)
+CLASSIC, STORE = frozenset({"docker 20.10", "docker 28.5"}), frozenset({"docker 28.5, containerd store"})
+PODMAN, CTR = frozenset({"podman 4.3", "podman 5.8"}), frozenset({"containerd 1.6", "containerd 2.1"})
+EVERY = CLASSIC | STORE | PODMAN | CTR
+NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A tar.
+
+    Attributes:
+        content: its bytes behind a first file.
+        refuse: the readers that refuse it: an error if these are all, or else a warning, or nothing for none.
+        says: a part of the message.
+    """
+
+    content: bytes
+    refuse: frozenset[str] = NONE
+    says: str = ""
+
+
+def files(mark: str) -> bytes:
+    """Return a file, without the end of an archive."""
+    return tar({f"{mark}.txt": f"{mark}\n".encode() * 200})[: -len(END)]
+
+
+def _one(name: bytes = b"odd", content: bytes = b"", **fields: bytes) -> bytes:
+    size = {} if "size" in fields else {"size": b"%011o" % len(content)}
+    return header(name, {**size, **fields}) + content + bytes(-len(content) % 512)
+
+
+def _link(target: bytes, name: bytes = b"link") -> bytes:
+    return _one(name, type=b"1", link=target)
+
+
+def _fatal(content: bytes, says: str) -> Odd:
+    return Odd(content + END, EVERY, says)
+
+
+def _fine(content: bytes) -> Odd:
+    return Odd(content + END)
+
+
+_SOME = entry(b"data", b"x" * 700)
+_LAST = files("last")
+_NEGATIVE = b"\xff" * 12
+_WRONG = _one()[:148] + b"0000001" + _one()[155:]
+_DEVICE = {"major device number": b"0000001", "minor device number": b"0000003"}
+_SPARSE = pax(
+    record(b"GNU.sparse.major", b"1"), record(b"GNU.sparse.minor", b"0"), record(b"GNU.sparse.realsize", b"9")
+)
+_CAPABILITIES = b"SCHILY.xattr.security.capability"
+_TWICE = "it has two entries "
+_ELSEWHERE = "which is not in the same layer; docker and containerd refuse that"
+_MALFORMED = "a number in a header is malformed"
+
+ENDS = {
+    "cut short in an entry": Odd(_SOME[:900], EVERY, "it ends within an entry"),
+    "cut short in the last byte of an entry": Odd(_SOME[: 512 + 699], EVERY, "it ends within an entry"),
+    "cut short in padding": Odd(_SOME[:-200]),
+    "without padding": Odd(_SOME[: 512 + 700]),
+    "cut short in a header": Odd(_SOME[:300], EVERY, "it ends within an entry"),
+    "cut short in an extended header": Odd(pax(record(b"path", b"x"))[:514], EVERY, "it ends within an entry"),
+    "without an end": Odd(_LAST),
+    "with one block of zeros": Odd(bytes(512)),
+    "with half a block of zeros": Odd(bytes(256), EVERY, "it ends within an entry"),
+    "with one and a half blocks of zeros": Odd(bytes(768), EVERY, "it ends within an entry"),
+    "with a block of zeros between entries": _fatal(bytes(512) + _LAST, "a block of zeros is followed by other data"),
+    "and garbage": Odd(END + b"garbage"),
+    "and a block of garbage": Odd(END + b"garbage " * 64),
+    "and a second tar": Odd(END + _LAST + END),
+    "and a mebibyte of zeros": Odd(END + bytes(2**20)),
+    "with a PAX header at its end": _fine(pax(record(b"path", b"x"))),
+}
+HEADERS = {
+    "with garbage for a header": _fatal(b"garbage " * 64, _MALFORMED),
+    "with a wrong checksum": _fatal(_WRONG, "the checksum of a header is wrong"),
+    "with a size in base 256": _fine(_one(b"big", b"x" * 9, size=b"\x80" + (9).to_bytes(11, "big"))),
+    "with a negative size": _fatal(_one(size=_NEGATIVE), "the size in a header is negative"),
+    "with a size that is no number": _fatal(_one(size=b"-1"), _MALFORMED),
+    "with a size beyond its end": _fatal(_one(size=b"77777777777"), "it ends within an entry"),
+    "with a mode that is no number": _fatal(_one(mode=b"rwxr-xr"), _MALFORMED),
+    "with a device number that is no number": _fatal(
+        _one(b"n", type=b"3", **{"major device number": b"x"}), _MALFORMED
+    ),
+    "with a negative time": _fine(_one(time=_NEGATIVE)),
+    "with an owner beyond 32 bits": _fine(_one(owner=b"\x80\0\0\x01" + b"\xff" * 4)),
+    "with a negative owner": _fine(_one(owner=b"\xff" * 8)),
+    "with NUL in a PAX path": _fatal(pax(record(b"path", b"a\0b")) + _one(), "a PAX header is malformed"),
+    "with a PAX record of a wrong length": _fatal(entry(b"p", b"99 path=x\n", b"x") + _one(), "is malformed"),
+    "with a PAX record without a key": _fatal(pax(record(b"", b"x")) + _one(), "a PAX header is malformed"),
+    "with a PAX time that is no number": _fatal(pax(record(b"mtime", b"soon")) + _one(), "the mtime in a PAX header"),
+    "with a PAX size": _fine(pax(record(b"size", b"3")) + header(b"sized") + b"abc" + bytes(509)),
+    "with a negative PAX size": _fatal(pax(record(b"size", b"-3")) + _one(), "is out of range"),
+    "with a PAX header of 2 MiB": _fatal(pax(record(b"a.key", b"x" * 2**21)) + _one(), "more than 1048576"),
+    "with an unknown PAX record": _fine(pax(record(b"EXAMPLE.key", b"x")) + _one()),
+    "with an extended attribute": _fine(pax(record(b"SCHILY.xattr.user.x", b"y")) + _one()),
+    "with malformed capabilities": _fatal(pax(record(_CAPABILITIES, b"y")) + _one(), "the capabilities"),
+    "with a global PAX path": _fine(pax(record(b"path", b"x"), kind=b"g") + _one()),
+    "with two global PAX headers": Odd(
+        (pax(record(b"comment", b"x"), kind=b"g") + _one(b"a")) * 2 + END, CLASSIC | PODMAN, _TWICE
+    ),
+    "with two PAX headers": _fine(pax(record(b"path", b"x")) + pax(record(b"mtime", b"1")) + _one()),
+    "with a sparse file in PAX": _fine(_SPARSE + _one(b"s", b"1\n0\n3\n".ljust(512, b"\0") + b"abc")),
+    "by star": _fine(_one(trailer=b"tar\0")),
+    "before POSIX": _fine(_one(magic=b"")),
+}
+TYPES = {
+    f"with an entry of type {kind}": _fatal(_one(type=kind.encode(), magic=GNU), "has the unknown type")
+    for kind in ("7", "D", "M", "S", "V", "Z")
+}
+NAMES = {
+    "with a name in Latin-1": _fine(_one(b"caf\xe9")),
+    "with an absolute name": _fine(_one(b"/absolute", b"x")),
+    "with a name that ends in a slash": _fine(_one(b"file/", b"x")),
+    "with its own top": _fine(_one(b"./", type=b"5")),
+    "with a name of 255 bytes": _fine(pax(record(b"path", b"n" * 255)) + _one()),
+    "with a name of 256 bytes": _fatal(pax(record(b"path", b"n" * 256)) + _one(), "is too long"),
+    "with a path of 5000 bytes": _fatal(pax(record(b"path", b"d/" * 2500 + b"f")) + _one(), "is too long"),
+    "with a path of 4090 bytes": Odd(
+        pax(record(b"path", b"d/" * 2045 + b"f")) + _one() + END, CLASSIC | STORE | CTR, "too long for docker"
+    ),
+    "with an empty name": Odd(_one(b"") + END, PODMAN, "an entry without a name, which podman refuses"),
+    "with a name that leads out": Odd(_one(b"../out") + END, frozenset({"docker 28.5"}), "leads out of the image"),
+    "with one name twice": Odd(_one(b"twice", b"x") + _one(b"./twice", b"y") + END, CLASSIC | PODMAN, _TWICE),
+    "with one directory twice": Odd(_one(b"d/", type=b"5") * 2 + END, CLASSIC | PODMAN, _TWICE),
+    "with a name twice, once absolute": _fine(_one(b"same", b"x") + _one(b"/same", b"y")),
+    "with a file below a file": _fatal(_one(b"f", b"x") + _one(b"f/g/h"), "lies below a file"),
+    "with a file below a link to a directory": _fine(
+        _one(b"d/", type=b"5") + _one(b"s", type=b"2", link=b"d") + _one(b"s/f")
+    ),
+    "with a device": _fine(_one(b"null", type=b"3", **_DEVICE)),
+    "with a pipe": _fine(_one(b"pipe", type=b"6")),
+}
+LINKS = {
+    "with a hard link": _fine(_one(b"a", b"x") + _link(b"./a")),
+    "with a hard link to an absolute name": _fine(_one(b"a", b"x") + _link(b"/a")),
+    "with a hard link to a link": _fine(_one(b"s", type=b"2", link=b"nowhere") + _link(b"s")),
+    "with a hard link to nothing": Odd(_link(b"nothing") + END, EVERY - PODMAN, _ELSEWHERE),
+    "with a hard link forwards": Odd(_link(b"later") + _one(b"later") + END, EVERY - PODMAN, _ELSEWHERE),
+    "with a hard link that leads out": Odd(
+        _one(b"a") + _link(b"../a") + END, frozenset({"docker 28.5"}), "leads out of the image"
+    ),
+    "with a hard link without a target": _fatal(_link(b""), "has no target"),
+    "with a hard link with a size": _fine(_one(b"a") + _one(b"l", type=b"1", link=b"a", size=b"%011o" % 700) + _LAST),
+    "with a directory with a size": _fine(_one(b"d/", type=b"5", size=b"%011o" % 700) + _LAST),
+    "with a symbolic link without a target": _fatal(_one(type=b"2"), "has no target"),
+    "with a symbolic link that leads out": _fine(_one(type=b"2", link=b"../../../etc")),
+    "with a symbolic link to itself": _fine(_one(b"link", type=b"2", link=b"link")),
+}
+WHITEOUTS = {
+    "with a whiteout": _fine(_one(b".wh.nothing")),
+    "with an opaque whiteout": _fine(_one(b"d/", type=b"5") + _one(b"d/.wh..wh..opq")),
+    "with whiteouts of aufs": _fine(_one(b".wh..wh.plnk/", type=b"5") + _one(b".wh..wh.plnk/1.2", b"x")),
+    "with a whiteout before its file": _fine(_one(b".wh.own") + _one(b"own", b"x")),
+    "with a whiteout behind its file": Odd(
+        _one(b"own", b"x") + _one(b".wh.own") + END,
+        EVERY - PODMAN,
+        "and a whiteout of it; docker and containerd refuse",
+    ),
+    **{
+        f"with a whiteout of {name or 'nothing'}": _fatal(_one(f"d/.wh.{name}".encode()), "has no name")
+        for name in ("", ".", "..")
+    },
+}
+TARS = {f"tar {name}": odd for group in (ENDS, HEADERS, TYPES, NAMES, LINKS, WHITEOUTS) for name, odd in group.items()}
