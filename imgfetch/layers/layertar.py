@@ -39,8 +39,9 @@ _POSIX, _GNU, _STAR_TRAILER = b"ustar\0", b"ustar  \0", b"tar\0"
 _MAX_DIGITS, _SHORTEST = 20, 5  # of the length of a PAX record; bytes of the shortest record
 
 _OCTAL = re.compile(rb"[0-7]+")
-_INTEGER = re.compile(rb"[+-]?[0-9]+")
-_TIME = re.compile(rb"([+-]?[0-9]+)(\.[0-9]*)?")
+_INTEGER = re.compile(rb"([+-]?0*[0-9]{1,19})")
+_TIME = re.compile(rb"([+-]?0*[0-9]{1,19})(?:\.[0-9]*)?")
+_INT64 = range(-(2**63), 2**63)
 _PAX_INTEGERS, _PAX_TIMES = frozenset({b"uid", b"gid", b"size"}), frozenset({b"mtime", b"atime", b"ctime"})
 _PAX_TEXTS = frozenset({b"path", b"linkpath", b"uname", b"gname"})
 
@@ -199,7 +200,7 @@ def _number(field: bytes) -> int:
     bits = 8 * len(field) - 1
     value = int.from_bytes(field, "big") & (1 << bits) - 1
     value -= (value >> bits - 1) << bits
-    if not -(2**63) <= value < 2**63:
+    if value not in _INT64:
         raise HeaderError("a number in a header is out of range")
     return value
 
@@ -220,14 +221,21 @@ def _extended(own: _Fields, extensions: Mapping[bytes, bytes], records: Mapping[
     kind, name, link, size = own
     for key, value in records.items():
         form = _TIME if key in _PAX_TIMES else _INTEGER if key in _PAX_INTEGERS else None
-        if form and value and not form.fullmatch(value):
+        match = form and form.fullmatch(value)
+        if form and value and not (match and _integer(match[1]) in _INT64):
             raise HeaderError(f"the {decoded(key)} in a PAX header is malformed")
     name = text(extensions.get(LONG_NAME, b"")) or records.get(b"path") or name
     link = text(extensions.get(LONG_LINK, b"")) or records.get(b"linkpath") or link
-    size = int(records.get(b"size") or size)
-    if kind not in _WITHOUT_CONTENT and not 0 <= size < 2**63:
+    size = _integer(records[b"size"]) if records.get(b"size") else size
+    if kind not in _WITHOUT_CONTENT and size < 0:
         raise HeaderError("the size in a PAX header is out of range")
     return kind, name, link, size
+
+
+def _integer(digits: bytes) -> int:
+    """Read an integer, whose leading zeros may be more digits than Python reads."""
+    value = int(digits.lstrip(b"+-0") or b"0")
+    return -value if digits.startswith(b"-") else value
 
 
 def _records(content: bytes) -> dict[bytes, bytes]:
