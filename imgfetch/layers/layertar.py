@@ -101,7 +101,7 @@ class LayerTar:
         return self._entries.oddity
 
     def _take(self, data: bytes) -> None:
-        """Go on with a header, or with the content of an extended header."""
+        """Take a header, or the content of an extended one."""
         if self._opened:
             self._extend(self._opened, data)
         elif self._is_ending:
