@@ -80,12 +80,7 @@ def client_settings(arguments: argparse.Namespace) -> ClientSettings:
 
 
 def references(arguments: argparse.Namespace) -> list[Reference]:
-    """Return the references of the command line, and then those in the files of `--images`.
-
-    Raises:
-        InvalidReferenceError: a line of such a file is not a valid reference.
-        StorageError: such a file cannot be read.
-    """
+    """Return the references of the command line, and then those in the files of `--images`."""
     found = list(arguments.references)
     for name in arguments.images:
         if name == "-":
@@ -103,15 +98,7 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
 
 
 def read_list(lines: Iterable[str], name: str) -> list[Reference]:
-    """Return the references in a file, one a line, in their order.
-
-    Args:
-        lines: the file's lines.
-        name: its name in messages.
-
-    Raises:
-        InvalidReferenceError: a line is not a valid reference, or there are too many lines.
-    """
+    """Return the references in a file, one a line, in their order; ``name`` is the file's name in messages."""
     references = []
     for number, line in enumerate(lines, 1):
         if number > MAX_LINES or len(line) > _MAX_LINE:
@@ -146,11 +133,7 @@ def cache(arguments: argparse.Namespace) -> str | None:
 
 
 def cache_directory(arguments: argparse.Namespace) -> Path:
-    """Return the directory of the cache, which need not exist.
-
-    Raises:
-        StorageError: this user has no home directory.
-    """
+    """Return the directory of the cache, which need not exist."""
     try:
         return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user

@@ -37,13 +37,7 @@ class Display(Progress):
         self.has_plan = bool(items)
 
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
-        """Show a line.
-
-        Args:
-            kind: ``error``, ``warning``, ``info``, ``saved``.
-            text: one line or several.
-            details: more members of a JSON event.
-        """
+        """Show one line or several; ``kind`` is such as ``error``, and ``details`` are more members of a JSON event."""
         del details
         prefix = f"{kind}: " if kind in ("error", "warning") else ""
         self._print(f"imgfetch: {prefix}{text}".replace("\n", "\nimgfetch: "))

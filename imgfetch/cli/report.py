@@ -37,10 +37,7 @@ _LATER = frozenset({5, 7})  # another run may succeed
 def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     """Show an error with its causes and a hint, and return the exit status.
 
-    Args:
-        error: the error.
-        display: receives the message.
-        kept: the place of partial downloads that another run resumes, or an empty string.
+    ``kept`` is the place of partial downloads that another run resumes, or an empty string.
     """
     status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
     causes: list[str] = []
@@ -72,17 +69,11 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
 
 
 class StopError(BaseException):
-    """A signal that ends the run; like KeyboardInterrupt, not an `Exception`.
+    """A signal that ends the run; like KeyboardInterrupt, not an `Exception`."""
 
-    Attributes:
-        number: the signal's number.
-        how: its effect, such as "interrupted".
-    """
-
-    def __init__(self, number: int, how: str) -> None:
-        super().__init__(how)
+    def __init__(self, number: int) -> None:
+        super().__init__(_WORDS[signal.Signals(number)])
         self.number = number
-        self.how = how
 
 
 @contextmanager
@@ -97,7 +88,7 @@ def caught() -> Iterator[None]:
         if came:  # second signal: exit at once
             os._exit(128 + number)
         came.append(number)
-        raise StopError(number, _WORDS[signal.Signals(number)])
+        raise StopError(number)
 
     before = {
         number: signal.signal(number, stop) for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN
@@ -113,6 +104,6 @@ def stopped(stop: StopError, display: Display, kept: str) -> int:
     """Report a signal and the partial downloads, and return the exit status."""
     status = 128 + stop.number
     display.close()
-    lines = [f"{stop.how}; {kept}", "  hint: run the same command again to resume"] if kept else [stop.how]
+    lines = [f"{stop}; {kept}", "  hint: run the same command again to resume"] if kept else [str(stop)]
     display.message("error", "\n".join(lines), {"status": status})
     return status

@@ -59,9 +59,7 @@ class BaseLayers:
     def left_out_of(self, selection: Selection, *, by_chain: bool) -> Selection:
         """Return a selection without these layers, and warn if it has none of them, or some readers cannot load it.
 
-        Args:
-            selection: the images.
-            by_chain: leave a layer out only if the base has it on top of the same layers.
+        ``by_chain`` leaves a layer out only if the base has it on top of the same layers.
         """
         had: set[Digest] = set()
         needed: set[Digest] = set()

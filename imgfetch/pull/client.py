@@ -58,7 +58,30 @@ class SaveOptions(DryRunOptions, total=False):
 
 
 class Client:
-    """Access to registries.  Its methods may be called from several threads, and keep nothing between calls."""
+    """Access to registries.  Its methods may be called from several threads, and keep nothing between calls.
+
+    Args:
+        config: credentials, certificates, proxies and mirrors; by default none.  `RegistryConfig.from_environment`
+            returns the configuration of docker or podman on this machine.
+        retries: the number of attempts after the first one, or a policy that has the longest wait too.
+        timeout: the longest time without data, in seconds.
+        strict: raise an error for oddities that are otherwise logged as warnings.
+        open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
+
+    Raises:
+        InvalidReferenceError: a reference is malformed, or two images would have one name.
+        InvalidPlatformError: a platform is malformed.
+        NotFoundError: there is no such image or repository, or a blob is missing.
+        PlatformNotFoundError: the image does not exist for the platform.
+        AuthenticationError: access was denied.
+        TransportError: a registry does not respond.
+        RegistryError: a registry responds with another error.
+        VerificationError: content differs from its digest or size, or a file is damaged.
+        UnsupportedError: the reference names no image, or one that cannot be read.
+        StorageError: the disk is full or not writable, or a file cannot be read.
+        ValueError: the list of references is empty, there are several platforms for one image, a value is out of its
+            range, or options contradict each other.
+    """
 
     def __init__(
         self,
@@ -69,16 +92,6 @@ class Client:
         strict: bool = False,
         open_registry: OpenRegistry | None = None,
     ) -> None:
-        """Take the settings; no request is sent yet.
-
-        Args:
-            config: credentials, certificates, proxies and mirrors; by default none.  `RegistryConfig.from_environment`
-                returns the configuration of docker or podman on this machine.
-            retries: the number of attempts after the first one, or a policy that has the longest wait too.
-            timeout: the longest time without data, in seconds.
-            strict: raise an error for oddities that are otherwise logged as warnings.
-            open_registry: opens the registry of a name such as ``quay.io``; by default a :class:`Registry`.
-        """
         self._config = config or RegistryConfig()
         self._retries = RetryPolicy(retries=retries) if isinstance(retries, int) else retries or RetryPolicy()
         self._timeout = timeout
@@ -127,19 +140,6 @@ class Client:
                 - ``base``: one or many archives, by path, or references.  Their layers are left out, because the target
                   host has them.
                 - ``source_date_epoch``: the time of every entry, in seconds since 1970.
-
-        Raises:
-            InvalidReferenceError: a reference is malformed, or two images would have one name.
-            InvalidPlatformError: a platform is malformed.
-            NotFoundError: there is no such image, or one of its blobs is missing.
-            PlatformNotFoundError: the image does not exist for the platform.
-            AuthenticationError: access was denied.
-            TransportError: a registry does not respond.
-            RegistryError: a registry responds with another error.
-            VerificationError: content differs from its digest or size.
-            UnsupportedError: the reference names no image, or one that cannot be read.
-            StorageError: the disk is full, or not writable.
-            ValueError: the list of references is empty, a value is out of its range, or options contradict each other.
         """
         if jobs < 1:
             raise ValueError(f"jobs must be 1 or more, not {jobs}")
@@ -182,7 +182,7 @@ class Client:
         cache_dir: str | os.PathLike[str] | None = None,
         **archive: Unpack[ArchiveOptions],
     ) -> Forecast:
-        """Return the cost of a `save`, whose arguments and errors it has; no layer is fetched, no archive written."""
+        """Return the cost of a `save`, whose arguments it has; no layer is fetched, no archive written."""
         request = SaveRequest.parse(references, **archive)
         with ExitStack() as stack:
             resolver, registry = self._open(stack, cache_dir)
@@ -196,10 +196,6 @@ class Client:
             references: one or many images, or indexes of several platforms.
             platform: return the digest of the image for this platform.  By default it is that of the index, which is
                 the same on every machine.
-
-        Raises:
-            ImgfetchError: as for `save`.
-            ValueError: the list of references is empty, or there are several platforms.
         """
         parsed, wanted = names.references(references), names.platform(platform)
         with ExitStack() as stack:
@@ -207,14 +203,9 @@ class Client:
             return tuple(_pinned(reference.with_default_tag(), wanted, resolver) for reference in parsed)
 
     def tags(self, repository: str | Reference) -> tuple[str, ...]:
-        """Return all tags of a repository, in the registry's order; mirrors are skipped, as they may have only some.
+        """Return all tags of a repository, such as ``quay.io/x/y``, in the registry's order.
 
-        Args:
-            repository: such as ``quay.io/x/y``.
-
-        Raises:
-            NotFoundError: there is no such repository.
-            ImgfetchError: as for `save`.
+        Mirrors are skipped, as they may have only some.
         """
         reference = names.reference(repository)
         with ExitStack() as stack:
@@ -227,11 +218,6 @@ class Client:
         Args:
             target: a reference; or a file: a path, or a text that names a file or ends like an archive's name.
             platform: the image's platform; by default linux on this machine's architecture, and for a file all images.
-
-        Raises:
-            VerificationError: a document differs from its digest or size, or the file is damaged.
-            ImgfetchError: as for `save`; the file cannot be read, or is not an archive of images.
-            ValueError: there are several platforms.
         """
         wanted = names.platform(platform)
         if isinstance(target, Path) or (isinstance(target, str) and looks_like_file(target)):

@@ -27,7 +27,7 @@ class InspectedLayer:
     Attributes:
         digest: the blob's digest, if a manifest lists it.
         diff_id: the digest of its decompressed tar stream, from the config.
-        media_type: its media type, if there is a manifest.
+        media_type: empty if there is no manifest.
         compression: ``gzip``, ``zstd``, ``plain``, …; empty if it is not known.
         size: the blob's or member's length in bytes.
         created_by: the command that made it, if the history has one.
@@ -101,11 +101,7 @@ class Inspected:
 
 
 def inspect_reference(reference: Reference, platform: Platform | None, resolver: Resolver) -> Inspected:
-    """Return the description of an image in a registry, and of the index that lists it.
-
-    Raises:
-        ImgfetchError: as for `Resolver.chosen`.
-    """
+    """Return the description of an image in a registry, and of the index that lists it."""
     found = resolver.document(reference)
     image = resolver.chosen(found, reference, platform)
     manifest = image.manifest
@@ -131,11 +127,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
 
 
 def inspect_file(path: Path, platform: Platform | None) -> Inspected:
-    """Return the description of the images in an archive file, or of those for one platform.
-
-    Raises:
-        ImgfetchError: the file cannot be read, or is not an archive of images.
-    """
+    """Return the description of the images in an archive file, or of those for one platform."""
     with storage_errors(path, "read"):
         size = path.stat().st_size
     members, archive = read_undamaged(path)

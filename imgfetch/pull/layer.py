@@ -49,11 +49,7 @@ def others_of(selection: Selection) -> Iterator[Layer]:
 
 
 def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return each blob once, in order.
-
-    Raises:
-        VerificationError: one blob is listed with two different diff_ids.
-    """
+    """Return each blob once, in order, and refuse a blob that is listed with two different diff_ids."""
     found: dict[Digest, Layer] = {}
     for layer in layers:
         first = found.setdefault(layer.descriptor.digest, layer)

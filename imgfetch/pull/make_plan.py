@@ -26,12 +26,7 @@ from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
 
 
 def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
-    """Find the images of an archive and the blobs that it needs, and store their documents.
-
-    Raises:
-        InvalidReferenceError: two different images would have one name.
-        ImgfetchError: as for `Resolver.chosen`.
-    """
+    """Find the images of an archive and the blobs that it needs, and store their documents."""
     base = _base_layers(request, resolver)
     selections: list[Selection] = []
     layers: list[Layer] = []

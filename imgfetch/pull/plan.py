@@ -45,15 +45,7 @@ class ArchiveOptions(TypedDict, total=False):
 class SaveRequest:
     """An archive that is to be saved.
 
-    Attributes:
-        references: its images.
-        platforms: the platforms of its images; none stands for this machine's.
-        all_platforms: keep everything that an index lists.
-        archive_format: a key of `FORMATS`.
-        layers: ``original``, or ``plain`` for decompressed layers.
-        name: the image's name in the archive, if not its reference.
-        bases: images, and archives of images, whose layers are left out.
-        mtime: the time of every entry, in seconds since 1970.
+    `Client.save` documents its options.  No platform stands for this machine's, and ``mtime`` is in seconds since 1970.
     """
 
     references: tuple[Reference, ...]
@@ -156,11 +148,7 @@ class Plan:
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
     def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
-        """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``.
-
-        Raises:
-            VerificationError: a blob is given two sizes.
-        """
+        """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``."""
         opened: dict[Digest, LayerInfo] = {}
         for layer in self.layers:
             if layer.diff_id is None:

@@ -33,13 +33,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Finds images.
+    """Finds images, and stores their documents.
 
-    Attributes:
-        source: the registries.
-        store: receives the documents.
-        tolerance: receives warnings.
-        patience: the attempts at an upstream.
+    Raises:
+        PlatformNotFoundError: the image does not exist for the platform.
+        VerificationError: a document is malformed or ambiguous, or its digest or size differs.
+        UnsupportedError: the reference does not name an image.
+        ImgfetchError: an error of the registry or the store.
     """
 
     source: Source
@@ -48,19 +48,9 @@ class Resolver:
     patience: RetryPolicy
 
     def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
-        """Return a document's image for a platform, and store its manifest and config.
+        """Return the image for a platform in the document that ``reference`` points at.
 
-        Args:
-            found: the document that ``reference`` points at.
-            reference: the image or index.
-            platform: its platform.  ``None`` is linux on this machine's architecture, or another platform for an image
-                without an index.
-
-        Raises:
-            PlatformNotFoundError: the image does not exist for the platform.
-            VerificationError: a document is malformed or ambiguous, or its digest or size differs.
-            UnsupportedError: the reference does not name an image.
-            ImgfetchError: an error of the registry or the store.
+        No platform stands for linux on this machine's architecture, or for another one if the image has no index.
         """
         wanted = platform or platforms.default()
         if isinstance(found, Index):

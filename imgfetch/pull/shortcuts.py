@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -12,6 +13,7 @@ from imgfetch.oci.names import Platforms, References
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client, DryRunOptions, OpenRegistry, SaveOptions
 from imgfetch.pull.inspection import Inspected
+from imgfetch.pull.plan import SaveRequest
 from imgfetch.pull.results import Forecast, Saved
 from imgfetch.registry.access import RegistryConfig
 
@@ -79,3 +81,12 @@ def _client(
 ) -> tuple[Client, dict[str, Any]]:
     """Return a client, and the options that are not settings."""
     return Client(access, retries=patience, timeout=timeout, strict=strict, open_registry=open_registry), rest
+
+
+# Let `help` show the options, as it does not look into ``**options: Unpack[...]``.
+_KNOWN = signature(SaveRequest.parse).parameters | signature(Client.save).parameters | signature(_client).parameters
+_ALL: dict[Any, type] = {save: _SaveOptions, dry_run: _DryRunOptions, pin: Settings, tags: Settings, inspect: Settings}
+for _function, _options in _ALL.items():
+    *_own, _ = signature(_function).parameters.values()
+    _shown = [*_own, *(_KNOWN[name] for name in _options.__annotations__)]
+    _function.__signature__ = signature(_function).replace(parameters=_shown)

@@ -41,13 +41,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes an archive.
-
-    Attributes:
-        plan: the archive.
-        store: has its blobs.
-        path: its path, if it is a file that is replaced atomically.
-    """
+    """Writes the archive of a plan; ``path`` is its path, if it is a file that is replaced atomically."""
 
     plan: Plan
     store: BlobStore
@@ -71,11 +65,7 @@ class Writer:
         return tuple(sorted(self.plan.layers, key=lambda layer: -layer.descriptor.size))
 
     def prepare(self) -> ArchiveLayout | None:
-        """Reserve the blobs and require the free space; return the layout if it does not depend on new layers.
-
-        Raises:
-            StorageError: there is too little space.
-        """
+        """Reserve the blobs and require the free space; return the layout if it does not depend on new layers."""
         self.store.reserve(layer.descriptor.digest for layer in self.plan.layers)
         layout = self.plan.layout(remembered(self.plan, self.store))
         missing = self.store.bytes_missing(layer.descriptor for layer in self.plan.layers)
@@ -98,13 +88,7 @@ class Writer:
     def transfer(
         self, layout: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, *, jobs: int
     ) -> ArchiveLayout:
-        """Write the archive while its layers arrive, and return its final layout.
-
-        Raises:
-            ImgfetchError: a download failed, or there is too little space.
-            UnsupportedError: after the start of a stream, a layer turns out to need decompression.
-            OSError: the output cannot be written.
-        """
+        """Write the archive while its layers arrive, and return its final layout."""
         if self.takes_any_order:
             return self._fill(layout, downloads, out, jobs)
         with compressed.compressed(out, self.compression) as stream:
@@ -182,12 +166,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class ExistingArchive:
-    """An archive that exists already.
-
-    Attributes:
-        path: the file.
-        members: its members.
-    """
+    """An archive that exists already."""
 
     path: Path
     members: Scan

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import ExitStack
+from http import HTTPStatus
 
 from imgfetch.errors import RegistryError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
@@ -17,9 +18,6 @@ from imgfetch.oci.descriptor import Descriptor
 
 MAX_URLS = 8
 
-_OK = 200
-_PARTIAL = 206
-_NOT_SATISFIABLE = 416
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 _logger = logging.getLogger(__name__)
@@ -33,17 +31,13 @@ def validator(response: Response) -> str:
 
 def is_continued(response: Response, descriptor: Descriptor, offset: int) -> bool:
     """Return ``True`` if the response to a request with ``Range`` has that range, the whole blob, or another error."""
-    if response.status == _PARTIAL:
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
         return response.continues(offset, descriptor.size)
-    return response.status != _NOT_SATISFIABLE
+    return response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
-    """Compare a response's length with the number of missing bytes (docs/registries.md#lengths).
-
-    Raises:
-        VerificationError: they differ.
-    """
+    """Raise an error if a response's length is not the number of missing bytes (docs/registries.md#lengths)."""
     wanted, got = descriptor.size - response.start, response.content_length
     if got is not None and not response.codings and got != wanted:
         raise VerificationError(
@@ -69,6 +63,6 @@ def foreign(stack: ExitStack, transport: HttpClient, descriptor: Descriptor, hom
         except (TransportError, RegistryError) as error:
             _logger.info("%s", error)
             continue
-        if response.status == _OK:
+        if response.status == HTTPStatus.OK:
             return response
     return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Self
 
 from imgfetch.auth import challenges
@@ -41,12 +43,6 @@ from imgfetch.tolerance import Tolerance
 MAX_TOKEN_ROUNDS = 2
 _HUB_HOST = "registry-1.docker.io"
 
-_OK = 200
-_PARTIAL = 206
-_UNAUTHORIZED = 401
-_FORBIDDEN = 403
-_NOT_FOUND = 404
-_NOT_ACCEPTABLE = 406
 _ANYTHING = "*/*"
 
 _logger = logging.getLogger(__name__)
@@ -76,6 +72,7 @@ class Registry(Source):
         timeout: float = READ_TIMEOUT,
         tolerance: Tolerance | None = None,
         patience: RetryPolicy | None = None,
+        oddities: Tolerance | None = None,
     ) -> None:
         """Store the settings; the first request opens a connection.
 
@@ -87,13 +84,16 @@ class Registry(Source):
             timeout: the longest time without data, in seconds.
             tolerance: receives warnings; by default they are logged.
             patience: the attempts for a document or a token; by default one.
+            oddities: the old name of ``tolerance``.
 
         Raises:
             InvalidReferenceError: the name is malformed.
         """
         self.name = name
         self._access = access or RegistryConfig()
-        self._tolerance = tolerance or Tolerance()
+        if oddities is not None:
+            warnings.warn("Registry's argument oddities is now tolerance", DeprecationWarning, stacklevel=2)
+        self._tolerance = tolerance or oddities or Tolerance()
         self._patience = patience or RetryPolicy(retries=0)
         self._transport = HttpClient(
             tolerance=self._tolerance,
@@ -131,25 +131,17 @@ class Registry(Source):
         self._transport.abort()
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
-        """Return the manifest or index that ``reference`` points at.
+        """Return the manifest or index that ``reference`` points at; ``label`` replaces its name in messages.
 
         Source: OCI distribution specification, "Pulling manifests".
-
-        Args:
-            reference: the image or index.
-            label: its name in messages, by default that of ``reference``.
         """
         what = label or f"the manifest of {reference}"
         return self._patience.repeat(partial(self._manifest, reference, what))
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
-        """Yield the tags of a repository, page by page, in the registry's order.
+        """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
 
         Source: OCI distribution specification, "Listing Tags".
-
-        Args:
-            reference: the repository.
-            label: the list's name in messages.
         """
         what = label or f"the list of tags of {reference.name}"
 
@@ -163,15 +155,11 @@ class Registry(Source):
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
-        """Yield the response with a blob, before its body is read.
+        """Yield the response with a blob, named ``what`` in messages, before its body is read.
+
+        ``offset`` is the first missing byte; the response's ``start`` is that or 0.
 
         Source: OCI distribution specification, "Pulling blobs".
-
-        Args:
-            reference: the image.
-            descriptor: the blob.
-            what: its name in messages.
-            offset: the first missing byte; the response's ``start`` is that or 0.
         """
         with ExitStack() as stack:
             offset = offset if self._has_ranges else 0
@@ -179,19 +167,19 @@ class Registry(Source):
             if offset and not blobs.is_continued(response, descriptor, offset):
                 # Not the requested range: request the whole blob, and after a wrong range send no Range again; see
                 # docs/registries.md#range-refused.
-                self._has_ranges = self._has_ranges and response.status != _PARTIAL
+                self._has_ranges = self._has_ranges and response.status != HTTPStatus.PARTIAL_CONTENT
                 stack.close()
                 offset = 0
                 response = self._open_blob(stack, reference, descriptor, what, offset)
-            if response.status == _NOT_FOUND:
+            if response.status == HTTPStatus.NOT_FOUND:
                 hint = (
                     "the manifest lists this blob, but the registry does not have it: "
                     "push the image again, or use another tag"
                 )
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
-            if response.status == _PARTIAL and offset:
+            if response.status == HTTPStatus.PARTIAL_CONTENT and offset:
                 response.start = offset
-            elif response.status != _OK:
+            elif response.status != HTTPStatus.OK:
                 raise self._refused(response, reference, what)
             blobs.check_size(response, descriptor, what)
             if etag := blobs.validator(response):
@@ -206,9 +194,9 @@ class Registry(Source):
         validators = self._validators.get(descriptor.digest)
         request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
         response = stack.enter_context(request)
-        if response.status == _UNAUTHORIZED and self._is_elsewhere(response):
+        if response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
             response = self._anonymously(stack, response, reference, what, offset) or response
-        if response.status == _NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._base)) or response
         return response
 
@@ -250,7 +238,7 @@ class Registry(Source):
 
     def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
         """Read a JSON response, and refuse any other."""
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             raise self._refused(response, reference, what, hint)
         raw = response.document(MAX_DOCUMENT, what)
         if raw.lstrip().startswith(b"<"):
@@ -309,10 +297,10 @@ class Registry(Source):
                         raise
                     continue  # without a header: no challenge has been answered yet
                 self._has_answered = True
-                if response.status == _UNAUTHORIZED and rounds and not self._is_elsewhere(response):
+                if response.status == HTTPStatus.UNAUTHORIZED and rounds and not self._is_elsewhere(response):
                     rounds -= 1
                     header = self._authenticator.answer(response, reference.repository, header, what)
-                elif response.status == _NOT_ACCEPTABLE and accept != _ANYTHING:
+                elif response.status == HTTPStatus.NOT_ACCEPTABLE and accept != _ANYTHING:
                     accept = _ANYTHING
                 else:
                     yield response
@@ -345,7 +333,7 @@ class Registry(Source):
         return response.origin != Origin.of(self._base)
 
     def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
-        if self._is_elsewhere(response) and response.status in (_UNAUTHORIZED, _FORBIDDEN):
+        if self._is_elsewhere(response) and response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return RegistryError(
                 f"cannot download {what}: {self._base} redirects to {response.origin}, "
                 f"which returned {response.status} {response.reason}",
@@ -353,7 +341,7 @@ class Registry(Source):
                 status=response.status,
                 hint="the registry's storage is misconfigured, or its signed URL has expired; try again",
                 # Another request gets a fresh URL; see docs/registries.md#expired-signed-urls.
-                tries=3 if response.status == _FORBIDDEN else 1,
+                tries=3 if response.status == HTTPStatus.FORBIDDEN else 1,
             )
         hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
         return rejection(response, what, hint="; ".join(hints))

@@ -98,12 +98,11 @@ class Mirrors:
     """The mirrors of ``--mirror`` and of daemon.json, and the tables of registries.conf."""
 
     urls: tuple[str, ...] = ()
-    docker: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise `InvalidReferenceError` for a mirror's URL that is malformed or has credentials."""
-        tuple(map(_root, self.urls + self.docker))
+        tuple(map(_root, self.urls))
 
     def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
         """Return the endpoints for an image, in order.
@@ -116,8 +115,7 @@ class Mirrors:
         if rule and rule.blocked:
             raise UnsupportedError(f"{reference} is blocked by {sanitize(rule.file)} (prefix {rule.prefix})")
         registry, rest = reference.registry.lower(), f"/{reference.repository}"
-        roots = map(_root, self.urls + self.docker)
-        mirrors = [_below(root, reference, rest) for served, root in roots if served == registry]
+        mirrors = [_below(root, reference, rest) for served, root in map(_root, self.urls) if served == registry]
         upstream = Endpoint(reference.registry, reference.repository, is_mirror=False)
         return tuple(dict.fromkeys((*mirrors, *(rule.endpoints(reference) if rule else (upstream,)))))
 
@@ -134,8 +132,8 @@ def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf:
     for path in registries_conf:
         with _tolerated(str(path)):
             rules |= _rules(path)
-    docker = tuple(_registry_mirrors(daemon_json)) if daemon_json else ()
-    return Mirrors(tuple(urls), docker, tuple(rules.values()))
+    docker = _registry_mirrors(daemon_json) if daemon_json else ()
+    return Mirrors((*urls, *docker), tuple(rules.values()))
 
 
 def registries_conf_files(

@@ -88,11 +88,7 @@ class Mirrored(Source):
         return tuple(_Candidate(self, endpoint, failures) for endpoint in self._mirrors.endpoints(reference))
 
     def tags(self, reference: Reference) -> Iterator[str]:
-        """Yield the tags of a repository at the upstream, because a mirror may have only some.
-
-        Raises:
-            UnsupportedError: the upstream cannot list tags.
-        """
+        """Yield the tags of a repository at the upstream, because a mirror may have only some."""
         upstream = self._mirrors.endpoints(reference)[-1]
         registry = self.open(upstream)
         if not isinstance(registry, Listing):

@@ -24,13 +24,7 @@ _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list of tags.
-
-    Attributes:
-        tags: the valid tags.
-        url: the page's URL without secrets.
-        following: the path and query of the next page, or nothing.
-    """
+    """The valid tags of a page, its URL without secrets, and the path and query of the next page, or nothing."""
 
     tags: tuple[str, ...]
     url: str
@@ -38,22 +32,14 @@ class Page:
 
     @classmethod
     def parse(cls, raw: bytes, links: Iterable[str], url: str, what: str) -> Self:
-        """Parse a page and its ``Link`` headers (RFC 8288); ``what`` is its name in messages.
-
-        Raises:
-            VerificationError: it is malformed.
-        """
+        """Parse a page and its ``Link`` headers (RFC 8288); ``what`` is its name in messages."""
         members = strictjson.Object(strictjson.loads(raw, what), what, frozenset({"name", "tags"}))
         tags = tuple(tag for tag in members.items_of("tags") if isinstance(tag, str) and is_tag(tag))
         return cls(tags, url, _following(links))
 
 
 def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
-    """Yield all tags of the list ``what`` from the page at ``path`` on; ``read`` requests one by its path and query.
-
-    Raises:
-        RegistryError: the pages do not end.
-    """
+    """Yield all tags of the list ``what`` from the page at ``path`` on; ``read`` requests one by its path and query."""
     seen: set[str] = set()
     while path:
         seen.add(path)

@@ -24,6 +24,9 @@ TESTS_FAILED = 1  # pytest's exit status
 
 def main(words: list[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if all(word in str(mutant) for word in words)]
+    if not chosen:
+        print(f"no mutant matches {' '.join(words)}", file=sys.stderr)
+        return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="imgfetch-mutants-") as directory:
         copies: SimpleQueue[Path] = SimpleQueue()
@@ -37,7 +40,7 @@ def main(words: list[str]) -> int:
         with ThreadPoolExecutor(copies.qsize()) as pool:
             noticed = list(pool.map(lambda mutant: is_noticed(mutant, copies), chosen))
     print(f"{sum(noticed)} of {len(chosen)} mutants noticed in {time.monotonic() - began:.0f} s")
-    return 0 if chosen and all(noticed) else 1
+    return 0 if all(noticed) else 1
 
 
 def is_noticed(mutant: Mutant, copies: SimpleQueue[Path]) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 import imgfetch
 from imgfetch.archive import formats
 from imgfetch.cli import commands
+from imgfetch.pull.client import SaveOptions
+from imgfetch.pull.shortcuts import Settings
 
 PACKAGE = Path(imgfetch.__file__).parent
 
@@ -155,3 +158,20 @@ def test_an_old_public_name_works_with_a_warning(old: str, new: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"imgfetch.{old} is now imgfetch.{new}") as caught:
         assert getattr(imgfetch, old) is getattr(imgfetch, new)
     assert caught[0].filename == __file__
+
+
+def test_an_old_argument_of_a_registry_works_with_a_warning() -> None:
+    tolerance = imgfetch.Registry("registry.example")._tolerance
+    with pytest.warns(DeprecationWarning, match="oddities is now tolerance") as caught:
+        assert imgfetch.Registry("registry.example", oddities=tolerance)._tolerance is tolerance
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("function", [imgfetch.save, imgfetch.dry_run, imgfetch.pin, imgfetch.tags, imgfetch.inspect])
+def test_help_shows_all_options_of_a_function(function: Callable[..., object]) -> None:
+    options = inspect.signature(function).parameters
+    kinds = {option.kind for option in options.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert options.keys() >= Settings.__annotations__.keys()
+    if function is imgfetch.save:
+        assert options.keys() >= SaveOptions.__annotations__.keys()

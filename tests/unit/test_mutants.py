@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import imgfetch
+from tests.mutants.__main__ import main
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 
@@ -40,3 +41,8 @@ def test_a_mutant_of_a_text_that_is_not_there_is_an_error(package: Path) -> None
     mutant = Mutant("TarReader.__init__", "no such text", "b")
     with pytest.raises(ValueError, match="0 times, expected once"), mutant.applied(package):
         pass
+
+
+def test_a_word_that_no_mutant_matches_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no such mutant"]) == 2
+    assert capsys.readouterr().err == "no mutant matches no such mutant\n"

@@ -216,7 +216,7 @@ def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
     tmp_path: Path, log: Log, entry: object, words: str
 ) -> None:
     mirrors = docker(tmp_path, {"registry-mirrors": ["https://one.example", entry, "https://three.example"]})
-    assert mirrors.docker == ("https://one.example", "https://three.example")
+    assert mirrors.urls == ("https://one.example", "https://three.example")
     (warning,) = log.warnings
     assert f"mirror 2 in {tmp_path / 'daemon.json'}" in warning
     assert words in warning
