@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -44,9 +45,10 @@ from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
+from imgfetch.oci.reference import Reference
 
-Annotations = Callable[[str, str | None], Mapping[str, str]]
-"""A function that returns the annotations for a full name and its tag, if any."""
+Annotations = Callable[[Reference], Mapping[str, str]]
+"""A function that returns the annotations for a name, which has either a tag or a digest."""
 
 _LAYOUT = Member("oci-layout", 30, b'{"imageLayoutVersion":"1.0.0"}')
 """The first entry, by which readers recognize the layout."""
@@ -91,7 +93,7 @@ def _docker_members(selections: Sequence[Selection], contents: Mapping[Digest, C
     diff_ids = [selection.preferred.config.diff_ids for selection in selections]
     return (
         _LAYOUT,
-        _index(selections, lambda name, _tag: {NAME: name, REF_NAME: name}),
+        _index(selections, lambda name: {NAME: str(name), REF_NAME: str(name)}),
         _document("manifest.json", [_docker_item(selection) for selection in selections]),
         _repositories(selections, [layers[-1].encoded if layers else "" for layers in diff_ids]),
         *_blobs(selections, contents),
@@ -101,14 +103,18 @@ def _docker_members(selections: Sequence[Selection], contents: Mapping[Digest, C
 def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
     """Return the entries of an OCI image layout alone.
 
-    Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect.  An image requested by digest has none,
-    because a digest is not a valid name there.
+    Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect, or the full name if several images have that
+    tag, because skopeo would find only the first.  An image requested by digest has none, because a digest is not a
+    valid name there.
     """
-    return (
-        _LAYOUT,
-        _index(selections, lambda name, tag: {NAME: name, REF_NAME: tag} if tag else {NAME: name}),
-        *_blobs(selections, contents),
-    )
+    images = Counter(reference.tag for selection in selections for reference in selection.tags)
+
+    def annotations(name: Reference) -> Mapping[str, str]:
+        if not name.tag:
+            return {NAME: str(name)}
+        return {NAME: str(name), REF_NAME: name.tag if images[name.tag] == 1 else str(name)}
+
+    return (_LAYOUT, _index(selections, annotations), *_blobs(selections, contents))
 
 
 def _classic_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
@@ -145,25 +151,21 @@ FORMATS: Mapping[str, Format] = {
 def _index(selections: Sequence[Selection], annotations: Annotations) -> Member:
     """Return `index.json` with an entry for each name.
 
-    Entries have no platform, because containerd drops those for other platforms.
+    Entries have no platform, because containerd drops those for other platforms.  A lone image has one entry: with
+    two, podman would lose the digest, and skopeo refuse the ``oci-archive``.  If there are several entries anyway, the
+    names with the requested digests are there too, by which containerd and Kubernetes look for images.
     """
     present = blobs_of(selections)
-    entries = []
+    is_alone = sum(len(selection.names) for selection in selections) == 1
+    entries: list[dict[str, object]] = []
     for selection in selections:
         absent = dict.fromkeys(str(blob.digest) for blob in selection.blobs() if blob.digest not in present)
         left_out = {ABSENT: " ".join(absent), BASE: " ".join(selection.bases)} if absent else {}
-        for name, tag in _names(selection):
-            entries.append({**selection.root.entry(), "annotations": {**annotations(name, tag), **left_out}})
+        names = dict.fromkeys([*selection.names, *(() if is_alone else selection.pins)])
+        root = selection.root.entry()
+        entries += [{**root, "annotations": {**annotations(name), **left_out}} for name in names]
     document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": entries}
     return _document("index.json", document)
-
-
-def _names(selection: Selection) -> Iterator[tuple[str, str | None]]:
-    """Yield full names and tags; a name without a tag has the entry's own digest."""
-    for reference in selection.tags:
-        yield str(reference), reference.tag
-    for repository in sorted({reference.name for reference in selection.references if not reference.tag}):
-        yield f"{repository}@{selection.root.digest}", None
 
 
 def _blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> Iterator[Member]:

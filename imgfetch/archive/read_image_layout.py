@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
@@ -25,7 +25,9 @@ _VERSION_KEYS = frozenset({"imageLayoutVersion"})
 def read(scan: Scan, archive: Archive) -> None:
     """Add the layout's images and faults to ``archive``."""
     _Layout(scan, archive).read()
+    archive.images = _together(archive.images)
     _find_indexes(scan, archive)
+    archive.faults += _false_digests(archive.images)
 
 
 class _Layout:
@@ -161,6 +163,25 @@ class _Layout:
         if member.digest is None and got != descriptor.digest:  # A hashed blob is reported elsewhere.
             self._archive.faults.append(f"{what} is damaged: it hashes to {got}")
         return got == descriptor.digest
+
+
+def _together(images: Iterable[ArchivedImage]) -> list[ArchivedImage]:
+    """Merge images that differ only in their names."""
+    found: dict[object, ArchivedImage] = {}
+    for image in images:
+        key = (image.manifest and image.manifest.descriptor.digest, image.listed_for, image.base)
+        names = (*found[key].names, *image.names) if key in found else image.names
+        found[key] = replace(image, names=tuple(sorted(set(names))))
+    return list(found.values())
+
+
+def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
+    """Yield a finding for each name with a digest that is neither its image's nor that of an index that lists it."""
+    for image in images:
+        for name in image.names:
+            digest = name.partition("@")[2]
+            if digest and digest not in map(str, image.digests):
+                yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
 
 
 def _find_indexes(scan: Scan, archive: Archive) -> None:

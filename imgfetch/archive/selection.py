@@ -58,6 +58,20 @@ class Selection:
         tagged = {replace(reference, digest=None) for reference in self.references if reference.tag}
         return tuple(sorted(tagged, key=str))
 
+    @property
+    def names(self) -> tuple[Reference, ...]:
+        """The tags, and the names of references without a tag, with the digest of the root."""
+        own = self.root.digest
+        untagged = {replace(reference, digest=own) for reference in self.references if not reference.tag}
+        return (*self.tags, *sorted(untagged, key=str))
+
+    @property
+    def pins(self) -> tuple[Reference, ...]:
+        """The distinct names with a requested digest, without tags, unless decompression has changed the digest."""
+        known = {self.root.digest, *(parent.digest for parent in self.parents)}
+        pinned = {replace(reference, tag=None) for reference in self.references if reference.digest in known}
+        return tuple(sorted(pinned, key=str))
+
     def named(self, references: tuple[Reference, ...]) -> Self:
         """Return the selection under other names."""
         return replace(self, preferred=replace(self.preferred, references=references))

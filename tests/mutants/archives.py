@@ -81,6 +81,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_Layout.read", "self._archive.faults += _two_names(entry, number)", "pass").noticed_by(
         "test_two_full_names_in_one_entry_are_a_finding"
     ),
+    Mutant("read_image_layout:read", "archive.faults += _false_digests(archive.images)", "pass").noticed_by(
+        "test_a_name_with_another_digest_than_its_images_is_a_finding"
+    ),
+    Mutant("Selection.pins", " if reference.digest in known", "").noticed_by(
+        "test_a_digest_that_decompression_has_changed_is_in_no_name"
+    ),
     Mutant("contents:_without_digest", "reference and reference.tag else name", "False else name").noticed_by(
         "test_a_digest_behind_a_tag_makes_no_other_name"
     ),

@@ -85,8 +85,25 @@ def test_a_bare_tag_for_two_images_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_a_digest_behind_a_tag_makes_no_other_name(tmp_path: Path) -> None:
-    entries = [entry(GOOD, name=FULL), entry(EVIL, name=f"{FULL}@{GOOD.digest}")]
+    entries = [entry(GOOD, name=FULL), entry(EVIL, name=f"{FULL}@{EVIL.digest}")]
     assert findings(tmp_path, entries, None) == (DIFFER,)
+
+
+def test_a_name_with_another_digest_than_its_images_is_a_finding(tmp_path: Path) -> None:
+    name, many = f"docker.io/library/app@{GOOD.digest}", index(GOOD, FOREIGN)
+    (finding,) = findings(tmp_path, [entry(EVIL, name=name), entry(GOOD, name=name)], None)[:1]
+    assert finding == f"the name {name} refers to an image with another digest, {EVIL.digest}"
+    by_index = [entry(GOOD, name=f"app@{GOOD.digest}"), entry(GOOD, name=f"app@{many.digest}")]
+    assert findings(tmp_path, by_index, None, many) == ()
+    assert f"app@{many.digest} refers to" in findings(tmp_path, [entry(EVIL, name=f"app@{many.digest}")], None, many)[0]
+
+
+def test_entries_with_several_names_for_an_image_are_one_image(tmp_path: Path) -> None:
+    entries = [entry(GOOD, name=FULL), entry(GOOD, name=f"app@{GOOD.digest}"), entry(EVIL, name="evil:1")]
+    assert findings(tmp_path, entries, [item(GOOD, FULL), item(EVIL, "evil:1")]) == ()
+    images = verify(tmp_path / "y.tar").images
+    names = [(FULL, f"docker.io/library/app@{GOOD.digest}"), ("docker.io/library/evil:1",)]
+    assert [image.names for image in images] == names
 
 
 def test_one_name_for_two_platforms_without_an_index_is_a_finding(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,7 @@ from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image, Manifest
-from imgfetch.oci.mediatypes import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
+from imgfetch.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
@@ -284,3 +286,24 @@ def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
         assert last.name == f"blobs/sha512/{WIDE}"
         assert content is not None
         assert content.read() == b"wide"
+
+
+def test_several_entries_also_have_the_requested_digests() -> None:
+    first = replace(image(f"quay.io/x/y:1@sha256:{PINNED}"), indexes=(Descriptor(OCI_INDEX, digest(PINNED), 7),))
+    second = image(f"quay.io/x/z@sha256:{M2}", manifest=M2, config=C2)
+    assert members(first, second)[1].content == index(
+        entry(M1, "quay.io/x/y:1"), entry(M1, f"quay.io/x/y@sha256:{PINNED}"), entry(M2, f"quay.io/x/z@sha256:{M2}")
+    )
+
+
+def test_a_digest_that_decompression_has_changed_is_in_no_name() -> None:
+    found = members(image(f"quay.io/x/y:1@sha256:{PINNED}"), image("quay.io/x/z:1", manifest=M2, config=C2))
+    assert found[1].content == index(entry(M1, "quay.io/x/y:1"), entry(M2, "quay.io/x/z:1"))
+
+
+def test_images_with_the_same_tag_have_their_full_names_in_a_layout_alone() -> None:
+    images = [image("x:1"), image("y:1", "y:2", manifest=M2, config=C2)]
+    found = FORMATS["oci"].members([Selection.of(each) for each in images], {})
+    entries = json.loads(found[1].content)["manifests"]
+    names = [each["annotations"]["org.opencontainers.image.ref.name"] for each in entries]
+    assert names == ["docker.io/library/x:1", "docker.io/library/y:1", "2"]
