@@ -38,17 +38,18 @@ def kubernetes(modern: newer.Tree, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Kubernetes(containerd, directory / "containerd.sock")
 
 
-Import = Callable[[str, str], Built]
+Import = Callable[..., Built]
 
 
 @pytest.fixture
 def imported(registry: RealRegistry, save: Save, kubernetes: Kubernetes) -> Import:
-    """Return a function that imports an image saved by a reference, and returns its index once the node has it."""
+    """Return a function that imports an image saved by references, and returns its index once the node has it."""
 
-    def imported(repository: str, form: str) -> Built:
+    def imported(repository: str, *forms: str) -> Built:
         built = index(image(hello(repository)), image(hello(f"{repository} arm64"), platform=ARM64))
         registry.push(repository, "v1", built)
-        kubernetes.containerd.read(save("y.tar", reference(registry, repository, form, built), *PLATFORM))
+        archive = save("y.tar", *(reference(registry, repository, form, built) for form in forms), *PLATFORM)
+        kubernetes.containerd.run("images", "import", "--all-platforms", archive)  # as kind and k3s do
         end = time.monotonic() + 60
         while kubernetes.image_status(built.children[0].config.digest) is None:
             assert time.monotonic() < end
@@ -64,7 +65,7 @@ def reference(registry: RealRegistry, repository: str, form: str, built: Built) 
 
 CASES = [(":v1", ":v1"), ("@{manifest}", "@{manifest}"), (":v1@{index}", ":v1")]
 PINNED = [("@{index}", "@{index}"), (":v1@{index}", "@{index}"), (":v1@{index}", ":v1@{index}"), (":v1", "@{index}")]
-FOUND_ONLY_BY_ITS_NAME = "a node has an image under the archive's name alone, and that has no digest of an index"
+FOUND_ONLY_BY_ITS_NAME = "a lone image has one name, and that has no digest of an index"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,27 @@ def test_a_node_finds_an_image(
     built = imported(repository, saved)
     found = kubernetes.image_status(reference(registry, repository, asked, built))
     assert found == built.children[0].config.digest
+
+
+@pytest.mark.parametrize("asked", [":v1", "@{index}", ":v1@{index}"])
+def test_a_node_finds_an_image_by_its_digest_if_it_was_saved_by_both_names(
+    asked: str, imported: Import, registry: RealRegistry, kubernetes: Kubernetes
+) -> None:
+    repository = "kubernetes/both-" + re.sub(r"\W+", "-", asked.strip("@:{}"))
+    built = imported(repository, ":v1", "@{index}")
+    found = kubernetes.image_status(reference(registry, repository, asked, built))
+    assert found == built.children[0].config.digest
+
+
+def test_a_node_finds_a_pinned_image_of_a_bundle(
+    registry: RealRegistry, save: Save, kubernetes: Kubernetes, imported: Import
+) -> None:
+    other = registry.push("kubernetes/other", "v1", image(hello("kubernetes/other")))
+    built = index(image(hello("kubernetes/bundled")), image(hello("kubernetes/bundled arm64"), platform=ARM64))
+    name = f"{registry.push('kubernetes/bundled', 'v1', built)}@{built.digest}"
+    kubernetes.containerd.read(save("bundle.tar", name, other, *PLATFORM))
+    imported("kubernetes/later", ":v1")  # by then the node knows the earlier ones
+    assert kubernetes.image_status(name) == built.children[0].config.digest
 
 
 def test_a_node_does_not_find_an_image_that_was_not_imported(registry: RealRegistry, kubernetes: Kubernetes) -> None:
