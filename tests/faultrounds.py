@@ -77,7 +77,7 @@ def main(directory: str) -> int:
     for name in stripped(os.environ):
         del os.environ[name]
     os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
-    context.patience = lambda arguments: RetryPolicy(
+    context.retries = lambda arguments: RetryPolicy(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )
     os.fsync = lambda _: None  # no power fails here

@@ -58,8 +58,8 @@ _NOT_THERE = (TransportError, UnavailableError, _FailedError)
 class TokenClient:
     """Client of the token servers of the registry at the URL ``base``; by default without retries."""
 
-    def __init__(self, transport: HttpClient, base: str, patience: RetryPolicy | None = None) -> None:
-        self._patience = patience or RetryPolicy(retries=0)
+    def __init__(self, transport: HttpClient, base: str, retries: RetryPolicy | None = None) -> None:
+        self._retries = retries or RetryPolicy(retries=0)
         self._transport = transport
         self._base = base
         self._denied: set[tuple[str, Login]] = set()
@@ -111,7 +111,7 @@ class TokenClient:
         realm = grant.realm
         first, second = (realm.own, "") if login and realm.refused else (realm.url, realm.own)
         try:
-            return self._patience.repeat(lambda: self._ask(first, grant, login), TOKEN_TRIES, refused=REFUSED_TRIES)
+            return self._retries.repeat(lambda: self._ask(first, grant, login), TOKEN_TRIES, refused=REFUSED_TRIES)
         except (CertificateError, ProxyError) as error:
             message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error

@@ -73,7 +73,7 @@ def client_settings(arguments: argparse.Namespace) -> ClientSettings:
     """Return the settings of the client that carries out a command."""
     return {
         "config": access(arguments),
-        "retries": patience(arguments),
+        "retries": retries(arguments),
         "timeout": arguments.timeout,
         "strict": arguments.strict,
     }
@@ -122,7 +122,7 @@ def default_platform(arguments: argparse.Namespace) -> Platform | None:
     return next(iter(platforms), None)
 
 
-def patience(arguments: argparse.Namespace) -> RetryPolicy:
+def retries(arguments: argparse.Namespace) -> RetryPolicy:
     """Return the policy for retries."""
     return RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait)
 

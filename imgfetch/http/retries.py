@@ -42,6 +42,9 @@ TEMPORARY = frozenset({408, 429, 499, 500, 502, 503, 504, *range(520, 525)})
 MAX_DIGITS = 12
 """Digits of a ``Retry-After`` that are read."""
 
+NONE_LEFT = 0
+"""The result of `Retrier.failed` for a failure after which only the caller's alternative is left."""
+
 _LONGEST_PAUSE = 30.0
 _RECONNECT = 1.0
 
@@ -103,37 +106,37 @@ class RetryPolicy:
 
 
 class Retrier:
-    """Counter of one operation's attempts; `RetryPolicy.repeat` is the loop that uses it."""
+    """Counter of one operation's attempts, by kind of failure; `RetryPolicy.repeat` is the loop that uses it."""
 
-    def __init__(self, patience: RetryPolicy, limit: int | None, refused: int | None) -> None:
-        self._patience = patience
-        self._limit = patience.retries + 1 if limit is None else min(limit, patience.retries + 1)
+    def __init__(self, retries: RetryPolicy, limit: int | None, refused: int | None) -> None:
+        self._retries = retries
+        self._limit = retries.retries + 1 if limit is None else min(limit, retries.retries + 1)
         self._refused = refused
         self._counts: Counter[type[ImgfetchError]] = Counter()
         self._all = 0
         self._began = self._last = time.monotonic()
 
     def failed(self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False) -> int:
-        """Wait until the next attempt, and return the number of attempts left.
+        """Wait until the next attempt, and return the number of attempts left by the operation's limit.
 
-        If the last attempt ``progressed``, the count restarts.  If no further attempt makes sense, its ``error`` is
-        raised, with the number of attempts.  If the caller ``has_other`` means, the result is 0 at once instead, and
-        this failure is not counted.
+        If the last attempt ``progressed``, the count restarts.  If no further attempt makes sense, also because of the
+        ``error``'s own limit, it is raised, with the number of attempts.  If the caller ``has_other`` means, the result
+        is `NONE_LEFT` at once instead, and this failure is not counted.
         """
         self._all += 1
-        # Wrong content is counted separately: its bytes are not progress, and it is unrelated to other failures.
+        # Each kind of wrong content has a count: its bytes are not progress, and it is unrelated to other failures.
         kind = type(error) if isinstance(error, VerificationError) else ImgfetchError
         is_anew = kind is ImgfetchError and progressed
         count = 1 if is_anew else self._counts[kind] + 1
-        limit = self._limit_for(error)
+        limit = self._limit_after(error)
         wait = self._wait(error, count, is_anew=is_anew)
         if count >= limit or wait is None:
-            if has_other and not self._patience.is_stopped:
-                return 0
+            if has_other and not self._retries.is_stopped:
+                return NONE_LEFT
             raise self._final(error)
         self._counts[kind] = count
         self._report(error, f"attempt {count + 1} of {limit} in {wait:.0f} s", wait)
-        if not self._patience.wait(wait):
+        if not self._retries.wait(wait):
             raise error
         self._last = time.monotonic()
         return self._limit - count
@@ -143,7 +146,7 @@ class Retrier:
         is_long = max(wait, time.monotonic() - self._last) > ANNOUNCED
         _logger.log(logging.WARNING if is_long else logging.INFO, "%s; %s", error, plan)
 
-    def _limit_for(self, error: ImgfetchError) -> int:
+    def _limit_after(self, error: ImgfetchError) -> int:
         limit = self._limit if error.tries >= OFTEN else min(self._limit, error.tries)
         return min(limit, self._refused) if self._refused and isinstance(error, RefusedError) else limit
 
@@ -151,12 +154,12 @@ class Retrier:
         """Return the seconds until the next attempt, or ``None`` if ``Retry-After`` exceeds the limit."""
         asked = error.retry_after if isinstance(error, UnavailableError) else None
         if asked is not None and asked >= 1:
-            return asked if asked <= self._patience.max_wait else None
+            return asked if asked <= self._retries.max_wait else None
         if is_anew:
             pause = _RECONNECT + random.uniform(0, 0.1)  # noqa: S311  # jitter, not a secret
         else:
             pause = min(_LONGEST_PAUSE, 2.0 ** (count - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
-        return min(pause, self._patience.max_wait)
+        return min(pause, self._retries.max_wait)
 
     def _final(self, error: ImgfetchError) -> ImgfetchError:
         """Return the error with the number of attempts, not to be retried by an outer loop."""

@@ -166,7 +166,7 @@ class Client:
                 jobs=jobs,
                 progress=progress,
                 tolerance=resolver.tolerance,
-                patience=resolver.patience,
+                retries=resolver.retries,
                 max_layer_size=max_layer_size,
                 copy=writer.copier(layout, out),
             ) as downloads:
@@ -232,11 +232,11 @@ class Client:
     ) -> tuple[Resolver, Mirrored]:
         """Open a store and the registries for one call; the stack closes them."""
         store = open_store(stack, cache_dir, workspace)
-        tolerance, patience = Tolerance(strict=self._strict), self._retries.fresh()
-        registry = self._registry(stack, tolerance, patience)
-        return Resolver(registry, store, tolerance, patience), registry
+        tolerance, retries = Tolerance(strict=self._strict), self._retries.fresh()
+        registry = self._registry(stack, tolerance, retries)
+        return Resolver(registry, store, tolerance, retries), registry
 
-    def _registry(self, stack: ExitStack, tolerance: Tolerance, patience: RetryPolicy) -> Mirrored:
+    def _registry(self, stack: ExitStack, tolerance: Tolerance, retries: RetryPolicy) -> Mirrored:
         """Return a source of all registries and their mirrors, each of which is opened at its first request."""
 
         def open_endpoint(endpoint: Endpoint) -> Source:
@@ -249,7 +249,7 @@ class Client:
                 connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
                 timeout=self._timeout,
                 tolerance=tolerance,
-                patience=RetryPolicy(retries=0) if endpoint.is_mirror else patience,
+                patience=RetryPolicy(retries=0) if endpoint.is_mirror else retries,
             )
             return stack.enter_context(registry)
 

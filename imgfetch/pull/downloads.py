@@ -40,7 +40,7 @@ class Downloads:
         jobs: the number of threads.
         progress: called for every blob.
         tolerance: receives warnings of layers that some readers refuse.
-        patience: the attempts at an upstream.
+        retries: the attempts at an upstream.
         max_layer_size: the size of a decompressed layer in bytes, at most.
         copy: called with a blob's digest, a position and the bytes there, before they are verified; see `has_copied`.
         contents: the findings about each layer that has arrived.
@@ -53,7 +53,7 @@ class Downloads:
     jobs: int
     progress: Progress
     tolerance: Tolerance
-    patience: RetryPolicy
+    retries: RetryPolicy
     max_layer_size: int = MAX_LAYER
     copy: Callable[[Digest, int, bytes], None] | None = None
 
@@ -139,7 +139,7 @@ class Downloads:
 
     def _stop(self) -> None:
         self.source.abort()  # first, so that no mirror's read that ends now is reported as the mirror's failure
-        self.patience.stop()
+        self.retries.stop()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -207,7 +207,7 @@ class Downloads:
             advanced=advanced,
             copy=partial(copy, digest) if copy else None,
         ) as part:
-            contents = receive(self.source, layer.reference, part, layer.what, patience=self.patience)
+            contents = receive(self.source, layer.reference, part, layer.what, retries=self.retries)
             self.store.commit(part, contents)
         if copy:
             self._copied.add(digest)

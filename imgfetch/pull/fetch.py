@@ -9,19 +9,21 @@ that fails, or a broken connection.  Therefore no response to a request with ``R
 without it next.
 
 The number of attempts is bounded whatever servers do.  The upstream gets ``retries + 1`` of them, and one more from
-byte 0.  They are counted from 1 again only after an attempt that reached `PROGRESS` bytes beyond all before it, at most
-once a mebibyte; bytes received a second time do not count.  A mismatch resets that mark to 0, and each kind of mismatch
-ends the run the second time, or is followed by requests from byte 0 only.
+byte 0.  They are counted from 1 again only after an attempt that gets `PROGRESS` bytes beyond `PartialBlob.furthest`:
+at most once a mebibyte.  Only a mismatch resets that mark to 0, and each class of mismatch has its own count:
+
+1. `ResumeError`: a resumed download is wrong.  The second leads to requests from byte 0 only, which never raise it.
+2. `VerificationError`: any other wrong size or content.  The second is raised, or if the request had ``Range``,
+   followed by requests from byte 0 only.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from contextlib import suppress
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
-from imgfetch.http.retries import Retrier, RetryPolicy
+from imgfetch.http.retries import NONE_LEFT, Retrier, RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
@@ -34,11 +36,11 @@ _logger = logging.getLogger(__name__)
 
 
 def receive(
-    source: Source, reference: Reference, part: PartialBlob, what: str, *, patience: RetryPolicy
+    source: Source, reference: Reference, part: PartialBlob, what: str, *, retries: RetryPolicy
 ) -> LayerInfo | None:
     """Download the missing bytes of a claimed blob, verify all of it, and return the findings about a layer.
 
-    The blob is of the image ``reference``, and is called ``what`` in messages; ``patience`` has the attempts at the
+    The blob is of the image ``reference``, and is called ``what`` in messages; ``retries`` has the attempts at the
     upstream, whose last error is raised.
     """
     part.rehash()
@@ -49,7 +51,7 @@ def receive(
             return part.finish()
     *mirrors, upstream = source.mirrors(reference)
     for each in (*mirrors, upstream):
-        start = _Start(part, what, patience.attempts(None if each is upstream else 1))
+        start = _Start(part, what, retries.attempts(None if each is upstream else 1))
         while True:
             body = None
             try:
@@ -58,7 +60,7 @@ def receive(
                     return part.receive(body)
             except ImgfetchError as error:
                 # With a body, a StorageError is about the store's disk; without, about a file such as a certificate.
-                if patience.is_stopped or (body is not None and isinstance(error, StorageError)):
+                if retries.is_stopped or (body is not None and isinstance(error, StorageError)):
                     raise
                 try:
                     start.failed(error)
@@ -72,13 +74,18 @@ def receive(
 class _Start:
     """The byte at which the next request to a source starts: the first missing one, or 0 for the whole blob.
 
-    A request for the rest is refused if it brings no new bytes.  Until the whole blob has been requested once, it is
-    refused too if it brings less than `PROGRESS`, because a server may end every range after a few bytes.  Then
-    the whole blob is requested:
+    After a request for the rest, the numbers of its new bytes and of the attempts left decide:
 
-    * by the last attempt, if one is left after the refusal;
-    * by all further attempts, if none is left.  The refusal is not counted then, so that there is at least one: at a
-      mirror, which has one attempt, a second request.
+    =======  =========  ===========================================================
+    bytes    attempts   next request
+    =======  =========  ===========================================================
+    enough   any        the rest
+    too few  2 or more  the rest
+    too few  1          the whole blob, this once
+    too few  none       the whole blob from now on; a mirror gets a second request
+    =======  =========  ===========================================================
+
+    Enough is one byte, but `PROGRESS` before the first request for the whole blob: a server may end ranges early.
     """
 
     def __init__(self, part: PartialBlob, what: str, attempts: Retrier) -> None:
@@ -86,15 +93,14 @@ class _Start:
         self._what = what
         self._attempts = attempts
         self._offset = self._furthest = 0
-        self._whole_next: float = 0  # the number of next requests that are for the whole blob
-        self._was_whole = False
+        self._is_whole_next = self._is_whole_always = self._was_whole = False
 
     def next(self) -> int:
         """Return the first byte of the next request."""
         self._part.rehash()  # the bytes that the last request from byte 0 did not overwrite
         self._furthest = self._part.furthest
-        self._offset = 0 if self._whole_next else self._part.size
-        self._whole_next = max(self._whole_next - 1, 0)
+        self._offset = 0 if self._is_whole_next else self._part.size
+        self._is_whole_next = self._is_whole_always
         return self._offset
 
     def answered(self, start: int) -> None:
@@ -108,11 +114,11 @@ class _Start:
             ImgfetchError: ``error``, if no further request to this source makes sense.
         """
         gained = self._part.furthest - self._furthest
-        is_refused = self._offset > 0 and gained < (1 if self._was_whole else PROGRESS)
+        is_too_few = self._offset > 0 and gained < (1 if self._was_whole else PROGRESS)
         self._was_whole = self._was_whole or self._offset == 0
-        left = self._attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_refused)
-        if is_refused and left <= 1:
+        left = self._attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_too_few)
+        if is_too_few and left <= 1:
             _logger.warning(
                 "%s: could not resume the download at byte %d; downloading the whole blob", self._what, self._offset
             )
-            self._whole_next = left or math.inf
+            self._is_whole_next, self._is_whole_always = True, left == NONE_LEFT

@@ -45,7 +45,7 @@ class Resolver:
     source: Source
     store: BlobStore
     tolerance: Tolerance
-    patience: RetryPolicy
+    retries: RetryPolicy
 
     def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
         """Return the image for a platform in the document that ``reference`` points at.
@@ -196,7 +196,7 @@ class Resolver:
         with self.store.claim(descriptor.digest):
             if not self.store.has(descriptor):
                 with self.store.part(descriptor, what) as part:
-                    self.store.commit(part, receive(self.source, reference, part, what, patience=self.patience))
+                    self.store.commit(part, receive(self.source, reference, part, what, retries=self.retries))
 
     def _known(self, descriptor: Descriptor | None) -> Document | None:
         """Return the document that is embedded in a descriptor, or that is in the store."""

@@ -94,7 +94,7 @@ class Registry(Source):
         if oddities is not None:
             warnings.warn("Registry's argument oddities is now tolerance", DeprecationWarning, stacklevel=2)
         self._tolerance = tolerance or oddities or Tolerance()
-        self._patience = patience or RetryPolicy(retries=0)
+        self._retries = patience or RetryPolicy(retries=0)
         self._transport = HttpClient(
             tolerance=self._tolerance,
             trust=self._access.trust,
@@ -127,7 +127,7 @@ class Registry(Source):
 
     def abort(self) -> None:
         """End every read and wait of other threads, now and later."""
-        self._patience.stop()
+        self._retries.stop()
         self._transport.abort()
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
@@ -136,7 +136,7 @@ class Registry(Source):
         Source: OCI distribution specification, "Pulling manifests".
         """
         what = label or f"the manifest of {reference}"
-        return self._patience.repeat(partial(self._manifest, reference, what))
+        return self._retries.repeat(partial(self._manifest, reference, what))
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
@@ -151,7 +151,7 @@ class Registry(Source):
                 return Page.parse(raw, response.headers("Link"), response.url, what)
 
         first = f"/v2/{reference.repository}/tags/list"
-        yield from listed(lambda path: self._patience.repeat(partial(read, path)), first, what)
+        yield from listed(lambda path: self._retries.repeat(partial(read, path)), first, what)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
@@ -326,7 +326,7 @@ class Registry(Source):
             base,
             credentials=access.credentials,
             realms=access.realms,
-            fetch_token=TokenClient(self._transport, base, self._patience).fetch,
+            fetch_token=TokenClient(self._transport, base, self._retries).fetch,
         )
 
     def _is_elsewhere(self, response: Response) -> bool:

@@ -58,7 +58,7 @@ def test_a_fault_ends_as_the_matrix_says(
     waits: list[float] = []
     monkeypatch.setattr(
         context,
-        "patience",
+        "retries",
         lambda arguments: RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
     )
     names = servers["https" if scenario.tls else "http"].names
@@ -98,7 +98,7 @@ def test_a_part_of_an_earlier_run_that_cannot_be_resumed_stops_no_later_run(
     servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, retries: str
 ) -> None:
     monkeypatch.setattr(
-        context, "patience", lambda arguments: RetryPolicy(retries=arguments.retries, pause=lambda _: None)
+        context, "retries", lambda arguments: RetryPolicy(retries=arguments.retries, pause=lambda _: None)
     )
     built = servers["http"].built(name)
     for server in servers.values():

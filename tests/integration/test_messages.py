@@ -127,7 +127,7 @@ def tell(loopback: Loopback, command: Command, tmp_path: Path) -> Tell:
 def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Try as often as usual, and keep the waits instead of waiting."""
     waits: list[float] = []
-    monkeypatch.setattr(invocation, "patience", lambda _: RetryPolicy(pause=waits.append))
+    monkeypatch.setattr(invocation, "retries", lambda _: RetryPolicy(pause=waits.append))
     return waits
 
 

@@ -20,19 +20,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Registry._get", "accept != _ANYTHING", "False").noticed_by(
         "test_a_406_is_answered_once_with_accepting_anything"
     ),
-    Mutant("_Start.next", "max(self._whole_next - 1, 0)", "0").noticed_by(
+    Mutant("_Start.next", "= self._is_whole_always", "= False").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"
     ),
-    Mutant("_Start.failed", "has_other=is_refused", "has_other=False").noticed_by(
+    Mutant("_Start.failed", "has_other=is_too_few", "has_other=False").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "left or math.inf", "0 if left else math.inf").noticed_by(
+    Mutant("_Start.failed", "True, left", "left == NONE_LEFT, left").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
     Mutant("_Start.failed", "1 if self._was_whole else PROGRESS", "1").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "has_other=is_refused", "has_other=is_refused and self._attempts._limit > 1").noticed_by(
+    Mutant("_Start.failed", "has_other=is_too_few", "has_other=is_too_few and self._attempts._limit > 1").noticed_by(
         "test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob"
     ),
     Mutant("_Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
@@ -64,7 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Retrier._report", "max(wait, time.monotonic() - self._last)", "wait").noticed_by(
         "test_an_attempt_that_took_long_is_reported"
     ),
-    Mutant("Retrier.failed", "has_other and not self._patience.is_stopped", "has_other").noticed_by(
+    Mutant("Retrier.failed", "has_other and not self._retries.is_stopped", "has_other").noticed_by(
         "test_after_a_stop_nothing_else_is_tried"
     ),
     Mutant("Retrier._final", ", tries=1)", ")").noticed_by("test_what_was_given_up_is_not_tried_by_somebody_else"),

@@ -88,7 +88,7 @@ def downloading(
     wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: BlobStore, **options: Any
 ) -> Downloads:
     defaults = {"jobs": 4, "progress": Progress(), "tolerance": Tolerance(), "copy": None}
-    return Downloads(wanted, registry, store, patience=RetryPolicy(retries=0), **defaults | options)
+    return Downloads(wanted, registry, store, retries=RetryPolicy(retries=0), **defaults | options)
 
 
 def bring(wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: BlobStore, **options: Any) -> None:
