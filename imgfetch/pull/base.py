@@ -59,16 +59,9 @@ class BaseLayers:
     def left_out_of(self, selection: Selection, *, by_chain: bool) -> Selection:
         """Return a selection without these layers, and warn if it has none of them, or some readers cannot load it.
 
-        ``by_chain`` leaves a layer out only if the base has it on top of the same layers.
+        ``by_chain`` leaves a layer out only if the base has it on top of the same layers, in every image that has it.
         """
-        had: set[Digest] = set()
-        needed: set[Digest] = set()
-        for image in selection.images:
-            layers = [layer.digest for layer in image.manifest.layers]
-            count = self._common(image) if by_chain else 0
-            had.update(layers[:count])
-            needed.update(layers[count:])
-        left_out = frozenset(had - needed if by_chain else needed & self.blobs)
+        left_out = self._by_chain(selection) if by_chain else self._by_blob(selection)
         bases = ", ".join(self.names) or "the base"
         if not left_out:
             _logger.warning(
@@ -86,6 +79,18 @@ class BaseLayers:
                 bases,
             )
         return replace(selection, left_out=left_out, bases=self.names)
+
+    def _by_blob(self, selection: Selection) -> frozenset[Digest]:
+        return self.blobs.intersection(layer.digest for image in selection.images for layer in image.manifest.layers)
+
+    def _by_chain(self, selection: Selection) -> frozenset[Digest]:
+        had: set[Digest] = set()
+        needed: set[Digest] = set()
+        for image in selection.images:
+            layers, count = [layer.digest for layer in image.manifest.layers], self._common(image)
+            had.update(layers[:count])
+            needed.update(layers[count:])
+        return frozenset(had - needed)
 
     def _common(self, image: Image) -> int:
         """Return the number of an image's layers that are in the base, counted from the bottom."""

@@ -167,14 +167,14 @@ def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) ->
     for listed in index.manifests:
         if listed.digest in images:
             _refuse_wrong_size(listed, images[listed.digest].manifest)
-    document, bad = json.loads(index.raw), {entry.number for entry in index.unreadable}
-    valid = [entry for number, entry in enumerate(document["manifests"], 1) if number not in bad]
-    entries = [entry for entry in valid if Digest.parse(entry["digest"]) in images]
-    if len(entries) == len(document["manifests"]):  # it lists no others
+    document, unreadable = json.loads(index.raw), {entry.number for entry in index.unreadable}
+    readable = [entry for number, entry in enumerate(document["manifests"], 1) if number not in unreadable]
+    entries = [entry for entry in readable if Digest.parse(entry["digest"]) in images]
+    if len(entries) == len(document["manifests"]):  # everything is selected: keep the registry's bytes
         resolver.store.put(index.descriptor, index.raw)
         return index.descriptor
-    here = {Digest.parse(entry["digest"]) for entry in entries}
-    entries += [_entry(image) for digest, image in images.items() if digest not in here]
+    directly_listed = {Digest.parse(entry["digest"]) for entry in entries}  # images of nested indexes come last
+    entries += [_entry(image) for digest, image in images.items() if digest not in directly_listed]
     raw = compact({**document, "manifests": entries})
     descriptor = Descriptor.of(raw, index.descriptor.media_type)
     resolver.store.put(descriptor, raw)

@@ -102,7 +102,7 @@ class SaveRequest:
 
     @property
     def format(self) -> Format:
-        """The module that knows the archive's format."""
+        """The properties of the archive's format."""
         return FORMATS[self.archive_format]
 
     @property
@@ -148,23 +148,27 @@ class Plan:
         return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
 
     def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
-        """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``."""
-        opened: dict[Digest, LayerInfo] = {}
+        """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``.
+
+        Without findings, a layer with a normal media type is expected to stay as it is.  If that proves wrong, `Writer`
+        writes a file again, and ends a stream with an error.
+        """
+        plain: dict[Digest, LayerInfo] = {}
         for layer in self.layers:
             if layer.diff_id is None:
                 continue
             found = known.get(layer.descriptor.digest)
             if found and (self.request.is_plain or found.is_refused(layer.media_types)):
-                opened[layer.descriptor.digest] = found
+                plain[layer.descriptor.digest] = found
             elif self.request.is_plain or not all(map(mediatypes.is_layer, layer.media_types)):
                 return None
         selections, contents = self.selections, dict[Digest, Content]()
-        if opened:
-            rewritten = [uncompressed.rewritten(selection, opened, self.indexes) for selection in self.selections]
+        if plain:
+            rewritten = [uncompressed.rewritten(selection, plain, self.indexes) for selection in self.selections]
             selections = merged(selection for selection, _ in rewritten)
             contents = {digest: content for _, made in rewritten for digest, content in made.items()}
         tar = TarLayout(self.request.format.members(selections, contents), mtime=self.request.mtime)
-        return ArchiveLayout(selections, frozenset(opened), tar)
+        return ArchiveLayout(selections, frozenset(plain), tar)
 
 
 def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:

@@ -1,14 +1,19 @@
 """The writing of an archive while its layers arrive, unless it exists already.
 
-The order of layers in the archive is that of its members: image after image in the order of the references, or of the
-index, and in each image the base first, every blob once; see `imgfetch.archive.formats`.
+The order of layers in the archive is that of its members (`imgfetch.archive.formats`).  Several are fetched at a time,
+for a file the largest first, which keeps all threads busy to the end, and for a sequence (a stream, or a file that is
+compressed as a whole) in the archive's order.  The layout is known unless it depends on layers that are new, as with
+decompressed ones in a first run:
 
-The order of their downloads depends on the output, several at a time in either case:
+=======  =========================================  ========================================================
+layout   file                                       sequence
+=======  =========================================  ========================================================
+known    has its full length at once, and each      one member after the other, each when its layer is there;
+         layer's pieces as they arrive              a compressed file after all layers
+unknown  written after all layers                   written after all layers
+=======  =========================================  ========================================================
 
-* A file gets its full length at once, and each layer's pieces as they arrive.  The largest layer is fetched first,
-  which keeps all threads busy to the end.
-* A stream, and a file that is compressed as a whole, take one member after the other.  Layers are fetched in the order
-  of the archive.
+If the layers of a file prove the planned layout wrong, the file is written again; a stream fails.
 """
 
 from __future__ import annotations
@@ -88,7 +93,7 @@ class Writer:
     def transfer(
         self, layout: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, *, jobs: int
     ) -> ArchiveLayout:
-        """Write the archive while its layers arrive, and return its final layout."""
+        """Write the archive while its layers arrive, and return its final layout; ``layout`` is the planned one."""
         if self.takes_any_order:
             return self._fill(layout, downloads, out, jobs)
         with compressed.compressed(out, self.compression) as stream:
@@ -99,19 +104,18 @@ class Writer:
             self._stream(layout, downloads, stream)
         return layout
 
-    def _fill(self, first: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, jobs: int) -> ArchiveLayout:
+    def _fill(self, planned: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, jobs: int) -> ArchiveLayout:
         """Write each member of a file when its blob has arrived."""
         for digest in downloads.arrivals():
-            if first and digest in first.tar.blobs and not downloads.has_copied(digest):
-                first.tar.place(digest, self.store.open, out)
+            if planned and digest in planned.tar.blobs and not downloads.has_copied(digest):
+                planned.tar.place(digest, self.store.open, out)
         final = self._final(downloads)
-        pending: Collection[Blob] = final.tar.blobs
-        if first and final.tar.members == first.tar.members:
-            layers = {layer.descriptor.digest for layer in self.plan.layers}
-            pending = [blob for blob in pending if isinstance(blob, UncompressedLayer) or blob not in layers]
-        else:  # the layout depends on the layers' contents
+        is_as_planned = planned is not None and final.tar.members == planned.tar.members
+        if not is_as_planned:
             self._require_space(final)
             final.tar.scaffold(out)
+        placed = {layer.descriptor.digest for layer in self.plan.layers} if is_as_planned else ()
+        pending = [blob for blob in final.tar.blobs if isinstance(blob, UncompressedLayer) or blob not in placed]
         self._place(final, pending, out, jobs)
         return final
 

@@ -65,12 +65,12 @@ class Rule:
 
     Attributes:
         prefix: ``*.HOST``, or the start of a name, perhaps all of it with its tag or digest.
-        roots: replacements for the prefix, the upstream last, each with the pulls that it is for: ``all``,
+        places: those that replace the prefix, the upstream last, each with the pulls that it serves: ``all``,
             ``digest-only`` or ``tag-only``; one without a registry keeps the name unchanged.
     """
 
     prefix: str
-    roots: tuple[tuple[Endpoint, str], ...]
+    places: tuple[tuple[Endpoint, str], ...]
     blocked: bool = False
     file: str = "registries.conf"
 
@@ -87,10 +87,11 @@ class Rule:
     def endpoints(self, reference: Reference) -> Iterator[Endpoint]:
         """Yield the endpoints for a reference that the rule is for."""
         # A pull by digest has no tag.  A manifest that an index lists is requested by tag and digest: a pull by tag.
-        skipped = "tag-only" if reference.digest and not reference.tag else ""
-        for root, pull in self.roots:
-            if pull != skipped:
-                yield replace(_below(root, reference, self.rest(reference) or ""), by_digest_only=pull == "digest-only")
+        has_tag = bool(reference.tag) or not reference.digest
+        for place, pulls in self.places:
+            if has_tag or pulls != "tag-only":
+                there = _below(place, reference, self.rest(reference) or "")
+                yield replace(there, by_digest_only=pulls == "digest-only")
 
 
 @dataclass(frozen=True)
@@ -192,16 +193,16 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
     if not host or "://" in prefix or (is_wild and (slash or ":" in host)):
         raise VerificationError(f"the prefix of {table.what} is neither HOST[:PORT][/PATH] nor *.HOST")
     limit = "digest-only" if _flag(table, "mirror-by-digest-only") else ""
-    roots: list[tuple[Endpoint, str]] = []
+    places: list[tuple[Endpoint, str]] = []
     for number, item in enumerate(table.items_of("mirror"), 1):
         mirror = strictjson.Object(item, f"mirror {number} of {table.what}", _KEYS)
         pull = mirror.text("pull-from-mirror") or "all"
         if pull not in _PULLS:
             raise VerificationError(f"'pull-from-mirror' of {mirror.what} must be one of {', '.join(_PULLS)}")
-        roots.append((_place(mirror, mirror.text("location")), limit or pull))
+        places.append((_place(mirror, mirror.text("location")), limit or pull))
     upstream = _place(table, table.text("location") or ("*" if is_wild else prefix))
-    roots.append((replace(upstream, is_mirror=False), "all"))
-    return Rule(host.lower() + slash + name, tuple(roots), _flag(table, "blocked"), str(path))
+    places.append((replace(upstream, is_mirror=False), "all"))
+    return Rule(host.lower() + slash + name, tuple(places), _flag(table, "blocked"), str(path))
 
 
 def _place(table: strictjson.Object, location: str) -> Endpoint:
