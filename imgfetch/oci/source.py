@@ -56,7 +56,7 @@ class Source(Protocol):
         """Open a blob, named ``what`` in messages, at ``offset`` or at its first byte."""
 
     def mirrors(self, reference: Reference) -> Sequence[Source]:
-        """Return the sources of an image in the order to try them; the last one's error counts."""
+        """Return the mirrors of an image in the order to try them, and last the upstream, whose error counts."""
         del reference
         return (self,)
 

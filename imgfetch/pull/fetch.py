@@ -67,7 +67,7 @@ def receive(
                 except ImgfetchError:
                     if each is upstream:
                         raise
-                    break  # a mirror: the next source
+                    break  # a mirror, which has reported it: the next source
     raise AssertionError("the upstream's last error is raised")
 
 

@@ -29,11 +29,11 @@ def validator(response: Response) -> str:
     return etag if _STRONG_ETAG.fullmatch(etag) else ""
 
 
-def is_continued(response: Response, descriptor: Descriptor, offset: int) -> bool:
-    """Return ``True`` if the response to a request with ``Range`` has that range, the whole blob, or another error."""
+def refuses_range(response: Response, descriptor: Descriptor, offset: int) -> bool:
+    """Return whether the response to a request with ``Range`` is a 416, or a 206 with another range."""
     if response.status == HTTPStatus.PARTIAL_CONTENT:
-        return response.continues(offset, descriptor.size)
-    return response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        return not response.continues(offset, descriptor.size)
+    return response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def check_size(response: Response, descriptor: Descriptor, what: str) -> None:

@@ -114,7 +114,7 @@ class Registry(Source):
         self._authenticator = self._new_authenticator(name, self._base, self._access)
         self._has_answered = False
         self._lock = threading.Lock()
-        self._has_ranges = True
+        self._sends_range = True
         self._validators: dict[Digest, dict[Origin, str]] = {}  # of each blob, by the origin that sent it
         self.pulls_left: int | None = None
         """The number of pulls left, if the registry reports it."""
@@ -162,29 +162,34 @@ class Registry(Source):
         Source: OCI distribution specification, "Pulling blobs".
         """
         with ExitStack() as stack:
-            offset = offset if self._has_ranges else 0
-            response = self._open_blob(stack, reference, descriptor, what, offset)
-            if offset and not blobs.is_continued(response, descriptor, offset):
-                # Not the requested range: request the whole blob, and after a wrong range send no Range again; see
-                # docs/registries.md#range-refused.
-                self._has_ranges = self._has_ranges and response.status != HTTPStatus.PARTIAL_CONTENT
-                stack.close()
-                offset = 0
-                response = self._open_blob(stack, reference, descriptor, what, offset)
+            rest = self._open_rest(stack, reference, descriptor, what, offset) if offset and self._sends_range else None
+            response = rest or self._open_blob(stack, reference, descriptor, what, 0)
             if response.status == HTTPStatus.NOT_FOUND:
                 hint = (
                     "the manifest lists this blob, but the registry does not have it: "
                     "push the image again, or use another tag"
                 )
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
-            if response.status == HTTPStatus.PARTIAL_CONTENT and offset:
-                response.start = offset
-            elif response.status != HTTPStatus.OK:
+            if response.status != HTTPStatus.OK and not response.start:
                 raise self._refused(response, reference, what)
             blobs.check_size(response, descriptor, what)
             if etag := blobs.validator(response):
                 self._validators.setdefault(descriptor.digest, {})[response.origin] = etag
             yield response
+
+    def _open_rest(
+        self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
+    ) -> Response | None:
+        """Request the rest of a blob; return ``None`` if that is refused (docs/registries.md#range-refused)."""
+        with ExitStack() as until_refused:
+            response = self._open_blob(until_refused, reference, descriptor, what, offset)
+            if blobs.refuses_range(response, descriptor, offset):
+                if response.status == HTTPStatus.PARTIAL_CONTENT:
+                    self._sends_range = False  # nor will later ones be right
+                return None
+            response.start = offset if response.status == HTTPStatus.PARTIAL_CONTENT else 0
+            stack.enter_context(until_refused.pop_all())
+            return response
 
     def _open_blob(
         self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
@@ -295,7 +300,7 @@ class Registry(Source):
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
-                    continue  # without a header: no challenge has been answered yet
+                    continue  # by http, still without credentials, because no challenge has been answered yet
                 self._has_answered = True
                 if response.status == HTTPStatus.UNAUTHORIZED and rounds and not self._is_elsewhere(response):
                     rounds -= 1

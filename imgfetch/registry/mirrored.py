@@ -72,18 +72,18 @@ class Mirrored(Source):
         *mirrors, upstream = self.mirrors(reference)
         for mirror in mirrors:
             if reference.digest or not mirror.endpoint.by_digest_only:
-                with suppress(ImgfetchError):  # it has been reported
+                with suppress(ImgfetchError):  # the mirror has reported it
                     return mirror.manifest(reference, label=label)
         return upstream.manifest(reference, label=label)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        """Open a blob at the upstream; `mirrors` also returns the mirrors."""
+        """Open a blob at the upstream, the last of `mirrors`."""
         with self.mirrors(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
             yield body
 
     def mirrors(self, reference: Reference) -> tuple[_Candidate, ...]:
-        """Return the sources for an image, mirrors first."""
+        """Return the mirrors of an image, and last the upstream."""
         failures: list[str] = []
         return tuple(_Candidate(self, endpoint, failures) for endpoint in self._mirrors.endpoints(reference))
 
@@ -150,21 +150,21 @@ class _Candidate(Source):
             with self._noting():
                 source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
                 body = stack.enter_context(source.blob(there, descriptor, what, offset=offset))
-            with self._noting(ours=StorageError):  # an error of the disk to which the body is written
+            with self._noting(local_errors=StorageError):  # an error of the disk to which the body is written
                 yield body
 
     def abort(self) -> None:
         self.mirrored.abort()
 
     @contextmanager
-    def _noting(self, ours: type[ImgfetchError] | tuple[()] = ()) -> Iterator[None]:
-        """Report a mirror's error, or add the mirrors' failures to the upstream's; ignore errors of type ``ours``."""
+    def _noting(self, local_errors: type[ImgfetchError] | tuple[()] = ()) -> Iterator[None]:
+        """Report a mirror's error, or add the mirrors' failures to the upstream's; pass ``local_errors`` unchanged."""
         try:
             yield
-        except ours:
-            raise
         except ImgfetchError as error:
-            if self.endpoint.is_mirror:
+            if isinstance(error, local_errors):
+                pass
+            elif self.endpoint.is_mirror:
                 cause = f" ({error.__cause__})" if isinstance(error.__cause__, ImgfetchError) else ""
                 self.failures.append(f"mirror {self.endpoint.registry}: {error}{cause}")
                 self.mirrored.report(self.failures[-1])

@@ -8,7 +8,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("tags:_following", "_LINK.findall(", "re.findall(r'<([^>]{1,4000})>\\s*((?:;[^,]*)?)', ").noticed_by(
         "test_the_next_page_is_where_the_link_says"
     ),
-    Mutant("_Candidate.blob", "ours=StorageError", "ours=()").noticed_by(
+    Mutant("_Candidate.blob", "local_errors=StorageError", "local_errors=()").noticed_by(
         "test_a_full_disk_is_no_reason_to_ask_elsewhere"
     ),
     Mutant("parse_location", "if rest:", "if not rest:").noticed_by(
