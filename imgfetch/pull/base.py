@@ -84,13 +84,9 @@ class BaseLayers:
         return self.blobs.intersection(layer.digest for image in selection.images for layer in image.manifest.layers)
 
     def _by_chain(self, selection: Selection) -> frozenset[Digest]:
-        had: set[Digest] = set()
-        needed: set[Digest] = set()
-        for image in selection.images:
-            layers, count = [layer.digest for layer in image.manifest.layers], self._common(image)
-            had.update(layers[:count])
-            needed.update(layers[count:])
-        return frozenset(had - needed)
+        parted = [(image.manifest.layers, self._common(image)) for image in selection.images]
+        had = frozenset(layer.digest for layers, count in parted for layer in layers[:count])
+        return had.difference(layer.digest for layers, count in parted for layer in layers[count:])
 
     def _common(self, image: Image) -> int:
         """Return the number of an image's layers that are in the base, counted from the bottom."""

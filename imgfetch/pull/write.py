@@ -8,12 +8,12 @@ decompressed ones in a first run:
 =======  =========================================  ========================================================
 layout   file                                       sequence
 =======  =========================================  ========================================================
-known    has its full length at once, and each      one member after the other, each when its layer is there;
-         layer's pieces as they arrive              a compressed file after all layers
-unknown  written after all layers                   written after all layers
+known    full length at once, each layer's pieces   one member after the other, each when its layer has
+         as they arrive                             arrived; compressed after all of them
+unknown  after all layers                           after all layers
 =======  =========================================  ========================================================
 
-If the layers of a file prove the planned layout wrong, the file is written again; a stream fails.
+If the layers prove the layout wrong, a file is written again and a stream fails.
 """
 
 from __future__ import annotations
