@@ -12,8 +12,6 @@ known    full length at once, each layer's pieces   one member after the other, 
          as they arrive                             arrived; compressed after all of them
 unknown  after all layers                           after all layers
 =======  =========================================  ========================================================
-
-If the layers prove the layout wrong, a file is written again and a stream fails.
 """
 
 from __future__ import annotations
