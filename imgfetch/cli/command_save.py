@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
@@ -14,8 +13,7 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
-from imgfetch.oci.reference import Reference
-from imgfetch.pull.client import Client
+from imgfetch.pull.client import Client, SaveOptions
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.results import Forecast, Saved
 from imgfetch.text import format_size, sanitize
@@ -30,28 +28,13 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     client = Client(**context.client_settings(arguments))
     for references, output in context.outputs(arguments):
         arguments.output = output
-        _save(client, references, arguments, display)
+        began = time.monotonic()
+        saved = client.save(references, context.output(arguments), **_options(arguments, display))
+        display.close()
+        if not arguments.quiet:
+            _note(arguments, display)
+            _summarize(saved, arguments.output, time.monotonic() - began, display)
     return 0
-
-
-def _save(client: Client, references: Sequence[Reference], arguments: argparse.Namespace, display: Display) -> None:
-    """Write one archive, and report its contents."""
-    began = time.monotonic()
-    saved = client.save(
-        references,
-        context.output(arguments),
-        if_changed=arguments.if_changed,
-        jobs=arguments.jobs,
-        cache_dir=context.cache(arguments),
-        cache_size=arguments.cache_size,
-        max_layer_size=arguments.max_layer_size,
-        progress=display,
-        **_archive(arguments),
-    )
-    display.close()
-    if not arguments.quiet:
-        _note(arguments, display)
-        _summarize(saved, arguments.output, time.monotonic() - began, display)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -75,6 +58,18 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, f"-o {sanitize(arguments.output)}: {error}")
     if arguments.name and len(arguments.references) > 1:
         usage(arguments, "--name cannot be combined with several images")
+
+
+def _options(arguments: argparse.Namespace, display: Display) -> SaveOptions:
+    return {
+        "if_changed": arguments.if_changed,
+        "jobs": arguments.jobs,
+        "cache_dir": context.cache(arguments),
+        "cache_size": arguments.cache_size,
+        "max_layer_size": arguments.max_layer_size,
+        "progress": display,
+        **_archive(arguments),
+    }
 
 
 def _archive(arguments: argparse.Namespace) -> ArchiveOptions:

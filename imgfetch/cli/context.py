@@ -143,11 +143,7 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
 
 
 def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], str]]:
-    """Return the images of each archive, and its path; create the directory in --output-dir.
-
-    Raises:
-        StorageError: the directory cannot be created.
-    """
+    """Return the images of each archive, and its path; create the directory in --output-dir."""
     directory = arguments.output_dir
     if directory is None:
         return [(arguments.references, arguments.output)]
