@@ -147,6 +147,8 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
         f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"
         for image in saved.images
     )
+    bases = dict.fromkeys(sanitize(base) for image in saved.images for base in image.bases)
+    advice = f"; load {', '.join(bases)} first, or the image may not run, though docker reports success"
     details = {
         "output": output,
         "size": saved.size,
@@ -164,4 +166,8 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
     if saved.is_unchanged:
         display.message("unchanged", f"{target} already contains {images}; left untouched", details)
     else:
-        display.message("saved", f"saved {images}, {format_size(saved.size)} to {target} in {seconds:.1f} s", details)
+        display.message(
+            "saved",
+            f"saved {images}, {format_size(saved.size)} to {target} in {seconds:.1f} s{advice if bases else ''}",
+            details,
+        )

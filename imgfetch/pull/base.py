@@ -72,8 +72,8 @@ class BaseLayers:
             return selection
         if others := left_out - self.blobs:
             _logger.warning(
-                "of the layers left out of %s, %d may be in %s only under other digests: docker's classic store can "
-                "load the archive, containerd cannot",
+                "of the layers left out of %s, %d may be in %s only under other digests: docker and ctr can load "
+                "the archive, podman cannot",
                 selection.references[0],
                 len(others),
                 bases,

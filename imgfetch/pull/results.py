@@ -30,6 +30,7 @@ class SavedImage:
         image_id: its config's digest, which `docker load` prints.
         platform: its platform.
         index: the digest of the registry's index that lists it, if several platforms are saved.
+        bases: the names of the images that have the layers left out.
     """
 
     references: tuple[Reference, ...]
@@ -37,6 +38,7 @@ class SavedImage:
     image_id: Digest
     platform: Platform
     index: Digest | None = None
+    bases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Saved:
                 image.manifest.config.digest,
                 image.config.platform,
                 selection.root.digest if selection.indexes else None,
+                selection.bases,
             )
             for selection in plan.selections
             for image in selection.images
@@ -79,6 +82,12 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
             _logger.warning(
                 "%s has zstd layers, which docker before 23 and containerd before 1.5 cannot load; "
                 "for these versions, use --layers plain",
+                selection.references[0],
+            )
+        if len(selection.indexes) > 1:
+            _logger.warning(
+                "%s has an index within an index, from which skopeo's oci-archive and containerd before 2 may find no "
+                "image, and podman no digest; for these readers, save one platform",
                 selection.references[0],
             )
         if selection.root.digest not in kept:

@@ -39,6 +39,17 @@ def test_a_bundle_is_as_large_as_was_forecast(count: int, registry: RealRegistry
     assert archive.stat().st_size == headers + padded + 1024
 
 
+@pytest.mark.parametrize("reader", ["skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"])
+def test_skopeo_finds_images_with_the_same_tag_by_their_names(
+    reader: str, registry: RealRegistry, save: Save, started: Started
+) -> None:
+    images = [image(hello(f"{reader} {number}")) for number in range(2)]
+    names = [registry.push(f"same-tag/{number}", "latest", built) for number, built in enumerate(images)]
+    archive = save("bundle.tar", *names, *PLATFORM, "--format", "oci")
+    for name, built in zip(names, images, strict=True):
+        assert started(reader).raw(f"{archive}:{name}") == built.raw
+
+
 @pytest.fixture(scope="session")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Built]]]:
     """Return where each form of bundle is written once, and its images by name."""

@@ -61,6 +61,39 @@ def test_a_reader_takes_a_form(
         assert loaded.digest in ("", many.children[0].digest, many.digest)
 
 
+NESTED_REFUSED = dict.fromkeys(
+    ("ctr-1.6", "ctr-2.1-local", "skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"),
+    "it chooses within the first matching index only, or within none",
+)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_takes_an_index_within_an_index(
+    reader: str, registry: RealRegistry, save: Save, started: Started, request: pytest.FixtureRequest
+) -> None:
+    engine, amd64 = started(reader), image(hello(f"nested {reader}"))
+    many = index(index(image(hello("nested arm64"), platform=ARM64)), index(amd64))
+    expect(request, reader, engine, NESTED_REFUSED.get(reader, ""))
+    archive = save("y.tar", registry.push(f"forms/nested-{reader}", "v1", many), "--all-platforms", *PLATFORM)
+    loaded = engine.load(archive)
+    if reader.startswith(("ctr", "docker-28.5-containerd")):
+        assert loaded.digest == many.digest
+    else:
+        assert loaded.image_id == amd64.config.digest
+        assert loaded.digest != many.digest
+
+
+def test_dockers_classic_store_loads_nothing_for_another_platform_than_the_preferred_one(
+    registry: RealRegistry, save: Save, started: Started
+) -> None:
+    docker, reference = started("docker-28.5"), registry.push("forms/preferred", "v1", MANY)
+    archive = save("y.tar", reference, "--all-platforms", *PLATFORM)
+    docker.run("load", "--platform", "linux/arm64", "-i", archive)
+    assert reference not in docker.tags()
+    docker.run("load", "--platform", "linux/amd64", "-i", archive)
+    assert reference in docker.tags()
+
+
 def test_containerd_takes_all_platforms(registry: RealRegistry, save: Save, containerd: Containerd) -> None:
     reference = registry.push("forms/everything", "v1", MANY)
     archive = save("y.tar", reference, "--all-platforms")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -81,7 +82,7 @@ def _save(run: Run, references: list[str], target: Path, *options: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-SUCCEEDS = {"docker-28.5-containerd-store": "it reports success, and the name stays where it was"}
+SUCCEEDS = {"docker-28.5-containerd-store": "it reports success"}
 """Readers that report success for an update without its base, and the reason."""
 
 
@@ -102,6 +103,57 @@ def test_a_reader_without_the_base_refuses_an_update(
         assert update.large.digest.removeprefix("sha256:")[:12] in str(refused.value)
     if reader.startswith("ctr"):
         assert "not found" in str(refused.value)
+
+
+MOVE_THE_NAME = ("docker-28.5-containerd-store", "ctr-1.6", "ctr-2.1-local")
+"""Readers whose name then refers to the update, until the base and the update have been loaded."""
+
+
+@pytest.mark.parametrize("reader", LOADERS)
+def test_an_update_without_its_base_leaves_the_name_alone_except_in_these_readers(
+    reader: str, registry: RealRegistry, run: Run, started: Started, tmp_path: Path
+) -> None:
+    engine = started(reader)
+    if not READERS[reader].knows(engine):
+        pytest.skip(f"{reader} is {engine.version} here, whose names are not known")
+    engine.forget()
+    shared, path = hello(f"moved {reader} base"), f"moved/{reader}"
+    built = image(shared, hello(f"moved {reader}"))
+    name = registry.push(path, "1", image(hello(f"moved {reader} before")))
+    _save(run, [name], tmp_path / "before.tar")
+    base = registry.push(path, "base", image(shared))
+    _save(run, [base], tmp_path / "base.tar")
+    registry.push(path, "1", built)
+    _save(run, [name], tmp_path / "update.tar", "--base", base)
+    engine.read(tmp_path / "before.tar")
+    before = engine.image_named(name)
+    with contextlib.suppress(ConsumerError):
+        engine.read(tmp_path / "update.tar")
+    assert (engine.image_named(name) != before) == (reader in MOVE_THE_NAME)
+    engine.read(tmp_path / "base.tar")
+    engine.read(tmp_path / "update.tar")
+    assert engine.image_named(name) in (built.config.digest, built.digest)
+    if isinstance(engine, Docker):
+        assert engine.exported(name)
+    engine.forget()
+
+
+@pytest.mark.parametrize("reader", LOADERS)
+def test_all_but_podman_know_the_layers_of_a_base_that_was_decompressed(
+    reader: str, registry: RealRegistry, run: Run, started: Started, tmp_path: Path
+) -> None:
+    engine, shared, path = started(reader), hello(f"plain {reader} base"), f"plain/{reader}"
+    built = image(shared, hello(f"plain {reader}"))
+    _save(run, [registry.push(path, "base", image(shared))], tmp_path / "base.tar", "--layers", "plain")
+    name = registry.push(path, "1", built)
+    _save(run, [name], tmp_path / "update.tar", "--base", str(tmp_path / "base.tar"))
+    engine.read(tmp_path / "base.tar")
+    if reader.startswith("podman"):
+        with pytest.raises(ConsumerError):
+            engine.read(tmp_path / "update.tar")
+        return
+    engine.read(tmp_path / "update.tar")
+    assert engine.image_named(name) in (built.config.digest, built.digest)
 
 
 @pytest.mark.parametrize("reader", LOADERS)

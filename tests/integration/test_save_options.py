@@ -192,6 +192,14 @@ def test_an_index_within_an_index_is_kept_too(desk: Desk) -> None:
     desk.check("y.tar")
 
 
+@pytest.mark.parametrize("built", [index(index(AMD64_IMAGE), index(ARM64_IMAGE)), MANY], ids=["nested", "flat"])
+def test_an_index_within_an_index_is_told_if_all_of_it_is_saved(desk: Desk, built: Built) -> None:
+    reference, is_nested = desk.add("a", built), built is not MANY
+    done = desk.save("y.tar", reference, "--all-platforms")
+    assert done.err.count(f"warning: {reference} has an index within an index") == is_nested
+    assert "within an index" not in desk.save("x.tar", reference, *PLATFORM).err
+
+
 @pytest.mark.parametrize(
     "platforms", [("--all-platforms",), ("--platform", "linux/amd64,linux/arm64")], ids=["all", "two"]
 )
@@ -699,6 +707,7 @@ def test_a_base_that_is_of_no_use_gives_a_whole_archive_and_a_warning(desk: Desk
     done = desk.save("y.tar", reference, "--base", desk.path / "base.tar", *PLATFORM)
     assert "has no layers in common with" in done.err
     assert held in done.err
+    assert " first, or " not in done.err
     assert desk.read("y.tar") == desk.read("whole.tar")
 
 
@@ -707,7 +716,8 @@ def test_layers_that_are_the_same_in_other_blobs_are_left_out_with_a_warning(des
     reference, held = desk.add("a", TWO), desk.add("b", image(layer(raw, OCI_TAR)))
     done = desk.save("y.tar", reference, "--base", held, *PLATFORM)
     assert blob(BASE) not in desk.members("y.tar")
-    assert "containerd cannot" in done.err
+    assert "only under other digests: docker and ctr can load the archive, podman cannot" in done.err
+    assert f"; load {held} first, or the image may not run" in done.err.splitlines()[-1]
     done = desk.save("x.tar", reference, "--base", held, *PLATFORM, "--format", "oci")
     assert blob(BASE) in desk.members("x.tar")
     assert "has no layers in common" in done.err

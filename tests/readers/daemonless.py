@@ -78,7 +78,11 @@ class SkopeoOciArchive(SkopeoDockerArchive):
     transport = "oci-archive"
 
     def _loaded(self, image_id: str, source: str) -> Loaded:
-        return Loaded(image_id, sha256(output(*self._skopeo, "inspect", "--raw", source).encode()))
+        return Loaded(image_id, sha256(self.raw(source.removeprefix(f"{self.transport}:"))))
+
+    def raw(self, image: str) -> bytes:
+        """Return the manifest of an image, named as FILE or FILE:NAME."""
+        return output(*self._skopeo, "inspect", "--raw", f"{self.transport}:{image}").encode()
 
 
 class Crane:
