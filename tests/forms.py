@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -114,17 +114,34 @@ def _family(program: str) -> str:
     return re.findall(r"\w+", program)[0]
 
 
-def table() -> str:
-    """Return the table of forms and readers in Markdown; versions with the same answers share a column."""
-    columns: dict[tuple[str, ...], list[str]] = {}
+SHORT = ("default", "plain", "classic", "oci", "all platforms", "gzip", "zstd", "bundle", "update")
+"""The forms in the README."""
+
+
+def _answers(names: Iterable[str]) -> list[list[str]]:
+    """Return each reader with its answers to some forms; versions with the same answers share an entry."""
+    versions: dict[tuple[str, ...], list[str]] = {}
     for name, reader in READERS.items():
-        columns.setdefault((reader.program, *(_cell(form, name) for form in ALL)), []).append(reader.version)
+        versions.setdefault((reader.program, *(_cell(form, name) for form in names)), []).append(reader.version)
     families = [_family(reader.program) for reader in READERS.values()]
-    ordered = sorted(columns.items(), key=lambda column: (families.index(_family(column[0][0])), column[0][0]))
-    heading = ["", *(f"{program} {', '.join(versions)}" for (program, *_), versions in ordered)]
-    rows = [[form.title, *(cells[1 + number] for cells, _ in ordered)] for number, form in enumerate(ALL.values())]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (heading, ["---"] * len(heading), *rows))
+    ordered = sorted(versions.items(), key=lambda entry: (families.index(_family(entry[0][0])), entry[0][0]))
+    return [[f"{program} {', '.join(known)}", *cells] for (program, *cells), known in ordered]
+
+
+def _markdown(rows: Iterable[Iterable[str]]) -> str:
+    heading, *others = [list(row) for row in rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heading, ["---"] * len(heading), *others))
+
+
+def table() -> str:
+    """Return the table of docs/archives.md, a row for each form."""
+    return _markdown(zip(["", *(form.title for form in ALL.values())], *_answers(ALL), strict=True))
+
+
+def short_table() -> str:
+    """Return the table of the README, a row for each reader."""
+    return _markdown([["loads", *(ALL[form].title for form in SHORT)], *_answers(SHORT)])
 
 
 if __name__ == "__main__":
-    print(table(), end="")
+    print(table(), short_table(), sep="\n", end="")

@@ -41,8 +41,9 @@ def test_the_readme_has_every_command_and_every_exit_status() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 215, "move details to a page in docs/"
+    assert len(README.splitlines()) <= 235, "move details to a page in docs/"
 
 
-def test_the_table_of_readers_is_the_one_that_the_tests_prove() -> None:
+def test_the_tables_of_readers_are_those_that_the_tests_prove() -> None:
+    assert forms.short_table() in README, "python -m tests.forms prints it"
     assert forms.table() in (ROOT / "docs/archives.md").read_text(), "python -m tests.forms prints it"
