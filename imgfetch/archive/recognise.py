@@ -14,6 +14,8 @@ from imgfetch.archive.scan import Scan, scan
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.text import sanitize
 
+DOCKER_25 = "a docker save archive (25 or later)"
+
 
 def read_undamaged(path: Path) -> tuple[Scan, Archive]:
     """Return an archive file's members and contents, without decompressing layers.
@@ -69,7 +71,7 @@ def _kind(scan: Scan) -> str:
     names = scan.members
     if has_layout and has_docker:
         first = next(iter(names))
-        return "an imgfetch archive" if first == "oci-layout" else "a docker save archive (25 or later)"
+        return "an imgfetch archive" if first == "oci-layout" else DOCKER_25
     if has_layout:
         return "an OCI image layout"
     if any(name.endswith("/VERSION") for name in names):

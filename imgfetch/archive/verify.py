@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
-from imgfetch.archive.recognise import read_archive
+from imgfetch.archive.recognise import DOCKER_25, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.oci import config_demands, names
@@ -52,12 +52,13 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     except ImgfetchError:
         if found.is_whole and not found.faults:
             raise
-        return Verified("a damaged archive", (), tuple(found.faults), ())
+        return Verified("a damaged archive", (), tuple(found.faults), tuple(_known_causes(found, Archive())))
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
     findings += [text for reference in pinned if (text := _missing(reference, archive.images))]
     notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
+    notes += _known_causes(found, archive)
     return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
@@ -73,6 +74,17 @@ def _damaged_blobs(found: Scan) -> Iterator[str]:
     for name, member in found.members.items():
         if member.digest and blob_digest(name) not in (None, member.digest):
             yield f"{name} is damaged: it hashes to {member.digest.encoded}"
+
+
+def _known_causes(found: Scan, archive: Archive) -> Iterator[str]:
+    """Yield a note for each program that is known to write such an incomplete archive and to report success."""
+    if not found.is_whole and next(iter(found.members), "").startswith("blobs"):
+        yield "if ctr images export of containerd 2.1 wrote this file: it may stop early; export again with --local"
+    if archive.kind == DOCKER_25 and any("is not in the archive" in fault for fault in archive.faults):
+        yield (
+            "if docker 28 with its containerd image store wrote this file: it leaves out what images share; save the "
+            "image with imgfetch, or remove all images from docker, pull this one again, and save it"
+        )
 
 
 def _layers(found: Mapping[str, Scan], archive: Archive) -> Iterator[str]:

@@ -98,6 +98,33 @@ def test_a_name_with_another_digest_than_its_images_is_a_finding(tmp_path: Path)
     assert f"app@{many.digest} refers to" in findings(tmp_path, [entry(EVIL, name=f"app@{many.digest}")], None, many)[0]
 
 
+@pytest.mark.parametrize("absent", ["config", "layer", "neither"])
+@pytest.mark.parametrize("first", ["blobs/", "oci-layout"])
+def test_what_docker_leaves_out_of_its_archives_has_a_note(tmp_path: Path, absent: str, first: str) -> None:
+    layout = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
+    blobs = {"blobs/": b"", path(GOOD): GOOD.raw}
+    blobs |= {path(blob): blob.content for blob in GOOD.blobs if blob != {"config": GOOD.config}.get(absent)}
+    if absent == "layer":
+        del blobs[path(GOOD.layers[0])]
+    members = {**layout, **blobs} if first == "oci-layout" else {**blobs, **layout}
+    members["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [entry(GOOD, name=FULL)]}).encode()
+    members["manifest.json"] = json.dumps([item(GOOD, FULL)]).encode()
+    (tmp_path / "y.tar").write_bytes(tar(members))
+    found = verify(tmp_path / "y.tar")
+    assert bool(found.findings) == (absent != "neither")
+    told = any("docker 28 with its containerd image store" in note for note in found.notes)
+    assert told == (absent != "neither" and first == "blobs/")
+
+
+@pytest.mark.parametrize("first", ["blobs/", "oci-layout"])
+def test_an_archive_that_begins_with_blobs_and_ends_early_has_a_note(tmp_path: Path, first: str) -> None:
+    content = tar({first: b"", path(GOOD): GOOD.raw, path(GOOD.layers[0]): GOOD.layers[0].content})
+    (tmp_path / "y.tar").write_bytes(content[:-1500])
+    found = verify(tmp_path / "y.tar")
+    assert found.findings
+    assert any("export again with --local" in note for note in found.notes) == (first == "blobs/")
+
+
 def test_entries_with_several_names_for_an_image_are_one_image(tmp_path: Path) -> None:
     entries = [entry(GOOD, name=FULL), entry(GOOD, name=f"app@{GOOD.digest}"), entry(EVIL, name="evil:1")]
     assert findings(tmp_path, entries, [item(GOOD, FULL), item(EVIL, "evil:1")]) == ()
