@@ -33,6 +33,7 @@ class Entries:
         self.oddity = ""
         self._is_file: dict[int, bool] = {}  # by the hash of the name
         self._is_complete = True
+        self._directory = b""  # of the last entry
 
     def add(self, kind: bytes, name: bytes, link: bytes) -> None:
         """Judge the next entry.
@@ -40,7 +41,7 @@ class Entries:
         Raises:
             HeaderError: all readers refuse it.
         """
-        written, name = name, posixpath.normpath(name)
+        written, name = name, clean(name)
         if kind not in _KINDS:
             raise HeaderError(f"the entry {_shown(name)} has the unknown type {_shown(kind)}")
         if len(name) > _MAX_NAME and (len(name) > _MAX_PATH or max(map(len, name.split(b"/"))) > _MAX_NAME):
@@ -49,8 +50,8 @@ class Entries:
             raise HeaderError(f"the link {_shown(name)} has no target")
         if not written:
             self._remark("it has an entry without a name, which podman refuses")
-        if _leads_out(name) or (kind == _HARD_LINK and _leads_out(posixpath.normpath(link))):
-            self._remark(f"its entry {_shown(name)} leads out of the image, which docker 28's classic store refuses")
+        if name.startswith(b"..") or kind == _HARD_LINK:
+            self._check_place(kind, name, link)
         if len(name) > _LONG_PATH:
             self._remark(f"its entry {_shown(name)} has a name that is too long for docker and containerd")
         self._refuse_below_file(name)
@@ -81,11 +82,18 @@ class Entries:
             raise HeaderError("the capabilities in a PAX header are malformed")
 
     def _refuse_below_file(self, name: bytes) -> None:
-        above = name.rpartition(b"/")[0]
+        above = directory = name.rpartition(b"/")[0]
+        if directory == self._directory:
+            return
+        self._directory = directory
         while above and (is_file := self._is_file.get(hash(above))) is not False:
             if is_file:
                 raise HeaderError(f"the entry {_shown(name)} lies below a file")
             above = above.rpartition(b"/")[0]
+
+    def _check_place(self, kind: bytes, name: bytes, link: bytes) -> None:
+        if _leads_out(name) or (kind == _HARD_LINK and _leads_out(clean(link))):
+            self._remark(f"its entry {_shown(name)} leads out of the image, which docker 28's classic store refuses")
 
     def _check_target(self, name: bytes, link: bytes) -> None:
         """Compare the target of a hard link; some readers extract a layer without those below it."""
@@ -110,6 +118,13 @@ class Entries:
 
     def _remark(self, sentence: str) -> None:
         self.oddity = self.oddity or sentence
+
+
+def clean(name: bytes) -> bytes:
+    """Return a normal path; most are that already, but for a slash behind a directory."""
+    short = name[:-1] if name.endswith(b"/") else name
+    is_usual = b"//" not in short and b"/." not in short and short[:1] not in (b"", b".", b"/")
+    return short if is_usual else posixpath.normpath(name)
 
 
 def _leads_out(name: bytes) -> bool:

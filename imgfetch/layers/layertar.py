@@ -6,13 +6,12 @@ stricter, because they are for archives.  The other rules are from measurements 
 
 from __future__ import annotations
 
-import posixpath
 import re
 import zlib
 from collections.abc import Mapping
 
 from imgfetch.errors import VerificationError
-from imgfetch.layers.extraction import Entries
+from imgfetch.layers.extraction import Entries, clean
 from imgfetch.layers.tarheaders import (
     EXTENSIONS,
     GLOBAL_PAX,
@@ -133,7 +132,7 @@ class LayerTar:
         """Take an extended header; a global one ends those before it, as in Go."""
         records = _records(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
         if header.kind == GLOBAL_PAX:
-            self._entries.add_name(posixpath.normpath(header.name))
+            self._entries.add_name(clean(header.name))
             self._extensions, self._records = {}, {}
         else:
             self._extensions[header.kind], self._records = content, records
