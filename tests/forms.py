@@ -43,6 +43,7 @@ FORMS: Mapping[str, Form] = {
         "`--format oci --layers plain`", (*PLATFORM, "--format", "oci", "--layers", "plain"), keeps_digest=False
     ),
     "all platforms": Form("`--all-platforms`", (*PLATFORM, "--all-platforms")),
+    "kept index": Form("`--keep-index`", (*PLATFORM, "--keep-index")),
     "two platforms": Form("`--platform P,P`", ("--platform", "linux/amd64,linux/arm64"), keeps_digest=False),
     "gzip": Form("`.tar.gz`", suffix=".tar.gz"),
     "zstd": Form("`.tar.zst`", suffix=".tar.zst"),

@@ -46,6 +46,8 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.base and (plain := _plain(arguments)):
         usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
+    if arguments.keep_index and (plain := _plain(arguments)):
+        usage(arguments, f"--keep-index keeps the registry's digests and cannot be combined with {plain}")
     if arguments.json and not arguments.dry_run:
         usage(arguments, "--json requires --dry-run; for a save, use --progress json")
     if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
@@ -76,6 +78,7 @@ def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
     return {
         "platform": arguments.platform,
         "all_platforms": arguments.all_platforms,
+        "keep_index": arguments.keep_index,
         "archive_format": arguments.format,
         "layers": arguments.layers,
         "name": arguments.name,

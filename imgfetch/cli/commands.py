@@ -55,6 +55,7 @@ SAVE = (
         *REFERENCES,
         PLATFORM,
         switch("--all-platforms", help="save all platforms of an index, and everything else in it"),
+        switch("--keep-index", help="keep the index too, with the images for the chosen platforms only"),
         once("--name NAME[:TAG]", parse.name, "name of the image in the archive (default: REF)"),
     ),
     Group(

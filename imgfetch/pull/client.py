@@ -133,6 +133,8 @@ class Client:
                   architecture; an image that exists for one other platform only is then saved with a warning.
                 - ``all_platforms``: keep everything that an index lists; ``platform`` is then the one for readers that
                   know only one.
+                - ``keep_index``: keep an index as it is, with the images for ``platform`` only, so that its digest
+                  identifies them; ``ctr images import --all-platforms``, kind and k3s reject such an archive.
                 - ``archive_format``: ``docker``, which ``docker load`` and all others read, ``docker-classic`` or
                   ``oci``.
                 - ``layers``: ``original``, as the registry has them, or ``plain``, decompressed.

@@ -69,13 +69,17 @@ def _select(found: Index | Manifest, reference: Reference, request: SaveRequest,
     for platform in request.platforms or (None,):
         image = resolver.chosen(found, reference, platform)
         images.setdefault(image.manifest.descriptor.digest, image)
-    if isinstance(found, Manifest) or len(images) == 1:
+    if isinstance(found, Manifest) or (len(images) == 1 and not request.keep_index):
         return Selection.of(next(iter(images.values())))
-    index = _rewritten(resolver, found, images)
+    for entry in found.manifests:
+        if entry.digest in images:
+            _refuse_wrong_size(entry, images[entry.digest].manifest)
+    kept = {index.digest: index for image in images.values() for index in image.indexes}
+    indexes = tuple(kept.values()) if request.keep_index else (_rewritten(resolver, found, images),)
     listed = [descriptor.digest for descriptor in found.manifests]
     in_order = sorted(images.values(), key=lambda image: _place(listed, image.manifest.descriptor.digest))
     preferred = _best(list(images.values()), platforms.default())
-    return Selection(preferred, tuple(in_order), (index,), parents=pinned(reference, in_order))
+    return Selection(preferred, tuple(in_order), indexes, parents=pinned(reference, in_order))
 
 
 def _everything(found: Index | Manifest, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
@@ -164,9 +168,6 @@ def _best(images: Sequence[Image], wanted: Platform) -> Image:
 
 def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) -> Descriptor:
     """Return an index that lists these images only, because some readers fail if a listed manifest is absent."""
-    for listed in index.manifests:
-        if listed.digest in images:
-            _refuse_wrong_size(listed, images[listed.digest].manifest)
     document, unreadable = json.loads(index.raw), {entry.number for entry in index.unreadable}
     readable = [entry for number, entry in enumerate(document["manifests"], 1) if number not in unreadable]
     entries = [entry for entry in readable if Digest.parse(entry["digest"]) in images]

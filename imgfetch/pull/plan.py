@@ -34,6 +34,7 @@ class ArchiveOptions(TypedDict, total=False):
 
     platform: Platforms | None
     all_platforms: bool
+    keep_index: bool
     archive_format: ArchiveFormat
     layers: LayerForm
     name: str | Reference | None
@@ -56,6 +57,7 @@ class SaveRequest:
     name: Reference | None = None
     bases: tuple[Reference | Path, ...] = ()
     mtime: int = MTIME
+    keep_index: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and options that contradict each other."""
@@ -69,6 +71,8 @@ class SaveRequest:
             raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {self.mtime}")
         if self.format.has_one_platform and (self.all_platforms or len(self.platforms) > 1):
             raise ValueError(f"an archive in the format {self.archive_format} holds only one platform")
+        if self.keep_index and self.is_plain:
+            raise ValueError("an archive that keeps the index cannot have decompressed layers")
         if self.bases and self.is_plain:
             raise ValueError("an archive with a base cannot have decompressed layers")
         if self.name and self.name.digest:
@@ -81,6 +85,7 @@ class SaveRequest:
         *,
         platform: Platforms | None = None,
         all_platforms: bool = False,
+        keep_index: bool = False,
         archive_format: ArchiveFormat = FORMAT,
         layers: LayerForm = LAYERS[0],
         name: str | Reference | None = None,
@@ -98,6 +103,7 @@ class SaveRequest:
             names.reference(name).with_default_tag() if name is not None else None,
             tuple(map(_base, bases)),
             source_date_epoch,
+            keep_index,
         )
 
     @property

@@ -91,8 +91,7 @@ class Resolver:
                     raise
                 continue  # an artifact beside the images
             if image is not None:
-                if reference.digest:  # the archive may need it
-                    self.store.put(index.descriptor, index.raw)
+                self.store.put(index.descriptor, index.raw)  # the archive may need it
                 return replace(image, indexes=(index.descriptor, *image.indexes))
         return None
 

@@ -13,7 +13,7 @@ import pytest
 from tests import cri, readers
 from tests import modern as newer
 from tests.e2e.conftest import Save
-from tests.engines import RealRegistry
+from tests.engines import ConsumerError, RealRegistry
 from tests.forms import PLATFORM
 from tests.images import ARM64, Built, hello, image, index
 from tests.readers import Containerd
@@ -29,6 +29,14 @@ class Kubernetes:
     def image_status(self, name: str) -> str | None:
         """Return the ID of the image that a pod would run for a name, or nothing if it would be pulled."""
         return cri.image_status(self.socket, name)
+
+    def found(self, name: str) -> str:
+        """Return the ID of the image for a name, of which the node learns a moment after the import."""
+        end = time.monotonic() + 60
+        while (found := self.image_status(name)) is None:
+            assert time.monotonic() < end, name
+            time.sleep(0.05)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +58,7 @@ def imported(registry: RealRegistry, save: Save, kubernetes: Kubernetes) -> Impo
         registry.push(repository, "v1", built)
         archive = save("y.tar", *(reference(registry, repository, form, built) for form in forms), *PLATFORM)
         kubernetes.containerd.run("images", "import", "--all-platforms", archive)  # as kind and k3s do
-        end = time.monotonic() + 60
-        while kubernetes.image_status(built.children[0].config.digest) is None:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        kubernetes.found(built.children[0].config.digest)
         return built
 
     return imported
@@ -90,19 +95,28 @@ def test_a_node_finds_an_image_by_its_digest_if_it_was_saved_by_both_names(
 ) -> None:
     repository = "kubernetes/both-" + re.sub(r"\W+", "-", asked.strip("@:{}"))
     built = imported(repository, ":v1", "@{index}")
-    found = kubernetes.image_status(reference(registry, repository, asked, built))
+    found = kubernetes.found(reference(registry, repository, asked, built))
     assert found == built.children[0].config.digest
 
 
-def test_a_node_finds_a_pinned_image_of_a_bundle(
-    registry: RealRegistry, save: Save, kubernetes: Kubernetes, imported: Import
+def test_a_node_finds_an_image_by_the_digest_of_its_kept_index_unless_all_platforms_are_imported(
+    registry: RealRegistry, save: Save, kubernetes: Kubernetes
 ) -> None:
+    built = index(image(hello("kubernetes/kept")), image(hello("kubernetes/kept arm64"), platform=ARM64))
+    name = registry.push("kubernetes/kept", "v1", built).removesuffix(":v1") + f"@{built.digest}"
+    archive = save("kept.tar", name, "--keep-index", *PLATFORM)
+    with pytest.raises(ConsumerError, match="not found"):
+        kubernetes.containerd.run("images", "import", "--all-platforms", archive)
+    kubernetes.containerd.read(archive)
+    assert kubernetes.found(name) == built.children[0].config.digest
+
+
+def test_a_node_finds_a_pinned_image_of_a_bundle(registry: RealRegistry, save: Save, kubernetes: Kubernetes) -> None:
     other = registry.push("kubernetes/other", "v1", image(hello("kubernetes/other")))
     built = index(image(hello("kubernetes/bundled")), image(hello("kubernetes/bundled arm64"), platform=ARM64))
     name = f"{registry.push('kubernetes/bundled', 'v1', built)}@{built.digest}"
     kubernetes.containerd.read(save("bundle.tar", name, other, *PLATFORM))
-    imported("kubernetes/later", ":v1")  # by then the node knows the earlier ones
-    assert kubernetes.image_status(name) == built.children[0].config.digest
+    assert kubernetes.found(name) == built.children[0].config.digest
 
 
 def test_a_node_does_not_find_an_image_that_was_not_imported(registry: RealRegistry, kubernetes: Kubernetes) -> None:

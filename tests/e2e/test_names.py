@@ -62,4 +62,4 @@ def test_a_reader_finds_an_image_by_these_names(
 
 
 def test_the_table_of_names_is_there() -> None:
-    assert len(table()) == 7
+    assert len(table()) == 9

@@ -184,6 +184,44 @@ def test_with_all_platforms_the_one_that_is_named_is_preferred(desk: Desk) -> No
     assert item["Config"] == blob(ARM64_IMAGE.config)
 
 
+def test_the_index_is_kept_with_the_chosen_images_alone(desk: Desk) -> None:
+    reference = f"{desk.add('a', MANY)}@{MANY.digest}"
+    desk.save("y.tar", reference, "--keep-index", *PLATFORM)
+    (entry,) = desk.document("y.tar", "index.json")["manifests"]
+    assert (entry["digest"], entry["size"]) == (MANY.digest, len(MANY.raw))
+    found = desk.members("y.tar")
+    blobs = (MANY, AMD64_IMAGE, *AMD64_IMAGE.blobs)
+    assert {name for name in found if name.startswith("blobs/sha256/")} == {blob(each) for each in blobs}
+    assert found[blob(MANY)] == MANY.raw
+    assert verify(desk.path / "y.tar", reference).findings == ()
+    (note,) = verify(desk.path / "y.tar").notes
+    assert note == f"2 of the 3 manifests listed by {MANY.digest} are not in the archive"
+
+
+def test_the_index_is_kept_with_several_images_and_with_those_within_another_index(desk: Desk) -> None:
+    nested = index(index(AMD64_IMAGE), index(ARM64_IMAGE))
+    for name, built in (("a", MANY), ("b", nested)):
+        desk.save("y.tar", desk.add(name, built), "--keep-index", "--platform", "linux/amd64,linux/arm64")
+        (entry,) = desk.document("y.tar", "index.json")["manifests"]
+        assert entry["digest"] == built.digest
+        desk.check("y.tar")
+    assert {blob(child) for child in nested.children} < set(desk.members("y.tar"))
+
+
+@pytest.mark.parametrize("plain", [("--layers", "plain"), ("--format", "docker-classic")])
+def test_decompressed_layers_cannot_keep_the_index(desk: Desk, plain: tuple[str, str]) -> None:
+    assert f"cannot be combined with {' '.join(plain)}" in desk.fail(2, desk.add("a", MANY), "--keep-index", *plain)
+    with pytest.raises(ValueError, match="cannot have decompressed layers"):
+        imgfetch.save("a.example/x", desk.path / "y.tar", keep_index=True, layers="plain")
+
+
+def test_an_image_without_an_index_keeps_none(desk: Desk) -> None:
+    reference = desk.add("a", ONE)
+    desk.save("y.tar", reference, *PLATFORM)
+    desk.save("x.tar", reference, "--keep-index", *PLATFORM)
+    assert desk.read("x.tar") == desk.read("y.tar")
+
+
 def test_an_index_within_an_index_is_kept_too(desk: Desk) -> None:
     nested = index(index(AMD64_IMAGE), index(ARM64_IMAGE))
     desk.save("y.tar", desk.add("a", nested), "--all-platforms")
@@ -201,7 +239,9 @@ def test_an_index_within_an_index_is_told_if_all_of_it_is_saved(desk: Desk, buil
 
 
 @pytest.mark.parametrize(
-    "platforms", [("--all-platforms",), ("--platform", "linux/amd64,linux/arm64")], ids=["all", "two"]
+    "platforms",
+    [("--all-platforms",), ("--platform", "linux/amd64,linux/arm64"), ("--platform", "linux/amd64", "--keep-index")],
+    ids=["all", "two", "kept"],
 )
 def test_an_index_in_the_archive_cannot_have_a_wrong_size(desk: Desk, platforms: tuple[str, ...]) -> None:
     wrong = index(AMD64_IMAGE, ARM64_IMAGE, entries=[{**AMD64_IMAGE.entry, "size": 7}, ARM64_IMAGE.entry])

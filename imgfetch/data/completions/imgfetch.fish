@@ -62,6 +62,7 @@ complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -
 complete -c imgfetch -n '_shtab_imgfetch_using save' -s i -l images -xka "(__fish_complete_path (commandline -ct))" -d 'read more images from FILE, one per line; # begins a comment; - is stdin; repeatable'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l platform -x -d 'save the image for these platforms; repeatable (default: $DOCKER_DEFAULT_PLATFORM, else linux on this machine'"'"'s architecture)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l all-platforms -d 'save all platforms of an index, and everything else in it'
+complete -c imgfetch -n '_shtab_imgfetch_using save' -l keep-index -d 'keep the index too, with the images for the chosen platforms only'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l name -x -d 'name of the image in the archive (default: REF)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write the archive to FILE; .tar.gz, .tgz and .tar.zst are compressed (default: -, which is stdout)'
 complete -c imgfetch -n '_shtab_imgfetch_using save' -l output-dir -xka "(__fish_complete_directories)" -d 'write an archive for each image to DIR, such as DIR/alpine_3.20.tar'

@@ -140,6 +140,7 @@ _shtab_imgfetch_save_options=(
   "*"{-i,--images}"[read more images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
   "--all-platforms[save all platforms of an index, and everything else in it]"
+  "--keep-index[keep the index too, with the images for the chosen platforms only]"
   "--name[name of the image in the archive (default\: REF)]:NAME[:TAG]:"
   {-o,--output}"[write the archive to FILE\; .tar.gz, .tgz and .tar.zst are compressed (default\: -, which is stdout)]:FILE:_files"
   "--output-dir[write an archive for each image to DIR, such as DIR\/alpine_3.20.tar]:DIR:_files -/"
