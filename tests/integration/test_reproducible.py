@@ -110,6 +110,7 @@ FORMS = {
         *PLATFORM,
     ),
     "oci": ("4e2db52b8d53053c03ea3f54994a1f8036f008ee4886629cf5943bc013707a51", "--format", "oci", *PLATFORM),
+    "kept index": ("b962ff35760fd47d30344d69981e8ad2af6fa3762266754e770b6a05b1943952", "--keep-index", *PLATFORM),
     "all platforms": ("11e894e989b06b0e2a33243d62edd659a1c71f4323cfbbd9a72130f686a9d1f0", "--all-platforms", *PLATFORM),
 }
 """The digest of the archive of `hello_image` in each form, and the options that make it."""
