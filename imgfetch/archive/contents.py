@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.oci.config import Config
@@ -13,8 +14,7 @@ from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedLayer:
+class ArchivedLayer(NamedTuple):
     """A layer of an image in an archive.
 
     Attributes:
@@ -37,8 +37,7 @@ class ArchivedLayer:
     media_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedImage:
+class ArchivedImage(NamedTuple):
     """An image in an archive.
 
     Attributes:
@@ -66,7 +65,7 @@ class ArchivedImage:
         return (*own, *self.indexes)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Archive:
     """An archive's contents and faults.
 

@@ -34,9 +34,8 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, compact, path
 from imgfetch.archive.selection import Selection, blobs_of
@@ -73,8 +72,7 @@ class Members(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A format of an archive.
 
     Attributes:

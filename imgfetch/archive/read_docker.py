@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.scan import Scan
@@ -59,7 +58,7 @@ def _merge_names(archive: Archive, places: Iterable[int], names: Iterable[str]) 
     for number in places:
         image = archive.images[number]
         if not set(names) <= set(image.names):
-            archive.images[number] = replace(image, names=tuple(sorted({*image.names, *names})))
+            archive.images[number] = image._replace(names=tuple(sorted({*image.names, *names})))
             return
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
@@ -74,7 +73,7 @@ class _Layout:
         if isinstance(found, Manifest):
             image = self._image(top, found, what)
             if image:
-                yield replace(image, listed_for=descriptor.platform)
+                yield image._replace(listed_for=descriptor.platform)
             return
         if depth > _MAX_DEPTH:
             self._archive.faults.append(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
@@ -171,7 +170,7 @@ def _together(images: Iterable[ArchivedImage]) -> list[ArchivedImage]:
     for image in images:
         key = (image.manifest and image.manifest.descriptor.digest, image.listed_for, image.base)
         names = (*found[key].names, *image.names) if key in found else image.names
-        found[key] = replace(image, names=tuple(sorted(set(names))))
+        found[key] = image._replace(names=tuple(sorted(set(names))))
     return list(found.values())
 
 
@@ -199,7 +198,7 @@ def _find_indexes(scan: Scan, archive: Archive) -> None:
             parents.setdefault(child.digest, []).append(digest)
     for number, image in enumerate(archive.images):
         if image.manifest:
-            archive.images[number] = replace(image, indexes=_above(image.manifest.descriptor.digest, parents))
+            archive.images[number] = image._replace(indexes=_above(image.manifest.descriptor.digest, parents))
 
 
 def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:

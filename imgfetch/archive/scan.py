@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive import compressed
 from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, TarEntry, TarReader
@@ -24,8 +24,7 @@ _MAX_DOCUMENTS = 256 * 1024 * 1024
 _MAX_LINKS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedMember:
+class ScannedMember(NamedTuple):
     """A member, as far as it was examined.
 
     Attributes:
@@ -44,7 +43,7 @@ class ScannedMember:
     failure: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Scan:
     """An archive's members.
 

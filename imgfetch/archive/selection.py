@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
+from typing import NamedTuple, Self
 
 from imgfetch.errors import InvalidReferenceError, VerificationError
 from imgfetch.oci.descriptor import Descriptor
@@ -13,8 +13,7 @@ from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The content of some references.
 
     Attributes:
@@ -74,7 +73,7 @@ class Selection:
 
     def named(self, references: tuple[Reference, ...]) -> Self:
         """Return the selection under other names."""
-        return replace(self, preferred=replace(self.preferred, references=references))
+        return self._replace(preferred=self.preferred._replace(references=references))
 
     def blobs(self) -> Iterator[Descriptor]:
         """Yield all blobs in the archive's order, including repeated ones and those left out."""
@@ -136,4 +135,4 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
 
 def _together(first: Selection, second: Selection) -> Selection:
     parents = {parent.digest: parent for parent in first.parents + second.parents}
-    return replace(first.named(first.references + second.references), parents=tuple(parents.values()))
+    return first.named(first.references + second.references)._replace(parents=tuple(parents.values()))

@@ -9,8 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive import ustar
 from imgfetch.defaults import MTIME
@@ -26,8 +25,7 @@ _CANNOT = frozenset(
 """Errors of systems that cannot copy between two files."""
 
 
-@dataclass(frozen=True, slots=True)
-class UncompressedLayer:
+class UncompressedLayer(NamedTuple):
     """A layer of the registry, to be stored decompressed."""
 
     digest: Digest
@@ -43,8 +41,7 @@ Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
 """Opens a blob's verified content, perhaps after waiting for its download."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """An entry of the archive; a directory's name ends with a slash."""
 
     name: str

@@ -10,8 +10,7 @@ Layouts: v7, POSIX.1-1988 ``ustar``, GNU (long names in entries of type ``L`` an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive.ustar import BLOCK
 from imgfetch.errors import VerificationError
@@ -30,8 +29,7 @@ _BUFFER = 256 * 1024
 _MAX_PADDING = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TarEntry:
+class TarEntry(NamedTuple):
     """A member of an archive.
 
     Attributes:

@@ -46,9 +46,8 @@ def rewritten(
             contents[descriptor.digest] = raw
         made.insert(0, descriptor)
     preferred = images[selection.preferred.manifest.descriptor.digest]
-    changed = replace(
-        selection,
-        preferred=replace(preferred, references=selection.preferred.references),
+    changed = selection._replace(
+        preferred=preferred._replace(references=selection.preferred.references),
         images=tuple(images.values()),
         indexes=tuple(made),
         parents=() if new else selection.parents,
@@ -73,7 +72,7 @@ def _image(image: Image, uncompressed: Mapping[Digest, LayerInfo]) -> Image:
             document["layers"][number] = layer.entry()
     raw = compact(document)
     descriptor = Descriptor.of(raw, manifest.descriptor.media_type)
-    return replace(image, manifest=replace(manifest, descriptor=descriptor, layers=layers, raw=raw))
+    return image._replace(manifest=replace(manifest, descriptor=descriptor, layers=layers, raw=raw))
 
 
 def _index(index: Descriptor, raw: bytes, new: Mapping[Digest, Descriptor]) -> tuple[Descriptor, bytes]:

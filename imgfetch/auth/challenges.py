@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_HEADER = 64 * 1024
 
@@ -25,8 +25,7 @@ _ESCAPE = re.compile(r"\\(.)")
 _NEXT = re.compile(r"[^,]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(NamedTuple):
     """One way to authenticate.
 
     Attributes:
@@ -35,7 +34,7 @@ class Challenge:
     """
 
     scheme: str
-    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, str] = {}
 
 
 def parse(lines: Sequence[str]) -> tuple[Challenge, ...]:

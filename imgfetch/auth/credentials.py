@@ -150,7 +150,7 @@ class Credentials:
             _logger.warning("%s", message)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(eq=False, repr=False)
 class _Store:
     """The content of one source."""
 

@@ -30,7 +30,7 @@ only scheme or port differ, the same path at the registry's own origin may be re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from imgfetch.errors import AuthenticationError, TransportError
@@ -52,8 +52,7 @@ _COUNTRY = 2
 _DOWN = "imgfetch never sends credentials from https down to http"
 
 
-@dataclass(frozen=True, slots=True)
-class Realm:
+class Realm(NamedTuple):
     """A token server.
 
     Attributes:
@@ -70,8 +69,7 @@ class Realm:
     refused: str = ""
 
 
-@dataclass(frozen=True)
-class RealmPolicy:
+class RealmPolicy(NamedTuple):
     """The user's rules for token servers.
 
     Attributes:
@@ -80,7 +78,7 @@ class RealmPolicy:
     """
 
     trusted: frozenset[str] = frozenset()
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = {}
 
     def find(self, text: str, asked: str) -> Realm:
         """Return the token server that a challenge names in its ``realm``, which is ``text``.

@@ -11,8 +11,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from imgfetch.text import sanitize
 
@@ -28,8 +28,7 @@ _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 _MAX_NAMES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """Printable fields of a certificate; unreadable times are empty, and ``names`` are the hosts that it covers."""
 
     subject: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from imgfetch.errors import UnusableError
@@ -26,8 +25,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Origin of a URL; ``host`` is a lower-case name or address, without brackets for IPv6."""
 
     scheme: str

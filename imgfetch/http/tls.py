@@ -16,9 +16,8 @@ import logging
 import re
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import truststore
 
@@ -33,8 +32,7 @@ _PARTNERS = {".cert": ".key", ".key": ".cert"}
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TlsConfig:
+class TlsConfig(NamedTuple):
     """Trusted authorities and client certificates.
 
     Attributes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
@@ -35,8 +34,7 @@ _KNOWN = {
 """Names of unsupported formats by their first bytes, for the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerInfo:
+class LayerInfo(NamedTuple):
     """A layer's verified properties.
 
     Attributes:
@@ -73,7 +71,7 @@ class LayerInfo:
 
     def to_json(self) -> bytes:
         """Encode as JSON."""
-        return json.dumps({**asdict(self), "diff_id": str(self.diff_id), "rules": _RULES}).encode()
+        return json.dumps({**self._asdict(), "diff_id": str(self.diff_id), "rules": _RULES}).encode()
 
     def warnings(self, media_types: Collection[str]) -> tuple[str, ...]:
         """Describe possible problems for readers, given the types by which manifests list the layer."""

@@ -7,8 +7,7 @@ content that were verified here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.text import quoted
 
@@ -50,8 +49,7 @@ class HeaderError(ValueError):
     """A header is malformed, or readers interpret it differently."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """An entry's type, path, length in bytes, and link target."""
 
     kind: bytes

@@ -6,7 +6,7 @@ Sources: OCI image specification, "Image Configuration"; docker's image specific
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.errors import VerificationError
 from imgfetch.oci import mediatypes, strictjson
@@ -55,16 +55,14 @@ class Config:
         return cls(Platform.from_json(members), tuple(diff_ids), raw)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step of the history: its command, and whether it made no layer."""
 
     created_by: str
     is_empty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunConfig:
+class RunConfig(NamedTuple):
     """An image's run settings and history.
 
     Attributes:

@@ -7,7 +7,7 @@ type.  Keys count in any case.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from imgfetch.oci import gojson, readers, strictjson
 from imgfetch.oci.config import Config
@@ -18,8 +18,7 @@ _MAX_SHOWN = 3
 _MAX_CLASSIC_LAYERS = 125
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A part of a config that some readers refuse.
 
     Attributes:
@@ -30,8 +29,7 @@ class Fault:
     readers: Readers
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """A type that readers demand of a value other than null, which counts as absent.
 
     Attributes:
@@ -42,7 +40,7 @@ class Demand:
     wanted: str
     fits: Callable[[object], bool]
     readers: Readers
-    members: Mapping[str, tuple[Demand, ...]] = field(default_factory=dict)
+    members: Mapping[str, tuple[Demand, ...]] = {}
 
 
 def warnings(config: Config, what: str) -> Iterator[str]:
@@ -130,7 +128,7 @@ def _words(group: Readers, oci: Readers, names: str) -> _Members:
 def _by(group: Readers, members: _Members) -> _Members:
     """Return the first demand on each member, made by other readers."""
     return {
-        name: (replace(demands[0], readers=group, members=_by(group, demands[0].members)),)
+        name: (demands[0]._replace(readers=group, members=_by(group, demands[0].members)),)
         for name, demands in members.items()
     }
 

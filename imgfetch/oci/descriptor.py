@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.errors import VerificationError
 from imgfetch.oci import mediatypes, strictjson
@@ -20,8 +20,7 @@ _PLATFORM_KEYS = frozenset({"os", "architecture", "variant", "os.version", "os.f
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A manifest or index as received.
 
     Attributes:

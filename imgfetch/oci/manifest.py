@@ -8,6 +8,7 @@ is valid, because only `parse_document` makes them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
@@ -29,8 +30,7 @@ _KEYS = frozenset(
 ) | {"fsLayers", "signatures", "history"}  # these are schema 1's
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """An entry of an index that is not a valid descriptor.
 
     Attributes:
@@ -69,8 +69,7 @@ class Manifest:
     raw: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A manifest with its config and names.
 
     Attributes:

@@ -6,11 +6,10 @@ docs/archives.md#configs has the versions that were measured, and tests/e2e/test
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Readers:
+class Readers(NamedTuple):
     """Readers that demand the same.
 
     Attributes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.reference import Reference
@@ -30,8 +29,7 @@ class Body(Protocol):
         """Yield at most ``limit`` bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedded(NamedTuple):
     """The body of a blob in memory."""
 
     content: bytes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.archive.contents import Archive
 from imgfetch.archive.selection import Selection
@@ -19,8 +18,7 @@ from imgfetch.oci.manifest import Image
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BaseLayers:
+class BaseLayers(NamedTuple):
     """The layers of some images.
 
     Attributes:
@@ -78,7 +76,7 @@ class BaseLayers:
                 len(others),
                 bases,
             )
-        return replace(selection, left_out=left_out, bases=self.names)
+        return selection._replace(left_out=left_out, bases=self.names)
 
     def _by_blob(self, selection: Selection) -> frozenset[Digest]:
         return self.blobs.intersection(layer.digest for image in selection.images for layer in image.manifest.layers)

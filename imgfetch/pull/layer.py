@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from imgfetch.archive.selection import Selection
 from imgfetch.errors import VerificationError
@@ -13,8 +13,7 @@ from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """A layer to be fetched.
 
     Attributes:
@@ -54,7 +53,7 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     for layer in layers:
         first = found.setdefault(layer.descriptor.digest, layer)
         media_types = first.media_types | layer.media_types
-        found[layer.descriptor.digest] = replace(layer if first.diff_id is None else first, media_types=media_types)
+        found[layer.descriptor.digest] = (layer if first.diff_id is None else first)._replace(media_types=media_types)
         if first.diff_id is not None and layer.diff_id is not None and first.diff_id != layer.diff_id:
             raise VerificationError(
                 f"{layer.what} is the same blob as {first.what}, but has a different diff_id",

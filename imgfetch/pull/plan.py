@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypedDict, get_args
+from typing import NamedTuple, Self, TypedDict, get_args
 
 from imgfetch.archive import uncompressed
 from imgfetch.archive.compressed import looks_like_file
@@ -117,8 +117,7 @@ class SaveRequest:
         return self.format.is_uncompressed or self.layers != LAYERS[0]
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLayout:
+class ArchiveLayout(NamedTuple):
     """The position of every member of an archive.
 
     Attributes:
@@ -132,8 +131,7 @@ class ArchiveLayout:
     tar: TarLayout
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """An archive's images, and the blobs that it needs.
 
     Attributes:

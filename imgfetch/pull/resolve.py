@@ -31,7 +31,7 @@ MAX_LOOKS = 32
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Resolver:
     """Finds images, and stores their documents.
 
@@ -92,7 +92,7 @@ class Resolver:
                 continue  # an artifact beside the images
             if image is not None:
                 self.store.put(index.descriptor, index.raw)  # the archive may need it
-                return replace(image, indexes=(index.descriptor, *image.indexes))
+                return image._replace(indexes=(index.descriptor, *image.indexes))
         return None
 
     def _look(

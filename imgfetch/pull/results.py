@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.archive.selection import blobs_of
 from imgfetch.layers.diffid import LayerInfo
@@ -99,8 +99,7 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
     return Saved.of(plan, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """A blob of a plan.
 
     Attributes:

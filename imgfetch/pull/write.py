@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from imgfetch.archive import compressed
 from imgfetch.archive.image_layout import path as blob_path
@@ -42,7 +42,7 @@ from imgfetch.store.blobs import BlobStore
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Writer:
     """Writes the archive of a plan; ``path`` is its path, if it is a file that is replaced atomically."""
 
@@ -166,8 +166,7 @@ class Writer:
         require_free_space(needs)
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingArchive:
+class ExistingArchive(NamedTuple):
     """An archive that exists already."""
 
     path: Path

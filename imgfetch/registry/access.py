@@ -45,7 +45,7 @@ class RegistryConfig:
         """Return the configuration for an endpoint (docs/registries.md#mirror-credentials)."""
         own = self
         if endpoint.insecure:
-            own = replace(own, trust=replace(own.trust, insecure=own.trust.insecure | {endpoint.registry}))
+            own = replace(own, trust=own.trust._replace(insecure=own.trust.insecure | {endpoint.registry}))
         if endpoint.is_mirror:
             own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
         return own

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, TransportError, UnsupportedError, VerificationError
 from imgfetch.http.origin import Origin
@@ -34,8 +35,7 @@ _KEYS = frozenset({"prefix", "location", "insecure", "blocked", "mirror", "mirro
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A registry, and an image's name there.
 
     Attributes:
@@ -59,8 +59,7 @@ class Endpoint:
         return replace(reference, registry=self.registry, repository=self.repository)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A ``[[registry]]`` of registries.conf.
 
     Attributes:
@@ -91,7 +90,7 @@ class Rule:
         for place, pulls in self.places:
             if has_tag or pulls != "tag-only":
                 there = _below(place, reference, self.rest(reference) or "")
-                yield replace(there, by_digest_only=pulls == "digest-only")
+                yield there._replace(by_digest_only=pulls == "digest-only")
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _rule(table: strictjson.Object, path: Path) -> Rule:
             raise VerificationError(f"'pull-from-mirror' of {mirror.what} must be one of {', '.join(_PULLS)}")
         places.append((_place(mirror, mirror.text("location")), limit or pull))
     upstream = _place(table, table.text("location") or ("*" if is_wild else prefix))
-    places.append((replace(upstream, is_mirror=False), "all"))
+    places.append((upstream._replace(is_mirror=False), "all"))
     return Rule(host.lower() + slash + name, tuple(places), _flag(table, "blocked"), str(path))
 
 
@@ -243,7 +242,7 @@ def _root(text: str) -> tuple[str, Endpoint]:
 def _below(root: Endpoint, reference: Reference, rest: str) -> Endpoint:
     """Return the endpoint for a reference, whose name there is that of ``root`` with ``rest`` appended."""
     if not root.registry:
-        return replace(root, registry=reference.registry, repository=reference.repository)
+        return root._replace(registry=reference.registry, repository=reference.repository)
     if not root.repository and not rest:
         raise UnsupportedError(f"{reference} has no name at {root.registry}, because its location has no path")
-    return replace(root, repository=f"{root.repository}{rest}".lstrip("/"))
+    return root._replace(repository=f"{root.repository}{rest}".lstrip("/"))

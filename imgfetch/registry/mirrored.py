@@ -18,7 +18,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
@@ -105,7 +105,7 @@ class Mirrored(Source):
 
     def open(self, endpoint: Endpoint) -> Source:
         """Return the registry at an endpoint, opened at its first request and never after `abort`."""
-        anywhere = replace(endpoint, repository="", by_digest_only=False)
+        anywhere = endpoint._replace(repository="", by_digest_only=False)
         with self._lock:
             if self._is_aborted:
                 raise TransportError("stopped because another download failed")
@@ -122,7 +122,7 @@ class Mirrored(Source):
             _logger.warning("%s; trying the next source", failure)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Candidate(Source):
     """A registry or mirror as the source of one image.
 

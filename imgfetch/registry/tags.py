@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from imgfetch.errors import RegistryError
@@ -22,8 +21,7 @@ _LINK = re.compile(r'<([^>]{1,4000})>\s*((?:;(?:"[^"]*"|[^",])*)?)')
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """The valid tags of a page, its URL without secrets, and the path and query of the next page, or nothing."""
 
     tags: tuple[str, ...]

@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storage_errors
@@ -21,8 +21,7 @@ from imgfetch.store.locks import StoreLocks
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A blob in a cache, or a partial download.
 
     Attributes:

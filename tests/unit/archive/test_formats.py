@@ -4,7 +4,6 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -289,7 +288,7 @@ def test_a_sha512_layer_has_a_directory_of_its_own() -> None:
 
 
 def test_several_entries_also_have_the_requested_digests() -> None:
-    first = replace(image(f"quay.io/x/y:1@sha256:{PINNED}"), indexes=(Descriptor(OCI_INDEX, digest(PINNED), 7),))
+    first = image(f"quay.io/x/y:1@sha256:{PINNED}")._replace(indexes=(Descriptor(OCI_INDEX, digest(PINNED), 7),))
     second = image(f"quay.io/x/z@sha256:{M2}", manifest=M2, config=C2)
     assert members(first, second)[1].content == index(
         entry(M1, "quay.io/x/y:1"), entry(M1, f"quay.io/x/y@sha256:{PINNED}"), entry(M2, f"quay.io/x/z@sha256:{M2}")
