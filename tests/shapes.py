@@ -29,6 +29,7 @@ from tests.images import (
 )
 
 ZSTD = "has zstd layers, which docker before 23"
+MIXED = "only some layers of "
 
 REWRITTEN = "with decompressed layers"
 
@@ -91,7 +92,7 @@ def _skippable_before(mark: str) -> Shape:
     return Shape(
         image(layer(SKIPPABLE + zstd(raw), OCI_ZSTD, raw=raw), layer(_top(mark))),
         is_rewritten=True,
-        warnings=("begins with a skippable frame", REWRITTEN),
+        warnings=("begins with a skippable frame", MIXED, REWRITTEN),
     )
 
 
@@ -103,12 +104,12 @@ def _multi_member(mark: str) -> Shape:
 def _odd_end(mark: str, end: bytes, warning: str) -> Shape:
     raw = _base(mark)
     built = image(layer(gz(raw) + end, OCI_GZIP, raw=raw), layer(_top(mark)))
-    return Shape(built, is_rewritten=True, warnings=(warning, REWRITTEN))
+    return Shape(built, is_rewritten=True, warnings=(warning, MIXED, REWRITTEN))
 
 
 def _three_compressions(mark: str) -> Shape:
     return Shape(
-        image(layer(_base(mark)), layer(_top(mark), OCI_ZSTD), hello(mark, OCI_TAR)), zstd=True, warnings=(ZSTD,)
+        image(layer(_base(mark)), layer(_top(mark), OCI_ZSTD), hello(mark, OCI_TAR)), zstd=True, warnings=(MIXED, ZSTD)
     )
 
 

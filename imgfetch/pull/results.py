@@ -77,11 +77,18 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
     """Return the archive that was written, and warn if old readers refuse it, or a digest is not the registry's."""
     kept = {selection.root.digest for selection in layout.selections}
     for selection in plan.selections:
-        digests = {layer.digest for image in selection.images for layer in image.manifest.layers} - layout.plain
-        if any(contents[digest].compression == "zstd" for digest in digests & contents.keys()):
+        layers = {layer.digest for image in selection.images for layer in image.manifest.layers} & contents.keys()
+        stored = {"plain" if digest in layout.plain else contents[digest].compression for digest in layers}
+        if len(stored) > 1 and "plain" in stored:
             _logger.warning(
-                "%s has zstd layers, which docker before 23 and containerd before 1.5 cannot load; "
-                "for these versions, use --layers plain",
+                "only some layers of %s are compressed in the archive, which crane cannot load; "
+                "for crane, use --layers plain",
+                selection.references[0],
+            )
+        if "zstd" in stored:
+            _logger.warning(
+                "%s has zstd layers, which docker before 23, containerd before 1.5 and crane cannot load; "
+                "for them, use --layers plain",
                 selection.references[0],
             )
         if len(selection.indexes) > 1:
