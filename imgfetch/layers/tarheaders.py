@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Self
 
-from imgfetch.text import quoted
-
 LONG_NAME, LONG_LINK, PAX, GLOBAL_PAX = b"L", b"K", b"x", b"g"
 EXTENSIONS = frozenset({LONG_NAME, LONG_LINK, PAX, GLOBAL_PAX})
 MAX_SIZE = 2**62
@@ -186,5 +184,5 @@ def _number(field: bytes, what: str) -> int:
 
 def _decimal(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > _MAX_DIGITS:
-        raise HeaderError(f"{quoted(decoded(digits[:40]))} in this PAX header is not a number")
+        raise HeaderError(f"{decoded(digits[:40])!a} in this PAX header is not a number")
     return int(digits)
