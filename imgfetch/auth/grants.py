@@ -20,7 +20,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _KEYS = frozenset({"token", "access_token", "expires_in"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grant:
     """A token request: the server, the registry's name for itself, permissions, and the repository for messages."""
 
@@ -30,13 +30,13 @@ class Grant:
     subject: str = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Token:
     """A token, its end on the monotonic clock, and the credentials of the request, if any."""
 
-    value: str = field(repr=False)
+    value: str
     end: float
-    login: Login | None = field(default=None, repr=False)
+    login: Login | None = None
 
     @property
     def is_fresh(self) -> bool:

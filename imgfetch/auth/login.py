@@ -17,7 +17,7 @@ _HEADER = re.compile("[!-~]*")
 _PUBLIC_ECR, _AMAZON = "public.ecr.aws", (".amazonaws.com", ".amazonaws.com.cn")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Login:
     """One of: user name with password, identity token (a refresh token), registry token (a bearer token).
 

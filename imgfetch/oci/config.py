@@ -22,7 +22,7 @@ _STEP_KEYS = frozenset({"created", "created_by", "comment", "author", "empty_lay
 _MAX_STEPS = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Config:
     """An image's config; ``diff_ids`` are the digests of the decompressed layers, base first."""
 

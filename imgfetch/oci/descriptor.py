@@ -33,7 +33,7 @@ class Document(NamedTuple):
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Descriptor:
     """A pointer to content.
 

@@ -44,7 +44,7 @@ class Unreadable(NamedTuple):
     platform: Platform | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """A list of manifests: OCI's image index or docker's manifest list.
 
@@ -59,7 +59,7 @@ class Index:
     raw: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """One image's config and layers, base first; a layer may occur several times."""
 

@@ -42,7 +42,7 @@ class ArchiveOptions(TypedDict, total=False):
     source_date_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SaveRequest:
     """An archive that is to be saved.
 
