@@ -87,5 +87,5 @@ def in_lines(challenges: Collection[str]) -> HTTPHeaderDict:
 
 def read_blob(registry: Registry, descriptor: Descriptor = BLOB) -> bytes:
     """Return what a registry sends of a blob, and at most a byte too many."""
-    with registry.blob(image_at(registry.name), descriptor, "layer 1 of 2") as response:
+    with registry.blob(image_at(registry.name), descriptor, "layer 1/2") as response:
         return b"".join(response.chunks(descriptor.size + 1))

@@ -97,7 +97,7 @@ def _layers(found: Mapping[str, Scan], archive: Archive) -> Iterator[str]:
             seen[layer.member] = layer.diff_id
             fault = _fault(found[layer.diff_id.algorithm], layer)
             if fault:
-                yield f"layer {number} of {len(image.layers)} of {_name(image)} ({layer.member}) {fault}"
+                yield f"layer {number}/{len(image.layers)} of {_name(image)} ({layer.member}) {fault}"
 
 
 def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
             if member and member.contents:
                 media_types = {layer.media_type} if layer.digest else ()
                 for warning in member.contents.warnings(media_types):
-                    yield f"layer {number} of {len(image.layers)} of {_name(image)} ({layer.member}): {warning}"
+                    yield f"layer {number}/{len(image.layers)} of {_name(image)} ({layer.member}): {warning}"
 
 
 def _fault(found: Scan, layer: ArchivedLayer) -> str:

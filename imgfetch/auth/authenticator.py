@@ -108,7 +108,7 @@ class Authenticator:
             return f"imgfetch used {used.description}, which may lack access; {again}"
         if found is not None and grant is not None:
             return f"imgfetch withheld {found.description}: {grant.realm.refused}"
-        return f"imgfetch sent no credentials; if the image needs them, log in: {login_command(self.name)}"
+        return f"if the image needs credentials (none were sent), log in: {login_command(self.name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Request the registry's root for the challenge that the 401 lacked (docs/registries.md#first-request)."""
@@ -121,10 +121,10 @@ class Authenticator:
         try:
             return self.realms.find(text, asked)
         except AuthenticationError as error:
-            hint = "the registry, or a proxy in front of it, is misconfigured"
+            hint = "the registry or a proxy in front of it is misconfigured; ask its operator"
             if text.strip():
                 hint += "; to use another token server, pass --realm-override HOST:PORT=URL"
-            raise AuthenticationError(f"{label} needs a token: {error}", hint=hint) from None
+            raise AuthenticationError(f"cannot get {label}: {error}", hint=hint) from None
 
     def _choose(self, offered: tuple[Challenge, ...], refusal: Response, label: str) -> Challenge:
         """Prefer Bearer to Basic, as docker does (docs/registries.md#challenges)."""
@@ -141,7 +141,7 @@ class Authenticator:
         raise rejection(
             refusal,
             label,
-            hint=f"check the name and the tag; if the image needs credentials, log in: {login_command(self.name)}",
+            hint=f"check the name and tag; if the image needs credentials, log in: {login_command(self.name)}",
         )
 
     def _usable(

@@ -89,7 +89,7 @@ class RealmPolicy(NamedTuple):
         registry = Origin.of(asked)
         if not text.strip():
             raise AuthenticationError(
-                f"{registry} requires a token but names no token server (its challenge has no realm)"
+                f"{registry} requires a token but names no token server (no realm in its challenge)"
             )
         try:
             if "://" in text:

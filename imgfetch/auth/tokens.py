@@ -148,7 +148,7 @@ class TokenClient:
         except (TransportError, AuthenticationError, UnavailableError, StorageError):
             raise
         except ImgfetchError as error:
-            raise self._failed(url, grant, error.hint) from error
+            raise self._failed(url, grant, error.hint or "ask the operator of the token server") from error
 
     def _refresh(self, url: str, grant: Grant, login: Login) -> Token | None:
         """Exchange a refresh token; return ``None`` if the server may support only passwords."""
@@ -166,7 +166,10 @@ class TokenClient:
             return _token(response, login)
         if response.status in _DENIED:
             self._refuse(response, url, grant, login)
-        error = rejection(response, f"an access token for {grant.subject} from {_places(grant.realm, url)}")
+        place = _places(grant.realm, url)
+        error = rejection(
+            response, f"an access token for {grant.subject}", place=place, max_wait=self._retries.max_wait
+        )
         if isinstance(error, UnavailableError):
             raise error
         details: tuple[str, ...] = ()
@@ -194,9 +197,11 @@ class TokenClient:
         )
 
     def _override(self, realm: Realm) -> str | None:
-        """Return a hint to replace the token server, unless the replacement would be http instead of https."""
-        origin = Origin.of(realm.announced)
-        if Origin.of(self._base).scheme == "http" and origin.scheme == "https":
+        """Return a hint to replace the token server by the registry, unless it is that, or http instead of https."""
+        origin, registry = Origin.of(realm.announced), Origin.of(self._base)
+        if origin == registry:
+            return "the registry named itself as the token server; ask its operator"
+        if registry.scheme == "http" and origin.scheme == "https":
             return None
         return f"if the token server is at another address, pass --realm-override {origin.host_and_port}={self._base}"
 
@@ -227,7 +232,9 @@ def _token(response: Response, login: Login | None) -> Token:
     except VerificationError:
         raise not_the_protocol(response, body, "the token", quote=False) from None
     if token is None:
-        raise AuthenticationError(f"{response.url} replied without a usable token")
+        raise AuthenticationError(
+            f"the token server {response.url} returned no usable token", hint="ask the operator of the registry"
+        )
     return token
 
 

@@ -171,6 +171,6 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
     else:
         display.message(
             "saved",
-            f"saved {images}, {format_size(saved.size)} to {target} in {seconds:.1f} s{advice if bases else ''}",
+            f"saved {images} to {target} ({format_size(saved.size)}, {seconds:.1f} s){advice if bases else ''}",
             details,
         )

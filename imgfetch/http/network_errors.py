@@ -54,7 +54,7 @@ def proxy_error(proxy: Proxy, reason: str, url: str = "") -> ProxyError:
     if reason.startswith(_WANTS_LOGIN):
         hint = f"add credentials for the proxy: {proxy.variable}=http://USER:PASSWORD@{proxy.shown}"
     else:
-        hint = f"check {proxy.variable} and that the proxy is running, or ask its operator"
+        hint = f"check {proxy.variable} and whether the proxy is running, or ask its operator"
     return ProxyError(
         f"cannot connect{wanted} through the proxy {proxy.shown} ({proxy.variable}): {reason}",
         hint=f"{hint}; to bypass the proxy, add {origin.host if origin else 'the host'} to NO_PROXY",
@@ -74,9 +74,7 @@ def _transport_error(url: str, error: Exception, proxy: Proxy | None) -> Transpo
             case socket.gaierror():
                 return _name_error(origin, cause, proxy)
             case urllib3.exceptions.IncompleteRead() | http.client.IncompleteRead():
-                return TransportError(
-                    f"{port} closed the connection early: {shown_url(url)} is incomplete", hint=_AGAIN
-                )
+                return TransportError(f"{port} closed the connection before the end of {shown_url(url)}", hint=_AGAIN)
             case ConnectionRefusedError():
                 return RefusedError(
                     f"cannot connect to {port}{_way(origin, proxy)}: connection refused",
@@ -98,7 +96,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, sanitize(cause.strerror))
             return TransportError(
                 f"the connection to {port} failed: {sanitize(cause.strerror)}",
-                hint=f"{_AGAIN}; if it fails again, a firewall, proxy or VPN may be interrupting it",
+                hint=f"{_AGAIN}; if it fails again, a firewall, proxy or VPN may be interfering",
             )
     for cause in causes:
         match cause:
@@ -111,10 +109,16 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 )
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
                 return UnusableError(f"{shown_url(url)} is not a valid URL")
+    kind = "invalid" if any(_is_malformed(cause) for cause in causes) else "no"
     return TransportError(
-        f"no response from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
+        f"{kind} response from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
         hint=f"check the port; if it is right, {_AGAIN}",
     )
+
+
+def _is_malformed(cause: BaseException) -> bool:
+    """Return whether bytes arrived that are not an HTTP response."""
+    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
 
 
 def _not_connected(origin: Origin, proxy: Proxy | None, reason: str) -> TransportError:
@@ -187,7 +191,7 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
             tries=TransportError.tries,  # an overloaded server does this as well as one without TLS
         )
     return TransportError(
-        f"TLS with {port} failed: {reason}",
+        f"the TLS handshake with {port} failed: {reason}",
         hint="the server requires a client certificate, or rejected yours: copy the right certificate and its key to "
         f"~/.config/containers/certs.d/{origin}/client.cert and client.key"
         if "certificate" in signs
@@ -219,9 +223,9 @@ def _way(origin: Origin, proxy: Proxy | None) -> str:
 
 def _reaching(origin: Origin, proxy: Proxy | None, suspects: str = "the name, the port and the VPN") -> str:
     if origin.is_loopback:
-        return "check the name and the port, and that the registry is running"
+        return "check the name and the port, and whether the registry is running"
     if proxy is not None:
-        return f"check {suspects}, and that the proxy allows the host"
+        return f"check {suspects}, and whether the proxy allows the host"
     return f"check {suspects}; if a proxy is needed, set {origin.scheme.upper()}_PROXY"
 
 

@@ -35,21 +35,21 @@ def target(
         RegistryError: the redirect cannot be followed.
     """
     if not location:
-        raise _lost(status, chain, "a redirect without a Location")
+        raise _lost(status, chain, "redirect without a Location header")
     target = _resolved(chain[-1], location)
     reached = [*chain, target]
     if target in chain:
-        raise _lost(status, reached, "a redirect loop")
+        raise _lost(status, reached, "redirect loop")
     if len(chain) > MAX_REDIRECTS:
         raise _lost(status, reached, f"more than {MAX_REDIRECTS} redirects")
     home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
     if not home.may_send_to(there):
-        raise _lost(status, reached, "a redirect to a forbidden address")
+        raise _lost(status, reached, "refused a redirect to a forbidden address")
     if same_host and there.host != home.host:
-        raise _lost(status, reached, "a redirect to another host, which is refused for token requests")
+        raise _lost(status, reached, "refused a redirect of a token request to another host")
     if here.scheme == "https" and there.scheme == "http":
         if not downgrade:
-            raise _lost(status, reached, "a redirect from https to http, which is refused here")
+            raise _lost(status, reached, "refused a redirect from https to http")
         tolerance.warn(
             f"{here} redirects to {there} over plain http; imgfetch still verifies the content by its digest"
         )
@@ -74,7 +74,7 @@ def _resolved(url: str, location: str) -> str:
 def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
     hosts = " -> ".join(shown_url(url) for url in chain[:4])
     return RegistryError(
-        f"{shown_url(chain[0])} returned {reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
+        f"{reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
         status=status,
         hint="the registry's storage or proxy is misconfigured; ask its operator",

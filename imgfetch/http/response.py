@@ -120,7 +120,7 @@ class Response:
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
             raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, label))
         if len(raw) > limit:
-            raise VerificationError(f"{label} is too large", wanted=f"at most {limit} bytes", got="more")
+            raise VerificationError(f"{label} exceeds {limit} bytes")
         return raw
 
     def excerpt(self) -> str:

@@ -164,7 +164,8 @@ class Retrier:
     def _final(self, error: ImgfetchError) -> ImgfetchError:
         """Return the error with the number of attempts, not to be retried by an outer loop."""
         seconds = time.monotonic() - self._began
-        tried = (f"Tried {self._all} times in {seconds:.0f} s.",) if self._all > 1 else ()
+        within = f" in {seconds:.0f} s" if round(seconds) else ""
+        tried = (f"Tried {self._all} times{within}.",) if self._all > 1 else ()
         return error.replace(details=(*error.details, *tried), tries=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 import time
 from contextlib import suppress
@@ -28,7 +29,6 @@ MAX_QUOTED = 200
 _PAGE = "an HTML page"
 _MAX_ERRORS = 3
 
-_DENIED = frozenset({401, 403})
 _NOT_FOUND = frozenset({404, 410})
 _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
@@ -37,23 +37,28 @@ _NO_REGISTRY = "check the host and the port: this may not be a registry, or a pr
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
-def rejection(response: Response, label: str, *, hint: str | None = None) -> ImgfetchError:
+def rejection(
+    response: Response, label: str, *, hint: str | None = None, place: str = "", max_wait: float = MAX_WAIT
+) -> ImgfetchError:
     """Return the error for a response with an error status.
 
-    ``label`` names the requested content, and ``hint`` is the next step if it is missing or private.
+    ``label`` names the requested content, ``hint`` is the next step if it is missing or private, ``place`` replaces the
+    server's name, and ``max_wait`` is the longest wait that is allowed.
     """
-    codes, words, said = _said(response)
+    codes, words, said = _said(response, place)
     url, status = response.url, response.status
     if words.startswith(_PAGE) and hint:
         hint = f"{hint}; the answer is an HTML page, so this is probably not a registry: check the host and the port"
     if status in _NOT_FOUND:
         return NotFoundError(f"{label} was not found: {said}", url=url, status=status, codes=codes, hint=hint)
-    if status in _DENIED:
+    if status == HTTPStatus.UNAUTHORIZED:
         return AuthenticationError(f"{label} does not exist or needs credentials: {said}", hint=hint)
+    if status == HTTPStatus.FORBIDDEN:
+        return AuthenticationError(f"cannot get {label}: {said}", hint=hint)
     wait = retry_after(response.header("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         limit = _pull_limit(response, words, wait)
-        hint, details = limit or (_wait_hint(wait, "try again later, or log in"), ())
+        hint, details = limit or (_wait_hint(wait, max_wait, "try again later, or log in"), ())
         return RateLimitedError(
             f"too many requests for {label}: {said}",
             url=url,
@@ -71,7 +76,7 @@ def rejection(response: Response, label: str, *, hint: str | None = None) -> Img
             status=status,
             codes=codes,
             retry_after=wait,
-            hint=_wait_hint(wait, "the problem is on the server's side; try again later"),
+            hint=_wait_hint(wait, max_wait, "the problem is on the server's side; try again later"),
             tries=None if status in TEMPORARY else 1,
         )
     return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
@@ -82,12 +87,12 @@ def answer_of(response: Response) -> str:
     return _said(response)[2]
 
 
-def _said(response: Response) -> tuple[tuple[str, ...], str, str]:
+def _said(response: Response, place: str = "") -> tuple[tuple[str, ...], str, str]:
     """Return the codes and the text of a response, and a sentence with them."""
     # A successful body may contain a secret such as a token.
     is_error = response.status >= HTTPStatus.BAD_REQUEST
     codes, words = _words(response.excerpt(), response.header("Content-Type")) if is_error else ((), "")
-    said = f"{response.origin} returned {response.status} {response.reason}".rstrip()
+    said = f"{place or response.origin} returned {response.status} {response.reason}".rstrip()
     return codes, words, f"{said} ({words})" if words else said
 
 
@@ -137,15 +142,13 @@ def _json_words(body: dict[str, object]) -> tuple[tuple[str, ...], str]:
     return codes, sanitize("; ".join(said), MAX_QUOTED)
 
 
-def _wait_hint(wait: float | None, otherwise: str) -> str:
+def _wait_hint(wait: float | None, max_wait: float, otherwise: str) -> str:
     """Return the hint for a ``Retry-After``, or ``otherwise`` if there is none."""
     if not wait:
         return otherwise
-    if MAX_WAIT < wait <= LONGEST_WAIT:
-        plan = f"try again then, or pass --max-wait {wait:.0f}"
-    else:
-        plan = "try again then" if wait > LONGEST_WAIT else "--max-wait allows longer waits"
-    return f"the server requests a wait of {_duration(wait)}; {plan}"
+    can_be_allowed = max_wait < wait <= LONGEST_WAIT
+    plan = f"try again then, or pass --max-wait {math.ceil(wait)}" if can_be_allowed else "run the command again then"
+    return f"the server asks you to wait {_duration(wait)}; {plan}"
 
 
 def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str, tuple[str, ...]] | None:

@@ -155,7 +155,7 @@ class DiffIdCheck:
             tar_oddity = self._tar.finish()
         except VerificationError as error:
             raise VerificationError(
-                f"{self._what} is broken: {error}", hint="report it to the publisher; docker load would reject it too"
+                f"{self._what} is broken: {error}", hint="try another tag, or ask the publisher to rebuild the image"
             ) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None

@@ -251,7 +251,7 @@ class Client:
                 connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
                 timeout=self._timeout,
                 tolerance=tolerance,
-                patience=RetryPolicy(retries=0) if endpoint.is_mirror else retries,
+                patience=RetryPolicy(retries=0, max_wait=retries.max_wait) if endpoint.is_mirror else retries,
             )
             return stack.enter_context(registry)
 

@@ -171,11 +171,11 @@ class Downloads:
         """Compare a decompressed layer with the config, and warn of properties that some readers refuse."""
         if contents.diff_id != layer.diff_id:
             raise VerificationError(
-                f"{layer.what} ({layer.descriptor.digest}, {contents.compression}), decompressed, "
+                f"decompressed {layer.what} ({layer.descriptor.digest}, {contents.compression}) "
                 "does not match the config",
                 wanted=f"diff_id {layer.diff_id}",
                 got=str(contents.diff_id),
-                hint="the image is broken, or was altered; docker load would reject it too",
+                hint="the image is broken or was altered; try another tag, or ask its publisher",
             )
         for warning in contents.warnings(layer.media_types):
             self.tolerance.warn(f"{layer.what}: {warning}")

@@ -19,7 +19,7 @@ class Layer(NamedTuple):
     Attributes:
         descriptor: the blob.
         diff_id: the digest of the decompressed layer; ``None`` for a blob that is not a layer.
-        what: its name in messages, such as ``layer 2 of 5 of quay.io/x/y:latest``.
+        what: its name in messages, such as ``layer 2/5 of quay.io/x/y:latest``.
         reference: the image that it is for.
         media_types: all types by which the images list it.
     """
@@ -36,7 +36,7 @@ def layers_of(image: Image) -> Iterator[Layer]:
     reference = image.references[0]
     count = len(image.manifest.layers)
     for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
-        what = f"layer {number} of {count} of {reference}"
+        what = f"layer {number}/{count} of {reference}"
         yield Layer(descriptor, diff_id, what, reference, frozenset({descriptor.media_type}))
 
 

@@ -44,7 +44,7 @@ def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
             f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
             wanted=f"{wanted} bytes",
             got=f"{got} bytes",
-            hint="try again; if it fails again, a proxy or mirror alters the data (--no-mirror skips mirrors), "
+            hint="try again with --no-mirror; if it still fails, a proxy is altering the data, "
             "or the registry's copy is damaged",
             tries=2,
         )

@@ -165,10 +165,7 @@ class Registry(Source):
             rest = self._open_rest(stack, reference, descriptor, what, offset) if offset and self._sends_range else None
             response = rest or self._open_blob(stack, reference, descriptor, what, 0)
             if response.status == HTTPStatus.NOT_FOUND:
-                hint = (
-                    "the manifest lists this blob, but the registry does not have it: "
-                    "push the image again, or use another tag"
-                )
+                hint = "the registry has lost this blob: use another tag, or ask the publisher to push the image again"
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status != HTTPStatus.OK and not response.start:
                 raise self._refused(response, reference, what)
@@ -262,7 +259,8 @@ class Registry(Source):
         digest = Digest.of(raw)
         if header.startswith("sha256:") and header != str(digest):
             self._tolerance.warn(
-                f"{what} is {digest}, but {response.origin} sent the Docker-Content-Digest {sanitize(header, 80)}"
+                f"{what} has the digest {digest}; the Docker-Content-Digest header of {response.origin} is wrong: "
+                f"{sanitize(header, 80)}"
             )
 
     @contextmanager
@@ -344,18 +342,18 @@ class Registry(Source):
                 f"which returned {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
-                hint="the registry's storage is misconfigured, or its signed URL has expired; try again",
+                hint="try again; if it fails again, the registry's storage is misconfigured",
                 # Another request gets a fresh URL; see docs/registries.md#expired-signed-urls.
                 tries=3 if response.status == HTTPStatus.FORBIDDEN else 1,
             )
         hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
-        return rejection(response, what, hint="; ".join(hints))
+        return rejection(response, what, hint="; ".join(hints), max_wait=self._retries.max_wait)
 
 
 def _hint(reference: Reference) -> str:
     if reference.registry == DOCKER_HUB and reference.repository.startswith("library/"):
         return (
-            "check the name and the tag; on Docker Hub, NAME alone means library/NAME; "
+            "check the name and tag; on Docker Hub, NAME alone means library/NAME; "
             "for another publisher's image, write USER/NAME"
         )
-    return "check the name and the tag"
+    return "check the name and tag"

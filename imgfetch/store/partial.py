@@ -214,7 +214,7 @@ class PartialBlob:
             f"{self._label} ({digest}){place}{coded}{resumed} does not match the manifest",
             wanted=wanted,
             got=got,
-            hint="try again; if it fails again, a proxy or mirror alters the data (--no-mirror skips mirrors), "
+            hint="try again with --no-mirror; if it still fails, a proxy is altering the data, "
             "or the registry's copy is damaged",
             tries=_TRIES,
         )

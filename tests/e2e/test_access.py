@@ -528,7 +528,7 @@ def test_a_blob_that_a_mirror_lacks_comes_from_the_upstream(
     said = save(f"{token_registry.host}/public/app:v1", "--mirror", mirror)
     asked = [line for line in said.splitlines() if f"GET http://{token_registry.host}/v2/" in line and "200" in line]
     assert [lost in line for line in asked] == [True]
-    assert f"mirror {registry.host}: layer 2 of 4" in said
+    assert f"mirror {registry.host}: layer 2/4" in said
 
 
 def test_a_mirror_that_is_not_there_costs_a_warning(

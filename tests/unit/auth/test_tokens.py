@@ -24,6 +24,7 @@ from imgfetch.errors import (
     UnavailableError,
 )
 from imgfetch.http.client import HttpClient
+from imgfetch.http.retries import RetryPolicy
 from tests.loopback import Answer, Loopback
 from tests.stories import Log, story
 from tests.wire import BASE, MANIFEST, Wire
@@ -470,6 +471,40 @@ def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
     for words in (REALM, "announced", "registry.example", "--realm-override auth.registry.example:443="):
         assert words in shown(error)
     assert "the path /token does not exist there" in story(error)
+
+
+@pytest.mark.parametrize("reply", [404, ConnectionResetError(104, "Connection reset by peer")], ids=["404", "reset"])
+def test_no_token_server_is_to_be_replaced_by_itself(
+    wire: Wire, transport: HttpClient, reply: int | ConnectionResetError
+) -> None:
+    if isinstance(reply, int):
+        wire.get(OWN_UP, status=reply)
+    else:
+        wire.get(OWN_UP, body=reply)
+    error = failure(transport, None, grant(OWN_UP))
+    assert error.hint == "the registry named itself as the token server; ask its operator"
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        pytest.param(b"{%b}" % (b" " * 1024 * 1024), "ask the operator of the token server", id="too large"),
+        pytest.param(b"{}", "ask the operator of the registry", id="no token"),
+    ],
+)
+def test_a_reply_that_is_no_token_is_a_matter_for_an_operator(
+    wire: Wire, transport: HttpClient, body: bytes, hint: str
+) -> None:
+    wire.get(REALM, body=body)
+    assert failure(transport, None).hint == hint
+
+
+def test_a_longer_wait_than_the_allowed_one_is_told_with_the_option(wire: Wire, transport: HttpClient) -> None:
+    wire.get(REALM, status=429, headers={"Retry-After": "30"})
+    with pytest.raises(RateLimitedError) as caught:
+        TokenClient(transport, BASE, RetryPolicy(retries=0, max_wait=5)).fetch(grant(), None)
+    assert str(caught.value).startswith(f"too many requests for an access token for {SUBJECT}: {REALM} returned 429")
+    assert caught.value.hint == "the server asks you to wait 30 s; try again then, or pass --max-wait 30"
 
 
 # ---- other failures ----

@@ -217,7 +217,7 @@ def test_a_signed_url_goes_over_the_wire_as_it_stands_in_location(
 
 def test_a_redirect_without_a_location_is_an_error(wire: Wire, transport: HttpClient) -> None:
     wire.get(HOME, status=302)
-    with pytest.raises(RegistryError, match="a redirect without a Location") as caught:
+    with pytest.raises(RegistryError, match="redirect without a Location header") as caught:
         ask(transport, HOME)
     assert caught.value.status == 302
     assert caught.value.url == HOME
@@ -231,7 +231,7 @@ def test_a_redirect_without_a_location_is_an_error(wire: Wire, transport: HttpCl
 def test_a_redirect_loop_ends_at_once(wire: Wire, transport: HttpClient, chain: list[str]) -> None:
     for url, target in zip(chain, [*chain[1:], chain[0]], strict=True):
         wire.redirect(url, target)
-    with pytest.raises(RegistryError, match="a redirect loop"):
+    with pytest.raises(RegistryError, match="redirect loop"):
         ask(transport, HOME)
     assert wire.urls == chain
 
@@ -297,7 +297,7 @@ def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_dig
     wire: Wire, transport: HttpClient
 ) -> None:
     wire.redirect(HOME, "http://store.example/data?Signature=SECRET")
-    with pytest.raises(RegistryError, match="a redirect from https to http, which is refused here") as caught:
+    with pytest.raises(RegistryError, match="refused a redirect from https to http") as caught:
         ask(transport, HOME)
     assert wire.urls == [HOME]
     assert "SECRET" not in str(caught.value)

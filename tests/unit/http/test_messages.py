@@ -179,12 +179,12 @@ PROXY = Proxy("http://proxy.example:1", "HTTPS_PROXY", "proxy.example:1")
         (
             ConnectionRefusedError(111, "Connection refused"),
             "cannot connect to 192.0.2.7:9 (through the proxy proxy.example:1, HTTPS_PROXY): connection refused",
-            "check the name, the port and the VPN, and that the proxy allows the host",
+            "check the name, the port and the VPN, and whether the proxy allows the host",
         ),
         (
             socket.gaierror(socket.EAI_NONAME, "no such name"),
             "cannot find 192.0.2.7:9: the name does not resolve (no such name)",
-            "check the name, the DNS and the VPN, and that the proxy allows the host",
+            "check the name, the DNS and the VPN, and whether the proxy allows the host",
         ),
     ],
     ids=["refused", "name"],
@@ -302,7 +302,7 @@ def test_a_better_hint_is_kept() -> None:
 @pytest.mark.parametrize("content", [HOSTILE.encode() * 99, b"<" * 600, b"\x1f\x8b\x08" + HOSTILE.encode()])
 @pytest.mark.parametrize("media_type", [HOSTILE, ""])
 def test_a_layers_words_are_cleaned(content: bytes, media_type: str) -> None:
-    layer = DiffIdCheck("layer 1 of 1 of x", media_type)
+    layer = DiffIdCheck("layer 1/1 of x", media_type)
     layer.update(content)
     with pytest.raises(ImgfetchError) as caught:
         layer.finish()
@@ -310,7 +310,7 @@ def test_a_layers_words_are_cleaned(content: bytes, media_type: str) -> None:
 
 
 def test_a_layers_remarks_are_cleaned() -> None:
-    layer = DiffIdCheck("layer 1 of 1 of x", HOSTILE)
+    layer = DiffIdCheck("layer 1/1 of x", HOSTILE)
     layer.update(bytes(1024))
     contents = layer.finish()
     assert isinstance(contents, LayerInfo)

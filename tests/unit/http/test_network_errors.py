@@ -201,7 +201,7 @@ SHAPES: dict[str, tuple[Exception, str]] = {
     ),
     "cut off": (
         urllib3.exceptions.ProtocolError("Connection broken", urllib3.exceptions.IncompleteRead(5, 95)),
-        f"127.0.0.1:8443 closed the connection early: {SHOWN}",
+        f"127.0.0.1:8443 closed the connection before the end of {SHOWN}",
     ),
     "no answer": (
         requests.ConnectionError(
@@ -209,10 +209,16 @@ SHAPES: dict[str, tuple[Exception, str]] = {
         ),
         f"no response from 127.0.0.1:8443 for {SHOWN}: Remote end closed",
     ),
+    "long header": (
+        requests.ConnectionError(
+            urllib3.exceptions.ProtocolError("Connection aborted.", http.client.LineTooLong("header line"))
+        ),
+        f"invalid response from 127.0.0.1:8443 for {SHOWN}: got more than 65536 bytes",
+    ),
     "unusable URL": (requests.exceptions.InvalidURL("Failed to parse: SECRET"), f"{SHOWN} is not a valid URL"),
     "TLS": (
         not_secured("SSLV3_ALERT_HANDSHAKE_FAILURE"),
-        "TLS with 127.0.0.1:8443 failed: SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "the TLS handshake with 127.0.0.1:8443 failed: SSLV3_ALERT_HANDSHAKE_FAILURE",
     ),
 }
 
@@ -291,13 +297,17 @@ ASKED = "http://HOST/x?Signature=REDACTED"
     [
         pytest.param(resetting, "the connection to HOST failed: Connection reset by peer", id="reset"),
         pytest.param(saying(), f"no response from HOST for {ASKED}", id="closed"),
-        pytest.param(saying(b"SSH-2.0-OpenSSH_9.2\r\n"), f"no response from HOST for {ASKED}: SSH-2.0", id="garbage"),
         pytest.param(
-            saying(OK, b"Content-Length: 100\r\n\r\nabc"), f"HOST closed the connection early: {ASKED}", id="cut"
+            saying(b"SSH-2.0-OpenSSH_9.2\r\n"), f"invalid response from HOST for {ASKED}: SSH-2.0", id="garbage"
+        ),
+        pytest.param(
+            saying(OK, b"Content-Length: 100\r\n\r\nabc"),
+            f"HOST closed the connection before the end of {ASKED}",
+            id="cut",
         ),
         pytest.param(
             saying(OK, b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc"),
-            "HOST closed the connection early",
+            "HOST closed the connection before the end",
             id="cut within a chunk",
         ),
         pytest.param(saying(OK, b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "HOST", id="no chunk"),
@@ -319,7 +329,7 @@ def test_a_refused_connection_names_address_and_cause() -> None:
     failure = failure_of(f"http://localhost:{port}/v2/")
     assert isinstance(failure, NotTlsError)
     assert str(failure) == f"cannot connect to localhost:{port} (127.0.0.1): connection refused"
-    assert failure.hint == "check the name and the port, and that the registry is running"
+    assert failure.hint == "check the name and the port, and whether the registry is running"
 
 
 def test_a_refused_connection_is_told_though_the_name_resolves_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_what_was_done_is_told(caplog: pytest.LogCaptureFixture) -> None:
     error = TransportError("reset", hint="try later")
     with caplog.at_level(logging.INFO):
         final = given_up(error)
-    assert (final.args, final.hint, final.details) == (error.args, "try later", ("Tried 5 times in 0 s.",))
+    assert (final.args, final.hint, final.details) == (error.args, "try later", ("Tried 5 times.",))
     assert (error.tries, error.details) == (5, ())  # an error does not change once it is made
     levels = [record.levelname for record in caplog.records]
     assert levels[:2] + levels[3:] == ["INFO", "INFO", "WARNING"]  # the third pause is 3 to 5 s

@@ -45,7 +45,6 @@ def rejected(wire: Wire, transport: HttpClient) -> Reject:
     [
         (400, RegistryError, "is unavailable: registry.example returned 400 Bad Request"),
         (401, AuthenticationError, "does not exist or needs credentials: registry.example returned 401 Unauthorized"),
-        (403, AuthenticationError, "does not exist or needs credentials: registry.example returned 403 Forbidden"),
         (404, NotFoundError, "was not found: registry.example returned 404 Not Found"),
         (405, RegistryError, "is unavailable: registry.example returned 405 Method Not Allowed"),
         (406, RegistryError, "is unavailable: registry.example returned 406 Not Acceptable"),
@@ -67,6 +66,12 @@ def test_the_status_decides_the_class(rejected: Reject, status: int, cls: type[I
     assert type(error) is cls
     assert str(error).startswith(f"{WHAT} {message}")
     assert str(error).isprintable()
+
+
+def test_a_403_is_quoted_and_not_taken_for_missing_credentials(rejected: Reject) -> None:
+    error = rejected(403, b'{"errors":[{"code":"DENIED","message":"blocked by policy"}]}')
+    assert type(error) is AuthenticationError
+    assert str(error) == f"cannot get {WHAT}: registry.example returned 403 Forbidden (DENIED: blocked by policy)"
 
 
 def test_the_status_decides_and_not_the_body(rejected: Reject) -> None:
@@ -96,11 +101,11 @@ def test_the_callers_hint_is_for_what_is_not_there_or_not_allowed(rejected: Reje
 @pytest.mark.parametrize(
     ("status", "headers", "retry_after", "hint"),
     [
-        (429, {"Retry-After": "60"}, 60.0, "the server requests a wait of 60 s; --max-wait allows longer waits"),
-        (503, {"Retry-After": "61"}, 61.0, "requests a wait of 61 s; try again then, or pass --max-wait 61"),
-        (500, {"Retry-After": "3700"}, 3700.0, "requests a wait of 1 hour 2 min; try again then"),
-        (429, {"Retry-After": "7200"}, 7200.0, "requests a wait of 2 hours; try again then, or pass --max-wait"),
-        (429, {"Retry-After": "86400"}, 86400.0, "the server requests a wait of 24 hours; try again then"),
+        (429, {"Retry-After": "60"}, 60.0, "the server asks you to wait 60 s; run the command again then"),
+        (503, {"Retry-After": "61"}, 61.0, "asks you to wait 61 s; try again then, or pass --max-wait 61"),
+        (500, {"Retry-After": "3700"}, 3700.0, "asks you to wait 1 hour 2 min; try again then"),
+        (429, {"Retry-After": "7200"}, 7200.0, "asks you to wait 2 hours; try again then, or pass --max-wait"),
+        (429, {"Retry-After": "86400"}, 86400.0, "the server asks you to wait 24 hours; run the command again then"),
         (429, {"Retry-After": "0"}, 0.0, "try again later, or log in"),
         (429, {"Retry-After": "soon"}, None, "try again later, or log in"),
         (429, {}, None, "try again later, or log in"),

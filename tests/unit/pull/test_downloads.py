@@ -76,7 +76,7 @@ def layers(*blobs: images.Blob) -> list[Layer]:
         Layer(
             descriptor(blob),
             Digest.parse(blob.diff_id),
-            f"layer {number} of {len(blobs)} of {REFERENCE}",
+            f"layer {number}/{len(blobs)} of {REFERENCE}",
             REFERENCE,
             frozenset({blob.media_type}),
         )
@@ -111,9 +111,9 @@ def image_of(*blobs: images.Blob) -> Image:
 
 def test_the_layers_of_an_image_are_numbered_from_its_base() -> None:
     assert [layer.what for layer in layers_of(image_of(ONE, TWO, ONE))] == [
-        "layer 1 of 3 of registry.example/team/app:1",
-        "layer 2 of 3 of registry.example/team/app:1",
-        "layer 3 of 3 of registry.example/team/app:1",
+        "layer 1/3 of registry.example/team/app:1",
+        "layer 2/3 of registry.example/team/app:1",
+        "layer 3/3 of registry.example/team/app:1",
     ]
 
 
@@ -136,8 +136,8 @@ def test_a_blob_cannot_be_two_things_when_it_is_decompressed() -> None:
     with pytest.raises(VerificationError) as caught:
         distinct(layers_of(image_of(ONE, THREE, other)))
     assert (caught.value.wanted, caught.value.got) == (ONE.diff_id, TWO.diff_id)
-    assert "layer 3 of 3" in str(caught.value)
-    assert "layer 1 of 3" in str(caught.value)
+    assert "layer 3/3" in str(caught.value)
+    assert "layer 1/3" in str(caught.value)
 
 
 @pytest.mark.parametrize("lying", [0, 1], ids=["the first image", "the second image"])
@@ -306,7 +306,7 @@ def test_a_diff_id_that_differs_names_layer_and_both_values(registry: FakeRegist
         bring(layers(ONE, replace(TWO, diff_id=THREE.diff_id)), registry, store, jobs=1)
     assert caught.value.wanted == f"diff_id {THREE.diff_id}"
     assert caught.value.got == TWO.diff_id
-    for words in ("layer 2 of 2 of registry.example/team/app:1", TWO.digest, "gzip"):
+    for words in ("layer 2/2 of registry.example/team/app:1", TWO.digest, "gzip"):
         assert words in str(caught.value)
 
 
@@ -375,7 +375,7 @@ def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> No
         wire.get(url, status=404, body='{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}')
         with pytest.raises(NotFoundError) as caught:
             bring(layers(ONE, TWO, THREE), registry, store, jobs=1)
-    for words in ("layer 2 of 3 of registry.example/team/app:1", TWO.digest, "the manifest lists this blob"):
+    for words in ("layer 2/3 of registry.example/team/app:1", TWO.digest, "the registry has lost this blob"):
         assert words in f"{caught.value}; {caught.value.hint}"
     assert caught.value.status == 404
     assert caught.value.url == url
@@ -390,8 +390,8 @@ def test_oddities_of_a_layer_are_told_or_refused(
     registry.add_blobs(odd)
     bring(layers(odd), registry, store)
     assert len(caplog.records) == 1
-    assert "layer 1 of 1 of registry.example/team/app:1" in caplog.records[0].getMessage()
-    with pytest.raises(VerificationError, match="layer 1 of 1"):
+    assert "layer 1/1 of registry.example/team/app:1" in caplog.records[0].getMessage()
+    with pytest.raises(VerificationError, match="layer 1/1"):
         bring(layers(odd), registry, store, tolerance=Tolerance(strict=True))
 
 

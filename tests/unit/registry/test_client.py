@@ -21,8 +21,10 @@ from imgfetch.errors import (
     NotFoundError,
     RegistryError,
     TransportError,
+    UnavailableError,
     VerificationError,
 )
+from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
@@ -171,7 +173,7 @@ def test_a_manifest_of_4_mib_is_taken(wire: Wire, registry: Registry) -> None:
 
 def test_a_longer_manifest_is_refused(wire: Wire, registry: Registry) -> None:
     wire.get(MANIFEST, body=b"{" + b" " * (4 * 1024 * 1024 - 1) + b"}")
-    with pytest.raises(VerificationError, match="expected at most 4194304 bytes, got more"):
+    with pytest.raises(VerificationError, match="exceeds 4194304 bytes"):
         registry.manifest(REFERENCE)
 
 
@@ -243,7 +245,7 @@ def test_a_manifest_that_is_not_there_is_named_with_what_to_check(wire: Wire, re
     with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN: manifest unknown") as caught:
         registry.manifest(REFERENCE)
     assert "registry.example/team/app:1" in str(caught.value)
-    assert "check the name and the tag" in str(caught.value.hint)
+    assert "check the name and tag" in str(caught.value.hint)
     assert "library/" not in str(caught.value.hint)
 
 
@@ -254,17 +256,32 @@ def test_a_hub_name_without_a_user_is_told_to_be_below_library(wire: Wire) -> No
     assert "library/" in str(caught.value.hint)
 
 
-def test_a_refused_manifest_may_be_missing_or_private(wire: Wire, registry: Registry) -> None:
+def test_a_refused_manifest_is_told_with_the_reason(wire: Wire, registry: Registry) -> None:
     wire.get(MANIFEST, status=403, body='{"errors":[{"code":"DENIED","message":"not in the allowlist"}]}')
     with pytest.raises(AuthenticationError, match="DENIED: not in the allowlist") as caught:
         registry.manifest(REFERENCE)
-    assert "does not exist or needs credentials" in str(caught.value)
+    assert str(caught.value).startswith(f"cannot get the manifest of {REFERENCE}: registry.example returned 403")
     assert wire.urls == [MANIFEST]
+
+
+@pytest.mark.parametrize(
+    ("longest", "hint"),
+    [(5, "try again then, or pass --max-wait 30"), (30, "run the command again then")],
+)
+def test_a_longer_wait_than_the_allowed_one_is_told_with_the_option(wire: Wire, longest: float, hint: str) -> None:
+    wire.get(MANIFEST, status=503, headers={"Retry-After": "30"})
+    patience = RetryPolicy(retries=0, max_wait=longest)
+    with Registry(HOST, patience=patience) as registry, pytest.raises(UnavailableError) as caught:
+        registry.manifest(REFERENCE)
+    assert caught.value.hint == f"the server asks you to wait 30 s; {hint}"
 
 
 def test_a_manifest_that_breaks_off_is_a_transport_error(loopback: Loopback) -> None:
     loopback.answers[MANIFEST_PATH] = Answer(b'{"schema', headers={"Content-Length": "1000"})
-    with Registry(loopback.host) as registry, pytest.raises(TransportError, match="closed the connection early"):
+    with (
+        Registry(loopback.host) as registry,
+        pytest.raises(TransportError, match="closed the connection before the end"),
+    ):
         registry.manifest(image_at(loopback.host))
 
 
@@ -287,7 +304,7 @@ def test_a_blob_of_another_length_is_refused_before_it_is_read(wire: Wire, regis
         read_blob(registry)
     assert caught.value.wanted == "20 bytes"
     assert caught.value.got == f"{length} bytes"
-    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):
+    for words in ("layer 1/2", str(BLOB.digest), "registry.example"):
         assert words in str(caught.value)
 
 
@@ -298,7 +315,7 @@ def test_a_blob_of_another_length_is_refused_before_it_is_read(wire: Wire, regis
 )
 def test_any_other_length_is_for_the_content_to_prove(wire: Wire, registry: Registry, headers: dict[str, str]) -> None:
     wire.get(BLOB_URL, body=CONTENT, headers=headers)
-    with registry.blob(REFERENCE, BLOB, "layer 1 of 2") as response:
+    with registry.blob(REFERENCE, BLOB, "layer 1/2") as response:
         assert response.status == 200
 
 
@@ -316,7 +333,7 @@ def test_a_blob_that_is_refused_is_named(wire: Wire, registry: Registry, status:
     wire.get(BLOB_URL, status=status, body='{"errors":[{"code":"BLOB_UNKNOWN"}]}')
     with pytest.raises(cls, match="206 Partial Content" if status == 206 else "BLOB_UNKNOWN") as caught:
         read_blob(registry)
-    assert "layer 1 of 2" in str(caught.value)
+    assert "layer 1/2" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -329,7 +346,7 @@ def test_a_refusal_of_the_storage_is_not_taken_for_one_of_the_registry(
         wire.get("https://auth.example/token", status=401)
     with pytest.raises(RegistryError) as caught:
         read_blob(registry)
-    for words in ("layer 1 of 2", "registry.example", "store.example", str(status)):
+    for words in ("layer 1/2", "registry.example", "store.example", str(status)):
         assert words in str(caught.value)
     assert "SECRET" not in f"{caught.value} {caught.value.url} {caught.value.hint}"
     assert wire.urls[0] == BLOB_URL
@@ -348,7 +365,7 @@ def taken(loopback: Loopback, store: BlobStore, blob: images.Blob, answer: Answe
     """Return what the store holds of a blob that is answered so."""
     loopback.answers[f"/v2/team/app/blobs/{blob.digest}"] = answer
     descriptor = Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
-    reference, what = image_at(loopback.host), "layer 1 of 2"
+    reference, what = image_at(loopback.host), "layer 1/2"
     with Registry(loopback.host) as registry, registry.blob(reference, descriptor, what) as response:
         store.add(descriptor, response, what)
     return store.read(descriptor.digest)
@@ -399,7 +416,7 @@ def test_a_coded_blob_that_is_something_else_is_refused(
 ) -> None:
     with pytest.raises(VerificationError) as caught:
         taken(loopback, store, CONFIG, Answer(body, headers={"Content-Encoding": coding}))
-    assert "layer 1 of 2" in str(caught.value)
+    assert "layer 1/2" in str(caught.value)
     assert store.has(Descriptor("", Digest.parse(CONFIG.digest), len(CONFIG.content))) is False
 
 
@@ -416,14 +433,14 @@ def test_a_blob_that_is_something_else_is_refused(
     is_cut = chunked and len(content) < len(LAYER.content)  # without a length, a cut cannot be told from an end
     with pytest.raises(TransportError if is_cut else VerificationError) as caught:
         taken(loopback, store, LAYER, Answer(content, chunked=chunked))
-    for words in ("layer 1 of 2", LAYER.digest, loopback.host):
+    for words in ("layer 1/2", LAYER.digest, loopback.host):
         assert words in str(caught.value)
     assert store.has(Descriptor("", Digest.parse(LAYER.digest), len(LAYER.content))) is False
 
 
 def test_a_blob_that_breaks_off_is_a_transport_error(loopback: Loopback, store: BlobStore) -> None:
     answer = Answer(LAYER.content[:-10], headers={"Content-Length": str(len(LAYER.content))})
-    with pytest.raises(TransportError, match="closed the connection early"):
+    with pytest.raises(TransportError, match="closed the connection before the end"):
         taken(loopback, store, LAYER, answer)
 
 

@@ -45,7 +45,7 @@ TAGGED = Reference.parse("busybox:1")
 BUILT = images.image(images.hello())
 DOCUMENT = Document(BUILT.raw, BUILT.media_type)
 PINNED = replace(TAGGED, tag=None, digest=Digest.of(BUILT.raw))
-WHAT = "layer 1 of 1 of docker.io/library/busybox:1"
+WHAT = "layer 1/1 of docker.io/library/busybox:1"
 ONE_AND_TWO = Mirrors(urls=("https://one.example", "https://two.example/hub"))
 
 
@@ -460,7 +460,7 @@ def test_a_blob_that_nobody_has_right_is_the_upstreams_fault(registries: Registr
 
 
 def test_a_blob_that_nobody_has_is_missing_at_the_upstream(registries: Registries, store: BlobStore) -> None:
-    with pytest.raises(NotFoundError, match="layer 1 of 1") as caught:
+    with pytest.raises(NotFoundError, match="layer 1/1") as caught:
         fetch(registries.mirrored, store)
     assert len(caught.value.__notes__) == 2
     assert registries.asked == ["one.example", "two.example", "docker.io"]

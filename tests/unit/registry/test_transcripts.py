@@ -361,7 +361,7 @@ def test_a_save_tells_what_is_wrong_and_leaves_nothing(wire: Wire, tmp_path: Pat
     cls = NotFoundError if pull.has_config else VerificationError
     with pytest.raises(cls) as caught:
         saved(name, wire, output)
-    first_layer = f"layer 1 of {len(pull.layers)} of "
+    first_layer = f"layer 1/{len(pull.layers)} of "
     subject, digest = (first_layer, pull.layers[0][0]) if pull.has_config else ("the config of ", pull.config)
     for words in (f"{subject}{Reference.parse(pull.reference)}", digest):
         assert words in str(caught.value)

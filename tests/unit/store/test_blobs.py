@@ -43,11 +43,11 @@ def part(root: Path, digest: Digest) -> Path:
 
 
 def check() -> DiffIdCheck:
-    return DiffIdCheck("layer 1 of 2", LAYER.media_type)
+    return DiffIdCheck("layer 1/2", LAYER.media_type)
 
 
 def add_layer(store: BlobStore, source: FakeBody, descriptor: Descriptor = LAYER_BLOB) -> LayerInfo | None:
-    return store.add(descriptor, source, "layer 1 of 2", layer=check)
+    return store.add(descriptor, source, "layer 1/2", layer=check)
 
 
 # ---- taking in ----
@@ -83,9 +83,9 @@ def test_any_other_content_is_refused_and_leaves_nothing(
     store: BlobStore, root: Path, content: bytes, wanted: str, got: str
 ) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, FakeBody(content), "layer 1 of 2")
+        store.add(BLOB, FakeBody(content), "layer 1/2")
     assert (caught.value.wanted, caught.value.got) == (wanted, got)
-    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):
+    for words in ("layer 1/2", str(BLOB.digest), "registry.example"):
         assert words in str(caught.value)
     assert files(root) == []
     assert store.has(BLOB) is False
@@ -94,19 +94,19 @@ def test_any_other_content_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("size", [0, 12999, 13001, 10**15])
 def test_a_size_that_lies_is_refused_though_the_digest_is_right(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(VerificationError):
-        store.add(Descriptor("", BLOB.digest, size), FakeBody(CONTENT), "layer 1 of 2")
+        store.add(Descriptor("", BLOB.digest, size), FakeBody(CONTENT), "layer 1/2")
     assert files(root) == []
 
 
 def test_no_more_than_one_byte_too_many_is_wanted(store: BlobStore) -> None:
     source = FakeBody(CONTENT)
-    store.add(BLOB, source, "layer 1 of 2")
+    store.add(BLOB, source, "layer 1/2")
     assert source.limits == [13001]
 
 
 def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, root: Path) -> None:
     with pytest.raises(TransportError, match="broke off"):
-        store.add(BLOB, FakeBody(CONTENT[:5000], error=TransportError("broke off")), "layer 1 of 2")
+        store.add(BLOB, FakeBody(CONTENT[:5000], error=TransportError("broke off")), "layer 1/2")
     assert files(root) == [part(root, BLOB.digest)]
     assert store.has(BLOB) is False
 
@@ -114,24 +114,24 @@ def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, roo
 @pytest.mark.parametrize("size", [0, 1, 12999])
 def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(TransportError, match=f"was interrupted: {size} of 13000 bytes received") as caught:
-        store.add(BLOB, FakeBody(CONTENT[:size]), "layer 1 of 2")
-    for words in ("layer 1 of 2", str(BLOB.digest), "registry.example"):
+        store.add(BLOB, FakeBody(CONTENT[:size]), "layer 1/2")
+    for words in ("layer 1/2", str(BLOB.digest), "registry.example"):
         assert words in str(caught.value)
     assert files(root) == ([part(root, BLOB.digest)] if size else [])
     assert store.has(BLOB) is False
 
 
 def test_what_was_there_stays_when_something_else_comes(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
     with pytest.raises(VerificationError):
-        store.add(BLOB, FakeBody(CONTENT[:-1] + b"!"), "layer 1 of 2")
+        store.add(BLOB, FakeBody(CONTENT[:-1] + b"!"), "layer 1/2")
     assert files(root) == [path(root, BLOB.digest)]
     assert store.read(BLOB.digest) == CONTENT
 
 
 def test_a_message_is_cleaned(store: BlobStore) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, FakeBody(b"x", codings=("\x1b[31mgzip",)), "layer 1 of 2")
+        store.add(BLOB, FakeBody(b"x", codings=("\x1b[31mgzip",)), "layer 1/2")
     assert str(caught.value).isprintable()
 
 
@@ -139,7 +139,7 @@ def test_a_message_is_cleaned(store: BlobStore) -> None:
 
 
 def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
     assert BlobStore(root).has(BLOB) is True
 
 
@@ -149,12 +149,12 @@ def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path
     ids=["changed", "cut", "empty", "longer"],
 )
 def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: bytes) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
     path(root, BLOB.digest).write_bytes(damage)
     later = BlobStore(root)
     assert later.has(BLOB) is False
     assert files(root) == []
-    later.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+    later.add(BLOB, FakeBody(CONTENT), "layer 1/2")
     assert later.has(BLOB) is True
     assert later.read(BLOB.digest) == CONTENT
 
@@ -164,7 +164,7 @@ def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: by
 def test_a_descriptor_that_lies_about_the_size_is_told_and_does_no_harm(
     store: BlobStore, root: Path, size: int, *, later: bool
 ) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
     again = BlobStore(root) if later else store
     with pytest.raises(VerificationError) as caught:
         again.has(Descriptor("", BLOB.digest, size))
@@ -181,7 +181,7 @@ def test_a_name_that_is_a_directory_is_a_failure_of_the_disk(store: BlobStore, r
 def test_a_store_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> None:
     root.write_text("a file")
     with pytest.raises(StorageError) as caught:
-        BlobStore(root).add(BLOB, FakeBody(CONTENT), "layer 1 of 2")
+        BlobStore(root).add(BLOB, FakeBody(CONTENT), "layer 1/2")
     assert isinstance(caught.value.__cause__, OSError)
     assert str(root) in str(caught.value)
 
@@ -251,7 +251,7 @@ def test_a_layer_that_is_broken_in_itself_gets_no_name(
     store: BlobStore, root: Path, content: bytes, cls: type[ImgfetchError]
 ) -> None:
     descriptor = Descriptor.of(content, LAYER.media_type)
-    with pytest.raises(cls, match="layer 1 of 2"):
+    with pytest.raises(cls, match="layer 1/2"):
         add_layer(store, FakeBody(content), descriptor)
     assert files(root) == [part(root, descriptor.digest)]  # its bytes are right, and need not come again
 
@@ -287,7 +287,7 @@ def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(st
 def test_large_content_that_cannot_be_compressed_survives_a_proxys_try(store: BlobStore) -> None:
     content = os.urandom(3_000_000)
     blob = Descriptor.of(content, "")
-    store.add(blob, FakeBody(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1 of 2")
+    store.add(blob, FakeBody(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1/2")
     assert store.read(blob.digest) == content
 
 
@@ -308,14 +308,14 @@ def test_a_coded_layer_that_is_something_else_is_refused_and_leaves_nothing(
 ) -> None:
     with pytest.raises(VerificationError) as caught:
         add_layer(store, FakeBody(content, codings=("gzip",), step=100_000))
-    assert "layer 1 of 2" in str(caught.value)
+    assert "layer 1/2" in str(caught.value)
     assert "gzip" in str(caught.value)
     assert files(root) == []
 
 
 def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStore) -> None:
     source = FakeBody(gzip.compress(CONTENT), codings=("gzip",))
-    store.add(BLOB, source, "layer 1 of 2")
+    store.add(BLOB, source, "layer 1/2")
     assert len(source.limits) == 1
     assert 13001 <= source.limits[0] <= 100_000
 

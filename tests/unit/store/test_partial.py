@@ -39,7 +39,7 @@ from tests.fakes import FakeBody, FakeRegistry
 LAYER = images.hello()
 BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
 REFERENCE = Reference.parse("registry.example/team/app:1")
-WHAT = "layer 1 of 1"
+WHAT = "layer 1/1"
 
 
 class Script(FakeRegistry):
