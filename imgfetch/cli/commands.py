@@ -54,7 +54,7 @@ SAVE = (
         "images",
         *REFERENCES,
         PLATFORM,
-        switch("--all-platforms", help="save all platforms of an index, and everything else in it"),
+        switch("--all-platforms", help="save every platform, and everything else in the index"),
         switch("--keep-index", help="keep the index too, with the images for the chosen platforms only"),
         once("--name NAME[:TAG]", parse.name, "name of the image in the archive (default: REF)"),
     ),
@@ -63,10 +63,10 @@ SAVE = (
         once(
             "-o --output FILE",
             str,
-            "write the archive to FILE; .tar.gz, .tgz and .tar.zst are compressed (default: -, which is stdout)",
+            "archive to write; compressed if named .tar.gz, .tgz or .tar.zst (default: -, stdout)",
             default="-",
         ),
-        once("--output-dir DIR", Path, "write an archive for each image to DIR, such as DIR/alpine_3.20.tar"),
+        once("--output-dir DIR", Path, "write one archive per image into DIR: DIR/alpine_3.20.tar, ..."),
         once(
             "--format",
             str,
@@ -90,7 +90,7 @@ SAVE = (
         each(
             "--base FILE|REF",
             parse.file_or_reference,
-            "skip layers of this archive or image, which the target host already has; repeatable",
+            "leave out the layers of this archive or image, which the target must have; repeatable",
         ),
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
@@ -147,7 +147,7 @@ INSPECT = (
         "image",
         Option("target REF|FILE", parse.file_or_reference, "an image in a registry, or an archive"),
         ONE_PLATFORM._replace(
-            help="show the image for this platform (default: linux on this machine's architecture; in a file, all)"
+            help="show the image for this platform (default: linux on this machine's architecture; for a file, all images)"
         ),
         JSON,
         switch("--raw", help="print only the manifest or index, byte for byte"),
@@ -157,11 +157,11 @@ INSPECT = (
 VERIFY = (
     Group(
         "archive",
-        Option("file FILE", Path, "an archive by imgfetch or another tool; may be compressed as a whole"),
+        Option("file FILE", Path, "an archive from imgfetch or another tool; may be compressed"),
         Option(
             "wanted NAME@DIGEST",
             parse.reference,
-            "an image that FILE must contain, NAME[:TAG]@DIGEST as printed by imgfetch digest",
+            "an image that FILE must contain, as printed by imgfetch digest",
             nargs="*",
         ),
         JSON,
@@ -191,19 +191,19 @@ TREE: Mapping[str, Command] = {
         (Group("options", switch("--version", help="show the version; with -v, also the versions of the libraries")),),
     ),
     "save": Command("download images, verify them, and write them to an archive", "[OPTIONS] REF... [-o FILE]", SAVE),
-    "digest": Command("print images with their digests, to pin them", "[OPTIONS] REF...", DIGEST),
+    "digest": Command("print image names with their digests, for pinning", "[OPTIONS] REF...", DIGEST),
     "tags": Command("print the tags of a repository", "[OPTIONS] REPOSITORY", TAGS),
     "inspect": Command("show an image or an archive: platforms, config, layers", "[OPTIONS] REF|FILE", INSPECT),
     "verify": Command("verify an archive offline", "[OPTIONS] FILE [NAME@DIGEST...]", VERIFY),
     "cache": Command("show or prune the cache of verified blobs", "COMMAND [OPTIONS]", (Group("options"),)),
-    "cache dir": Command("print the directory of the cache", "[OPTIONS]", (Group("options", CACHE_DIR),)),
+    "cache dir": Command("print the cache directory", "[OPTIONS]", (Group("options", CACHE_DIR),)),
     "cache list": Command(
-        "print the digest, size and age of each blob, the least recently used first", "[OPTIONS]", CACHE_LIST
+        "print the digest, size and age of each blob, least recently used first", "[OPTIONS]", CACHE_LIST
     ),
     "cache prune": Command(
-        "remove blobs that no running save needs, the least recently used first", "[OPTIONS]", CACHE_PRUNE
+        "remove blobs that no running save needs, least recently used first", "[OPTIONS]", CACHE_PRUNE
     ),
-    "completion": Command("print a script that completes commands in a shell", "|".join(SHELLS), COMPLETION),
+    "completion": Command("print a shell completion script", "|".join(SHELLS), COMPLETION),
 }
 """The commands by name, with the words before other commands, which are `FAMILIES`."""
 COMMANDS: Mapping[str, Command] = {name: command for name, command in TREE.items() if name not in FAMILIES}

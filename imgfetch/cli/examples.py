@@ -47,7 +47,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("remove blobs that have not been used for a month", "imgfetch cache prune --older-than 30d"),
     ),
     "cache dir": (
-        ("print the directory", "imgfetch cache dir"),
+        ("print the cache directory", "imgfetch cache dir"),
         ("show its size on disk", 'du -sh "$(imgfetch cache dir)"'),
         ("print it with another setting", "IMGFETCH_CACHE_DIR=/srv/imgfetch imgfetch cache dir"),
     ),

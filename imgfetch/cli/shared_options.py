@@ -23,7 +23,7 @@ CACHE_DIR = once(
 )
 JSON = switch("--json", help="print the result as JSON, for scripts")
 STRICT = switch("--strict", help="treat warnings about nonconforming images or registries as errors")
-QUIET = switch("-q --quiet", help="show neither progress nor summary, only warnings and errors")
+QUIET = switch("-q --quiet", help="show only warnings and errors")
 SHOWN = Option(
     f"--progress {'|'.join(defaults.PROGRESS)} $IMGFETCH_PROGRESS",
     parse.progress,
@@ -36,13 +36,13 @@ REFERENCES = (
     each(
         "-i --images FILE",
         str,
-        "read more images from FILE, one per line; # begins a comment; - is stdin; repeatable",
+        "also read images from FILE, one per line; # begins a comment; - is stdin; repeatable",
     ),
 )
 ACCESS = (
     Group(
         "credentials",
-        once("-u --username USER", str, "log in as USER, with --password-stdin"),
+        once("-u --username USER", str, "log in as USER; needs --password-stdin"),
         switch("--password-stdin", help="read the password or token from stdin"),
         Option("--password", str, argparse.SUPPRESS, action=NoPassword),
         once("--authfile FILE", Path, "read credentials from FILE instead of docker's and podman's files"),
@@ -50,7 +50,7 @@ ACCESS = (
         each(
             "--trust-realm HOST $IMGFETCH_TRUST_REALM",
             str,
-            "send credentials to this token server as well; repeatable",
+            "also send credentials to token server HOST; repeatable",
             parse_variable=str.split,
         ),
         each(
@@ -65,7 +65,7 @@ ACCESS = (
         each(
             "--mirror [REGISTRY=]URL $IMGFETCH_MIRROR",
             str,
-            "try this mirror first, for Docker Hub or REGISTRY; repeatable",
+            "try this mirror of REGISTRY (or Docker Hub) first; repeatable",
             parse_variable=str.split,
         ),
         switch("--no-mirror", help="use no mirrors, not even configured ones"),
@@ -78,7 +78,7 @@ ACCESS = (
         once(
             "--certs-dir DIR $IMGFETCH_CERTS_DIR",
             Path,
-            "look for a host's certificates in DIR first; its layout is that of certs.d",
+            "look for a host's certificates in DIR first, laid out like docker's certs.d",
         ),
         each(
             "--insecure HOST $IMGFETCH_INSECURE",
@@ -94,13 +94,13 @@ ACCESS = (
         Option(
             "--retries N $IMGFETCH_RETRIES",
             parse.whole(0, 100),
-            f"number of retries after a failed first attempt (default: {defaults.RETRIES})",
+            f"number of retries after the first attempt (default: {defaults.RETRIES})",
             default=defaults.RETRIES,
         ),
         Option(
             "--max-wait SECONDS $IMGFETCH_MAX_WAIT",
             parse.seconds,
-            f"longest wait when the registry asks to retry later (default: {defaults.MAX_WAIT:.0f})",
+            f"longest wait to accept from the registry (default: {defaults.MAX_WAIT:.0f})",
             default=defaults.MAX_WAIT,
         ),
         Option(

@@ -11,8 +11,8 @@
 _shtab_imgfetch_commands() {
   local _commands=(
     cache:'Show or prune the cache of verified blobs.'
-    completion:'Print a script that completes commands in a shell.'
-    digest:'Print images with their digests, to pin them.'
+    completion:'Print a shell completion script.'
+    digest:'Print image names with their digests, for pinning.'
     inspect:'Show an image or an archive: platforms, config, layers.'
     save:'Download images, verify them, and write them to an archive.'
     tags:'Print the tags of a repository.'
@@ -23,9 +23,9 @@ _shtab_imgfetch_commands() {
 
 _shtab_imgfetch_cache_commands() {
   local _commands=(
-    dir:'Print the directory of the cache.'
-    list:'Print the digest, size and age of each blob, the least recently used first.'
-    prune:'Remove blobs that no running save needs, the least recently used first.'
+    dir:'Print the cache directory.'
+    list:'Print the digest, size and age of each blob, least recently used first.'
+    prune:'Remove blobs that no running save needs, least recently used first.'
   )
   _describe 'imgfetch cache commands' _commands
 }
@@ -81,23 +81,23 @@ _shtab_imgfetch_completion_options=(
 _shtab_imgfetch_completion_defaults_added=0
 
 _shtab_imgfetch_digest_options=(
-  "*"{-i,--images}"[read more images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[also read images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[print the digest of this platform\'s manifest (default\: the multi-platform index if there is one)]:OS/ARCH[/VARIANT]:"
   "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
-  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
+  {-u,--username}"[log in as USER\; needs --password-stdin]:USER:"
   "--password-stdin[read the password or token from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
-  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
   "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
-  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirrors, not even configured ones]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look for a host\'s certificates in DIR first\; its layout is that of certs.d]:DIR:_files -/"
+  "--certs-dir[look for a host\'s certificates in DIR first, laid out like docker\'s certs.d]:DIR:_files -/"
   "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
   "--plain-http[use http instead of https for registries]"
-  "--retries[number of retries after a failed first attempt (default\: 4)]:N:"
-  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait to accept from the registry (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
@@ -109,23 +109,23 @@ _shtab_imgfetch_digest_options=(
 _shtab_imgfetch_digest_defaults_added=0
 
 _shtab_imgfetch_inspect_options=(
-  "*--platform[show the image for this platform (default\: linux on this machine\'s architecture\; in a file, all)]:OS/ARCH[/VARIANT]:"
+  "*--platform[show the image for this platform (default\: linux on this machine\'s architecture\; for a file, all images)]:OS/ARCH[/VARIANT]:"
   "--json[print the result as JSON, for scripts]"
   "--raw[print only the manifest or index, byte for byte]"
-  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
+  {-u,--username}"[log in as USER\; needs --password-stdin]:USER:"
   "--password-stdin[read the password or token from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
-  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
   "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
-  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirrors, not even configured ones]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look for a host\'s certificates in DIR first\; its layout is that of certs.d]:DIR:_files -/"
+  "--certs-dir[look for a host\'s certificates in DIR first, laid out like docker\'s certs.d]:DIR:_files -/"
   "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
   "--plain-http[use http instead of https for registries]"
-  "--retries[number of retries after a failed first attempt (default\: 4)]:N:"
-  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait to accept from the registry (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
@@ -137,16 +137,16 @@ _shtab_imgfetch_inspect_options=(
 _shtab_imgfetch_inspect_defaults_added=0
 
 _shtab_imgfetch_save_options=(
-  "*"{-i,--images}"[read more images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[also read images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
-  "--all-platforms[save all platforms of an index, and everything else in it]"
+  "--all-platforms[save every platform, and everything else in the index]"
   "--keep-index[keep the index too, with the images for the chosen platforms only]"
   "--name[name of the image in the archive (default\: REF)]:NAME[:TAG]:"
-  {-o,--output}"[write the archive to FILE\; .tar.gz, .tgz and .tar.zst are compressed (default\: -, which is stdout)]:FILE:_files"
-  "--output-dir[write an archive for each image to DIR, such as DIR\/alpine_3.20.tar]:DIR:_files -/"
+  {-o,--output}"[archive to write\; compressed if named .tar.gz, .tgz or .tar.zst (default\: -, stdout)]:FILE:_files"
+  "--output-dir[write one archive per image into DIR\: DIR\/alpine_3.20.tar, ...]:DIR:_files -/"
   "--format[format of the archive (default\: docker)]:format:(docker docker-classic oci)"
   "--layers[store layers as the registry has them, or decompressed (default\: original)]:layers:(original plain)"
-  "*--base[skip layers of this archive or image, which the target host already has\; repeatable]:FILE|REF:_files"
+  "*--base[leave out the layers of this archive or image, which the target must have\; repeatable]:FILE|REF:_files"
   "--if-changed[leave FILE unchanged if it already contains exactly these images]"
   "--dry-run[show what would be downloaded and written, and exit]"
   "--json[with --dry-run, print JSON]"
@@ -155,22 +155,22 @@ _shtab_imgfetch_save_options=(
   "--no-cache[do not use the cache]"
   "--cache-size[maximum size of the cache, such as 500MB (default\: 10GiB)]:SIZE:"
   "--max-layer-size[refuse a layer that decompresses to more than SIZE (default\: 100GiB)]:SIZE:"
-  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
+  {-u,--username}"[log in as USER\; needs --password-stdin]:USER:"
   "--password-stdin[read the password or token from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
-  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
   "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
-  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirrors, not even configured ones]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look for a host\'s certificates in DIR first\; its layout is that of certs.d]:DIR:_files -/"
+  "--certs-dir[look for a host\'s certificates in DIR first, laid out like docker\'s certs.d]:DIR:_files -/"
   "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
   "--plain-http[use http instead of https for registries]"
-  "--retries[number of retries after a failed first attempt (default\: 4)]:N:"
-  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait to accept from the registry (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
-  {-q,--quiet}"[show neither progress nor summary, only warnings and errors]"
+  {-q,--quiet}"[show only warnings and errors]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
@@ -184,20 +184,20 @@ _shtab_imgfetch_save_defaults_added=0
 _shtab_imgfetch_tags_options=(
   "--sort[sort in natural order, 1.9 before 1.10 (default\: the registry\'s order)]"
   "--json[print a JSON array]"
-  {-u,--username}"[log in as USER, with --password-stdin]:USER:"
+  {-u,--username}"[log in as USER\; needs --password-stdin]:USER:"
   "--password-stdin[read the password or token from stdin]"
   "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
   "--anonymous[use no credentials]"
-  "*--trust-realm[send credentials to this token server as well\; repeatable]:HOST:"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
   "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
-  "*--mirror[try this mirror first, for Docker Hub or REGISTRY\; repeatable]:[REGISTRY=]URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
   "--no-mirror[use no mirrors, not even configured ones]"
   "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
-  "--certs-dir[look for a host\'s certificates in DIR first\; its layout is that of certs.d]:DIR:_files -/"
+  "--certs-dir[look for a host\'s certificates in DIR first, laid out like docker\'s certs.d]:DIR:_files -/"
   "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
   "--plain-http[use http instead of https for registries]"
-  "--retries[number of retries after a failed first attempt (default\: 4)]:N:"
-  "--max-wait[longest wait when the registry asks to retry later (default\: 60)]:SECONDS:"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait to accept from the registry (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
@@ -213,8 +213,8 @@ _shtab_imgfetch_verify_options=(
   {-q,--quiet}"[show no progress]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "(- : *)"{-h,--help}"[show this help]"
-  ":an archive by imgfetch or another tool\; may be compressed as a whole:_files"
-  "(*)::an image that FILE must contain, NAME\[\:TAG\]\@DIGEST as printed by imgfetch digest:"
+  ":an archive from imgfetch or another tool\; may be compressed:_files"
+  "(*)::an image that FILE must contain, as printed by imgfetch digest:"
 )
 
 # guard to ensure default positional specs are added only once per session
