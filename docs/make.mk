@@ -6,14 +6,18 @@
 #     image.app := registry.example/team/app:1.4
 #     include make.mk
 #
-#     make pin          asks what the tags point at now, and writes images.lock, which is to be committed
-#     make -j4 fetch    brings each image, as it is pinned, to images/NAME.tar
-#     make bundle       brings all of them to images/bundle.tar, with layers that they share once
-#     make checksums    writes images/SHA256SUMS, for `sha256sum -c` on the other side
-#     make clean        removes images/; images.lock and imgfetch's cache stay
+#     make pin          resolves the tags and writes images.lock; commit it
+#     make -j4 fetch    saves each image, as pinned, to images/NAME.tar
+#     make bundle       saves all images to images/bundle.tar; layers that they share are stored once
+#     make checksums    writes images/SHA256SUMS, for `sha256sum -c` on the offline host
+#     make clean        removes images/, but neither images.lock nor the cache
 #
-# An archive is made anew when its line in images.lock, its reference or IMGFETCH_FLAGS has changed; the others are left
-# as they are.  A name in images whose image.NAME is undefined, empty or more than one reference is an error, as is a lock
+# On the offline host, verify the bundle.  Each line of images.lock ends in a comment, which `cut` removes:
+#
+#     imgfetch verify images/bundle.tar $(cut -d' ' -f1 images.lock)
+#
+# An archive is written again when its line in images.lock, its reference or IMGFETCH_FLAGS has changed; the others are
+# left as they are.  A name in images whose image.NAME is undefined, empty or more than one reference is an error, as is a lock
 # that was made for another reference.  An image.NAME that images does not list gets a warning.
 
 IMGFETCH ?= imgfetch
