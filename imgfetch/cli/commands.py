@@ -147,7 +147,8 @@ INSPECT = (
         "image",
         Option("target REF|FILE", parse.file_or_reference, "an image in a registry, or an archive"),
         ONE_PLATFORM._replace(
-            help="show the image for this platform (default: linux on this machine's architecture; for a file, all images)"
+            help="show the image for this platform "
+            "(default: linux on this machine's architecture; for a file, all images)"
         ),
         JSON,
         switch("--raw", help="print only the manifest or index, byte for byte"),
