@@ -622,26 +622,26 @@ SCENARIOS: dict[str, Scenario] = {
     # 2.2 Authentication.
     "f10-realm": challenged(
         "nobody listens at the token server", 'Bearer realm="http://{closed}/nowhere/{name}",service="fault"'
-    ).ends(4, "announced", "{closed}", "the registry", "connection refused", "--realm-override", waits=(0,)),
+    ).ends(4, "named", "{closed}", "the registry", "connection refused", "--realm-override", waits=(0,)),
     "f10b-own": challenged(
         "nobody listens at the token server, but at the registry's own address somebody does",
         'Bearer realm="http://{closed}/token/{name}",service="fault"',
-    ).ends(0, "announced", "{closed}", "instead", waits=(0,)),
+    ).ends(0, "named", "{closed}", "instead", waits=(0,)),
     "f10c-name": challenged(
         "the token server's name does not resolve", 'Bearer realm="http://realm.invalid/token/{name}",service="fault"'
-    ).ends(4, "announced", "the registry", "realm.invalid:80", "does not resolve"),
+    ).ends(4, "named", "the registry", "realm.invalid:80", "does not resolve"),
     "f10d-path": challenged(
         "the token server has no such path", 'Bearer realm="{url}/nothing/{name}",service="fault"'
-    ).ends(4, "announced", "{url}/nothing/f10d-path", "does not exist there"),
+    ).ends(4, "named", "{url}/nothing/f10d-path", "does not exist there"),
     "f10e-certificate": challenged(
         "the token server's certificate is not trusted", 'Bearer realm="https://{tls}/token/{name}",service="fault"'
-    ).ends(5, "announced", "cannot verify the certificate", "{tls}"),
+    ).ends(5, "named", "cannot verify the certificate", "{tls}"),
     "f10f-metadata": challenged(
         "the token server is a metadata service", 'Bearer realm="http://169.254.169.254/token",service="fault"'
-    ).ends(4, "announced", "169.254.169.254", "is forbidden"),
+    ).ends(4, "named", "169.254.169.254", "is forbidden"),
     "f10g-scheme": challenged(
         "the token server is asked by ftp", 'Bearer realm="ftp://{host}/token/{name}",service="fault"'
-    ).ends(4, "announced", "cannot be used"),
+    ).ends(4, "named", "cannot be used"),
     "f11-no-realm": challenged("the challenge names no realm", 'Bearer service="fault"').ends(4, "realm"),
     "f12-relative": challenged("the realm is relative", 'Bearer realm="/token/{name}",service="fault"'),
     "f13-three": challenged("it offers three schemes in three headers", f'Negotiate\nBasic realm="x"\n{BEARER}'),
@@ -747,7 +747,7 @@ SCENARIOS: dict[str, Scenario] = {
     "f33-malformed": Scenario(
         "a malformed 429, once",
         manifest(Reply(raw=b"HTTP/1.1 429 Too Many Requests\nRetry-After: 60\nConnection: close\n\nHAP"), None),
-    ).ends(0, "attempt 2 of 5 in 60 s", waits=(60,)),
+    ).ends(0, "retrying in 60 s (attempt 2 of 5)", waits=(60,)),
     "f34-500": Scenario("it answers 500 once", manifest(bare(500), None)).ends(waits=(0,)),
     "f34b-502": Scenario("a proxy's page, once", manifest(Reply(502, body=b"<html>502</html>"), None)).ends(waits=(0,)),
     "f34c-503": Scenario("it answers 503 once", manifest(UNAVAILABLE, None)).ends(waits=(0,)),
@@ -809,7 +809,7 @@ SCENARIOS: dict[str, Scenario] = {
     ).ends(waits=(1, 1), sent={"layer": LAYER_SIZE}),
     "f45b-cuts": Scenario("cut at 100 kB each time", of_layer(Reply(cut=100_000))).ends(
         5,
-        "{host} closed the connection before the end",
+        "{host} closed the connection partway through",
         "Tried 5 times",
         "partial downloads are kept",
         waits=(0, 1, 3, 6),
@@ -839,7 +839,7 @@ SCENARIOS: dict[str, Scenario] = {
     ).ends(waits=(1,), asked={"layer": 2}),
     "f46d-same": Scenario("cut at 1.5 MB each time; ranges are ignored", of_layer(Reply(cut=CUT, ranges=False))).ends(
         5,
-        "{host} closed the connection before the end",
+        "{host} closed the connection partway through",
         "Tried 5 times",
         "partial downloads are kept",
         waits=(1, 1, 3, 6),
@@ -849,7 +849,7 @@ SCENARIOS: dict[str, Scenario] = {
         "cut at 1.5 MB each time; ranges are refused", {"layer": (Reply(cut=CUT),), "layer-resumed": (bare(400),)}
     ).ends(
         5,
-        "{host} closed the connection before the end",
+        "{host} closed the connection partway through",
         "Tried 6 times",
         "partial downloads are kept",
         waits=(1, 1, 3, 6),
@@ -888,7 +888,7 @@ SCENARIOS: dict[str, Scenario] = {
     ).ends(waits=(1,), asked={"layer": 2}, sent={"data": LAYER_SIZE}),
     "f50-503": Scenario("503 once for a layer", of_layer(UNAVAILABLE, None)).ends(waits=(0,)),
     "f51-429": Scenario("a limit for a layer, once", of_layer(limit("5"), None)).ends(
-        0, "attempt 2 of 5 in 5 s", waits=(5,)
+        0, "retrying in 5 s (attempt 2 of 5)", waits=(5,)
     ),
     "f52-404": Scenario("a layer is not there", of_layer(Reply(404, JSON, errors("BLOB_UNKNOWN")))).ends(
         3, "layer 1/2", "sha256:", "the registry has lost this blob", asked={"layer": 1}
@@ -929,17 +929,17 @@ SCENARIOS: dict[str, Scenario] = {
     ).ends(1, "from https to http", asked={"manifest": 1}),
     "f58-metadata": Scenario(
         "a redirect to a metadata service", of_layer(redirect("http://169.254.169.254/latest"))
-    ).ends(1, "refused a redirect to a forbidden address"),
+    ).ends(1, "did not follow a redirect to an unsafe address"),
     "f58b-loopback": Scenario(
         "a redirect from elsewhere to this machine",
         of_layer(TO_STORE),
         reference="f58b-loopback.invalid/f58b-loopback:v1",
         arguments="--plain-http",
         environment={"HTTP_PROXY": "http://{host}"},
-    ).ends(1, "refused a redirect to a forbidden address", asked={"layer": 1, "data": 0}),
+    ).ends(1, "did not follow a redirect to an unsafe address", asked={"layer": 1, "data": 0}),
     "f58c-mapped": Scenario(
         "a redirect to a metadata service in IPv6", of_layer(redirect("http://[::ffff:169.254.169.254]/latest"))
-    ).ends(1, "refused a redirect to a forbidden address", asked={"layer": 1}),
+    ).ends(1, "did not follow a redirect to an unsafe address", asked={"layer": 1}),
     "f59-stall": Scenario(
         "nothing comes after 1.5 MB", of_layer(Reply(cut=CUT, stall=LONGEST), None), arguments="--timeout 0.5"
     ).ends(waits=(1,), sent={"layer": LAYER_SIZE}),
@@ -976,7 +976,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
     "f61-diff-id": Scenario("a wrong diff_id", built=_wrong_diff_id()).ends(
-        6, "layer 1/2", "expected diff_id sha256:000", "try another tag, or ask its publisher"
+        6, "layer 1/2", "expected diff_id sha256:000", "try another tag, or tell the image's publisher"
     ),
     "f61b-number": Scenario("a diff_id too few", built=_two_diff_ids_short()).ends(6, "expected 2 diff_ids", "got 1"),
     # Beside the matrix.

@@ -121,7 +121,7 @@ class Authenticator:
         try:
             return self.realms.find(text, asked)
         except AuthenticationError as error:
-            hint = "the registry or a proxy in front of it is misconfigured; ask its operator"
+            hint = "the registry or a proxy in front of it is misconfigured; tell the registry's operator"
             if text.strip():
                 hint += "; to use another token server, pass --realm-override HOST:PORT=URL"
             raise AuthenticationError(f"cannot get {label}: {error}", hint=hint) from None

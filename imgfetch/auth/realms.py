@@ -98,7 +98,7 @@ class RealmPolicy(NamedTuple):
             origin = Origin.of(announced)
         except (ValueError, TransportError) as error:
             raise AuthenticationError(
-                f"{registry} announced a token server that cannot be used: {sanitize(str(error))}"
+                f"{registry} named a token server that cannot be used: {sanitize(str(error))}"
             ) from None
         override = self.overrides.get(origin.host_and_port) or self.overrides.get(origin.host)
         if override:
@@ -107,7 +107,7 @@ class RealmPolicy(NamedTuple):
             return Realm(announced, url, refused=_DOWN if is_down else "")
         if not registry.may_send_to(origin):
             raise AuthenticationError(
-                f"{registry} announced a token server that cannot be used: {shown_url(announced)} is forbidden"
+                f"{registry} named a token server that cannot be used: {shown_url(announced)} is forbidden"
             )
         is_near = origin.host == registry.host and origin != registry  # only scheme or port differ
         is_weaker = origin.scheme == "https" and registry.scheme == "http"  # http at the registry's own address

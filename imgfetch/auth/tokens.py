@@ -113,14 +113,14 @@ class TokenClient:
         try:
             return self._retries.repeat(lambda: self._ask(first, grant, login), TOKEN_TRIES, refused=REFUSED_TRIES)
         except (CertificateError, ProxyError) as error:
-            message = f"{error}; the registry {self._base} announced {shown_url(realm.announced)} as its token server"
+            message = f"{error}; the registry {self._base} named {shown_url(realm.announced)} as its token server"
             raise type(error)(message, hint=error.hint) from error
         except TransportError as error:
             with suppress(*_NOT_THERE):
                 if second:
                     token = self._ask(second, grant, login)
                     _logger.warning(
-                        "the token server %s, announced by %s, does not answer; using %s instead",
+                        "the token server %s, named by %s, does not answer; using %s instead",
                         shown_url(realm.announced),
                         self._base,
                         shown_url(second),
@@ -148,7 +148,7 @@ class TokenClient:
         except (TransportError, AuthenticationError, UnavailableError, StorageError):
             raise
         except ImgfetchError as error:
-            raise self._failed(url, grant, error.hint or "ask the operator of the token server") from error
+            raise self._failed(url, grant, error.hint or "tell the token server's operator") from error
 
     def _refresh(self, url: str, grant: Grant, login: Login) -> Token | None:
         """Exchange a refresh token; return ``None`` if the server may support only passwords."""
@@ -183,7 +183,7 @@ class TokenClient:
         asked = login.description if login else "a request without credentials"
         registry = str(Origin.of(self._base))
         raise DeniedError(
-            f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, announced by the "
+            f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, named by the "
             f"registry, rejected {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
         ) from AuthenticationError(answer_of(response))
@@ -191,7 +191,7 @@ class TokenClient:
     def _failed(self, url: str, grant: Grant, hint: str | None, details: tuple[str, ...] = ()) -> _FailedError:
         return _FailedError(
             f"cannot get an access token for {grant.subject}: the token server {_places(grant.realm, url)}, "
-            f"announced by the registry {self._base}, did not return a valid token",
+            f"named by the registry {self._base}, did not return a valid token",
             hint=hint or self._override(grant.realm),
             details=details,
         )
@@ -200,7 +200,7 @@ class TokenClient:
         """Return a hint to replace the token server by the registry, unless it is that, or http instead of https."""
         origin, registry = Origin.of(realm.announced), Origin.of(self._base)
         if origin == registry:
-            return "the registry named itself as the token server; ask its operator"
+            return "the registry named itself as the token server; tell the registry's operator"
         if registry.scheme == "http" and origin.scheme == "https":
             return None
         return f"if the token server is at another address, pass --realm-override {origin.host_and_port}={self._base}"
@@ -218,7 +218,7 @@ class TokenClient:
         )
         return AuthenticationError(
             f"cannot get an access token for {grant.subject}: the token server "
-            f"{shown_url(realm.announced.partition('?')[0])}, announced by the registry, does not answer",
+            f"{shown_url(realm.announced.partition('?')[0])}, named by the registry, does not answer",
             details=details,
             hint=self._override(realm),
         )
@@ -233,7 +233,7 @@ def _token(response: Response, login: Login | None) -> Token:
         raise not_the_protocol(response, body, "the token", quote=False) from None
     if token is None:
         raise AuthenticationError(
-            f"the token server {response.url} returned no usable token", hint="ask the operator of the registry"
+            f"the token server {response.url} returned no usable token", hint="tell the registry's operator"
         )
     return token
 

@@ -92,7 +92,7 @@ class Lines(Display):
         percent = 100 * self._done // max(self._total, 1)
         speed = format_size(int(self._done / max(now - self._began, 0.001)))
         self._print(
-            f"imgfetch: {format_size(self._done)} of {format_size(self._total)} ({percent} %), "
+            f"imgfetch: {format_size(self._done)} of {format_size(self._total)} ({percent}%), "
             f"{self._blobs_done} of {_count(self._blobs)}, {speed}/s"
         )
 

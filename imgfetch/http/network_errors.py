@@ -54,7 +54,7 @@ def proxy_error(proxy: Proxy, reason: str, url: str = "") -> ProxyError:
     if reason.startswith(_WANTS_LOGIN):
         hint = f"add credentials for the proxy: {proxy.variable}=http://USER:PASSWORD@{proxy.shown}"
     else:
-        hint = f"check {proxy.variable} and whether the proxy is running, or ask its operator"
+        hint = f"check {proxy.variable} and whether the proxy is running, or tell the proxy's operator"
     return ProxyError(
         f"cannot connect{wanted} through the proxy {proxy.shown} ({proxy.variable}): {reason}",
         hint=f"{hint}; to bypass the proxy, add {origin.host if origin else 'the host'} to NO_PROXY",
@@ -74,7 +74,7 @@ def _transport_error(url: str, error: Exception, proxy: Proxy | None) -> Transpo
             case socket.gaierror():
                 return _name_error(origin, cause, proxy)
             case urllib3.exceptions.IncompleteRead() | http.client.IncompleteRead():
-                return TransportError(f"{port} closed the connection before the end of {shown_url(url)}", hint=_AGAIN)
+                return TransportError(f"{port} closed the connection partway through {shown_url(url)}", hint=_AGAIN)
             case ConnectionRefusedError():
                 return RefusedError(
                     f"cannot connect to {port}{_way(origin, proxy)}: connection refused",
@@ -96,7 +96,7 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, sanitize(cause.strerror))
             return TransportError(
                 f"the connection to {port} failed: {sanitize(cause.strerror)}",
-                hint=f"{_AGAIN}; if it fails again, a firewall, proxy or VPN may be interfering",
+                hint=f"{_AGAIN}; if it still fails, a firewall, proxy or VPN may be interfering",
             )
     for cause in causes:
         match cause:
@@ -109,16 +109,15 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 )
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():
                 return UnusableError(f"{shown_url(url)} is not a valid URL")
-    kind = "invalid" if any(_is_malformed(cause) for cause in causes) else "no"
-    return TransportError(
-        f"{kind} response from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}",
-        hint=f"check the port; if it is right, {_AGAIN}",
-    )
+    return TransportError(_unanswered(port, url, causes), hint=f"check the port; if it is right, {_AGAIN}")
 
 
-def _is_malformed(cause: BaseException) -> bool:
-    """Return whether bytes arrived that are not an HTTP response."""
-    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
+def _unanswered(port: str, url: str, causes: list[BaseException]) -> str:
+    """Return the message for a server that sent nothing, or bytes that are not an HTTP response."""
+    if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
+        return f"{port} closed the connection without responding to {shown_url(url)}"
+    kind = "invalid" if any(isinstance(cause, http.client.HTTPException) for cause in causes) else "no"
+    return f"{kind} response from {port} for {shown_url(url)}: {sanitize(str(causes[-1]))}"
 
 
 def _not_connected(origin: Origin, proxy: Proxy | None, reason: str) -> TransportError:
@@ -187,7 +186,7 @@ def _tls_error(origin: Origin, error: ssl.SSLError, proxy: Proxy | None) -> Tran
         return NotTlsError(
             f"{port} closed the connection during the TLS handshake: {reason}",
             host=port,
-            hint=f"{_AGAIN}; if it fails again, check the port, or pass --plain-http for a registry without TLS",
+            hint=f"{_AGAIN}; if it still fails, check the port, or pass --plain-http for a registry without TLS",
             tries=TransportError.tries,  # an overloaded server does this as well as one without TLS
         )
     return TransportError(

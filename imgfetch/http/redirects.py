@@ -44,12 +44,12 @@ def target(
         raise _lost(status, reached, f"more than {MAX_REDIRECTS} redirects")
     home, here, there = Origin.of(chain[0]), Origin.of(chain[-1]), Origin.of(target)
     if not home.may_send_to(there):
-        raise _lost(status, reached, "refused a redirect to a forbidden address")
+        raise _lost(status, reached, "did not follow a redirect to an unsafe address")
     if same_host and there.host != home.host:
-        raise _lost(status, reached, "refused a redirect of a token request to another host")
+        raise _lost(status, reached, "did not follow a redirect of a token request to another host")
     if here.scheme == "https" and there.scheme == "http":
         if not downgrade:
-            raise _lost(status, reached, "refused a redirect from https to http")
+            raise _lost(status, reached, "did not follow a redirect from https to http")
         tolerance.warn(
             f"{here} redirects to {there} over plain http; imgfetch still verifies the content by its digest"
         )
@@ -77,5 +77,5 @@ def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
         f"{reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
         status=status,
-        hint="the registry's storage or proxy is misconfigured; ask its operator",
+        hint="the registry's storage or proxy is misconfigured; tell the registry's operator",
     )

@@ -135,7 +135,7 @@ class Retrier:
                 return NONE_LEFT
             raise self._final(error)
         self._counts[kind] = count
-        self._report(error, f"attempt {count + 1} of {limit} in {wait:.0f} s", wait)
+        self._report(error, f"retrying in {wait:.0f} s (attempt {count + 1} of {limit})", wait)
         if not self._retries.wait(wait):
             raise error
         self._last = time.monotonic()

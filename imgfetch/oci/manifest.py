@@ -106,8 +106,8 @@ def parse_document(
     media_type = _media_type(members, document, descriptor, what, tolerance, pinned=pinned)
     if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
         raise UnsupportedError(
-            f"{what} uses schema 1, a format that docker no longer supports",
-            hint="ask the publisher to rebuild it, or try another tag",
+            f"{what} uses schema 1, an old format that imgfetch does not support",
+            hint="ask the publisher to rebuild the image, or try another tag",
         )
     if shape is None:
         raise mediatypes.not_an_image(what, media_type or "an unknown type", members.text("artifactType"))

@@ -175,7 +175,7 @@ class Downloads:
                 "does not match the config",
                 wanted=f"diff_id {layer.diff_id}",
                 got=str(contents.diff_id),
-                hint="the image is broken or was altered; try another tag, or ask its publisher",
+                hint="the image is broken or was altered; try another tag, or tell the image's publisher",
             )
         for warning in contents.warnings(layer.media_types):
             self.tolerance.warn(f"{layer.what}: {warning}")

@@ -25,6 +25,7 @@ from contextlib import suppress
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
 from imgfetch.http.retries import NONE_LEFT, Retrier, RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
+from imgfetch.oci import mediatypes
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.store.partial import PartialBlob
@@ -118,7 +119,8 @@ class _Start:
         self._was_whole = self._was_whole or self._offset == 0
         left = self._attempts.failed(error, progressed=gained >= PROGRESS, has_other=is_too_few)
         if is_too_few and left <= 1:
+            kind = "layer" if self._part.descriptor.media_type in mediatypes.LAYER_COMPRESSION else "blob"
             _logger.warning(
-                "%s: could not resume the download at byte %d; downloading the whole blob", self._what, self._offset
+                "%s: could not resume the download at byte %d; downloading the whole %s", self._what, self._offset, kind
             )
             self._is_whole_next, self._is_whole_always = True, left == NONE_LEFT

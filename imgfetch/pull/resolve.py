@@ -184,7 +184,7 @@ class Resolver:
                 f"{what} does not match the manifest",
                 wanted=f"{len(manifest.layers)} diff_ids, one for each layer",
                 got=str(len(config.diff_ids)),
-                hint="the image is broken; try another tag, or ask its publisher",
+                hint="the image is broken; try another tag, or tell the image's publisher",
             )
         return Image(manifest, config, (reference,))
 

@@ -81,7 +81,7 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
         stored = {"plain" if digest in layout.plain else contents[digest].compression for digest in layers}
         if len(stored) > 1 and "plain" in stored:
             _logger.warning(
-                "only some layers of %s are compressed in the archive, which crane cannot load; "
+                "crane cannot load this archive, because only some layers of %s are compressed; "
                 "for crane, use --layers plain",
                 selection.references[0],
             )

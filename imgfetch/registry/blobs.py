@@ -44,8 +44,7 @@ def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
             f"{what} ({descriptor.digest}) from {response.origin} has the wrong size",
             wanted=f"{wanted} bytes",
             got=f"{got} bytes",
-            hint="try again with --no-mirror; if it still fails, a proxy is altering the data, "
-            "or the registry's copy is damaged",
+            hint="try again with --no-mirror; if it still fails, check your proxy, or tell the registry's operator",
             tries=2,
         )
 

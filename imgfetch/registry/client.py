@@ -259,8 +259,8 @@ class Registry(Source):
         digest = Digest.of(raw)
         if header.startswith("sha256:") and header != str(digest):
             self._tolerance.warn(
-                f"{what} has the digest {digest}; the Docker-Content-Digest header of {response.origin} is wrong: "
-                f"{sanitize(header, 80)}"
+                f"{response.origin} sent a wrong Docker-Content-Digest header, {sanitize(header, 80)}; "
+                f"{what} has the digest {digest}"
             )
 
     @contextmanager
@@ -338,11 +338,11 @@ class Registry(Source):
     def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
         if self._is_elsewhere(response) and response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return RegistryError(
-                f"cannot download {what}: {self._base} redirects to {response.origin}, "
+                f"cannot download {what}: {self._base} redirected to {response.origin}, "
                 f"which returned {response.status} {response.reason}",
                 url=response.url,
                 status=response.status,
-                hint="try again; if it fails again, the registry's storage is misconfigured",
+                hint="try again; if it still fails, tell the registry's operator",
                 # Another request gets a fresh URL; see docs/registries.md#expired-signed-urls.
                 tries=3 if response.status == HTTPStatus.FORBIDDEN else 1,
             )

@@ -214,8 +214,7 @@ class PartialBlob:
             f"{self._label} ({digest}){place}{coded}{resumed} does not match the manifest",
             wanted=wanted,
             got=got,
-            hint="try again with --no-mirror; if it still fails, a proxy is altering the data, "
-            "or the registry's copy is damaged",
+            hint="try again with --no-mirror; if it still fails, check your proxy, or tell the registry's operator",
             tries=_TRIES,
         )
 

@@ -441,7 +441,7 @@ def test_the_same_path_at_the_registrys_own_origin_is_tried_once(harbor: Harbor,
     done = harbor.save(tmp_path / "y.tar")
     said = tidy(done.stderr.decode(), harbor)
     assert done.returncode == 0, said
-    assert "the token server http://reg.mydomain.com:20000/service/token, announced by https://reg" in said
+    assert "the token server http://reg.mydomain.com:20000/service/token, named by https://reg" in said
     assert "does not answer" in said
     assert "https://reg.mydomain.com:8443/service/token instead" in said
 

@@ -179,7 +179,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "an error of the server": answering("manifests/v1", Answer(status=500)).ends(5, "500", "try again later"),
     "a layer that breaks off": blob(SECOND, SECOND.content[:-9], **{"Content-Length": str(len(SECOND.content))}).ends(
-        5, "closed the connection before the end"
+        5, "closed the connection partway through"
     ),
     # A body without a length that ends early is a connection that was interrupted.
     "a cut layer without a length": answering(f"blobs/{SECOND.digest}", Answer(SECOND.content[:-1], chunked=True)).ends(

@@ -351,7 +351,7 @@ def test_m06_a_registry_that_refuses_a_login_is_told_with_user_file_and_its_word
 def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(refusing: int, tell: Tell, home: Path) -> None:
     path = log_in(home, tell.host)
     err = tell.of_token(Answer(b'{"details":"incorrect username or password"}', refusing), 4)
-    assert f"the token server http://{tell.host}/token, announced by the registry, rejected" in err
+    assert f"the token server http://{tell.host}/token, named by the registry, rejected" in err
     assert f"the credentials of alice from {path}" in err
     assert "incorrect username or password" in err
     assert f"hint: log in again: docker login {tell.host}" in err
@@ -440,7 +440,7 @@ def test_m08_a_token_server_where_nobody_listens_is_told_as_the_registrys_doing(
     for words in (
         f"cannot get an access token for {tell.host}/team/app",
         realm,
-        "announced",
+        "named by",
         "connection refused",
         f"localhost:{closed}",
         "imgfetch did not choose this address; the registry did",
@@ -454,7 +454,7 @@ def test_m08_a_token_server_where_nobody_listens_is_told_as_the_registrys_doing(
 @pytest.mark.parametrize("realm", ["http://169.254.169.254/token", "ftp://x/token", "http://a:b@x/token"])
 def test_m08_a_token_server_that_is_refused_is_told_with_the_option(realm: str, tell: Tell) -> None:
     err = tell.of(demand(f'Bearer realm="{realm}",service="s"'), 4)
-    assert f"cannot get the manifest of {tell.app}: {tell.host} announced" in err
+    assert f"cannot get the manifest of {tell.app}: {tell.host} named" in err
     assert "a token server that cannot be used" in err
     assert "--realm-override HOST:PORT=URL" in err
     assert "a:b" not in err
@@ -532,7 +532,7 @@ def test_m11_a_challenge_without_a_realm_is_told(tell: Tell) -> None:
     err = tell.of(demand('Bearer service="s"'), 4)
     assert f"cannot get the manifest of {tell.app}: {tell.host} requires a token" in err
     assert "names no token server (no realm in its challenge)" in err
-    assert "hint: the registry or a proxy in front of it is misconfigured; ask its operator" in err
+    assert "hint: the registry or a proxy in front of it is misconfigured; tell the registry's operator" in err
     assert "--realm-override" not in err
 
 
@@ -576,7 +576,7 @@ def test_m13_a_storage_that_refuses_is_named(tell: Tell) -> None:
     with Loopback() as store:
         store.answers["/data"] = Answer(status=403)
         err = tell.of_blob(Answer(status=307, headers={"Location": f"http://{store.host}/data?sig=SECRET"}), 1)
-    assert f"http://{tell.host} redirects to {store.host}, which returned 403 Forbidden" in err
+    assert f"http://{tell.host} redirected to {store.host}, which returned 403 Forbidden" in err
     assert "SECRET" not in err
 
 
@@ -620,7 +620,7 @@ def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell) -
     err = tell.of_image(image(replace(layer(RAW), diff_id=wrong)), 6)
     assert f"decompressed layer 1/1 of {tell.app} ({LAYER.digest}, gzip) does not match the config" in err
     assert f"expected diff_id {wrong}, got {sha256(RAW)}" in err
-    assert "the image is broken or was altered; try another tag, or ask its publisher" in err
+    assert "the image is broken or was altered; try another tag, or tell the image's publisher" in err
 
 
 # ---- it is no image for us ----
@@ -657,8 +657,8 @@ def test_m17_what_is_no_image_is_named_with_its_tool(
 def test_m18_schema_1_is_told_as_old_with_what_to_ask_for(tell: Tell) -> None:
     raw = json.dumps({"schemaVersion": 1, "name": "team/app", "tag": "v1", "fsLayers": [], "history": []}).encode()
     err = tell.of(Answer(raw), 1)
-    assert "uses schema 1, a format that docker no longer supports" in err
-    assert "hint: ask the publisher to rebuild it, or try another tag" in err
+    assert "uses schema 1, an old format that imgfetch does not support" in err
+    assert "hint: ask the publisher to rebuild the image, or try another tag" in err
 
 
 def test_m20_a_layer_beyond_the_limit_is_told_with_the_bytes_so_far_and_the_option(tell: Tell) -> None:

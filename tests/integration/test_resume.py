@@ -327,7 +327,7 @@ def test_a_signal_ends_a_run_within_a_second_while_it_waits_for_another_attempt(
     with subprocess.Popen(save(reference, tmp_path / "y.tar"), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         line = process.stderr.readline().decode()  # the wait is announced
-        assert "attempt 2 of 5 in 30 s" in line
+        assert "retrying in 30 s (attempt 2 of 5)" in line
         began = time.monotonic()
         process.send_signal(number)
         _, err = process.communicate(timeout=RUN)

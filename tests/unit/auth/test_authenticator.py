@@ -524,7 +524,7 @@ def test_a_new_scope_is_joined_to_the_known_ones(wire: Wire, registry: Registry,
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_token_server_that_refuses_is_named(wire: Wire, registry: Registry, status: int) -> None:
     shown = story(without_token(wire, registry, status=status, body='{"details":"go away"}'))
-    for words in (HOST, REALM, "announced", str(status), "go away"):
+    for words in (HOST, REALM, "named by", str(status), "go away"):
         assert words in shown
     assert "password" not in shown
 

@@ -78,7 +78,7 @@ def test_no_realm_is_told_so(text: str) -> None:
 )
 def test_a_realm_without_http_or_host_or_with_userinfo_cannot_be_used(text: str) -> None:
     message = refused(text)
-    assert "registry.example announced a token server that cannot be used" in message
+    assert "registry.example named a token server that cannot be used" in message
     assert "SECRET" not in message
 
 
@@ -302,7 +302,7 @@ def test_a_registry_on_the_loopback_may_name_a_realm_on_the_loopback(registry: s
 
 def test_a_refusal_says_what_was_announced_by_whom() -> None:
     message = refused("http://169.254.169.254/latest?key=SECRET")
-    for words in ("registry.example announced", "http://169.254.169.254/latest"):
+    for words in ("registry.example named", "http://169.254.169.254/latest"):
         assert words in message
     assert "SECRET" not in message
 

@@ -330,7 +330,7 @@ def test_a_foreign_realm_that_wants_a_login_is_named_with_the_option_that_trusts
     wire.get(FOREIGN, status=status)
     error = failure(transport, login, grant(FOREIGN))
     assert requests_of(wire) == [("GET", FOREIGN, None)]
-    for words in (FOREIGN, "registry.example", "announced", "withheld", "--trust-realm auth.other.example"):
+    for words in (FOREIGN, "registry.example", "named by", "withheld", "--trust-realm auth.other.example"):
         assert words in shown(error)
     assert "rejected a request without credentials" in shown(error)
 
@@ -347,7 +347,7 @@ def test_an_http_realm_that_wants_a_login_is_named_with_the_rule_and_the_option(
 ) -> None:
     wire.get(DOWN, status=401)
     error = failure(transport, STORED, grant(DOWN))
-    for words in (DOWN, "announced", "from https down to http", "--realm-override auth.registry.example"):
+    for words in (DOWN, "named by", "from https down to http", "--realm-override auth.registry.example"):
         assert words in shown(error)  # which rule, and which option allows it
 
 
@@ -378,7 +378,7 @@ def test_the_registrys_own_origin_is_tried_once_with_a_warning_when_the_announce
     assert fetch(transport, login, grant(AT_8443)).value == TOKEN
     assert wire.asked == [AT_8443, OWN_UP]
     (warning,) = log.warnings
-    for words in (AT_8443, OWN_UP, "announced"):
+    for words in (AT_8443, OWN_UP, "named by"):
         assert words in warning
 
 
@@ -436,7 +436,7 @@ def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_
     for words in (
         f"cannot get an access token for {SUBJECT}",
         f"http://localhost:{closed_port}/service/token",
-        "announced",
+        "named by",
         f"The registry {base}",
         f"localhost:{closed_port}",
         "onnection refused",
@@ -457,7 +457,7 @@ def test_a_realm_that_nobody_answers_is_told_with_whose_doing_it_is_and_what_to_
 def test_a_realm_whose_name_does_not_resolve_is_told_so(wire: Wire, transport: HttpClient) -> None:
     wire.get(REALM, body=socket.gaierror(-2, "Name or service not known"))
     error = failure(transport, STORED)
-    for words in (REALM, "announced", "auth.registry.example:443", "does not resolve", "--realm-override"):
+    for words in (REALM, "named by", "auth.registry.example:443", "does not resolve", "--realm-override"):
         assert words in shown(error)
 
 
@@ -468,7 +468,7 @@ def test_a_realm_whose_path_is_not_there_is_told_so_with_what_to_do(
     wire.get(REALM, status=404)
     error = failure(transport, login)
     assert isinstance(error.__cause__, NotFoundError)
-    for words in (REALM, "announced", "registry.example", "--realm-override auth.registry.example:443="):
+    for words in (REALM, "named by", "registry.example", "--realm-override auth.registry.example:443="):
         assert words in shown(error)
     assert "the path /token does not exist there" in story(error)
 
@@ -482,14 +482,14 @@ def test_no_token_server_is_to_be_replaced_by_itself(
     else:
         wire.get(OWN_UP, body=reply)
     error = failure(transport, None, grant(OWN_UP))
-    assert error.hint == "the registry named itself as the token server; ask its operator"
+    assert error.hint == "the registry named itself as the token server; tell the registry's operator"
 
 
 @pytest.mark.parametrize(
     ("body", "hint"),
     [
-        pytest.param(b"{%b}" % (b" " * 1024 * 1024), "ask the operator of the token server", id="too large"),
-        pytest.param(b"{}", "ask the operator of the registry", id="no token"),
+        pytest.param(b"{%b}" % (b" " * 1024 * 1024), "tell the token server's operator", id="too large"),
+        pytest.param(b"{}", "tell the registry's operator", id="no token"),
     ],
 )
 def test_a_reply_that_is_no_token_is_a_matter_for_an_operator(

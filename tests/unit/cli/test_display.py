@@ -159,7 +159,7 @@ def test_a_line_tells_how_far_it_is(stream: io.StringIO) -> None:
     display.started(BASE)
     display.advanced(BASE, 500_000)
     (line,) = lines(stream)[1:]
-    assert re.fullmatch(r"imgfetch: 500 kB of 4 MB \(12 %\), 0 of 2 layers, [0-9.]+ [kMGT]?B/s", line)
+    assert re.fullmatch(r"imgfetch: 500 kB of 4 MB \(12%\), 0 of 2 layers, [0-9.]+ [kMGT]?B/s", line)
 
 
 def test_a_line_is_not_written_for_every_step(stream: io.StringIO) -> None:
@@ -177,7 +177,7 @@ def test_lines_count_a_blob_once(stream: io.StringIO) -> None:
     display.finished(TOP, cached=True)
     display._reported = -math.inf
     display.advanced(TOP, 0)
-    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 2 of 2 layers, ")
+    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100%), 2 of 2 layers, ")
 
 
 def test_a_cached_blob_is_no_news(stream: io.StringIO) -> None:
@@ -185,7 +185,7 @@ def test_a_cached_blob_is_no_news(stream: io.StringIO) -> None:
     display.finished(BASE, cached=True)
     assert lines(stream) == ["imgfetch: 2 layers, 4 MB"]
     display.finished(TOP, cached=False)
-    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 2 of 2 layers, ")
+    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100%), 2 of 2 layers, ")
 
 
 def test_lines_add_up_what_two_threads_tell(stream: io.StringIO) -> None:
@@ -199,7 +199,7 @@ def test_lines_add_up_what_two_threads_tell(stream: io.StringIO) -> None:
     at_once(lambda: bring(BASE), lambda: bring(TOP))
     display._reported = -math.inf
     display.advanced(BASE, 0)
-    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100 %), 0 of 2 layers, ")
+    assert lines(stream)[-1].startswith("imgfetch: 4 MB of 4 MB (100%), 0 of 2 layers, ")
 
 
 def test_nothing_to_do_is_no_division_by_zero(stream: io.StringIO) -> None:
@@ -207,7 +207,7 @@ def test_nothing_to_do_is_no_division_by_zero(stream: io.StringIO) -> None:
     display.planned([Item(BASE.name, 0)])
     display._reported = -math.inf
     display.finished(Item(BASE.name, 0), cached=False)
-    assert lines(stream)[-1].startswith("imgfetch: 0 B of 0 B (0 %), 1 of 1 layer, ")
+    assert lines(stream)[-1].startswith("imgfetch: 0 B of 0 B (0%), 1 of 1 layer, ")
 
 
 def drawn(stream: io.StringIO) -> list[str]:

@@ -157,7 +157,7 @@ def test_an_attempt_that_took_long_is_reported(
             clock.now += seconds
             attempts.failed(TransportError("silent"))
     assert [record.levelname for record in caplog.records] == [level] * 2
-    assert "silent; attempt 2 of 5 in 1 s" in caplog.text
+    assert "silent; retrying in 1 s (attempt 2 of 5)" in caplog.text
 
 
 def test_the_attempts_that_are_left_are_returned() -> None:

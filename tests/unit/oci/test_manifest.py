@@ -234,9 +234,11 @@ def test_unknown_members_are_passed_over() -> None:
     ],
 )
 def test_schema_1_is_refused_by_name(document: object, content_type: str) -> None:
-    with pytest.raises(UnsupportedError, match=r"uses schema 1, a format that docker no longer supports$") as caught:
+    with pytest.raises(
+        UnsupportedError, match=r"uses schema 1, an old format that imgfetch does not support$"
+    ) as caught:
         parse(document, content_type)
-    assert caught.value.hint == "ask the publisher to rebuild it, or try another tag"
+    assert caught.value.hint == "ask the publisher to rebuild the image, or try another tag"
 
 
 @pytest.mark.parametrize(
