@@ -75,12 +75,14 @@ class Image(NamedTuple):
     Attributes:
         references: the requested names, at least one.
         indexes: the indexes that led to the manifest, the outermost first; none if a reference points at it.
+        entry: the manifest's entry in the innermost index.
     """
 
     manifest: Manifest
     config: Config
     references: tuple[Reference, ...]
     indexes: tuple[Descriptor, ...] = ()
+    entry: Descriptor | None = None
 
 
 @strictjson.blaming_the_publisher()

@@ -6,7 +6,7 @@ An index is kept as it is, or reduced to the images that are selected.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
@@ -65,17 +65,17 @@ def _select(found: Index | Manifest, reference: Reference, request: SaveRequest,
     """Return the images of a document that a request asks for, with an index of them if they are several."""
     if request.all_platforms:
         return _everything(found, reference, request, resolver)
+    chosen = [resolver.chosen(found, reference, platform) for platform in request.platforms or (None,)]
     images: dict[Digest, Image] = {}
-    for platform in request.platforms or (None,):
-        image = resolver.chosen(found, reference, platform)
+    for image in chosen:
         images.setdefault(image.manifest.descriptor.digest, image)
     if isinstance(found, Manifest) or (len(images) == 1 and not request.keep_index):
         return Selection.of(next(iter(images.values())))
-    for entry in found.manifests:
-        if entry.digest in images:
-            _refuse_wrong_size(entry, images[entry.digest].manifest)
-    kept = {index.digest: index for image in images.values() for index in image.indexes}
-    indexes = tuple(kept.values()) if request.keep_index else (_rewritten(resolver, found, images),)
+    if request.keep_index:
+        indexes = tuple({index.digest: index for image in chosen for index in image.indexes}.values())
+        _refuse_contradictions(resolver, reference, indexes, images)
+    else:
+        indexes = (_rewritten(resolver, found, chosen),)
     listed = [descriptor.digest for descriptor in found.manifests]
     in_order = sorted(images.values(), key=lambda image: _place(listed, image.manifest.descriptor.digest))
     preferred = _best(list(images.values()), platforms.default())
@@ -100,10 +100,10 @@ class _IndexWalk:
     def __init__(self, resolver: Resolver, reference: Reference) -> None:
         self._resolver = resolver
         self._reference = reference
-        self._seen: set[Digest] = set()
-        self._indexes: list[Descriptor] = []
-        self._images: list[Image] = []
-        self._statements: list[Descriptor] = []
+        self._seen: set[tuple[Digest, str, int, bool]] = set()
+        self._indexes: dict[Digest, Descriptor] = {}
+        self._images: dict[Digest, Image] = {}
+        self._statements: dict[Digest, Descriptor] = {}
         self._others: dict[Digest, Descriptor] = {}
 
     def add(self, index: Index, depth: int = 1) -> None:
@@ -112,11 +112,12 @@ class _IndexWalk:
         if index.unreadable:
             raise index.unreadable[0].error
         self._resolver.store.put(index.descriptor, index.raw)
-        self._indexes.append(index.descriptor)
+        self._indexes.setdefault(index.descriptor.digest, index.descriptor)
         for descriptor in index.manifests:
-            if descriptor.digest in self._seen:
+            entry = (descriptor.digest, descriptor.media_type, descriptor.size, descriptor.is_attestation)
+            if entry in self._seen:
                 continue
-            self._seen.add(descriptor.digest)
+            self._seen.add(entry)
             if len(self._seen) > MAX_MANIFESTS:
                 raise VerificationError(
                     f"{self._reference} lists too many manifests", wanted=f"at most {MAX_MANIFESTS}", got="more"
@@ -126,11 +127,12 @@ class _IndexWalk:
     def selection(self, preferred: Platform) -> Selection:
         if not self._images:
             raise PlatformNotFoundError(f"{self._reference} lists no images", wanted=str(preferred), available=())
+        images = tuple(self._images.values())
         return Selection(
-            _best(self._images, preferred),
-            tuple(self._images),
-            tuple(self._indexes),
-            tuple(self._statements),
+            _best(images, preferred),
+            images,
+            tuple(self._indexes.values()),
+            tuple(self._statements.values()),
             tuple(self._others.values()),
         )
 
@@ -143,7 +145,8 @@ class _IndexWalk:
             found = self._resolver.document(self._reference, descriptor)
             _refuse_wrong_size(descriptor, found)
             if isinstance(found, Manifest):
-                self._images.append(self._resolver.image(found, self._reference))
+                if descriptor.digest not in self._images:
+                    self._images[descriptor.digest] = self._resolver.image(found, self._reference)
                 return
         except UnsupportedError:  # an artifact beside the images
             self._add_statement(descriptor)
@@ -153,7 +156,7 @@ class _IndexWalk:
     def _add_statement(self, descriptor: Descriptor) -> None:
         for blob in self._resolver.statement(self._reference, descriptor):
             self._others.setdefault(blob.digest, blob)
-        self._statements.append(descriptor)
+        self._statements.setdefault(descriptor.digest, descriptor)
 
 
 def _best(images: Sequence[Image], wanted: Platform) -> Image:
@@ -166,20 +169,41 @@ def _best(images: Sequence[Image], wanted: Platform) -> Image:
     return min(images, key=rank)
 
 
-def _rewritten(resolver: Resolver, index: Index, images: dict[Digest, Image]) -> Descriptor:
-    """Return an index that lists these images only, because some readers fail if a listed manifest is absent."""
+def _rewritten(resolver: Resolver, index: Index, images: Sequence[Image]) -> Descriptor:
+    """Return an index of the images' own entries only.
+
+    Some readers fail if a listed manifest is absent, or if another entry lists a manifest with a wrong type or size.
+    """
     document, unreadable = json.loads(index.raw), {entry.number for entry in index.unreadable}
     readable = [entry for number, entry in enumerate(document["manifests"], 1) if number not in unreadable]
-    entries = [entry for entry in readable if Digest.parse(entry["digest"]) in images]
+    chosen = {image.entry: image for image in images}
+    entries = [entry for entry, descriptor in zip(readable, index.manifests, strict=True) if descriptor in chosen]
+    for descriptor in index.manifests:
+        if descriptor in chosen:
+            _refuse_wrong_size(descriptor, chosen[descriptor].manifest)
     if len(entries) == len(document["manifests"]):  # everything is selected: keep the registry's bytes
         resolver.store.put(index.descriptor, index.raw)
         return index.descriptor
-    directly_listed = {Digest.parse(entry["digest"]) for entry in entries}  # images of nested indexes come last
-    entries += [_entry(image) for digest, image in images.items() if digest not in directly_listed]
+    for image in images:  # images of nested indexes come last
+        if image.manifest.descriptor.digest not in {Digest.parse(entry["digest"]) for entry in entries}:
+            entries.append(_entry(image))
     raw = compact({**document, "manifests": entries})
     descriptor = Descriptor.of(raw, index.descriptor.media_type)
     resolver.store.put(descriptor, raw)
     return descriptor
+
+
+def _refuse_contradictions(
+    resolver: Resolver, reference: Reference, indexes: Sequence[Descriptor], images: Iterable[Digest]
+) -> None:
+    """Refuse another entry for an image or index of the archive with a wrong type or size, in an index that is kept."""
+    held = {*images, *(index.digest for index in indexes)}
+    for index in indexes:
+        found = resolver.document(reference, index)
+        entries = found.manifests if isinstance(found, Index) else ()
+        for entry in {(entry.digest, entry.media_type, entry.size): entry for entry in entries}.values():
+            if entry.digest in held and entry.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS:
+                _refuse_wrong_size(entry, resolver.document(reference, entry))
 
 
 def _refuse_wrong_size(listed: Descriptor, found: Index | Manifest) -> None:

@@ -101,7 +101,7 @@ class Resolver:
         found = self.document(reference, descriptor)
         if isinstance(found, Index):
             return self._search(found, reference, wanted, seen, depth + 1)
-        return self._fitting(self.image(found, reference), descriptor, wanted, seen)
+        return self._fitting(self.image(found, reference)._replace(entry=descriptor), descriptor, wanted, seen)
 
     def _fitting(self, image: Image, descriptor: Descriptor, wanted: Platform, seen: _Seen) -> Image | None:
         """Compare the platform in the config with that in the index, or use it if the index has none."""

@@ -18,6 +18,7 @@ import zstandard
 import imgfetch
 from imgfetch.archive.compressed import opened
 from imgfetch.archive.verify import verify
+from imgfetch.oci.mediatypes import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.images import (
     ARM64,
     DOCKER_GZIP,
@@ -247,6 +248,53 @@ def test_an_index_in_the_archive_cannot_have_a_wrong_size(desk: Desk, platforms:
     wrong = index(AMD64_IMAGE, ARM64_IMAGE, entries=[{**AMD64_IMAGE.entry, "size": 7}, ARM64_IMAGE.entry])
     told = f"does not match the index: expected 7 bytes, got {len(AMD64_IMAGE.raw)} bytes"
     assert told in desk.fail(6, desk.add("a", wrong), *platforms)
+
+
+MIPS = {"platform": {"os": "linux", "architecture": "mips"}}
+CONTRADICTIONS = pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"mediaType": DOCKER_MANIFEST}, f"its type is {OCI_MANIFEST}, but the index lists it as {DOCKER_MANIFEST}"),
+        ({"mediaType": OCI_INDEX}, f"its type is {OCI_MANIFEST}, but the index lists it as {OCI_INDEX}"),
+        ({"size": 5}, "expected 5 bytes, got "),
+    ],
+    ids=["docker", "index", "size"],
+)
+
+
+def contradicted(other: dict[str, Any]) -> Built:
+    """Return an index that lists one of two images once more, but differently."""
+    entries = [AMD64_IMAGE.entry, {**AMD64_IMAGE.entry, **MIPS, **other}, ARM64_IMAGE.entry]
+    return index(AMD64_IMAGE, ARM64_IMAGE, entries=entries)
+
+
+@CONTRADICTIONS
+@pytest.mark.parametrize(
+    "options", [("--all-platforms",), ("--platform", "linux/amd64", "--keep-index")], ids=["all", "kept"]
+)
+def test_all_entries_of_an_image_agree_in_an_index_that_is_kept(
+    desk: Desk, options: tuple[str, ...], other: dict[str, Any], told: str
+) -> None:
+    assert told in desk.fail(6, desk.add("a", contradicted(other)), *options)
+
+
+@CONTRADICTIONS
+def test_an_index_of_some_platforms_has_no_entry_for_another(desk: Desk, other: dict[str, Any], told: str) -> None:
+    done = desk.save("y.tar", desk.add("a", contradicted(other)), "--platform", "linux/amd64,linux/arm64")
+    assert told not in done.err
+    (entry,) = desk.document("y.tar", "index.json")["manifests"]
+    listed = desk.document("y.tar", f"blobs/sha256/{entry['digest'][7:]}")["manifests"]
+    assert listed == [AMD64_IMAGE.entry, ARM64_IMAGE.entry]
+    desk.check("y.tar")
+
+
+def test_an_image_for_two_platforms_keeps_both_entries(desk: Desk) -> None:
+    entries = [AMD64_IMAGE.entry, {**AMD64_IMAGE.entry, **MIPS}, ARM64_IMAGE.entry]
+    reference = desk.add("a", index(AMD64_IMAGE, ARM64_IMAGE, entries=entries))
+    desk.save("y.tar", reference, "--platform", "linux/amd64,linux/mips,linux/arm64")
+    (entry,) = desk.document("y.tar", "index.json")["manifests"]
+    assert desk.document("y.tar", f"blobs/sha256/{entry['digest'][7:]}")["manifests"] == entries
+    desk.check("y.tar")
 
 
 def test_all_platforms_need_all_entries_of_the_index(desk: Desk) -> None:

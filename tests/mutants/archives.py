@@ -114,6 +114,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_refuse_wrong_size", "found.descriptor.size != listed.size", "False").noticed_by(
         "test_an_index_in_the_archive_cannot_have_a_wrong_size"
     ),
+    Mutant("_IndexWalk.add", "descriptor.media_type, descriptor.size, ", "0, 0, ").noticed_by(
+        "test_all_entries_of_an_image_agree_in_an_index_that_is_kept"
+    ),
+    Mutant("make_plan:_select", "_refuse_contradictions(resolver, reference, indexes, images)", "pass").noticed_by(
+        "test_all_entries_of_an_image_agree_in_an_index_that_is_kept"
+    ),
+    Mutant(
+        "_rewritten", "if descriptor in chosen]", "if descriptor.digest in {each.digest for each in chosen if each}]"
+    ).noticed_by("test_an_index_of_some_platforms_has_no_entry_for_another"),
     Mutant("Resolver._fetched", "if reference.digest:", "if False:").noticed_by(
         "test_the_size_in_a_pinned_index_is_checked"
     ),
