@@ -879,7 +879,7 @@ SCENARIOS: dict[str, Scenario] = {
         "the signed URL has expired at once", of_layer(TO_STORE, data=(EXPIRED, EXPIRED, None))
     ).ends(waits=(0, 1), asked={"layer": 3}),
     "f49c-always": Scenario("the signed URL has always expired", of_layer(TO_STORE, data=(EXPIRED,))).ends(
-        1, "redirects to {store_host}", "403", waits=(0, 1), asked={"layer": 3}
+        1, "redirected to {store_host}", "403", waits=(0, 1), asked={"layer": 3}
     ),
     "f49d-once": Scenario(
         "a signed URL is good for one request, and what it leads to is cut",
@@ -904,7 +904,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "f53b-basic": Scenario(
         "the store wants a password", of_layer(TO_STORE), challenge='Basic realm="store"', demands=frozenset({"data"})
-    ).ends(1, "redirects to {store_host}", "401"),
+    ).ends(1, "redirected to {store_host}", "401"),
     "f54-loop": Scenario("redirects in a circle", of_layer(redirect("{path}"))).ends(
         1, "redirect loop", asked={"layer": 1}
     ),
