@@ -116,6 +116,11 @@ PLATFORMS = [
     Odd("os", '"Linux"', Fate(frozenset({"docker-20.10"}))),
     Odd("os", '""', FINE),
     Odd("architecture", '""', FINE),
+    Odd("architecture", '"amd64/v2"', FINE),
+    Odd("architecture", '"amd64(v1)"', Fate(cannot_run=PODMAN)),
+    Odd("architecture", '"amd 64"', Fate(cannot_run=PODMAN)),
+    Odd("variant", '"v8 (64)"', Fate(cannot_run=frozenset({"podman-5.8"}))),
+    Odd("os.version", '"20.04 (focal)"', FINE),
     Odd("architecture", "null", FINE),
 ]
 TOP = [
@@ -213,6 +218,10 @@ RUN = [
     Odd("config/AttachStdin", '"x"', DOCKER_AND_CRANE),
     Odd("config/Tty", '"true"', DOCKER_AND_CRANE),
     Odd("config/NetworkDisabled", '"x"', DOCKER_AND_CRANE),
+    Odd("config/Labels", '{"a": "1", "a": "2"}', FINE),
+    Odd("config/Labels", '{"a": 1, "a": "2"}', EVERY),
+    Odd("config/Env", '["A=b"], "Env": ["A=c"]', FINE),
+    Odd("config/Env", '1, "Env": ["A=c"]', EVERY),
     Odd("config/Memory", '"a member of early versions only"', FINE),
 ]
 ODD_CONFIGS = {str(odd): odd for odd in (*TIMES, *PLATFORMS, *TOP, *HISTORY, *RUN)}

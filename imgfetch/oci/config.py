@@ -13,13 +13,9 @@ from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 
-_KEYS = frozenset({"os", "architecture", "variant", "os.version", "rootfs", "history", "config", "created", "author"})
-_ROOTFS_KEYS = frozenset({"type", "diff_ids"})
-_RUN_KEYS = frozenset(
-    {"Entrypoint", "Cmd", "Env", "Labels", "ExposedPorts", "User", "WorkingDir", "Volumes", "StopSignal"}
-)
-_STEP_KEYS = frozenset({"created", "created_by", "comment", "author", "empty_layer"})
-_MAX_STEPS = 5000
+_KEYS = frozenset({"os", "architecture", "variant", "rootfs"})
+"""Members that decide what is loaded, and therefore occur once."""
+_ROOTFS_KEYS = frozenset({"diff_ids"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,9 @@ class Config:
             VerificationError: the config is malformed.
             UnsupportedError: it belongs to something other than an image.
         """
-        members = strictjson.Object(strictjson.loads(raw, what, errors="replace"), what, _KEYS, in_any_case=True)
+        document = strictjson.loads(raw, what, as_go=True)
+        members = strictjson.Object(document, what, _KEYS, in_any_case=True)
+        members["os.version"] = strictjson.fields(document).get("os.version")
         rootfs_json = members.get("rootfs")
         if media_type in mediatypes.VAGUE_CONFIGS and not (isinstance(rootfs_json, dict) and "diff_ids" in rootfs_json):
             raise mediatypes.not_an_image(what, media_type or "no media type", "")
@@ -90,27 +88,23 @@ class RunConfig(NamedTuple):
     history: tuple[Step, ...]
 
     @classmethod
-    def of(cls, config: Config, what: str) -> Self:
-        """Read them from a config; ``what`` is its name in messages.
-
-        Raises:
-            VerificationError: a member has the wrong type.
-        """
-        members = strictjson.Object(strictjson.loads(config.raw, what, errors="replace"), what, _KEYS, in_any_case=True)
-        run = strictjson.Object(members.members_of("config"), f"'config' of {what}", _RUN_KEYS, in_any_case=True)
+    def of(cls, config: Config) -> Self:
+        """Read them from a config; a member that is not of the right type counts as absent."""
+        members = strictjson.fields(strictjson.loads(config.raw, "the config", as_go=True))
+        run = strictjson.fields(members.get("config"))
         return cls(
-            created=members.text("created"),
-            author=members.text("author"),
-            entrypoint=_words(run, "Entrypoint"),
-            command=_words(run, "Cmd"),
-            environment=_texts(run, "Env"),
-            labels=_labels(run),
-            ports=tuple(sorted(run.members_of("ExposedPorts"))),
-            volumes=tuple(sorted(run.members_of("Volumes"))),
-            user=run.text("User"),
-            working_dir=run.text("WorkingDir"),
-            stop_signal=run.text("StopSignal"),
-            history=_history(members),
+            created=_text(members.get("created")),
+            author=_text(members.get("author")),
+            entrypoint=_words(run.get("entrypoint")),
+            command=_words(run.get("cmd")),
+            environment=_texts(run.get("env")),
+            labels={name: _text(text) for name, text in sorted(_members(run.get("labels")).items())},
+            ports=tuple(sorted(_members(run.get("exposedports")))),
+            volumes=tuple(sorted(_members(run.get("volumes")))),
+            user=_text(run.get("user")),
+            working_dir=_text(run.get("workingdir")),
+            stop_signal=_text(run.get("stopsignal")),
+            history=tuple(map(_step, _items(members.get("history")))),
         )
 
     def made_by(self, count: int) -> tuple[str, ...]:
@@ -119,34 +113,27 @@ class RunConfig(NamedTuple):
         return tuple(steps) if len(steps) == count else ("",) * count
 
 
-def _labels(run: strictjson.Object) -> dict[str, str]:
-    nulls = {name: "" for name, text in run.members_of("Labels").items() if text is None}
-    return dict(sorted({**nulls, **run.texts("Labels")}.items()))
+def _step(value: object) -> Step:
+    step = strictjson.fields(value)
+    return Step(_text(step.get("created_by")), step.get("empty_layer") is True)
 
 
-def _history(members: strictjson.Object) -> tuple[Step, ...]:
-    items = members.items_of("history")
-    if len(items) > _MAX_STEPS:
-        raise VerificationError(
-            f"'history' of {members.what} is too long", wanted=f"at most {_MAX_STEPS} steps", got=str(len(items))
-        )
-    steps = []
-    for number, item in enumerate(items, 1):
-        what = f"step {number} in the history of {members.what}"
-        step = strictjson.Object({} if item is None else item, what, _STEP_KEYS, in_any_case=True)
-        steps.append(Step(step.text("created_by"), step.get("empty_layer") is True))
-    return tuple(steps)
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
-def _texts(members: strictjson.Object, key: str) -> tuple[str, ...]:
-    items = members.items_of(key)
-    texts = tuple(item or "" for item in items if item is None or isinstance(item, str))
-    if len(texts) != len(items):
-        raise VerificationError(f"{key!r} of {members.what} is malformed", wanted="strings", got="other values")
-    return texts
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
-def _words(members: strictjson.Object, key: str) -> tuple[str, ...]:
+def _members(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, _items(value)))
+
+
+def _words(value: object) -> tuple[str, ...]:
     """Return the words of a command, which docker accepts as one string, too."""
-    value = members.get(key)
-    return (value,) if isinstance(value, str) else _texts(members, key)
+    return (value,) if isinstance(value, str) else _texts(value)

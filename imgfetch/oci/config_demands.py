@@ -55,13 +55,15 @@ def warnings(config: Config, what: str) -> Iterator[str]:
 
 def faults(config: Config) -> Iterator[Fault]:
     """Yield the parts of a config that some readers refuse."""
-    document = strictjson.loads(gojson.marked(config.raw), "the config", errors="replace")
+    document = strictjson.loads(gojson.marked(config.raw), "the config", as_go=True)
     yield from _faults(document, _CONFIG, "")
-    members = _folded(document)
-    if not isinstance(_folded(members.get("rootfs")).get("type"), str):
+    members = strictjson.fields(document)
+    if not isinstance(strictjson.fields(members.get("rootfs")).get("type"), str):
         yield Fault("no type in its rootfs", readers.CRANE)
     steps, layers = members.get("history"), len(config.diff_ids)
-    made = sum(_folded(step).get("empty_layer") is not True for step in steps) if isinstance(steps, list) else 0
+    made = (
+        sum(strictjson.fields(step).get("empty_layer") is not True for step in steps) if isinstance(steps, list) else 0
+    )
     if made > layers:
         yield Fault(f"{made} layers in its history but {layers} in its rootfs", readers.CLASSIC_STORE)
     if any(diff_id.algorithm != "sha256" for diff_id in config.diff_ids):
@@ -80,16 +82,12 @@ def _faults(value: object, demands: tuple[Demand, ...], path: str) -> Iterator[F
             return
     members = demands[0].members
     if isinstance(value, dict):
-        for key, member in value.items():
+        for key, member in strictjson.every_member(value):
             yield from _faults(member, members.get(strictjson.folded(key), ()), f"{path}.{key}".lstrip("."))
     elif isinstance(value, list) and members:
         item_demand = (_object(demands[0].readers, members),)
         for number, item in enumerate(value):
             yield from _faults(item, item_demand, f"{path}[{number}]")
-
-
-def _folded(value: object) -> dict[str, object]:
-    return {strictjson.folded(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 _Members = Mapping[str, tuple[Demand, ...]]
@@ -123,6 +121,14 @@ def _words(group: Readers, oci: Readers, names: str) -> _Members:
     """Return demands on members that docker takes as a string, too, but the readers ``oci`` do not."""
     either = Demand("an array of strings", gojson.are_words, group)
     return {name.lower(): (either, Demand("an array of strings", gojson.are_texts, oci)) for name in names.split()}
+
+
+def _name(podman: Readers) -> tuple[Demand, ...]:
+    """Return the demands on a name within a platform."""
+    return (
+        Demand("a string", gojson.is_text, readers.PLATFORM),
+        Demand("letters, digits, '_', '.' and '-'", gojson.has_name_of_podman, podman),
+    )
 
 
 def _by(group: Readers, members: _Members) -> _Members:
@@ -181,7 +187,9 @@ _STEP = {
 _MEMBERS = {
     "created": _TIME,
     "os": _OS,
-    **_texts(readers.PLATFORM, "architecture variant os.version"),
+    "architecture": _name(readers.PODMAN_NAME),
+    "variant": _name(readers.PODMAN_5_NAME),
+    **_texts(readers.PLATFORM, "os.version"),
     **_arrays(readers.PLATFORM, "os.features"),
     **_texts(readers.EVERY_READER, "author"),
     **_texts(readers.DOCKER_AND_CRANE, "container docker_version"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import calendar
 import re
 
+from imgfetch.oci.strictjson import every_member
+
 MARK = "\ufffe"
 """Stands for the backslash of an escape in a string that `marked` has kept."""
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -67,12 +69,17 @@ def are_words(value: object) -> bool:
 
 def is_set(value: object) -> bool:
     """Return whether Go reads it as a map of empty structs."""
-    return isinstance(value, dict) and all(item is None or isinstance(item, dict) for item in value.values())
+    return isinstance(value, dict) and all(item is None or isinstance(item, dict) for _, item in every_member(value))
 
 
 def is_map(value: object) -> bool:
     """Return whether Go reads it as a map of strings."""
-    return isinstance(value, dict) and all(item is None or isinstance(item, str) for item in value.values())
+    return isinstance(value, dict) and all(item is None or isinstance(item, str) for _, item in every_member(value))
+
+
+def has_name_of_podman(value: object) -> bool:
+    """Return whether podman reads the name of an architecture, perhaps with a variant, back from its own text."""
+    return re.fullmatch(r"[\w.-]*(/[\w.-]+)?", str(value), re.ASCII) is not None
 
 
 def is_time(value: object) -> bool:

@@ -12,14 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from imgfetch.errors import InvalidPlatformError, VerificationError
-from imgfetch.text import quoted
+from imgfetch.errors import InvalidPlatformError
+from imgfetch.text import quoted, sanitize
 
 _TEXT = re.compile(
     r"(?P<os>[A-Za-z0-9_-]+)/(?P<architecture>[A-Za-z0-9_-]+)"
     r"(?:/(?P<variant>[A-Za-z0-9_.-]+))?(?::(?P<os_version>[A-Za-z0-9_.-]+))?"
 )
-_MEMBER = re.compile(r"[A-Za-z0-9._+ -]{0,100}")
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
@@ -84,18 +83,12 @@ class Platform:
 
     @classmethod
     def from_json(cls, members: Members) -> Self:
-        """Read the members that name a platform.
+        """Read the members that name a platform, in any characters, as readers do.
 
         Raises:
-            VerificationError: a member is malformed.
+            VerificationError: a member is not a string.
         """
-        names = ("os", "architecture", "variant", "os.version")
-        for name in names:
-            if not _MEMBER.fullmatch(members.text(name)):
-                raise VerificationError(
-                    f"'{name}' of {members.what} is not valid in a platform: {quoted(members.text(name), 80)}"
-                )
-        return cls(*map(members.text, names)).normalized()
+        return cls(*map(members.text, ("os", "architecture", "variant", "os.version"))).normalized()
 
     def normalized(self) -> Self:
         """Return the platform with Go's names and without a default variant, except for ``arm``."""
@@ -126,10 +119,10 @@ class Platform:
         return bool(self.os and self.architecture) and "unknown" not in (self.os, self.architecture)
 
     def __str__(self) -> str:
-        """Return ``OS/ARCH[/VARIANT][:OSVERSION]``."""
+        """Return ``OS/ARCH[/VARIANT][:OSVERSION]``, safe to show."""
         variant = f"/{self.variant}" if self.variant else ""
         version = f":{self.os_version}" if self.os_version else ""
-        return f"{self.os}/{self.architecture}{variant}{version}"
+        return sanitize(f"{self.os}/{self.architecture}{variant}{version}")
 
 
 def default() -> Platform:

@@ -2,15 +2,16 @@
 
 Go, the language of registries and engines, matches keys in any case and uses the last of
 several; Python matches exactly.  A document that the two read differently could be verified here as one
-image and loaded there as another, so it is refused (docs/registries.md#ambiguous-documents).
+image and loaded there as another, so it is refused (docs/registries.md#ambiguous-documents).  Only Go reads configs, so
+there only the members that decide what is loaded must be unambiguous.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from imgfetch.errors import VerificationError
 from imgfetch.text import quoted, sanitize
@@ -20,20 +21,29 @@ _MAX_INT64 = 2**63 - 1
 _MAX_DIGITS = 400
 
 
-def loads(raw: bytes, what: str, *, errors: Literal["strict", "replace"] = "strict") -> object:
+class Repeating(dict[str, object]):
+    """An object in which keys occur several times; it has the last member of each, and ``earlier`` has the others."""
+
+    def __init__(self, members: Mapping[str, object], earlier: Sequence[tuple[str, object]]) -> None:
+        super().__init__(members)
+        self.earlier = earlier
+
+
+def loads(raw: bytes, what: str, *, as_go: bool = False) -> object:
     """Parse UTF-8 JSON.
 
     Args:
         raw: the document.
         what: its name in messages.
-        errors: whether to refuse other bytes or to replace them, as Go does.
+        as_go: whether to replace other bytes, and to take the last of several members with one key, as Go does.
 
     Raises:
-        VerificationError: the document is not JSON, repeats a key, or is nested too deeply.
+        VerificationError: the document is not JSON, is nested too deeply, or repeats a key without ``as_go``.
     """
     try:
-        text = raw.decode("utf-8", errors)
-        return json.loads(text, object_pairs_hook=_unique, parse_int=_number, parse_constant=_no_constant)
+        text = raw.decode("utf-8", "replace" if as_go else "strict")
+        pairs = _last if as_go else _unique
+        return json.loads(text, object_pairs_hook=pairs, parse_int=_number, parse_constant=_no_constant)
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -66,7 +76,7 @@ class Object(dict[str, object]):
             in_any_case: whether to accept a known key once in another case, as Go does.
 
         Raises:
-            VerificationError: the value is not an object, or a key differs from a known one only in case.
+            VerificationError: the value is not an object, or a known key occurs twice or in another case.
         """
         if not isinstance(value, dict):
             raise VerificationError(f"{what} is malformed", wanted="an object", got=shown(value))
@@ -74,6 +84,9 @@ class Object(dict[str, object]):
         self.what = what
         fold = folded if in_any_case else str.casefold
         proper: Mapping[str, str] = {fold(key): key for key in known}
+        for key, _ in value.earlier if isinstance(value, Repeating) else ():
+            if fold(key) in proper:
+                raise VerificationError(f"{what} is ambiguous: readers disagree about the key {_twice(key)}")
         for key, member in value.items():
             name = proper.get(fold(key), key)
             if name != key and (name in value or name in self or not in_any_case):
@@ -126,13 +139,37 @@ def folded(key: str) -> str:
     return key.lower().replace("\u017f", "s")
 
 
+def fields(value: object) -> dict[str, object]:
+    """Return the members of an object with their keys in lower case, as Go finds them; none for another value."""
+    return {folded(key): member for key, member in value.items()} if isinstance(value, dict) else {}
+
+
+def every_member(value: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return all members of an object, with the earlier ones of a key that occurs several times."""
+    return [*(value.earlier if isinstance(value, Repeating) else ()), *value.items()]
+
+
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"readers disagree about the key {twice!r}, which occurs twice")
+        raise ValueError(f"readers disagree about the key {_twice(twice)}")
     return members
+
+
+def _last(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members: dict[str, object] = {}
+    earlier: list[tuple[str, object]] = []
+    for key, member in pairs:
+        if key in members:
+            earlier.append((key, members.pop(key)))
+        members[key] = member
+    return Repeating(members, earlier) if earlier else members
+
+
+def _twice(key: str) -> str:
+    return f"{key!r}, which occurs twice"
 
 
 def _number(digits: str) -> int | float:
@@ -147,5 +184,5 @@ def _no_constant(name: str) -> object:
 def shown(value: object) -> str:
     """Summarize a parsed value for a message."""
     if isinstance(value, (dict, list)):
-        return {dict: "an object", list: "an array"}[type(value)]
+        return "an object" if isinstance(value, dict) else "an array"
     return sanitize(json.dumps(value), 80)

@@ -121,7 +121,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
         kind="an image index" if isinstance(found, Index) else "an image",
         root=found.descriptor,
         manifests=found.manifests if isinstance(found, Index) else (),
-        images=(_inspected(as_archived, f"the config of {reference}"),),
+        images=(_inspected(as_archived),),
         raw=manifest.raw if platform else found.raw,
     )
 
@@ -136,7 +136,7 @@ def inspect_file(path: Path, platform: Platform | None) -> Inspected:
     return Inspected(
         source=members.name,
         kind=archive.kind,
-        images=tuple(_inspected(image, f"the config {image.config_digest} in {members.name}") for image in images),
+        images=tuple(map(_inspected, images)),
         file_size=size,
         notes=tuple(archive.notes),
         raw=only.raw if only else None,
@@ -157,9 +157,8 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
     return fitting
 
 
-def _inspected(image: ArchivedImage, config: str) -> InspectedImage:
-    """Return the description of an image whose config is called ``config`` in messages."""
-    details = RunConfig.of(image.config, config)
+def _inspected(image: ArchivedImage) -> InspectedImage:
+    details = RunConfig.of(image.config)
     return InspectedImage(
         names=image.names,
         digest=image.manifest.descriptor.digest if image.manifest else None,

@@ -30,7 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "config_demands:faults",
-        'not isinstance(_folded(members.get("rootfs")).get("type"), str)',
+        'not isinstance(strictjson.fields(members.get("rootfs")).get("type"), str)',
         "False",
     ).noticed_by(_NAMED),
     Mutant("gojson:is_integer", "isinstance(value, int) and", "isinstance(value, (int, float)) and").noticed_by(_NAMED),
@@ -38,4 +38,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("gojson:is_time", "calendar.monthrange(year, month)[1]", "31").noticed_by(_NAMED),
     Mutant("gojson:is_time", 'int(match["hour"]) < _HOURS', 'int(match["hour"]) <= _HOURS').noticed_by(_NAMED),
     Mutant("gojson:has_no_escape", "MARK not in str(value)", "True").noticed_by(_NAMED),
+    Mutant("gojson:has_name_of_podman", "is not None", "is not None or True").noticed_by(_NAMED),
+    Mutant("config_demands:_faults", "strictjson.every_member(value)", "value.items()").noticed_by(_NAMED),
+    Mutant("strictjson:Object.__init__", "if fold(key) in proper:", "if False:").noticed_by(
+        "test_a_config_with_a_key_twice_that_decides_what_is_loaded_is_refused"
+    ),
+    Mutant("platforms:Platform.__str__", "return sanitize(", "return str(").noticed_by(
+        "test_a_platform_is_safe_to_show"
+    ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.oci.config import Config
+from imgfetch.oci.config import Config, RunConfig
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.mediatypes import OCI_CONFIG
 from imgfetch.oci.platforms import Platform
@@ -106,12 +106,57 @@ def test_a_key_may_be_in_another_case_if_it_is_there_once() -> None:
     [
         pytest.param(b'{"rootfs":{"diff_ids":[]},"rootfs":{"diff_ids":[]}}', id="rootfs"),
         pytest.param(b'{"rootfs":{"diff_ids":[],"diff_ids":[]}}', id="diff_ids"),
-        pytest.param(b'{"config":{"Cmd":["a"],"Cmd":["b"]},"rootfs":{"diff_ids":[]}}', id="Cmd"),
+        pytest.param(b'{"os":"linux","os":"linux","rootfs":{"diff_ids":[]}}', id="os"),
+        pytest.param(b'{"architecture":"a","architecture":"b","rootfs":{"diff_ids":[]}}', id="architecture"),
+        pytest.param(b'{"variant":"a","variant":"b","rootfs":{"diff_ids":[]}}', id="variant"),
     ],
 )
-def test_a_config_with_a_key_twice_is_refused(raw: bytes) -> None:
+def test_a_config_with_a_key_twice_that_decides_what_is_loaded_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match="which occurs twice"):
         config(raw)
+
+
+def test_a_key_that_does_not_decide_what_is_loaded_may_occur_twice_and_the_last_counts() -> None:
+    found = config(
+        b'{"created":"a","Created":"b","zz":1,"zz":2,"os.version":"1","OS.Version":"2","rootfs":{"type":"layers",'
+        b'"TYPE":"layers","diff_ids":[]},"config":{"Cmd":["a"],"Cmd":["b"],"Env":["A=1"],"env":["A=2"],'
+        b'"Labels":{"a":"1","a":"2"}}}'
+    )
+    run = RunConfig.of(found)
+    assert (found.platform.os_version, run.created, run.command) == ("2", "b", ("b",))
+    assert (run.environment, run.labels) == (("A=2",), {"a": "2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("os.version", "20.04 (focal)"),
+        ("os.version", "a/b"),
+        ("os.version", "\u00e9"),
+        ("os.version", "1" * 120),
+        ("architecture", "amd64/v2"),
+        ("architecture", "amd64(v1)"),
+        ("variant", "v8 (64)"),
+    ],
+)
+def test_a_platform_may_have_any_characters(name: str, text: str) -> None:
+    assert text in str(config({**CONFIG, name: text}).platform)
+
+
+def test_a_platform_is_safe_to_show() -> None:
+    assert str(config({**CONFIG, "os.version": "\x1b[2J"}).platform) == r"linux/arm64:\x1b[2J"
+
+
+def test_a_member_of_the_wrong_type_counts_as_absent_in_the_run_settings() -> None:
+    odd = {"Cmd": 1, "Env": ["A=b", 1], "Volumes": [], "Labels": {"a": 1}, "User": 5}
+    run = RunConfig.of(config({**CONFIG, "created": 1, "config": odd, "history": [1, [[]], {"created_by": 2}]}))
+    assert (run.created, run.command, run.environment, run.volumes) == ("", (), ("A=b", ""), ())
+    assert (run.labels, run.user, len(run.history)) == ({"a": ""}, "", 3)
+
+
+def test_a_history_may_be_of_any_length() -> None:
+    steps = [{"created_by": str(number)} for number in range(6000)]
+    assert len(RunConfig.of(config({**CONFIG, "history": steps})).history) == 6000
 
 
 def test_a_builders_image_is_read_as_it_was_built() -> None:

@@ -39,12 +39,24 @@ def test_what_is_no_json_is_refused(raw: bytes) -> None:
 
 
 def test_bytes_that_are_not_utf_8_are_replaced_if_wanted() -> None:
-    assert strictjson.loads(b'{"a": "J\xfcrgen"}', "the thing", errors="replace") == {"a": "J\ufffdrgen"}
+    assert strictjson.loads(b'{"a": "J\xfcrgen"}', "the thing", as_go=True) == {"a": "J\ufffdrgen"}
 
 
-def test_keys_that_are_equal_after_the_replacement_are_refused() -> None:
-    with pytest.raises(VerificationError, match="which occurs twice"):
-        strictjson.loads(b'{"a\xff": 1, "a\xfe": 2}', "the thing", errors="replace")
+@pytest.mark.parametrize("raw", [b'{"a\xff": 1, "a\xfe": 2}', '{"a\ufffd": 1, "a\ufffd": 2}'.encode()], ids=repr)
+def test_of_members_with_one_key_go_takes_the_last(raw: bytes) -> None:
+    found = strictjson.loads(raw, "the thing", as_go=True)
+    assert found == {"a\ufffd": 2}
+    assert isinstance(found, dict)
+    assert strictjson.every_member(found) == [("a\ufffd", 1), ("a\ufffd", 2)]
+
+
+def test_the_last_of_members_in_several_cases_counts_even_if_its_key_occurred_before() -> None:
+    assert strictjson.fields(strictjson.loads(b'{"A": 1, "a": 2, "A": 3}', "the thing", as_go=True)) == {"a": 3}
+
+
+def test_a_known_key_must_not_occur_twice_even_where_go_takes_the_last() -> None:
+    with pytest.raises(VerificationError, match=r"the thing is ambiguous: .* 'size', which occurs twice"):
+        members(strictjson.loads(b'{"size": 1, "size": 1}', "the thing", as_go=True))
 
 
 @pytest.mark.parametrize("digits", [401, 5000])

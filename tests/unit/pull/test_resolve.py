@@ -379,8 +379,6 @@ UNREADABLE: dict[str, object] = {
     "no digest": {"digest": None, "platform": ARM64},
     "no size": {"size": None, "platform": ARM64},
     "a negative size": {"size": -1, "platform": ARM64},
-    "a strange architecture": {"platform": {"os": "linux", "architecture": "arm64(v8)"}},
-    "a strange version of the system": {"platform": {**AMD64, "os.version": "1.0(beta)"}},
     "a platform that is a text": {"platform": "linux/arm64"},
     "annotations that are an array": {"annotations": [], "platform": ARM64},
     "embedded data that is not base64": {"data": "!", "platform": ARM64},
