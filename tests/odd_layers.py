@@ -150,12 +150,18 @@ def _with_sha512() -> Built:
     return image(replace(layer(raw), diff_id=f"sha512:{hashlib.sha512(raw).hexdigest()}"))
 
 
+def _empty(media_type: str) -> OddImage:
+    return OddImage(image(Blob(b"", media_type, sha256(b"")), config={"author": media_type}), "as it is", NONE)
+
+
 def _deep(count: int) -> Built:
     return image(*(layer(files(f"deep-{count}-{number}") + END) for number in range(count)))
 
 
 _SETS: dict[str, Callable[[], OddImage]] = {
-    "an empty blob": lambda: OddImage(image(Blob(b"", OCI_TAR, sha256(b"")), config={"author": "x"}), "as it is", NONE),
+    "an empty blob": lambda: _empty(OCI_TAR),
+    "an empty blob called gzip": lambda: _empty(OCI_GZIP),
+    "an empty blob called zstd": lambda: _empty(OCI_ZSTD),
     "one blob of two types": lambda: OddImage(_one_blob("one", DOCKER_GZIP), "as it is", NONE),
     "one blob of two types, one of them wrong": lambda: OddImage(
         _one_blob("two", OCI_TAR), "decompressed", STORE | CTR, "its media type says plain"

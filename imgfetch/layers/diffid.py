@@ -18,7 +18,7 @@ from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.text import quoted, sanitize
 
-_RULES = 3
+_RULES = 4
 """The version of the checks on a layer; notes made by others do not count."""
 _SHOWN_MAGIC = 8
 _FOR_DOCKER_AND_PODMAN = frozenset({"bzip2", "xz"})
@@ -75,7 +75,8 @@ class LayerInfo(NamedTuple):
 
     def warnings(self, media_types: Collection[str]) -> tuple[str, ...]:
         """Describe possible problems for readers, given the types by which manifests list the layer."""
-        mislabelled = (_mislabelled(media_type, self.compression) for media_type in sorted(media_types))
+        compression = self.compression if self.size else ""  # readers take an empty blob for any
+        mislabelled = (_mislabelled(media_type, compression) for media_type in sorted(media_types))
         return tuple(filter(None, (self.oddity, self.tar_oddity, *mislabelled)))
 
     def is_refused(self, media_types: Collection[str]) -> bool:
@@ -196,6 +197,6 @@ def _mislabelled(media_type: str, compression: str) -> str:
     if compression in _FOR_DOCKER_AND_PODMAN:
         return f"its content is {compression}, which containerd does not read"
     expected = mediatypes.LAYER_COMPRESSION[media_type]
-    if expected in (None, compression):
+    if not compression or expected in (None, compression):
         return ""
     return f"its media type says {expected}, but its content is {compression}; some readers rely on the type"

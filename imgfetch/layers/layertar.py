@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 
 from imgfetch.errors import VerificationError
+from imgfetch.layers.attributes import oddity_of_attributes
 from imgfetch.layers.extraction import Entries, clean
 from imgfetch.layers.tarheaders import (
     EXTENSIONS,
@@ -27,12 +28,13 @@ from imgfetch.layers.tarheaders import (
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
 _MAX_EXTENSION = 1024 * 1024
+_OLD_FILE, _DIRECTORY, _DEVICES = b"\0", b"5", (b"3", b"4")
 _WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 
 _CHECKSUM = slice(148, 156)
 _NUMBERS = (slice(100, 108), slice(108, 116), slice(116, 124), slice(136, 148))
 _DEVICE_NUMBERS = (slice(329, 337), slice(337, 345))
-_STAR_TIMES = (slice(476, 488), slice(488, 500))
+_GNU_TIMES, _STAR_TIMES = (slice(345, 357), slice(357, 369)), (slice(476, 488), slice(488, 500))
 _POSIX, _GNU, _STAR_TRAILER = b"ustar\0", b"ustar  \0", b"tar\0"
 
 _MAX_DIGITS, _SHORTEST = 20, 5  # of the length of a PAX record; bytes of the shortest record
@@ -40,15 +42,17 @@ _MAX_DIGITS, _SHORTEST = 20, 5  # of the length of a PAX record; bytes of the sh
 _OCTAL = re.compile(rb"[0-7]+")
 _INTEGER = re.compile(rb"([+-]?0*[0-9]{1,19})")
 _TIME = re.compile(rb"([+-]?0*[0-9]{1,19})(?:\.[0-9]*)?")
-_INT64 = range(-(2**63), 2**63)
+_INT64, _UINT32 = range(-(2**63), 2**63), range(2**32)
 _PAX_INTEGERS, _PAX_TIMES = frozenset({b"uid", b"gid", b"size"}), frozenset({b"mtime", b"atime", b"ctime"})
 _PAX_TEXTS = frozenset({b"path", b"linkpath", b"uname", b"gname"})
+_SPARSE_VERSIONS = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
+_SPARSE_MAPS = frozenset({b"GNU.sparse.map", b"GNU.sparse.numbytes"})
 
 _USUAL = re.compile(
     rb"(?s)(?=([^\0]{1,100})).{100}(?:(?:[0-7]{7}|[0-7]{6} )[\0 ]){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]"
     rb"([0-7]{6})\0 ([0-6])(?=([^\0]{0,100})).{100}"
     rb"(?:ustar\0...{64}(?:[0-7]{7}[\0 ]|\0{8}){2}(?=([^\0]{0,155})).{163}(?!tar\0)"
-    rb"|ustar  \0.{64}(?:[0-7]{7}[\0 ]|\0{8}){2})"
+    rb"|ustar  \0.{64}(?:[0-7]{7}[\0 ]|\0{8}){2}\0.{11}\0)"
 )
 """The name, size, checksum, type, link target and prefix of a header."""
 
@@ -114,14 +118,23 @@ class LayerTar:
             if kind in EXTENSIONS:
                 self._open(Header(kind, name, size, link))
                 return
-            if self._extensions:
+            if self._extensions or kind == _OLD_FILE:
                 kind, name, link, size = _extended((kind, name, link, size), self._extensions, self._records)
-                self._entries.add_attributes(self._records)
-                self._extensions, self._records = {}, {}
-            self._entries.add(kind, name, link)
-            size = 0 if kind in _WITHOUT_CONTENT else size
-            self._padding = -size % _BLOCK
-            self._skip = size + self._padding
+            self._enter(data, kind, name, link, size)
+
+    def _enter(self, block: bytes, kind: bytes, name: bytes, link: bytes, size: int) -> None:
+        """Judge an entry, and skip its content."""
+        if kind in _DEVICES and not _has_device_numbers(block):
+            self._entries.remark("it has a device number that is out of range, which docker 28's classic store refuses")
+        if self._records:
+            self._entries.remark(oddity_of_attributes(kind, self._records))
+            if _is_sparse(self._records):
+                name = self._records.get(b"GNU.sparse.name") or name
+        self._extensions, self._records = {}, {}
+        self._entries.add(kind, name, link)
+        size = 0 if kind in _WITHOUT_CONTENT else size
+        self._padding = -size % _BLOCK
+        self._skip = size + self._padding
 
     def _open(self, header: Header) -> None:
         if header.size > _MAX_EXTENSION:
@@ -132,7 +145,7 @@ class LayerTar:
         """Take an extended header; a global one ends those before it, as in Go."""
         records = _records(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
         if header.kind == GLOBAL_PAX:
-            self._entries.add_name(clean(header.name))
+            self._entries.add_name(clean(records.get(b"path") or header.name))
             self._extensions, self._records = {}, {}
         else:
             self._extensions[header.kind], self._records = content, records
@@ -170,12 +183,30 @@ def _header(block: bytes) -> _Fields:
     if is_posix or block[257:265] == _GNU:
         for field in (*_DEVICE_NUMBERS, *_STAR_TIMES) if is_star else _DEVICE_NUMBERS:
             _number(block[field])
-    prefix = text(block[345 : 476 if is_star else 500]) if is_posix else b""
+    has_prefix = is_posix or (block[257:265] == _GNU and not _has_gnu_times(block))
+    prefix = text(block[345 : 476 if is_star else 500]) if has_prefix else b""
+    prefix = prefix if is_posix or prefix.isascii() else b""
     name = prefix + b"/" + text(block[:100]) if prefix else text(block[:100])
     kind, size = block[156:157], _number(block[124:136])
     if size < 0 and kind not in _WITHOUT_CONTENT:
         raise HeaderError("the size in a header is negative")
     return kind, name, text(block[157:257]), size
+
+
+def _has_gnu_times(block: bytes) -> bool:
+    """Return whether the times of a GNU header are valid; Go takes others for the prefix of a name."""
+    try:
+        for field in _GNU_TIMES:
+            _number(block[field] if block[field.start] else bytes(1))
+    except HeaderError:
+        return False
+    return True
+
+
+def _has_device_numbers(block: bytes) -> bool:
+    """Return whether the numbers of a device, if there are any, have 32 bits."""
+    is_numbered = block[257:263] == _POSIX or block[257:265] == _GNU
+    return not is_numbered or all(_number(block[field]) in _UINT32 for field in _DEVICE_NUMBERS)
 
 
 def _has_right_checksum(block: bytes) -> bool:
@@ -211,6 +242,11 @@ def _octal(field: bytes) -> int:
     return int(digits or b"0", 8)
 
 
+def _is_sparse(records: Mapping[bytes, bytes]) -> bool:
+    version = (records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b""))
+    return version in _SPARSE_VERSIONS or (version == (b"", b"") and not _SPARSE_MAPS.isdisjoint(records))
+
+
 def _extended(own: _Fields, extensions: Mapping[bytes, bytes], records: Mapping[bytes, bytes]) -> _Fields:
     """Apply the extended headers to an entry's own.
 
@@ -226,6 +262,8 @@ def _extended(own: _Fields, extensions: Mapping[bytes, bytes], records: Mapping[
     name = text(extensions.get(LONG_NAME, b"")) or records.get(b"path") or name
     link = text(extensions.get(LONG_LINK, b"")) or records.get(b"linkpath") or link
     size = _integer(records[b"size"]) if records.get(b"size") else size
+    if kind == _OLD_FILE and name.endswith(b"/"):
+        kind = _DIRECTORY
     if kind not in _WITHOUT_CONTENT and size < 0:
         raise HeaderError("the size in a PAX header is out of range")
     return kind, name, link, size

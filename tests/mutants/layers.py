@@ -27,17 +27,43 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("layertar:_has_right_checksum", "wanted in (unsigned, signed)", "True").noticed_by(
         f"{JUDGED}[tar with a wrong checksum-512]"
     ),
-    Mutant("Entries.add", "if kind not in _KINDS:", "if False:").noticed_by(
+    Mutant("extraction:_check", "if kind not in _KINDS:", "if False:").noticed_by(
         f"{JUDGED}[tar with an entry of type 7-512]"
     ),
-    Mutant("Entries.add_name", "if key in self._is_file:", "if False:").noticed_by(
+    Mutant("Entries.add_name", "if key in self._names:", "if False:").noticed_by(
         f"{JUDGED}[tar with one name twice-512]"
     ),
-    Mutant("Entries.add_name", "if len(self._is_file) < _MAX_NAMES:", "if True:").noticed_by(
+    Mutant("Entries.add_name", "elif len(self._names) < _MAX_NAMES:", "else:").noticed_by(
         "test_names_are_remembered_up_to_a_limit"
     ),
-    Mutant("Entries._check_target", "hash(target) not in self._is_file", "False").noticed_by(
+    Mutant("Tree.add", "if len(self._kinds) < _MAX_NAMES:", "if True:").noticed_by(
+        "test_names_are_remembered_up_to_a_limit"
+    ),
+    Mutant("Tree.add", "if self._room > 0", "if True").noticed_by("test_targets_are_remembered_up_to_a_limit"),
+    Mutant("Tree._follow", "self._steps -= len(kind)", "pass").noticed_by("test_links_are_followed_up_to_a_limit"),
+    Mutant("Tree._follow", "if links > _MAX_LINKS or", "if links > 9999 or").noticed_by(
+        f"{JUDGED}[tar with a file below a link to itself-512]"
+    ),
+    Mutant("Tree._follow", "if kind and kind != _HIDDEN and kind not in _DIRECTORIES:", "if False:").noticed_by(
+        f"{JUDGED}[tar with a file below a pipe-512]"
+    ),
+    Mutant("Entries._target", "if self._tree.is_missing(target):", "if False:").noticed_by(
         f"{JUDGED}[tar with a hard link to nothing-512]"
+    ),
+    Mutant("Entries._target", "if is_whiteout or self._tree.is_directory(target):", "if False:").noticed_by(
+        f"{JUDGED}[tar with a hard link to a directory-512]"
+    ),
+    Mutant("extraction:_check", "if len(link) > _MAX_PATH:", "if False:").noticed_by(
+        f"{JUDGED}[tar with a link of 4096 bytes-512]"
+    ),
+    Mutant("attributes:oddity_of_attributes", "or len(value) > _MAX_VALUE", "").noticed_by(
+        f"{JUDGED}[tar with a long attribute-10000000]"
+    ),
+    Mutant("attributes:_is_capabilities", 'not value[0] & 0xFE and value[1:3] == b"\\0\\0"', "True").noticed_by(
+        f"{JUDGED}[tar with unknown flags of capabilities-512]"
+    ),
+    Mutant("layertar:_extended", 'if kind == _OLD_FILE and name.endswith(b"/"):', "if False:").noticed_by(
+        f"{JUDGED}[tar with directories before POSIX-512]"
     ),
     Mutant("gzipmember:_oddity", "if longest > _MAX_TEXT:", "if False:").noticed_by(
         "test_a_header_that_some_readers_refuse_is_odd_wherever_it_is_cut[zlib-a name too long for Go]"

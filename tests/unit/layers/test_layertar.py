@@ -5,7 +5,7 @@ import random
 import pytest
 
 from imgfetch.errors import VerificationError
-from imgfetch.layers import extraction, layertar
+from imgfetch.layers import extraction, layertar, tree
 from imgfetch.layers.layertar import LayerTar
 from tests.headers import GNU, NO_NUMBERS, checked, entry, header
 from tests.images import tar
@@ -67,9 +67,32 @@ def test_a_header_is_read_alike_in_the_short_way_and_in_the_long_one() -> None:
 
 def test_names_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "_MAX_NAMES", 10)
+    monkeypatch.setattr(tree, "_MAX_NAMES", 10)
     many = b"".join(entry(b"%d" % number) for number in range(20))
     link = header(b"link", {"type": b"1", "link": b"19"})
     follower = LayerTar()
     follower.feed(many + link + END)
     assert follower.finish() == ""
-    assert len(follower._entries._is_file) == 10
+    assert len(follower._entries._names) == len(follower._entries._tree) == 10
+
+
+def test_targets_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "_MAX_TARGETS", 100)
+    links = b"".join(header(b"s%d" % number, {"type": b"2", "link": b"nowhere"}) for number in range(50))
+    assert "lies below a link" in followed(links + header(b"s0/x") + END, 10**6)
+    assert followed(links + header(b"s49/x") + END, 10**6) == ""
+    follower = LayerTar()
+    follower.feed(links)
+    assert sum(map(len, follower._entries._tree._kinds.values())) < 200
+
+
+def test_links_are_followed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = header(b"s", {"type": b"2", "link": b"nowhere"})
+    many = link + header(b"s/x") + header(b"y") + header(b"s/z")
+    monkeypatch.setattr(tree, "_MAX_STEPS", 5)
+    assert followed(many + END, 10**6) == ""
+
+
+def test_a_directory_that_is_replaced_is_not_taken_for_what_it_was() -> None:
+    replaced = entry(b"d", kind=b"5") + entry(b"d/f") + entry(b"d") + entry(b"d", kind=b"5")
+    assert "two entries" in followed(replaced + entry(b"d/f/x") + END, 10**6)
