@@ -338,7 +338,7 @@ def test_what_was_found_is_kept_as_json() -> None:
         b'{"diff_id": "sha256:12"}',
         f'{{"diff_id": "{sha256(TAR)}"}}'.encode(),
         LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json()[:-1],
-        LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json().replace(b', "rules": 3', b""),
+        LayerInfo(sha256(TAR), "gzip", len(TAR)).to_json().replace(b', "rules": 4', b""),
     ],
     ids=["nothing", "array", "empty", "no digest", "no size", "cut short", "made by other rules"],
 )
