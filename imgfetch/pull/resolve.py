@@ -7,9 +7,11 @@ Every document and config is verified by the digest and size that led to it, bef
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, NotFoundError, PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.config import Config
@@ -76,23 +78,28 @@ class Resolver:
     def _search(
         self, index: Index, reference: Reference, wanted: Platform, seen: _Seen, depth: int = 1
     ) -> Image | None:
-        """Find the best match: first by the platforms in the index, then in the documents without a platform."""
+        """Find the best match: first by the platforms in the index, then in the documents without a platform.
+
+        Of the latter, one that is missing or broken does not spoil the others.
+        """
         if depth > MAX_DEPTH:
             raise VerificationError(f"{reference} nests indexes more than {MAX_DEPTH} levels deep")
+        skipped: list[ImgfetchError] = []
         for descriptor in _candidates(index, wanted, seen):
             if isinstance(descriptor, Unreadable):
                 raise descriptor.error
             if not seen.may_look(descriptor):
                 continue
-            try:
+            image: Image | None = None
+            with _sparing_others(descriptor, skipped):
                 image = self._look(descriptor, reference, wanted, seen, depth)
-            except UnsupportedError:
-                if descriptor.platform is not None:
-                    raise
-                continue  # an artifact beside the images
             if image is not None:
+                for error in skipped:
+                    self.tolerance.warn(f"skipping an entry without a platform: {error}")
                 self.store.put(index.descriptor, index.raw)  # the archive may need it
                 return image._replace(indexes=(index.descriptor, *image.indexes))
+        if skipped:
+            raise skipped[0]
         return None
 
     def _look(
@@ -207,6 +214,18 @@ class Resolver:
         if descriptor.size <= MAX_DOCUMENT and self.store.has(descriptor):
             return Document(self.store.read(descriptor.digest))
         return None
+
+
+@contextmanager
+def _sparing_others(descriptor: Descriptor, skipped: list[ImgfetchError]) -> Iterator[None]:
+    """Keep an error about an entry without a platform for later, because another entry may be the image."""
+    try:
+        yield
+    except (UnsupportedError, VerificationError, NotFoundError) as error:
+        if descriptor.platform is not None:
+            raise
+        if not isinstance(error, UnsupportedError):  # an artifact beside the images is no fault
+            skipped.append(error)
 
 
 class _Seen:

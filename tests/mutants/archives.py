@@ -105,6 +105,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Resolver._search", "raise descriptor.error", "continue").noticed_by(
         "test_a_worse_match_does_not_replace_an_unreadable_one"
     ),
+    Mutant("resolve:_sparing_others", "if descriptor.platform is not None:", "if False:").noticed_by(
+        "test_a_broken_entry_for_the_platform_is_an_error"
+    ),
+    Mutant("Resolver._search", "raise skipped[0]", "return None").noticed_by(
+        "test_a_broken_nameless_entry_is_the_error_where_no_other_fits"
+    ),
     Mutant("manifest:_manifests", "platform = platform_of(entry, label)", "platform = None").noticed_by(
         "test_an_entry_that_readers_read_differently_spoils_the_index"
     ),

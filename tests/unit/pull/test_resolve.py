@@ -369,6 +369,59 @@ def test_the_same_nameless_entry_is_fetched_once(registry: Resolving) -> None:
     assert registry.asked == ["1", built.digest, built.config.digest]
 
 
+def broken(case: str) -> Built:
+    """Return an image that cannot be used, or that the registry does not have."""
+    if case == "config":
+        return images.image(images.hello(), config={"architecture": "a(b)"}, platform=None)
+    built = images.image(images.hello("broken"), platform=None)
+    spoilt = json.dumps({**json.loads(built.raw), "config": 5}).encode()
+    return replace(built, raw=spoilt) if case == "manifest" else built
+
+
+each_broken = pytest.mark.parametrize("case", ["config", "manifest", "missing"])
+
+
+def behind_broken(case: str, *others: Built) -> Built:
+    """Return an index of a broken entry and others, all without a platform."""
+    bad = broken(case)
+    entries = [{**built.entry, "platform": None} for built in (bad, *others)]
+    return images.index(*((bad, *others) if case != "missing" else others), entries=entries)
+
+
+@each_broken
+def test_a_nameless_entry_that_is_broken_does_not_spoil_the_next(
+    registry: Resolving, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    built = member()
+    registry.add(behind_broken(case, built))
+    assert registry.chosen() == built.digest
+    assert caplog.text.count("skipping an entry without a platform: ") == 1
+
+
+@each_broken
+def test_under_strict_it_does(registry: Resolving, case: str) -> None:
+    registry.add(behind_broken(case, member()))
+    with pytest.raises(VerificationError, match="skipping an entry without a platform"):
+        registry.resolve(strict=True)
+
+
+@each_broken
+def test_a_broken_nameless_entry_is_the_error_where_no_other_fits(registry: Resolving, case: str) -> None:
+    registry.add(behind_broken(case, member(ARM64)))
+    with pytest.raises((VerificationError, NotFoundError)) as caught:
+        registry.resolve()
+    assert not isinstance(caught.value, PlatformNotFoundError)
+
+
+@each_broken
+def test_a_broken_entry_for_the_platform_is_an_error(registry: Resolving, case: str) -> None:
+    bad, built = broken(case), member()
+    entries = [{**bad.entry, "platform": AMD64}, built.entry]
+    registry.add(images.index(*((bad, built) if case != "missing" else (built,)), entries=entries))
+    with pytest.raises((VerificationError, NotFoundError)):
+        registry.resolve()
+
+
 # ---- entries that cannot be read ----
 
 UNREADABLE: dict[str, object] = {
