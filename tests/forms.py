@@ -141,7 +141,7 @@ def table() -> str:
 
 def short_table() -> str:
     """Return the table of the README, a row for each reader."""
-    return _markdown([["loads", *(ALL[form].title for form in SHORT)], *_answers(SHORT)])
+    return _markdown([["tool", *(ALL[form].title for form in SHORT)], *_answers(SHORT)])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ SAVE = (
         *REFERENCES,
         PLATFORM,
         switch("--all-platforms", help="save every platform, and everything else in the index"),
-        switch("--keep-index", help="keep the index too, with the images for the chosen platforms only"),
+        switch("--keep-index", help="also keep the index, but only the chosen platforms' images"),
         once("--name NAME[:TAG]", parse.name, "name of the image in the archive (default: REF)"),
     ),
     Group(
@@ -77,7 +77,7 @@ SAVE = (
         once(
             "--layers",
             str,
-            f"store layers as the registry has them, or decompressed (default: {defaults.LAYERS[0]})",
+            f"store layers as in the registry, or decompressed (default: {defaults.LAYERS[0]})",
             default=defaults.LAYERS[0],
             choices=defaults.LAYERS,
         ),
@@ -90,7 +90,7 @@ SAVE = (
         each(
             "--base FILE|REF",
             parse.file_or_reference,
-            "leave out the layers of this archive or image, which the target must have; repeatable",
+            "leave out layers in this archive or image; the target must have it; repeatable",
         ),
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
@@ -178,7 +178,7 @@ CACHE_PRUNE = (
         Option(
             "--older-than TIME",
             parse.span,
-            "remove only blobs that have not been used for TIME, such as 90min, 12h, 30d",
+            "remove only blobs that have not been used for TIME, such as 90min, 12h or 30d",
         ),
     ),
 )

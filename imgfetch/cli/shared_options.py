@@ -78,7 +78,7 @@ ACCESS = (
         once(
             "--certs-dir DIR $IMGFETCH_CERTS_DIR",
             Path,
-            "look for a host's certificates in DIR first, laid out like docker's certs.d",
+            "look for a host's certificates first in DIR (laid out like docker's certs.d)",
         ),
         each(
             "--insecure HOST $IMGFETCH_INSECURE",
@@ -100,7 +100,7 @@ ACCESS = (
         Option(
             "--max-wait SECONDS $IMGFETCH_MAX_WAIT",
             parse.seconds,
-            f"longest wait to accept from the registry (default: {defaults.MAX_WAIT:.0f})",
+            f"longest wait the registry may request (default: {defaults.MAX_WAIT:.0f})",
             default=defaults.MAX_WAIT,
         ),
         Option(
