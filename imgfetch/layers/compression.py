@@ -32,6 +32,8 @@ HEAD = 512
 _SLICES = (1024, 256 * 1024)
 """Bytes passed to a stream at once: few for short streams, because the rest after a stream's end is copied."""
 _XZ_MEMORY = 128 * 1024 * 1024
+_HEADER = 10
+"""Bytes that hold no content in any format, so that they are no more than garbage behind a whole stream."""
 
 _MAGIC = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 _TAR_MAGIC = slice(257, 262)
@@ -116,6 +118,7 @@ class _Streams:
         self._slice = _SLICES[1]
         self._fed = 0
         self._between = b""
+        self._is_silent = False  # the present stream is behind another, and nothing has come out of it
         self._has_zeros = False
         self._has_garbage = False
 
@@ -130,9 +133,10 @@ class _Streams:
                 start -= yield from self._continue(self._stream, piece)
 
     def finish(self) -> str | None:
-        if self._stream is not None:
+        is_header = self._is_silent and self._fed <= _HEADER
+        if self._stream is not None and not is_header:
             raise VerificationError(f"its {self._name} data ends early")
-        if self._has_garbage or self._between:
+        if self._has_garbage or self._between or self._stream is not None:
             return f"extra bytes follow its {self._name} data"
         if self._has_zeros:
             return f"zeros separate or follow its {self._name} streams"
@@ -145,7 +149,7 @@ class _Streams:
         self._has_zeros = self._has_zeros or (len(stripped) < len(data) and self._name != "xz")
         self._between = b""
         if self._magic and stripped.startswith(self._magic):
-            self._stream = self._open()
+            self._stream, self._is_silent = self._open(), True
             return stripped
         if self._magic.startswith(stripped):
             self._between = stripped
@@ -156,14 +160,19 @@ class _Streams:
     def _continue(self, stream: Stream, data: bytes) -> Generator[bytes, None, int]:
         """Decompress, and return the number of bytes after the stream's end."""
         try:
-            yield stream.decompress(data, PIECE)
+            piece = stream.decompress(data, PIECE)
+            self._is_silent = self._is_silent and not piece
+            yield piece
             while not stream.eof and not stream.needs_input:
                 yield stream.decompress(b"", PIECE)
         except (InflateError, lzma.LZMAError, OSError, EOFError) as error:
             if "limit" in str(error):
                 limit = f"{_XZ_MEMORY // 1024**2} MiB"
                 raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
-            raise VerificationError(f"its {self._name} data is damaged ({error})") from None
+            if not self._is_silent:
+                raise VerificationError(f"its {self._name} data is damaged ({error})") from None
+            self._stream, self._has_garbage = None, True
+            return 0
         self._fed += len(data)
         behind = len(stream.unused_data) if stream.eof else 0
         # The next stream, or the next piece of this one, is likely to be as long as all of it so far.

@@ -79,7 +79,7 @@ class ZstdStream:
         Raises:
             VerificationError: the data ends within a frame.
         """
-        if self._frame is not None or (self._between and MAGIC.startswith(self._between)):
+        if self._frame is not None:
             raise VerificationError("its zstd data ends early")
         if self._has_garbage or self._between:
             return "extra bytes follow its zstd data"

@@ -116,7 +116,7 @@ def test_a_diff_id_may_be_a_sha512() -> None:
         pytest.param(multi_member_gzip(TAR)[:-9], id="gzip members"),
         pytest.param(zstd(TAR)[:-5], id="zstd, in the data"),
         pytest.param(zstd(TAR)[:-1], id="zstd, in the checksum"),
-        pytest.param(zstd(TAR) + zstd(TAR)[:3], id="zstd, in the second magic"),
+        pytest.param(zstd(TAR) + zstd(TAR)[:5], id="zstd, in the second header"),
         pytest.param(zstd(TAR) + SKIPPABLE[:-1], id="zstd, in a skippable frame"),
         pytest.param(bz2.compress(TAR)[:-1], id="bzip2"),
         pytest.param(lzma.compress(TAR)[:-1], id="xz"),
