@@ -27,7 +27,7 @@ def regular(output: Output) -> Path | None:
     All others must be opened at once, before another user can put something else in their place.
 
     Raises:
-        StorageError: the output is a directory.
+        StorageError: the output is a directory, or its name is too long.
     """
     if not isinstance(output, (str, os.PathLike)):
         return None
@@ -37,7 +37,9 @@ def regular(output: Output) -> Path | None:
     with storage_errors(path, "write"):
         try:
             mode = path.stat().st_mode
-        except OSError:  # It is missing or inaccessible; writing will report a failure.
+        except OSError as error:  # It is missing or inaccessible; writing will report a failure.
+            if error.errno == errno.ENAMETOOLONG:
+                raise
             mode = stat.S_IFREG
         if stat.S_ISDIR(mode) or os.fspath(output).endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

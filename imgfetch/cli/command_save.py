@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imgfetch.archive import compressed
@@ -13,6 +15,7 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
+from imgfetch.errors import ImgfetchError
 from imgfetch.pull.client import Client, SaveOptions
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.results import Forecast, Saved
@@ -26,15 +29,31 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if arguments.dry_run:
         return _forecast(arguments)
     client = Client(**context.client_settings(arguments))
-    for references, output in context.outputs(arguments):
+    outputs = context.outputs(arguments)
+    for number, (references, output) in enumerate(outputs, 1):
         arguments.output = output
         began = time.monotonic()
-        saved = client.save(references, context.output(arguments), **_options(arguments, display))
+        with _counting(len(outputs) - number, len(outputs), display):
+            saved = client.save(references, context.output(arguments), **_options(arguments, display))
         display.close()
         if not arguments.quiet:
             _note(arguments, display)
             _summarize(saved, arguments.output, time.monotonic() - began, display)
     return 0
+
+
+@contextmanager
+def _counting(left: int, total: int, display: Display) -> Iterator[None]:
+    """Report how many images are not tried because of an error."""
+    try:
+        yield
+    except ImgfetchError:
+        if left:
+            display.close()
+            display.message(
+                "info", f"{left} of {total} images {'was' if left == 1 else 'were'} not tried; the failure follows"
+            )
+        raise
 
 
 def _check(arguments: argparse.Namespace) -> None:

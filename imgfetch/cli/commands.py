@@ -66,7 +66,7 @@ SAVE = (
             "archive to write; compressed if named .tar.gz, .tgz or .tar.zst (default: -, stdout)",
             default="-",
         ),
-        once("--output-dir DIR", Path, "write one archive per image into DIR: DIR/alpine_3.20.tar, ..."),
+        once("--output-dir DIR", parse.directory, "write one archive per image into DIR: DIR/alpine_3.20.tar, ..."),
         once(
             "--format",
             str,

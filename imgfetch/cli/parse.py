@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -59,6 +60,13 @@ def name(text: str) -> Reference:
     if named.digest:
         raise argparse.ArgumentTypeError(f"the name of an image in an archive cannot have a digest: {quoted(text)}")
     return named
+
+
+def directory(text: str) -> Path:
+    """Convert the path of a directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a directory, not an empty text")
+    return Path(text)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -18,6 +18,7 @@ without one the domain is ``docker.io``, where a path of one component belongs t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from typing import Self
@@ -32,6 +33,8 @@ MAX_REPOSITORY = 255
 MAX_REFERENCE = 4096
 """Characters that are looked at; no valid reference is nearly as long."""
 
+_MAX_FILE_NAME = 255 - len(".tar.zst")
+"""Bytes of a file name without a suffix that file systems accept with one."""
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io"})
 _HUB_NAMESPACE = "library"
 
@@ -105,10 +108,15 @@ class Reference:
     def file_name(self) -> str:
         """A file name without a suffix, such as ``alpine_3.20`` or ``quay.io_team_app_1@sha256_…``.
 
-        Different references may have the same one.  Readers such as podman cannot open a path with a colon.
+        Different references may have the same one.  Readers such as podman cannot open a path with a colon.  A name
+        that is too long for a file ends in a hash of the whole name.
         """
         name = str(self).removeprefix(f"{DOCKER_HUB}/").removeprefix(f"{_HUB_NAMESPACE}/")
-        return name.replace("/", "_").replace(":", "_")
+        name = name.replace("/", "_").replace(":", "_")
+        if len(name) <= _MAX_FILE_NAME:
+            return name
+        end = f"_{hashlib.sha256(str(self).encode()).hexdigest()[:32]}"
+        return name[: _MAX_FILE_NAME - len(end)] + end
 
     def with_default_tag(self) -> Self:
         """Return the reference, with the tag ``latest`` if it has neither tag nor digest."""

@@ -272,9 +272,36 @@ def test_the_first_failure_ends_a_save_of_several_archives(
     done = command("save", one, gone, three, "--output-dir", tmp_path / "out", "--platform", "linux/amd64")
     assert done.status == 3
     assert gone in done.err
+    assert "1 of 3 images was not tried" in done.err
     assert [path.name.partition("_")[2] for path in (tmp_path / "out").iterdir()] == [
         f"{loopback.host.partition(':')[2]}_a_v1.tar"
     ]
+
+
+def test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    references = [loopback.add("/".join(["x" * 62] * 3), f"{'v' * 100}{number}", BUILT) for number in range(2)]
+    options = ("--output-dir", tmp_path / "out", "--platform", "linux/amd64")
+    assert command("save", *references, *options).status == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(names) == 2
+    assert all(name.endswith(".tar") and len(name) <= 255 for name in names)
+    assert command("save", *references, *options, "--if-changed").err.count("left untouched") == 2
+
+
+def test_an_output_with_too_long_a_name_is_refused_before_a_request(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    done = command("save", loopback.add("x", "1", BUILT), "-o", tmp_path / f"{'x' * 252}.tar")
+    assert (done.status, loopback.paths) == (7, [])
+    assert "File name too long" in done.err
+
+
+def test_an_empty_output_directory_is_a_usage_error(command: Command) -> None:
+    done = command("save", "a.example/x", "--output-dir", "")
+    assert done.status == 2
+    assert "--output-dir: must be a directory, not an empty text" in done.err
 
 
 @pytest.mark.parametrize(

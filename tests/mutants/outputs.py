@@ -5,6 +5,15 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("output:regular", "error.errno == errno.ENAMETOOLONG", "False").noticed_by(
+        "test_an_output_with_too_long_a_name_is_refused_before_a_request"
+    ),
+    Mutant("reference:Reference.file_name", "len(name) <= _MAX_FILE_NAME", "True").noticed_by(
+        "test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory"
+    ),
+    Mutant("reference:Reference.file_name", "] + end", "]").noticed_by(
+        "test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory"
+    ),
     Mutant("TarLayout.stream", "write(padding + header)", "write(padding)").noticed_by(
         "test_a_stream_whose_blob_fails_has_part_of_the_next_header"
     ),
