@@ -33,6 +33,7 @@ class ScannedMember(NamedTuple):
         compression: the layer's compression; empty if unknown, and for documents.
         contents: the layer's properties, if requested.
         failure: the reason why the content is not a valid layer.
+        is_unreadable: whether it may be one for other readers, which allow it more memory.
     """
 
     entry: TarEntry
@@ -41,6 +42,7 @@ class ScannedMember(NamedTuple):
     compression: str = ""
     contents: LayerInfo | None = None
     failure: str = ""
+    is_unreadable: bool = False
 
 
 @dataclass(eq=False, repr=False)
@@ -172,10 +174,12 @@ def _looked_at(entry: TarEntry, reader: TarReader, diff_ids: str, *, room: int) 
         return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
     if not diff_ids:
         return ScannedMember(entry, compression=compression or "")
-    return _layer(entry, chain([head], reader.pieces()), diff_ids)
+    return _layer(entry, chain([head], reader.pieces()), diff_ids, is_compressed=compression is not None)
 
 
-def _layer(entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str) -> ScannedMember:
+def _layer(
+    entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str, *, is_compressed: bool
+) -> ScannedMember:
     hasher = Hasher(_algorithm(_normal(entry.name)))
     check = DiffIdCheck(entry.name, "", diff_ids)
     for piece in pieces:
@@ -184,7 +188,8 @@ def _layer(entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str)
     try:
         contents = check.finish()
     except ImgfetchError as error:
-        return ScannedMember(entry, digest=hasher.digest, failure=str(error))
+        is_unreadable = is_compressed and isinstance(error, UnsupportedError)
+        return ScannedMember(entry, digest=hasher.digest, failure=str(error), is_unreadable=is_unreadable)
     return ScannedMember(entry, digest=hasher.digest, compression=contents.compression, contents=contents)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import DOCKER_25, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
-from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import References
@@ -42,7 +42,7 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
 
     Raises:
         InvalidReferenceError: a name is malformed, or has no digest.
-        UnsupportedError: the file is not an image archive.
+        UnsupportedError: the file is not an image archive, or a layer needs too much memory.
         StorageError: the file cannot be read.
     """
     pinned = [_pinned(names.reference(each)) for each in names.one_or_many(wanted)]
@@ -57,6 +57,10 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
     findings += [text for reference in pinned if (text := _missing(reference, archive.images))]
+    unreadable = list(_unreadable(found, archive))
+    if unreadable and not findings:
+        raise UnsupportedError(unreadable[0], hint="other readers may load the image")
+    findings += unreadable
     notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
     notes += _known_causes(found, archive)
     return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
@@ -100,6 +104,14 @@ def _layers(found: Mapping[str, Scan], archive: Archive) -> Iterator[str]:
                 yield f"layer {number}/{len(image.layers)} of {_name(image)} ({layer.member}) {fault}"
 
 
+def _unreadable(found: Scan, archive: Archive) -> Iterator[str]:
+    for image in archive.images:
+        for number, layer in enumerate(image.layers, 1):
+            member = found.get(layer.member)
+            if member and member.is_unreadable:
+                yield f"cannot verify layer {number}/{len(image.layers)} of {_name(image)}: {member.failure}"
+
+
 def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
     """Yield a note for each peculiarity of a layer that some readers refuse."""
     for image in archive.images:
@@ -114,6 +126,8 @@ def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
 def _fault(found: Scan, layer: ArchivedLayer) -> str:
     member = found.get(layer.member)
     if member is None or (member.entry.size == 0 and member.contents is None and not member.failure):
+        return ""
+    if member.is_unreadable:
         return ""
     if member.failure:
         return f"cannot be loaded: {member.failure}"

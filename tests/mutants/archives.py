@@ -5,6 +5,10 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("scan:_layer", "is_compressed and", "").noticed_by("test_a_layer_of_an_unknown_compression_is_a_finding"),
+    Mutant("verify:verify", "if unreadable and not findings:", "if unreadable:").noticed_by(
+        "test_a_layer_that_imgfetch_cannot_read_is_told_among_the_findings"
+    ),
     Mutant(
         "tarheaders:octal", "if not _OCTAL.fullmatch(digits):", "if not digits.lstrip(b'+-_01234567xobXOB') == b'':"
     ).noticed_by("test_a_number_in_a_header_is_octal_digits_only"),

@@ -13,7 +13,8 @@ import pytest
 
 from imgfetch.archive.image_layout import NAME, REF_NAME
 from imgfetch.archive.verify import verify
-from tests.images import AMD64, ARM64, Blob, Built, attestation, hello, image, index, tar
+from imgfetch.errors import UnsupportedError
+from tests.images import AMD64, ARM64, OCI_ZSTD, Blob, Built, attestation, hello, image, index, tar
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
 FOREIGN = image(hello("foreign"), platform=ARM64)
@@ -51,6 +52,29 @@ def findings(
     target = directory / "y.tar"
     target.write_bytes(tar(members))
     return verify(target).findings
+
+
+WIDE = image(Blob(b"\x28\xb5\x2f\xfd\x00" + bytes([(28 - 10) << 3]) + b"\x01\x00\x00", OCI_ZSTD, f"sha256:{'0' * 64}"))
+"""Its layer wants a window of 256 MiB."""
+
+
+def test_a_layer_that_only_imgfetch_cannot_read_is_no_finding_but_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        UnsupportedError, match=r"^cannot verify layer 1/1 of .*app:1: .* a window of more than 128 MiB"
+    ):
+        findings(tmp_path, [entry(WIDE, name=FULL)], None, WIDE)
+
+
+def test_a_layer_that_imgfetch_cannot_read_is_told_among_the_findings(tmp_path: Path) -> None:
+    found = findings(tmp_path, [entry(WIDE, name=FULL), entry(GOOD, name=FULL)], None, WIDE)
+    assert found[0] == DIFFER
+    assert "a window of more than 128 MiB" in found[1]
+
+
+def test_a_layer_of_an_unknown_compression_is_a_finding(tmp_path: Path) -> None:
+    odd = image(Blob(b"?" * 600, OCI_ZSTD, f"sha256:{'0' * 64}"))
+    (finding,) = findings(tmp_path, [entry(odd, name=FULL)], None, odd)
+    assert "cannot be loaded" in finding
 
 
 SPELLINGS = [FULL, "app:1", "docker.io/app:1", "library/app:1", "index.docker.io/library/app:1"]
