@@ -96,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_what_is_odd_is_left_out_and_told[zlib-garbage behind a magic-1]"
     ),
     Mutant("_Streams.finish", "self._is_silent and self._fed <= _HEADER", "self._is_silent").noticed_by(
-        "test_a_second_stream_that_is_cut_short_is_refused[bzip2]"
+        "test_a_second_stream_that_is_cut_short_is_refused[zlib-bzip2]"
     ),
     Mutant(
         "ZstdStream.finish",
