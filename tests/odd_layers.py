@@ -77,6 +77,8 @@ def _stored(raw: bytes) -> dict[str, tuple[bytes, str, frozenset[str], str]]:
         "gzip with a header checksum": (member(raw, flags=CHECKSUM), OCI_GZIP, NONE, ""),
         "gzip with empty members": (gz(b"") + gz(raw) + gz(b""), OCI_GZIP, NONE, ""),
         "gzip and garbage": (gz(raw) + b"garbage", OCI_GZIP, GO, f"{other} gzip data"),
+        "gzip and a magic": (gz(raw) + b"\x1f\x8b\x08", OCI_GZIP, GO, f"{other} gzip data"),
+        "zstd and most of a magic": (zstd(raw) + zstd(raw)[:3], OCI_ZSTD, GO - {"docker-28.5"}, f"{other} zstd data"),
         "gzip with zeros between members": (gz(raw[:half]) + bytes(5) + gz(raw[half:]), OCI_GZIP, GO, "zeros separate"),
         "bzip2": (bz2.compress(raw), OCI_GZIP, STORE | CTR, "its content is bzip2, which containerd does not read"),
         "bzip2 and garbage": (bz2.compress(raw) + b"garbage", OCI_GZIP, GO, f"{other} bzip2 data"),

@@ -77,7 +77,8 @@ class Entries:
 
     def _located(self, name: bytes) -> bytes:
         """Return an entry's name without links, which is empty for the top; judge the directories above it."""
-        directory, _, last = name.lstrip(b"/").rpartition(b"/")
+        name = name.lstrip(b"/")
+        directory, _, last = name.rpartition(b"/")
         if directory != self._directory:
             self._directory = directory
             self._place, problem = self._tree.enter(directory)
@@ -90,7 +91,9 @@ class Entries:
                 self.remark(f"the directory of its {_shown(name)} is not one, which containerd refuses")
         if last in (b"", b"."):
             return b""
-        return self._place + b"/" + last if self._place and directory else last
+        if self._place == directory or not directory:
+            return name
+        return self._place + b"/" + last if self._place else last
 
     def _check_place(self, kind: bytes, name: bytes, link: bytes) -> None:
         if _leads_out(name) or (kind == HARD_LINK and _leads_out(clean(link))):

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
 
 from imgfetch.errors import VerificationError
 from imgfetch.layers.attributes import oddity_of_attributes
+from imgfetch.layers.extensions import INT64, OLD_FILE, WITHOUT_CONTENT, Fields, extended, is_sparse, records_of
 from imgfetch.layers.extraction import Entries, clean
 from imgfetch.layers.tarheaders import (
     EXTENSIONS,
     GLOBAL_PAX,
-    LONG_LINK,
-    LONG_NAME,
     PAX,
     Header,
     HeaderError,
-    decoded,
     text,
 )
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
 _MAX_EXTENSION = 1024 * 1024
-_OLD_FILE, _DIRECTORY, _DEVICES = b"\0", b"5", (b"3", b"4")
-_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+_DEVICES = (b"3", b"4")
 
 _CHECKSUM = slice(148, 156)
 _NUMBERS = (slice(100, 108), slice(108, 116), slice(116, 124), slice(136, 148))
@@ -37,17 +33,8 @@ _DEVICE_NUMBERS = (slice(329, 337), slice(337, 345))
 _GNU_TIMES, _STAR_TIMES = (slice(345, 357), slice(357, 369)), (slice(476, 488), slice(488, 500))
 _POSIX, _GNU, _STAR_TRAILER = b"ustar\0", b"ustar  \0", b"tar\0"
 
-_MAX_DIGITS, _SHORTEST = 20, 5  # of the length of a PAX record; bytes of the shortest record
-
 _OCTAL = re.compile(rb"[0-7]+")
-_INTEGER = re.compile(rb"([+-]?0*[0-9]{1,19})")
-_TIME = re.compile(rb"([+-]?0*[0-9]{1,19})(?:\.[0-9]*)?")
-_INT64, _UINT32 = range(-(2**63), 2**63), range(2**32)
-_PAX_INTEGERS, _PAX_TIMES = frozenset({b"uid", b"gid", b"size"}), frozenset({b"mtime", b"atime", b"ctime"})
-_PAX_TEXTS = frozenset({b"path", b"linkpath", b"uname", b"gname"})
-_SPARSE_VERSIONS = ((b"0", b"0"), (b"0", b"1"), (b"1", b"0"))
-_SPARSE_MAPS = frozenset({b"GNU.sparse.map", b"GNU.sparse.numbytes"})
-
+_UINT32 = range(2**32)
 _USUAL = re.compile(
     rb"(?s)(?=([^\0]{1,100})).{100}(?:(?:[0-7]{7}|[0-7]{6} )[\0 ]){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]"
     rb"([0-7]{6})\0 ([0-6])(?=([^\0]{0,100})).{100}"
@@ -118,8 +105,8 @@ class LayerTar:
             if kind in EXTENSIONS:
                 self._open(Header(kind, name, size, link))
                 return
-            if self._extensions or kind == _OLD_FILE:
-                kind, name, link, size = _extended((kind, name, link, size), self._extensions, self._records)
+            if self._extensions or kind == OLD_FILE:
+                kind, name, link, size = extended((kind, name, link, size), self._extensions, self._records)
             self._enter(data, kind, name, link, size)
 
     def _enter(self, block: bytes, kind: bytes, name: bytes, link: bytes, size: int) -> None:
@@ -128,11 +115,11 @@ class LayerTar:
             self._entries.remark("it has a device number that is out of range, which docker 28's classic store refuses")
         if self._records:
             self._entries.remark(oddity_of_attributes(kind, self._records))
-            if _is_sparse(self._records):
+            if is_sparse(self._records):
                 name = self._records.get(b"GNU.sparse.name") or name
         self._extensions, self._records = {}, {}
         self._entries.add(kind, name, link)
-        size = 0 if kind in _WITHOUT_CONTENT else size
+        size = 0 if kind in WITHOUT_CONTENT else size
         self._padding = -size % _BLOCK
         self._skip = size + self._padding
 
@@ -143,7 +130,7 @@ class LayerTar:
 
     def _extend(self, header: Header, content: bytes) -> None:
         """Take an extended header; a global one ends those before it, as in Go."""
-        records = _records(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
+        records = records_of(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
         if header.kind == GLOBAL_PAX:
             self._entries.add_name(clean(records.get(b"path") or header.name))
             self._extensions, self._records = {}, {}
@@ -153,11 +140,7 @@ class LayerTar:
         self._skip = self._padding = -header.size % _BLOCK
 
 
-_Fields = tuple[bytes, bytes, bytes, int]
-"""An entry's type, name, link target and size."""
-
-
-def _usual(block: bytes) -> _Fields | None:
+def _usual(block: bytes) -> Fields | None:
     """Read a header as most programs write them; a quarter of the time that `_header` needs."""
     match = _USUAL.match(block)
     if not match:
@@ -168,7 +151,7 @@ def _usual(block: bytes) -> _Fields | None:
     return kind, prefix + b"/" + name if prefix else name, link, int(size, 8)
 
 
-def _header(block: bytes) -> _Fields:
+def _header(block: bytes) -> Fields:
     """Read a header as Go does.
 
     Raises:
@@ -188,7 +171,7 @@ def _header(block: bytes) -> _Fields:
     prefix = prefix if is_posix or prefix.isascii() else b""
     name = prefix + b"/" + text(block[:100]) if prefix else text(block[:100])
     kind, size = block[156:157], _number(block[124:136])
-    if size < 0 and kind not in _WITHOUT_CONTENT:
+    if size < 0 and kind not in WITHOUT_CONTENT:
         raise HeaderError("the size in a header is negative")
     return kind, name, text(block[157:257]), size
 
@@ -230,7 +213,7 @@ def _number(field: bytes) -> int:
     bits = 8 * len(field) - 1
     value = int.from_bytes(field, "big") & (1 << bits) - 1
     value -= (value >> bits - 1) << bits
-    if value not in _INT64:
+    if value not in INT64:
         raise HeaderError("a number in a header is out of range")
     return value
 
@@ -240,62 +223,3 @@ def _octal(field: bytes) -> int:
     if digits and not _OCTAL.fullmatch(digits):
         raise HeaderError("a number in a header is malformed")
     return int(digits or b"0", 8)
-
-
-def _is_sparse(records: Mapping[bytes, bytes]) -> bool:
-    version = (records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b""))
-    return version in _SPARSE_VERSIONS or (version == (b"", b"") and not _SPARSE_MAPS.isdisjoint(records))
-
-
-def _extended(own: _Fields, extensions: Mapping[bytes, bytes], records: Mapping[bytes, bytes]) -> _Fields:
-    """Apply the extended headers to an entry's own.
-
-    Raises:
-        HeaderError: Go refuses a record.
-    """
-    kind, name, link, size = own
-    for key, value in records.items():
-        form = _TIME if key in _PAX_TIMES else _INTEGER if key in _PAX_INTEGERS else None
-        match = form and form.fullmatch(value)
-        if form and value and not (match and _integer(match[1]) in _INT64):
-            raise HeaderError(f"the {decoded(key)} in a PAX header is malformed")
-    name = text(extensions.get(LONG_NAME, b"")) or records.get(b"path") or name
-    link = text(extensions.get(LONG_LINK, b"")) or records.get(b"linkpath") or link
-    size = _integer(records[b"size"]) if records.get(b"size") else size
-    if kind == _OLD_FILE and name.endswith(b"/"):
-        kind = _DIRECTORY
-    if kind not in _WITHOUT_CONTENT and size < 0:
-        raise HeaderError("the size in a PAX header is out of range")
-    return kind, name, link, size
-
-
-def _integer(digits: bytes) -> int:
-    """Read an integer, whose leading zeros may be more digits than Python reads."""
-    value = int(digits.lstrip(b"+-0") or b"0")
-    return -value if digits.startswith(b"-") else value
-
-
-def _records(content: bytes) -> dict[bytes, bytes]:
-    """Return the records of a PAX header.
-
-    Raises:
-        HeaderError: Go refuses them.
-    """
-    found: dict[bytes, bytes] = {}
-    start = 0
-    while start < len(content):
-        digits, space, _ = content[start : start + _MAX_DIGITS].partition(b" ")
-        end = start + int(digits) if space and _INTEGER.fullmatch(digits) else 0
-        key, equals, value = content[start + len(digits) + 1 : end].partition(b"=")
-        is_text = key in _PAX_TEXTS
-        if not (
-            start + _SHORTEST <= end <= len(content)
-            and equals
-            and key
-            and value.endswith(b"\n")
-            and b"\0" not in (value if is_text else key)
-        ):
-            raise HeaderError("a PAX header is malformed")
-        found[key] = value[:-1]
-        start = end
-    return found

@@ -36,10 +36,11 @@ class Tree:
         elif kind == SYMBOLIC_LINK:
             self._room -= len(target)
             kind += target if self._room > 0 else b""
-        if len(self._kinds) >= _MAX_NAMES or (kind not in _DIRECTORIES and self.kind(name) in _DIRECTORIES):
+        key = hash(name)
+        if len(self._kinds) >= _MAX_NAMES or (self._kinds.get(key) in _DIRECTORIES and kind not in _DIRECTORIES):
             self.is_complete = False  # what was in a directory that is replaced is gone, but remembered
         if len(self._kinds) < _MAX_NAMES:
-            self._kinds[hash(name)] = kind
+            self._kinds[key] = kind
 
     def hide(self, name: bytes) -> bytes:
         """Add a whiteout of a file, and return the file's kind if it is in this layer."""

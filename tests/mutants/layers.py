@@ -62,7 +62,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("attributes:_is_capabilities", 'not value[0] & 0xFE and value[1:3] == b"\\0\\0"', "True").noticed_by(
         f"{JUDGED}[tar with unknown flags of capabilities-512]"
     ),
-    Mutant("layertar:_extended", 'if kind == _OLD_FILE and name.endswith(b"/"):', "if False:").noticed_by(
+    Mutant("extensions:extended", 'if kind == OLD_FILE and name.endswith(b"/"):', "if False:").noticed_by(
         f"{JUDGED}[tar with directories before POSIX-512]"
     ),
     Mutant("gzipmember:_oddity", "if longest > _MAX_TEXT:", "if False:").noticed_by(
@@ -96,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_what_is_odd_is_left_out_and_told[zlib-garbage behind a magic-1]"
     ),
     Mutant("_Streams.finish", "self._is_silent and self._fed <= _HEADER", "self._is_silent").noticed_by(
-        "test_a_second_stream_that_is_cut_short_is_refused[zlib-bzip2]"
+        "test_a_second_member_that_is_cut_short_before_its_content_is_refused[zlib]"
     ),
     Mutant(
         "ZstdStream.finish",

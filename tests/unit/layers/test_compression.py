@@ -166,6 +166,11 @@ def test_a_second_stream_that_is_cut_short_is_refused(name: str) -> None:
         decompressed(name, first + second[:-1])
 
 
+def test_a_second_member_that_is_cut_short_before_its_content_is_refused() -> None:
+    with pytest.raises(VerificationError, match="its gzip data ends early"):
+        decompressed("gzip", gz(TAR) + gz(TAR)[:13])
+
+
 @pytest.mark.parametrize("name", COMPRESSIONS)
 def test_damaged_data_is_refused(name: str) -> None:
     data = bytearray(COMPRESSIONS[name](TAR))
