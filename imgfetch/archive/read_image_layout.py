@@ -9,7 +9,7 @@ from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
 from imgfetch.archive.scan import Scan, ScannedMember
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
-from imgfetch.oci import mediatypes, strictjson
+from imgfetch.oci import manifest_demands, mediatypes, strictjson
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Index, Manifest, parse_document
@@ -70,6 +70,7 @@ class _Layout:
         found = self._document(descriptor, what)
         if found is None:
             return
+        self._archive.notes += manifest_demands.warnings(found.raw, what)
         if isinstance(found, Manifest):
             image = self._image(top, found, what)
             if image:

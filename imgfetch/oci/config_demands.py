@@ -6,7 +6,7 @@ type.  Keys count in any case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from imgfetch.oci import gojson, readers, strictjson
@@ -19,7 +19,7 @@ _MAX_CLASSIC_LAYERS = 125
 
 
 class Fault(NamedTuple):
-    """A part of a config that some readers refuse.
+    """A part of a document that some readers refuse.
 
     Attributes:
         text: a description, to follow "the config has".
@@ -45,8 +45,13 @@ class Demand(NamedTuple):
 
 def warnings(config: Config, what: str) -> Iterator[str]:
     """Yield a sentence for each group of readers that refuse a config; ``what`` is its name in messages."""
+    yield from sentences(faults(config), what)
+
+
+def sentences(faults: Iterable[Fault], what: str) -> Iterator[str]:
+    """Yield a sentence for each group of readers that refuse a document; ``what`` is its name in messages."""
     groups: dict[Readers, list[str]] = {}
-    for fault in faults(config):
+    for fault in faults:
         groups.setdefault(fault.readers, []).append(fault.text)
     for group, texts in groups.items():
         more = [f"{len(texts) - _MAX_SHOWN} more"] if len(texts) > _MAX_SHOWN else []
@@ -56,7 +61,7 @@ def warnings(config: Config, what: str) -> Iterator[str]:
 def faults(config: Config) -> Iterator[Fault]:
     """Yield the parts of a config that some readers refuse."""
     document = strictjson.loads(gojson.marked(config.raw), "the config", as_go=True)
-    yield from _faults(document, _CONFIG, "")
+    yield from misfits(document, _CONFIG)
     members = strictjson.fields(document)
     if not isinstance(strictjson.fields(members.get("rootfs")).get("type"), str):
         yield Fault("no type in its rootfs", readers.CRANE)
@@ -72,7 +77,8 @@ def faults(config: Config) -> Iterator[Fault]:
         yield Fault(f"{layers} layers, more than {_MAX_CLASSIC_LAYERS}", readers.CLASSIC_STORE)
 
 
-def _faults(value: object, demands: tuple[Demand, ...], path: str) -> Iterator[Fault]:
+def misfits(value: object, demands: tuple[Demand, ...], path: str = "") -> Iterator[Fault]:
+    """Yield the parts of a parsed value at ``path`` that do not fit the demands on it."""
     if value is None or not demands:
         return
     for demand in demands:
@@ -83,11 +89,11 @@ def _faults(value: object, demands: tuple[Demand, ...], path: str) -> Iterator[F
     members = demands[0].members
     if isinstance(value, dict):
         for key, member in strictjson.every_member(value):
-            yield from _faults(member, members.get(strictjson.folded(key), ()), f"{path}.{key}".lstrip("."))
+            yield from misfits(member, members.get(strictjson.folded(key), ()), f"{path}.{key}".lstrip("."))
     elif isinstance(value, list) and members:
         item_demand = (_object(demands[0].readers, members),)
         for number, item in enumerate(value):
-            yield from _faults(item, item_demand, f"{path}[{number}]")
+            yield from misfits(item, item_demand, f"{path}[{number}]")
 
 
 _Members = Mapping[str, tuple[Demand, ...]]

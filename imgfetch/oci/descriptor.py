@@ -6,6 +6,7 @@ Source: OCI image specification, "Content Descriptors".
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
@@ -17,6 +18,7 @@ from imgfetch.oci.platforms import Platform
 
 _KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
 _PLATFORM_KEYS = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
+_UNUSED_IN_BLOBS = ("annotations", "artifactType", "platform")
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 
@@ -54,13 +56,17 @@ class Descriptor:
     data: bytes | None = None
 
     @classmethod
-    def from_json(cls, value: object, what: str) -> Self:
+    def from_json(cls, value: object, what: str, *, is_blob: bool = False) -> Self:
         """Read a parsed descriptor; ``what`` is its name in messages.
+
+        The members that only containerd reads in a blob's descriptor are ignored (`manifest_demands`).
 
         Raises:
             VerificationError: a member is missing or malformed.
         """
         members = strictjson.Object(value, what, _KEYS)
+        for key in _UNUSED_IN_BLOBS if is_blob else ():
+            members.pop(key, None)
         try:
             digest = Digest.parse(members.get("digest"))
         except VerificationError as error:
@@ -130,6 +136,6 @@ def _embedded(members: strictjson.Object, what: str) -> bytes | None:
     if not data:
         return None
     try:
-        return base64.b64decode(data, validate=True)
+        return base64.b64decode(re.sub(r"[\r\n]", "", data), validate=True)  # as Go does
     except ValueError as error:  # binascii.Error is one
         raise VerificationError(f"'data' of {what} is not valid base64: {error}") from None

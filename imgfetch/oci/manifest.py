@@ -202,7 +202,7 @@ def _guess(members: strictjson.Object) -> str:
 
 
 def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descriptor, tuple[Descriptor, ...]]:
-    config = Descriptor.from_json(members["config"], f"'config' of {what}")
+    config = Descriptor.from_json(members["config"], f"'config' of {what}", is_blob=True)
     if config.media_type not in mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS:
         raise mediatypes.not_an_image(what, config.media_type, members.text("artifactType"))
     layers = _descriptors(members.items_of("layers"), "layer", what, MAX_LAYERS)
@@ -244,7 +244,10 @@ def _manifests(entries: list[object], what: str) -> tuple[tuple[Descriptor, ...]
 
 def _descriptors(entries: list[object], kind: str, what: str, limit: int) -> tuple[Descriptor, ...]:
     _limit(entries, kind, what, limit)
-    return tuple(Descriptor.from_json(entry, f"{kind} {number} of {what}") for number, entry in enumerate(entries, 1))
+    return tuple(
+        Descriptor.from_json(entry, f"{kind} {number} of {what}", is_blob=True)
+        for number, entry in enumerate(entries, 1)
+    )
 
 
 def _limit(entries: list[object], kind: str, what: str, limit: int) -> None:

@@ -46,6 +46,8 @@ DOCKER = Readers((_CLASSIC, "skopeo"), ("podman",), _ELSEWHERE)
 DOCKER_AND_CRANE = Readers((_CLASSIC, "skopeo", "crane"), ("podman",), _ELSEWHERE)
 CLASSIC_STORE = Readers((_CLASSIC,), hint=f"{_ELSEWHERE}, or podman")
 DOCKER_20 = Readers(("docker 20.10",), hint="load it with a later version")
+CONTAINERD = Readers(("containerd", _CONTAINERD_STORE), hint="load it with docker's classic store, or podman")
+NEW_CONTAINERD = CONTAINERD._replace(refuse=("containerd 2.1", _CONTAINERD_STORE))
 OLD_GO = Readers(
     ("docker 20.10", "podman 4.3", "skopeo", "crane", "containerd 1.6", "others built by Go before 1.27"),
 )

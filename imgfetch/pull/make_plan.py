@@ -6,14 +6,14 @@ An index is kept as it is, or reduced to the images that are selected.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
 from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
-from imgfetch.oci import config_demands, mediatypes, platforms
+from imgfetch.oci import config_demands, manifest_demands, mediatypes, platforms
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
@@ -34,9 +34,9 @@ def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
         selection = _select(resolver.document(reference), reference, request, resolver)
         if base:
             selection = base.left_out_of(selection, by_chain=request.format.is_by_chain)
+        for warning in _warnings(selection, reference, request, resolver):
+            resolver.tolerance.warn(warning)
         for image in selection.images:
-            for warning in config_demands.warnings(image.config, f"the config of {reference}"):
-                resolver.tolerance.warn(warning)
             layers += layers_of(image)
         layers += others_of(selection)
         selections.append(selection.named((request.name,)) if request.name else selection)
@@ -48,6 +48,17 @@ def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
         distinct(layer for layer in layers if layer.descriptor.digest in needed),
         {index.digest: resolver.store.read(index.digest) for selection in together for index in selection.indexes},
     )
+
+
+def _warnings(selection: Selection, reference: Reference, request: SaveRequest, resolver: Resolver) -> Iterator[str]:
+    """Yield a sentence for each group of readers that refuse a document of the archive."""
+    has_manifests = not request.format.has_one_platform
+    for index in selection.indexes:
+        yield from manifest_demands.warnings(resolver.store.read(index.digest), f"the index of {reference}")
+    for image in selection.images:
+        if has_manifests:
+            yield from manifest_demands.warnings(image.manifest.raw, f"the manifest of {reference}")
+        yield from config_demands.warnings(image.config, f"the config of {reference}")
 
 
 def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.images import hello, image, index
+from tests.images import Built, hello, image, index
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
 
@@ -51,6 +51,42 @@ def test_verify_notes_it(loopback: Loopback, command: Command, tmp_path: Path) -
     assert done.status == 0
     (note,) = [line for line in done.out.splitlines() if line.startswith("note: ")]
     assert WARNING in note
+
+
+ODD_MANIFEST = image(hello(), manifest={"annotations": {"a": 1}})
+ODD_INDEX = index(
+    image(hello()), image(hello("arm"), platform={"os": "linux", "architecture": "arm64"}), annotations={"a": 1}
+)
+
+
+@pytest.mark.parametrize(
+    ("built", "what", "options"),
+    [(ODD_MANIFEST, "the manifest of", PLATFORM), (ODD_INDEX, "the index of", ("--all-platforms",))],
+    ids=["manifest", "index"],
+)
+def test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config(
+    loopback: Loopback, command: Command, tmp_path: Path, *, built: Built, what: str, options: tuple[str, ...]
+) -> None:
+    told = "has a malformed 'annotations' (an object instead of an object of strings), which containerd and "
+    reference = loopback.add("x", "1", built)
+    done = command("save", reference, "-o", tmp_path / "y.tar", *options)
+    assert done.status == 0
+    (warning,) = [line for line in done.err.splitlines() if "warning" in line]
+    assert f"{what} {reference} {told}" in warning
+    done = command("verify", tmp_path / "y.tar")
+    assert done.status == 0
+    (note,) = [line for line in done.out.splitlines() if line.startswith("note: ")]
+    assert told in note
+    done = command("save", reference, "-o", tmp_path / "z.tar", "--strict", *options)
+    assert (done.status, told in done.err) == (6, True)
+
+
+def test_an_archive_without_a_manifest_needs_no_warning_of_it(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("x", "1", ODD_MANIFEST)
+    classic = ("--format", "docker-classic", "--strict")
+    assert command("save", reference, "-o", tmp_path / "y.tar", *classic, *PLATFORM).status == 0
 
 
 @pytest.mark.parametrize(

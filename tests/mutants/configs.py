@@ -7,6 +7,21 @@ from tests.mutants.mutant import Mutant
 _NAMED = "test_the_readers_that_refuse_an_odd_config_are_named"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("make_plan:_warnings", "if has_manifests:", "if False:").noticed_by(
+        "test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"
+    ),
+    Mutant("make_plan:_warnings", "for index in selection.indexes:", "for index in ():").noticed_by(
+        "test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"
+    ),
+    Mutant("_Layout._images", "self._archive.notes += manifest_demands.warnings(found.raw, what)", "pass").noticed_by(
+        "test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"
+    ),
+    Mutant("make_plan:_warnings", "not request.format.has_one_platform", "True").noticed_by(
+        "test_an_archive_without_a_manifest_needs_no_warning_of_it"
+    ),
+    Mutant("manifest_demands:warnings", "_INDEX if is_index else _MANIFEST", "_MANIFEST").noticed_by(
+        "test_the_readers_that_refuse_an_odd_index_are_named"
+    ),
     Mutant("make_plan", "resolver.tolerance.warn(warning)", "pass").noticed_by(
         "test_a_config_that_some_readers_refuse_is_saved_with_one_warning"
     ),
@@ -15,9 +30,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "yield from config_demands.warnings(",
         "return; yield from config_demands.warnings(",
     ).noticed_by("test_verify_notes_it"),
-    Mutant("config_demands:_faults", "elif isinstance(value, list) and members:", "elif False:").noticed_by(_NAMED),
+    Mutant("config_demands:misfits", "elif isinstance(value, list) and members:", "elif False:").noticed_by(_NAMED),
     Mutant(
-        "config_demands:_faults",
+        "config_demands:misfits",
         "members.get(strictjson.folded(key), ())",
         "members.get(key[:1].lower() + key[1:], ())",
     ).noticed_by("test_a_key_counts_in_any_case"),
@@ -39,7 +54,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("gojson:is_time", 'int(match["hour"]) < _HOURS', 'int(match["hour"]) <= _HOURS').noticed_by(_NAMED),
     Mutant("gojson:has_no_escape", "MARK not in str(value)", "True").noticed_by(_NAMED),
     Mutant("gojson:has_name_of_podman", "is not None", "is not None or True").noticed_by(_NAMED),
-    Mutant("config_demands:_faults", "strictjson.every_member(value)", "value.items()").noticed_by(_NAMED),
+    Mutant("config_demands:misfits", "strictjson.every_member(value)", "value.items()").noticed_by(_NAMED),
     Mutant("strictjson:Object.__init__", "if fold(key) in proper:", "if False:").noticed_by(
         "test_a_config_with_a_key_twice_that_decides_what_is_loaded_is_refused"
     ),

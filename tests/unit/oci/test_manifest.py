@@ -474,7 +474,11 @@ def test_a_malformed_member_of_a_descriptor_is_refused(members: dict[str, object
         descriptor(**members)
 
 
-@pytest.mark.parametrize("data", ["a", "ab!=", "YQ", "\u00e9", "YQ==\n"], ids=repr)
+def test_base64_may_contain_newlines_as_in_go() -> None:
+    assert descriptor(data="Y\r\nQ==\n").data == b"a"
+
+
+@pytest.mark.parametrize("data", ["a", "ab!=", "YQ", "\u00e9", "YQ== "], ids=repr)
 def test_data_that_is_no_base64_is_refused(data: str) -> None:
     with pytest.raises(VerificationError, match=r"^'data' of the thing is not valid base64"):
         descriptor(data=data)

@@ -372,7 +372,7 @@ def test_the_same_nameless_entry_is_fetched_once(registry: Resolving) -> None:
 def broken(case: str) -> Built:
     """Return an image that cannot be used, or that the registry does not have."""
     if case == "config":
-        return images.image(images.hello(), config={"architecture": "a(b)"}, platform=None)
+        return images.image(images.hello(), config={"rootfs": 5}, platform=None)
     built = images.image(images.hello("broken"), platform=None)
     spoilt = json.dumps({**json.loads(built.raw), "config": 5}).encode()
     return replace(built, raw=spoilt) if case == "manifest" else built
