@@ -28,7 +28,7 @@ lint: $(VENV)/.dev ## ruff, and mypy --strict
 	$(BIN)/mypy
 
 test: $(VENV)/.test ## all tests; those that need a tool that is not installed skip and say which
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests
 
 mutants: $(VENV)/.test ## break each check on purpose; fails unless a test notices
 	$(BIN)/python -m tests.mutants $(MUTANTS)
