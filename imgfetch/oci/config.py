@@ -20,11 +20,15 @@ _ROOTFS_KEYS = frozenset({"diff_ids"})
 
 @dataclass(frozen=True)
 class Config:
-    """An image's config; ``diff_ids`` are the digests of the decompressed layers, base first."""
+    """An image's config; ``diff_ids`` are the digests of the decompressed layers, base first.
+
+    ``media_type`` is the one in the manifest.
+    """
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
     raw: bytes = field(default=b"", repr=False)
+    media_type: str = field(default=mediatypes.OCI_CONFIG, compare=False)
 
     @classmethod
     @strictjson.blaming_the_publisher()
@@ -50,7 +54,7 @@ class Config:
                 diff_ids.append(Digest.parse(text))
             except VerificationError as error:
                 raise VerificationError(f"diff_id {number} of {what} is {error}") from None
-        return cls(Platform.from_json(members), tuple(diff_ids), raw)
+        return cls(Platform.from_json(members), tuple(diff_ids), raw, media_type)
 
 
 class Step(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from imgfetch.oci import gojson, readers, strictjson
+from imgfetch.oci import gojson, mediatypes, readers, strictjson
 from imgfetch.oci.config import Config
 from imgfetch.oci.readers import Readers, listed
 from imgfetch.text import quoted
@@ -65,6 +65,9 @@ def faults(config: Config) -> Iterator[Fault]:
     members = strictjson.fields(document)
     if not isinstance(strictjson.fields(members.get("rootfs")).get("type"), str):
         yield Fault("no type in its rootfs", readers.CRANE)
+    if config.media_type in mediatypes.VAGUE_CONFIGS:
+        text = f"the media type {config.media_type}" if config.media_type else "no media type"
+        yield Fault(text, readers.CTR)
     steps, layers = members.get("history"), len(config.diff_ids)
     made = (
         sum(strictjson.fields(step).get("empty_layer") is not True for step in steps) if isinstance(steps, list) else 0

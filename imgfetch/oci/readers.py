@@ -56,6 +56,7 @@ NEW_GO = Readers(
 )
 SHA256 = Readers((_CLASSIC, "podman 5.8", "containerd"), (_CONTAINERD_STORE,))
 PODMAN_5 = Readers(("podman 5.8",), hint="load it with docker or containerd")
+CTR = Readers((), ("ctr 1.6", "ctr 2.1"), "docker and podman run it")
 PODMAN_NAME = Readers((), ("podman",), "run it with docker or containerd")
 PODMAN_5_NAME = Readers((), ("podman 5.8",), "run it with docker or containerd")
 CRANE = Readers(("crane validate",), hint="docker, podman and containerd load it")

@@ -53,6 +53,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("gojson:is_time", "calendar.monthrange(year, month)[1]", "31").noticed_by(_NAMED),
     Mutant("gojson:is_time", 'int(match["hour"]) < _HOURS', 'int(match["hour"]) <= _HOURS').noticed_by(_NAMED),
     Mutant("gojson:has_no_escape", "MARK not in str(value)", "True").noticed_by(_NAMED),
+    Mutant("config_demands:faults", "config.media_type in mediatypes.VAGUE_CONFIGS", "False").noticed_by(
+        "test_a_config_of_a_vague_type_is_warned_of"
+    ),
     Mutant("gojson:has_name_of_podman", "is not None", "is not None or True").noticed_by(_NAMED),
     Mutant("config_demands:misfits", "strictjson.every_member(value)", "value.items()").noticed_by(_NAMED),
     Mutant("strictjson:Object.__init__", "if fold(key) in proper:", "if False:").noticed_by(

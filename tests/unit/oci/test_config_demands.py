@@ -57,6 +57,18 @@ def test_a_warning_names_member_value_and_readers() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("media_type", "shown"),
+    [("", "no media type"), ("application/octet-stream", "the media type application/octet-stream")],
+)
+def test_a_config_of_a_vague_type_is_warned_of(media_type: str, shown: str) -> None:
+    raw = ODD_CONFIGS["created null"].config(hello())
+    (warning,) = config_demands.warnings(Config.from_json(raw, media_type, "it"), "the config of x")
+    assert warning == (
+        f"the config of x has {shown}, which ctr 1.6 and ctr 2.1 load but cannot run; docker and podman run it"
+    )
+
+
 def test_an_escape_is_shown_as_in_the_document() -> None:
     (warning,) = warnings("created", r'"2024-01-01T00:00:00\u002B00:00"')
     assert r"'created' ('2024-01-01T00:00:00\u002B00:00' instead of a time without an escape)" in warning
