@@ -169,10 +169,7 @@ class _Streams:
             if "limit" in str(error):
                 limit = f"{_XZ_MEMORY // 1024**2} MiB"
                 raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
-            if not self._is_silent:
-                raise VerificationError(f"its {self._name} data is damaged ({error})") from None
-            self._stream, self._has_garbage = None, True
-            return 0
+            raise VerificationError(f"its {self._name} data is damaged ({error})") from None
         self._fed += len(data)
         behind = len(stream.unused_data) if stream.eof else 0
         # The next stream, or the next piece of this one, is likely to be as long as all of it so far.

@@ -92,9 +92,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "if contents.diff_id != layer.diff_id:",
         "if contents.diff_id.algorithm != layer.diff_id.algorithm:",
     ).noticed_by(f"{BROKEN_INPUT}[absent-a wrong diff_id]"),
-    Mutant("_Streams._continue", "if not self._is_silent:", "if True:").noticed_by(
-        "test_what_is_odd_is_left_out_and_told[zlib-garbage behind a magic-1]"
-    ),
     Mutant("_Streams.finish", "self._is_silent and self._fed <= _HEADER", "self._is_silent").noticed_by(
         "test_a_second_member_that_is_cut_short_before_its_content_is_refused[zlib]"
     ),
