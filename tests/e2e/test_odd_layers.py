@@ -59,7 +59,7 @@ def test_a_reader_refuses_an_odd_layer_or_does_not_as_measured(
 def test_every_reader_loads_the_archive_with_a_decompressed_layer(
     name: str, reader: str, started: Started, registry: RealRegistry, save: Callable[..., Path]
 ) -> None:
-    called = f"docker.io/odd/saved:{sha256(name.encode())[-16:]}"
+    called = f"docker.io/odd/saved:{sha256(f'saved {name}'.encode())[-16:]}"  # containers have the name of the tag
     reference = registry.push("odd/layers", called[-16:], ODD_IMAGES[name].built)
     archive = save("y.tar", reference, "--name", called, "--platform", "linux/amd64")
     assert not is_refused(started(reader), archive, called)
