@@ -1036,7 +1036,7 @@ SCENARIOS: dict[str, Scenario] = {
         "two lengths, once", manifest(answered("HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 9\n\n{}"), None)
     ).ends(waits=(0,)),
     "x19-status": Scenario(
-        "a status that is no number", manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}"))
+        "a status that is not a number", manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}"))
     ).ends(5, "{host}", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}),
     **_refusing(),
 }

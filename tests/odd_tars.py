@@ -120,10 +120,10 @@ HEADERS = {
     "with a wrong checksum": _fatal(_WRONG, "the checksum of a header is wrong"),
     "with a size in base 256": _fine(_one(b"big", b"x" * 9, size=b"\x80" + (9).to_bytes(11, "big"))),
     "with a negative size": _fatal(_one(size=_NEGATIVE), "the size in a header is negative"),
-    "with a size that is no number": _fatal(_one(size=b"-1"), _MALFORMED),
+    "with a size that is not a number": _fatal(_one(size=b"-1"), _MALFORMED),
     "with a size beyond its end": _fatal(_one(size=b"77777777777"), "it ends within an entry"),
-    "with a mode that is no number": _fatal(_one(mode=b"rwxr-xr"), _MALFORMED),
-    "with a device number that is no number": _fatal(
+    "with a mode that is not a number": _fatal(_one(mode=b"rwxr-xr"), _MALFORMED),
+    "with a device number that is not a number": _fatal(
         _one(b"n", type=b"3", **{"major device number": b"x"}), _MALFORMED
     ),
     "with a negative time": _fine(_one(time=_NEGATIVE)),
@@ -132,7 +132,9 @@ HEADERS = {
     "with NUL in a PAX path": _fatal(pax(record(b"path", b"a\0b")) + _one(), "a PAX header is malformed"),
     "with a PAX record of a wrong length": _fatal(entry(b"p", b"99 path=x\n", b"x") + _one(), "is malformed"),
     "with a PAX record without a key": _fatal(pax(record(b"", b"x")) + _one(), "a PAX header is malformed"),
-    "with a PAX time that is no number": _fatal(pax(record(b"mtime", b"soon")) + _one(), "the mtime in a PAX header"),
+    "with a PAX time that is not a number": _fatal(
+        pax(record(b"mtime", b"soon")) + _one(), "the mtime in a PAX header"
+    ),
     "with a PAX size": _fine(pax(record(b"size", b"3")) + header(b"sized") + b"abc" + bytes(509)),
     "with a PAX owner beyond 64 bits": _fatal(pax(record(b"uid", b"9" * 19)) + _one(), "the uid in a PAX header"),
     "with a PAX size of many digits": _fatal(pax(record(b"size", b"9" * 9999)) + _one(), "the size in a PAX header"),

@@ -33,7 +33,7 @@ REFERENCE = image_at(HOST)
 
 
 class Wire(responses.RequestsMock):
-    """Answers requests as it is told, in this order for each URL, and remembers them."""
+    """Send prepared answers to requests, in order for each URL, and remember the requests."""
 
     @property
     def sent(self) -> list[requests.PreparedRequest]:

@@ -623,7 +623,7 @@ def test_m16_a_wrong_diff_id_is_told_with_both_and_the_compression(tell: Tell) -
     assert "the image is broken or was altered; try another tag, or tell the image's publisher" in err
 
 
-# ---- it is no image for us ----
+# ---- it is not an image for imgfetch ----
 
 
 @pytest.mark.parametrize(

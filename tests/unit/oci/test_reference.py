@@ -173,7 +173,7 @@ def test_the_name_is_the_registry_and_the_repository() -> None:
         pytest.param(":tag", "the repository is missing", id="tag alone"),
         pytest.param(f"@{SHA256}", "the repository is missing", id="digest alone"),
         pytest.param("[::1]:5000", "the repository is missing", id="address alone"),
-        pytest.param("host:port/app", "'host:port' is not a valid registry", id="port that is no number"),
+        pytest.param("host:port/app", "'host:port' is not a valid registry", id="port that is not a number"),
         pytest.param("-host.example/app", "'-host.example' is not a valid registry", id="host begins with a hyphen"),
         pytest.param("[::1/app", "'[::1' is not a valid registry", id="bracket left open"),
         pytest.param("quay.io/a//b", "'a//b' has an empty part", id="empty part"),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
 from tests import images
 from tests.fakes import FakeBody
+from tests.threads import together
 from tests.tools import umask
 
 CONTENT = b"some content\n" * 1000
@@ -354,25 +353,6 @@ def test_a_store_that_everybody_may_write_to_is_refused(root: Path) -> None:
 
 
 # ---- threads ----
-
-
-def together(*tasks: Callable[[], object]) -> list[BaseException]:
-    """Run each task in a thread of its own, and return what they raised."""
-    failures: list[BaseException] = []
-
-    def run(task: Callable[[], object]) -> None:
-        try:
-            task()
-        except BaseException as error:  # noqa: BLE001  # it is shown by the test
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return failures
 
 
 def slow(content: bytes) -> FakeBody:
