@@ -6,20 +6,20 @@ the partial downloads of a killed run for the same output.  A lock keeps it for 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-import filelock
 
 from imgfetch.files import storage_errors
 
 STORE = "store"
+_LOCK = "lock"
 _LONGEST_NAME = 255
 
 
@@ -47,34 +47,47 @@ def beside(output: Path) -> Iterator[Path]:
         try:
             yield path
         except BaseException:
-            _remove_all_but_blobs(path)
+            blobs = [file for below in ("layers", "parts") for file in (path / STORE / below).rglob("*")]
+            _remove(path, but=[STORE] if any(file.is_file() for file in blobs) else [])
             raise
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
 
 
 def _is_ours(path: Path, stack: ExitStack) -> bool:
-    """Create a directory, or reuse an old one; return ``False`` if another process uses it, or a user can enter it."""
-    try:
+    """Create a directory, or reuse an old one; return ``False`` if another process uses it, or a user can enter it.
+
+    It is not locked by filelock, which would create a directory again that another process has just removed.
+    """
+    with suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    except FileExistsError:
+    try:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             return False
-    lock = filelock.FileLock(path / "lock", mode=0o600, thread_local=False)
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:  # Its process has just removed it.
+        return _is_ours(path, stack)
+    stack.callback(os.close, lock)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # Another process holds it, or the file system has no locks.
         return False
-    stack.callback(lock.release)
-    return True
+    return os.fstat(lock).st_nlink > 0 or _is_ours(path, stack)
 
 
-def _remove_all_but_blobs(path: Path) -> None:
-    """Keep the store if it has a layer or a partial download."""
-    kept = [file for below in ("layers", "parts") for file in (path / STORE / below).rglob("*") if file.is_file()]
-    if not kept:
-        shutil.rmtree(path, ignore_errors=True)
-        return
-    for other in path.iterdir():
-        if other.name not in (STORE, "lock"):
-            other.unlink(missing_ok=True)
+def _remove(path: Path, but: Collection[str] = ()) -> None:
+    """Remove the directory, or all but some of its entries and the lock.
+
+    The lock goes last.  From then on the directory may belong to another process, so only an empty one is removed.
+    """
+    with suppress(OSError):  # What is left is removed by the next run.
+        for entry in path.iterdir():
+            if entry.name == _LOCK or entry.name in but:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+        if not but:
+            (path / _LOCK).unlink(missing_ok=True)
+            path.rmdir()

@@ -62,4 +62,10 @@ MUTANTS = (
     Mutant("VerifiedFiles.refuse_changes", "not self.hash(digest, file)", "True").noticed_by(
         "test_the_same_content_in_another_file_or_used_by_another_run_is_no_change"
     ),
+    Mutant("workspace:_is_ours", "os.fstat(lock).st_nlink > 0 or", "True or").noticed_by(
+        "test_those_that_come_while_it_goes_do_not_lose_their_files"
+    ),
+    Mutant("workspace:_remove", "entry.name == _LOCK or ", "").noticed_by(
+        "test_those_that_come_while_it_goes_do_not_lose_their_files"
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import filelock
@@ -55,6 +56,21 @@ def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
         assert first != second
         assert second.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
+
+
+def test_those_that_come_while_it_goes_do_not_lose_their_files(tmp_path: Path) -> None:
+    def use(number: int) -> None:
+        for _ in range(100):
+            with workspace.beside(tmp_path / "y.tar") as path:
+                (path / workspace.STORE).mkdir()
+                (path / workspace.STORE / "part").write_text(str(number))
+                (path / "archive.part").write_text(str(number))
+                assert (path / workspace.STORE / "part").read_text() == str(number)
+                (path / "archive.part").replace(tmp_path / f"{number}.tar")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(use, range(8)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number}.tar" for number in range(8)]
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "open"])
