@@ -1,0 +1,148 @@
+"""An OCI image layout that is a directory, read as if it were a tar archive of itself.
+
+The files come in a fixed order: the documents, and then all others by name.  Links are not followed, and special files
+are not opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from imgfetch.archive import foreign_members
+from imgfetch.archive.tarreader import DIRECTORY, FILE, MAX_ENTRIES, TarEntry
+from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.layers.compression import PIECE
+
+_FIRST = ("oci-layout", "index.json", "manifest.json")
+_MARKS = _FIRST[:2]
+"""Files of which an OCI image layout has both, and no other directory one."""
+_MAX_DEPTH = 8
+_MAX_LISTED = 1000
+
+
+def is_image_layout(directory: int | str | os.PathLike[str]) -> bool:
+    """Return whether a directory, perhaps an open one, is or claims to be an OCI image layout."""
+    names = _MARKS if isinstance(directory, int) else [os.path.join(directory, name) for name in _MARKS]  # noqa: PTH118
+    return any(_exists(name, directory if isinstance(directory, int) else None) for name in names)
+
+
+def _exists(name: str, directory: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+class DirectoryReader:
+    """Reads the files of a directory, each once.
+
+    Attributes:
+        name: the directory's path, safe to show.
+        size: ``None``, as it is not known.
+        position: the bytes read.
+        is_tar: true, so that faults count as damage.
+        warnings: none.
+    """
+
+    size: int | None = None
+    is_tar = True
+
+    def __init__(self, directory: int, name: str) -> None:
+        """Read an open directory, which stays open.
+
+        Raises:
+            UnsupportedError: it is not an OCI image layout.
+        """
+        self.name = name
+        self.position = 0
+        self.warnings: list[str] = []
+        self._directory = directory
+        self._left = 0
+        self._file: BinaryIO
+        if not is_image_layout(directory):
+            with os.scandir(directory) as entries:
+                names = [entry.name for entry in islice(entries, _MAX_LISTED)]
+            raise foreign_members.directory(names).error(name)
+
+    @property
+    def consumed(self) -> int:
+        """The bytes read."""
+        return self.position
+
+    def __iter__(self) -> Iterator[TarEntry]:
+        """Yield every file and directory; a file's content can be read until the next one."""
+        count = 0
+        for where, directories, files, parent in os.fwalk(".", dir_fd=self._directory, onerror=_raise):
+            prefix = where.removeprefix(".").removeprefix("/")
+            directories.sort()
+            count += len(directories) + len(files)
+            if count > MAX_ENTRIES or prefix.count("/") > _MAX_DEPTH:
+                raise VerificationError(f"the directory has more than {MAX_ENTRIES} entries, or {_MAX_DEPTH} levels")
+            for name in directories:
+                path = f"{prefix}/{name}".lstrip("/")
+                self._check(name, parent, path, stat.S_IFDIR)
+                yield TarEntry(path, DIRECTORY, 0)
+            for name in sorted(files, key=_order):
+                path = f"{prefix}/{name}".lstrip("/")
+                self._check(name, parent, path, stat.S_IFREG)
+                with _open(name, parent) as self._file:
+                    self._left = os.fstat(self._file.fileno()).st_size
+                    yield TarEntry(path, FILE, self._left)
+
+    def head(self, limit: int) -> bytes:
+        """Return at most ``limit`` first bytes of the current file."""
+        wanted, head = min(limit, self._left), b""
+        while len(head) < wanted:
+            piece = self._file.read(wanted - len(head))
+            if not piece:
+                raise self._cut_short()
+            head += piece
+        self._left -= wanted
+        self.position += wanted
+        return head
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield the rest of the current file; each piece is valid until the next one."""
+        buffer = memoryview(bytearray(min(PIECE, self._left) or 1))
+        while self._left:
+            count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
+            if not count:
+                raise self._cut_short()
+            self._left -= count
+            self.position += count
+            yield buffer[:count]
+
+    def read(self) -> bytes:
+        """Return the rest of the current file."""
+        return b"".join(bytes(piece) for piece in self.pieces())
+
+    def _check(self, name: str, parent: int, path: str, expected: int) -> None:
+        """Refuse anything but files and directories; a file that is exchanged later is not opened through a link."""
+        found = stat.S_IFMT(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+        if found != expected:
+            kind = "a symbolic link, which imgfetch does not follow" if found == stat.S_IFLNK else "a special file"
+            raise UnsupportedError(
+                f"{self.name}/{path} is {kind}", hint=f"copy the directory with its contents: cp -rL {self.name} COPY"
+            )
+
+    def _cut_short(self) -> VerificationError:
+        return VerificationError(f"a file in {self.name} has become shorter while it was read")
+
+
+def _open(name: str, parent: int) -> BinaryIO:
+    """Open a file, or nothing if it has become a link; a pipe that it has become is not awaited."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.fdopen(os.open(name, flags, dir_fd=parent), "rb", buffering=0)
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST)), name
+
+
+def _raise(error: OSError) -> None:
+    raise error
