@@ -1,17 +1,20 @@
-"""The images in an archive file."""
+"""The images in an archive file, as its descriptions list them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.oci.config import Config
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+
+MAX_ALL_LAYERS = 200_000
+"""Maximum layers of all images, each counted as often as a description lists it."""
 
 
 class ArchivedLayer(NamedTuple):
@@ -64,47 +67,118 @@ class ArchivedImage(NamedTuple):
         own = [self.manifest.descriptor.digest] if self.manifest else []
         return (*own, *self.indexes)
 
+    @property
+    def content(self) -> object:
+        """The config and the layers' names; two images with the same config may be compressed differently."""
+        return self.config.raw, tuple(layer.member for layer in self.layers)
 
-@dataclass(eq=False, repr=False)
+
+class Choice(NamedTuple):
+    """The images that a name refers to at one place; a reader selects the one for its platform.
+
+    Attributes:
+        name: the full name, or a bare tag.
+        spelling: the name as the description has it.
+        target: the digest of an image, an index or other content.
+    """
+
+    name: str
+    spelling: str
+    target: Digest
+    images: tuple[ArchivedImage, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """The contents of one description: docker's `manifest.json`, or an OCI image layout.
+
+    Attributes:
+        images: in the description's order.
+        choices: the names and their images.
+        members: the names of the members that it refers to.
+        others: other content than images, such as ``a signature``.
+        faults: sentences about errors.
+        notes: sentences about harmless peculiarities.
+    """
+
+    images: tuple[ArchivedImage, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    members: frozenset[str] = frozenset()
+    others: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Archive:
     """An archive's contents and faults.
 
     Attributes:
         kind: a description, such as ``an OCI image layout``.
         images: in the archive's order.
-        choices: for each name, the images at every place with that name; a reader selects the one for its platform.
+        choices: the names and their images.
+        others: other content than images, such as ``a signature``.
         faults: sentences about errors.
         notes: sentences about harmless peculiarities.
     """
 
     kind: str = ""
-    images: list[ArchivedImage] = field(default_factory=list)
-    choices: dict[str, list[list[ArchivedImage]]] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    images: tuple[ArchivedImage, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    others: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
-    def config(self, raw: bytes, media_type: str, what: str) -> Config | None:
-        """Read a config, or record its fault."""
-        try:
-            return Config.from_json(raw, media_type, what)
-        except UnsupportedError as error:
-            self.notes.append(str(error))
-        except ImgfetchError as error:
-            self.faults.append(str(error))
-        return None
 
-    def add_choice(self, names: Sequence[str], images: list[ArchivedImage]) -> None:
-        """Record the images that the names select at one place."""
-        for name in names:
-            self.choices.setdefault(_without_digest(name), []).append(images)
+class Configs:
+    """The configs of an archive, each read once."""
 
-    def ambiguous_names(self) -> Iterator[str]:
-        """Yield a finding for each name with different images; most readers use the last one."""
-        for name, choices in self.choices.items():
-            configs = [{image.config.raw for image in images} for images in choices]
-            widest = max(configs, key=len)
-            if any(not some <= widest for some in configs) or any(map(_has_two_for_one_platform, choices)):
-                yield f"the name {name} is ambiguous: it refers to different images"
+    def __init__(self) -> None:
+        self._read: dict[tuple[bytes, str], Config | ImgfetchError] = {}
+
+    def config(self, raw: bytes, media_type: str, what: str) -> Config:
+        """Return a config.
+
+        Raises:
+            VerificationError: it is malformed.
+            UnsupportedError: it belongs to something other than an image.
+        """
+        key = (raw, media_type)
+        if key not in self._read:
+            try:
+                self._read[key] = Config.from_json(raw, media_type, what)
+            except ImgfetchError as error:
+                self._read[key] = error
+        found = self._read[key]
+        if isinstance(found, ImgfetchError):
+            raise found
+        return found
+
+
+def ambiguous_names(*descriptions: Description) -> Iterator[str]:
+    """Yield a finding for each name that may refer to different images, depending on the reader."""
+    configs: dict[str, list[set[bytes]]] = {}
+    ambiguous: dict[str, None] = {}
+    for description in descriptions:
+        targets: dict[str, Digest] = {}
+        for choice in description.choices:
+            for name in {without_digest(choice.name), *_as_podman_reads(choice.spelling)}:
+                configs.setdefault(name, []).append({image.config.raw for image in choice.images})
+                if targets.setdefault(name, choice.target) != choice.target or _has_two_for_one_platform(choice.images):
+                    ambiguous[name] = None
+    for name, several in configs.items():
+        widest = max(several, key=len)
+        if not all(some <= widest for some in several):
+            ambiguous[name] = None
+    for name in ambiguous:
+        yield f"the name {name} is ambiguous: it refers to different images"
+
+
+def _as_podman_reads(spelling: str) -> Iterator[str]:
+    """Yield the other name that a short name has in podman."""
+    first, slash, _ = spelling.partition("/")
+    if ":" in spelling and not (slash and ("." in first or ":" in first or first == "localhost")):
+        yield f"localhost/{spelling}"
 
 
 def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
@@ -115,7 +189,7 @@ def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
     )
 
 
-def _without_digest(name: str) -> str:
+def without_digest(name: str) -> str:
     """Return a name without the digest after its tag, which some readers drop; a bare tag stays as it is."""
     try:
         reference = Reference.parse(name) if "/" in name else None

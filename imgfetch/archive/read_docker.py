@@ -1,109 +1,186 @@
-"""Reading of docker's `manifest.json`, which archives have since docker 1.10."""
+"""Reading of docker's descriptions: `manifest.json`, which archives have since docker 1.10, and `repositories`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import posixpath
+from collections.abc import Iterator
 
-from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
+from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
 from imgfetch.archive.scan import Scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.manifest import MAX_LAYERS
 from imgfetch.oci.reference import Reference
 
+_MANIFEST, _REPOSITORIES = "manifest.json", "repositories"
 _KEYS = frozenset({"Config", "RepoTags", "Layers", "Parent", "LayerSources"})
+_MAX_IMAGES = 4096
 _SHA512_LENGTH = 128
+_V1_LAYER = "/layer.tar"
 
 
-def read(scan: Scan, archive: Archive) -> None:
-    """Read `manifest.json`, and compare it with the OCI image layout, if there is one."""
+def read_docker(scan: Scan, layout: Description, configs: Configs) -> Description:
+    """Return the contents of `manifest.json`; ``layout`` has those of the OCI image layout beside it."""
+    reader = _Reader(scan, layout, configs)
     try:
-        items = strictjson.loads(scan.document("manifest.json") or b"", "manifest.json")
-        if not isinstance(items, list):
-            raise VerificationError("manifest.json is malformed", wanted="an array", got=strictjson.shown(items))
-        objects = [
-            strictjson.Object(item, f"item {number} of manifest.json", _KEYS, in_any_case=True)
-            for number, item in enumerate(items, 1)
-        ]
-        described: dict[str, bool] = {}
-        for layer in (layer for image in archive.images for layer in image.layers):
-            described[layer.member] = described.get(layer.member, False) or layer.is_left_out
-        found = [_docker_image(scan, archive, item, described) for item in objects]
+        reader.read()
     except ImgfetchError as error:
-        archive.faults.append(str(error))
-        return
-    in_layout = {image.config.raw for image in archive.images}
-    places: dict[object, list[int]] = {}
-    for number, image in enumerate(archive.images):
-        places.setdefault(_identity(image), []).append(number)
-    for image in filter(None, found):
-        archive.add_choice(image.names, [image])
-        if same := places.get(_identity(image)):
-            _merge_names(archive, same, image.names)
-            continue
-        if image.config.raw in in_layout:
-            archive.faults.append(f"manifest.json and index.json list different layers for {image.config_digest}")
-        elif in_layout:
-            archive.faults.append(f"index.json has no image with the config {image.config_digest}")
-        places[_identity(image)] = [len(archive.images)]
-        archive.images.append(image)
+        reader.faults.append(str(error))
+    return reader.description()
 
 
-def _identity(image: ArchivedImage) -> object:
-    """Return an image's identity; the config alone is not enough, because the layers may be compressed differently."""
-    return image.config.raw, tuple(layer.member for layer in image.layers)
+class _Reader:
+    def __init__(self, scan: Scan, layout: Description, configs: Configs) -> None:
+        self._scan = scan
+        self._configs = configs
+        self._layout = layout
+        self._left_out = {
+            layer.member: layer.is_left_out for image in layout.images for layer in image.layers if layer.is_absent
+        }
+        self._images: list[ArchivedImage] = []
+        self._choices: list[Choice] = []
+        self._members = {_MANIFEST, _REPOSITORIES}
+        self._layers = 0
+        self.faults: list[str] = []
 
-
-def _merge_names(archive: Archive, places: Iterable[int], names: Iterable[str]) -> None:
-    for number in places:
-        image = archive.images[number]
-        if not set(names) <= set(image.names):
-            archive.images[number] = image._replace(names=tuple(sorted({*image.names, *names})))
-            return
-
-
-def _docker_image(
-    scan: Scan, archive: Archive, item: strictjson.Object, described: Mapping[str, bool]
-) -> ArchivedImage | None:
-    """Read an item; ``described`` has the layout's members, and whether it leaves them out."""
-    name = item.text("Config")
-    raw = scan.document(name) if name else None
-    if raw is None:
-        archive.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
-        return None
-    encoded = name.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]  # crane's name is sha256:…
-    digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
-    if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
-        archive.faults.append(f"{name} is damaged: it hashes to {digest.encoded}, unlike its name")
-    config = archive.config(raw, mediatypes.DOCKER_CONFIG, name)
-    if config is None:
-        return None
-    members = [text for text in item.items_of("Layers") if isinstance(text, str)]
-    if len(members) != len(config.diff_ids):
-        archive.faults.append(
-            f"{item.what} has {len(members)} layers, but its config has {len(config.diff_ids)} diff_ids"
+    def description(self) -> Description:
+        return Description(
+            images=tuple(self._images),
+            choices=tuple(self._choices),
+            members=frozenset(self._members | _v1_members(self._scan, self._members)),
+            faults=tuple(self.faults),
         )
-        return None
-    layers = []
-    for member, diff_id in zip(members, config.diff_ids, strict=True):
-        found = scan.get(member)
-        if not found and member not in described and scan.is_whole:
-            archive.faults.append(f"the layer {member} is not in the archive")
-        size, compression = (found.entry.size, found.compression) if found else (0, "")
-        is_left_out = described.get(member, False)
-        layers.append(ArchivedLayer(diff_id, member, size, compression, not found, is_left_out))
-    return ArchivedImage(_repo_tags(archive, item), config, digest, tuple(layers))
 
+    def read(self) -> None:
+        items = strictjson.loads(self._scan.document(_MANIFEST) or b"", _MANIFEST)
+        if not isinstance(items, list):
+            raise VerificationError(f"{_MANIFEST} is malformed", wanted="an array", got=strictjson.shown(items))
+        if len(items) > _MAX_IMAGES:
+            raise VerificationError(f"{_MANIFEST} has {len(items)} images, more than {_MAX_IMAGES}")
+        for number, item in enumerate(items, 1):
+            what = f"item {number} of {_MANIFEST}"
+            members = strictjson.Object(item, what, _KEYS, in_any_case=True)
+            self.faults += strictjson.unknown_keys(members, _KEYS)
+            image = self._image(members)
+            if image:
+                self._images.append(image)
+                self._layers += len(image.layers)
+            if self._layers > MAX_ALL_LAYERS:
+                raise VerificationError(f"{_MANIFEST} lists more than {MAX_ALL_LAYERS} layers")
+        self.faults += _parents(items, self._images)
+        self.faults += _repositories(self._scan, self._images)
 
-def _repo_tags(archive: Archive, item: strictjson.Object) -> tuple[str, ...]:
-    names = []
-    for text in item.items_of("RepoTags"):
+    def _image(self, item: strictjson.Object) -> ArchivedImage | None:
+        name = item.text("Config")
+        raw = self._scan.document(name)
+        if raw is None:
+            self.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
+            return None
+        self._members.add(name)
+        encoded = name.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]  # crane's name is sha256:…
+        digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
+        if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
+            self.faults.append(f"{name} is damaged: it hashes to {digest.encoded}, unlike its name")
         try:
-            reference = Reference.parse(str(text)).with_default_tag()
-        except InvalidReferenceError as error:
-            archive.faults.append(f"{item.what} has an invalid name: {error}")
-        else:
-            if reference.digest:
-                archive.faults.append(f"{item.what} has a name with a digest, which docker load rejects")
-            names.append(str(reference))
-    return tuple(sorted(names))
+            config = self._configs.config(raw, mediatypes.DOCKER_CONFIG, name)
+        except ImgfetchError as error:
+            if name in self._layout.members:  # ctr lists artifacts, too
+                self._members.update(item.texts_of("Layers"))
+            else:
+                self.faults.append(str(error))
+            return None
+        layers = item.texts_of("Layers")
+        if len(layers) != len(config.diff_ids) or len(layers) > MAX_LAYERS:
+            self.faults.append(
+                f"{item.what} has {len(layers)} layers, but its config has {len(config.diff_ids)} diff_ids"
+            )
+            return None
+        self.faults += _layer_sources(item, config.diff_ids)
+        names = dict(self._repo_tags(item))
+        image = ArchivedImage(tuple(sorted(names)), config, digest, tuple(map(self._layer, layers, config.diff_ids)))
+        self._choices += [Choice(name, spelling, digest, (image,)) for name, spelling in names.items()]
+        return image
+
+    def _layer(self, name: str, diff_id: Digest) -> ArchivedLayer:
+        found = self._scan.get(name)
+        member = self._scan.target(name)
+        self._members |= {name, member}
+        if not found and member not in self._left_out and self._scan.is_whole:
+            self.faults.append(f"the layer {name} is not in the archive")
+        size, compression = (found.entry.size, found.compression) if found else (0, "")
+        return ArchivedLayer(diff_id, member, size, compression, not found, self._left_out.get(member, False))
+
+    def _repo_tags(self, item: strictjson.Object) -> Iterator[tuple[str, str]]:
+        """Yield the names and their spellings."""
+        for text in item.texts_of("RepoTags"):
+            try:
+                reference = Reference.parse(text)
+            except InvalidReferenceError as error:
+                self.faults.append(f"{item.what} has an invalid name: {error}")
+                continue
+            if reference.digest or not reference.tag:
+                form = "with a digest" if reference.digest else "without a tag"
+                self.faults.append(f"{item.what} has the name {reference} {form}, which docker load rejects")
+            yield str(reference.with_default_tag()), text
+
+
+def _parents(items: list[object], images: list[ArchivedImage]) -> Iterator[str]:
+    """Yield a finding for each parent that is not another image of the archive."""
+    known = {"", None, *(str(image.config_digest) for image in images)}
+    for number, item in enumerate(items, 1):
+        parent = strictjson.fields(item).get("parent")
+        if not isinstance(parent, (str, type(None))) or parent not in known:
+            yield f"item {number} of {_MANIFEST} has a parent that is not in the archive"
+
+
+def _layer_sources(item: strictjson.Object, diff_ids: tuple[Digest, ...]) -> Iterator[str]:
+    """Yield a finding for each source of a layer that the image does not have; regctl names blobs instead."""
+    known = {*map(str, diff_ids), *(f"sha256:{posixpath.basename(name)}" for name in item.texts_of("Layers"))}
+    for layer in item.members_of("LayerSources"):
+        if layer not in known:
+            yield f"{item.what} has a source of {layer}, which its image does not have"
+
+
+def _repositories(scan: Scan, images: list[ArchivedImage]) -> Iterator[str]:
+    """Yield a finding for each name in `repositories` that `manifest.json` does not have for the same top layer."""
+    raw = scan.document(_REPOSITORIES)
+    if raw is None:
+        return
+    tops = _tops(scan, images)
+    repositories = strictjson.Object(strictjson.loads(raw, _REPOSITORIES), _REPOSITORIES)
+    for repository in repositories:
+        for tag, top in repositories.members_of(repository).items():
+            try:
+                name = str(Reference.parse(f"{repository}:{tag}"))
+            except InvalidReferenceError as error:
+                yield f"{_REPOSITORIES} has an invalid name: {error}"
+                continue
+            if name not in tops:
+                yield f"{_REPOSITORIES} has the name {name}, which {_MANIFEST} does not have"
+            elif not isinstance(top, str) or top not in tops[name]:
+                yield f"{_REPOSITORIES} and {_MANIFEST} have different images under the name {name}"
+
+
+def _tops(scan: Scan, images: list[ArchivedImage]) -> dict[str, set[str]]:
+    """Return by name what writers put into `repositories`: the top layer's v1id, or its diff_id."""
+    v1ids: dict[str, set[str]] = {}
+    for name in scan.members:
+        if name.endswith(_V1_LAYER):
+            v1ids.setdefault(scan.target(name), set()).add(posixpath.dirname(name))
+    tops = {}
+    for image in images:
+        top = image.layers[-1] if image.layers else None
+        ids = {top.diff_id.encoded, *v1ids.get(top.member, ())} if top else {""}
+        tops.update(dict.fromkeys(image.names, ids))
+    return tops
+
+
+def _v1_members(scan: Scan, described: set[str]) -> set[str]:
+    """Return the files that docker before 1.10 needs beside a layer's."""
+    found = set()
+    for name in scan.members:
+        if name.endswith(_V1_LAYER) and scan.target(name) in described:
+            directory = posixpath.dirname(name)
+            found |= {name, f"{directory}/VERSION", f"{directory}/json"}
+    return found

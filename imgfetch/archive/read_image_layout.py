@@ -4,175 +4,267 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
+from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
-from imgfetch.archive.scan import Scan, ScannedMember
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
+from imgfetch.archive.scan import Scan
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError, VerificationError
 from imgfetch.oci import manifest_demands, mediatypes, strictjson
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Index, Manifest, parse_document
-from imgfetch.oci.reference import Reference
+from imgfetch.oci.manifest import MAX_MANIFESTS, Index, Manifest, listed, parse_document
+from imgfetch.oci.reference import Reference, is_tag
+from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
 
+_LAYOUT, _INDEX = "oci-layout", "index.json"
+_VERSION = "1.0.0"
 _MAX_DEPTH = 3
-_KEYS = frozenset({"schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"})
-_VERSION_KEYS = frozenset({"imageLayoutVersion"})
+_MAX_VISITS = 50_000
+"""Maximum entries of all indexes, each counted as often as an index leads to it."""
+_MAX_ANCESTORS = 64
+_INDEX_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "annotations"})
+_ENTRY_KEYS = frozenset({"mediaType", "digest", "size", "platform", "annotations", "artifactType"})
+_LAYOUT_KEYS = frozenset({"imageLayoutVersion"})
 
 
-def read(scan: Scan, archive: Archive) -> None:
-    """Add the layout's images and faults to ``archive``."""
-    _Layout(scan, archive).read()
-    archive.images = _together(archive.images)
-    _find_indexes(scan, archive)
-    archive.faults += _false_digests(archive.images)
+def read_image_layout(scan: Scan, configs: Configs) -> Description:
+    """Return the contents of an OCI image layout."""
+    reader = _Reader(scan, configs)
+    try:
+        reader.read()
+    except ImgfetchError as error:
+        reader.faults.append(str(error))
+    parents = _parents(scan)
+    images = _with_indexes(_together(reader.images), parents)
+    indexes = {path(index) for image in images for index in image.indexes}
+    return Description(
+        images=tuple(images),
+        choices=tuple(
+            choice._replace(images=tuple(_with_indexes(choice.images, parents))) for choice in reader.choices
+        ),
+        members=frozenset(reader.members | indexes),
+        others=tuple(reader.others),
+        faults=(*reader.faults, *_false_digests(images)),
+        notes=tuple(reader.notes),
+    )
 
 
-class _Layout:
-    """Reads an OCI image layout."""
-
-    def __init__(self, scan: Scan, archive: Archive) -> None:
-        self._scan = scan
-        self._archive = archive
+@dataclass
+class _Reader:
+    scan: Scan
+    configs: Configs
+    images: list[ArchivedImage] = field(default_factory=list)
+    members: set[str] = field(default_factory=lambda: {_LAYOUT, _INDEX})
+    others: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    _documents: dict[tuple[Digest, str], Index | Manifest | None] = field(default_factory=dict)
+    _layers: dict[tuple[Digest, str], tuple[ArchivedLayer, ...]] = field(default_factory=dict)
+    _visits: int = 0
 
     def read(self) -> None:
-        try:
-            self._top("oci-layout", _VERSION_KEYS)
-            top = self._top("index.json", _KEYS)
-            entries = [
-                Descriptor.from_json(entry, f"entry {number} of index.json")
-                for number, entry in enumerate(top.items_of("manifests"), 1)
-            ]
-        except ImgfetchError as error:
-            self._archive.faults.append(str(error))
+        if _LAYOUT in self.scan.members:
+            version = self._top(_LAYOUT, _LAYOUT_KEYS).get("imageLayoutVersion")
+            if version != _VERSION:
+                self.faults.append(f"{_LAYOUT} has the version {strictjson.shown(version)} instead of {_VERSION}")
+        index = self._top(_INDEX, _INDEX_KEYS)
+        entries = index.items_of("manifests")
+        if not entries:
             return
-        for_platforms: dict[tuple[str, ...], list[ArchivedImage]] = {}
+        self.faults += manifest_demands.warnings(self.scan.document(_INDEX) or b"", _INDEX)
+        if index.count("schemaVersion") != 2 or index.text("mediaType") not in ("", mediatypes.OCI_INDEX):  # noqa: PLR2004
+            self.faults.append(f"{_INDEX} has another version or media type than an image index")
+        if len(entries) > MAX_MANIFESTS:
+            raise VerificationError(f"{_INDEX} has {len(entries)} entries, more than {MAX_MANIFESTS}")
         for number, entry in enumerate(entries, 1):
-            found = list(self._images(entry, entry, 1))
-            if not found and not self._archive.faults:
-                self._archive.faults.append(f"no part of the image {entry.digest} is in the archive")
-            self._archive.images += found
-            self._archive.faults += _two_names(entry, number)
-            if entry.platform:  # Readers select among such entries by platform, as in an index.
-                for_platforms.setdefault(_names(entry), []).extend(found)
-            else:
-                self._archive.add_choice(_names(entry), found)
-        for names, images in for_platforms.items():
-            self._archive.add_choice(names, images)
+            what = f"entry {number} of {_INDEX}"
+            descriptor = Descriptor.from_json(entry, what)
+            members = strictjson.Object(entry, what)
+            self.faults += strictjson.unknown_keys(members, _ENTRY_KEYS)
+            if members.text("mediaType") not in mediatypes.INDEXES | mediatypes.MANIFESTS:
+                self.faults.append(f"{what} has the media type {quoted(members.text('mediaType'))}")
+            self.faults += _odd_names(descriptor, what)
+            found = tuple(self._images(descriptor, descriptor, 1))
+            self.faults += _false_platforms(descriptor, found, what)
+            self.images += found
+            self.choices += [
+                Choice(
+                    name, descriptor.annotations.get(NAME) or descriptor.annotations[REF_NAME], descriptor.digest, found
+                )
+                for name in _names(descriptor)
+            ]
 
     def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
-        raw = self._scan.document(name) or b""
-        return strictjson.Object(strictjson.loads(raw, name), name, known, in_any_case=True)
+        document = strictjson.loads(self.scan.document(name) or b"", name)
+        members = strictjson.Object(document, name, known, in_any_case=True)
+        self.faults += strictjson.unknown_keys(members, known)
+        return members
 
     def _images(self, top: Descriptor, descriptor: Descriptor, depth: int) -> Iterator[ArchivedImage]:
+        self._visits += 1
+        if self._visits > _MAX_VISITS:
+            raise VerificationError(f"{_INDEX} leads to more than {_MAX_VISITS} manifests")
         what = f"the manifest {descriptor.digest}"
         found = self._document(descriptor, what)
-        if found is None:
-            return
-        self._archive.notes += manifest_demands.warnings(found.raw, what)
         if isinstance(found, Manifest):
             image = self._image(top, found, what)
             if image:
                 yield image._replace(listed_for=descriptor.platform)
-            return
-        if depth > _MAX_DEPTH:
-            self._archive.faults.append(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
-            return
-        self._archive.faults += [str(entry.error) for entry in found.unreadable]
+        elif isinstance(found, Index):
+            if depth > _MAX_DEPTH:
+                raise VerificationError(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
+            yield from self._children(top, found, depth)
+
+    def _children(self, top: Descriptor, index: Index, depth: int) -> Iterator[ArchivedImage]:
+        self.faults += [str(entry.error) for entry in index.unreadable]
         absent = 0
-        for child in found.manifests:
-            if self._scan.get(path(child.digest)) is None:
+        for child in dict.fromkeys(index.manifests):
+            if path(child.digest) not in self.scan.members:
                 absent += 1
-            elif child.media_type in mediatypes.INDEXES | mediatypes.MANIFESTS and not _is_attestation(child):
+            elif is_attestation(child):
+                self._other(child, "an attestation")
+            elif child.media_type in ("", *mediatypes.INDEXES, *mediatypes.MANIFESTS):
                 yield from self._images(top, child, depth + 1)
+            elif child.platform and child.platform.is_known:
+                self.faults.append(
+                    f"{child.digest} is listed for {child.platform} with the media type {child.media_type}"
+                )
+            else:
+                self._other(child, f"content of the type {child.media_type}")
         if absent:
-            self._archive.notes.append(
-                f"{absent} of the {len(found.manifests)} manifests listed by {what.removeprefix('the manifest ')} "
+            self.notes.append(
+                f"{absent} of the {len(index.manifests)} manifests listed by {index.descriptor.digest} "
                 "are not in the archive"
             )
+            if absent == len(index.manifests):
+                self.faults.append(f"no part of the image {index.descriptor.digest} is in the archive")
 
     def _document(self, descriptor: Descriptor, what: str) -> Index | Manifest | None:
-        member = self._scan.get(path(descriptor.digest))
-        if member is None or member.raw is None:
-            self._archive.faults.append(f"{what} is not in the archive")
-            return None
-        if not self._is(descriptor, member, what):
-            return None
+        """Return a document, which is read once for each type that an entry gives it."""
+        key = (descriptor.digest, descriptor.media_type)
+        if key not in self._documents:
+            self._documents[key] = None
+            raw = self._blob(descriptor, what)
+            if raw is not None:
+                self._documents[key] = self._parsed(descriptor, raw, what)
+        return self._documents[key]
+
+    def _parsed(self, descriptor: Descriptor, raw: bytes, what: str) -> Index | Manifest | None:
         own = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
         try:
-            return parse_document(Document(member.raw), own, what, Tolerance(), pinned=True)
+            found = parse_document(Document(raw), own, what, Tolerance(), pinned=True)
         except UnsupportedError as error:
-            self._archive.notes.append(str(error))
+            self._other(descriptor, str(error).partition(" but ")[2] or "an artifact")
+            return None
         except ImgfetchError as error:
-            self._archive.faults.append(str(error))
-        return None
+            self.faults.append(str(error))
+            return None
+        if isinstance(found, Manifest) and (kind := mediatypes.artifact([layer.media_type for layer in found.layers])):
+            self._other(descriptor, kind)
+            return None
+        self.notes += manifest_demands.warnings(raw, what)
+        return found
+
+    def _other(self, descriptor: Descriptor, kind: str) -> None:
+        """Note an artifact or the like, and the blobs of which it consists."""
+        self.others.append(kind)
+        self.members.add(path(descriptor.digest))
+        raw = self.scan.document(path(descriptor.digest))
+        try:
+            blobs = listed(raw or b"", f"the manifest {descriptor.digest}")
+        except ImgfetchError as error:
+            self.faults.append(str(error))
+            return
+        for blob in blobs:
+            self.members.add(path(blob.digest))
+            if not self.scan.get(path(blob.digest)) and not blob.is_embedded and self.scan.is_whole:
+                self.faults.append(f"{blob.digest}, a part of {kind}, is not in the archive")
+
+    def _blob(self, descriptor: Descriptor, what: str) -> bytes | None:
+        """Return a document with the right digest."""
+        name = path(descriptor.digest)
+        self.members.add(name)
+        raw = self.scan.document(name)
+        if raw is None:
+            if self.scan.is_whole:
+                self.faults.append(f"{what} is not in the archive")
+            return None
+        if len(raw) != descriptor.size:
+            self.faults.append(f"{what} has {len(raw)} bytes, but its descriptor says {descriptor.size}")
+        member = self.scan.members[name]
+        got = member.digest or Digest.of(raw, descriptor.digest.algorithm)
+        if member.digest is None and got != descriptor.digest:  # A hashed blob is reported elsewhere.
+            self.faults.append(f"{what} is damaged: it hashes to {got}")
+        return raw if got == descriptor.digest else None
 
     def _image(self, top: Descriptor, manifest: Manifest, what: str) -> ArchivedImage | None:
         what = f"the config of {what.removeprefix('the manifest ')}"
-        member = self._scan.get(path(manifest.config.digest))
-        if member is None or member.raw is None:
-            self._archive.faults.append(f"{what} is not in the archive")
+        raw = self._blob(manifest.config, what)
+        if raw is None:
             return None
-        if not self._is(manifest.config, member, what):
-            return None
-        config = self._archive.config(member.raw, manifest.config.media_type, what)
-        if config is None:
+        try:
+            config = self.configs.config(raw, manifest.config.media_type, what)
+        except ImgfetchError as error:
+            self.faults.append(str(error))
             return None
         if len(config.diff_ids) != len(manifest.layers):
-            self._archive.faults.append(f"{what} has {len(config.diff_ids)} diff_ids for {len(manifest.layers)} layers")
+            self.faults.append(f"{what} has {len(config.diff_ids)} diff_ids for {len(manifest.layers)} layers")
             return None
-        left_out = set(top.annotations.get(ABSENT, "").split())
-        layers = []
-        for descriptor, diff_id in zip(manifest.layers, config.diff_ids, strict=True):
-            name = path(descriptor.digest)
-            found = self._scan.get(name)
-            if found and found.entry.size != descriptor.size:
-                self._archive.faults.append(
-                    f"{name} has {found.entry.size} bytes, but its manifest says {descriptor.size}"
-                )
-            is_left_out = str(descriptor.digest) in left_out
-            if not found and not is_left_out and self._scan.is_whole:
-                self._archive.faults.append(f"the layer {descriptor.digest} is not in the archive")
-            layers.append(
-                ArchivedLayer(
-                    diff_id=diff_id,
-                    member=name,
-                    digest=descriptor.digest,
-                    media_type=descriptor.media_type,
-                    size=descriptor.size,
-                    compression=found.compression if found else "",
-                    is_absent=not found,
-                    is_left_out=is_left_out,
-                )
+        key = (manifest.descriptor.digest, top.annotations.get(ABSENT, ""))
+        if key not in self._layers:
+            left_out = set(key[1].split())
+            self._layers[key] = tuple(
+                self._layer(layer, diff_id, is_left_out=str(layer.digest) in left_out)
+                for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
             )
+            if sum(map(len, self._layers.values())) > MAX_ALL_LAYERS:
+                raise VerificationError(f"{_INDEX} lists more than {MAX_ALL_LAYERS} layers")
         return ArchivedImage(
             names=_names(top),
             config=config,
             config_digest=manifest.config.digest,
-            layers=tuple(layers),
+            layers=self._layers[key],
             manifest=manifest,
             base=top.annotations.get(BASE, ""),
         )
 
-    def _is(self, descriptor: Descriptor, member: ScannedMember, what: str) -> bool:
-        raw = member.raw or b""
-        if len(raw) != descriptor.size:
-            self._archive.faults.append(f"{what} has {len(raw)} bytes, but its descriptor says {descriptor.size}")
-        got = member.digest or Digest.of(raw, descriptor.digest.algorithm)
-        if member.digest is None and got != descriptor.digest:  # A hashed blob is reported elsewhere.
-            self._archive.faults.append(f"{what} is damaged: it hashes to {got}")
-        return got == descriptor.digest
+    def _layer(self, descriptor: Descriptor, diff_id: Digest, *, is_left_out: bool) -> ArchivedLayer:
+        name = path(descriptor.digest)
+        self.members.add(name)
+        found = self.scan.get(name)
+        if found and found.entry.size != descriptor.size:
+            self.faults.append(f"{name} has {found.entry.size} bytes, but its manifest says {descriptor.size}")
+        if not found and not is_left_out and self.scan.is_whole:
+            self.faults.append(f"the layer {descriptor.digest} is not in the archive")
+        return ArchivedLayer(
+            diff_id=diff_id,
+            member=name,
+            digest=descriptor.digest,
+            media_type=descriptor.media_type,
+            size=descriptor.size,
+            compression=found.compression if found else "",
+            is_absent=not found,
+            is_left_out=is_left_out,
+        )
+
+
+def is_attestation(child: Descriptor) -> bool:
+    """Return whether every reader skips it; they go by the platform, not by annotations."""
+    return child.is_attestation and not (child.platform and child.platform.is_known)
 
 
 def _together(images: Iterable[ArchivedImage]) -> list[ArchivedImage]:
     """Merge images that differ only in their names."""
     found: dict[object, ArchivedImage] = {}
+    names: dict[object, set[str]] = {}
     for image in images:
         key = (image.manifest and image.manifest.descriptor.digest, image.listed_for, image.base)
-        names = (*found[key].names, *image.names) if key in found else image.names
-        found[key] = image._replace(names=tuple(sorted(set(names))))
-    return list(found.values())
+        found.setdefault(key, image)
+        names.setdefault(key, set()).update(image.names)
+    return [image._replace(names=tuple(sorted(names[key]))) for key, image in found.items()]
 
 
 def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
@@ -184,8 +276,8 @@ def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
                 yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
 
 
-def _find_indexes(scan: Scan, archive: Archive) -> None:
-    """Record every index that lists an image, referenced or not: it proves the image's origin."""
+def _parents(scan: Scan) -> Mapping[Digest, Sequence[Digest]]:
+    """Return the indexes that list a document, referenced or not."""
     parents: dict[Digest, list[Digest]] = {}
     for digest, raw in scan.blob_documents():
         if b'"manifests"' not in raw:
@@ -195,27 +287,28 @@ def _find_indexes(scan: Scan, archive: Archive) -> None:
             found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
         except ImgfetchError:
             continue  # An invalid index is reported where something refers to it.
-        for child in found.manifests if isinstance(found, Index) else ():
-            parents.setdefault(child.digest, []).append(digest)
-    for number, image in enumerate(archive.images):
-        if image.manifest:
-            archive.images[number] = image._replace(indexes=_above(image.manifest.descriptor.digest, parents))
+        for child in {child.digest for child in found.manifests} if isinstance(found, Index) else ():
+            parents.setdefault(child, []).append(digest)
+    return parents
+
+
+def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequence[Digest]]) -> list[ArchivedImage]:
+    """Add every index that lists an image: it proves the image's origin."""
+    return [
+        image._replace(indexes=_above(image.manifest.descriptor.digest, parents)) if image.manifest else image
+        for image in images
+    ]
 
 
 def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:
     found: dict[Digest, None] = {}
     waiting = deque([digest])
-    while waiting:
+    while waiting and len(found) < _MAX_ANCESTORS:
         for parent in parents.get(waiting.popleft(), ()):
             if parent not in found:
                 found[parent] = None
                 waiting.append(parent)
     return tuple(found)
-
-
-def _is_attestation(child: Descriptor) -> bool:
-    """Return whether every reader skips it; they go by the platform, not by annotations."""
-    return child.is_attestation and not (child.platform and child.platform.is_known)
 
 
 def _names(entry: Descriptor) -> tuple[str, ...]:
@@ -225,11 +318,30 @@ def _names(entry: Descriptor) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
-def _two_names(entry: Descriptor, number: int) -> Iterator[str]:
-    """Yield a finding if an entry has two full names; a part of the other name does not count."""
-    one, other = _full_name(entry, NAME), _full_name(entry, REF_NAME)
-    if one and other and one != other and not str(one).endswith(f"/{entry.annotations[REF_NAME]}"):
-        yield f"entry {number} of index.json has two names, {one} and {other}; readers disagree about which one counts"
+def _odd_names(entry: Descriptor, what: str) -> Iterator[str]:
+    """Yield a finding for a name that is malformed, and for two annotations that do not stand for one name."""
+    name, other = entry.annotations.get(NAME), entry.annotations.get(REF_NAME)
+    full = _full_name(entry, NAME)
+    if name is not None and full is None:
+        yield f"{what} has the name {name!a}, which is malformed"
+    elif full and other is not None and other not in _parts(full) and _full_name(entry, REF_NAME) != full:
+        yield f"{what} has two names, {full} and {sanitize(other)}; readers disagree about which one counts"
+    elif other and name is None and not is_tag(other) and _full_name(entry, REF_NAME) is None:
+        yield f"{what} has the name {other!a}, which is malformed"
+
+
+def _false_platforms(entry: Descriptor, images: Iterable[ArchivedImage], what: str) -> Iterator[str]:
+    """Yield a finding if an entry for a platform has the image of another."""
+    for image in images:
+        own, listed_for = image.config.platform, image.listed_for
+        if entry.platform and listed_for and (own.os, own.architecture) != (listed_for.os, listed_for.architecture):
+            yield f"{what} is for {listed_for}, but its image is for {own}"
+
+
+def _parts(name: Reference) -> set[str]:
+    """Return the parts of a name that writers repeat as ``ref.name``."""
+    digest = f"@{name.digest}" if name.digest else ""
+    return {name.tag or "", f"{name.tag or ''}{digest}", digest, digest.removeprefix("@")}
 
 
 def _full_name(entry: Descriptor, key: str) -> Reference | None:

@@ -1,20 +1,27 @@
 """Recognition of archive files from imgfetch, docker, podman, skopeo, crane and other tools.
 
-A file may have several descriptions of its contents: the OCI image layout (`index.json`), docker's
-`manifest.json` (1.10 and later), and docker's format before 1.10 (`repositories`, and a `json` for each layer).
+A file may have several descriptions of its contents: the OCI image layout (`oci-layout` and `index.json`), docker's
+`manifest.json` (1.10 and later), and docker's format before 1.10 (`repositories`, and a `json` for each layer).  Each
+reader prefers another one, so all must describe the same images, and nothing may be in the file that none describes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from imgfetch.archive import read_docker, read_image_layout
-from imgfetch.archive.contents import Archive
-from imgfetch.archive.scan import Scan, scan
+from imgfetch.archive.contents import Archive, ArchivedImage, Configs, Description, ambiguous_names
+from imgfetch.archive.read_docker import read_docker
+from imgfetch.archive.read_image_layout import read_image_layout
+from imgfetch.archive.scan import DOCUMENTS, Scan, blob_digest, scan
+from imgfetch.archive.tarreader import DIRECTORY
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.text import sanitize
 
 DOCKER_25 = "a docker save archive (25 or later)"
+
+_DIRECTORIES = ("blobs", "blobs/sha256", "blobs/sha512", "ingest")
+"""Directories that may be empty; ORAS leaves the last one."""
 
 
 def read_undamaged(path: Path) -> tuple[Scan, Archive]:
@@ -22,7 +29,7 @@ def read_undamaged(path: Path) -> tuple[Scan, Archive]:
 
     Raises:
         VerificationError: the archive is damaged or ambiguous.
-        UnsupportedError: the file is not an image archive.
+        UnsupportedError: the file is not an image archive, or has no image.
         StorageError: the file cannot be read.
     """
     members = scan(path)
@@ -46,32 +53,116 @@ def read_archive(scan: Scan) -> Archive:
     """Return the contents described by an archive's documents.
 
     Raises:
-        UnsupportedError: the file is not an image archive.
+        UnsupportedError: the file is not an image archive, or has no image.
     """
-    archive = Archive()
-    if scan.get("index.json") and scan.get("oci-layout"):
-        read_image_layout.read(scan, archive)
-    if scan.get("manifest.json"):
-        read_docker.read(scan, archive)
-    elif scan.get("repositories") and not archive.images:
-        raise UnsupportedError(
+    layout, docker, configs = Description(), Description(), Configs()
+    has_layout, has_docker = "index.json" in scan.members, "manifest.json" in scan.members
+    if not has_layout and not has_docker:
+        raise _not_an_archive(scan)
+    if has_layout:
+        layout = read_image_layout(scan, configs)
+    if has_docker:
+        docker = read_docker(scan, layout, configs)
+    faults = [*layout.faults, *docker.faults, *_unaccounted(scan, layout.members | docker.members)]
+    if has_layout and has_docker:
+        faults += _disagreements(layout, docker)
+    faults += ambiguous_names(layout, docker)
+    images = _merged(layout.images, docker.images)
+    has_documents_only = scan.members.keys() <= {*DOCUMENTS, *_DIRECTORIES}
+    if not images and (not faults or (has_documents_only and not layout.faults and not docker.faults)):
+        raise _without_images(scan, layout.others)
+    notes = (*layout.notes, *docker.notes, *_unused(scan, layout.members | docker.members))
+    return Archive(_kind(scan), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes)
+
+
+def _merged(of_layout: tuple[ArchivedImage, ...], of_docker: tuple[ArchivedImage, ...]) -> tuple[ArchivedImage, ...]:
+    """Return all images, each once, with the names from both descriptions."""
+    names: dict[object, set[str]] = {}
+    for image in of_docker:
+        names.setdefault(image.content, set()).update(image.names)
+    merged = []
+    in_layout = {image.content for image in of_layout}
+    for image in (*of_layout, *(image for image in of_docker if image.content not in in_layout)):
+        if image.manifest or image.content in names:  # only the first with the same content gets the names
+            more = names.pop(image.content, set())
+            merged.append(image._replace(names=tuple(sorted({*image.names, *more}))))
+    return tuple(merged)
+
+
+def _disagreements(layout: Description, docker: Description) -> Iterator[str]:
+    """Yield a finding for each image or name that only one of the two descriptions has."""
+    contents = {image.content for image in layout.images}
+    configs = {image.config.raw for image in layout.images}
+    for image in docker.images:
+        if image.content in contents:
+            continue
+        if image.config.raw in configs:
+            yield f"manifest.json and index.json list different layers for {image.config_digest}"
+        else:
+            yield f"index.json has no image with the config {image.config_digest}, which manifest.json has"
+    in_docker = {image.content for image in docker.images}
+    for choice in layout.choices:
+        if choice.images and in_docker.isdisjoint(image.content for image in choice.images):
+            yield f"manifest.json has no image of {choice.name}, which index.json has"
+    if layout.images and not docker.images:
+        yield "manifest.json has no images, but index.json has"
+    names, other = (_tagged(description) for description in (layout, docker))
+    for name in sorted(names ^ other) if names and other else ():  # one of them may have no names at all
+        one, without = ("index.json", "manifest.json") if name in names else ("manifest.json", "index.json")
+        yield f"{one} has the name {name}, which {without} does not have"
+
+
+def _tagged(description: Description) -> set[str]:
+    """Return the names that both descriptions can have: full ones, without a digest."""
+    return {choice.name for choice in description.choices if "/" in choice.name and "@" not in choice.name}
+
+
+def _unaccounted(scan: Scan, described: frozenset[str]) -> Iterator[str]:
+    """Yield a finding for each member that no description accounts for, and for a half of a layout alone."""
+    has_index = "index.json" in scan.members
+    if has_index != ("oci-layout" in scan.members):
+        there, missing = ("index.json", "oci-layout") if has_index else ("oci-layout", "index.json")
+        yield f"the archive has {there}, but no {missing}; readers disagree about such a layout"
+    parents = {name[:at] for name in described for at, sign in enumerate(name) if sign == "/"}
+    directories = {*parents, *_DIRECTORIES}
+    for name, member in scan.members.items():
+        if member.entry.kind == DIRECTORY:
+            is_known = name in directories and name not in described
+        else:
+            is_known = (name in described or blob_digest(name) is not None) and name not in directories
+        if not is_known:
+            yield f"{name} belongs to no image in the archive"
+
+
+def _unused(scan: Scan, described: frozenset[str]) -> Iterator[str]:
+    """Yield a note about blobs that nothing refers to, which no reader loads."""
+    unused = [name for name in scan.members if blob_digest(name) and name not in described]
+    if unused:
+        more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
+        yield f"no image refers to {unused[0]}{more}"
+
+
+def _not_an_archive(scan: Scan) -> UnsupportedError:
+    if "repositories" in scan.members:
+        return UnsupportedError(
             f"{scan.name} was written by docker before 1.10, without image configs and digests",
             hint=f"run docker load -i {scan.name}, and save the image again",
         )
-    if not (scan.get("index.json") or scan.get("manifest.json")):
-        raise UnsupportedError(f"{scan.name} is not an image archive: it has neither index.json nor manifest.json")
-    archive.faults += archive.ambiguous_names()
-    archive.kind = _kind(scan)
-    return archive
+    return UnsupportedError(f"{scan.name} is not an image archive: it has neither index.json nor manifest.json")
+
+
+def _without_images(scan: Scan, others: tuple[str, ...]) -> UnsupportedError:
+    if others:
+        return UnsupportedError(f"{scan.name} has no container image, only {others[0]}")
+    return UnsupportedError(f"{scan.name} has no images")
 
 
 def _kind(scan: Scan) -> str:
     """Guess the tool that wrote the archive by its characteristic members."""
-    has_layout, has_docker = bool(scan.get("oci-layout")), bool(scan.get("manifest.json"))
+    has_layout, has_docker = "oci-layout" in scan.members, "manifest.json" in scan.members
     names = scan.members
     if has_layout and has_docker:
-        first = next(iter(names))
-        return "an imgfetch archive" if first == "oci-layout" else DOCKER_25
+        return "an imgfetch archive" if next(iter(names)) == "oci-layout" else DOCKER_25
     if has_layout:
         return "an OCI image layout"
     if any(name.endswith("/VERSION") for name in names):

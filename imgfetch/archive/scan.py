@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from imgfetch.archive import compressed
-from imgfetch.archive.tarreader import DIRECTORY, FILE, HARD_LINK, OTHER, SYMBOLIC_LINK, TarEntry, TarReader
+from imgfetch.archive.tarreader import DIRECTORY, FILE, SYMBOLIC_LINK, TarEntry, TarReader
+from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.layers.compression import HEAD, detect
@@ -20,8 +21,14 @@ from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.text import sanitize
 
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")
-_MAX_DOCUMENTS = 256 * 1024 * 1024
-_MAX_LINKS = 8
+_MAX_DOCUMENTS = 64 * 1024 * 1024
+_MAX_FAULTS = 1000
+_PREFIX = "./"
+"""GNU tar writes it before every name if it archives the directory ``.``."""
+
+_NAME = re.compile(r"\w[\w.:+@=-]*(?:/\w[\w.:+@=-]*)*", re.ASCII)
+_V1_LINK = re.compile(r"\.\./([0-9a-f]{64}(?:/layer)?\.tar)")
+_V1_LAYER = re.compile(r"[0-9a-f]{64}/layer\.tar")
 
 
 class ScannedMember(NamedTuple):
@@ -61,20 +68,16 @@ class Scan:
     faults: list[str] = field(default_factory=list)
     is_whole: bool = False
 
+    def target(self, name: str) -> str:
+        """Return the name of the file that a name stands for, which differs for the links of docker and podman."""
+        found = self.members.get(name)
+        link = _V1_LINK.fullmatch(found.entry.link) if found and found.entry.kind == SYMBOLIC_LINK else None
+        return link[1] if link else name
+
     def get(self, name: str) -> ScannedMember | None:
-        """Return a file; links are followed."""
-        name = _normal(name)
-        for _ in range(_MAX_LINKS):
-            found = self.members.get(name)
-            if found is None or found.entry.kind == FILE:
-                return found
-            if found.entry.kind == SYMBOLIC_LINK:
-                name = _normal(posixpath.join(posixpath.dirname(name), found.entry.link))
-            elif found.entry.kind == HARD_LINK:
-                name = _normal(found.entry.link)
-            else:
-                return None
-        return None
+        """Return a file; a link is followed once."""
+        found = self.members.get(self.target(name))
+        return found if found and found.entry.kind == FILE else None
 
     def blob_documents(self) -> Iterator[tuple[Digest, bytes]]:
         """Yield the documents among the blobs whose digests are correct."""
@@ -118,70 +121,104 @@ def scan(
         UnsupportedError: the file is not a tar archive.
         StorageError: the file cannot be read.
     """
-    result = Scan(sanitize(str(path)))
     with storage_errors(path, "read"), compressed.opened(path) as file:
-        _go_through(file, result, diff_ids if hashes else "", advanced or (lambda _: None))
-    return result
+        return _Scanner(TarReader(file), sanitize(str(path)), diff_ids if hashes else "").run(advanced)
 
 
-def _go_through(file: BinaryIO, result: Scan, diff_ids: str, advanced: Callable[[int], None]) -> None:
-    reader = TarReader(file)
-    kept = reported = 0
-    try:
-        for entry in reader:
-            fault = _fault(entry, result.members)
-            if fault:
-                result.faults.append(fault)
-            found = _looked_at(entry, reader, diff_ids, room=_MAX_DOCUMENTS - kept)
-            kept += len(found.raw or b"")
-            result.members.setdefault(_normal(entry.name), found)
-            advanced(reader.position - reported)
-            reported = reader.position
-        result.is_whole = True
-    except VerificationError as error:
-        if not reader.is_tar:
-            raise UnsupportedError(f"{result.name} is not an image archive: {error}") from None
-        result.faults.append(str(error))
-    result.faults += reader.warnings
+class _Scanner:
+    """Goes through an archive; ``diff_ids`` is empty if nothing is hashed."""
+
+    def __init__(self, reader: TarReader, name: str, diff_ids: str) -> None:
+        self._reader = reader
+        self._diff_ids = diff_ids
+        self._found = Scan(name)
+        self._room = _MAX_DOCUMENTS
+        self._prefix: str | None = None
+
+    def run(self, advanced: Callable[[int], None] | None) -> Scan:
+        found, reader, reported = self._found, self._reader, 0
+        try:
+            for entry in reader:
+                self._add(entry)
+                if advanced:
+                    advanced(reader.position - reported)
+                reported = reader.position
+            found.is_whole = True
+        except VerificationError as error:
+            if not reader.is_tar:
+                raise UnsupportedError(f"{found.name} is not an image archive: {error}") from None
+            found.faults.append(str(error))
+        found.faults += reader.warnings
+        return found
+
+    def _add(self, entry: TarEntry) -> None:
+        name = self._normal(entry)
+        fault = self._fault(entry, name)
+        if fault:
+            self._found.faults.append(fault)
+            if len(self._found.faults) >= _MAX_FAULTS:
+                raise VerificationError(f"more than {_MAX_FAULTS} members have faults")
+            return
+        if name:
+            self._found.members[name] = self._examined(entry, name)
+
+    def _normal(self, entry: TarEntry) -> str:
+        """Return a name as readers compare it: empty for the directory ``./`` itself."""
+        name = entry.name.removesuffix("/") if entry.kind == DIRECTORY else entry.name
+        return "" if name == "." else name.removeprefix(_PREFIX)
+
+    def _fault(self, entry: TarEntry, name: str) -> str:
+        """Return the fault of a member, or an empty text."""
+        return self._fault_of_name(entry, name) or _fault_of_kind(entry, name)
+
+    def _fault_of_name(self, entry: TarEntry, name: str) -> str:
+        if not _NAME.fullmatch(name) and (name or entry.kind != DIRECTORY):
+            return f"{entry.name!a} is not the name of a part of an image"
+        prefix = _PREFIX if not name or entry.name.startswith(_PREFIX) else ""
+        if self._prefix is None:
+            self._prefix = prefix
+        if prefix != self._prefix:
+            return f"{entry.name!a} begins {'with' if prefix else 'without'} './', unlike the names before it"
+        before = self._found.members.get(name)
+        if before and not entry.kind == before.entry.kind == DIRECTORY:
+            return f"{name} occurs twice in the archive"
+        return ""
+
+    def _examined(self, entry: TarEntry, name: str) -> ScannedMember:
+        if entry.kind != FILE:
+            return ScannedMember(entry)
+        if entry.size > MAX_LAYER:
+            raise VerificationError(f"{name} has {entry.size} bytes, more than {MAX_LAYER}")
+        head = self._reader.head(HEAD)
+        compression = detect(head)
+        if name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{"):
+            if entry.size <= min(MAX_DOCUMENT, self._room):
+                self._room -= entry.size
+                raw = head + self._reader.read()
+                return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if self._diff_ids else None)
+            if entry.size <= MAX_DOCUMENT:
+                raise VerificationError(f"its JSON documents have more than {_MAX_DOCUMENTS} bytes")
+        if not self._diff_ids:
+            return ScannedMember(entry, compression=compression or "")
+        pieces: Iterable[bytes | memoryview] = chain([head], self._reader.pieces())
+        return _layer(entry, name, pieces, self._diff_ids, is_compressed=compression is not None)
 
 
-def _fault(entry: TarEntry, members: Mapping[str, ScannedMember]) -> str:
-    """Return the fault of a readable header, or an empty text."""
-    name = entry.name
-    if _leads_out(name):
-        return f"{name} points outside the archive"
-    if entry.kind in (HARD_LINK, SYMBOLIC_LINK):
-        base = posixpath.dirname(name) if entry.kind == SYMBOLIC_LINK else ""
-        if _leads_out(posixpath.join(base, entry.link)):
-            return f"{name} is a {entry.kind} to {entry.link}, which points outside the archive"
-    if entry.kind == OTHER:
-        return f"{name} is a special file, which an image archive never contains"
-    if _normal(name) in members and entry.kind != DIRECTORY:
-        return f"{name} occurs twice in the archive"
-    return ""
-
-
-def _looked_at(entry: TarEntry, reader: TarReader, diff_ids: str, *, room: int) -> ScannedMember:
-    if entry.kind != FILE:
-        return ScannedMember(entry)
-    name = _normal(entry.name)
-    head = reader.head(HEAD)
-    compression = detect(head)
-    if entry.size <= min(MAX_DOCUMENT, room) and (
-        name in DOCUMENTS or (compression is None and head.lstrip()[:1] == b"{")
-    ):
-        raw = head + reader.read()
-        return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if diff_ids else None)
-    if not diff_ids:
-        return ScannedMember(entry, compression=compression or "")
-    return _layer(entry, chain([head], reader.pieces()), diff_ids, is_compressed=compression is not None)
+def _fault_of_kind(entry: TarEntry, name: str) -> str:
+    if name in DOCUMENTS and entry.kind != FILE:
+        return f"{name} is a {entry.kind}"
+    if entry.kind == SYMBOLIC_LINK and _V1_LAYER.fullmatch(name) and _V1_LINK.fullmatch(entry.link):
+        return ""
+    if entry.kind in (FILE, DIRECTORY):
+        return ""
+    return f"{name} is a {entry.kind} to {entry.link!a}, which an image archive never contains"
 
 
 def _layer(
-    entry: TarEntry, pieces: Iterable[bytes | memoryview], diff_ids: str, *, is_compressed: bool
+    entry: TarEntry, name: str, pieces: Iterable[bytes | memoryview], diff_ids: str, *, is_compressed: bool
 ) -> ScannedMember:
-    hasher = Hasher(_algorithm(_normal(entry.name)))
-    check = DiffIdCheck(entry.name, "", diff_ids)
+    hasher = Hasher(_algorithm(name))
+    check = DiffIdCheck(name, "", diff_ids)
     for piece in pieces:
         hasher.update(piece)
         check.update(bytes(piece))
@@ -196,11 +233,3 @@ def _layer(
 def _algorithm(name: str) -> str:
     """Return the algorithm of a blob's name; sha256 for other members."""
     return "sha512" if name.startswith("blobs/sha512/") else "sha256"
-
-
-def _leads_out(name: str) -> bool:
-    return name.startswith("/") or posixpath.normpath(name).split("/")[0] == ".."
-
-
-def _normal(name: str) -> str:
-    return posixpath.normpath(name).lstrip("/")

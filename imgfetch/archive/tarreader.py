@@ -1,10 +1,7 @@
-"""Reading of any tool's tar archive.
+"""Reading of any tool's tar archive, by the rules of `tarheader`.
 
 :mod:`tarfile` is unsuitable: it holds a PAX header of any size in memory, accepts a broken header as the end of the
 archive, and its filters are for extracting, which imgfetch never does.
-
-Layouts: v7, POSIX.1-1988 ``ustar``, GNU (long names in entries of type ``L`` and ``K``, sizes in base 256) and PAX
-(``path``, ``linkpath``, ``size``), as `tarheaders` reads them.
 """
 
 from __future__ import annotations
@@ -12,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from imgfetch.archive import tarheader
+from imgfetch.archive.tarheader import Extensions
 from imgfetch.archive.ustar import BLOCK
 from imgfetch.errors import VerificationError
-from imgfetch.layers import tarheaders
-from imgfetch.layers.tarheaders import EXTENSIONS, Extensions, Header, HeaderError, decoded
+from imgfetch.layers.tarheaders import EXTENSIONS, Header, HeaderError, decoded, has_right_checksum
 
-MAX_ENTRIES = 200_000
-MAX_EXTENSION = 1024 * 1024
+MAX_ENTRIES = 50_000
+MAX_EXTENSION = 64 * 1024
 """Maximum bytes of a long name or a PAX header."""
+_MAX_EXTENSIONS = 16 * 1024 * 1024
 
-FILE, DIRECTORY, HARD_LINK, SYMBOLIC_LINK, OTHER = "file", "directory", "hard link", "symbolic link", "special file"
+FILE, DIRECTORY, HARD_LINK, SYMBOLIC_LINK = "file", "directory", "hard link", "symbolic link"
 
-_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": HARD_LINK, b"2": SYMBOLIC_LINK, b"5": DIRECTORY}
-_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+_KINDS = {
+    tarheader.FILE: FILE,
+    tarheader.OLD_FILE: FILE,
+    tarheader.HARD_LINK: HARD_LINK,
+    tarheader.SYMBOLIC_LINK: SYMBOLIC_LINK,
+    tarheader.DIRECTORY: DIRECTORY,
+}
 _BUFFER = 256 * 1024
 _MAX_PADDING = 64 * 1024 * 1024
 
@@ -34,7 +38,7 @@ class TarEntry(NamedTuple):
 
     Attributes:
         name: the path as written.
-        kind: `FILE`, `DIRECTORY`, `HARD_LINK`, `SYMBOLIC_LINK` or `OTHER`.
+        kind: `FILE`, `DIRECTORY`, `HARD_LINK` or `SYMBOLIC_LINK`.
         size: in bytes.
         link: a link's target.
     """
@@ -60,7 +64,7 @@ class TarReader:
         """Start at the current position of ``file``; content is skipped by seeking if possible."""
         self._file = file
         self._can_seek = file.seekable()
-        self._left = self._padding = 0
+        self._left = self._padding = self._extended = 0
         self.position = 0
         self.is_tar = False
         self.warnings: list[str] = []
@@ -101,32 +105,34 @@ class TarReader:
         return b"".join(bytes(piece) for piece in self.pieces())
 
     def _next(self) -> TarEntry | None:
-        extensions = Extensions()
-        for _ in range(8):  # a long name, a long link, and some without effect
-            block = self._block()
-            if block is None:
-                return None
+        extensions, has_extension = Extensions(), False
+        while block := self._block():
             try:
                 header = self._header(block)
                 if header.kind not in EXTENSIONS:
                     return self._entry(extensions.applied(header))
                 extensions.add(header.kind, self._extension(header.size))
+                has_extension = True
             except HeaderError as error:
                 raise self._damaged(str(error)) from None
-        raise self._damaged("it has too many extended headers in a row")
+        if has_extension:
+            raise self._damaged("the entry of an extended header is missing")
+        return None
 
     def _header(self, block: bytes) -> Header:
-        if not tarheaders.has_right_checksum(block):
+        if not has_right_checksum(block):
             raise HeaderError("the checksum of this header is wrong")
         self.is_tar = True
-        return Header.parse(block)
+        return tarheader.parse(block)
 
     def _entry(self, header: Header) -> TarEntry:
-        kind = _KINDS.get(header.kind, OTHER)
-        if kind == FILE and header.name.endswith(b"/"):
+        kind = _KINDS[header.kind]
+        if header.kind == tarheader.OLD_FILE and header.name.endswith(b"/"):
             kind = DIRECTORY  # as in the v7 format
-        if header.size and (kind == DIRECTORY or header.kind in _WITHOUT_CONTENT):
+        if header.size and kind != FILE:
             raise HeaderError(f"this entry is a {kind} with content, which some readers parse as more entries")
+        if header.link and kind in (FILE, DIRECTORY):
+            raise HeaderError(f"this entry is a {kind} with a link's target")
         self._left, self._padding = header.size, -header.size % BLOCK
         return TarEntry(decoded(header.name), kind, header.size, decoded(header.link))
 
@@ -160,8 +166,9 @@ class TarReader:
         return False
 
     def _extension(self, size: int) -> bytes:
-        if size > MAX_EXTENSION:
-            raise self._damaged(f"this extended header has {size} bytes, more than {MAX_EXTENSION}")
+        self._extended += size
+        if size > MAX_EXTENSION or self._extended > _MAX_EXTENSIONS:
+            raise self._damaged(f"its extended headers are too long: {size} bytes here, {self._extended} in all")
         self._left, self._padding = size, -size % BLOCK
         content = self.read()
         self._skip()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
+from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer, without_digest
 from imgfetch.archive.recognise import DOCKER_25, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
@@ -56,14 +56,14 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
-    findings += [text for reference in pinned if (text := _missing(reference, archive.images))]
+    findings += [text for reference in pinned if (text := _missing(reference, archive))]
     unreadable = list(_unreadable(found, archive))
     if unreadable and not findings:
         raise UnsupportedError(unreadable[0], hint="other readers may load the image")
     findings += unreadable
     notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
     notes += _known_causes(found, archive)
-    return Verified(archive.kind, tuple(archive.images), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
+    return Verified(archive.kind, archive.images, tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
 def _pinned(reference: Reference) -> Reference:
@@ -125,9 +125,7 @@ def _odd_layers(found: Scan, archive: Archive) -> Iterator[str]:
 
 def _fault(found: Scan, layer: ArchivedLayer) -> str:
     member = found.get(layer.member)
-    if member is None or (member.entry.size == 0 and member.contents is None and not member.failure):
-        return ""
-    if member.is_unreadable:
+    if member is None or member.is_unreadable:
         return ""
     if member.failure:
         return f"cannot be loaded: {member.failure}"
@@ -138,9 +136,9 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
     return ""
 
 
-def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
-    """Return a finding if the archive does not contain a pinned name, or else an empty text."""
-    held = [image for image in images if wanted.digest in image.digests]
+def _missing(wanted: Reference, archive: Archive) -> str:
+    """Return a finding if a pinned name is not in the archive, or may be another image's, or else an empty text."""
+    held = [image for image in archive.images if wanted.digest in image.digests]
     if not held:
         hint = (
             "a multi-platform index's digest is present only in archives saved by that digest; "
@@ -151,6 +149,13 @@ def _missing(wanted: Reference, images: Iterable[ArchivedImage]) -> str:
     has_name = f"{wanted.name}:{wanted.tag}" in names if wanted.tag else wanted.name in map(_repository, names)
     if not has_name:
         return f"{wanted} is in the archive only as {', '.join(sorted(names)) or 'an unnamed image'}"
+    for choice in archive.choices:
+        is_named = choice.name in names or without_digest(choice.name) in names
+        if is_named and any(image.manifest and wanted.digest not in image.digests for image in choice.images):
+            return (
+                f"{choice.name} is an index with other images than {wanted.digest}, from which readers choose by "
+                f"platform; verify the digest of the index, {choice.target}"
+            )
     return ""
 
 

@@ -16,7 +16,7 @@ from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 
-_KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
+KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
 _PLATFORM_KEYS = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
 _UNUSED_IN_BLOBS = ("annotations", "artifactType", "platform")
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
@@ -64,7 +64,7 @@ class Descriptor:
         Raises:
             VerificationError: a member is missing or malformed.
         """
-        members = strictjson.Object(value, what, _KEYS)
+        members = strictjson.Object(value, what, KEYS)
         for key in _UNUSED_IN_BLOBS if is_blob else ():
             members.pop(key, None)
         try:
@@ -121,7 +121,7 @@ def platform_of(value: object, what: str) -> Platform | None:
     """
     if not isinstance(value, dict):
         return None
-    members = strictjson.Object(value, what, _KEYS)
+    members = strictjson.Object(value, what, KEYS)
     if not isinstance(members.get("platform"), dict):
         return None
     strictjson.Object(members["platform"], f"'platform' of {what}", _PLATFORM_KEYS)

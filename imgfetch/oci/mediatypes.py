@@ -5,6 +5,8 @@ Sources: the OCI image specification ("Media Types") and docker's "Image Manifes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from imgfetch.errors import UnsupportedError
 from imgfetch.text import sanitize
 
@@ -101,11 +103,23 @@ _ARTIFACTS = {
 """Other kinds of content by a part of their type, each with the tool that downloads it."""
 
 
+def artifact(layer_types: Sequence[str]) -> str:
+    """Return the kind of content that has such layers, or nothing if any of them may be an image's."""
+    if not layer_types or any(each in LAYER_COMPRESSION or is_encrypted(each) for each in layer_types):
+        return ""
+    return f"{_kind(layer_types[0])[0]} ({sanitize(layer_types[0])})"
+
+
 def not_an_image(what: str, config_type: str, artifact_type: str) -> UnsupportedError:
     """Return an error that names the kind of content and its tool (docs/registries.md#old-configs)."""
     kind = artifact_type or config_type
-    name, tool = next((known for part, known in _ARTIFACTS.items() if part in kind), ("an artifact", "oras pull"))
+    name, tool = _kind(kind)
     return UnsupportedError(
         f"{what} is not a container image but {name} ({sanitize(kind)})",
         hint=f"download it with its own tool: {tool}",
     )
+
+
+def _kind(media_type: str) -> tuple[str, str]:
+    """Return a name for content of a type, and the tool that downloads it."""
+    return next((known for part, known in _ARTIFACTS.items() if part in media_type), ("an artifact", "oras pull"))

@@ -9,7 +9,7 @@ there only the members that decide what is loaded must be unambiguous.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from imgfetch.text import quoted, sanitize
 _T = TypeVar("_T")
 _MAX_INT64 = 2**63 - 1
 _MAX_DIGITS = 400
+_MAX_VALUES = 500_000
 
 
 class Repeating(dict[str, object]):
@@ -38,8 +39,11 @@ def loads(raw: bytes, what: str, *, as_go: bool = False) -> object:
         as_go: whether to replace other bytes, and to take the last of several members with one key, as Go does.
 
     Raises:
-        VerificationError: the document is not JSON, is nested too deeply, or repeats a key without ``as_go``.
+        VerificationError: the document is not JSON, has too many values, is nested too deeply, or repeats a key without
+            ``as_go``.
     """
+    if sum(raw.count(sign) for sign in b",{[") > _MAX_VALUES:  # each would become an object of some 100 bytes
+        raise VerificationError(f"{what} has too many values", wanted=f"at most {_MAX_VALUES}", got="more")
     try:
         text = raw.decode("utf-8", "replace" if as_go else "strict")
         pairs = _last if as_go else _unique
@@ -113,6 +117,13 @@ class Object(dict[str, object]):
         """Return an array member."""
         return self._typed(key, list, "an array")
 
+    def texts_of(self, key: str) -> list[str]:
+        """Return an array of strings."""
+        items = self.items_of(key)
+        if odd := [item for item in items if not isinstance(item, str)]:
+            raise self._malformed(key, "an array of strings", odd[0])
+        return [item for item in items if isinstance(item, str)]
+
     def members_of(self, key: str) -> dict[str, object]:
         """Return an object member."""
         return self._typed(key, dict, "an object")
@@ -132,6 +143,14 @@ class Object(dict[str, object]):
 
     def _malformed(self, key: str, wanted: str, value: object) -> VerificationError:
         return VerificationError(f"{key!r} of {self.what} is malformed", wanted=wanted, got=shown(value))
+
+
+def unknown_keys(members: Object, known: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each key that is not known."""
+    names = set(known)
+    for key in members:
+        if key not in names:
+            yield f"{members.what} has the key {quoted(key)}, which is not known"
 
 
 def folded(key: str) -> str:

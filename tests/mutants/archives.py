@@ -12,46 +12,98 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "tarheaders:octal", "if not _OCTAL.fullmatch(digits):", "if not digits.lstrip(b'+-_01234567xobXOB') == b'':"
     ).noticed_by("test_a_number_in_a_header_is_octal_digits_only"),
-    Mutant("Header.parse", "_number(block[field], what)\n        if is_posix", "pass\n        if is_posix").noticed_by(
+    Mutant("tarheader:parse", "if not form.fullmatch(block[place]):", "if False:").noticed_by(
         "test_a_number_in_a_header_is_octal_digits_only"
     ),
-    Mutant("Header.parse", "0 <= size", "-(2**70) <= size").noticed_by(
-        "test_a_negative_or_huge_size_in_base_256_is_refused"
+    Mutant(
+        "tarheader:parse", "if magic not in _FIELDS:", "magic = magic if magic in _FIELDS else _POSIX\n    if False:"
+    ).noticed_by("test_a_format_of_nobody_is_refused"),
+    Mutant("tarheader:parse", "if kind not in KINDS:", "if False:").noticed_by(
+        "test_a_type_that_no_image_archive_has_is_refused"
     ),
-    Mutant("tarheaders:_number", "if not -(2**63) <= value < 2**63:", "if False:").noticed_by(
-        "test_a_time_in_base_256_may_be_negative_but_no_more_than_64_bits"
+    Mutant(
+        "tarheader:parse",
+        "(kind == PAX and magic != _POSIX) or (kind in (LONG_NAME, LONG_LINK) and magic != _GNU)",
+        "False",
+    ).noticed_by("test_a_long_name_is_in_the_gnu_format"),
+    Mutant("tarheader:_number", "8 ** (len(field) - 1) <= ", "").noticed_by("test_a_number_in_base_256_is_read"),
+    Mutant("tarheader:_number", " <= _MAX_SIZE", "").noticed_by(
+        "test_a_negative_or_huge_number_in_base_256_is_refused"
     ),
-    Mutant("Header.parse", "if is_gnu and block[field.start]:", "if False:").noticed_by(
-        "test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name"
-    ),
-    Mutant("Header.parse", "if is_posix and block[_TRAILER] == _STAR_TRAILER:", "if False:").noticed_by(
-        "test_a_star_header_is_refused"
-    ),
-    Mutant("TarReader._entry", "kind == DIRECTORY or ", "").noticed_by(
-        "test_a_file_whose_name_ends_with_a_slash_has_no_content"
-    ),
-    Mutant("TarReader._entry", " or header.kind in _WITHOUT_CONTENT", "").noticed_by(
+    Mutant("TarReader._entry", "if header.size and kind != FILE:", "if False:").noticed_by(
         "test_what_has_no_content_has_no_size"
     ),
-    Mutant("Extensions.add", "if kind in self._texts:", "if False:").noticed_by(
-        "test_two_extended_headers_of_one_kind_before_an_entry_are_refused"
+    Mutant("TarReader._entry", "if header.link and kind in (FILE, DIRECTORY):", "if False:").noticed_by(
+        "test_what_is_no_link_has_no_target"
     ),
-    Mutant("Extensions.add", "if PAX in self._texts and len(self._texts) > 1:", "if False:").noticed_by(
-        "test_a_gnu_long_name_beside_a_pax_header_is_refused"
+    Mutant("TarReader._next", "if has_extension:", "if False:").noticed_by("test_an_extended_header_has_an_entry"),
+    Mutant("TarReader._extension", " or self._extended > _MAX_EXTENSIONS", "").noticed_by(
+        "test_there_is_an_end_to_the_extended_headers"
     ),
-    Mutant("Extensions.add", "if self._texts:", "if False:").noticed_by(
-        "test_a_global_header_between_an_extended_header_and_its_entry_is_refused"
+    Mutant("Extensions.add", "self._records is not None or ", "").noticed_by(
+        "test_several_extended_headers_before_an_entry_are_refused"
     ),
-    Mutant("Extensions.add", 'b"path", b"linkpath", b"size"', "").noticed_by(
-        "test_a_global_header_gives_no_names_and_sizes"
+    Mutant("Extensions.add", "kind in self._texts or ", "").noticed_by(
+        "test_several_extended_headers_before_an_entry_are_refused"
     ),
-    Mutant("tarheaders:records", " and _is_valid(key, value[:-1])", "").noticed_by(
+    Mutant("Extensions.add", " or (kind == PAX and self._texts)", "").noticed_by(
+        "test_several_extended_headers_before_an_entry_are_refused"
+    ),
+    Mutant("Extensions.add", ' or b"\\0" in content[:-1]', "").noticed_by("test_a_long_name_ends_with_its_first_nul"),
+    Mutant("Extensions.applied", "if size != own.size and size < _OCTAL_SIZE:", "if False:").noticed_by(
+        "test_two_sizes_that_differ_are_refused_unless_one_has_no_room_in_a_header"
+    ),
+    Mutant("Extensions.applied", "max(len(name), len(link)) > MAX_NAME", "False").noticed_by(
+        "test_a_name_has_a_longest_length"
+    ),
+    Mutant("tarheader:records", "if key in found:", "if False:").noticed_by(
         "test_a_pax_header_that_go_refuses_is_refused"
     ),
+    Mutant(
+        "tarheader:records", "form.fullmatch(value) if form else key.startswith(_WITHOUT_EFFECT)", "True"
+    ).noticed_by("test_a_pax_header_that_go_refuses_is_refused"),
     Mutant("TarReader._header", "self.is_tar = True", "pass").noticed_by(
         "test_an_archive_over_which_readers_differ_exits_with_6"
     ),
+    Mutant("_Scanner._fault_of_name", "not _NAME.fullmatch(name) and", "False and").noticed_by(
+        "test_a_name_that_no_writer_gives_is_told"
+    ),
+    Mutant("_Scanner._fault_of_name", "if prefix != self._prefix:", "if False:").noticed_by(
+        "test_all_names_begin_like_the_first"
+    ),
+    Mutant("_Scanner._fault_of_name", "if before and not", "if False and not").noticed_by(
+        "test_a_name_that_stands_twice_is_told_and_the_first_counts"
+    ),
+    Mutant("_Scanner._add", "if len(self._found.faults) >= _MAX_FAULTS:", "if False:").noticed_by(
+        "test_there_is_an_end_to_the_faults"
+    ),
+    Mutant("scan:_fault_of_kind", "_V1_LAYER.fullmatch(name) and _V1_LINK.fullmatch(entry.link)", "True").noticed_by(
+        "test_other_links_and_directories_are_told"
+    ),
+    Mutant("scan:_fault_of_kind", "if name in DOCUMENTS and entry.kind != FILE:", "if False:").noticed_by(
+        "test_other_links_and_directories_are_told"
+    ),
     Mutant("recognise:read_undamaged", "if faults:", "if False:").noticed_by("test_such_an_archive_is_no_base"),
+    Mutant("recognise:_unaccounted", "if not is_known:", "if False:").noticed_by(
+        "test_a_member_that_no_description_accounts_for_is_a_finding"
+    ),
+    Mutant("recognise:_unaccounted", 'if has_index != ("oci-layout" in scan.members):', "if False:").noticed_by(
+        "test_half_a_layout_is_a_finding"
+    ),
+    Mutant("recognise:read_archive", "faults += _disagreements(layout, docker)", "pass").noticed_by(
+        "test_layers_that_only_one_description_has_are_a_finding"
+    ),
+    Mutant(
+        "recognise:_disagreements",
+        "if choice.images and in_docker.isdisjoint",
+        "if in_docker and not in_docker.isdisjoint",
+    ).noticed_by("test_layers_that_only_one_description_has_are_a_finding"),
+    Mutant("recognise:_disagreements", "sorted(names ^ other) if names and other else ()", "()").noticed_by(
+        "test_a_name_that_only_one_description_has_is_a_finding"
+    ),
+    Mutant("recognise:_disagreements", "if layout.images and not docker.images:", "if False:").noticed_by(
+        "test_one_side_without_images_is_a_finding"
+    ),
     Mutant("Object.__init__", "name in value or name in self or ", "").noticed_by(
         "test_two_spellings_of_a_key_of_manifest_json_are_a_finding"
     ),
@@ -61,19 +113,25 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("strictjson:folded", '.replace("\\u017f", "s")', "").noticed_by(
         "test_two_spellings_of_a_key_of_index_json_are_a_finding"
     ),
-    Mutant("_Layout.read", 'self._top("oci-layout", _VERSION_KEYS)', "pass").noticed_by(
-        "test_two_spellings_of_a_key_of_oci_layout_are_a_finding"
+    Mutant("strictjson:unknown_keys", "if key not in names:", "if False:").noticed_by(
+        "test_a_key_that_no_writer_writes_is_a_finding"
     ),
-    Mutant("recognise:read_archive", "archive.faults += archive.ambiguous_names()", "pass").noticed_by(
-        "test_one_name_for_two_images_in_manifest_json_is_a_finding"
+    Mutant("read_image_layout:_Reader.read", "if version != _VERSION:", "if False:").noticed_by(
+        "test_another_version_of_the_layout_is_a_finding"
     ),
-    Mutant("read_docker:read", "archive.add_choice(image.names, [image])", "pass").noticed_by(
+    Mutant("contents:ambiguous_names", "targets.setdefault(name, choice.target) != choice.target or ", "").noticed_by(
+        "test_two_manifests_with_one_config_under_one_name_are_a_finding"
+    ),
+    Mutant("contents:ambiguous_names", "if not all(some <= widest for some in several):", "if False:").noticed_by(
         "test_one_name_for_two_images_across_the_descriptions_is_a_finding"
     ),
-    Mutant("Archive.ambiguous_names", " or any(map(_has_two_for_one_platform, choices))", "").noticed_by(
+    Mutant("contents:ambiguous_names", " or _has_two_for_one_platform(choice.images)", "").noticed_by(
         "test_two_images_for_one_platform_in_an_index_with_a_name_are_a_finding"
     ),
-    Mutant("read_image_layout:_is_attestation", " and not (child.platform and child.platform.is_known)", "").noticed_by(
+    Mutant("contents:_as_podman_reads", 'if ":" in spelling', "if False").noticed_by(
+        "test_a_short_name_beside_one_of_localhost_is_a_finding"
+    ),
+    Mutant("read_image_layout:is_attestation", " and not (child.platform and child.platform.is_known)", "").noticed_by(
         "test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation"
     ),
     Mutant("contents:_has_two_for_one_platform", "image.listed_for or ", "").noticed_by(
@@ -82,25 +140,52 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_image_layout:_full_name", ".with_default_tag()", "").noticed_by(
         "test_a_name_without_a_tag_is_the_latest"
     ),
-    Mutant("_Layout.read", "self._archive.faults += _two_names(entry, number)", "pass").noticed_by(
+    Mutant("read_image_layout:_Reader.read", "self.faults += _odd_names(descriptor, what)", "pass").noticed_by(
         "test_two_full_names_in_one_entry_are_a_finding"
     ),
-    Mutant("read_image_layout:read", "archive.faults += _false_digests(archive.images)", "pass").noticed_by(
+    Mutant("read_image_layout:_odd_names", "if name is not None and full is None:", "if False:").noticed_by(
+        "test_a_name_that_is_no_reference_is_a_finding"
+    ),
+    Mutant(
+        "read_image_layout:_Reader.read", "self.faults += _false_platforms(descriptor, found, what)", "pass"
+    ).noticed_by("test_an_entry_for_another_platform_than_its_image_is_a_finding"),
+    Mutant("read_image_layout:read_image_layout", ", *_false_digests(images)", ", *()").noticed_by(
         "test_a_name_with_another_digest_than_its_images_is_a_finding"
+    ),
+    Mutant("read_image_layout:_Reader._images", "if self._visits > _MAX_VISITS:", "if False:").noticed_by(
+        "test_there_is_an_end_to_the_manifests"
+    ),
+    Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
+        "test_there_is_an_end_to_the_layers_of_all_images"
+    ),
+    Mutant("read_docker:_Reader.read", "if self._layers > MAX_ALL_LAYERS:", "if False:").noticed_by(
+        "test_there_is_an_end_to_the_layers_of_all_images"
+    ),
+    Mutant("read_docker:_Reader._repo_tags", "if reference.digest or not reference.tag:", "if False:").noticed_by(
+        "test_a_repo_tag_without_a_tag_is_a_finding"
+    ),
+    Mutant("read_docker:_Reader.read", "self.faults += _repositories(self._scan, self._images)", "pass").noticed_by(
+        "test_repositories_that_differ_from_manifest_json_are_a_finding"
+    ),
+    Mutant("read_docker:_Reader.read", "self.faults += _parents(items, self._images)", "pass").noticed_by(
+        "test_a_parent_or_a_source_of_a_layer_that_is_not_there_is_a_finding"
+    ),
+    Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
+        "test_a_parent_or_a_source_of_a_layer_that_is_not_there_is_a_finding"
+    ),
+    Mutant("verify:_missing", "image.manifest and wanted.digest not in image.digests", "False").noticed_by(
+        "test_an_index_with_another_image_is_not_the_image"
     ),
     Mutant("Selection.pins", " if reference.digest in known", "").noticed_by(
         "test_a_digest_that_decompression_has_changed_is_in_no_name"
     ),
-    Mutant("contents:_without_digest", "reference and reference.tag else name", "False else name").noticed_by(
+    Mutant("contents:without_digest", "reference and reference.tag else name", "False else name").noticed_by(
         "test_a_digest_behind_a_tag_makes_no_other_name"
     ),
-    Mutant("read_docker:_identity", ", tuple(layer.member for layer in image.layers)", "").noticed_by(
-        "test_layers_that_only_one_description_has_are_a_finding"
-    ),
     Mutant(
-        "read_docker:_docker_image", '"sha512" if len(encoded) == _SHA512_LENGTH else "sha256"', '"sha256"'
+        "read_docker:_Reader._image", '"sha512" if len(encoded) == _SHA512_LENGTH else "sha256"', '"sha256"'
     ).noticed_by("test_a_config_is_hashed_by_the_algorithm_of_its_name"),
-    Mutant("read_docker:_docker_image", '.rpartition(":")[2]', "").noticed_by(
+    Mutant("read_docker:_Reader._image", '.rpartition(":")[2]', "").noticed_by(
         "test_a_config_is_hashed_by_the_algorithm_of_its_name"
     ),
     Mutant(

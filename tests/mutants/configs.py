@@ -13,9 +13,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("make_plan:_warnings", "for index in selection.indexes:", "for index in ():").noticed_by(
         "test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"
     ),
-    Mutant("_Layout._images", "self._archive.notes += manifest_demands.warnings(found.raw, what)", "pass").noticed_by(
-        "test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"
-    ),
+    Mutant(
+        "read_image_layout:_Reader._parsed", "self.notes += manifest_demands.warnings(raw, what)", "pass"
+    ).noticed_by("test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config"),
     Mutant("make_plan:_warnings", "not request.format.has_one_platform", "True").noticed_by(
         "test_an_archive_without_a_manifest_needs_no_warning_of_it"
     ),

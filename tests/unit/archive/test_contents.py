@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from imgfetch.archive import read_docker, read_image_layout
 from imgfetch.archive.image_layout import NAME, REF_NAME
 from imgfetch.archive.verify import verify
 from imgfetch.errors import UnsupportedError
@@ -172,10 +175,17 @@ def test_one_name_may_stand_for_images_of_several_platforms(tmp_path: Path) -> N
     every = index(GOOD, FOREIGN, attestation(GOOD))
     for items in (None, [item(GOOD, "app:1")], [item(FOREIGN, "app:1")]):
         assert findings(tmp_path, [entry(every, name=FULL, ref=FULL)], items, every, every.children[-1]) == ()
+
+
+def test_one_name_for_two_entries_is_a_finding_though_they_are_for_two_platforms(tmp_path: Path) -> None:
     entries = [entry(GOOD, platform=AMD64, ref="1"), entry(FOREIGN, platform=ARM64, ref="1")]
-    assert findings(tmp_path, entries, None) == ()
-    entries[1] = entry(EVIL, platform=AMD64, ref="1")
     assert "the name 1 is ambiguous" in findings(tmp_path, entries, None)[0]
+    assert findings(tmp_path, [entry(GOOD, platform=AMD64, ref="1"), entry(FOREIGN, platform=ARM64)], None) == ()
+
+
+def test_an_entry_for_another_platform_than_its_image_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, [entry(GOOD, platform=ARM64, ref="1")], None)
+    assert finding == "entry 1 of index.json is for linux/arm64, but its image is for linux/amd64"
 
 
 def test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation(tmp_path: Path) -> None:
@@ -201,10 +211,20 @@ def test_two_full_names_in_one_entry_are_a_finding(tmp_path: Path) -> None:
     assert finding.startswith("entry 1 of index.json has two names, docker.io/library/harmless:1 and ")
 
 
-@pytest.mark.parametrize("ref", ["1", "latest", "app:1", FULL, "team/app:1", "\u00e9:"])
-def test_a_name_and_a_part_of_it_in_one_entry_are_one_name(tmp_path: Path, ref: str) -> None:
-    name = "ghcr.io/team/app:1" if ref.startswith("team") else FULL
-    assert findings(tmp_path, [entry(GOOD, name=name, ref=ref)], None) == ()
+@pytest.mark.parametrize("ref", ["1", "app:1", FULL, "index.docker.io/library/app:1"])
+def test_a_name_and_its_tag_in_one_entry_are_one_name(tmp_path: Path, ref: str) -> None:
+    assert findings(tmp_path, [entry(GOOD, name=FULL, ref=ref)], None) == ()
+
+
+@pytest.mark.parametrize("ref", ["latest", "2", "team/app:1", "library/app", "1 ", "\u00e9:", f"1@{EVIL.digest}"])
+def test_another_name_or_tag_in_one_entry_is_a_finding(tmp_path: Path, ref: str) -> None:
+    (finding,) = findings(tmp_path, [entry(GOOD, name=FULL, ref=ref)], None)
+    assert f"has two names, {FULL} and {ref}; " in finding
+
+
+def test_a_name_that_is_no_reference_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, [entry(GOOD, name="APP:1")], None)
+    assert finding == "entry 1 of index.json has the name 'APP:1', which is malformed"
 
 
 # ---- images that differ in their layers only ----
@@ -234,10 +254,11 @@ def test_two_images_with_one_config_and_different_layers_are_two_images(tmp_path
 
 
 def test_layers_that_only_one_description_has_are_a_finding(tmp_path: Path) -> None:
-    (finding,) = findings(tmp_path, [entry(GOOD, name="a:1")], [item(AGAIN, "b:1")], AGAIN)
-    assert finding.startswith("manifest.json and index.json list different layers for ")
-    (finding,) = findings(tmp_path, [entry(GOOD, name="a:1")], [item(EVIL, "b:1")])
-    assert finding.startswith("index.json has no image with the config ")
+    one, *_ = findings(tmp_path, [entry(GOOD, name="a:1")], [item(AGAIN, "a:1")], AGAIN)
+    assert one.startswith("manifest.json and index.json list different layers for ")
+    one, other, *_ = findings(tmp_path, [entry(GOOD, name="a:1")], [item(EVIL, "a:1")])
+    assert one.startswith("index.json has no image with the config ")
+    assert other == "manifest.json has no image of docker.io/library/a:1, which index.json has"
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -254,6 +275,195 @@ def test_a_config_is_hashed_by_the_algorithm_of_its_name(tmp_path: Path, algorit
     members[one["Config"]] = raw.replace(b"amd64", b"arm64")
     (tmp_path / "y.tar").write_bytes(tar({**members, "manifest.json": json.dumps([one]).encode()}))
     assert "is damaged" in verify(tmp_path / "y.tar").findings[0]
+
+
+# ---- one content for all readers ----
+
+
+def with_members(path: Path, members: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return what is wrong with the archive of `findings` after these members were added or replaced."""
+    with tarfile.open(path) as archive:
+        files = {each.name: archive.extractfile(each).read() for each in archive if each.isfile()}  # type: ignore[union-attr]
+    path.write_bytes(tar({**files, **members}))
+    return verify(path).findings
+
+
+ODD_MEMBERS = [
+    "x",
+    "x/manifest.json",
+    "MANIFEST.JSON",
+    "manifest.json.bak",
+    "blobs/VERSION",
+    f"blobs/md5/{'0' * 32}",
+    f"{'0' * 64}/json",
+    f"{'0' * 64}/layer.tar",
+]
+
+
+@pytest.mark.parametrize("name", ODD_MEMBERS)
+def test_a_member_that_no_description_accounts_for_is_a_finding(tmp_path: Path, name: str) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], [item(GOOD, "app:1")])
+    assert with_members(tmp_path / "y.tar", {name: b"{}"}) == (f"{name} belongs to no image in the archive",)
+
+
+@pytest.mark.parametrize("name", ["blobs", "blobs/sha256"])
+def test_a_file_in_the_place_of_a_directory_is_a_finding(tmp_path: Path, name: str) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], None)
+    assert with_members(tmp_path / "y.tar", {name: b"{}"})[0] == f"{name} belongs to no image in the archive"
+
+
+def test_a_blob_that_nothing_refers_to_has_a_note(tmp_path: Path) -> None:
+    assert findings(tmp_path, [entry(GOOD, name=FULL)], None) == ()
+    (note,) = [note for note in verify(tmp_path / "y.tar").notes if note.startswith("no image refers to")]
+    assert note.endswith(" more")
+
+
+@pytest.mark.parametrize("missing", ["oci-layout", "index.json"])
+def test_half_a_layout_is_a_finding(tmp_path: Path, missing: str) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], [item(GOOD, "app:1")])
+    with tarfile.open(tmp_path / "y.tar") as archive:
+        files = {each.name: archive.extractfile(each).read() for each in archive if each.name != missing}  # type: ignore[union-attr]
+    (tmp_path / "y.tar").write_bytes(tar(files))
+    assert any(f"but no {missing}" in finding for finding in verify(tmp_path / "y.tar").findings)
+
+
+LAYOUT_VERSIONS = [
+    "{}",
+    '{"imageLayoutVersion":"2.0.0"}',
+    '{"imageLayoutVersion":1}',
+    '{"imageLayoutVersion":"1.0.0 "}',
+]
+
+
+@pytest.mark.parametrize("document", LAYOUT_VERSIONS)
+def test_another_version_of_the_layout_is_a_finding(tmp_path: Path, document: str) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], None)
+    (finding,) = with_members(tmp_path / "y.tar", {"oci-layout": document.encode()})
+    assert finding.startswith("oci-layout has the version ")
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("oci-layout", {"imageLayoutVersion": "1.0.0", "x": 1}),
+        ("index.json", {"schemaVersion": 2, "manifests": [entry(GOOD, name=FULL)], "config": {}}),
+        ("index.json", {"schemaVersion": 2, "manifests": [{**entry(GOOD, name=FULL), "data": "e30="}]}),
+        ("manifest.json", [{**item(GOOD, "app:1"), "x": 1}]),
+    ],
+)
+def test_a_key_that_no_writer_writes_is_a_finding(tmp_path: Path, name: str, document: object) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], [item(GOOD, "app:1")])
+    (finding,) = with_members(tmp_path / "y.tar", {name: json.dumps(document).encode()})
+    assert finding.endswith(", which is not known")
+
+
+@pytest.mark.parametrize("odd", [{"schemaVersion": 1}, {"schemaVersion": 2, "mediaType": OCI_ZSTD}])
+def test_an_index_of_another_kind_is_a_finding(tmp_path: Path, odd: Mapping[str, Any]) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], None)
+    raw = json.dumps({**odd, "manifests": [entry(GOOD, name=FULL)]}).encode()
+    (finding,) = with_members(tmp_path / "y.tar", {"index.json": raw})
+    assert finding == "index.json has another version or media type than an image index"
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "APPLICATION/vnd.oci.image.manifest.v1+json", None])
+def test_an_entry_of_another_media_type_is_a_finding(tmp_path: Path, media_type: str | None) -> None:
+    one = {**entry(GOOD, name=FULL), "mediaType": media_type}
+    assert findings(tmp_path, [one], None)[0].startswith("entry 1 of index.json has the media type ")
+
+
+def test_two_manifests_with_one_config_under_one_name_are_a_finding(tmp_path: Path) -> None:
+    assert findings(tmp_path, [entry(GOOD, name=FULL), entry(AGAIN, name=FULL)], None, AGAIN) == (DIFFER,)
+
+
+def test_a_short_name_beside_one_of_localhost_is_a_finding(tmp_path: Path) -> None:
+    differ = "the name localhost/app:1 is ambiguous: it refers to different images"
+    assert findings(tmp_path, None, [item(GOOD, "app:1"), item(EVIL, "localhost/app:1")]) == (differ,)
+    assert findings(tmp_path, None, [item(GOOD, "docker.io/app:1"), item(EVIL, "localhost/app:1")]) == ()
+
+
+def test_a_name_that_only_one_description_has_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, [entry(GOOD, name=FULL)], [item(GOOD, "app:1", "app:2")])
+    assert finding == "manifest.json has the name docker.io/library/app:2, which index.json does not have"
+    (finding,) = findings(tmp_path, [entry(GOOD, name=FULL), entry(GOOD, name="app:2")], [item(GOOD, "app:1")])
+    assert finding == "index.json has the name docker.io/library/app:2, which manifest.json does not have"
+    assert findings(tmp_path, [entry(GOOD, name=FULL)], [item(GOOD)]) == ()  # ctr writes it so
+
+
+def test_one_side_without_images_is_a_finding(tmp_path: Path) -> None:
+    found = findings(tmp_path, [entry(GOOD, name=FULL)], [])
+    assert "manifest.json has no images, but index.json has" in found
+    (finding,) = findings(tmp_path, [], [item(GOOD, "app:1")])
+    assert finding.startswith("index.json has no image with the config ")
+
+
+@pytest.mark.parametrize("name", ["app", "docker.io/library/app"])
+def test_a_repo_tag_without_a_tag_is_a_finding(tmp_path: Path, name: str) -> None:
+    (finding,) = findings(tmp_path, None, [item(GOOD, name)])
+    assert finding.endswith("has the name docker.io/library/app without a tag, which docker load rejects")
+
+
+@pytest.mark.parametrize("key", ["Layers", "RepoTags"])
+@pytest.mark.parametrize("value", [[None], [5], "x", {"a": "b"}])
+def test_lists_of_strings_are_nothing_else(tmp_path: Path, key: str, value: object) -> None:
+    assert (
+        f"{key!r} of item 1 of manifest.json is malformed" in findings(tmp_path, None, [{**item(GOOD), key: value}])[0]
+    )
+
+
+def test_repositories_that_differ_from_manifest_json_are_a_finding(tmp_path: Path) -> None:
+    top = GOOD.layers[0].diff_id.removeprefix("sha256:")
+    for document, said in (
+        ({"app": {"1": top}}, ""),
+        ({}, ""),
+        ({"app": {"2": top}}, "has the name docker.io/library/app:2"),
+        ({"app": {"1": "0" * 64}}, "have different images"),
+        ({"app": {"1": ["0"]}}, "have different images"),
+        ({"APP": {"1": top}}, "has an invalid name"),
+        ({"app": []}, "is malformed"),
+        ([], "is malformed"),
+    ):
+        findings(tmp_path, None, [item(GOOD, "app:1")])
+        found = with_members(tmp_path / "y.tar", {"repositories": json.dumps(document).encode()})
+        assert len(found) == bool(said)
+        assert said in "".join(found)
+
+
+def test_a_parent_or_a_source_of_a_layer_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    for key, good, evil in (
+        ("Parent", GOOD.config.digest, EVIL.config.digest),
+        ("LayerSources", {GOOD.layers[0].diff_id: {}}, {EVIL.layers[0].diff_id: {}}),
+    ):
+        assert findings(tmp_path, None, [{**item(GOOD, "app:1"), key: good}]) == ()
+        assert len(findings(tmp_path, None, [{**item(GOOD, "app:1"), key: evil}])) == 1
+
+
+def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
+    both = index(GOOD, FOREIGN)
+    assert findings(tmp_path, [entry(both, name=FULL)], None, both) == ()
+    target = tmp_path / "y.tar"
+    assert verify(target, f"{FULL}@{both.digest}").findings == ()
+    for name in (f"{FULL}@{GOOD.digest}", f"docker.io/library/app@{GOOD.digest}"):
+        (finding,) = verify(target, name).findings
+        assert finding.startswith(f"{FULL} is an index with other images than {GOOD.digest}, ")
+        assert finding.endswith(both.digest)
+
+
+def test_there_is_an_end_to_the_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_image_layout, "_MAX_VISITS", 3)
+    entries = [entry(GOOD, name=f"app:{number}") for number in range(4)]
+    assert "index.json leads to more than 3 manifests" in findings(tmp_path, entries, None)
+    assert findings(tmp_path, entries[:3], None) == ()
+
+
+@pytest.mark.parametrize("reader", [read_image_layout, read_docker])
+def test_there_is_an_end_to_the_layers_of_all_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: ModuleType
+) -> None:
+    monkeypatch.setattr(reader, "MAX_ALL_LAYERS", 1)
+    is_docker = reader is read_docker
+    entries, items = [entry(GOOD, name="a:1"), entry(EVIL, name="b:1")], [item(GOOD, "a:1"), item(EVIL, "b:1")]
+    found = findings(tmp_path, *((None, items) if is_docker else (entries, None)))
+    assert f"{'manifest' if is_docker else 'index'}.json lists more than 1 layers" in found
 
 
 # ---- keys ----
@@ -297,7 +507,7 @@ def test_two_spellings_of_a_key_of_index_json_are_a_finding(tmp_path: Path, spel
 @pytest.mark.parametrize("spelled", ["Digest", "MediaType", "\u017fize", "Annotations", "Platform"])
 def test_two_spellings_of_a_key_of_an_entry_are_a_finding(tmp_path: Path, spelled: str) -> None:
     one = {**entry(GOOD, name=FULL), spelled: EVIL.digest}
-    (finding,) = findings(tmp_path, [one], None)
+    finding = findings(tmp_path, [one], None)[-1]
     assert finding.startswith("entry 1 of index.json is ambiguous: readers disagree about the key ")
 
 
