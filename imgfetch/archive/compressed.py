@@ -75,7 +75,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     is_compressed = compression_of(path)
     with path.open("rb") as raw:
         if is_compressed:
-            yield io.BufferedReader(_Readable(decompress(raw)), PIECE)
+            yield io.BufferedReader(_Readable(decompress(raw, is_strict=True)), PIECE)
         else:
             yield raw
 

@@ -20,7 +20,7 @@ from imgfetch.archive.directory import DirectoryReader
 from imgfetch.archive.tarreader import TarEntry, TarReader
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
-from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
+from imgfetch.layers.compression import HEAD, PIECE, decompress, detect, is_header
 from imgfetch.text import sanitize
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -124,6 +124,8 @@ def _members(file: BinaryIO, name: str) -> _TarMembers:
         whole = _joined(beginning, iter(partial(buffered.read, PIECE), b""))
     compression = detect(beginning)
     if compression not in ("plain", None):
+        if is_header(beginning[:HEAD]):
+            raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
         whole, beginning = _decompressed(whole, name)
     else:
         compression = ""
@@ -133,7 +135,7 @@ def _members(file: BinaryIO, name: str) -> _TarMembers:
 
 def _decompressed(file: BinaryIO, name: str) -> tuple[BinaryIO, bytes]:
     """Return decompressed data as a file, and its beginning."""
-    pieces = decompress(file)
+    pieces = decompress(file, is_strict=True)
     beginning = b""
     try:
         for piece in pieces:

@@ -87,11 +87,11 @@ def decompressor(name: str) -> Decompressor:
     return _Streams(name, _OPENERS[name]) if name in _OPENERS else _Uncompressed()
 
 
-def decompress(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a layer's tar stream from a file positioned at the layer's first byte.
+def decompress(file: BinaryIO, *, is_strict: bool = False) -> Iterator[bytes]:
+    """Yield the tar stream from a file positioned at its first byte.
 
     Raises:
-        VerificationError: the data is damaged or incomplete.
+        VerificationError: the data is damaged or incomplete, or, if ``is_strict``, such that some readers refuse it.
         UnsupportedError: the compression is unknown, or needs too much memory.
     """
     piece = file.read(PIECE)
@@ -102,7 +102,9 @@ def decompress(file: BinaryIO) -> Iterator[bytes]:
     while piece:
         yield from stream.feed(piece)
         piece = file.read(PIECE)
-    stream.finish()
+    oddity = stream.finish()
+    if is_strict and oddity:
+        raise VerificationError(oddity)
 
 
 class _Streams:
@@ -185,6 +187,15 @@ class _Uncompressed:
 
     def finish(self) -> str | None:
         return None
+
+
+def is_header(block: bytes) -> bool:
+    """Return whether some reader may take a block for a tar header, whatever else it is."""
+    digits = tarheaders.text(block[148:156].strip(b" \0"))
+    try:
+        return tarheaders.has_right_checksum(block[:148] + digits.ljust(8) + block[156:])
+    except tarheaders.HeaderError:
+        return False
 
 
 def _is_tar(block: bytes) -> bool:

@@ -16,6 +16,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("DirectoryReader.pieces", "raise self._cut_short()", "return").noticed_by(
         "test_a_file_that_becomes_shorter_is_damage"
     ),
+    Mutant("source:_members", "if is_header(beginning[:HEAD]):", "if False:").noticed_by(
+        "test_a_file_that_is_compressed_to_some_readers_and_a_tar_to_others_is_refused"
+    ),
+    Mutant("compression:decompress", "if is_strict and oddity:", "if False:").noticed_by(
+        "test_data_behind_compressed_data_is_damage"
+    ),
     Mutant("source:_refuse_foreign", r' and beginning[:HEAD].strip(b"\0")', "").noticed_by(
         "test_a_device_without_end_comes_to_an_end"
     ),

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import pytest
 from imgfetch.archive import source
 from imgfetch.archive.source import opened
 from imgfetch.errors import StorageError, UnsupportedError, VerificationError
+from tests import headers
 from tests.images import gz, tar, zstd
 
 FILES = {"a.json": b"{}", "b": b"long" * 100_000, "c": b"c"}
@@ -203,3 +205,36 @@ def test_gzip_members_that_hold_little_each_are_joined(tmp_path: Path) -> None:
     path.write_bytes(b"".join(gzip.compress(TAR[start : start + 700], mtime=0) for start in range(0, len(TAR), 700)))
     with opened(path) as members:
         assert contents(members) == FILES
+
+
+def gzip_within_a_tar(content: bytes, inner: bytes) -> bytes:
+    """Return gzip data of one tar whose header has, in its extra field, another tar."""
+    compressed = gzip.compress(content, mtime=0)
+    block = headers.header(b"\x1f\x8b\x08\x04" + bytes(6) + (500 + len(inner)).to_bytes(2, "little") + b"x")
+    return block + inner + compressed[10:]
+
+
+def zstd_within_a_tar(content: bytes, inner: bytes) -> bytes:
+    """Return zstd data of one tar behind a skippable frame with another tar."""
+    block = headers.header(b"\x50\x2a\x4d\x18" + (504 + len(inner)).to_bytes(4, "little") + b"x")
+    return block + inner + zstd(content)
+
+
+@pytest.mark.parametrize("polyglot", [gzip_within_a_tar, zstd_within_a_tar])
+def test_a_file_that_is_compressed_to_some_readers_and_a_tar_to_others_is_refused(
+    tmp_path: Path, polyglot: Callable[[bytes, bytes], bytes]
+) -> None:
+    content = polyglot(TAR, tar({"manifest.json": b"[]"}))
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        assert archive.getnames()[-1] == "manifest.json"
+    (tmp_path / "y.tar").write_bytes(content)
+    with pytest.raises(VerificationError, match="data to some readers and a tar to others"), opened(tmp_path / "y.tar"):
+        pass
+
+
+@pytest.mark.parametrize("form", ["gzip", "zstd"])
+@pytest.mark.parametrize("behind", [b"garbage that is long enough", bytes(100), TAR], ids=["garbage", "zeros", "tar"])
+def test_data_behind_compressed_data_is_damage(form: str, behind: bytes) -> None:
+    content = io.BytesIO(FORMS[form](TAR) + behind)
+    with pytest.raises(VerificationError, match=r"follow its|is damaged"), opened(content) as members:
+        contents(members)
