@@ -79,6 +79,7 @@ class _Reader:
             self.faults.append(f"{_INDEX} has another version or media type than an image index")
         if len(entries) > MAX_MANIFESTS:
             raise VerificationError(f"{_INDEX} has {len(entries)} entries, more than {MAX_MANIFESTS}")
+        descriptors: list[Descriptor] = []
         for number, entry in enumerate(entries, 1):
             what = f"entry {number} of {_INDEX}"
             descriptor = Descriptor.from_json(entry, what)
@@ -96,6 +97,8 @@ class _Reader:
                 )
                 for name in _names(descriptor)
             ]
+            descriptors.append(descriptor)
+        self.faults += _ambiguous_tags(descriptors)
 
     def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
         document = strictjson.loads(self.scan.document(name) or b"", name)
@@ -178,6 +181,10 @@ class _Reader:
         except ImgfetchError as error:
             self.faults.append(str(error))
             return
+        if descriptor.media_type in mediatypes.MANIFESTS and "config" not in strictjson.fields(
+            strictjson.loads(raw or b"", "")
+        ):
+            self.faults.append(f"the manifest {descriptor.digest} has no config, so containerd refuses the archive")
         for blob in blobs:
             self.members.add(path(blob.digest))
             if not self.scan.get(path(blob.digest)) and not blob.is_embedded and self.scan.is_whole:
@@ -328,6 +335,18 @@ def _odd_names(entry: Descriptor, what: str) -> Iterator[str]:
         yield f"{what} has two names, {full} and {sanitize(other)}; readers disagree about which one counts"
     elif other and name is None and not is_tag(other) and _full_name(entry, REF_NAME) is None:
         yield f"{what} has the name {other!a}, which is malformed"
+
+
+def _ambiguous_tags(entries: Iterable[Descriptor]) -> Iterator[str]:
+    """Yield a finding for each bare tag that is the only name of one entry, and a part of another's."""
+    alone: dict[str, Digest] = {}
+    for entry in entries:
+        if NAME not in entry.annotations and REF_NAME in entry.annotations:
+            alone[entry.annotations[REF_NAME]] = entry.digest
+    for entry in entries:
+        tag = entry.annotations.get(REF_NAME, "")
+        if alone.get(tag, entry.digest) != entry.digest:
+            yield f"the name {tag} is ambiguous: it refers to different images"
 
 
 def _false_platforms(entry: Descriptor, images: Iterable[ArchivedImage], what: str) -> Iterator[str]:

@@ -68,9 +68,10 @@ def read_archive(scan: Scan) -> Archive:
         faults += _disagreements(layout, docker)
     faults += ambiguous_names(layout, docker)
     images = _merged(layout.images, docker.images)
-    has_documents_only = scan.members.keys() <= {*DOCUMENTS, *_DIRECTORIES}
-    if not images and (not faults or (has_documents_only and not layout.faults and not docker.faults)):
-        raise _without_images(scan, layout.others)
+    if not images and not layout.faults and not docker.faults:
+        if layout.others or scan.members.keys() <= {*DOCUMENTS, *_DIRECTORIES}:
+            raise _without_images(scan, layout.others)
+        faults.append("the archive has blobs or layers, but lists no image")
     notes = (*layout.notes, *docker.notes, *_unused(scan, layout.members | docker.members))
     return Archive(_kind(scan), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes)
 

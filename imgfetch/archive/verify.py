@@ -50,9 +50,10 @@ def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int
     try:
         archive = read_archive(found)
     except ImgfetchError:
-        if found.is_whole and not found.faults:
+        faults = (*found.faults, *_damaged_blobs(found))
+        if found.is_whole and not faults:
             raise
-        return Verified("a damaged archive", (), tuple(found.faults), tuple(_known_causes(found, Archive())))
+        return Verified("a damaged archive", (), faults, tuple(_known_causes(found, Archive())))
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
     again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
@@ -133,7 +134,7 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
         return "is a JSON document, not a layer"
     if member.contents.diff_id != layer.diff_id:
         return f"does not match the config: expected diff_id {layer.diff_id}, got {member.contents.diff_id}"
-    return ""
+    return f"is refused by some readers: {member.contents.oddity}" if member.contents.oddity else ""
 
 
 def _missing(wanted: Reference, archive: Archive) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,6 +110,12 @@ def test_a_name_without_a_tag_is_the_latest(tmp_path: Path, text: str) -> None:
 
 def test_a_bare_tag_for_two_images_is_a_finding(tmp_path: Path) -> None:
     assert "the name 1 is ambiguous" in findings(tmp_path, [entry(GOOD, ref="1"), entry(EVIL, ref="1")], None)[0]
+
+
+def test_a_bare_tag_beside_a_name_with_that_tag_is_a_finding(tmp_path: Path) -> None:
+    entries = [entry(GOOD, name=FULL, ref="1"), entry(EVIL, ref="1")]
+    assert findings(tmp_path, entries, None) == ("the name 1 is ambiguous: it refers to different images",)
+    assert findings(tmp_path, [entries[0], entry(EVIL, name="x:1", ref="1")], None) == ()
 
 
 def test_a_digest_behind_a_tag_makes_no_other_name(tmp_path: Path) -> None:
@@ -225,6 +232,31 @@ def test_another_name_or_tag_in_one_entry_is_a_finding(tmp_path: Path, ref: str)
 def test_a_name_that_is_no_reference_is_a_finding(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, [entry(GOOD, name="APP:1")], None)
     assert finding == "entry 1 of index.json has the name 'APP:1', which is malformed"
+
+
+def test_blobs_without_an_image_are_a_finding(tmp_path: Path) -> None:
+    assert findings(tmp_path, [], None) == ("the archive has blobs or layers, but lists no image",)
+
+
+def test_a_manifest_that_is_damaged_is_a_finding(tmp_path: Path) -> None:
+    findings(tmp_path, [entry(GOOD, name=FULL)], None)
+    (finding, *_) = with_members(tmp_path / "y.tar", {path(GOOD): GOOD.raw.replace(b"layers", b"Layers")})
+    assert finding.startswith(f"{path(GOOD)} is damaged")
+
+
+def test_a_manifest_without_a_config_is_a_finding(tmp_path: Path) -> None:
+    raw = GOOD.raw.replace(b'"config"', b'"confog"')
+    odd = replace(GOOD, raw=raw)
+    found = findings(tmp_path, [entry(GOOD, name=FULL), entry(odd, name="x:1")], None, odd)
+    assert found == (f"the manifest {odd.digest} has no config, so containerd refuses the archive",)
+
+
+@pytest.mark.parametrize("behind", [b"x", bytes(20)])
+def test_a_layer_with_data_behind_it_is_a_finding(tmp_path: Path, behind: bytes) -> None:
+    layer = GOOD.layers[0]
+    odd = image(Blob(layer.content + behind, layer.media_type, layer.diff_id))
+    (finding,) = findings(tmp_path, [entry(odd, name=FULL)], None, odd)
+    assert "is refused by some readers: " in finding
 
 
 # ---- images that differ in their layers only ----
@@ -428,13 +460,10 @@ def test_repositories_that_differ_from_manifest_json_are_a_finding(tmp_path: Pat
         assert said in "".join(found)
 
 
-def test_a_parent_or_a_source_of_a_layer_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
-    for key, good, evil in (
-        ("Parent", GOOD.config.digest, EVIL.config.digest),
-        ("LayerSources", {GOOD.layers[0].diff_id: {}}, {EVIL.layers[0].diff_id: {}}),
-    ):
-        assert findings(tmp_path, None, [{**item(GOOD, "app:1"), key: good}]) == ()
-        assert len(findings(tmp_path, None, [{**item(GOOD, "app:1"), key: evil}])) == 1
+def test_a_source_of_a_layer_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    for layer, is_good in ((GOOD.layers[0].diff_id, True), (EVIL.layers[0].diff_id, False)):
+        one = {**item(GOOD, "app:1"), "LayerSources": {layer: {}}, "Parent": EVIL.config.digest}
+        assert bool(findings(tmp_path, None, [one])) != is_good
 
 
 def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
