@@ -41,9 +41,7 @@ def read_image_layout(scan: Scan, configs: Configs) -> Description:
     indexes = {path(index) for image in images for index in image.indexes}
     return Description(
         images=tuple(images),
-        choices=tuple(
-            choice._replace(images=tuple(_with_indexes(choice.images, parents))) for choice in reader.choices
-        ),
+        choices=tuple(_traced(choice, parents) for choice in reader.choices),
         members=frozenset(reader.members | indexes),
         others=tuple(reader.others),
         faults=(*reader.faults, *_false_digests(images)),
@@ -61,6 +59,7 @@ class _Reader:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    _rivals: set[Digest] = field(default_factory=set)
     _documents: dict[tuple[Digest, str], Index | Manifest | None] = field(default_factory=dict)
     _layers: dict[tuple[Digest, str], tuple[ArchivedLayer, ...]] = field(default_factory=dict)
     _visits: int = 0
@@ -79,6 +78,7 @@ class _Reader:
             self.faults.append(f"{_INDEX} has another version or media type than an image index")
         if len(entries) > MAX_MANIFESTS:
             raise VerificationError(f"{_INDEX} has {len(entries)} entries, more than {MAX_MANIFESTS}")
+        self._visit(entries)
         descriptors: list[Descriptor] = []
         for number, entry in enumerate(entries, 1):
             what = f"entry {number} of {_INDEX}"
@@ -88,17 +88,24 @@ class _Reader:
             if members.text("mediaType") not in mediatypes.INDEXES | mediatypes.MANIFESTS:
                 self.faults.append(f"{what} has the media type {quoted(members.text('mediaType'))}")
             self.faults += _odd_names(descriptor, what)
+            self._rivals = set()
             found = tuple(self._images(descriptor, descriptor, 1))
             self.faults += _false_platforms(descriptor, found, what)
             self.images += found
-            self.choices += [
-                Choice(
-                    name, descriptor.annotations.get(NAME) or descriptor.annotations[REF_NAME], descriptor.digest, found
-                )
-                for name in _names(descriptor)
-            ]
+            self.choices += self._choices(descriptor, found)
             descriptors.append(descriptor)
         self.faults += _ambiguous_tags(descriptors)
+
+    def _visit(self, entries: Sequence[object]) -> None:
+        self._visits += len(entries)
+        if self._visits > _MAX_VISITS:
+            raise VerificationError(f"{_INDEX} leads to more than {_MAX_VISITS} manifests")
+
+    def _choices(self, entry: Descriptor, images: tuple[ArchivedImage, ...]) -> Iterator[Choice]:
+        others = tuple((digest,) for digest in sorted(self._rivals, key=str))
+        for name in _names(entry):
+            spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
+            yield Choice(name, spelling, entry.digest, images, others)
 
     def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
         document = strictjson.loads(self.scan.document(name) or b"", name)
@@ -107,26 +114,31 @@ class _Reader:
         return members
 
     def _images(self, top: Descriptor, descriptor: Descriptor, depth: int) -> Iterator[ArchivedImage]:
-        self._visits += 1
-        if self._visits > _MAX_VISITS:
-            raise VerificationError(f"{_INDEX} leads to more than {_MAX_VISITS} manifests")
         what = f"the manifest {descriptor.digest}"
         found = self._document(descriptor, what)
-        if isinstance(found, Manifest):
-            image = self._image(top, found, what)
-            if image:
-                yield image._replace(listed_for=descriptor.platform)
+        image = self._image(top, found, what) if isinstance(found, Manifest) else None
+        if image:
+            yield image._replace(listed_for=descriptor.platform)
         elif isinstance(found, Index):
             if depth > _MAX_DEPTH:
                 raise VerificationError(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
             yield from self._children(top, found, depth)
+        else:
+            self._rival(descriptor)
+
+    def _rival(self, descriptor: Descriptor) -> None:
+        """Note what readers may take for an image; no machine has the platform of an attestation."""
+        if descriptor.platform is None or descriptor.platform.is_known:
+            self._rivals.add(descriptor.digest)
 
     def _children(self, top: Descriptor, index: Index, depth: int) -> Iterator[ArchivedImage]:
+        self._visit(index.manifests)
         self.faults += [str(entry.error) for entry in index.unreadable]
         absent = 0
         for child in dict.fromkeys(index.manifests):
             if path(child.digest) not in self.scan.members:
                 absent += 1
+                self._rival(child)
             elif is_attestation(child):
                 self._other(child, "an attestation")
             elif child.media_type in ("", *mediatypes.INDEXES, *mediatypes.MANIFESTS):
@@ -173,6 +185,7 @@ class _Reader:
 
     def _other(self, descriptor: Descriptor, kind: str) -> None:
         """Note an artifact or the like, and the blobs of which it consists."""
+        self._rival(descriptor)
         self.others.append(kind)
         self.members.add(path(descriptor.digest))
         raw = self.scan.document(path(descriptor.digest))
@@ -305,6 +318,14 @@ def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequ
         image._replace(indexes=_above(image.manifest.descriptor.digest, parents)) if image.manifest else image
         for image in images
     ]
+
+
+def _traced(choice: Choice, parents: Mapping[Digest, Sequence[Digest]]) -> Choice:
+    """Add every index that lists what a name may refer to."""
+    return choice._replace(
+        images=tuple(_with_indexes(choice.images, parents)),
+        others=tuple((digest, *_above(digest, parents)) for (digest, *_) in choice.others),
+    )
 
 
 def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:

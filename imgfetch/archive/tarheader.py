@@ -17,12 +17,15 @@ from imgfetch.layers.tarheaders import LONG_LINK, LONG_NAME, PAX, Header, Header
 
 FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY = b"0", b"\0", b"1", b"2", b"5"
 KINDS = frozenset({FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, PAX, LONG_NAME, LONG_LINK})
+_FILE_TYPES = {FILE: 0o100000, OLD_FILE: 0o100000, SYMBOLIC_LINK: 0o120000, DIRECTORY: 0o040000}
+"""What some writers put into the mode beside the permissions: the type of the entry once more."""
 MAX_NAME = 1024
 """Maximum bytes of a name or a link's target."""
 
 _TYPE, _MAGIC = slice(156, 157), slice(257, 265)
 _POSIX, _GNU, _V7 = b"ustar\x0000", b"ustar  \0", bytes(8)
 _FORMATS = {_POSIX: "POSIX", _GNU: "GNU", _V7: "v7"}
+_PERMISSIONS = 0o7777
 _MAX_SIZE = 2**62
 _OCTAL_SIZE = 8**11
 """Sizes from here on do not fit into the octal digits of a header."""
@@ -96,8 +99,10 @@ def parse(block: bytes) -> Header:
         raise HeaderError(f"this entry has the type {decoded(kind)!a}, which an image archive never contains")
     if (kind == PAX and magic != _POSIX) or (kind in (LONG_NAME, LONG_LINK) and magic != _GNU):
         raise HeaderError(f"this extended header has the type {decoded(kind)!a} in the {_FORMATS[magic]} format")
-    for what in ("mode", "owner", "group", "time"):
+    for what in ("owner", "group", "time"):
         _number(fields[what], what)
+    if _number(fields["mode"], "mode") & ~_PERMISSIONS not in (0, _FILE_TYPES.get(kind)):
+        raise HeaderError("the mode in this header is that of something else, by which some readers go")
     name = text(fields["name"])
     if magic == _POSIX and (prefix := text(fields["prefix"])):
         name = prefix + b"/" + name

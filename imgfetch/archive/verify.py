@@ -152,9 +152,9 @@ def _missing(wanted: Reference, archive: Archive) -> str:
         return f"{wanted} is in the archive only as {', '.join(sorted(names)) or 'an unnamed image'}"
     for choice in archive.choices:
         is_named = choice.name in names or without_digest(choice.name) in names
-        if is_named and any(image.manifest and wanted.digest not in image.digests for image in choice.images):
+        if is_named and not choice.is_only(wanted.digest):
             return (
-                f"{choice.name} is an index with other images than {wanted.digest}, from which readers choose by "
+                f"{choice.name} is an index with other content than {wanted.digest}, from which readers choose by "
                 f"platform; verify the digest of the index, {choice.target}"
             )
     return ""

@@ -152,7 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_image_layout:read_image_layout", ", *_false_digests(images)", ", *()").noticed_by(
         "test_a_name_with_another_digest_than_its_images_is_a_finding"
     ),
-    Mutant("read_image_layout:_Reader._images", "if self._visits > _MAX_VISITS:", "if False:").noticed_by(
+    Mutant("read_image_layout:_Reader._visit", "if self._visits > _MAX_VISITS:", "if False:").noticed_by(
         "test_there_is_an_end_to_the_manifests"
     ),
     Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
@@ -170,8 +170,26 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
         "test_a_source_of_a_layer_that_is_not_there_is_a_finding"
     ),
-    Mutant("verify:_missing", "image.manifest and wanted.digest not in image.digests", "False").noticed_by(
+    Mutant("verify:_missing", " and not choice.is_only(wanted.digest)", " and False").noticed_by(
         "test_an_index_with_another_image_is_not_the_image"
+    ),
+    Mutant("Choice.is_only", "*self.others", "").noticed_by(
+        "test_an_index_with_content_that_only_readers_take_for_an_image_is_not_the_image"
+    ),
+    Mutant("read_image_layout:_Reader._children", "self._rival(child)", "pass").noticed_by(
+        "test_an_index_with_content_that_a_reader_may_have_already_is_not_the_image"
+    ),
+    Mutant("read_image_layout:_Reader._other", "self._rival(descriptor)", "pass").noticed_by(
+        "test_an_index_with_content_that_only_readers_take_for_an_image_is_not_the_image"
+    ),
+    Mutant("read_image_layout:_Reader._images", "self._rival(descriptor)", "pass").noticed_by(
+        "test_an_index_with_content_that_only_readers_take_for_an_image_is_not_the_image"
+    ),
+    Mutant("read_image_layout:_Reader._rival", " or descriptor.platform.is_known", " or True").noticed_by(
+        "test_an_index_with_an_attestation_for_no_machine_is_the_image"
+    ),
+    Mutant("tarheader:parse", "(0, _FILE_TYPES.get(kind))", "range(2**20)").noticed_by(
+        "test_the_mode_of_an_entry_is_not_that_of_something_else"
     ),
     Mutant("Selection.pins", " if reference.digest in known", "").noticed_by(
         "test_a_digest_that_decompression_has_changed_is_in_no_name"

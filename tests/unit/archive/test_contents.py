@@ -473,8 +473,43 @@ def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
     assert verify(target, f"{FULL}@{both.digest}").findings == ()
     for name in (f"{FULL}@{GOOD.digest}", f"docker.io/library/app@{GOOD.digest}"):
         (finding,) = verify(target, name).findings
-        assert finding.startswith(f"{FULL} is an index with other images than {GOOD.digest}, ")
+        assert finding.startswith(f"{FULL} is an index with other content than {GOOD.digest}, ")
         assert finding.endswith(both.digest)
+
+
+ATTESTED = {"vnd.docker.reference.type": "attestation-manifest"}
+UNKNOWN = {"architecture": "unknown", "os": "unknown"}
+HELM = image(hello("helm"), config_type="application/vnd.cncf.helm.config.v1+json")
+
+
+@pytest.mark.parametrize(
+    ("child", "extra"),
+    [(EVIL, {"annotations": ATTESTED, "platform": None}), (HELM, {}), (HELM, {"platform": None})],
+)
+def test_an_index_with_content_that_only_readers_take_for_an_image_is_not_the_image(
+    tmp_path: Path, child: Built, extra: Mapping[str, Any]
+) -> None:
+    listed = {key: value for key, value in {**child.entry, **extra}.items() if value}
+    both = index(GOOD, child, entries=[listed, GOOD.entry])
+    assert findings(tmp_path, [entry(both, name=FULL)], None, both, HELM) == ()
+    (finding,) = verify(tmp_path / "y.tar", f"{FULL}@{GOOD.digest}").findings
+    assert finding.startswith(f"{FULL} is an index with other content than {GOOD.digest}, ")
+    assert verify(tmp_path / "y.tar", f"{FULL}@{both.digest}").findings == ()
+
+
+def test_an_index_with_content_that_a_reader_may_have_already_is_not_the_image(tmp_path: Path) -> None:
+    absent = image(hello("absent"))
+    both = index(GOOD, entries=[absent.entry, GOOD.entry])
+    assert findings(tmp_path, [entry(both, name=FULL)], None, both) == ()
+    assert len(verify(tmp_path / "y.tar", f"{FULL}@{GOOD.digest}").findings) == 1
+    assert verify(tmp_path / "y.tar", f"{FULL}@{both.digest}").findings == ()
+
+
+def test_an_index_with_an_attestation_for_no_machine_is_the_image(tmp_path: Path) -> None:
+    for children in ((GOOD, attestation(GOOD)), (GOOD,)):
+        both = index(*children, entries=[{**attestation(GOOD).entry, "platform": UNKNOWN}, GOOD.entry])
+        findings(tmp_path, [entry(both, name=FULL)], None, both, *children)
+        assert verify(tmp_path / "y.tar", f"{FULL}@{GOOD.digest}").findings == ()
 
 
 def test_there_is_an_end_to_the_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,17 @@ def test_spaces_before_and_spaces_and_nuls_behind_a_number_are_allowed(field: st
     assert read(header(fields={field: value})) == [TarEntry("a", FILE, 0)]
 
 
+def test_the_mode_of_an_entry_is_not_that_of_something_else() -> None:
+    kinds = {b"0": b"0100644", b"\0": b"0100644", b"2": b"0120777", b"5": b"0040755"}
+    for kind, own in kinds.items():
+        for mode in (*kinds.values(), b"0010644", b"0060644", b"0140644", b"1000644"):
+            blocks = header(fields={"type": kind, "mode": mode, "link": b"b" if kind == b"2" else b""})
+            if mode == own:
+                assert len(read(blocks)) == 1
+            else:
+                assert "the mode in this header is that of something else" in refused(blocks)
+
+
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 def test_a_checksum_is_octal_digits_only(value: bytes) -> None:
     block = header()
