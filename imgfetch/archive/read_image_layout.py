@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
@@ -36,7 +37,7 @@ def read_image_layout(scan: Scan, configs: Configs) -> Description:
         reader.read()
     except ImgfetchError as error:
         reader.faults.append(str(error))
-    parents = _parents(scan)
+    parents = reader.parents()
     images = _with_indexes(_together(reader.images), parents)
     indexes = {path(index) for image in images for index in image.indexes}
     return Description(
@@ -106,6 +107,22 @@ class _Reader:
         for name in _names(entry):
             spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
             yield Choice(name, spelling, entry.digest, images, others)
+
+    def parents(self) -> Mapping[Digest, Sequence[Digest]]:
+        """Return the valid indexes that list a document, whether anything refers to them or not."""
+        indexes = {found.descriptor.digest: found for found in self._documents.values() if isinstance(found, Index)}
+        for digest, raw in self.scan.blob_documents():
+            if digest not in indexes and b'"manifests"' in raw:
+                with suppress(ImgfetchError):
+                    own = Descriptor("", digest, len(raw))
+                    found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
+                    if isinstance(found, Index):
+                        indexes[digest] = found
+        parents: dict[Digest, list[Digest]] = {}
+        for digest, index in indexes.items():
+            for child in {child.digest for child in index.manifests}:
+                parents.setdefault(child, []).append(digest)
+        return parents
 
     def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
         document = strictjson.loads(self.scan.document(name) or b"", name)
@@ -294,22 +311,6 @@ def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
             digest = name.partition("@")[2]
             if digest and digest not in map(str, image.digests):
                 yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
-
-
-def _parents(scan: Scan) -> Mapping[Digest, Sequence[Digest]]:
-    """Return the indexes that list a document, referenced or not."""
-    parents: dict[Digest, list[Digest]] = {}
-    for digest, raw in scan.blob_documents():
-        if b'"manifests"' not in raw:
-            continue
-        own = Descriptor("", digest, len(raw))
-        try:
-            found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
-        except ImgfetchError:
-            continue  # An invalid index is reported where something refers to it.
-        for child in {child.digest for child in found.manifests} if isinstance(found, Index) else ():
-            parents.setdefault(child, []).append(digest)
-    return parents
 
 
 def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequence[Digest]]) -> list[ArchivedImage]:

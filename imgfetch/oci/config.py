@@ -5,6 +5,7 @@ Sources: OCI image specification, "Image Configuration"; docker's image specific
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -18,17 +19,81 @@ _KEYS = frozenset({"os", "architecture", "variant", "rootfs"})
 _ROOTFS_KEYS = frozenset({"diff_ids"})
 
 
+class Step(NamedTuple):
+    """A step of the history: its command, and whether it made no layer."""
+
+    created_by: str
+    is_empty: bool
+
+
+class RunConfig(NamedTuple):
+    """An image's run settings and history.
+
+    Attributes:
+        created: time of creation as the config has it (RFC 3339).
+        entrypoint: the arguments before the command.
+        command: the default command, or the entrypoint's default arguments.
+        environment: variables as ``NAME=value``.
+        ports: exposed ports, such as ``80/tcp``.
+        volumes: mount points for volumes.
+        stop_signal: the signal that stops a container; empty means SIGTERM.
+        history: steps, the oldest first.
+    """
+
+    created: str = ""
+    author: str = ""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    stop_signal: str = ""
+    history: tuple[Step, ...] = ()
+
+    @classmethod
+    def of(cls, document: object) -> Self:
+        """Read them from a parsed config; a member that is not of the right type counts as absent."""
+        members = strictjson.fields(document)
+        run = strictjson.fields(members.get("config"))
+        return cls(
+            created=_text(members.get("created")),
+            author=_text(members.get("author")),
+            entrypoint=_words(run.get("entrypoint")),
+            command=_words(run.get("cmd")),
+            environment=_texts(run.get("env")),
+            labels={name: _text(text) for name, text in sorted(_members(run.get("labels")).items())},
+            ports=tuple(sorted(_members(run.get("exposedports")))),
+            volumes=tuple(sorted(_members(run.get("volumes")))),
+            user=_text(run.get("user")),
+            working_dir=_text(run.get("workingdir")),
+            stop_signal=_text(run.get("stopsignal")),
+            history=tuple(map(_step, _items(members.get("history")))),
+        )
+
+    def made_by(self, count: int) -> tuple[str, ...]:
+        """Return the command that made each of ``count`` layers, or empty texts if the history lists another number."""
+        steps = [step.created_by for step in self.history if not step.is_empty]
+        return tuple(steps) if len(steps) == count else ("",) * count
+
+
 @dataclass(frozen=True)
 class Config:
-    """An image's config; ``diff_ids`` are the digests of the decompressed layers, base first.
+    """An image's config.
 
-    ``media_type`` is the one in the manifest.
+    Attributes:
+        diff_ids: the digests of the decompressed layers, base first.
+        media_type: the one in the manifest.
+        run: its run settings and history.
     """
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
     raw: bytes = field(default=b"", repr=False)
     media_type: str = field(default=mediatypes.OCI_CONFIG, compare=False)
+    run: RunConfig = field(default=RunConfig(), compare=False, repr=False)
 
     @classmethod
     @strictjson.blaming_the_publisher()
@@ -54,67 +119,7 @@ class Config:
                 diff_ids.append(Digest.parse(text))
             except VerificationError as error:
                 raise VerificationError(f"diff_id {number} of {what} is {error}") from None
-        return cls(Platform.from_json(members), tuple(diff_ids), raw, media_type)
-
-
-class Step(NamedTuple):
-    """A step of the history: its command, and whether it made no layer."""
-
-    created_by: str
-    is_empty: bool
-
-
-class RunConfig(NamedTuple):
-    """An image's run settings and history.
-
-    Attributes:
-        created: time of creation as the config has it (RFC 3339).
-        entrypoint: the arguments before the command.
-        command: the default command, or the entrypoint's default arguments.
-        environment: variables as ``NAME=value``.
-        ports: exposed ports, such as ``80/tcp``.
-        volumes: mount points for volumes.
-        stop_signal: the signal that stops a container; empty means SIGTERM.
-        history: steps, the oldest first.
-    """
-
-    created: str
-    author: str
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...]
-    environment: tuple[str, ...]
-    labels: dict[str, str]
-    ports: tuple[str, ...]
-    volumes: tuple[str, ...]
-    user: str
-    working_dir: str
-    stop_signal: str
-    history: tuple[Step, ...]
-
-    @classmethod
-    def of(cls, config: Config) -> Self:
-        """Read them from a config; a member that is not of the right type counts as absent."""
-        members = strictjson.fields(strictjson.loads(config.raw, "the config", as_go=True))
-        run = strictjson.fields(members.get("config"))
-        return cls(
-            created=_text(members.get("created")),
-            author=_text(members.get("author")),
-            entrypoint=_words(run.get("entrypoint")),
-            command=_words(run.get("cmd")),
-            environment=_texts(run.get("env")),
-            labels={name: _text(text) for name, text in sorted(_members(run.get("labels")).items())},
-            ports=tuple(sorted(_members(run.get("exposedports")))),
-            volumes=tuple(sorted(_members(run.get("volumes")))),
-            user=_text(run.get("user")),
-            working_dir=_text(run.get("workingdir")),
-            stop_signal=_text(run.get("stopsignal")),
-            history=tuple(map(_step, _items(members.get("history")))),
-        )
-
-    def made_by(self, count: int) -> tuple[str, ...]:
-        """Return the command that made each of ``count`` layers, or empty texts if the history lists another number."""
-        steps = [step.created_by for step in self.history if not step.is_empty]
-        return tuple(steps) if len(steps) == count else ("",) * count
+        return cls(Platform.from_json(members), tuple(diff_ids), raw, media_type, RunConfig.of(document))
 
 
 def _step(value: object) -> Step:

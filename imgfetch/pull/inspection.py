@@ -158,7 +158,7 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
 
 
 def _inspected(image: ArchivedImage) -> InspectedImage:
-    details = RunConfig.of(image.config)
+    details = image.config.run
     return InspectedImage(
         names=image.names,
         digest=image.manifest.descriptor.digest if image.manifest else None,

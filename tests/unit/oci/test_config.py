@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
-from imgfetch.oci.config import Config, RunConfig
+from imgfetch.oci.config import Config
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.mediatypes import OCI_CONFIG
 from imgfetch.oci.platforms import Platform
@@ -122,7 +122,7 @@ def test_a_key_that_does_not_decide_what_is_loaded_may_occur_twice_and_the_last_
         b'"TYPE":"layers","diff_ids":[]},"config":{"Cmd":["a"],"Cmd":["b"],"Env":["A=1"],"env":["A=2"],'
         b'"Labels":{"a":"1","a":"2"}}}'
     )
-    run = RunConfig.of(found)
+    run = found.run
     assert (found.platform.os_version, run.created, run.command) == ("2", "b", ("b",))
     assert (run.environment, run.labels) == (("A=2",), {"a": "2"})
 
@@ -149,14 +149,14 @@ def test_a_platform_is_safe_to_show() -> None:
 
 def test_a_member_of_the_wrong_type_counts_as_absent_in_the_run_settings() -> None:
     odd = {"Cmd": 1, "Env": ["A=b", 1], "Volumes": [], "Labels": {"a": 1}, "User": 5}
-    run = RunConfig.of(config({**CONFIG, "created": 1, "config": odd, "history": [1, [[]], {"created_by": 2}]}))
+    run = config({**CONFIG, "created": 1, "config": odd, "history": [1, [[]], {"created_by": 2}]}).run
     assert (run.created, run.command, run.environment, run.volumes) == ("", (), ("A=b", ""), ())
     assert (run.labels, run.user, len(run.history)) == ({"a": ""}, "", 3)
 
 
 def test_a_history_may_be_of_any_length() -> None:
     steps = [{"created_by": str(number)} for number in range(6000)]
-    assert len(RunConfig.of(config({**CONFIG, "history": steps})).history) == 6000
+    assert len(config({**CONFIG, "history": steps}).run.history) == 6000
 
 
 def test_a_builders_image_is_read_as_it_was_built() -> None:
