@@ -9,6 +9,7 @@ from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLay
 from imgfetch.archive.scan import Scan
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_LAYERS
 from imgfetch.oci.reference import Reference
@@ -128,7 +129,8 @@ class _Reader:
 def _layer_sources(item: strictjson.Object, diff_ids: tuple[Digest, ...]) -> Iterator[str]:
     """Yield a finding for each source of a layer that the image does not have; regctl names blobs instead."""
     known = {*map(str, diff_ids), *(f"sha256:{posixpath.basename(name)}" for name in item.texts_of("Layers"))}
-    for layer in item.members_of("LayerSources"):
+    for layer, source in item.members_of("LayerSources").items():
+        Descriptor.from_json(source, f"a source of a layer in {item.what}")
         if layer not in known:
             yield f"{item.what} has a source of {layer}, which its image does not have"
 

@@ -189,7 +189,10 @@ class _Reader:
         try:
             found = parse_document(Document(raw), own, what, Tolerance(), pinned=True)
         except UnsupportedError as error:
-            self._other(descriptor, str(error).partition(" but ")[2] or "an artifact")
+            if _is_artifact(raw):
+                self._other(descriptor, str(error).partition(" but ")[2])
+            else:
+                self.faults.append(f"{what} is that of neither an image nor an artifact: {error}")
             return None
         except ImgfetchError as error:
             self.faults.append(str(error))
@@ -211,10 +214,6 @@ class _Reader:
         except ImgfetchError as error:
             self.faults.append(str(error))
             return
-        if descriptor.media_type in mediatypes.MANIFESTS and "config" not in strictjson.fields(
-            strictjson.loads(raw or b"", "")
-        ):
-            self.faults.append(f"the manifest {descriptor.digest} has no config, so containerd refuses the archive")
         for blob in blobs:
             self.members.add(path(blob.digest))
             if not self.scan.get(path(blob.digest)) and not blob.is_embedded and self.scan.is_whole:
@@ -239,6 +238,8 @@ class _Reader:
 
     def _image(self, top: Descriptor, manifest: Manifest, what: str) -> ArchivedImage | None:
         what = f"the config of {what.removeprefix('the manifest ')}"
+        if (media_type := _config_type(manifest.raw) or "") != manifest.config.media_type:
+            self.faults.append(f"{what} has the media type {quoted(media_type)}, which some readers do not know")
         raw = self._blob(manifest.config, what)
         if raw is None:
             return None
@@ -286,6 +287,21 @@ class _Reader:
             is_absent=not found,
             is_left_out=is_left_out,
         )
+
+
+def _config_type(raw: bytes) -> str | None:
+    """Return the media type of a manifest's config as it is written."""
+    config = strictjson.fields(strictjson.fields(strictjson.loads(raw, "a manifest")).get("config"))
+    media_type = config.get("mediatype")
+    return media_type if isinstance(media_type, str) else None
+
+
+def _is_artifact(raw: bytes) -> bool:
+    """Return whether a manifest's types show that it is an artifact's."""
+    own = strictjson.fields(strictjson.loads(raw, "a manifest")).get("mediatype")
+    media_type = _config_type(raw) or (own if isinstance(own, str) else "")
+    known = mediatypes.VAGUE_CONFIGS | mediatypes.DOCUMENTS
+    return not mediatypes.is_of_images(media_type) and mediatypes.essence(media_type) not in known
 
 
 def is_attestation(child: Descriptor) -> bool:

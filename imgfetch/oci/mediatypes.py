@@ -87,6 +87,7 @@ def is_foreign(media_type: str) -> bool:
     return ".foreign." in media_type or ".nondistributable." in media_type
 
 
+_OF_IMAGES = ("application/vnd.oci.image.", "application/vnd.docker.image.")
 _ARTIFACTS = {
     "cncf.helm": ("a Helm chart", "helm pull oci://…"),
     "in-toto": ("an attestation", "cosign download attestation"),
@@ -103,9 +104,14 @@ _ARTIFACTS = {
 """Other kinds of content by a part of their type, each with the tool that downloads it."""
 
 
+def is_of_images(media_type: str) -> bool:
+    """Return whether a media type, known or not, is one of images and their parts."""
+    return media_type.lower().startswith(_OF_IMAGES)
+
+
 def artifact(layer_types: Sequence[str]) -> str:
     """Return the kind of content that has such layers, or nothing if any of them may be an image's."""
-    if not layer_types or any(each in LAYER_COMPRESSION or is_encrypted(each) for each in layer_types):
+    if not layer_types or any(not each or is_of_images(each) for each in layer_types):
         return ""
     return f"{_kind(layer_types[0])[0]} ({sanitize(layer_types[0])})"
 

@@ -9,6 +9,7 @@ there only the members that decide what is loaded must be unambiguous.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -47,7 +48,9 @@ def loads(raw: bytes, what: str, *, as_go: bool = False) -> object:
     try:
         text = raw.decode("utf-8", "replace" if as_go else "strict")
         pairs = _last if as_go else _unique
-        return json.loads(text, object_pairs_hook=pairs, parse_int=_number, parse_constant=_no_constant)
+        return json.loads(
+            text, object_pairs_hook=pairs, parse_int=_number, parse_float=_float, parse_constant=_no_constant
+        )
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -194,6 +197,13 @@ def _twice(key: str) -> str:
 def _number(digits: str) -> int | float:
     """Return an integer, or infinity for one with more digits than Python reads, as no known member has."""
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+def _float(digits: str) -> float:
+    """Return a number, or refuse one that Go refuses where it needs to keep it."""
+    if math.isinf(value := float(digits)):
+        raise ValueError(f"{digits[:20]} is too large")
+    return value
 
 
 def _no_constant(name: str) -> object:

@@ -244,13 +244,6 @@ def test_a_manifest_that_is_damaged_is_a_finding(tmp_path: Path) -> None:
     assert finding.startswith(f"{path(GOOD)} is damaged")
 
 
-def test_a_manifest_without_a_config_is_a_finding(tmp_path: Path) -> None:
-    raw = GOOD.raw.replace(b'"config"', b'"confog"')
-    odd = replace(GOOD, raw=raw)
-    found = findings(tmp_path, [entry(GOOD, name=FULL), entry(odd, name="x:1")], None, odd)
-    assert found == (f"the manifest {odd.digest} has no config, so containerd refuses the archive",)
-
-
 @pytest.mark.parametrize("behind", [b"x", bytes(20)])
 def test_a_layer_with_data_behind_it_is_a_finding(tmp_path: Path, behind: bytes) -> None:
     layer = GOOD.layers[0]
@@ -424,7 +417,7 @@ def test_a_name_that_only_one_description_has_is_a_finding(tmp_path: Path) -> No
 def test_one_side_without_images_is_a_finding(tmp_path: Path) -> None:
     found = findings(tmp_path, [entry(GOOD, name=FULL)], [])
     assert "manifest.json has no images, but index.json has" in found
-    (finding,) = findings(tmp_path, [], [item(GOOD, "app:1")])
+    finding, *_ = findings(tmp_path, [], [item(GOOD, "app:1")])
     assert finding.startswith("index.json has no image with the config ")
 
 
@@ -461,9 +454,31 @@ def test_repositories_that_differ_from_manifest_json_are_a_finding(tmp_path: Pat
 
 
 def test_a_source_of_a_layer_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    source = {"mediaType": OCI_ZSTD, "digest": GOOD.layers[0].digest, "size": 1}
     for layer, is_good in ((GOOD.layers[0].diff_id, True), (EVIL.layers[0].diff_id, False)):
-        one = {**item(GOOD, "app:1"), "LayerSources": {layer: {}}, "Parent": EVIL.config.digest}
+        one = {**item(GOOD, "app:1"), "LayerSources": {layer: source}, "Parent": EVIL.config.digest}
         assert bool(findings(tmp_path, None, [one])) != is_good
+
+
+@pytest.mark.parametrize("odd", [{"size": 1.5}, {"digest": 5}, {"mediaType": {}}, []])
+def test_a_source_of_a_layer_that_is_no_descriptor_is_a_finding(tmp_path: Path, odd: Any) -> None:
+    source = {"mediaType": OCI_ZSTD, "digest": GOOD.layers[0].digest, "size": 1, **odd} if odd else odd
+    sources = {GOOD.layers[0].diff_id: source}
+    assert "a source of a layer" in findings(tmp_path, None, [{**item(GOOD, "app:1"), "LayerSources": sources}])[0]
+
+
+@pytest.mark.parametrize("suffix", ["; x=y", "+gzip", " "])
+def test_another_spelling_of_a_configs_media_type_is_a_finding(tmp_path: Path, suffix: str) -> None:
+    raw = GOOD.raw.replace(b"image.config.v1+json", b"image.config.v1+json" + suffix.encode())
+    odd = replace(GOOD, raw=raw)
+    assert findings(tmp_path, [entry(odd, name="x:1")], None, odd) != ()
+
+
+@pytest.mark.parametrize("key", ["layers", "config"])
+def test_a_manifest_of_neither_an_image_nor_an_artifact_is_a_finding(tmp_path: Path, key: str) -> None:
+    odd = replace(GOOD, raw=GOOD.raw.replace(f'"{key}"'.encode(), b'"other"'))
+    found = findings(tmp_path, [entry(odd, name="x:1")], None, odd)
+    assert found[0].startswith(f"the manifest {odd.digest} is that of neither an image nor an artifact: ")
 
 
 def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
