@@ -1,9 +1,9 @@
 """Compressed streams, recognized and decompressed within limits.
 
-A `Decompressor` accepts pieces of any size and yields pieces of at most `PIECE` bytes, or 32 MiB for zstd, so memory
-stays small at any ratio (docs/registries.md#limits-for-layers).  Every format may consist of several streams: gzip
-members (eStargz has one for each file), zstd frames including skippable ones (zstd:chunked, pzstd), bzip2 and xz
-streams.
+A `Decompressor` accepts pieces of any size and yields pieces of at most 512 KiB, so memory stays small at any ratio
+(docs/registries.md#limits-for-layers); its window is within the bound of `windows`.  Every format may consist of
+several streams: gzip members (eStargz has one for each file), zstd frames including skippable ones (zstd:chunked,
+pzstd), bzip2 and xz streams.
 
 There are no callbacks: a decompressor that refers to its user would be part of a reference cycle, which keeps a window
 of up to 128 MiB until the garbage collector, to which that memory is invisible, happens to run.
@@ -21,6 +21,9 @@ from imgfetch.layers import tarheaders
 from imgfetch.layers.gzipmember import MAGIC as GZIP_MAGIC
 from imgfetch.layers.gzipmember import GzipMember
 from imgfetch.layers.inflate import ZLIB, InflateError, Stream, inflater
+from imgfetch.layers.windows import WINDOWS, Lease
+from imgfetch.layers.xz import MAGIC as XZ_MAGIC
+from imgfetch.layers.xz import XzStream
 from imgfetch.layers.zstd import MAGIC as ZSTD_MAGIC
 from imgfetch.layers.zstd import ZstdStream, is_skippable
 
@@ -31,18 +34,12 @@ HEAD = 512
 
 _SLICES = (1024, 256 * 1024)
 """Bytes passed to a stream at once: few for short streams, because the rest after a stream's end is copied."""
-_XZ_MEMORY = 128 * 1024 * 1024
+_BZIP2_MEMORY = 4 * 1024 * 1024
 _HEADER = 10
 """Bytes that hold no content in any format, so that they are no more than garbage behind a whole stream."""
 
-_MAGIC = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+_MAGIC = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": XZ_MAGIC}
 _TAR_MAGIC = slice(257, 262)
-
-_OPENERS: Mapping[str, Callable[[], Stream]] = {
-    "deflate": lambda: inflater(ZLIB),
-    "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
-}
 
 
 def detect(head: bytes) -> str | None:
@@ -77,14 +74,23 @@ class Decompressor(Protocol):
         """
 
 
-def decompressor(name: str) -> Decompressor:
-    """Return a decompressor for a result of `detect`, or for HTTP's ``deflate``."""
-    if name == "zstd":
-        return ZstdStream()
-    if name == "gzip":
-        oddities: set[str] = set()
-        return _Streams(name, lambda: GzipMember(oddities), oddities)
-    return _Streams(name, _OPENERS[name]) if name in _OPENERS else _Uncompressed()
+def decompressor(name: str, lease: Lease) -> Decompressor:
+    """Return a decompressor for a result of `detect`, or for HTTP's ``deflate``; ``lease`` is for its windows."""
+    oddities: set[str] = set()
+    openers: Mapping[str, Callable[[], Stream]] = {
+        "deflate": lambda: inflater(ZLIB),
+        "gzip": lambda: GzipMember(oddities),
+        "bzip2": lambda: _bzip2(lease),
+        "xz": lambda: XzStream(lease),
+    }
+    if name in openers:
+        return _Streams(name, openers[name], oddities)
+    return ZstdStream(lease) if name == "zstd" else _Uncompressed()
+
+
+def _bzip2(lease: Lease) -> Stream:
+    lease.resize(_BZIP2_MEMORY)
+    return bz2.BZ2Decompressor()
 
 
 def decompress(file: BinaryIO, *, is_strict: bool = False) -> Iterator[bytes]:
@@ -98,11 +104,12 @@ def decompress(file: BinaryIO, *, is_strict: bool = False) -> Iterator[bytes]:
     compression = detect(piece)
     if compression is None:
         raise UnsupportedError("it is neither a tar archive nor compressed in a known format")
-    stream = decompressor(compression)
-    while piece:
-        yield from stream.feed(piece)
-        piece = file.read(PIECE)
-    oddity = stream.finish()
+    with WINDOWS.lease() as lease:
+        stream = decompressor(compression, lease)
+        while piece:
+            yield from stream.feed(piece)
+            piece = file.read(PIECE)
+        oddity = stream.finish()
     if is_strict and oddity:
         raise VerificationError(oddity)
 
@@ -168,9 +175,6 @@ class _Streams:
             while not stream.eof and not stream.needs_input:
                 yield stream.decompress(b"", PIECE)
         except (InflateError, lzma.LZMAError, OSError, EOFError) as error:
-            if "limit" in str(error):
-                limit = f"{_XZ_MEMORY // 1024**2} MiB"
-                raise UnsupportedError(f"its {self._name} data needs more than {limit} of memory") from None
             raise VerificationError(f"its {self._name} data is damaged ({error})") from None
         self._fed += len(data)
         behind = len(stream.unused_data) if stream.eof else 0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from imgfetch.errors import VerificationError
 from imgfetch.layers.compression import decompressor
+from imgfetch.layers.windows import WINDOWS
 from imgfetch.text import quoted
 
 MAX_CODINGS = 5
@@ -39,16 +40,17 @@ def undo(chunks: Iterable[bytes], codings: Sequence[str], limit: int, what: str)
 
 
 def _undo(chunks: Iterable[bytes], coding: str, limit: int, what: str) -> Iterator[bytes]:
-    decoder = decompressor(_NAMES[coding])
-    for chunk in chunks:
+    with WINDOWS.lease() as lease:
+        decoder = decompressor(_NAMES[coding], lease)
+        for chunk in chunks:
+            with _naming(what, coding):
+                for piece in decoder.feed(chunk):
+                    yield piece[:limit]
+                    limit -= len(piece)
+                    if limit <= 0:
+                        return
         with _naming(what, coding):
-            for piece in decoder.feed(chunk):
-                yield piece[:limit]
-                limit -= len(piece)
-                if limit <= 0:
-                    return
-    with _naming(what, coding):
-        decoder.finish()
+            decoder.finish()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, Decompressor, decompressor, detect
 from imgfetch.layers.layertar import LayerTar
+from imgfetch.layers.windows import WINDOWS
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.text import quoted, sanitize
@@ -122,6 +123,7 @@ class DiffIdCheck:
         self._head = b""
         self._compression: str | None = None
         self._decompressor: Decompressor | None = None
+        self._lease = WINDOWS.lease(self._interrupt)
         self._error: ImgfetchError | None = None
 
     def update(self, data: bytes) -> None:
@@ -137,7 +139,8 @@ class DiffIdCheck:
                 self._take(self._begin().feed(self._head))
         except ImgfetchError as error:
             # The traceback's frames refer to the decompressor, whose window would live as long as the error.
-            error.__traceback__ = error.__context__ = self._decompressor = None
+            error.__traceback__ = error.__context__ = None
+            self.close()
             self._error = error
 
     def finish(self) -> LayerInfo:
@@ -161,8 +164,13 @@ class DiffIdCheck:
         except UnsupportedError as error:
             raise UnsupportedError(f"{self._what} cannot be read: {error}", hint=error.hint) from None
         finally:
-            self._decompressor = None
+            self.close()
         return LayerInfo(self._hasher.digest, self._compression or "", self._size, oddity or "", tar_oddity)
+
+    def close(self) -> None:
+        """Free the decompressor's memory; `finish` does it too."""
+        self._decompressor = None
+        self._lease.release()
 
     def _begin(self) -> Decompressor:
         self._compression = detect(self._head)
@@ -174,7 +182,7 @@ class DiffIdCheck:
                 f"its type is {sanitize(self._media_type) or 'not given'}",
                 hint="ask the publisher for gzip, zstd, bzip2, xz or uncompressed layers",
             )
-        self._decompressor = decompressor(self._compression)
+        self._decompressor = decompressor(self._compression, self._lease)
         return self._decompressor
 
     def _take(self, pieces: Iterable[bytes]) -> None:

@@ -12,6 +12,8 @@ WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", DIRECTORY, b"6"})
 INT64 = range(-(2**63), 2**63)
 
 _MAX_DIGITS, _SHORTEST = 20, 5  # of the length of a PAX record; bytes of the shortest record
+_RECORD, _NEWLINE = re.compile(rb"([+-]?[0-9]+) ([^=]+)="), 0x0A
+_MALFORMED = "a PAX header is malformed"
 _INTEGER = re.compile(rb"([+-]?0*[0-9]{1,19})")
 _TIME = re.compile(rb"([+-]?0*[0-9]{1,19})(?:\.[0-9]*)?")
 _PAX_INTEGERS, _PAX_TIMES = frozenset({b"uid", b"gid", b"size"}), frozenset({b"mtime", b"atime", b"ctime"})
@@ -66,18 +68,15 @@ def records_of(content: bytes) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     start = 0
     while start < len(content):
-        digits, space, _ = content[start : start + _MAX_DIGITS].partition(b" ")
-        end = start + int(digits) if space and _INTEGER.fullmatch(digits) else 0
-        key, equals, value = content[start + len(digits) + 1 : end].partition(b"=")
-        is_text = key in _PAX_TEXTS
-        if not (
-            start + _SHORTEST <= end <= len(content)
-            and equals
-            and key
-            and value.endswith(b"\n")
-            and b"\0" not in (value if is_text else key)
-        ):
-            raise HeaderError("a PAX header is malformed")
-        found[key] = value[:-1]
+        match = _RECORD.match(content, start)
+        if not match:
+            raise HeaderError(_MALFORMED)
+        digits, key = match.groups()
+        end = start + int(digits) if len(digits) < _MAX_DIGITS else 0
+        value = content[match.end() : max(end - 1, 0)]
+        is_whole = start + _SHORTEST <= end <= len(content) and match.end() < end and content[end - 1] == _NEWLINE
+        if not is_whole or b"\0" in (value if key in _PAX_TEXTS else key):
+            raise HeaderError(_MALFORMED)
+        found[key] = value
         start = end
     return found

@@ -25,6 +25,7 @@ from imgfetch.layers.tarheaders import (
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
 _MAX_EXTENSION = 1024 * 1024
+_MAX_RECORDS = 10_000_000  # of all PAX headers: of two million files with five each
 _DEVICES = (b"3", b"4")
 
 _CHECKSUM = slice(148, 156)
@@ -53,6 +54,7 @@ class LayerTar:
         self._wanted, self._head = _BLOCK, bytearray()
         self._extensions: dict[bytes, bytes] = {}
         self._records: dict[bytes, bytes] = {}
+        self._room = _MAX_RECORDS
         self._opened: Header | None = None  # of the extended header that is being read
         self._is_ending = self._is_over = False
         self._fault = ""
@@ -130,6 +132,9 @@ class LayerTar:
 
     def _extend(self, header: Header, content: bytes) -> None:
         """Take an extended header; a global one ends those before it, as in Go."""
+        self._room -= content.count(b"\n")
+        if self._room < 0:
+            raise HeaderError(f"its PAX headers have more than {_MAX_RECORDS} records")
         records = records_of(content) if header.kind in (PAX, GLOBAL_PAX) else self._records
         if header.kind == GLOBAL_PAX:
             self._entries.add_name(clean(records.get(b"path") or header.name))

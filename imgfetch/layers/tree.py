@@ -12,6 +12,7 @@ _MAX_NAMES = 200_000
 """Names that are remembered, so that memory is bounded."""
 _MAX_TARGETS = 16 * 1024 * 1024  # bytes of the targets that are remembered
 _MAX_LINKS, _MAX_STEPS = 255, 10_000_000  # links on one path, and names on all paths
+_STEP = 256  # bytes of a longer name that count as one more
 
 
 class Tree:
@@ -82,12 +83,14 @@ class Tree:
             is_target, own = len(rest) >= own, min(own, len(rest))
             at = _joined(done, part)
             kind = self.kind(at)
+            self._steps -= 1 + (len(at) + len(kind)) // _STEP
+            if self._steps < 0:
+                return path, UNKNOWN
             if part == b".." and not done:
                 problem = problem or OUT
             if kind.startswith(SYMBOLIC_LINK):
                 links += 1
-                self._steps -= len(kind)
-                if links > _MAX_LINKS or len(kind) == 1 or self._steps < 0:
+                if links > _MAX_LINKS or len(kind) == 1:
                     return path, LOOP if links > _MAX_LINKS else UNKNOWN
                 rest += kind[1:].split(b"/")[::-1]
                 done = b"" if kind[1:2] == b"/" else done

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Self
@@ -185,11 +186,10 @@ class Downloads:
         digest = layer.descriptor.digest
         contents = self.store.layers.get(digest, algorithm)
         if contents is None:
-            check = self._check(layer, algorithm)
-            with self.store.open(digest) as file:
+            with closing(self._check(layer, algorithm)) as check, self.store.open(digest) as file:
                 while chunk := file.read(BUFFER):
                     check.update(chunk)
-            contents = check.finish()
+                contents = check.finish()
             self.store.layers.add(digest, contents)
         return contents
 

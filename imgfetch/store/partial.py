@@ -69,11 +69,13 @@ class PartialBlob:
         self._copy = copy or (lambda _position, _data: None)
         self.size = self.furthest = 0
         self._is_resumed = False
+        self._check: DiffIdCheck | None = None
         with storage_errors(path, "write"):
             self._file = _opened(path)
         self._begin()
 
     def _begin(self) -> None:
+        self._end_check()
         self._hasher = self.descriptor.digest.hasher()
         self._check = self._open_check() if self._open_check else None
         self._is_encoded = False
@@ -162,6 +164,7 @@ class PartialBlob:
 
     def close(self) -> None:
         """Keep the file for another run, unless it is empty."""
+        self._end_check()
         self._file.close()
         with suppress(FileNotFoundError):
             if self._path.stat().st_size == 0:
@@ -175,6 +178,12 @@ class PartialBlob:
             self._file.close()
             self._path.replace(path)
         return identity
+
+    def _end_check(self) -> None:
+        """Free the memory of the check, also if an error keeps it."""
+        if self._check is not None:
+            self._check.close()
+            self._check = None
 
     def _trim(self) -> None:
         """Cut off the bytes of an earlier attempt that no new ones have overwritten."""
@@ -222,6 +231,7 @@ class PartialBlob:
         if self._open_check is None:
             return None
         if self._check is None or self._is_encoded:
+            self._end_check()
             self._check = self._open_check()
             with storage_errors(self._path, "read"):
                 self._file.seek(0)
@@ -232,6 +242,7 @@ class PartialBlob:
     def _decode(self, codings: tuple[str, ...]) -> None:
         """Remove the content codings from the file; empty it if it cannot be decoded."""
         self._trim()
+        self._end_check()
         try:
             with storage_errors(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
                 self._file.seek(0)

@@ -89,3 +89,13 @@ def test_the_windows_of_sixty_layers_do_not_add_up(loopback: Loopback, tmp_path:
         layers.append(Blob(compressor.compress(raw) + compressor.flush(), OCI_ZSTD, sha256(raw)))
     loopback.add("team/app", "v1", image(*layers))
     assert save(f"{loopback.host}/team/app:v1", tmp_path / "y.tar", "--no-cache", "-j", "1") < LIMIT
+
+
+def test_the_widest_windows_do_not_add_up(loopback: Loopback, tmp_path: Path) -> None:
+    # frames with a window of 128 MiB, of blocks that repeat one byte
+    size, layers = 128 * 1024, []
+    for count in range(1025, 1028):
+        blocks = (b"\x02\0\x10\0" * (count - 1)) + b"\x03\0\x10\0"
+        layers.append(Blob(b"\x28\xb5\x2f\xfd\0\x88" + blocks, OCI_ZSTD, sha256(bytes(count * size))))
+    loopback.add("team/app", "v1", image(*layers))
+    assert save(f"{loopback.host}/team/app:v1", tmp_path / "y.tar", "--no-cache", "-j", "3") < 2 * LIMIT

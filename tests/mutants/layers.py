@@ -40,7 +40,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_names_are_remembered_up_to_a_limit"
     ),
     Mutant("Tree.add", "if self._room > 0", "if True").noticed_by("test_targets_are_remembered_up_to_a_limit"),
-    Mutant("Tree._follow", "self._steps -= len(kind)", "pass").noticed_by("test_links_are_followed_up_to_a_limit"),
+    Mutant("Tree._follow", "if self._steps < 0:", "if False:").noticed_by(
+        "test_links_are_followed_up_to_a_limit", "test_long_paths_are_followed_up_to_a_limit"
+    ),
+    Mutant("Tree._follow", "(len(at) + len(kind)) // _STEP", "0").noticed_by(
+        "test_long_paths_are_followed_up_to_a_limit"
+    ),
     Mutant("Tree._follow", "LOOP if links > _MAX_LINKS else UNKNOWN", "UNKNOWN").noticed_by(
         f"{JUDGED}[tar with a file below a link to itself-512]"
     ),
@@ -95,32 +100,41 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_Streams.finish", "self._is_silent and self._fed <= _HEADER", "self._is_silent").noticed_by(
         "test_a_second_member_that_is_cut_short_before_its_content_is_refused[zlib]"
     ),
-    Mutant(
-        "ZstdStream.finish",
-        "if self._frame is not None:",
-        "if False:",
-    ).noticed_by(
+    Mutant("ZstdStream.finish", "self._frame or self._left or ", "").noticed_by(
         "test_a_frame_is_not_complete_before_its_last_byte",
         f"{BROKEN_INPUT}[absent-zstd cut short under a true digest]",
     ),
-    Mutant("ZstdStream.__init__", "max_window_size=MAX_WINDOW", "max_window_size=2**31").noticed_by(
-        "test_a_larger_window_is_refused"
+    Mutant("zstd:_window", "if window > MAX_WINDOW:", "if False:").noticed_by("test_a_larger_window_is_refused"),
+    Mutant("ZstdStream._pass", "room -= _MAX_BLOCK if kind == _COMPRESSED else size", "pass").noticed_by(
+        "test_what_comes_out_at_a_time_is_bounded_whatever_the_ratio"
     ),
-    Mutant(
-        "ZstdStream.feed",
-        "range(0, len(data), _SLICE):\n            behind = self._begin(data[start : start + _SLICE])",
-        "[0]:\n            behind = self._begin(data)",
-    ).noticed_by("test_what_comes_out_at_a_time_is_bounded_whatever_the_ratio"),
-    Mutant("ZstdStream.feed", "behind = frame.unused_data", "behind = b''").noticed_by(
+    Mutant("ZstdStream._decompressed", "if self._is_last and not self._left:", "if False:").noticed_by(
         "test_a_stream_is_complete_at_the_end_of_its_last_frame"
     ),
-    Mutant(
-        "ZstdStream.__init__", 'self._head = self._between = b""', 'self._head = self._between = b""; self._own = self'
-    ).noticed_by(
+    Mutant("Windows.take", "while size > self._free and not own:", "while False:").noticed_by(
+        "test_a_lease_waits_until_there_is_room", "test_the_widest_windows_do_not_add_up"
+    ),
+    Mutant("Windows.take", "if own + size > self._total:", "if size > self._total:").noticed_by(
+        "test_a_thread_with_a_lease_gets_another_one_at_once_if_the_sum_of_its_own_fits"
+    ),
+    Mutant("Lease.resize", "self.release()", "pass").noticed_by("test_a_lease_that_grows_is_given_back_first"),
+    Mutant("DiffIdCheck.close", "self._lease.release()", "pass").noticed_by(
+        "test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept"
+    ),
+    Mutant("PartialBlob.close", "self._end_check()", "pass").noticed_by(
+        "test_a_download_that_ends_early_gives_its_window_back_though_it_is_kept"
+    ),
+    Mutant("XzStream.decompress", "memlimit=memory", "memlimit=MAX_WINDOW").noticed_by(
+        "test_a_later_block_with_a_larger_dictionary_is_refused"
+    ),
+    Mutant("LayerTar._extend", "if self._room < 0:", "if False:").noticed_by(
+        "test_records_of_extended_headers_are_read_up_to_a_limit"
+    ),
+    Mutant("ZstdStream.__init__", 'self._kept = b""', 'self._kept, self._own = b"", self').noticed_by(
         "test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept",
         "test_the_windows_of_sixty_layers_do_not_add_up",
     ),
-    Mutant(
-        "DiffIdCheck.update", "error.__traceback__ = error.__context__ = self._decompressor = None", "pass"
-    ).noticed_by("test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept"),
+    Mutant("DiffIdCheck.update", "error.__traceback__ = error.__context__ = None", "pass").noticed_by(
+        "test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept"
+    ),
 )

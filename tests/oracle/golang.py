@@ -24,6 +24,7 @@ import pytest
 from imgfetch.errors import VerificationError
 from imgfetch.layers import inflate
 from imgfetch.layers.compression import decompressor
+from imgfetch.layers.windows import WINDOWS
 from tests import modern
 from tests.oracle.streams import mutated, stream
 
@@ -46,7 +47,7 @@ class Outcome:
 
 def of_imgfetch(data: bytes, steps: Iterator[int]) -> Outcome:
     """Decompress a stream that arrives in pieces of these lengths."""
-    decoder, count, crc, at = decompressor("gzip"), 0, 0, 0
+    decoder, count, crc, at = decompressor("gzip", WINDOWS.lease()), 0, 0, 0
     try:
         while at < len(data):
             step = next(steps)

@@ -14,6 +14,7 @@ import pytest
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers import inflate
 from imgfetch.layers.compression import PIECE, decompressor, detect
+from imgfetch.layers.windows import WINDOWS
 from tests.images import SKIPPABLE, gz, multi_member_gzip, tar, zstd
 from tests.oracle.streams import NAME, member
 
@@ -32,7 +33,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def decompressed(name: str, data: bytes, step: int = MIB) -> tuple[bytes, str | None]:
     """Return what comes out, and what is odd about it."""
-    stream = decompressor(name)
+    stream = decompressor(name, WINDOWS.lease())
     out = b"".join(piece for at in range(0, len(data), step) for piece in stream.feed(data[at : at + step]))
     return out, stream.finish()
 
@@ -186,7 +187,7 @@ def test_a_bomb_comes_out_in_small_pieces(name: str) -> None:
     # 16 MiB of zeros are about a thousandth of that in gzip, and less in the others
     size = 16 * MIB
     data = COMPRESSIONS[name](bytes(size))
-    stream = decompressor(name)
+    stream = decompressor(name, WINDOWS.lease())
     pieces = [len(piece) for piece in stream.feed(data)]
     stream.finish()
     assert len(data) < size // 900

@@ -11,6 +11,7 @@ import pytest
 
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
+from imgfetch.layers.windows import TOTAL, WINDOWS, Lease
 from imgfetch.layers.zstd import ZstdStream
 from imgfetch.oci import mediatypes
 from imgfetch.oci.digest import Digest
@@ -218,8 +219,8 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
     streams: list[weakref.ref[ZstdStream]] = []
 
     class Noted(ZstdStream):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, lease: Lease) -> None:
+            super().__init__(lease)
             streams.append(weakref.ref(self))
 
     monkeypatch.setattr("imgfetch.layers.compression.ZstdStream", Noted)
@@ -230,6 +231,7 @@ def test_a_window_is_freed_when_the_layer_has_passed_though_the_check_is_kept(
         if not is_damaged:
             layer.finish()
         assert [stream() for stream in streams] == [None]
+        assert WINDOWS.free == TOTAL
     finally:
         gc.enable()
 

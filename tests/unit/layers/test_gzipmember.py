@@ -9,6 +9,7 @@ import pytest
 from imgfetch.errors import VerificationError
 from imgfetch.layers import inflate
 from imgfetch.layers.compression import decompressor
+from imgfetch.layers.windows import WINDOWS
 from tests.images import gz
 from tests.oracle.streams import CHECKSUM, COMMENT, EXTRA, NAME, member
 
@@ -26,7 +27,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def decompressed(*pieces: bytes) -> tuple[bytes, str | None]:
     """Return the output, and what is odd about the input."""
-    stream = decompressor("gzip")
+    stream = decompressor("gzip", WINDOWS.lease())
     out = b"".join(out for piece in pieces for out in stream.feed(piece))
     return out, stream.finish()
 

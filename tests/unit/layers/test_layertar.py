@@ -89,8 +89,26 @@ def test_targets_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -
 def test_links_are_followed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     link = header(b"s", {"type": b"2", "link": b"nowhere"})
     many = link + header(b"s/x") + header(b"y") + header(b"s/z")
-    monkeypatch.setattr(tree, "_MAX_STEPS", 5)
+    monkeypatch.setattr(tree, "_MAX_STEPS", 1)
     assert followed(many + END, 10**6) == ""
+
+
+def test_long_paths_are_followed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    below = entry(b"f") + entry(b"f/" + b"x" * 90 + b"/y")
+    paths = b"".join(entry(b"%d/" % number + b"x/" * 40 + b"y") for number in range(10))
+    monkeypatch.setattr(tree, "_MAX_STEPS", 300)
+    monkeypatch.setattr(tree, "_STEP", 10)
+    with pytest.raises(VerificationError, match="lies below something that is not a directory"):
+        followed(below + END, 10**6)
+    assert followed(paths + below + END, 10**6) == ""
+
+
+def test_records_of_extended_headers_are_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layertar, "_MAX_RECORDS", 10)
+    five = header(b"pax", {"type": b"x", "size": b"%011o\0" % 25}) + b"5 a=\n" * 5 + bytes(512 - 25)
+    assert followed(five + entry(b"x") + five + entry(b"y") + END, 10**6) == ""
+    with pytest.raises(VerificationError, match="its PAX headers have more than 10 records"):
+        followed((five + entry(b"x")) * 3 + END, 10**6)
 
 
 def test_a_directory_that_is_replaced_is_not_taken_for_what_it_was() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from imgfetch.errors import (
 )
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import DiffIdCheck
+from imgfetch.layers.windows import TOTAL, WINDOWS
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
@@ -490,3 +492,20 @@ def test_what_another_process_left_complete_is_not_asked_for(store: BlobStore) -
     fetch(registry, store)
     assert registry.offsets == []
     assert store.read(BLOB.digest) == LAYER.content
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["closed", "restarted"])
+def test_a_download_that_ends_early_gives_its_window_back_though_it_is_kept(
+    tmp_path: Path, *, is_restarted: bool
+) -> None:
+    content = images.zstd(random.Random(0).randbytes(2 * 1024**2))
+    whole = Descriptor.of(content, images.OCI_ZSTD)
+    part = PartialBlob(tmp_path / "part", whole, WHAT, layer=lambda: DiffIdCheck(WHAT, images.OCI_ZSTD))
+    with pytest.raises(TransportError, match="was interrupted"):
+        part.receive(FakeBody(content[:1000]))
+    assert WINDOWS.free < TOTAL
+    if is_restarted:
+        part.restart()
+        assert WINDOWS.free == TOTAL
+    part.close()
+    assert WINDOWS.free == TOTAL
