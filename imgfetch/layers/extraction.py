@@ -9,7 +9,7 @@ from imgfetch.layers.tree import DIRECTORY, FILE, HARD_LINK, HIDDEN, IMPLIED, LO
 from imgfetch.text import quoted
 
 _KINDS = frozenset({b"0", b"\0", HARD_LINK, SYMBOLIC_LINK, b"3", b"4", DIRECTORY, b"6"})
-_MAX_NAMES = 200_000
+_MAX_NAMES = 100_000
 """Names that are compared, so that memory is bounded."""
 _MAX_NAME, _MAX_PATH = 255, 4095  # bytes, on Linux
 _LONG_PATH = 3900  # which leaves room for the directory to which a layer is extracted

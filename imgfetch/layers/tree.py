@@ -8,9 +8,9 @@ _DIRECTORIES = frozenset({DIRECTORY, IMPLIED})
 FILE, LOOP, OUT, MISSING, HIDDEN, UNKNOWN = "file", "loop", "out", "missing", "hidden", "unknown"
 """Problems of a directory: what it or one above it is, or where a link leads."""
 
-_MAX_NAMES = 200_000
+_MAX_NAMES = 100_000
 """Names that are remembered, so that memory is bounded."""
-_MAX_TARGETS = 16 * 1024 * 1024  # bytes of the targets that are remembered
+_MAX_TARGETS = 8 * 1024 * 1024  # bytes of the targets that are remembered
 _MAX_LINKS, _MAX_STEPS = 255, 10_000_000  # links on one path, and names on all paths
 _STEP = 256  # bytes of a longer name that count as one more
 
