@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from imgfetch.archive import entry_names
 from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
 from imgfetch.archive.scan import Scan
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.oci import manifest_demands, mediatypes, strictjson
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_MANIFESTS, Index, Manifest, listed, parse_document
-from imgfetch.oci.reference import Reference, is_tag
-from imgfetch.text import quoted, sanitize
+from imgfetch.text import quoted
 from imgfetch.tolerance import Tolerance
 
 _LAYOUT, _INDEX = "oci-layout", "index.json"
@@ -88,14 +88,14 @@ class _Reader:
             self.faults += strictjson.unknown_keys(members, _ENTRY_KEYS)
             if members.text("mediaType") not in mediatypes.INDEXES | mediatypes.MANIFESTS:
                 self.faults.append(f"{what} has the media type {quoted(members.text('mediaType'))}")
-            self.faults += _odd_names(descriptor, what)
+            self.faults += entry_names.odd_names(descriptor, what)
             self._rivals = set()
             found = tuple(self._images(descriptor, descriptor, 1))
             self.faults += _false_platforms(descriptor, found, what)
             self.images += found
             self.choices += self._choices(descriptor, found)
             descriptors.append(descriptor)
-        self.faults += _ambiguous_tags(descriptors)
+        self.faults += entry_names.ambiguous_tags(descriptors)
 
     def _visit(self, entries: Sequence[object]) -> None:
         self._visits += len(entries)
@@ -104,7 +104,7 @@ class _Reader:
 
     def _choices(self, entry: Descriptor, images: tuple[ArchivedImage, ...]) -> Iterator[Choice]:
         others = tuple((digest,) for digest in sorted(self._rivals, key=str))
-        for name in _names(entry):
+        for name in entry_names.names(entry):
             spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
             yield Choice(name, spelling, entry.digest, images, others)
 
@@ -261,7 +261,7 @@ class _Reader:
             if sum(map(len, self._layers.values())) > MAX_ALL_LAYERS:
                 raise VerificationError(f"{_INDEX} lists more than {MAX_ALL_LAYERS} layers")
         return ArchivedImage(
-            names=_names(top),
+            names=entry_names.names(top),
             config=config,
             config_digest=manifest.config.digest,
             layers=self._layers[key],
@@ -356,56 +356,9 @@ def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[
     return tuple(found)
 
 
-def _names(entry: Descriptor) -> tuple[str, ...]:
-    """Return the full name of an entry of `index.json`, or else its tag."""
-    full = _full_name(entry, NAME) or _full_name(entry, REF_NAME)
-    name = str(full) if full else entry.annotations.get(REF_NAME, "")
-    return (name,) if name else ()
-
-
-def _odd_names(entry: Descriptor, what: str) -> Iterator[str]:
-    """Yield a finding for a name that is malformed, and for two annotations that do not stand for one name."""
-    name, other = entry.annotations.get(NAME), entry.annotations.get(REF_NAME)
-    full = _full_name(entry, NAME)
-    if name is not None and full is None:
-        yield f"{what} has the name {name!a}, which is malformed"
-    elif full and other is not None and other not in _parts(full) and _full_name(entry, REF_NAME) != full:
-        yield f"{what} has two names, {full} and {sanitize(other)}; readers disagree about which one counts"
-    elif other and name is None and not is_tag(other) and _full_name(entry, REF_NAME) is None:
-        yield f"{what} has the name {other!a}, which is malformed"
-
-
-def _ambiguous_tags(entries: Iterable[Descriptor]) -> Iterator[str]:
-    """Yield a finding for each bare tag that is the only name of one entry, and a part of another's."""
-    alone: dict[str, Digest] = {}
-    for entry in entries:
-        if NAME not in entry.annotations and REF_NAME in entry.annotations:
-            alone[entry.annotations[REF_NAME]] = entry.digest
-    for entry in entries:
-        tag = entry.annotations.get(REF_NAME, "")
-        if alone.get(tag, entry.digest) != entry.digest:
-            yield f"the name {tag} is ambiguous: it refers to different images"
-
-
 def _false_platforms(entry: Descriptor, images: Iterable[ArchivedImage], what: str) -> Iterator[str]:
     """Yield a finding if an entry for a platform has the image of another."""
     for image in images:
         own, listed_for = image.config.platform, image.listed_for
         if entry.platform and listed_for and (own.os, own.architecture) != (listed_for.os, listed_for.architecture):
             yield f"{what} is for {listed_for}, but its image is for {own}"
-
-
-def _parts(name: Reference) -> set[str]:
-    """Return the parts of a name that writers repeat as ``ref.name``."""
-    digest = f"@{name.digest}" if name.digest else ""
-    return {name.tag or "", f"{name.tag or ''}{digest}", digest, digest.removeprefix("@")}
-
-
-def _full_name(entry: Descriptor, key: str) -> Reference | None:
-    text = entry.annotations.get(key, "")
-    if not text or (key == REF_NAME and not {"/", ":"} & set(text)):
-        return None
-    try:
-        return Reference.parse(text).with_default_tag()
-    except InvalidReferenceError:
-        return None

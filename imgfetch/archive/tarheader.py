@@ -18,7 +18,7 @@ from imgfetch.layers.tarheaders import LONG_LINK, LONG_NAME, PAX, Header, Header
 FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY = b"0", b"\0", b"1", b"2", b"5"
 KINDS = frozenset({FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, PAX, LONG_NAME, LONG_LINK})
 _FILE_TYPES = {FILE: 0o100000, OLD_FILE: 0o100000, SYMBOLIC_LINK: 0o120000, DIRECTORY: 0o040000}
-"""What some writers put into the mode beside the permissions: the type of the entry once more."""
+"""The type of the entry once more, which some writers put into the mode beside the permissions."""
 MAX_NAME = 1024
 """Maximum bytes of a name or a link's target."""
 
