@@ -137,12 +137,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("contents:_has_two_for_one_platform", "image.listed_for or ", "").noticed_by(
         "test_variants_are_platforms_of_their_own_though_configs_do_not_tell"
     ),
-    Mutant("entry_names:_full_name", ".with_default_tag()", "").noticed_by(
-        "test_a_name_without_a_tag_is_the_latest"
-    ),
-    Mutant("read_image_layout:_Reader.read", "self.faults += entry_names.odd_names(descriptor, what)", "pass").noticed_by(
-        "test_two_full_names_in_one_entry_are_a_finding"
-    ),
+    Mutant("entry_names:_full_name", ".with_default_tag()", "").noticed_by("test_a_name_without_a_tag_is_the_latest"),
+    Mutant(
+        "read_image_layout:_Reader.read", "self.faults += entry_names.odd_names(descriptor, what)", "pass"
+    ).noticed_by("test_two_full_names_in_one_entry_are_a_finding"),
     Mutant("entry_names:odd_names", "if name is not None and full is None:", "if False:").noticed_by(
         "test_a_name_that_is_no_reference_is_a_finding"
     ),
