@@ -15,10 +15,9 @@ from imgfetch.archive.read_docker import read_docker
 from imgfetch.archive.read_image_layout import read_image_layout
 from imgfetch.archive.scan import DOCUMENTS, Scan, blob_digest, scan
 from imgfetch.archive.tarreader import DIRECTORY
+from imgfetch.archive.writers import writer
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.text import sanitize
-
-DOCKER_25 = "a docker save archive (25 or later)"
 
 _DIRECTORIES = ("blobs", "blobs/sha256", "blobs/sha512", "ingest")
 """Directories that may be empty; ORAS leaves the last one."""
@@ -73,7 +72,9 @@ def read_archive(scan: Scan) -> Archive:
             raise _without_images(scan, layout.others)
         faults.append("the archive has blobs or layers, but lists no image")
     notes = (*layout.notes, *docker.notes, *_unused(scan, layout.members | docker.members))
-    return Archive(_kind(scan), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes)
+    return Archive(
+        writer(scan.members), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes
+    )
 
 
 def _merged(of_layout: tuple[ArchivedImage, ...], of_docker: tuple[ArchivedImage, ...]) -> tuple[ArchivedImage, ...]:
@@ -156,18 +157,3 @@ def _without_images(scan: Scan, others: tuple[str, ...]) -> UnsupportedError:
     if others:
         return UnsupportedError(f"{scan.name} has no container image, only {others[0]}")
     return UnsupportedError(f"{scan.name} has no images")
-
-
-def _kind(scan: Scan) -> str:
-    """Guess the tool that wrote the archive by its characteristic members."""
-    has_layout, has_docker = "oci-layout" in scan.members, "manifest.json" in scan.members
-    names = scan.members
-    if has_layout and has_docker:
-        return "an imgfetch archive" if next(iter(names)) == "oci-layout" else DOCKER_25
-    if has_layout:
-        return "an OCI image layout"
-    if any(name.endswith("/VERSION") for name in names):
-        return "a docker save archive (1.10 to 24)"
-    if any(name.startswith("sha256:") for name in names):
-        return "a docker archive as written by crane"
-    return "a docker archive as written by podman and skopeo"

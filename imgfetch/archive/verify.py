@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer, without_digest
-from imgfetch.archive.recognise import DOCKER_25, read_archive
+from imgfetch.archive.recognise import read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
+from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
 from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
@@ -85,7 +86,7 @@ def _known_causes(found: Scan, archive: Archive) -> Iterator[str]:
     """Yield a note for each program that is known to write such an incomplete archive and to report success."""
     if not found.is_whole and next(iter(found.members), "").startswith("blobs"):
         yield "if ctr images export of containerd 2.1 wrote this file: it may stop early; export again with --local"
-    if archive.kind == DOCKER_25 and any("is not in the archive" in fault for fault in archive.faults):
+    if archive.kind == BY_CONTAINERD and any("is not in the archive" in fault for fault in archive.faults):
         yield (
             "if docker 28 with its containerd image store wrote this file: it leaves out what images share; save the "
             "image with imgfetch, or remove all images from docker, pull this one again, and save it"

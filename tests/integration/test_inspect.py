@@ -168,6 +168,7 @@ def test_an_archive_of_several_images_shows_all_or_one_platform(
     assert command("inspect", target, "--platform", "linux/s390x").status == 3
 
 
+ID = "0123456789abcdef" * 4
 CONFIG = json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [TOP.diff_id]}}).encode()
 
 
@@ -179,15 +180,15 @@ def written(path: Path, members: Mapping[str, bytes]) -> Path:
 @pytest.mark.parametrize(
     ("layer_name", "others", "kind"),
     [
-        ("a.tar", {"b.json": b""}, "a docker archive as written by podman and skopeo"),
+        (f"{ID}.tar", {"b.json": b""}, "a docker archive as written by podman, buildah and skopeo"),
         (
-            "d/layer.tar",
-            {"b.json": b"", "d/VERSION": b"1.0", "d/json": b"{}"},
+            f"{ID}/layer.tar",
+            {"b.json": b"", f"{ID}/": b"", f"{ID}/VERSION": b"1.0", f"{ID}/json": b"{}"},
             "a docker save archive (1.10 to 24)",
         ),
-        ("e.tar.gz", {"sha256:abc": b""}, "a docker archive as written by crane"),
+        ("e.tar.gz", {"b.json": b""}, "a docker archive"),
     ],
-    ids=["podman", "docker", "crane"],
+    ids=["podman", "docker", "others"],
 )
 def test_other_tools_archives_are_known(
     command: Command, tmp_path: Path, layer_name: str, others: dict[str, bytes], kind: str
