@@ -6,9 +6,11 @@ IMAGE ?=
 OUTPUT ?= demo.tar
 BENCH ?=
 MUTANTS ?=
+COUNT ?= 20000
+SEED ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test mutants integration e2e engines coverage bench fixtures faults picture data man build clean check
+.PHONY: help demo dev format lint test mutants fuzz integration e2e engines coverage bench fixtures faults picture data man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,9 @@ test: $(VENV)/.test ## all tests; those that need a tool that is not installed s
 
 mutants: $(VENV)/.test ## break each check on purpose; fails unless a test notices
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+fuzz: $(VENV)/.test ## compare verify with all readers on archives made by chance; COUNT=1000000 SEED=7
+	$(BIN)/python -m tests.oracle --count $(COUNT) $(addprefix --seed ,$(SEED))
 
 integration: $(VENV)/.test ## the tests against a real registry
 	$(BIN)/python -m pytest tests/integration

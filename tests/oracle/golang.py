@@ -1,18 +1,13 @@
-"""Comparison of imgfetch with Go's standard library: ``python -m tests.oracle.golang 1000000`` runs by hand.
+"""Comparison of imgfetch with Go's standard library on gzip streams made by chance.
 
-It needs ``go`` on the path, or in the tree of :mod:`tests.modern`, and compares gzip streams made by chance, each given
-to imgfetch in pieces of any length and with each library.
+Each is given to imgfetch in pieces of any length, and with each library.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import struct
 import subprocess
-import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +20,7 @@ from imgfetch.errors import VerificationError
 from imgfetch.layers import inflate
 from imgfetch.layers.compression import decompressor
 from imgfetch.layers.windows import WINDOWS
-from tests import modern
+from tests.oracle.program import built
 from tests.oracle.streams import mutated, stream
 
 _ANSWER = struct.Struct(">?II")
@@ -71,14 +66,9 @@ def disagreement(ours: Outcome, go: Outcome) -> str:
 
 
 @contextmanager
-def golang(directory: Path) -> Iterator[Callable[[Sequence[bytes]], list[Outcome]]]:
+def golang() -> Iterator[Callable[[Sequence[bytes]], list[Outcome]]]:
     """Yield a function that asks Go."""
-    program = directory / "gzip"
-    source = directory / "gzip.go"
-    shutil.copy(Path(__file__).with_name("gzip.go"), source)
-    go: list[str | Path] = ["go"] if shutil.which("go") else modern.tree(directory).program("go")
-    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "cache"), "CGO_ENABLED": "0"}
-    subprocess.run([*go, "build", "-o", program, source], check=True, env=environment, timeout=600)
+    program = built([Path(__file__).with_name("gzip.go")])
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
@@ -117,19 +107,3 @@ def _by(library: object, data: bytes, rng: random.Random) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inflate, "LIBRARIES", (library,))
         return of_imgfetch(data, iter(lambda: rng.randint(1, longest), 0))
-
-
-def main() -> int:
-    """Compare as many streams as the first argument says."""
-    count = int(sys.argv[1])
-    with tempfile.TemporaryDirectory(prefix="imgfetch-oracle-") as directory, golang(Path(directory)) as ask:
-        faults = 0
-        for fault in compare(count, random.randrange(2**32), ask):
-            faults += 1
-            print(fault)
-    print(f"{count} streams, {faults} read differently")
-    return bool(faults)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -45,6 +45,9 @@ class Podman:
     def forget(self) -> None:
         output(*self.command, "rmi", "-a", "-f")
 
+    def image_ids(self) -> frozenset[str]:
+        return frozenset(output(*self.command, "images", "-a", "-q", "--no-trunc").split())
+
 
 class SkopeoDockerArchive:
     """skopeo reading `manifest.json`."""
@@ -63,6 +66,10 @@ class SkopeoDockerArchive:
         output(*self._skopeo, "--insecure-policy", "copy", "-q", source, f"dir:{target}")
         manifest = json.loads((target / "manifest.json").read_text())
         return self._loaded(manifest["config"]["digest"], source)
+
+    def config(self, image: str) -> bytes:
+        """Return the config of an image, named as FILE or FILE:NAME."""
+        return output(*self._skopeo, "inspect", "--config", "--raw", f"{self.transport}:{image}").encode()
 
     def _loaded(self, image_id: str, source: str) -> Loaded:
         del source

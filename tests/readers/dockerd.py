@@ -73,8 +73,11 @@ class DockerOnContainerd(Docker):
 
     def _loaded(self, inspected: dict[str, Any]) -> Loaded:
         names = frozenset([*(inspected["RepoTags"] or ()), *(inspected["RepoDigests"] or ())])
-        config = config_digest(lambda digest: output(*self._ctr, "content", "get", digest), inspected["Id"])
-        return Loaded(config, inspected["Id"], names)
+        return Loaded(self.config_of(inspected["Id"]), inspected["Id"], names)
+
+    def config_of(self, image_id: str) -> str:
+        """Return the digest of an image's config."""
+        return config_digest(lambda digest: output(*self._ctr, "content", "get", digest), image_id)
 
 
 @contextlib.contextmanager
