@@ -179,6 +179,18 @@ class ResumeError(VerificationError):
     tries = 2
 
 
+class CutShortError(VerificationError):
+    """Content that ends early.
+
+    Attributes:
+        missing: the least number of bytes that are missing; 0 if it is not known.
+    """
+
+    def __init__(self, message: str, *, missing: int = 0, **advice: Unpack[_Advice]) -> None:
+        super().__init__(message, **advice)
+        self.missing = missing
+
+
 class UnsupportedError(ImgfetchError):
     """Well-formed but unsupported: schema 1, a chart, an encrypted layer, a compression."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
 MAX_SHOWN = 500
@@ -52,6 +54,16 @@ def format_size(count: int) -> str:
         if value < 999.5:  # noqa: PLR2004
             return f"{value:.3g} {unit}"
     return f"{value:.0f} TB"
+
+
+def format_kinds(kinds: Iterable[str]) -> str:
+    """Return kinds of things with their numbers: ``2 attestations, 1 model (application/x)``."""
+    shown = []
+    for kind, count in Counter(kinds).items():
+        noun, bracket, rest = kind.partition(" (")
+        plural = "s" if count > 1 and " " not in noun.removeprefix("a ").removeprefix("an ") else ""
+        shown.append(f"{count} {noun.removeprefix('an ').removeprefix('a ')}{plural}{bracket}{rest}")
+    return ", ".join(shown)
 
 
 def format_age(seconds: float) -> str:

@@ -20,7 +20,13 @@ from tests.tools import tool
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "imgfetch" / "data"
 PAGE = DATA / "imgfetch.1"
-COMPLETED = {"FILE": shtab.FILE, "FILE|REF": shtab.FILE, "REF|FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
+COMPLETED = {
+    "FILE": shtab.FILE,
+    "LIST": shtab.FILE,
+    "FILE|REF": shtab.FILE,
+    "REF|FILE": shtab.FILE,
+    "DIR": shtab.DIRECTORY,
+}
 """Names of arguments for which a shell offers files or directories."""
 
 

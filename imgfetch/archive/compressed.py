@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, cast
 
 import zstandard
 
+from imgfetch.archive.directory import is_image_layout
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
@@ -26,9 +27,13 @@ _ZSTD_LEVEL = 3
 
 
 def looks_like_file(text: str) -> bool:
-    """Return whether a text names a file, not a reference: it looks like a file name, or the file exists."""
-    has_form = text.startswith(("/", "./", "../")) or text.endswith((".tar", *_SUFFIXES))
-    return has_form or Path(text).is_file()
+    """Return whether a text names an archive, not a reference: it has the form of a file name, or such a file exists.
+
+    A directory counts only if it is an OCI image layout, because any other one may have the name of an image by chance.
+    """
+    has_form = text.startswith(("/", "./", "../")) or text.endswith(("/", ".tar", *_SUFFIXES))
+    path = Path(text)
+    return has_form or (is_image_layout(path) if path.is_dir() else path.exists())
 
 
 def compression(path: Path | None) -> str:

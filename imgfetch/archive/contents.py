@@ -68,6 +68,11 @@ class ArchivedImage(NamedTuple):
         return (*own, *self.indexes)
 
     @property
+    def size(self) -> int:
+        """Bytes of all layers as stored, each once."""
+        return sum({layer.member: layer.size for layer in self.layers}.values())
+
+    @property
     def content(self) -> object:
         """The config and the layers' names; two images with the same config may be compressed differently."""
         return self.config.raw, tuple(layer.member for layer in self.layers)

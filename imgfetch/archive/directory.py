@@ -6,9 +6,10 @@ are not opened.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
@@ -45,15 +46,15 @@ class DirectoryReader:
         name: the directory's path, safe to show.
         size: ``None``, as it is not known.
         position: the bytes read.
-        is_tar: true, so that faults count as damage.
+        is_compressed: false.
         warnings: none.
     """
 
     size: int | None = None
-    is_tar = True
+    is_compressed = False
 
-    def __init__(self, directory: int, name: str) -> None:
-        """Read an open directory, which stays open.
+    def __init__(self, directory: int, name: str, advanced: Callable[[int], None] | None = None) -> None:
+        """Read an open directory, which stays open; ``advanced`` is called with numbers of bytes.
 
         Raises:
             UnsupportedError: it is not an OCI image layout.
@@ -63,16 +64,12 @@ class DirectoryReader:
         self.warnings: list[str] = []
         self._directory = directory
         self._left = 0
-        self._file: BinaryIO
+        self._advanced = advanced or (lambda _: None)
+        self._file: BinaryIO = io.BytesIO()
         if not is_image_layout(directory):
             with os.scandir(directory) as entries:
                 names = [entry.name for entry in islice(entries, _MAX_LISTED)]
             raise foreign_members.directory(names).error(name)
-
-    @property
-    def consumed(self) -> int:
-        """The bytes read."""
-        return self.position
 
     def __iter__(self) -> Iterator[TarEntry]:
         """Yield every file and directory; a file's content can be read until the next one."""
@@ -90,9 +87,14 @@ class DirectoryReader:
             for name in sorted(files, key=_order):
                 path = f"{prefix}/{name}".lstrip("/")
                 self._check(name, parent, path, stat.S_IFREG)
-                with _open(name, parent) as self._file:
-                    self._left = os.fstat(self._file.fileno()).st_size
-                    yield TarEntry(path, FILE, self._left)
+                self.close()
+                self._file = _open(name, parent)
+                self._left = os.fstat(self._file.fileno()).st_size
+                yield TarEntry(path, FILE, self._left)
+
+    def close(self) -> None:
+        """Close the current file."""
+        self._file.close()
 
     def head(self, limit: int) -> bytes:
         """Return at most ``limit`` first bytes of the current file."""
@@ -102,8 +104,7 @@ class DirectoryReader:
             if not piece:
                 raise self._cut_short()
             head += piece
-        self._left -= wanted
-        self.position += wanted
+        self._count(wanted)
         return head
 
     def pieces(self) -> Iterator[memoryview]:
@@ -113,13 +114,17 @@ class DirectoryReader:
             count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
             if not count:
                 raise self._cut_short()
-            self._left -= count
-            self.position += count
+            self._count(count)
             yield buffer[:count]
 
     def read(self) -> bytes:
         """Return the rest of the current file."""
         return b"".join(bytes(piece) for piece in self.pieces())
+
+    def _count(self, count: int) -> None:
+        self._left -= count
+        self.position += count
+        self._advanced(count)
 
     def _check(self, name: str, parent: int, path: str, expected: int) -> None:
         """Refuse anything but files and directories; a file that is exchanged later is not opened through a link."""

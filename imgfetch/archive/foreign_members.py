@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from imgfetch.archive.foreign import Foreign
 from imgfetch.text import sanitize
@@ -49,10 +49,10 @@ def is_part_of_an_image(name: str) -> bool:
     return _PART.fullmatch(posixpath.normpath(name).lstrip("/")) is not None
 
 
-def members(names: Sequence[str]) -> Foreign:
-    """Return the kind of a tar archive without `index.json` and `manifest.json`, by the names of its members."""
+def recognize(names: Iterable[str]) -> Foreign | None:
+    """Return the kind of a tar archive that is known not to be an image archive, by the names of its members."""
     found = [posixpath.normpath(name).lstrip("/") for name in names]
-    return _root(found) or _layout_inside(found) or _bundle(found) or _chart(found) or _unknown(found)
+    return _root(found) or _layout_inside(found) or _bundle(found) or _chart(found)
 
 
 def directory(names: Collection[str]) -> Foreign:
@@ -101,7 +101,8 @@ def _chart(names: Sequence[str]) -> Foreign | None:
     return Foreign("a Helm chart", "helm reads it; save the images that it names with imgfetch")
 
 
-def _unknown(names: Sequence[str]) -> Foreign:
+def unknown(names: Sequence[str]) -> Foreign:
+    """Return the description of a tar archive of other files."""
     if not names:
         return Foreign("an empty tar archive", "write it again")
     shown = ", ".join(sanitize(name, _MAX_NAME) for name in names[:_MAX_SHOWN])

@@ -8,12 +8,13 @@ reader prefers another one, so all must describe the same images, and nothing ma
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from imgfetch.archive import foreign_members
 from imgfetch.archive.contents import Archive, ArchivedImage, Configs, Description, ambiguous_names
 from imgfetch.archive.read_docker import read_docker
 from imgfetch.archive.read_image_layout import read_image_layout
 from imgfetch.archive.scan import DOCUMENTS, Scan, blob_digest, scan
+from imgfetch.archive.source import Source
 from imgfetch.archive.tarreader import DIRECTORY
 from imgfetch.archive.writers import writer
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
@@ -23,19 +24,21 @@ _DIRECTORIES = ("blobs", "blobs/sha256", "blobs/sha512", "ingest")
 """Directories that may be empty; ORAS leaves the last one."""
 
 
-def read_undamaged(path: Path) -> tuple[Scan, Archive]:
-    """Return an archive file's members and contents, without decompressing layers.
+def read_undamaged(source: Source) -> tuple[Scan, Archive]:
+    """Return an archive's members and contents, without decompressing layers.
 
     Raises:
         VerificationError: the archive is damaged or ambiguous.
         UnsupportedError: the file is not an image archive, or has no image.
         StorageError: the file cannot be read.
     """
-    members = scan(path)
+    members = scan(source)
+    if members.cut_short:
+        raise VerificationError(members.cut_short)
     try:
         archive = read_archive(members)
     except ImgfetchError:
-        if not members.faults:
+        if not is_damaged(members):
             raise
         archive = Archive()
     faults = [sanitize(fault) for fault in (*members.faults, *archive.faults)]
@@ -53,6 +56,7 @@ def read_archive(scan: Scan) -> Archive:
 
     Raises:
         UnsupportedError: the file is not an image archive, or has no image.
+        VerificationError: the file has parts of images, but no description of them.
     """
     layout, docker, configs = Description(), Description(), Configs()
     has_layout, has_docker = "index.json" in scan.members, "manifest.json" in scan.members
@@ -75,6 +79,12 @@ def read_archive(scan: Scan) -> Archive:
     return Archive(
         writer(scan.members), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes
     )
+
+
+def is_damaged(scan: Scan) -> bool:
+    """Return whether a file without a readable description is a damaged image archive, and not another file."""
+    is_unknown = not scan.is_whole and foreign_members.recognize(scan.names) is None
+    return bool(scan.faults) and (scan.has_parts or is_unknown)
 
 
 def _merged(of_layout: tuple[ArchivedImage, ...], of_docker: tuple[ArchivedImage, ...]) -> tuple[ArchivedImage, ...]:
@@ -144,13 +154,18 @@ def _unused(scan: Scan, described: frozenset[str]) -> Iterator[str]:
         yield f"no image refers to {unused[0]}{more}"
 
 
-def _not_an_archive(scan: Scan) -> UnsupportedError:
+def _not_an_archive(scan: Scan) -> ImgfetchError:
     if "repositories" in scan.members:
         return UnsupportedError(
             f"{scan.name} was written by docker before 1.10, without image configs and digests",
             hint=f"run docker load -i {scan.name}, and save the image again",
         )
-    return UnsupportedError(f"{scan.name} is not an image archive: it has neither index.json nor manifest.json")
+    if scan.has_parts and not scan.faults:
+        return VerificationError(
+            f"{scan.name} has parts of images, but neither index.json nor manifest.json: it is incomplete",
+            hint="copy or write it again",
+        )
+    return (foreign_members.recognize(scan.names) or foreign_members.unknown(scan.names)).error(scan.name)
 
 
 def _without_images(scan: Scan, others: tuple[str, ...]) -> UnsupportedError:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple
 
-from imgfetch.archive import compressed
-from imgfetch.archive.tarreader import DIRECTORY, FILE, SYMBOLIC_LINK, TarEntry, TarReader
+from imgfetch.archive.foreign_members import is_part_of_an_image
+from imgfetch.archive.source import Advanced, Members, Source, cut_short, opened
+from imgfetch.archive.tarreader import DIRECTORY, FILE, SYMBOLIC_LINK, TarEntry
 from imgfetch.defaults import MAX_LAYER
-from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
-from imgfetch.files import storage_errors
+from imgfetch.errors import CutShortError, ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, detect
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.digest import Digest, Hasher
 from imgfetch.oci.manifest import MAX_DOCUMENT
-from imgfetch.text import sanitize
 
 DOCUMENTS = ("oci-layout", "index.json", "manifest.json", "repositories")
 _MAX_DOCUMENTS = 64 * 1024 * 1024
 _MAX_FAULTS = 1000
+_MAX_NAMES = 10_000
+_MAX_NAME = 255
 _PREFIX = "./"
 """GNU tar writes it before every name if it archives the directory ``.``."""
 
@@ -58,15 +58,23 @@ class Scan:
 
     Attributes:
         name: the file's path, safe to show.
+        size: the length of a regular file, or else ``None``.
         members: by name without a leading ``./``; the first of two with the same name.
+        names: the first names, also of members with faults.
+        has_parts: whether a name is that of a part of an image archive.
         faults: sentences about the tar itself.
         is_whole: whether the tar was read to its end.
+        cut_short: a sentence if the file ends early, or else an empty text.
     """
 
     name: str
+    size: int | None = None
     members: dict[str, ScannedMember] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    has_parts: bool = False
     faults: list[str] = field(default_factory=list)
     is_whole: bool = False
+    cut_short: str = ""
 
     def target(self, name: str) -> str:
         """Return the name of the file that a name stands for, which differs for the links of docker and podman."""
@@ -106,53 +114,53 @@ def blob_digest(name: str) -> Digest | None:
     return Digest(parts[1], parts[2])
 
 
-def scan(
-    path: Path, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Callable[[int], None] | None = None
-) -> Scan:
+def scan(source: Source, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Advanced | None = None) -> Scan:
     """Read an archive once, without extracting anything.
 
     Args:
-        path: the file, which may be compressed as a whole.
+        source: a file, which may be compressed as a whole, a pipe, or a directory.
         hashes: whether to hash and decompress everything, instead of reading only documents.
         diff_ids: the hash algorithm for decompressed layers.
-        advanced: called with the number of bytes read from the tar.
+        advanced: called with numbers of bytes that have been read.
 
     Raises:
         UnsupportedError: the file is not a tar archive.
+        VerificationError: it is compressed, and damaged at its beginning.
         StorageError: the file cannot be read.
     """
-    with storage_errors(path, "read"), compressed.opened(path) as file:
-        return _Scanner(TarReader(file), sanitize(str(path)), diff_ids if hashes else "").run(advanced)
+    with opened(source, advanced) as members:
+        return _Scanner(members, diff_ids if hashes else "").run()
 
 
 class _Scanner:
     """Goes through an archive; ``diff_ids`` is empty if nothing is hashed."""
 
-    def __init__(self, reader: TarReader, name: str, diff_ids: str) -> None:
+    def __init__(self, reader: Members, diff_ids: str) -> None:
         self._reader = reader
         self._diff_ids = diff_ids
-        self._found = Scan(name)
+        self._found = Scan(reader.name, reader.size)
         self._room = _MAX_DOCUMENTS
         self._prefix: str | None = None
 
-    def run(self, advanced: Callable[[int], None] | None) -> Scan:
-        found, reader, reported = self._found, self._reader, 0
+    def run(self) -> Scan:
+        found, reader = self._found, self._reader
         try:
             for entry in reader:
                 self._add(entry)
-                if advanced:
-                    advanced(reader.position - reported)
-                reported = reader.position
             found.is_whole = True
+        except CutShortError as error:
+            found.cut_short = cut_short(reader, error)
+            found.faults.append(found.cut_short)
         except VerificationError as error:
-            if not reader.is_tar:
-                raise UnsupportedError(f"{found.name} is not an image archive: {error}") from None
             found.faults.append(str(error))
         found.faults += reader.warnings
         return found
 
     def _add(self, entry: TarEntry) -> None:
         name = self._normal(entry)
+        self._found.has_parts = self._found.has_parts or name in DOCUMENTS or is_part_of_an_image(name)
+        if len(self._found.names) < _MAX_NAMES:
+            self._found.names.append(name[:_MAX_NAME])
         fault = self._fault(entry, name)
         if fault:
             self._found.faults.append(fault)

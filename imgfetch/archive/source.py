@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,12 +19,17 @@ from typing import BinaryIO, Protocol
 from imgfetch.archive import foreign
 from imgfetch.archive.directory import DirectoryReader
 from imgfetch.archive.tarreader import TarEntry, TarReader
-from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect, is_header
 from imgfetch.text import sanitize
 
 Source = str | os.PathLike[str] | BinaryIO
+Advanced = Callable[[int], None]
+
+STDIN = "/dev/stdin"
+_OWN = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/([0-9]{1,9})")
+"""Names of this process's open files."""
 
 
 class Members(Protocol):
@@ -33,19 +39,15 @@ class Members(Protocol):
         name: the archive's path, safe to show.
         size: the length of a regular file, or else ``None``.
         position: the bytes of the tar read so far.
-        is_tar: whether the tar has a valid header, so that faults are damage.
+        is_compressed: whether the file is compressed as a whole.
         warnings: sentences about harmless faults at the end of the archive.
     """
 
     name: str
     size: int | None
     position: int
-    is_tar: bool
+    is_compressed: bool
     warnings: list[str]
-
-    @property
-    def consumed(self) -> int:
-        """The bytes of the file read so far; of a compressed one, before decompression."""
 
     def __iter__(self) -> Iterator[TarEntry]:
         """Yield every member; its content can be read until the next one."""
@@ -61,11 +63,12 @@ class Members(Protocol):
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Members]:
+def opened(source: Source, advanced: Advanced | None = None) -> Iterator[Members]:
     """Open an archive for one reading.
 
     Args:
         source: a path, also of a pipe or an OCI image layout that is a directory, or an open file.
+        advanced: called with numbers of bytes that have been read; of a compressed file, before decompression.
 
     Raises:
         UnsupportedError: it is neither a tar archive, perhaps compressed, nor an OCI image layout.
@@ -76,15 +79,18 @@ def opened(source: Source) -> Iterator[Members]:
     path = Path(source) if isinstance(source, (str, os.PathLike)) else name
     with storage_errors(path, "read"):
         if not isinstance(source, (str, os.PathLike)):
-            yield _members(source, name)
+            yield _members(source, name, advanced)
             return
-        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        descriptor = _open(os.fspath(source))
         try:
+            if os.isatty(descriptor):
+                raise UnsupportedError(f"{name} is a terminal, not an image archive", hint="name a file, or use a pipe")
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                yield DirectoryReader(descriptor, name)
+                with closing(DirectoryReader(descriptor, name, advanced)) as reader:
+                    yield reader
             else:
                 with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-                    yield _members(file, name)
+                    yield _members(file, name, advanced)
         finally:
             os.close(descriptor)
 
@@ -92,64 +98,88 @@ def opened(source: Source) -> Iterator[Members]:
 def name_of(source: Source) -> str:
     """Return a source's name, safe to show."""
     if isinstance(source, (str, os.PathLike)):
-        return sanitize(os.fspath(source))
+        path = os.fspath(source)
+        return "stdin" if path == STDIN else sanitize(path)
     name = getattr(source, "name", "")
     return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
+
+
+def size_of(source: Source) -> int | None:
+    """Return the length of a regular file, or else ``None``."""
+    try:
+        status = Path(source).stat() if isinstance(source, (str, os.PathLike)) else os.fstat(source.fileno())
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _open(path: str) -> int:
+    """Open a path; an open file of this process is duplicated, because it may be a socket, or another user's file."""
+    own = _OWN.fullmatch(path)
+    if own:
+        return os.dup(int(own[1] or 0))
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
 
 
 class _TarMembers(TarReader):
     """The members of a tar, with the name and the size of the file."""
 
-    def __init__(self, tar: BinaryIO, file: _Counted, name: str) -> None:
+    is_compressed = False
+
+    def __init__(self, tar: BinaryIO, size: int | None, name: str) -> None:
         super().__init__(tar)
         self.name = name
-        self.size = _size(file)
-        self._source = file
-
-    @property
-    def consumed(self) -> int:
-        """The bytes of the file read so far."""
-        return self._source.count
+        self.size = size
 
 
-def _members(file: BinaryIO, name: str) -> _TarMembers:
+def _members(file: BinaryIO, name: str, advanced: Advanced | None) -> _TarMembers:
     """Return the members of a file, which is decompressed if necessary."""
-    counted = _Counted(file)
-    buffered = io.BufferedReader(counted, PIECE)
+    buffered = io.BufferedReader(_Counted(file, advanced or (lambda _: None)), PIECE)
     beginning = buffered.read(foreign.BEGINNING)
-    if counted.seekable():
+    if buffered.seekable():
         buffered.seek(-len(beginning), os.SEEK_CUR)
         whole: BinaryIO = buffered
     else:
         whole = _joined(beginning, iter(partial(buffered.read, PIECE), b""))
     compression = detect(beginning)
-    if compression not in ("plain", None):
-        if is_header(beginning[:HEAD]):
-            raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
-        whole, beginning = _decompressed(whole, name)
-    else:
-        compression = ""
-    _refuse_foreign(beginning, name, compression)
-    return _TarMembers(whole, counted, name)
+    if compression in ("plain", None):
+        _refuse_foreign(beginning, name)
+        return _TarMembers(whole, size_of(file), name)
+    if is_header(beginning[:HEAD]):
+        raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
+    pieces = decompress(whole, is_strict=True)
+    beginning = _beginning(pieces, name)
+    _refuse_foreign(beginning, name, compression or "")
+    members = _TarMembers(_joined(beginning, pieces), size_of(file), name)
+    members.is_compressed = True
+    return members
 
 
-def _decompressed(file: BinaryIO, name: str) -> tuple[BinaryIO, bytes]:
-    """Return decompressed data as a file, and its beginning."""
-    pieces = decompress(file, is_strict=True)
+def _beginning(pieces: Iterator[bytes], name: str) -> bytes:
+    """Return the first pieces of decompressed data."""
     beginning = b""
     try:
-        for piece in pieces:
+        while len(beginning) < foreign.BEGINNING and (piece := next(pieces, None)) is not None:
             beginning += piece
-            if len(beginning) >= foreign.BEGINNING:
-                break
+    except CutShortError as error:
+        raise VerificationError(f"{name} is cut short: {error}", hint="copy or download it again") from None
     except VerificationError as error:
         raise VerificationError(f"{name} is damaged: {error}", hint="copy or download it again") from None
     except UnsupportedError as error:
         raise UnsupportedError(f"{name} cannot be read: {error}") from None
-    return _joined(beginning, pieces), beginning
+    return beginning
 
 
-def _refuse_foreign(beginning: bytes, name: str, compression: str) -> None:
+def cut_short(members: Members, error: CutShortError) -> str:
+    """Return the sentence about an archive that ends early."""
+    length = members.size or (0 if members.is_compressed else members.position)
+    at = f" at {length} bytes" if length else ""
+    if length and error.missing and not members.is_compressed:
+        at = f" at {length} of at least {length + error.missing} bytes"
+    return f"{members.name} is cut short{at}: copy or download it again"
+
+
+def _refuse_foreign(beginning: bytes, name: str, compression: str = "") -> None:
     """Refuse a file that cannot be a tar archive."""
     if detect(beginning) == "plain" and beginning[:HEAD].strip(b"\0"):
         return
@@ -167,30 +197,15 @@ def _joined(beginning: bytes, rest: Iterator[bytes]) -> BinaryIO:
     return io.BufferedReader(_Pieces(chain([beginning], rest)), PIECE)
 
 
-def _size(file: _Counted) -> int | None:
-    """Return the length of a regular file."""
-    try:
-        status = os.fstat(file.fileno())
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 class _Counted(io.RawIOBase):
-    """Another file, which stays open, and the number of bytes read from it.
+    """Another file, which stays open; the bytes that are read from it are reported."""
 
-    Attributes:
-        count: the bytes that are read or skipped.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, advanced: Advanced) -> None:
         super().__init__()
         self._file = file
         self._is_regular = _is_seekable(file)
-        self.count = 0
-
-    def fileno(self) -> int:
-        return self._file.fileno()
+        self._advanced = advanced
+        self._position = file.tell() if self._is_regular else 0
 
     def readable(self) -> bool:
         return True
@@ -199,15 +214,18 @@ class _Counted(io.RawIOBase):
         return self._is_regular
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.count = self._file.seek(offset, whence)
-        return self.count
+        position = self._file.seek(offset, whence)
+        self._advanced(position - self._position)
+        self._position = position
+        return position
 
     def tell(self) -> int:
         return self._file.tell()
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
         count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        self.count += count
+        self._position += count
+        self._advanced(count)
         return count
 
 

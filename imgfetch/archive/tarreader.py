@@ -6,13 +6,14 @@ archive, and its filters are for extracting, which imgfetch never does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive import tarheader
 from imgfetch.archive.tarheader import Extensions
 from imgfetch.archive.ustar import BLOCK
-from imgfetch.errors import VerificationError
+from imgfetch.errors import CutShortError, VerificationError
 from imgfetch.layers.tarheaders import EXTENSIONS, Header, HeaderError, decoded, has_right_checksum
 
 MAX_ENTRIES = 50_000
@@ -56,7 +57,6 @@ class TarReader:
 
     Attributes:
         position: the offset of the next block, or of the last one read when an error is raised.
-        is_tar: whether the file begins with a valid tar header.
         warnings: sentences about harmless faults at the end of the archive.
     """
 
@@ -66,7 +66,6 @@ class TarReader:
         self._can_seek = file.seekable()
         self._left = self._padding = self._extended = 0
         self.position = 0
-        self.is_tar = False
         self.warnings: list[str] = []
 
     def __iter__(self) -> Iterator[TarEntry]:
@@ -85,7 +84,7 @@ class TarReader:
         while self._left:
             count = self._file.readinto(buffer[: min(len(buffer), self._left)])  # type: ignore[attr-defined]
             if not count:
-                raise self._cut_short()
+                raise self._cut_short(self._left + self._padding)
             self._left -= count
             self.position += count
             yield buffer[:count]
@@ -97,7 +96,7 @@ class TarReader:
         self._left -= len(head)
         self.position += len(head)
         if len(head) < wanted:
-            raise self._cut_short()
+            raise self._cut_short(self._left + self._padding)
         return head
 
     def read(self) -> bytes:
@@ -122,7 +121,6 @@ class TarReader:
     def _header(self, block: bytes) -> Header:
         if not has_right_checksum(block):
             raise HeaderError("the checksum of this header is wrong")
-        self.is_tar = True
         return tarheader.parse(block)
 
     def _entry(self, header: Header) -> TarEntry:
@@ -145,7 +143,7 @@ class TarReader:
             self.warnings.append("the two zero blocks at the end of the tar are missing")
             return None
         if len(block) < BLOCK:
-            raise self._damaged("it ends within a header")
+            raise self._cut_short(BLOCK - len(block))
         if block.strip(b"\0"):
             self.position += BLOCK
             return block
@@ -178,22 +176,22 @@ class TarReader:
         """Skip the rest of an entry and its padding."""
         count = self._left + self._padding
         if self._can_seek and count > _BUFFER:
-            end = self._file.seek(0, 1) + count - 1
-            self._file.seek(end)
+            end = self._file.seek(count - 1, os.SEEK_CUR)
             if not self._file.read(1):
-                raise self._damaged("it ends within this entry")
+                raise self._cut_short(end + 1 - self._file.seek(0, os.SEEK_END))
             self.position += count
         else:
             while count:
                 piece = self._file.read(min(count, _BUFFER))
                 if not piece:
-                    raise self._damaged("it ends within this entry")
+                    raise self._cut_short(count)
                 count -= len(piece)
                 self.position += len(piece)
         self._left = self._padding = 0
 
-    def _cut_short(self) -> VerificationError:
-        return self._damaged(f"it ends {self._left} bytes before the end of this entry")
+    def _cut_short(self, missing: int) -> CutShortError:
+        text = f"the tar ends at byte {self.position}, {missing} bytes before the end of this entry"
+        return CutShortError(text, missing=missing)
 
     def _damaged(self, why: str) -> VerificationError:
         return VerificationError(f"the tar is damaged at byte {self.position}: {why}")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer, without_digest
-from imgfetch.archive.recognise import read_archive
+from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
+from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
+from imgfetch.archive.source import Advanced, Source, name_of, size_of
+from imgfetch.archive.wanted import Answer, Wanted, Wish, answer
 from imgfetch.archive.writers import BY_CONTAINERD
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedError
+from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.names import References
-from imgfetch.oci.reference import Reference
+from imgfetch.oci.names import Platforms, one_or_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,55 +25,96 @@ class Verified:
         kind: a description, such as ``an OCI image layout``.
         findings: sentences about errors.
         notes: sentences about harmless peculiarities.
+        answers: the images that were wanted.
+        others: other content than images, such as ``an attestation``.
+        is_cut_short: whether the file ends early, which is then the first finding and may be the cause of the others.
     """
 
     kind: str
     images: tuple[ArchivedImage, ...]
     findings: tuple[str, ...]
     notes: tuple[str, ...]
+    answers: tuple[Answer, ...] = ()
+    others: tuple[str, ...] = ()
+    is_cut_short: bool = False
 
 
-def verify(path: Path | str, wanted: References = (), *, advanced: Callable[[int], None] | None = None) -> Verified:
+def verify(
+    source: Source,
+    wanted: Wish | Iterable[Wish] = (),
+    *,
+    platform: Platforms | None = None,
+    advanced: Advanced | None = None,
+) -> Verified:
     """Verify any tool's archive without network access and without extracting anything.
 
     Args:
-        path: the file, which may be compressed as a whole.
-        wanted: one or many names with digests that the archive must contain.
-        advanced: called with the number of bytes read from the tar.
+        source: a path or an open file, compressed or not, such as a pipe; or the path of an OCI image layout.
+        wanted: one or many images that the archive must contain: ``NAME:TAG``, ``NAME@DIGEST``, or a digest alone.
+        platform: one or many platforms for which it must contain them.
+        advanced: called with numbers of bytes that have been read.
 
     Raises:
-        InvalidReferenceError: a name is malformed, or has no digest.
+        InvalidReferenceError: a name is malformed.
+        InvalidPlatformError: a platform is malformed.
         UnsupportedError: the file is not an image archive, or a layer needs too much memory.
+        VerificationError: the file is compressed, and damaged at its beginning.
         StorageError: the file cannot be read.
     """
-    pinned = [_pinned(names.reference(each)) for each in names.one_or_many(wanted)]
-    found = scan(Path(path), hashes=True, advanced=advanced)
+    wishes: tuple[Wish, ...] = one_or_many(wanted)
+    several = [Wanted.parse(each) for each in wishes]
+    platforms = names.platforms(platform)
+    found = scan(source, hashes=True, advanced=advanced)
     try:
         archive = read_archive(found)
-    except ImgfetchError:
-        faults = (*found.faults, *_damaged_blobs(found))
-        if found.is_whole and not faults:
+    except VerificationError as error:
+        return _damaged(found, str(error))
+    except UnsupportedError:
+        if not is_damaged(found) and not any(_damaged_blobs(found)):
             raise
-        return Verified("a damaged archive", (), faults, tuple(_known_causes(found, Archive())))
-    other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
-    again = {name: scan(Path(path), hashes=True, diff_ids=name) for name in sorted(other)}
-    findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers({"sha256": found, **again}, archive)]
-    findings += [text for reference in pinned if (text := _missing(reference, archive))]
+        return _damaged(found)
+    scans = {"sha256": found, **dict(_scanned_again(source, archive))}
+    answers = tuple(answer(each, archive, platforms) for each in several)
+    findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers(scans, archive)]
+    findings += [each.finding for each in answers if each.finding]
     unreadable = list(_unreadable(found, archive))
     if unreadable and not findings:
         raise UnsupportedError(unreadable[0], hint="other readers may load the image")
-    findings += unreadable
     notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
     notes += _known_causes(found, archive)
-    return Verified(archive.kind, archive.images, tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
+    return Verified(
+        archive.kind,
+        archive.images,
+        _ordered(found, [*findings, *unreadable]),
+        tuple(dict.fromkeys(notes)),
+        answers,
+        archive.others,
+        is_cut_short=bool(found.cut_short),
+    )
 
 
-def _pinned(reference: Reference) -> Reference:
-    if reference.digest is None:
-        raise InvalidReferenceError(
-            f"{reference} has no digest", hint="write NAME@DIGEST, as imgfetch digest prints it"
+def _scanned_again(source: Source, archive: Archive) -> Iterator[tuple[str, Scan]]:
+    """Yield a scan for each other hash algorithm of diff_ids."""
+    other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
+    if other and size_of(source) is None:
+        raise UnsupportedError(
+            f"{name_of(source)} has diff_ids in {min(other)}, for which it must be read twice",
+            hint="name a file instead of a pipe",
         )
-    return reference
+    for algorithm in sorted(other):
+        yield algorithm, scan(source, hashes=True, diff_ids=algorithm)
+
+
+def _damaged(found: Scan, finding: str = "") -> Verified:
+    """Return the result for an archive whose contents cannot be read."""
+    findings = _ordered(found, [*found.faults, *_damaged_blobs(found), *filter(None, [finding])])
+    causes = tuple(_known_causes(found, Archive()))
+    return Verified("a damaged archive", (), findings, causes, is_cut_short=bool(found.cut_short))
+
+
+def _ordered(found: Scan, findings: Iterable[str]) -> tuple[str, ...]:
+    """Return each finding once, and first that the file ends early."""
+    return tuple(dict.fromkeys([*filter(None, [found.cut_short]), *findings]))
 
 
 def _damaged_blobs(found: Scan) -> Iterator[str]:
@@ -136,36 +177,6 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
     if member.contents.diff_id != layer.diff_id:
         return f"does not match the config: expected diff_id {layer.diff_id}, got {member.contents.diff_id}"
     return f"is refused by some readers: {member.contents.oddity}" if member.contents.oddity else ""
-
-
-def _missing(wanted: Reference, archive: Archive) -> str:
-    """Return a finding if a pinned name is not in the archive, or may be another image's, or else an empty text."""
-    held = [image for image in archive.images if wanted.digest in image.digests]
-    if not held:
-        hint = (
-            "a multi-platform index's digest is present only in archives saved by that digest; "
-            "for the digest of one platform's image, run imgfetch digest --platform"
-        )
-        return f"{wanted} is not in the archive: no image has that digest ({hint})"
-    names = {name for image in held for name in image.names}
-    has_name = f"{wanted.name}:{wanted.tag}" in names if wanted.tag else wanted.name in map(_repository, names)
-    if not has_name:
-        return f"{wanted} is in the archive only as {', '.join(sorted(names)) or 'an unnamed image'}"
-    for choice in archive.choices:
-        is_named = choice.name in names or without_digest(choice.name) in names
-        if is_named and not choice.is_only(wanted.digest):
-            return (
-                f"{choice.name} is an index with other content than {wanted.digest}, from which readers choose by "
-                f"platform; verify the digest of the index, {choice.target}"
-            )
-    return ""
-
-
-def _repository(name: str) -> str:
-    try:
-        return Reference.parse(name).name
-    except InvalidReferenceError:
-        return name
 
 
 def _left_out(archive: Archive) -> Iterator[str]:

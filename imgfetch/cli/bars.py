@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Never, TextIO
 
 from tqdm import tqdm
@@ -12,6 +12,7 @@ from imgfetch.cli.display import Display
 from imgfetch.progress import Item
 
 _SHOWN = 12  # characters of a digest, as in docker's output
+_MAX_NAME = 24
 
 
 class Bars(Display):
@@ -21,6 +22,17 @@ class Bars(Display):
         super().__init__(stream)
         self._total: tqdm[Never] | None = None
         self._bars: dict[str, tqdm[Never]] = {}
+
+    @contextmanager
+    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        """Draw one bar for a file that is read; without a size, only the bytes and the speed."""
+        bar = self._total = self._bar(name.rpartition("/")[2][:_MAX_NAME], size, position=0)
+
+        def advanced(count: int) -> None:
+            bar.update(count)
+
+        yield advanced
+        self.close()
 
     def planned(self, items: Sequence[Item]) -> None:
         """Draw the bar of the total."""
@@ -63,7 +75,7 @@ class Bars(Display):
         with suppress(OSError, ValueError):
             tqdm.write(text, file=self._stream)
 
-    def _bar(self, name: str, size: int, position: int | None = None) -> tqdm[Never]:
+    def _bar(self, name: str, size: int | None, position: int | None = None) -> tqdm[Never]:
         return tqdm(
             total=size,
             desc=f"{name:<12}",

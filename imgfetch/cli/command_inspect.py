@@ -15,7 +15,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
-from imgfetch.text import format_size, sanitize
+from imgfetch.text import format_kinds, format_size, sanitize
 
 _BAR = 24
 _LEFT = 13
@@ -25,6 +25,7 @@ _MAX_LINE = 2000
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Print an image as text, as JSON, or as the bytes of its manifest."""
     del display
+    context.check_stdin(arguments)
     if arguments.json and arguments.raw:
         usage(arguments, "--json cannot be combined with --raw")
     if len(arguments.platform) > 1:
@@ -56,6 +57,7 @@ def _lines(found: Inspected, width: int) -> Iterator[str]:
     if found.file_size is not None:
         yield from _fields(("size", format_size(found.file_size)))
     yield from _list("platforms", [_listed(manifest) for manifest in found.manifests])
+    yield from _fields(("artifacts", format_kinds(found.others)))
     for note in found.notes:
         yield from _fields(("note", sanitize(note, width)))
     for image in found.images:
@@ -146,6 +148,7 @@ def _as_json(found: Inspected) -> dict[str, object]:
             for manifest in found.manifests
         ],
         "notes": list(found.notes),
+        "others": list(found.others),
         "images": [_image_as_json(image) for image in found.images],
     }
 

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 
+from imgfetch.archive.contents import ArchivedImage
+from imgfetch.archive.source import name_of, size_of
 from imgfetch.archive.verify import Verified, verify
-from imgfetch.cli import stdout
+from imgfetch.archive.wanted import Answer
+from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
-from imgfetch.files import storage_errors
-from imgfetch.progress import Item
-from imgfetch.text import sanitize
+from imgfetch.cli.options import usage
+from imgfetch.text import format_kinds, format_size, sanitize
 
 _BROKEN = 6
 _MAX_LINE = 2000
+_MAX_LINES = 20
+"""Findings, or notes, that are printed one by one."""
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Verify an archive, and print a line for each finding, or for each image if there is none."""
+    context.check_stdin(arguments)
+    wanted = [*arguments.wanted, *context.listed(arguments)]
+    if not wanted and (arguments.images or arguments.platform):
+        usage(arguments, "no image given; name one after FILE, or in a list with --images LIST")
     path = arguments.file
-    with storage_errors(path, "read"):
-        item = Item(sanitize(path.name), path.stat().st_size)
-    display.planned([item])
-    display.started(item)
-    verified = verify(path, arguments.wanted, advanced=lambda count: display.advanced(item, count))
-    display.finished(item, cached=False)
+    with display.reading(name_of(path), size_of(path)) as advanced:
+        verified = verify(path, wanted, platform=arguments.platform, advanced=advanced)
     display.close()
     if arguments.json:
         stdout.show([json.dumps(_as_json(verified), indent=1)])
@@ -33,14 +38,49 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     return _BROKEN if verified.findings else 0
 
 
-def _lines(verified: Verified) -> list[str]:
-    held = [
-        f"ok: {', '.join(image.names) or 'an image without a name'} "
-        f"{image.manifest.descriptor.digest if image.manifest else f'(image ID {image.config_digest})'} "
-        f"{image.config.platform}, {len(image.layers)} layer{'' if len(image.layers) == 1 else 's'}"
-        for image in verified.images
-    ]
-    return [*(verified.findings or held), *(f"note: {note}" for note in verified.notes)]
+def _lines(verified: Verified) -> Iterator[str]:
+    if verified.is_cut_short:
+        more = len(verified.findings) - 1
+        follow = "1 more finding may follow from it" if more == 1 else f"{more} more findings may follow from it"
+        yield verified.findings[0] + (f" ({follow}; --json prints all)" if more else "")
+    elif verified.findings:
+        yield from _shortened(verified.findings, "finding")
+    else:
+        yield from _images(verified)
+    if verified.others and not verified.findings:
+        yield f"also contains {format_kinds(verified.others)}"
+    yield from (f"note: {note}" for note in _shortened(verified.notes, "note"))
+
+
+def _shortened(sentences: Sequence[str], noun: str) -> Iterator[str]:
+    yield from sentences[:_MAX_LINES]
+    more = len(sentences) - _MAX_LINES
+    if more > 0:
+        yield f"and {more} more {noun}{'' if more == 1 else 's'}; --json prints all"
+
+
+def _images(verified: Verified) -> Iterator[str]:
+    """Yield a line for each image that is wanted, or else for each in the archive."""
+    if not verified.answers:
+        yield from (_image(", ".join(image.names) or "an image without a name", image) for image in verified.images)
+        return
+    for answer in verified.answers:
+        for image in answer.images:
+            names = f" ({', '.join(image.names) or 'without a name'})" if answer.wanted.reference is None else ""
+            yield _image(f"{answer.wanted}{names}", image)
+    others = len(
+        {image.content for image in verified.images}
+        - {image.content for answer in verified.answers for image in answer.images}
+    )
+    if others:
+        yield f"also contains {others} other image{'' if others == 1 else 's'}"
+
+
+def _image(name: str, image: ArchivedImage) -> str:
+    digest = str(image.manifest.descriptor.digest) if image.manifest else f"(image ID {image.config_digest})"
+    shown = name if digest in name.removesuffix(f"@{digest}") else f"{name.removesuffix(f'@{digest}')} {digest}"
+    count = f"{len(image.layers)} layer{'' if len(image.layers) == 1 else 's'}"
+    return f"ok: {shown} {image.config.platform}, {count}, {format_size(image.size)}"
 
 
 def _as_json(verified: Verified) -> dict[str, object]:
@@ -48,7 +88,10 @@ def _as_json(verified: Verified) -> dict[str, object]:
         "kind": verified.kind,
         "ok": not verified.findings,
         "findings": list(verified.findings),
+        "cut_short": verified.is_cut_short,
         "notes": list(verified.notes),
+        "wanted": [_answer_as_json(answer) for answer in verified.answers],
+        "others": list(verified.others),
         "images": [
             {
                 "names": list(image.names),
@@ -56,6 +99,7 @@ def _as_json(verified: Verified) -> dict[str, object]:
                 "index": str(image.indexes[-1]) if image.indexes else None,
                 "image_id": str(image.config_digest),
                 "platform": str(image.config.platform),
+                "size": image.size,
                 "layers": [
                     {
                         "diff_id": str(layer.diff_id),
@@ -69,4 +113,12 @@ def _as_json(verified: Verified) -> dict[str, object]:
             }
             for image in verified.images
         ],
+    }
+
+
+def _answer_as_json(answer: Answer) -> dict[str, object]:
+    return {
+        "name": str(answer.wanted),
+        "found": not answer.finding,
+        "image_ids": [str(image.config_digest) for image in answer.images],
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple, get_args
 
 from imgfetch import defaults
@@ -145,7 +144,7 @@ TAGS = (
 INSPECT = (
     Group(
         "image",
-        Option("target REF|FILE", parse.file_or_reference, "an image in a registry, or an archive"),
+        Option("target REF|FILE", parse.file_or_reference, "an image in a registry, or an archive; - is stdin"),
         ONE_PLATFORM._replace(
             help="show the image for this platform "
             "(default: linux on this machine's architecture; for a file, all images)"
@@ -158,12 +157,25 @@ INSPECT = (
 VERIFY = (
     Group(
         "archive",
-        Option("file FILE", Path, "an archive from imgfetch or another tool; may be compressed"),
         Option(
-            "wanted NAME@DIGEST",
-            parse.reference,
-            "an image that FILE must contain, as printed by imgfetch digest",
+            "file FILE",
+            parse.file,
+            "an archive from imgfetch or another tool, compressed or not; a directory with an OCI image layout; "
+            "- is stdin",
+        ),
+        Option(
+            "wanted NAME[:TAG][@DIGEST]",
+            parse.wanted,
+            "an image that FILE must contain; sha256:... is one under any name",
             nargs="*",
+        ),
+        each(
+            "-i --images LIST",
+            str,
+            "FILE must also contain the images in LIST, one per line; # begins a comment; - is stdin; repeatable",
+        ),
+        PLATFORM._replace(
+            spec="--platform OS/ARCH[/VARIANT][,...]", help="FILE must contain these images for these platforms"
         ),
         JSON,
     ),
@@ -195,7 +207,7 @@ TREE: Mapping[str, Command] = {
     "digest": Command("print image names with their digests, for pinning", "[OPTIONS] REF...", DIGEST),
     "tags": Command("print the tags of a repository", "[OPTIONS] REPOSITORY", TAGS),
     "inspect": Command("show an image or an archive: platforms, config, layers", "[OPTIONS] REF|FILE", INSPECT),
-    "verify": Command("verify an archive offline", "[OPTIONS] FILE [NAME@DIGEST...]", VERIFY),
+    "verify": Command("verify an archive offline", "[OPTIONS] FILE [NAME...]", VERIFY),
     "cache": Command("show or prune the cache of verified blobs", "COMMAND [OPTIONS]", (Group("options"),)),
     "cache dir": Command("print the cache directory", "[OPTIONS]", (Group("options", CACHE_DIR),)),
     "cache list": Command(

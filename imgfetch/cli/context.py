@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
 
@@ -13,6 +13,7 @@ import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal
+from imgfetch.archive.source import STDIN
 from imgfetch.cli.options import usage
 from imgfetch.cli.shared_options import PLATFORM
 from imgfetch.files import storage_errors
@@ -81,20 +82,32 @@ def client_settings(arguments: argparse.Namespace) -> ClientSettings:
 
 def references(arguments: argparse.Namespace) -> list[Reference]:
     """Return the references of the command line, and then those in the files of `--images`."""
-    found = list(arguments.references)
-    for name in arguments.images:
-        if name == "-":
-            if arguments.password_stdin:
-                usage(
-                    arguments, "stdin cannot be both the list of images and the password; read one of them from a file"
-                )
-            found += read_list(sys.stdin or [], "stdin")
-            continue
-        with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
-            found += read_list(file, sanitize(name))
+    check_stdin(arguments)
+    found = [*arguments.references, *listed(arguments)]
     if not found:
         usage(arguments, "no image given; the lists are empty")
     return found
+
+
+def check_stdin(arguments: argparse.Namespace) -> None:
+    """Report a usage error if stdin would be read twice."""
+    given = vars(arguments)
+    readers = ["the list of images"] * given.get("images", []).count("-")
+    readers += ["the password"] if given.get("password_stdin") else []
+    archives = [*given.get("base", []), given.get("target"), given.get("file")]
+    readers += ["an archive"] * archives.count(STDIN)
+    if len(readers) > 1:
+        usage(arguments, f"stdin cannot be both {readers[0]} and {readers[1]}; read one of them from a file")
+
+
+def listed(arguments: argparse.Namespace) -> Iterator[Reference]:
+    """Yield the references in the files of `--images`."""
+    for name in arguments.images:
+        if name == "-":
+            yield from read_list(sys.stdin or [], "stdin")
+            continue
+        with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
+            yield from read_list(file, sanitize(name))
 
 
 def read_list(lines: Iterable[str], name: str) -> list[Reference]:

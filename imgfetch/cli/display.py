@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
@@ -36,6 +36,13 @@ class Display(Progress):
         """Note that there are blobs to download."""
         self.has_plan = bool(items)
 
+    @contextmanager
+    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        """Show how much of a file is read; the block passes the numbers of bytes to the function that it gets."""
+        del name, size
+        yield lambda _: None
+        self.close()
+
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Show one line or several; ``kind`` is such as ``error``, and ``details`` are more members of a JSON event."""
         del details
@@ -56,7 +63,8 @@ class Lines(Display):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._total = self._done = self._blobs = self._blobs_done = 0
+        self._total: int | None = 0
+        self._done = self._blobs = self._blobs_done = 0
         self._counted: dict[str, int] = {}
         self._began = self._reported = time.monotonic()
 
@@ -68,6 +76,18 @@ class Lines(Display):
         self._began = time.monotonic()
         self._blobs, self._total = len(items), sum(item.size for item in items)
         self._print(f"imgfetch: {_count(self._blobs)}, {format_size(self._total)}")
+
+    @contextmanager
+    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        """Print how much of a file is read, if it takes long."""
+        del name
+        self._total = size
+        self._began = time.monotonic()
+        yield self._read
+
+    def _read(self, count: int) -> None:
+        self._done += count
+        self._report()
 
     def advanced(self, item: Item, count: int) -> None:
         """Count bytes, and print a line if the last one is long ago."""
@@ -89,12 +109,12 @@ class Lines(Display):
         if now - self._reported < LINE_INTERVAL:
             return
         self._reported = now
-        percent = 100 * self._done // max(self._total, 1)
+        total = ""
+        if self._total is not None:
+            total = f" of {format_size(self._total)} ({100 * self._done // max(self._total, 1)}%)"
+        blobs = f", {self._blobs_done} of {_count(self._blobs)}" if self._blobs else ""
         speed = format_size(int(self._done / max(now - self._began, 0.001)))
-        self._print(
-            f"imgfetch: {format_size(self._done)} of {format_size(self._total)} ({percent}%), "
-            f"{self._blobs_done} of {_count(self._blobs)}, {speed}/s"
-        )
+        self._print(f"imgfetch: {format_size(self._done)}{total}{blobs}, {speed}/s")
 
 
 class Events(Display):
@@ -112,6 +132,15 @@ class Events(Display):
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Write the event that other displays show as a line."""
         self._report(kind, {"message": text, **(details or {})})
+
+    @contextmanager
+    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        """Write the events of a file that is read, with its name in place of a digest."""
+        item = Item(name, size or 0)
+        self.planned([item])
+        self.started(item)
+        yield lambda count: self.advanced(item, count)
+        self.finished(item, cached=False)
 
     def planned(self, items: Sequence[Item]) -> None:
         """Write the event of the plan."""

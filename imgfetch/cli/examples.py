@@ -38,8 +38,8 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "verify": (
         ("verify an archive", "imgfetch verify busybox.tar"),
-        ("verify that it contains the pinned images", "imgfetch verify bundle.tar $(cat images.lock)"),
-        ("print the result as JSON, for scripts", "imgfetch verify bundle.tar --quiet --json"),
+        ("verify that it contains the images in a list", "imgfetch verify -i images.lock bundle.tar"),
+        ("verify an image that docker saves", "docker save app:1 | imgfetch verify - app:1"),
     ),
     "cache": (
         ("show the size of the cache", "imgfetch cache list | tail -n 1"),

@@ -18,6 +18,7 @@ from imgfetch.defaults import LONGEST_WAIT, PROGRESS
 from imgfetch.text import quoted
 
 if TYPE_CHECKING:
+    from imgfetch.archive.wanted import Wanted
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
 
@@ -37,11 +38,28 @@ def reference(text: str) -> Reference:
         raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
+def file(text: str) -> str:
+    """Convert the path of an archive; ``-`` is stdin."""
+    from imgfetch.archive.source import STDIN  # noqa: PLC0415
+
+    return STDIN if text == "-" else text
+
+
 def file_or_reference(text: str) -> str | Reference:
-    """Convert the name of an image, or return the path of a file."""
+    """Convert the name of an image, or the path of an archive."""
     from imgfetch.archive.compressed import looks_like_file  # noqa: PLC0415
 
-    return text if looks_like_file(text) else reference(text)
+    return file(text) if text == "-" or looks_like_file(text) else reference(text)
+
+
+def wanted(text: str) -> Wanted:
+    """Convert the name of an image in an archive, or a digest."""
+    from imgfetch.archive.wanted import Wanted  # noqa: PLC0415
+
+    try:
+        return Wanted.parse(text)
+    except errors.InvalidReferenceError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
 def platforms(text: str) -> list[Platform]:

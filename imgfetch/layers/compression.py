@@ -16,7 +16,7 @@ import lzma
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
-from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.layers import tarheaders
 from imgfetch.layers.gzipmember import MAGIC as GZIP_MAGIC
 from imgfetch.layers.gzipmember import GzipMember
@@ -144,7 +144,7 @@ class _Streams:
     def finish(self) -> str | None:
         is_header = self._is_silent and self._fed <= _HEADER
         if self._stream is not None and not is_header:
-            raise VerificationError(f"its {self._name} data ends early")
+            raise CutShortError(f"its {self._name} data ends early")
         if self._has_garbage or self._between or self._stream is not None:
             return f"extra bytes follow its {self._name} data"
         if self._has_zeros:

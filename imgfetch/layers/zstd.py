@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.layers.windows import MAX_WINDOW, Lease
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -71,7 +71,7 @@ class ZstdStream:
             VerificationError: the data ends within a frame.
         """
         if self._frame or self._left or (self._kept and (self._is_first or self._kept.startswith(MAGIC))):
-            raise VerificationError("its zstd data ends early")
+            raise CutShortError("its zstd data ends early")
         if self._has_garbage or self._kept:
             return "extra bytes follow its zstd data"
         if self._is_odd:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from imgfetch.archive.contents import ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import read_undamaged
+from imgfetch.archive.source import Source
 from imgfetch.errors import PlatformNotFoundError
-from imgfetch.files import storage_errors
 from imgfetch.oci.config import RunConfig
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -87,6 +86,7 @@ class Inspected:
         images: the image for the platform, or those in the file.
         file_size: the file's length in bytes; ``None`` for a reference.
         notes: remarks that are not problems.
+        others: other content of a file than images, such as ``an attestation``.
         raw: the bytes of the manifest or index that the reference points at, or those of the file's only image.
     """
 
@@ -97,6 +97,7 @@ class Inspected:
     images: tuple[InspectedImage, ...]
     file_size: int | None = None
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     raw: bytes | None
 
 
@@ -126,19 +127,18 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
     )
 
 
-def inspect_file(path: Path, platform: Platform | None) -> Inspected:
-    """Return the description of the images in an archive file, or of those for one platform."""
-    with storage_errors(path, "read"):
-        size = path.stat().st_size
-    members, archive = read_undamaged(path)
+def inspect_file(source: Source, platform: Platform | None) -> Inspected:
+    """Return the description of the images in an archive, or of those for one platform."""
+    members, archive = read_undamaged(source)
     images = _for_platform(archive.images, platform, members.name)
     only = images[0].manifest if len(images) == 1 else None
     return Inspected(
         source=members.name,
         kind=archive.kind,
         images=tuple(map(_inspected, images)),
-        file_size=size,
+        file_size=members.size,
         notes=tuple(archive.notes),
+        others=archive.others,
         raw=only.raw if only else None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,7 @@ def test_the_json_has_everything(loopback: Loopback, command: Command) -> None:
         "media_type": MANY.media_type,
         "file_size": None,
         "notes": [],
+        "others": [],
     }
     assert one["layers"][1] == {
         "digest": TOP.digest,
@@ -280,8 +282,7 @@ def test_a_truncated_archive_is_told(loopback: Loopback, save: Save, command: Co
     target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
     done = command("inspect", target)
     assert (done.status, done.out) == (6, "")
-    assert "y.tar is damaged" in done.err
-    assert "imgfetch verify" in done.err
+    assert re.search(r"y\.tar is cut short at \d+ of at least \d+ bytes: copy or download it again\n", done.err)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no tar" * 1000], ids=["missing", "empty", "no tar"])

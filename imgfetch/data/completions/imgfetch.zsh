@@ -130,7 +130,7 @@ _shtab_imgfetch_inspect_options=(
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
-  ":an image in a registry, or an archive:_files"
+  ":an image in a registry, or an archive\; - is stdin:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -209,12 +209,14 @@ _shtab_imgfetch_tags_options=(
 _shtab_imgfetch_tags_defaults_added=0
 
 _shtab_imgfetch_verify_options=(
+  "*"{-i,--images}"[FILE must also contain the images in LIST, one per line\; \# begins a comment\; - is stdin\; repeatable]:LIST:_files"
+  "*--platform[FILE must contain these images for these platforms]:OS/ARCH[/VARIANT][,...]:"
   "--json[print the result as JSON, for scripts]"
   {-q,--quiet}"[show no progress]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "(- : *)"{-h,--help}"[show this help]"
-  ":an archive from imgfetch or another tool\; may be compressed:_files"
-  "(*)::an image that FILE must contain, as printed by imgfetch digest:"
+  ":an archive from imgfetch or another tool, compressed or not\; a directory with an OCI image layout\; - is stdin:_files"
+  "(*)::an image that FILE must contain\; sha256\:... is one under any name:"
 )
 
 # guard to ensure default positional specs are added only once per session

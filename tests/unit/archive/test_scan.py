@@ -181,11 +181,6 @@ def test_there_is_an_end_to_the_zeros_behind_a_tar(tmp_path: Path) -> None:
     assert "other data follows the end" in verify(tmp_path / "y.tar").findings[0]
 
 
-def test_a_directory_is_no_archive(tmp_path: Path) -> None:
-    with pytest.raises(ImgfetchError, match="Is a directory"):
-        verify(tmp_path)
-
-
 def test_docker_before_1_10_is_named(tmp_path: Path) -> None:
     old = {"abc/json": b"{}", "abc/layer.tar": b"", "repositories": b'{"x": {"1": "abc"}}'}
     (tmp_path / "y.tar").write_bytes(tar(old))

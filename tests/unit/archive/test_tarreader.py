@@ -120,7 +120,7 @@ GOOD = tar({"a": b"content"})
         (damaged(GOOD, 148, b"zzzzzz"), "checksum in this header is not a number"),
         (checked(damaged(GOOD[:512], 124, b"zz")) + GOOD[512:], "size in this header is not a number"),
         (checked(damaged(GOOD[:512], 124, b"\x80" + b"\xff" * 11)) + GOOD[512:], "out of range"),
-        (GOOD[:300], "ends within a header"),
+        (GOOD[:300], "ends at byte 0, 212 bytes before"),
         (checked(damaged(GOOD[:512], 124, b"77777777777\0")) + GOOD[512:], "ends"),
         (checked(damaged(GOOD[:512], 156, b"x")) + GOOD[512:], "several extended|PAX header|in the GNU format"),
         (checked(damaged(GOOD[:512], 156, b"x")) + GOOD[512:], "PAX header"),
