@@ -13,6 +13,7 @@ LONG_NAME, LONG_LINK, PAX, GLOBAL_PAX = b"L", b"K", b"x", b"g"
 EXTENSIONS = frozenset({LONG_NAME, LONG_LINK, PAX, GLOBAL_PAX})
 
 _CHECKSUM = slice(148, 156)
+_ASCII = bytes(range(128))
 _OCTAL = re.compile(rb"[0-7]*")
 
 
@@ -36,8 +37,9 @@ def has_right_checksum(block: bytes) -> bool:
         HeaderError: the checksum is not a number.
     """
     blank = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
-    signed = sum(byte - 256 if byte > 127 else byte for byte in blank)  # noqa: PLR2004  # as some old programs do
-    return octal(block[_CHECKSUM], "checksum") in (sum(blank), signed)
+    unsigned = sum(blank)
+    signed = unsigned - 256 * len(blank.translate(None, _ASCII))  # as some old programs do
+    return octal(block[_CHECKSUM], "checksum") in (unsigned, signed)
 
 
 def octal(field: bytes, what: str) -> int:
