@@ -30,12 +30,12 @@ from typing import Self
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
+from imgfetch.files import read_settings
 from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import quoted, sanitize
 
 HUB_KEY = "https://index.docker.io/v1/"
 """Docker's key for Docker Hub, in files and for helpers."""
-MAX_FILE = 4 * 1024 * 1024
 
 _VARIABLE = "DOCKER_AUTH_CONFIG"
 _OLD_FILE = ".dockercfg"
@@ -247,15 +247,13 @@ def _decoded(auth: str) -> tuple[str, str]:
 def _content(path: Path) -> bytes:
     """Return a file's content; nothing if it does not exist."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
+        return read_settings(path)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
         raise AuthenticationError(f"cannot read {sanitize(str(path))}: {error.strerror}") from error
-    if len(content) > MAX_FILE:
-        raise AuthenticationError(f"{sanitize(str(path))} is larger than {MAX_FILE} bytes")
-    return content
+    except ValueError as error:
+        raise AuthenticationError(f"{sanitize(str(path))} is {error}") from error
 
 
 def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypedDict, cast
+from typing import BinaryIO, TextIO, TypedDict, cast
 
 import platformdirs
 
@@ -23,7 +24,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.text import sanitize
 
-MAX_LINES = 100_000
+MAX_LINES = 10_000
 _MAX_LINE = 10_000
 _MAX_PASSWORD = 64 * 1024
 
@@ -104,10 +105,15 @@ def listed(arguments: argparse.Namespace) -> Iterator[Reference]:
     """Yield the references in the files of `--images`."""
     for name in arguments.images:
         if name == "-":
-            yield from read_list(sys.stdin or [], "stdin")
+            yield from read_list(_lines(sys.stdin) if sys.stdin else (), "stdin")
             continue
         with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
-            yield from read_list(file, sanitize(name))
+            yield from read_list(_lines(file), sanitize(name))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Return the lines of a file, which may be a device without any; one that is too long comes in pieces."""
+    return iter(partial(file.readline, _MAX_LINE + 1), "")
 
 
 def read_list(lines: Iterable[str], name: str) -> list[Reference]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, TransportError, UnsupportedError, VerificationError
+from imgfetch.files import read_settings
 from imgfetch.http.origin import Origin
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import DOCKER_HUB, Reference, parse_location
@@ -166,7 +167,7 @@ def _tolerated(what: str) -> Iterator[None]:
 
 def _registry_mirrors(path: Path) -> Iterator[str]:
     with _tolerated(str(path)):
-        members = strictjson.Object(strictjson.loads(path.read_bytes().strip() or b"{}", "it"), "it", _FILE_KEYS)
+        members = strictjson.Object(strictjson.loads(read_settings(path).strip() or b"{}", "it"), "it", _FILE_KEYS)
         for number, url in enumerate(map(str, members.items_of("registry-mirrors")), 1):
             with _tolerated(f"mirror {number} in {path}"):
                 if "=" in url or _root(url)[1].repository:
@@ -176,7 +177,7 @@ def _registry_mirrors(path: Path) -> Iterator[str]:
 
 def _rules(path: Path) -> dict[str, Rule]:
     # Through JSON, because JSON has no dates.  As in JSON, Go accepts keys in any case.
-    content = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
+    content = json.loads(json.dumps(tomllib.loads(read_settings(path).decode()), default=str))
     members = strictjson.Object(content, "it", _FILE_KEYS)
     if "registries" in members:
         raise UnsupportedError("version 1 of the format is not supported; write [[registry]] tables")

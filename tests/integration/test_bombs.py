@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import struct
 import subprocess
@@ -16,21 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounded import MEMORY, MIB, run
 from tests.images import OCI_GZIP, OCI_ZSTD, Blob, Built, hello, image, index, layer, sha256
 from tests.loopback import Answer, Loopback
 
-MIB = 1024**2
-LIMIT = 200 * MIB
 RUN = 120  # seconds that a run gets; none is near
-
-PROGRAM = """
-import re, sys
-from pathlib import Path
-from imgfetch.cli.main import main
-status = main(sys.argv[1:])
-print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
-sys.exit(status)
-"""
 
 
 @cache
@@ -166,23 +155,17 @@ BOMBS = {
 def test_a_bomb_ends_in_an_error_and_takes_little_memory(name: str, loopback: Loopback, tmp_path: Path) -> None:
     bomb = BOMBS[name]
     bomb.serve(loopback)
-    arguments = ["save", f"{loopback.host}/team/app:v1", "-o", str(tmp_path / "y.tar"), "--retries", "0"]
-    arguments += ["--platform", "linux/amd64", *bomb.arguments]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        capture_output=True,
-        check=False,
-        timeout=RUN,
-        env=os.environ | {"IMGFETCH_CACHE_DIR": str(tmp_path / "cache")},
-    )
-    err = done.stderr.decode()
-    assert done.returncode == bomb.status, err
+    target = tmp_path / "y.tar"
+    arguments = [f"{loopback.host}/team/app:v1", "-o", target, "--retries", "0", "--platform", "linux/amd64"]
+    ended = run(tmp_path, "save", *arguments, *bomb.arguments)
+    err = ended.err
+    assert ended.status == bomb.status, err
     assert "Traceback" not in err
     for words in bomb.says:
         assert words in err
     assert max(map(len, err.splitlines()), default=0) < 6000
-    assert int(done.stdout) * 1024 < LIMIT
-    assert (tmp_path / "y.tar").exists() == (bomb.status == 0)
+    assert ended.peak < MEMORY
+    assert target.exists() == (bomb.status == 0)
     assert re.search(r"[\x00-\x09\x0b-\x1f]", err) is None
 
 
@@ -197,3 +180,26 @@ def test_the_limit_of_a_layer_is_the_decompressed_one(loopback: Loopback, tmp_pa
             timeout=RUN,
         )
         assert done.returncode == status, done.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize(
+    ("status", "arguments", "variables"),
+    [
+        pytest.param(2, ["-i", "/dev/zero"], {}, id="list"),
+        pytest.param(2, ["-i", "-"], {}, id="list on stdin"),
+        pytest.param(0, [], {"CONTAINERS_REGISTRIES_CONF": "/dev/zero"}, id="registries.conf"),
+        pytest.param(0, [], {"REGISTRY_AUTH_FILE": "/dev/zero"}, id="credentials"),
+        pytest.param(7, ["--ca-file", "/dev/zero"], {}, id="authority"),
+    ],
+)
+def test_lists_and_settings_without_an_end_take_little_memory(
+    status: int, arguments: list[str], variables: dict[str, str], loopback: Loopback, tmp_path: Path
+) -> None:
+    loopback.add("team/app", "v1", GOOD)
+    images = [] if "-i" in arguments else [f"{loopback.host}/team/app:v1"]
+    with Path("/dev/zero").open("rb") as zeros:
+        ended = run(tmp_path, "save", *images, *arguments, "-o", tmp_path / "y.tar", stdin=zeros, variables=variables)
+    assert ended.status == status, ended.err
+    assert "Traceback" not in ended.err
+    assert ended.peak < MEMORY

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.auth import credentials
 from imgfetch.auth.credentials import Credentials, Login, files
+from imgfetch.files import MAX_SETTINGS
 from tests.stories import Log
 from tests.threads import together
 
@@ -466,7 +466,7 @@ def test_a_broken_variable_is_told_by_its_name(log: Log) -> None:
 
 def test_a_file_of_the_largest_size_is_read(home: Home) -> None:
     content = json.dumps(auths("quay.io"))
-    found = home.credentials(content.ljust(credentials.MAX_FILE))
+    found = home.credentials(content.ljust(MAX_SETTINGS))
     assert user(found.find("quay.io", "a/b")) == "quay.io"
 
 

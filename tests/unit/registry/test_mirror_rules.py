@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.errors import InvalidReferenceError, UnsupportedError
+from imgfetch.files import MAX_SETTINGS
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read, registries_conf_files
@@ -490,6 +491,13 @@ def test_bytes_that_are_no_text_are_one_warning(tmp_path: Path, log: Log) -> Non
 def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, log: Log) -> None:
     assert read(daemon_json=tmp_path, registries_conf=[tmp_path]) == Mirrors()
     assert len(log.warnings) == 2
+
+
+def test_a_file_that_is_too_large_is_one_warning(tmp_path: Path, log: Log) -> None:
+    file = tmp_path / "settings"
+    file.write_text(" " * MAX_SETTINGS + "\n")
+    assert read(daemon_json=file, registries_conf=[file]) == Mirrors()
+    assert log.warnings == [f"ignoring {file}: larger than {MAX_SETTINGS} bytes"] * 2
 
 
 def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:
