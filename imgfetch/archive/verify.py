@@ -73,7 +73,7 @@ def verify(
         if not is_damaged(found) and not any(_damaged_blobs(found)):
             raise
         return _damaged(found)
-    scans = {"sha256": found, **dict(_scanned_again(source, archive))}
+    scans = {"sha256": found, **dict(_scanned_again(source, found, archive))}
     answers = tuple(answer(each, archive, platforms) for each in several)
     findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers(scans, archive)]
     findings += [each.finding for each in answers if each.finding]
@@ -93,8 +93,8 @@ def verify(
     )
 
 
-def _scanned_again(source: Source, archive: Archive) -> Iterator[tuple[str, Scan]]:
-    """Yield a scan for each other hash algorithm of diff_ids."""
+def _scanned_again(source: Source, found: Scan, archive: Archive) -> Iterator[tuple[str, Scan]]:
+    """Yield a scan for each other hash algorithm of diff_ids, of the same bytes as the one before."""
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
     if other and size_of(source) is None:
         raise UnsupportedError(
@@ -102,7 +102,14 @@ def _scanned_again(source: Source, archive: Archive) -> Iterator[tuple[str, Scan
             hint="name a file instead of a pipe",
         )
     for algorithm in sorted(other):
-        yield algorithm, scan(source, hashes=True, diff_ids=algorithm)
+        again = scan(source, hashes=True, diff_ids=algorithm)
+        if _digests(again) != _digests(found):
+            raise VerificationError(f"{found.name} was changed while it was read", hint="run the command again")
+        yield algorithm, again
+
+
+def _digests(found: Scan) -> dict[str, Digest | None]:
+    return {name: member.digest for name, member in found.members.items()}
 
 
 def _damaged(found: Scan, finding: str = "") -> Verified:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from imgfetch.archive import recognise
 from imgfetch.archive import scan as scanning
-from imgfetch.archive.scan import scan
+from imgfetch.archive import verify as verifying
+from imgfetch.archive.contents import Archive
+from imgfetch.archive.scan import Scan, scan
 from imgfetch.archive.verify import verify
-from imgfetch.errors import ImgfetchError, UnsupportedError
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from tests.images import hello, sha256, tar
 
 MIB = 1024 * 1024
@@ -188,18 +191,35 @@ def test_docker_before_1_10_is_named(tmp_path: Path) -> None:
         verify(tmp_path / "y.tar")
 
 
+def with_diff_id(path: Path, diff_id: str, layer: bytes) -> Path:
+    """Write an archive of an image of one layer."""
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    manifest = [{"Config": "c.json", "RepoTags": ["x:1"], "Layers": ["a.tar"]}]
+    members = {"c.json": json.dumps(config).encode(), "a.tar": layer, "manifest.json": json.dumps(manifest).encode()}
+    path.write_bytes(tar(members))
+    return path
+
+
+RAW = gzip.decompress(TOP.content)
+SHA512 = f"sha512:{hashlib.sha512(RAW).hexdigest()}"
+
+
 def test_diff_ids_by_sha512_are_checked_too(tmp_path: Path) -> None:
-    raw = gzip.decompress(TOP.content)
-    diff_id = f"sha512:{hashlib.sha512(raw).hexdigest()}"
+    path = tmp_path / "y.tar"
+    assert verify(with_diff_id(path, SHA512, RAW)).findings == ()
+    for wrong in ("sha512:" + "0" * 128, sha256(b"")):
+        assert "does not match the config" in verify(with_diff_id(path, wrong, RAW)).findings[0]
 
-    def archive(diff_id: str) -> Path:
-        config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
-        manifest = [{"Config": "c.json", "RepoTags": ["x:1"], "Layers": ["a.tar"]}]
-        path = tmp_path / "y.tar"
-        members = {"c.json": json.dumps(config).encode(), "a.tar": raw, "manifest.json": json.dumps(manifest).encode()}
-        path.write_bytes(tar(members))
-        return path
 
-    assert verify(archive(diff_id)).findings == ()
-    assert "does not match the config" in verify(archive("sha512:" + "0" * 128)).findings[0]
-    assert "does not match the config" in verify(archive(sha256(b""))).findings[0]
+def test_an_archive_that_changes_before_it_is_read_again_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_diff_id(tmp_path / "y.tar", SHA512, b"\x1f\x8b\x08" + bytes(100))
+
+    def read_archive(found: Scan) -> Archive:
+        with_diff_id(path, SHA512, RAW)
+        return recognise.read_archive(found)
+
+    monkeypatch.setattr(verifying, "read_archive", read_archive)
+    with pytest.raises(VerificationError, match="was changed while it was read"):
+        verify(path)
