@@ -85,20 +85,19 @@ class Choice(NamedTuple):
         name: the full name, or a bare tag.
         spelling: the name as the description has it.
         target: the digest of an image, an index or other content.
-        others: what a reader may select instead of the images, since it is absent here or no image to imgfetch; for
-            each, the digests by which it can be requested.
+        selectable: the digests of everything that a reader may select, be it absent or no image to imgfetch; each with
+            the digests of the indexes that list it.
     """
 
     name: str
     spelling: str
     target: Digest
     images: tuple[ArchivedImage, ...]
-    others: tuple[tuple[Digest, ...], ...] = ()
+    selectable: tuple[tuple[Digest, ...], ...] = ()
 
     def is_only(self, digest: Digest | None) -> bool:
         """Return whether every reader gets what has this digest, or what the index with this digest lists."""
-        images = [image.digests for image in self.images if image.manifest]
-        return all(digest in digests for digests in (*images, *self.others))
+        return all(digest in digests for digests in self.selectable)
 
 
 @dataclass(frozen=True)

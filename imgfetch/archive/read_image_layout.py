@@ -60,7 +60,7 @@ class _Reader:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
-    _rivals: set[Digest] = field(default_factory=set)
+    _selectable: set[Digest] = field(default_factory=set)
     _documents: dict[tuple[Digest, str], Index | Manifest | None] = field(default_factory=dict)
     _layers: dict[tuple[Digest, str], tuple[ArchivedLayer, ...]] = field(default_factory=dict)
     _visits: int = 0
@@ -89,7 +89,7 @@ class _Reader:
             if members.text("mediaType") not in mediatypes.INDEXES | mediatypes.MANIFESTS:
                 self.faults.append(f"{what} has the media type {quoted(members.text('mediaType'))}")
             self.faults += entry_names.odd_names(descriptor, what)
-            self._rivals = set()
+            self._selectable = set()
             found = tuple(self._images(descriptor, descriptor, 1))
             self.faults += _false_platforms(descriptor, found, what)
             self.images += found
@@ -103,10 +103,10 @@ class _Reader:
             raise VerificationError(f"{_INDEX} leads to more than {_MAX_VISITS} manifests")
 
     def _choices(self, entry: Descriptor, images: tuple[ArchivedImage, ...]) -> Iterator[Choice]:
-        others = tuple((digest,) for digest in sorted(self._rivals, key=str))
+        selectable = tuple((digest,) for digest in sorted(self._selectable, key=str))
         for name in entry_names.names(entry):
             spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
-            yield Choice(name, spelling, entry.digest, images, others)
+            yield Choice(name, spelling, entry.digest, images, selectable)
 
     def parents(self) -> Mapping[Digest, Sequence[Digest]]:
         """Return the valid indexes that list a document, whether anything refers to them or not."""
@@ -133,20 +133,20 @@ class _Reader:
     def _images(self, top: Descriptor, descriptor: Descriptor, depth: int) -> Iterator[ArchivedImage]:
         what = f"the manifest {descriptor.digest}"
         found = self._document(descriptor, what)
-        image = self._image(top, found, what) if isinstance(found, Manifest) else None
-        if image:
-            yield image._replace(listed_for=descriptor.platform)
-        elif isinstance(found, Index):
+        if isinstance(found, Index):
             if depth > _MAX_DEPTH:
                 raise VerificationError(f"{what} nests indexes more than {_MAX_DEPTH} levels deep")
             yield from self._children(top, found, depth)
-        else:
-            self._rival(descriptor)
+            return
+        self._select(descriptor)
+        image = self._image(top, found, what) if found else None
+        if image:
+            yield image._replace(listed_for=descriptor.platform)
 
-    def _rival(self, descriptor: Descriptor) -> None:
-        """Note what readers may take for an image; no machine has the platform of an attestation."""
+    def _select(self, descriptor: Descriptor) -> None:
+        """Note what a reader may select; no machine has the platform of an attestation."""
         if descriptor.platform is None or descriptor.platform.is_known:
-            self._rivals.add(descriptor.digest)
+            self._selectable.add(descriptor.digest)
 
     def _children(self, top: Descriptor, index: Index, depth: int) -> Iterator[ArchivedImage]:
         self._visit(index.manifests)
@@ -155,7 +155,7 @@ class _Reader:
         for child in dict.fromkeys(index.manifests):
             if path(child.digest) not in self.scan.members:
                 absent += 1
-                self._rival(child)
+                self._select(child)
             elif is_attestation(child):
                 self._other(child, "an attestation")
             elif child.media_type in ("", *mediatypes.INDEXES, *mediatypes.MANIFESTS):
@@ -205,7 +205,7 @@ class _Reader:
 
     def _other(self, descriptor: Descriptor, kind: str) -> None:
         """Note an artifact or the like, and the blobs of which it consists."""
-        self._rival(descriptor)
+        self._select(descriptor)
         self.others.append(kind)
         self.members.add(path(descriptor.digest))
         raw = self.scan.document(path(descriptor.digest))
@@ -338,11 +338,8 @@ def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequ
 
 
 def _traced(choice: Choice, parents: Mapping[Digest, Sequence[Digest]]) -> Choice:
-    """Add every index that lists what a name may refer to."""
-    return choice._replace(
-        images=tuple(_with_indexes(choice.images, parents)),
-        others=tuple((digest, *_above(digest, parents)) for (digest, *_) in choice.others),
-    )
+    """Add every index that lists what a reader may select."""
+    return choice._replace(selectable=tuple((digest, *_above(digest, parents)) for (digest, *_) in choice.selectable))
 
 
 def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:
