@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.engines import Command, docker_registry, output
+from tests.engines import Command, ConsumerError, docker_registry, output
 from tests.images import sha256
 from tests.readers.engine import Loaded, Programs, installed, version_in
 from tests.tools import root
@@ -74,6 +74,14 @@ class SkopeoDockerArchive:
     def _loaded(self, image_id: str, source: str) -> Loaded:
         del source
         return Loaded(image_id)
+
+    def config_named(self, archive: Path, name: str) -> str:
+        """Return the digest of the config of a named image in an archive, or nothing if skopeo finds none."""
+        try:
+            raw = output(*self._skopeo, "inspect", "--config", "--raw", f"{self.transport}:{archive}:{name}")
+        except ConsumerError:
+            return ""
+        return sha256(raw.encode())
 
     def forget(self) -> None:
         """Keep the copies, which no later one uses."""
