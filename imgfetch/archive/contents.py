@@ -180,7 +180,7 @@ def ambiguous_names(*descriptions: Description) -> Iterator[str]:
                     ambiguous[name] = None
     for name, several in configs.items():
         widest = max(several, key=len)
-        if not all(some <= widest for some in several):
+        if not all(some <= widest and (some or not widest) for some in several):  # none: an artifact, to imgfetch
             ambiguous[name] = None
     for name in ambiguous:
         yield f"the name {name} is ambiguous: it refers to different images"

@@ -30,6 +30,7 @@ MEASURED = {
         "skopeo-1.22-docker-archive": PLANTED,
         "docker-20.10": GOOD,
     },
+    "a gzip file that is a tar of another": {"ctr-1.6": PLANTED, "docker-20.10": GOOD},
     "a zstd file that is a tar of another": {"docker-20.10": PLANTED, "skopeo-1.22-oci-archive": PLANTED},
 }
 """The images that some readers have after archives that others take for the pinned one: the test is not idle."""

@@ -12,6 +12,7 @@ TWICE = "occurs twice in the archive"
 MODE = "the mode in this header is that of something else"
 FOLLOWS = "other data follows the end of the tar"
 EXTRA = "extra bytes follow"
+TO_OTHERS = "to some readers and a tar to others"
 MALFORMED = "is malformed"
 NO_JSON = "is not valid JSON"
 WHICH = "which one counts"
@@ -57,7 +58,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     ),
     "names of the two": (
         AMBIGUOUS,
-        "is in the archive only as",
+        "is in the archive only without a name",
         WHICH,
     ),
     "docker's oldest layout": (
@@ -79,6 +80,8 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         HAS,
     ),
     "an index of the good": (INDEX,),
+    "an artifact with the name in": (AMBIGUOUS,),
+    "an index of an artifact": (AMBIGUOUS,),
     "entries for platforms": (
         "but its image is for",
         AMBIGUOUS,
@@ -273,6 +276,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "two gzip": (
         TWICE,
         FOLLOWS,
+        "begins with zeros",
     ),
     "two zstd": (FOLLOWS,),
     "two bzip2": (FOLLOWS,),
@@ -280,15 +284,15 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "two tars": (FOLLOWS,),
     "a gzip file": (
         EXTRA,
-        NO_NUMBER,
-        MALFORMED,
-        "is not an image archive",
+        TO_OTHERS,
+        "gzip data within gzip data",
+        "its gzip data is damaged",
         "zeros separate or follow",
     ),
     "a zstd file": (
         EXTRA,
-        NO_PART,
-        "skippable frame",
+        TO_OTHERS,
+        "zstd data within zstd data",
     ),
     "a bzip2 file": (EXTRA,),
     "an xz file": (EXTRA,),
@@ -296,7 +300,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         "is not an image archive",
         FOLLOWS,
     ),
-    "a block": (FOLLOWS,),
+    "a block": (FOLLOWS, "begins with zeros"),
     "an archive": (
         "are missing",
         "is missing",

@@ -21,6 +21,7 @@ from tests.hostile.parts import (
     tar,
 )
 from tests.images import image
+from tests.images import index as image_index
 
 Spell = Callable[[Pair], str]
 
@@ -135,6 +136,11 @@ def _annotated(pair: Pair) -> Pair:
     return _planted(annotations={NAME: pair.name, REF_NAME: pair.name})(pair)
 
 
+def _index_of_artifact(pair: Pair) -> bytes:
+    top = image_index(pair.planted)
+    return tar(both(pair, index=index(entry(pair.good), entry(top, pair.name)), images=[pair.good, top]))
+
+
 def _named(pair: Pair, *names: str) -> list[str]:
     """Return names in which ``G`` is the pinned one, and ``R`` its repository."""
     return [text.replace("G", pair.name).replace("R", pair.repository) for text in names]
@@ -195,6 +201,14 @@ _TARGETS = {
     ),
     "an artifact with the name: by its subject": Hostile(
         _same_name, changed=lambda pair: _planted(subject=pair.good.entry)(pair)
+    ),
+    "an artifact with the name in index.json, and the good image in manifest.json": Hostile(
+        lambda pair: both_images(pair, index=index(entry(pair.good), entry(pair.planted, pair.name))),
+        changed=_odd_config("application/vnd.cncf.helm.config.v1+json"),
+    ),
+    "an index of an artifact with the name, and the good image in manifest.json": Hostile(
+        _index_of_artifact,
+        changed=_odd_config("application/vnd.cncf.helm.config.v1+json"),
     ),
     "an unnamed planted image in index.json": Hostile(
         lambda pair: _entries(pair, entry(pair.good, pair.name), entry(pair.planted))

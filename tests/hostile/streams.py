@@ -70,6 +70,7 @@ def _behind_zeros(pair: Pair) -> bytes:
 
 
 _POLYGLOTS: dict[str, Make] = {
+    "a gzip file that is a tar of another": lambda pair: _gzip_and_tar(planted_archive(pair), _good(pair)),
     "a zstd file that is a tar of another": lambda pair: _zstd_and_tar(planted_archive(pair), _good(pair)),
     "a gzip file of a gzip file that is a tar": lambda pair: gzip.compress(
         _gzip_and_tar(_good(pair), planted_archive(pair))

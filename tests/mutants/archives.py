@@ -168,6 +168,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("wanted:_other_content", " and not choice.is_only(digest)", " and False").noticed_by(
         "test_an_index_with_another_image_is_not_the_image"
     ),
+    Mutant("ambiguous_names", " and (some or not widest)", "").noticed_by(
+        "test_one_name_for_an_artifact_and_an_image_is_a_finding"
+    ),
     Mutant("read_image_layout:_Reader._children", "self._select(child)", "pass").noticed_by(
         "test_an_index_with_content_that_a_reader_may_have_already_is_not_the_image"
     ),

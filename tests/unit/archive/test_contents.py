@@ -22,6 +22,7 @@ from tests.images import AMD64, ARM64, OCI_ZSTD, Blob, Built, attestation, hello
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
 FOREIGN = image(hello("foreign"), platform=ARM64)
+HELM = image(hello("helm"), config_type="application/vnd.cncf.helm.config.v1+json")
 FULL = "docker.io/library/app:1"
 DIFFER = f"the name {FULL} is ambiguous: it refers to different images"
 
@@ -100,6 +101,13 @@ def test_one_name_for_two_images_in_index_json_is_a_finding(tmp_path: Path, spel
 def test_one_name_for_two_images_across_the_descriptions_is_a_finding(tmp_path: Path, spelling: str) -> None:
     entries = [entry(GOOD, name=FULL), entry(EVIL, name="x:1")]
     assert findings(tmp_path, entries, [item(GOOD, "x:1"), item(EVIL, spelling)])[0] == DIFFER
+
+
+def test_one_name_for_an_artifact_and_an_image_is_a_finding(tmp_path: Path) -> None:
+    for target in (HELM, index(HELM)):
+        entries = [entry(GOOD), entry(target, name=FULL)]
+        assert DIFFER in findings(tmp_path, entries, [item(GOOD, FULL)], target, HELM)
+        assert findings(tmp_path, entries, [item(GOOD)], target, HELM) == ()
 
 
 @pytest.mark.parametrize("text", ["app", "app:latest", "docker.io/library/app"])
@@ -494,7 +502,6 @@ def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
 
 ATTESTED = {"vnd.docker.reference.type": "attestation-manifest"}
 UNKNOWN = {"architecture": "unknown", "os": "unknown"}
-HELM = image(hello("helm"), config_type="application/vnd.cncf.helm.config.v1+json")
 
 
 @pytest.mark.parametrize(
