@@ -39,6 +39,7 @@ from tests.changes import (
     parsed,
     resized,
     twice,
+    with_wrong_checksum,
     within,
     without,
     wrong_size_of_a_layer,
@@ -73,7 +74,7 @@ def _shown(name: str) -> str:
 _NOT_THE_LAYER = "{layer}.* (is damaged: it hashes to|cannot be loaded|does not match the config)"
 _NOT_THE_CONFIG = "{config}.* is damaged: it hashes to|does not match the config"
 _NO_END = "zero blocks? at the end of the tar (are|is) missing"
-_ENDS = "the tar is damaged at byte [0-9]+: it ends "
+_CUT = "is cut short at [0-9]+ of at least [0-9]+ bytes"
 
 LAYERS = {
     "a bit of a layer": Damage(layer(1, flipped), _NOT_THE_LAYER),
@@ -129,6 +130,10 @@ DOCKERS = {
 LAYOUTS = {
     "index.json is cut short": Damage(document(LAYOUT, lambda raw: raw[: len(raw) // 2]), "index.json is not"),
     "index.json is empty": Damage(parsed(LAYOUT, lambda index: {**index, "manifests": []}), "no image"),
+    "index.json is missing": Damage(
+        lambda archive: archive.without(LAYOUT).raw if archive.is_layout else None,
+        "no index.json|has parts of images, but neither index.json nor manifest.json",
+    ),
     "index.json is there twice": Damage(twice(lambda _: LAYOUT), "index.json occurs twice"),
     "index.json has a wrong size": Damage(parsed(LAYOUT, larger_entry), "bytes, but its descriptor says"),
     "oci-layout is garbage": Damage(document("oci-layout", lambda raw: raw[5:]), "oci-layout is not"),
@@ -163,10 +168,10 @@ HEADERS = {
     "a device": Damage(more("a", type=b"3"), "never contains"),
 }
 ENDS = {
-    "cut in a header": Damage(cut(within(a_layer, content=False)), f"{_ENDS}within a header"),
-    "cut in a layer": Damage(cut(within(a_layer, content=True)), _ENDS),
+    "cut in a header": Damage(cut(within(a_layer, content=False)), _CUT),
+    "cut in a layer": Damage(cut(within(a_layer, content=True)), _CUT),
     "cut before the last file": Damage(cut(lambda archive: archive.before(last_file(archive))), _NO_END),
-    "cut in the last file": Damage(cut(within(last_file, content=True)), _ENDS),
+    "cut in the last file": Damage(cut(within(last_file, content=True)), _CUT),
     "cut before its end": Damage(lambda archive: archive.raw[: -len(END)], _NO_END),
     "cut in its end": Damage(lambda archive: archive.raw[:-BLOCK], _NO_END),
     "more behind its end": Damage(lambda archive: archive.raw + b"x" * BLOCK, "other data follows the end"),
@@ -177,6 +182,8 @@ ENDS = {
 COMPRESSED = {
     "compressed, and cut short": Damage(compressed(lambda raw: raw[: len(raw) // 2]), "its gzip data ends early"),
     "compressed, and its last bytes are missing": Damage(compressed(lambda raw: raw[:-4]), "its gzip data ends early"),
+    "compressed, and its checksum is wrong": Damage(compressed(with_wrong_checksum), "its gzip data is damaged"),
+    "compressed, and a bit is wrong": Damage(compressed(flipped), "its gzip data is damaged"),
     "compressed, and garbage behind it": Damage(compressed(lambda raw: raw + b"garbage"), "extra bytes follow"),
 }
 DAMAGES: Mapping[str, Damage] = {**LAYERS, **CONFIGS, **DOCKERS, **LAYOUTS, **HEADERS, **ENDS, **COMPRESSED}
