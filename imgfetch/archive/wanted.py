@@ -117,7 +117,7 @@ def _other_content(wanted: Wanted, found: Sequence[ArchivedImage], archive: Arch
         if is_named and is_relevant and not choice.is_only(digest):
             return (
                 f"{choice.name} is an index with other content than {digest}, from which readers choose by platform; "
-                f"verify the digest of the index, {choice.target}"
+                f"verify the digest of the index, which imgfetch digest {choice.name} prints"
             )
     return ""
 
