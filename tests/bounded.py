@@ -58,12 +58,14 @@ class Ended:
 
     Attributes:
         status: the exit status; -1 if it made more steps than it may.
+        out: standard output.
         err: standard error.
         peak: the largest amount of memory, in bytes.
         steps: the calls of functions in the first thread, if they were counted.
     """
 
     status: int
+    out: str
     err: str
     peak: int
     steps: int
@@ -82,7 +84,7 @@ def run(
     done = subprocess.run(
         [*command, *map(os.fspath, arguments)],
         stdin=stdin,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         check=False,
         timeout=_TIMEOUT,
@@ -91,4 +93,4 @@ def run(
     err = done.stderr.decode()
     assert report.exists(), err
     told = json.loads(report.read_text())
-    return Ended(told["status"], err, told["peak"], told["steps"])
+    return Ended(told["status"], done.stdout.decode(), err, told["peak"], told["steps"])

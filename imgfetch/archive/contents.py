@@ -6,15 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, VerificationError
+from imgfetch.oci import strictjson
 from imgfetch.oci.config import Config
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
-MAX_ALL_LAYERS = 200_000
-"""Maximum layers of all images, each counted as often as a description lists it."""
+MAX_ALL_LAYERS = 100_000
+"""Maximum layers of all images, each counted as often as a description leads to it."""
+_MAX_CONFIG_VALUES = 500_000
+"""Maximum values in all configs, which take some 100 bytes each."""
 
 
 class ArchivedLayer(NamedTuple):
@@ -147,6 +150,7 @@ class Configs:
 
     def __init__(self) -> None:
         self._read: dict[tuple[bytes, str], Config | ImgfetchError] = {}
+        self._values = 0
 
     def config(self, raw: bytes, media_type: str, what: str) -> Config:
         """Return a config.
@@ -157,6 +161,9 @@ class Configs:
         """
         key = (raw, media_type)
         if key not in self._read:
+            self._values += strictjson.count_values(raw)
+            if self._values > _MAX_CONFIG_VALUES:
+                raise VerificationError(f"the configs have more than {_MAX_CONFIG_VALUES} values")
             try:
                 self._read[key] = Config.from_json(raw, media_type, what)
             except ImgfetchError as error:

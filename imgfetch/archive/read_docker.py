@@ -16,7 +16,7 @@ from imgfetch.oci.reference import Reference
 
 _MANIFEST, _REPOSITORIES = "manifest.json", "repositories"
 _KEYS = frozenset({"Config", "RepoTags", "Layers", "Parent", "LayerSources"})
-_MAX_IMAGES = 4096
+_MAX_IMAGES, _MAX_NAMES = 4096, 10_000
 _SHA512_LENGTH = 128
 _V1_LAYER = "/layer.tar"
 
@@ -42,7 +42,8 @@ class _Reader:
         self._images: list[ArchivedImage] = []
         self._choices: list[Choice] = []
         self._members = {_MANIFEST, _REPOSITORIES}
-        self._layers = 0
+        self._digests: dict[tuple[bytes, str], Digest] = {}
+        self._layers = self._names = 0
         self.faults: list[str] = []
 
     def description(self) -> Description:
@@ -80,7 +81,7 @@ class _Reader:
             return None
         self._members.add(name)
         encoded = name.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]  # crane's name is sha256:…
-        digest = Digest.of(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
+        digest = self._digest(raw, "sha512" if len(encoded) == _SHA512_LENGTH else "sha256")
         if len(encoded) == len(digest.encoded) and encoded != digest.encoded:
             self.faults.append(f"{name} is damaged: it hashes to {digest.encoded}, unlike its name")
         try:
@@ -103,6 +104,13 @@ class _Reader:
         self._choices += [Choice(name, spelling, digest, (image,)) for name, spelling in names.items()]
         return image
 
+    def _digest(self, raw: bytes, algorithm: str) -> Digest:
+        """Return the digest of a config, which many items may have in common."""
+        key = (raw, algorithm)
+        if key not in self._digests:
+            self._digests[key] = Digest.of(raw, algorithm)
+        return self._digests[key]
+
     def _layer(self, name: str, diff_id: Digest) -> ArchivedLayer:
         found = self._scan.get(name)
         member = self._scan.target(name)
@@ -114,7 +122,11 @@ class _Reader:
 
     def _repo_tags(self, item: strictjson.Object) -> Iterator[tuple[str, str]]:
         """Yield the names and their spellings."""
-        for text in item.texts_of("RepoTags"):
+        texts = item.texts_of("RepoTags")
+        self._names += len(texts)
+        if self._names > _MAX_NAMES:
+            raise VerificationError(f"{_MANIFEST} has more than {_MAX_NAMES} names")
+        for text in texts:
             try:
                 reference = Reference.parse(text)
             except InvalidReferenceError as error:
@@ -142,6 +154,8 @@ def _repositories(scan: Scan, images: list[ArchivedImage]) -> Iterator[str]:
         return
     tops = _tops(scan, images)
     repositories = strictjson.Object(strictjson.loads(raw, _REPOSITORIES), _REPOSITORIES)
+    if sum(len(repositories.members_of(repository)) for repository in repositories) > _MAX_NAMES:
+        raise VerificationError(f"{_REPOSITORIES} has more than {_MAX_NAMES} names")
     for repository in repositories:
         for tag, top in repositories.members_of(repository).items():
             try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from imgfetch.archive import entry_names
 from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
@@ -33,16 +34,16 @@ _LAYOUT_KEYS = frozenset({"imageLayoutVersion"})
 def read_image_layout(scan: Scan, configs: Configs) -> Description:
     """Return the contents of an OCI image layout."""
     reader = _Reader(scan, configs)
-    try:
-        reader.read()
-    except ImgfetchError as error:
-        reader.faults.append(str(error))
-    parents = reader.parents()
-    images = _with_indexes(_together(reader.images), parents)
+    for step in (reader.read, reader.find_parents):
+        try:
+            step()
+        except ImgfetchError as error:
+            reader.faults.append(str(error))
+    images = _with_indexes(_together(reader.images), reader.parents)
     indexes = {path(index) for image in images for index in image.indexes}
     return Description(
         images=tuple(images),
-        choices=tuple(_traced(choice, parents) for choice in reader.choices),
+        choices=tuple(_traced(choice, reader.parents) for choice in reader.choices),
         members=frozenset(reader.members | indexes),
         others=tuple(reader.others),
         faults=(*reader.faults, *_false_digests(images)),
@@ -60,10 +61,12 @@ class _Reader:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    parents: dict[Digest, dict[Digest, None]] = field(default_factory=dict)
     _selectable: set[Digest] = field(default_factory=set)
     _documents: dict[tuple[Digest, str], Index | Manifest | None] = field(default_factory=dict)
     _layers: dict[tuple[Digest, str], tuple[ArchivedLayer, ...]] = field(default_factory=dict)
     _visits: int = 0
+    _listed: int = 0
 
     def read(self) -> None:
         if _LAYOUT in self.scan.members:
@@ -108,21 +111,24 @@ class _Reader:
             spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
             yield Choice(name, spelling, entry.digest, images, selectable)
 
-    def parents(self) -> Mapping[Digest, Sequence[Digest]]:
-        """Return the valid indexes that list a document, whether anything refers to them or not."""
-        indexes = {found.descriptor.digest: found for found in self._documents.values() if isinstance(found, Index)}
+    def find_parents(self) -> None:
+        """Find the valid indexes that list a document, whether anything refers to them or not."""
+        visited = [found for found in self._documents.values() if isinstance(found, Index)]
+        for index in chain(visited, self._unreferenced({index.descriptor.digest for index in visited})):
+            for child in index.manifests:
+                self.parents.setdefault(child.digest, {})[index.descriptor.digest] = None
+
+    def _unreferenced(self, visited: Collection[Digest]) -> Iterator[Index]:
         for digest, raw in self.scan.blob_documents():
-            if digest not in indexes and b'"manifests"' in raw:
-                with suppress(ImgfetchError):
-                    own = Descriptor("", digest, len(raw))
-                    found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
-                    if isinstance(found, Index):
-                        indexes[digest] = found
-        parents: dict[Digest, list[Digest]] = {}
-        for digest, index in indexes.items():
-            for child in {child.digest for child in index.manifests}:
-                parents.setdefault(child, []).append(digest)
-        return parents
+            if digest in visited or b'"manifests"' not in raw:
+                continue
+            found = None
+            with suppress(ImgfetchError):
+                own = Descriptor("", digest, len(raw))
+                found = parse_document(Document(raw), own, path(digest), Tolerance(), pinned=True)
+            if isinstance(found, Index):
+                self._visit(found.manifests)
+                yield found
 
     def _top(self, name: str, known: frozenset[str]) -> strictjson.Object:
         document = strictjson.loads(self.scan.document(name) or b"", name)
@@ -258,8 +264,9 @@ class _Reader:
                 self._layer(layer, diff_id, is_left_out=str(layer.digest) in left_out)
                 for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
             )
-            if sum(map(len, self._layers.values())) > MAX_ALL_LAYERS:
-                raise VerificationError(f"{_INDEX} lists more than {MAX_ALL_LAYERS} layers")
+        self._listed += len(self._layers[key])
+        if self._listed > MAX_ALL_LAYERS:
+            raise VerificationError(f"{_INDEX} lists more than {MAX_ALL_LAYERS} layers")
         return ArchivedImage(
             names=entry_names.names(top),
             config=config,
@@ -329,7 +336,7 @@ def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
                 yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
 
 
-def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequence[Digest]]) -> list[ArchivedImage]:
+def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Collection[Digest]]) -> list[ArchivedImage]:
     """Add every index that lists an image: it proves the image's origin."""
     return [
         image._replace(indexes=_above(image.manifest.descriptor.digest, parents)) if image.manifest else image
@@ -337,12 +344,12 @@ def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Sequ
     ]
 
 
-def _traced(choice: Choice, parents: Mapping[Digest, Sequence[Digest]]) -> Choice:
+def _traced(choice: Choice, parents: Mapping[Digest, Collection[Digest]]) -> Choice:
     """Add every index that lists what a reader may select."""
     return choice._replace(selectable=tuple((digest, *_above(digest, parents)) for (digest, *_) in choice.selectable))
 
 
-def _above(digest: Digest, parents: Mapping[Digest, Sequence[Digest]]) -> tuple[Digest, ...]:
+def _above(digest: Digest, parents: Mapping[Digest, Collection[Digest]]) -> tuple[Digest, ...]:
     found: dict[Digest, None] = {}
     waiting = deque([digest])
     while waiting and len(found) < _MAX_ANCESTORS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import is_damaged, read_archive
@@ -15,6 +16,11 @@ from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import Platforms, one_or_many
+
+_MAX_SENTENCES = 1000
+"""Maximum findings, or notes."""
+_MAX_NAMES, _MAX_DIGESTS = 5, 20
+"""Names of an image, and digests, that a sentence lists at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,17 @@ def verify(
         return _damaged(found)
     scans = {"sha256": found, **dict(_scanned_again(source, found, archive))}
     answers = tuple(answer(each, archive, platforms) for each in several)
-    findings = [*found.faults, *_damaged_blobs(found), *archive.faults, *_layers(scans, archive)]
-    findings += [each.finding for each in answers if each.finding]
-    unreadable = list(_unreadable(found, archive))
+    faults = chain(found.faults, _damaged_blobs(found), archive.faults, _layers(scans, archive))
+    findings = _ordered(found, chain(faults, (each.finding for each in answers if each.finding)))
+    unreadable = _limited(_unreadable(found, archive))
     if unreadable and not findings:
         raise UnsupportedError(unreadable[0], hint="other readers may load the image")
-    notes = [*archive.notes, *_left_out(archive), *_odd_configs(archive), *_odd_layers(found, archive)]
-    notes += _known_causes(found, archive)
+    notes = chain(archive.notes, _left_out(archive), _odd_configs(archive), _odd_layers(found, archive))
     return Verified(
         archive.kind,
         archive.images,
-        _ordered(found, [*findings, *unreadable]),
-        tuple(dict.fromkeys(notes)),
+        _limited(chain(findings, unreadable)),
+        _limited(chain(notes, _known_causes(found, archive))),
         answers,
         archive.others,
         is_cut_short=bool(found.cut_short),
@@ -121,7 +126,18 @@ def _damaged(found: Scan, finding: str = "") -> Verified:
 
 def _ordered(found: Scan, findings: Iterable[str]) -> tuple[str, ...]:
     """Return each finding once, and first that the file ends early."""
-    return tuple(dict.fromkeys([*filter(None, [found.cut_short]), *findings]))
+    return _limited(chain(filter(None, [found.cut_short]), findings))
+
+
+def _limited(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Return each sentence once, and no more than `_MAX_SENTENCES`."""
+    found: dict[str, None] = {}
+    for sentence in sentences:
+        if len(found) == _MAX_SENTENCES:
+            found["there are more, which are not listed"] = None
+            break
+        found[sentence] = None
+    return tuple(found)
 
 
 def _damaged_blobs(found: Scan) -> Iterator[str]:
@@ -189,10 +205,12 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
 def _left_out(archive: Archive) -> Iterator[str]:
     for image in archive.images:
         absent = [layer for layer in image.layers if layer.is_absent and layer.is_left_out]
+        digests = [str(layer.digest) for layer in absent[:_MAX_DIGESTS]]
+        more = [f"and {len(absent) - _MAX_DIGESTS} more"] if len(absent) > _MAX_DIGESTS else []
         if absent:
             yield (
                 f"{_name(image)} leaves out {len(absent)} of {len(image.layers)} layers, which the target host must "
-                f"have from {image.base or 'an unnamed base'}: {', '.join(str(layer.digest) for layer in absent)}"
+                f"have from {image.base or 'an unnamed base'}: {', '.join([*digests, *more])}"
             )
 
 
@@ -202,4 +220,5 @@ def _odd_configs(archive: Archive) -> Iterator[str]:
 
 
 def _name(image: ArchivedImage) -> str:
-    return ", ".join(image.names) or str(image.config_digest)
+    more = [f"{len(image.names) - _MAX_NAMES} more names"] if len(image.names) > _MAX_NAMES else []
+    return ", ".join([*image.names[:_MAX_NAMES], *more]) or str(image.config_digest)
