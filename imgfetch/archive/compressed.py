@@ -18,7 +18,8 @@ from typing import IO, BinaryIO, cast
 import zstandard
 
 from imgfetch.archive.directory import is_image_layout
-from imgfetch.layers.compression import HEAD, PIECE, decompress, detect
+from imgfetch.archive.streams import joined
+from imgfetch.layers.compression import HEAD, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
 _OTHER_SUFFIXES = re.compile(r"\.(?!tgz$)(7z|br|bz2|gz|lz|lz4|lzma|rar|sz|t[a-z]z|tbz2|t?zst|xz|zip)", re.IGNORECASE)
@@ -64,46 +65,15 @@ def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
         yield out
 
 
-def compression_of(path: Path) -> str:
-    """Recognize a file's compression."""
-    with path.open("rb") as file:
-        compression = detect(file.read(HEAD))
+def compression_of(file: io.BufferedReader) -> str:
+    """Recognize the compression of a regular file at its beginning, which remains to be read."""
+    compression = detect(file.peek(HEAD)[:HEAD])
     return compression if compression and compression != "plain" else ""
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open an archive for reading, and decompress it if necessary.
+def decompressed(file: io.BufferedReader) -> BinaryIO:
+    """Return a regular file's content without its compression, if it has one.
 
     Reading damaged compressed data raises `VerificationError`.
     """
-    is_compressed = compression_of(path)
-    with path.open("rb") as raw:
-        if is_compressed:
-            yield io.BufferedReader(_Readable(decompress(raw, is_strict=True)), PIECE)
-        else:
-            yield raw
-
-
-class _Readable(io.RawIOBase):
-    """A readable file made of pieces."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        super().__init__()
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        target = memoryview(buffer).cast("B")
-        count = min(len(self._left), len(target))
-        target[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
+    return joined(decompress(file, is_strict=True)) if compression_of(file) else file

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from imgfetch.archive import foreign_members
+from imgfetch.archive.lineends import LineEnds
 from imgfetch.archive.tarreader import DIRECTORY, FILE, MAX_ENTRIES, TarEntry
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers.compression import PIECE
@@ -47,6 +48,7 @@ class DirectoryReader:
         size: ``None``, as it is not known.
         position: the bytes read.
         is_compressed: false.
+        line_ends: not examined.
         warnings: none.
     """
 
@@ -62,6 +64,7 @@ class DirectoryReader:
         self.name = name
         self.position = 0
         self.warnings: list[str] = []
+        self.line_ends = LineEnds()
         self._directory = directory
         self._left = 0
         self._advanced = advanced or (lambda _: None)

@@ -14,7 +14,7 @@ from imgfetch.archive.contents import Archive, ArchivedImage, Configs, Descripti
 from imgfetch.archive.read_docker import read_docker
 from imgfetch.archive.read_image_layout import read_image_layout
 from imgfetch.archive.scan import DOCUMENTS, Scan, blob_digest, scan
-from imgfetch.archive.source import Source
+from imgfetch.archive.streams import Source
 from imgfetch.archive.tarreader import DIRECTORY
 from imgfetch.archive.writers import writer
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError

@@ -9,7 +9,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from imgfetch.archive.foreign_members import is_part_of_an_image
-from imgfetch.archive.source import Advanced, Members, Source, cut_short, opened
+from imgfetch.archive.source import Members, copied_as_text, cut_short, opened
+from imgfetch.archive.streams import Advanced, Source
 from imgfetch.archive.tarreader import DIRECTORY, FILE, SYMBOLIC_LINK, TarEntry
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import CutShortError, ImgfetchError, UnsupportedError, VerificationError
@@ -152,6 +153,7 @@ class _Scanner:
             found.cut_short = cut_short(reader, error)
             found.faults.append(found.cut_short)
         except VerificationError as error:
+            found.faults += [copied_as_text(reader.name)] if reader.line_ends.are_converted else []
             found.faults.append(str(error))
         found.faults += reader.warnings
         return found

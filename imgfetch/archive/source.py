@@ -9,7 +9,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
@@ -18,14 +18,13 @@ from typing import BinaryIO, Protocol
 
 from imgfetch.archive import foreign
 from imgfetch.archive.directory import DirectoryReader
+from imgfetch.archive.lineends import LineEnds
+from imgfetch.archive.streams import Advanced, CountedFile, Source, joined
 from imgfetch.archive.tarreader import TarEntry, TarReader
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect, is_header
 from imgfetch.text import sanitize
-
-Source = str | os.PathLike[str] | BinaryIO
-Advanced = Callable[[int], None]
 
 STDIN = "/dev/stdin"
 _OWN = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/([0-9]{1,9})")
@@ -40,6 +39,7 @@ class Members(Protocol):
         size: the length of a regular file, or else ``None``.
         position: the bytes of the tar read so far.
         is_compressed: whether the file is compressed as a whole.
+        line_ends: those of the file, as far as it has been read.
         warnings: sentences about harmless faults at the end of the archive.
     """
 
@@ -47,6 +47,7 @@ class Members(Protocol):
     size: int | None
     position: int
     is_compressed: bool
+    line_ends: LineEnds
     warnings: list[str]
 
     def __iter__(self) -> Iterator[TarEntry]:
@@ -104,15 +105,6 @@ def name_of(source: Source) -> str:
     return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
 
 
-def size_of(source: Source) -> int | None:
-    """Return the length of a regular file, or else ``None``."""
-    try:
-        status = Path(source).stat() if isinstance(source, (str, os.PathLike)) else os.fstat(source.fileno())
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 def _open(path: str) -> int:
     """Open a path; an open file of this process is duplicated, because it may be a socket, or another user's file."""
     own = _OWN.fullmatch(path)
@@ -124,38 +116,37 @@ def _open(path: str) -> int:
 class _TarMembers(TarReader):
     """The members of a tar, with the name and the size of the file."""
 
-    is_compressed = False
-
-    def __init__(self, tar: BinaryIO, size: int | None, name: str) -> None:
+    def __init__(self, tar: BinaryIO, file: CountedFile, name: str, *, is_compressed: bool = False) -> None:
         super().__init__(tar)
         self.name = name
-        self.size = size
+        self.size = file.size
+        self.line_ends = file.line_ends
+        self.is_compressed = is_compressed
 
 
 def _members(file: BinaryIO, name: str, advanced: Advanced | None) -> _TarMembers:
     """Return the members of a file, which is decompressed if necessary."""
-    buffered = io.BufferedReader(_Counted(file, advanced or (lambda _: None)), PIECE)
+    counted = CountedFile(file, advanced or (lambda _: None))
+    buffered = io.BufferedReader(counted, PIECE)
     beginning = buffered.read(foreign.BEGINNING)
     if buffered.seekable():
         buffered.seek(-len(beginning), os.SEEK_CUR)
         whole: BinaryIO = buffered
     else:
-        whole = _joined(beginning, iter(partial(buffered.read, PIECE), b""))
+        whole = joined(chain([beginning], iter(partial(buffered.read, PIECE), b"")))
     compression = detect(beginning)
     if compression in ("plain", None):
         _refuse_foreign(beginning, name)
-        return _TarMembers(whole, size_of(file), name)
+        return _TarMembers(whole, counted, name)
     if is_header(beginning[:HEAD]):
         raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
     pieces = decompress(whole, is_strict=True)
-    beginning = _beginning(pieces, name)
+    beginning = _beginning(pieces, counted, name)
     _refuse_foreign(beginning, name, compression or "")
-    members = _TarMembers(_joined(beginning, pieces), size_of(file), name)
-    members.is_compressed = True
-    return members
+    return _TarMembers(joined(chain([beginning], pieces)), counted, name, is_compressed=True)
 
 
-def _beginning(pieces: Iterator[bytes], name: str) -> bytes:
+def _beginning(pieces: Iterator[bytes], file: CountedFile, name: str) -> bytes:
     """Return the first pieces of decompressed data."""
     beginning = b""
     try:
@@ -164,6 +155,8 @@ def _beginning(pieces: Iterator[bytes], name: str) -> bytes:
     except CutShortError as error:
         raise VerificationError(f"{name} is cut short: {error}", hint="copy or download it again") from None
     except VerificationError as error:
+        if file.line_ends.are_converted:
+            raise VerificationError(copied_as_text(name)) from None
         raise VerificationError(f"{name} is damaged: {error}", hint="copy or download it again") from None
     except UnsupportedError as error:
         raise UnsupportedError(f"{name} cannot be read: {error}") from None
@@ -179,6 +172,11 @@ def cut_short(members: Members, error: CutShortError) -> str:
     return f"{members.name} is cut short{at}: copy or download it again"
 
 
+def copied_as_text(name: str) -> str:
+    """Return the sentence about a file with converted line ends."""
+    return f"{name} was copied as text, with LF converted to CR LF: copy or write it again in binary mode"
+
+
 def _refuse_foreign(beginning: bytes, name: str, compression: str = "") -> None:
     """Refuse a file that cannot be a tar archive."""
     if detect(beginning) == "plain" and beginning[:HEAD].strip(b"\0"):
@@ -191,71 +189,3 @@ def _refuse_foreign(beginning: bytes, name: str, compression: str = "") -> None:
             hint="name a file that was written by imgfetch save, docker save, podman save or skopeo copy",
         )
     raise found.error(name, compression)
-
-
-def _joined(beginning: bytes, rest: Iterator[bytes]) -> BinaryIO:
-    return io.BufferedReader(_Pieces(chain([beginning], rest)), PIECE)
-
-
-class _Counted(io.RawIOBase):
-    """Another file, which stays open; the bytes that are read from it are reported."""
-
-    def __init__(self, file: BinaryIO, advanced: Advanced) -> None:
-        super().__init__()
-        self._file = file
-        self._is_regular = _is_seekable(file)
-        self._advanced = advanced
-        self._position = file.tell() if self._is_regular else 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._is_regular
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        position = self._file.seek(offset, whence)
-        self._advanced(position - self._position)
-        self._position = position
-        return position
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
-        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        self._position += count
-        self._advanced(count)
-        return count
-
-
-def _is_seekable(file: BinaryIO) -> bool:
-    """Return whether a file can be rewound; devices only seem to support it."""
-    try:
-        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    except (OSError, ValueError, AttributeError):
-        return isinstance(file, io.BytesIO)
-
-
-class _Pieces(io.RawIOBase):
-    """A readable file made of pieces."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        super().__init__()
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        target = memoryview(buffer).cast("B")
-        count = min(len(self._left), len(target))
-        target[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count

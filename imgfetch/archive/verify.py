@@ -9,7 +9,8 @@ from itertools import chain
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
-from imgfetch.archive.source import Advanced, Source, name_of, size_of
+from imgfetch.archive.source import name_of
+from imgfetch.archive.streams import Advanced, Source, size_of
 from imgfetch.archive.wanted import Answer, Wanted, Wish, answer
 from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import UnsupportedError, VerificationError

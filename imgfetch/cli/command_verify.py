@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from imgfetch.archive.contents import ArchivedImage
-from imgfetch.archive.source import name_of, size_of
+from imgfetch.archive.source import name_of
+from imgfetch.archive.streams import size_of
 from imgfetch.archive.verify import Verified, verify
 from imgfetch.archive.wanted import Answer
 from imgfetch.cli import context, stdout

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imgfetch.archive.contents import ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import read_undamaged
-from imgfetch.archive.source import Source
+from imgfetch.archive.streams import Source
 from imgfetch.errors import PlatformNotFoundError
 from imgfetch.oci.config import RunConfig
 from imgfetch.oci.descriptor import Descriptor

@@ -189,11 +189,13 @@ class ExistingArchive(NamedTuple):
     def has(self, plan: Plan, store: BlobStore) -> bool:
         """Return ``True`` if it is byte-for-byte the archive of a plan."""
         layout = self._layout(plan, store)
-        if layout is None or compressed.compression_of(self.path) != compressed.compression(self.path):
+        if layout is None:
             return False
-        with storage_errors(self.path, "read"), compressed.opened(self.path) as file:
+        with storage_errors(self.path, "read"), self.path.open("rb") as file:
+            if compressed.compression_of(file) != compressed.compression(self.path):
+                return False
             try:
-                return layout.tar.matches(file)
+                return layout.tar.matches(compressed.decompressed(file))
             except ImgfetchError as error:
                 _logger.info("rewriting %s: %s", self.path, error)
                 return False

@@ -27,7 +27,10 @@ def test_what_is_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").touch()
     (tmp_path / "directory").mkdir()
-    assert looks_like_file("x")
+    (tmp_path / "layout").mkdir()
+    (tmp_path / "layout" / "oci-layout").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert all(map(looks_like_file, ("x", "layout", "pipe", "directory/")))
     assert not looks_like_file("directory")
 
 
@@ -41,9 +44,9 @@ def test_what_is_compressed_comes_out_again_and_the_same_each_time(tmp_path: Pat
                 stream.write(content[start : start + 10_000])
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert (paths[0].stat().st_size < len(content)) == (suffix != "tar")
-    assert compressed.compression_of(paths[0]) == compressed.compression(paths[0])
-    with compressed.opened(paths[0]) as file:
-        assert file.read() == content
+    with paths[0].open("rb") as file:
+        assert compressed.compression_of(file) == compressed.compression(paths[0])
+        assert compressed.decompressed(file).read() == content
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -52,5 +55,5 @@ def test_a_cut_in_what_is_compressed_is_told(tmp_path: Path, compression: str) -
     with compressed.compressed(out, compression) as stream:  # type: ignore[arg-type]
         stream.write(os.urandom(100_000))
     (tmp_path / "y").write_bytes(out.getvalue()[:50_000])
-    with compressed.opened(tmp_path / "y") as file, pytest.raises(ImgfetchError):
-        file.read()
+    with (tmp_path / "y").open("rb") as file, pytest.raises(ImgfetchError):
+        compressed.decompressed(file).read()

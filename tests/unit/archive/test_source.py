@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import source
+from imgfetch.archive.lineends import LineEnds
+from imgfetch.archive.scan import scan
 from imgfetch.archive.source import opened
 from imgfetch.errors import StorageError, UnsupportedError, VerificationError
 from tests import headers
@@ -250,3 +252,37 @@ def test_data_behind_compressed_data_is_damage(form: str, behind: bytes) -> None
     content = io.BytesIO(FORMS[form](TAR) + behind)
     with pytest.raises(VerificationError, match=r"follow its|is damaged"), opened(content) as members:
         contents(members)
+
+
+@each_form
+@pytest.mark.parametrize("size", [20_480, 307_200])
+def test_a_file_that_was_copied_as_text_is_damage_with_the_cause(tmp_path: Path, form: str, size: int) -> None:
+    path = tmp_path / "o.tar"
+    content = FORMS[form](tar({"a": os.urandom(size)}))
+    path.write_bytes(content.replace(b"\n", b"\r\n"))
+    for hashes in (True, False):
+        try:
+            (first, *_) = scan(path, hashes=hashes).faults
+        except VerificationError as error:
+            first = str(error)
+        assert first == f"{path} was copied as text, with LF converted to CR LF: copy or write it again in binary mode"
+    path.write_bytes(content[:5000] + b"x" * 600 + content[5600:-2000])
+    try:
+        faults = scan(path, hashes=True).faults
+    except VerificationError as error:
+        faults = [str(error)]
+    assert not any("copied as text" in fault for fault in faults)
+
+
+def test_line_ends_are_counted_across_pieces() -> None:
+    content = b"text\r\n" * 20
+    for step in (1, 2, 3, 5, 1000):
+        ends = LineEnds()
+        for start in range(0, len(content), step):
+            ends.add(content[start : start + step])
+        assert ends.are_converted
+    ends.add(b"\n")
+    assert not ends.are_converted
+    few = LineEnds()
+    few.add(b"\r\n" * 15)
+    assert not few.are_converted

@@ -1,0 +1,107 @@
+"""Files to read from: another file whose bytes are counted, and pieces of content."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from imgfetch.archive.lineends import LineEnds
+from imgfetch.layers.compression import PIECE
+
+Source = str | os.PathLike[str] | BinaryIO
+Advanced = Callable[[int], None]
+
+
+def size_of(source: Source) -> int | None:
+    """Return the length of a regular file, or else ``None``."""
+    try:
+        status = Path(source).stat() if isinstance(source, (str, os.PathLike)) else os.fstat(source.fileno())
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def joined(pieces: Iterator[bytes]) -> BinaryIO:
+    """Return a file that can be read once; an error of the pieces is raised where it is read."""
+    return io.BufferedReader(_Pieces(pieces), PIECE)
+
+
+class CountedFile(io.RawIOBase):
+    """Another file, which stays open; the bytes that are read from it are reported.
+
+    Attributes:
+        size: the length of a regular file, or else ``None``.
+        line_ends: those that have been read.
+    """
+
+    def __init__(self, file: BinaryIO, advanced: Advanced) -> None:
+        super().__init__()
+        self._file = file
+        self._is_regular = _is_seekable(file)
+        self._advanced = advanced
+        self.size = size_of(file)
+        self.line_ends = LineEnds()
+        self._position = file.tell() if self._is_regular else 0
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return whether the file can be rewound."""
+        return self._is_regular
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, and report the bytes that are skipped."""
+        position = self._file.seek(offset, whence)
+        self._advanced(position - self._position)
+        self._position = position
+        return position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
+        """Read some bytes, and report their number."""
+        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self._position += count
+        self._advanced(count)
+        self.line_ends.add(memoryview(buffer).cast("B")[:count])
+        return count
+
+
+def _is_seekable(file: BinaryIO) -> bool:
+    """Return whether a file can be rewound; devices only seem to support it."""
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return isinstance(file, io.BytesIO)
+
+
+class _Pieces(io.RawIOBase):
+    """A readable file made of pieces."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        target = memoryview(buffer).cast("B")
+        count = min(len(self._left), len(target))
+        target[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
