@@ -19,7 +19,7 @@ from typing import BinaryIO, Protocol
 from imgfetch.archive import foreign
 from imgfetch.archive.directory import DirectoryReader
 from imgfetch.archive.lineends import LineEnds
-from imgfetch.archive.streams import Advanced, CountedFile, Source, joined
+from imgfetch.archive.streams import Advanced, CountedFile, Source, joined, size_of
 from imgfetch.archive.tarreader import TarEntry, TarReader
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
@@ -103,6 +103,12 @@ def name_of(source: Source) -> str:
         return "stdin" if path == STDIN else sanitize(path)
     name = getattr(source, "name", "")
     return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
+
+
+def can_be_read_again(source: Source) -> bool:
+    """Return whether a source is the path of a regular file; an open file has been read to its end."""
+    is_path = isinstance(source, (str, os.PathLike)) and not _OWN.fullmatch(os.fspath(source))
+    return is_path and size_of(source) is not None
 
 
 def _open(path: str) -> int:

@@ -9,8 +9,8 @@ from itertools import chain
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
-from imgfetch.archive.source import name_of
-from imgfetch.archive.streams import Advanced, Source, size_of
+from imgfetch.archive.source import can_be_read_again, name_of
+from imgfetch.archive.streams import Advanced, Source
 from imgfetch.archive.wanted import Answer, Wanted, Wish, answer
 from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import UnsupportedError, VerificationError
@@ -102,7 +102,7 @@ def verify(
 def _scanned_again(source: Source, found: Scan, archive: Archive) -> Iterator[tuple[str, Scan]]:
     """Yield a scan for each other hash algorithm of diff_ids, of the same bytes as the one before."""
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
-    if other and size_of(source) is None:
+    if other and not can_be_read_again(source):
         raise UnsupportedError(
             f"{name_of(source)} has diff_ids in {min(other)}, for which it must be read twice",
             hint="name a file instead of a pipe",

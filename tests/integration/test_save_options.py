@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -346,7 +347,7 @@ def test_an_image_that_was_asked_for_by_its_indexs_digest_can_be_proved_to_be_it
     assert bool(found_one) == (options is not PLATFORM)  # the name is then an index of two images
     done = desk.command("verify", desk.path / "y.tar", f"{tagged}@{ONE.digest}")
     assert done.status == 6
-    assert f"is not in the archive, which has {AMD64_IMAGE.digest} under that name" in done.out
+    assert re.search(rf"is not in the archive, which has .*{AMD64_IMAGE.digest}.* under that name", done.out)
     desk.registry.requests.clear()
     done = desk.save("y.tar", pinned, *options, "--format", form, "--if-changed", "--no-cache")
     assert "left untouched" in done.err

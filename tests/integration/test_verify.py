@@ -362,6 +362,8 @@ def test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice(command: Comman
     assert done.status == 1
     assert "stdin has diff_ids in sha512, for which it must be read twice" in done.err
     assert "hint: name a file instead of a pipe" in done.err
+    with (tmp_path / "y.tar").open("rb") as file:
+        assert command("verify", f"/dev/fd/{file.fileno()}").status == 1
 
 
 def test_one_bar_is_drawn_for_a_file(archive: Path, command: Command) -> None:
