@@ -84,8 +84,7 @@ def run(
     done = subprocess.run(
         [*command, *map(os.fspath, arguments)],
         stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
         timeout=_TIMEOUT,
         env=os.environ | {"IMGFETCH_CACHE_DIR": str(directory / "cache")} | dict(variables or {}),

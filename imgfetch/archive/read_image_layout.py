@@ -23,7 +23,7 @@ from imgfetch.tolerance import Tolerance
 _LAYOUT, _INDEX = "oci-layout", "index.json"
 _VERSION = "1.0.0"
 _MAX_DEPTH = 3
-_MAX_VISITS = 50_000
+_MAX_VISITS = 20_000
 """Maximum entries of all indexes, each counted as often as an index leads to it."""
 _MAX_ANCESTORS = 64
 _INDEX_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "annotations"})
