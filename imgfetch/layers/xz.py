@@ -89,7 +89,7 @@ def _dictionary(head: bytes) -> int | None:
     properties, identity = b"", 0
     for _ in range((flags & 3) + 1):
         identity = _varint(rest)
-        properties = bytes(islice(rest, _varint(rest)))
+        properties = bytes(islice(rest, min(_varint(rest), len(head))))
     code = properties[0] if properties and identity == _LZMA2 else 0
     return (2 | code & 1) << code // 2 + 11
 
