@@ -99,14 +99,13 @@ def parse(block: bytes) -> Header:
         raise HeaderError(f"this entry has the type {decoded(kind)!a}, which an image archive never contains")
     if (kind == PAX and magic != _POSIX) or (kind in (LONG_NAME, LONG_LINK) and magic != _GNU):
         raise HeaderError(f"this extended header has the type {decoded(kind)!a} in the {_FORMATS[magic]} format")
-    for what in ("owner", "group", "time"):
-        _number(fields[what], what)
-    if _number(fields["mode"], "mode") & ~_PERMISSIONS not in (0, _FILE_TYPES.get(kind)):
+    numbers = {what: _number(fields[what], what) for what, (_, form) in _FIELDS[magic].items() if form is _NUMBER}
+    if numbers["mode"] & ~_PERMISSIONS not in (0, _FILE_TYPES.get(kind)):
         raise HeaderError("the mode in this header is that of something else, by which some readers go")
     name = text(fields["name"])
     if magic == _POSIX and (prefix := text(fields["prefix"])):
         name = prefix + b"/" + name
-    return Header(kind, name, _number(fields["size"], "size"), text(fields["link target"]))
+    return Header(kind, name, numbers["size"], text(fields["link target"]))
 
 
 class Extensions:

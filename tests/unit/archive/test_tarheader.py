@@ -118,6 +118,12 @@ def test_a_gnu_header_has_no_text_where_go_would_find_the_start_of_the_name(fiel
     assert f"the {field} in this header is not a number" in refused(header(fields={"magic": GNU, field: value}))
 
 
+@pytest.mark.parametrize("field", ["access time", "change time"])
+def test_a_gnu_header_has_no_time_in_whose_place_go_would_find_the_start_of_the_name(field: str) -> None:
+    fields = {"access time": b"0" * 11, field: b"\x80" + b"\xff" * 11}
+    assert f"the {field} in this header is out of range" in refused(header(fields={"magic": GNU, **fields}))
+
+
 def test_gnu_times_and_ustar_prefixes_are_read() -> None:
     assert read(header(fields={"magic": GNU, "access time": b"14612345670"})) == [TarEntry("a", FILE, 0)]
     assert read(header(fields={"magic": USTAR, "prefix": b"d/e"})) == [TarEntry("d/e/a", FILE, 0)]
