@@ -99,9 +99,10 @@ class _Reader:
             )
             return None
         self.faults += _layer_sources(item, config.diff_ids)
-        names = dict(self._repo_tags(item))
-        image = ArchivedImage(tuple(sorted(names)), config, digest, tuple(map(self._layer, layers, config.diff_ids)))
-        self._choices += [Choice(name, spelling, digest, (image,)) for name, spelling in names.items()]
+        tags = dict.fromkeys(self._repo_tags(item))
+        names = tuple(sorted({name for name, _ in tags}))
+        image = ArchivedImage(names, config, digest, tuple(map(self._layer, layers, config.diff_ids)))
+        self._choices += [Choice(name, spelling, digest, (image,)) for name, spelling in tags]
         return image
 
     def _digest(self, raw: bytes, algorithm: str) -> Digest:

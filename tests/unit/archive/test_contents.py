@@ -411,6 +411,8 @@ def test_two_manifests_with_one_config_under_one_name_are_a_finding(tmp_path: Pa
 def test_a_short_name_beside_one_of_localhost_is_a_finding(tmp_path: Path) -> None:
     differ = "the name localhost/app:1 is ambiguous: it refers to different images"
     assert findings(tmp_path, None, [item(GOOD, "app:1"), item(EVIL, "localhost/app:1")]) == (differ,)
+    for names in (("app:1", "docker.io/app:1"), ("docker.io/app:1", "app:1")):
+        assert findings(tmp_path, None, [item(EVIL, "localhost/app:1"), item(GOOD, *names)]) == (differ,)
     assert findings(tmp_path, None, [item(GOOD, "docker.io/app:1"), item(EVIL, "localhost/app:1")]) == ()
 
 
