@@ -30,6 +30,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("tarheader:_number", " <= _MAX_SIZE", "").noticed_by(
         "test_a_negative_or_huge_number_in_base_256_is_refused"
     ),
+    Mutant("tarheader:parse", "if form is _NUMBER}", "if form is _NUMBER and 'change' not in what}").noticed_by(
+        "test_a_gnu_header_has_no_time_in_whose_place_go_would_find_the_start_of_the_name"
+    ),
     Mutant("TarReader._entry", "if header.size and kind != FILE:", "if False:").noticed_by(
         "test_what_has_no_content_has_no_size"
     ),
@@ -162,6 +165,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_docker:_Reader.read", "self.faults += _repositories(self._scan, self._images)", "pass").noticed_by(
         "test_repositories_that_differ_from_manifest_json_are_a_finding"
     ),
+    Mutant(
+        "read_docker:_Reader._image", "dict.fromkeys(self._repo_tags(item))", "dict(self._repo_tags(item)).items()"
+    ).noticed_by("test_a_short_name_beside_one_of_localhost_is_a_finding"),
     Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
         "test_a_source_of_a_layer_that_is_not_there_is_a_finding"
     ),

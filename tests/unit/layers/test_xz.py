@@ -101,5 +101,5 @@ def test_a_header_with_any_flags_is_left_to_the_library(flags: int) -> None:
 def test_a_header_with_an_integer_of_any_length_is_refused(length: int) -> None:
     header = (bytes([4, 0, 0x21]) + b"\xff" * (length - 1) + b"\x01").ljust(16, b"\0")
     data = xz([SMALL])[:12] + header + struct.pack("<I", zlib.crc32(header))
-    with pytest.raises(lzma.LZMAError, match="options|Corrupt"):
+    with pytest.raises(lzma.LZMAError, match=r"options|Corrupt"):
         decompressed(data, Windows())
