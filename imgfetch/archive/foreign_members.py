@@ -18,7 +18,12 @@ _ROOT = frozenset(
 _ENOUGH = 3
 """Directories of a root file system that tell one."""
 _PART = re.compile(
-    r"blobs/sha(?:256|512)|(?:blobs/)?sha(?:256|512)[:/][0-9a-f]{64,}|[0-9a-f]{64}(?:\.json|\.tar|\.tar\.gz|/layer\.tar|/json|/VERSION)?"
+    r"blobs/sha(?:256|512)|(?:blobs/)?sha(?:256|512)[:/][0-9a-f]{64,}"
+    r"|[0-9a-f]{64}(?:\.json|\.tar|\.tar\.gz|/layer\.tar|/json|/VERSION)?"
+)
+PACKED_DIRECTORY = Foreign(
+    "a packed directory of skopeo's dir: transport",
+    "unpack it, and convert it: skopeo copy dir:DIRECTORY oci-archive:FILE",
 )
 _EXPORT = Foreign(
     "a container's root file system, as docker export writes it",

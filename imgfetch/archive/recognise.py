@@ -62,6 +62,8 @@ def read_archive(scan: Scan) -> Archive:
     has_layout, has_docker = "index.json" in scan.members, "manifest.json" in scan.members
     if not has_layout and not has_docker:
         raise _not_an_archive(scan)
+    if not has_layout and "version" in scan.members:
+        raise foreign_members.PACKED_DIRECTORY.error(scan.name)
     if has_layout:
         layout = read_image_layout(scan, configs)
     if has_docker:

@@ -13,13 +13,20 @@ from imgfetch.archive.verify import Verified, verify
 from imgfetch.errors import UnsupportedError
 from tests.e2e.conftest import Started
 from tests.engines import RealRegistry
+from tests.engines import output as program_output
 from tests.images import OCI_ZSTD, Built, hello, image
 from tests.modern import Tree
 from tests.writers import APP, BASE, IMAGES, TOP, Lab
 from tests.writers.generated import WRITERS as GENERATED
 from tests.writers.packaged import WRITERS
+from tests.writers.packing import gnu_tar
 
 PACKED = "-of-a-layout"
+DIRECTORIES = [
+    *(f"skopeo-{version}-oci" for version in ("1.9", "1.22")),
+    *(f"podman-{version}-oci-dir" for version in ("4.3", "5.8")),
+    *("crane-0.20-oci", "oras-1.3-copy", "umoci-0.6", "umoci-0.6-before-gc", "cosign-3.1"),
+]
 CASES = [(writer, name) for writer, known in WRITERS.items() for name in known.images]
 
 
@@ -104,6 +111,25 @@ def test_what_a_writer_wrote_is_a_base(lab: Lab, writer: str, reference: str, re
 def test_an_archive_of_a_chart_is_said_to_have_no_image(lab: Lab, writer: str, reference: str) -> None:
     with pytest.raises(UnsupportedError, match="Helm chart"):
         verify(written(lab, writer, reference))
+
+
+@pytest.mark.parametrize("writer", DIRECTORIES)
+@pytest.mark.parametrize("reference", ["app"], indirect=True)
+def test_a_layout_that_is_not_packed_is_approved(lab: Lab, writer: str, reference: str) -> None:
+    target = written(lab, writer, reference)
+    found, packed = verify(target.with_suffix(".directory")), verify(target)
+    assert (found.findings, found.images) == ((), packed.images)
+
+
+@pytest.mark.parametrize("reference", ["app"], indirect=True)
+def test_a_directory_of_skopeos_own_is_said_to_be_that_packed_or_not(lab: Lab, reference: str) -> None:
+    directory, target = lab.directory / "skopeo.dir", lab.directory / "skopeo-dir.tar"
+    command = ("skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", f"docker://{reference}")
+    program_output(*lab.modern.program(command[0]), *command[1:], f"dir:{directory}")
+    gnu_tar()(lab, directory, target)
+    for source in (directory, target):
+        with pytest.raises(UnsupportedError, match="directory of skopeo's dir: transport"):
+            verify(source)
 
 
 def test_what_docker_28_leaves_out_is_missed_and_the_cause_is_given(lab: Lab, registry: RealRegistry) -> None:

@@ -14,7 +14,7 @@ from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError, UnsupportedError
 from tests.archiveparts import Archive
 from tests.damages import DAMAGES
-from tests.images import Built
+from tests.images import Built, tar
 from tests.integration.conftest import Command, Save
 from tests.loopback import Loopback
 from tests.writers import APP
@@ -73,6 +73,14 @@ def test_an_archive_without_an_image_is_said_to_have_none(sample: Sample, tmp_pa
     target.write_bytes(sample.file)
     with pytest.raises(UnsupportedError, match="Helm chart"):
         verify(target)
+
+
+def test_a_packed_directory_of_skopeos_own_is_no_image_archive(command: Command, tmp_path: Path) -> None:
+    version = b"Directory Transport Version: 1.1\n"
+    blobs = {blob.digest.removeprefix("sha256:"): blob.content for blob in APP.blobs}
+    (tmp_path / "y.tar").write_bytes(tar({**blobs, "manifest.json": APP.raw, "version": version}))
+    done = command("verify", tmp_path / "y.tar")
+    assert (done.status, "skopeo copy dir:" in done.err) == (1, True)
 
 
 def first_finding(target: Path) -> str:

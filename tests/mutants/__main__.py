@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("imgfetch", "tests", "fixtures", "docs", "setup.cfg", "pyproject.toml", "README.md", "Makefile")
-TEST_TIMEOUT = 300.0  # seconds for the tests of one mutant
+TEST_TIMEOUT = 600.0  # seconds until a process must have ended
 TESTS_FAILED = 1  # pytest's exit status
 
 
@@ -31,26 +33,31 @@ def main(words: list[str]) -> int:
         return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="imgfetch-mutants-") as directory:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(os.cpu_count() or 1):
-            copies.put(make_copy(Path(directory) / f"copy-{number}"))
+        every = [Copy(Path(directory) / f"copy-{number}") for number in range(os.cpu_count() or 1)]
+        copies: SimpleQueue[Copy] = SimpleQueue()
+        for copy in every:
+            copies.put(copy)
         needed = sorted({test for mutant in chosen for test in mutant.find_tests(ROOT / "tests")})
-        status = run_tests(Path(directory) / "copy-0", needed)
-        if status:
-            print(f"the tests fail without any mutant: pytest exits with {status}")
-            return 1
-        with ThreadPoolExecutor(copies.qsize()) as pool:
+        with ThreadPoolExecutor(len(every)) as pool:
+            statuses = list(
+                pool.map(lambda copy, number: copy.run(needed[number :: len(every)]), every, range(len(every)))
+            )
+            if status := max(statuses):
+                print(f"the tests fail without any mutant: pytest exits with {status}")
+                return 1
             noticed = list(pool.map(lambda mutant: is_noticed(mutant, copies), chosen))
+        for copy in every:
+            copy.close()
     print(f"{sum(noticed)} of {len(chosen)} mutants noticed in {time.monotonic() - began:.0f} s")
     return 0 if all(noticed) else 1
 
 
-def is_noticed(mutant: Mutant, copies: SimpleQueue[Path]) -> bool:
+def is_noticed(mutant: Mutant, copies: SimpleQueue[Copy]) -> bool:
     """Apply a mutant to a free copy, and run its tests there."""
     copy = copies.get()
     try:
-        with mutant.applied(copy / "imgfetch"):
-            status = run_tests(copy, mutant.find_tests(copy / "tests"))
+        with mutant.applied(copy.directory / "imgfetch"):
+            status = copy.run(mutant.find_tests(copy.directory / "tests"))
     finally:
         copies.put(copy)
     verdict = "noticed" if status == TESTS_FAILED else f"MISSED (pytest exits with {status})"
@@ -74,19 +81,37 @@ def make_copy(copy: Path) -> Path:
     return copy
 
 
-def run_tests(copy: Path, tests: Iterable[str]) -> int:
-    """Run tests on a copy, also where they start the command; return pytest's exit status."""
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *tests]
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, check=False, timeout=TEST_TIMEOUT, text=True
+class Copy:
+    """A copy of the project with a process that runs tests in it, also where they start the command."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = make_copy(directory)
+        self._output = directory.with_suffix(".log")
+        environment = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
+        self._server = subprocess.Popen(
+            [sys.executable, directory / "tests" / "mutants" / "server.py"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    except subprocess.TimeoutExpired:
-        return TESTS_FAILED  # a bound that was broken: the unbroken tests end in time
-    if done.returncode not in (0, TESTS_FAILED):
-        print(done.stdout[-4000:], done.stderr[-2000:], sep="\n")
-    return done.returncode
+
+    def run(self, tests: Iterable[str]) -> int:
+        """Run tests, and return pytest's exit status, or that of failed tests after a broken bound has run too long."""
+        assert self._server.stdin
+        assert self._server.stdout
+        arguments = ["-qx", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]
+        self._server.stdin.write(json.dumps([arguments, str(self._output)]) + "\n")
+        self._server.stdin.flush()
+        status = int(self._server.stdout.readline())
+        if status not in (0, TESTS_FAILED, -signal.SIGALRM):
+            print(self._output.read_text(errors="replace")[-4000:])
+        return TESTS_FAILED if status == -signal.SIGALRM else status
+
+    def close(self) -> None:
+        """End the process."""
+        self._server.communicate(timeout=TEST_TIMEOUT)
 
 
 if __name__ == "__main__":

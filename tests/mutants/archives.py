@@ -11,7 +11,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tarheaders:octal", "if not _OCTAL.fullmatch(digits):", "if not digits.lstrip(b'+-_01234567xobXOB') == b'':"
-    ).noticed_by("test_a_number_in_a_header_is_octal_digits_only"),
+    ).noticed_by("test_a_checksum_is_octal_digits_only"),
     Mutant("tarheader:parse", "if not form.fullmatch(block[place]):", "if False:").noticed_by(
         "test_a_number_in_a_header_is_octal_digits_only"
     ),
