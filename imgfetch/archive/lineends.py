@@ -29,5 +29,5 @@ class LineEnds:
 
     @property
     def are_converted(self) -> bool:
-        """Whether there are many line feeds, and each follows a carriage return."""
+        """Return whether there are many line feeds, and each follows a carriage return."""
         return self._feeds >= _ENOUGH and self._pairs == self._feeds

@@ -100,7 +100,7 @@ def verify(
 
 
 def _scanned_again(source: Source, found: Scan, archive: Archive) -> Iterator[tuple[str, Scan]]:
-    """Yield a scan for each other hash algorithm of diff_ids, of the same bytes as the one before."""
+    """Yield a scan for each other hash algorithm of diff_ids; the file must not have changed since the one before."""
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
     if other and not can_be_read_again(source):
         raise UnsupportedError(
