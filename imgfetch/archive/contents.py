@@ -85,7 +85,7 @@ class Choice(NamedTuple):
     """The images that a name refers to at one place; a reader selects the one for its platform.
 
     Attributes:
-        name: the full name, or a bare tag.
+        name: the full name, or a bare tag; empty for a place without a name.
         spelling: the name as the description has it.
         target: the digest of an image, an index or other content.
         selectable: the digests of everything that a reader may select, be it absent or no image to imgfetch; each with
@@ -180,7 +180,7 @@ def ambiguous_names(*descriptions: Description) -> Iterator[str]:
     ambiguous: dict[str, None] = {}
     for description in descriptions:
         targets: dict[str, Digest] = {}
-        for choice in description.choices:
+        for choice in filter(lambda choice: choice.name, description.choices):
             for name in {without_digest(choice.name), *_as_podman_reads(choice.spelling)}:
                 configs.setdefault(name, []).append({image.config.raw for image in choice.images})
                 if targets.setdefault(name, choice.target) != choice.target or _has_two_for_one_platform(choice.images):

@@ -107,8 +107,8 @@ class _Reader:
 
     def _choices(self, entry: Descriptor, images: tuple[ArchivedImage, ...]) -> Iterator[Choice]:
         selectable = tuple((digest,) for digest in sorted(self._selectable, key=str))
-        for name in entry_names.names(entry):
-            spelling = entry.annotations.get(NAME) or entry.annotations[REF_NAME]
+        for name in entry_names.names(entry) or ("",):
+            spelling = entry.annotations.get(NAME) or entry.annotations.get(REF_NAME, "")
             yield Choice(name, spelling, entry.digest, images, selectable)
 
     def find_parents(self) -> None:

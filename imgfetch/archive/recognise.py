@@ -117,7 +117,7 @@ def _disagreements(layout: Description, docker: Description) -> Iterator[str]:
     in_docker = {image.content for image in docker.images}
     for choice in layout.choices:
         if choice.images and in_docker.isdisjoint(image.content for image in choice.images):
-            yield f"manifest.json has no image of {choice.name}, which index.json has"
+            yield f"manifest.json has no image of {choice.name or choice.target}, which index.json has"
     if layout.images and not docker.images:
         yield "manifest.json has no images, but index.json has"
     names, other = (_tagged(description) for description in (layout, docker))

@@ -174,6 +174,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("wanted:_other_content", " and not choice.is_only(digest)", " and False").noticed_by(
         "test_an_index_with_another_image_is_not_the_image"
     ),
+    Mutant("read_image_layout:_Reader._choices", ' or ("",)', "").noticed_by(
+        "test_an_image_without_a_name_that_only_index_json_has_is_a_finding"
+    ),
     Mutant("ambiguous_names", " and (some or not widest)", "").noticed_by(
         "test_one_name_for_an_artifact_and_an_image_is_a_finding"
     ),

@@ -103,6 +103,14 @@ def test_one_name_for_two_images_across_the_descriptions_is_a_finding(tmp_path: 
     assert findings(tmp_path, entries, [item(GOOD, "x:1"), item(EVIL, spelling)])[0] == DIFFER
 
 
+def test_an_image_without_a_name_that_only_index_json_has_is_a_finding(tmp_path: Path) -> None:
+    for listed in (EVIL, index(EVIL)):
+        entries = [entry(GOOD, name=FULL), entry(listed)]
+        (finding,) = findings(tmp_path, entries, [item(GOOD, FULL)], listed)
+        assert finding == f"manifest.json has no image of {listed.digest}, which index.json has"
+        assert findings(tmp_path, entries, [item(GOOD, FULL), item(EVIL)], listed) == ()
+
+
 def test_one_name_for_an_artifact_and_an_image_is_a_finding(tmp_path: Path) -> None:
     for target in (HELM, index(HELM)):
         entries = [entry(GOOD), entry(target, name=FULL)]
