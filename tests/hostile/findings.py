@@ -38,6 +38,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     ),
     "the good image": ("which index.json has",),
     "another image": (HAS,),
+    "an image more": (HAS, "which index.json has"),
     "another name": (
         "which index.json does not have",
         LACKS,
@@ -213,6 +214,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         CONTENT,
     ),
     "a directory": (
+        UNKNOWN,
         "manifest.json is a directory",
         TWICE,
         MODE,

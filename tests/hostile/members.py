@@ -163,6 +163,8 @@ _LINKS = {
     "a directory manifest.json before": before(lambda _: file(b"manifest.json/", type=b"5")),
     "a directory index.json": behind(lambda _: file(b"index.json/", type=b"5")),
     "a directory oci-layout": behind(lambda _: file(b"oci-layout/", type=b"5")),
+    "a directory more": behind(lambda _: file(b"more/", type=b"5")),
+    "a directory for one blob": behind(lambda pair: file(path(pair.good.digest).encode() + b"/more", b"x")),
     "a file below manifest.json": behind(lambda _: file(b"manifest.json/x", b"x")),
     "a whiteout of manifest.json": behind(lambda _: file(b".wh.manifest.json")),
     "an opaque whiteout": behind(lambda _: file(b".wh..wh..opq")),

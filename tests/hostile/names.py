@@ -177,6 +177,12 @@ _TARGETS = {
     "another image in manifest.json, without a name": Hostile(
         lambda pair: both_images(pair, manifest=[item(pair.planted)])
     ),
+    "an image more in manifest.json": Hostile(
+        lambda pair: both_images(pair, manifest=[item(pair.good, pair.name), item(pair.planted)])
+    ),
+    "an image more in index.json": Hostile(
+        lambda pair: both_images(pair, index=index(entry(pair.good, pair.name), entry(pair.planted)))
+    ),
     "another name in manifest.json": Hostile(
         lambda pair: tar(both(pair, manifest=[item(pair.good, f"{pair.repository}:2")]))
     ),
@@ -238,6 +244,7 @@ _FOUR = (
     ("G", "", "R:2", "G"),
     ("G", "2", "", "1"),
     ("G", "1", "R:2", "1"),
+    ("G", "1", "", "1"),
     ("", "G", "R:2", "G"),
     ("", "1", "G", ""),
     ("", "1", "", "1"),

@@ -122,9 +122,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("contents:ambiguous_names", "targets.setdefault(name, choice.target) != choice.target or ", "").noticed_by(
         "test_two_manifests_with_one_config_under_one_name_are_a_finding"
     ),
-    Mutant("contents:ambiguous_names", "if not all(some <= widest for some in several):", "if False:").noticed_by(
-        "test_one_name_for_two_images_across_the_descriptions_is_a_finding"
-    ),
+    Mutant(
+        "contents:ambiguous_names",
+        "if not all(some <= widest and (some or not widest) for some in several):",
+        "if False:",
+    ).noticed_by("test_one_name_for_two_images_across_the_descriptions_is_a_finding"),
     Mutant("contents:ambiguous_names", " or _has_two_for_one_platform(choice.images)", "").noticed_by(
         "test_two_images_for_one_platform_in_an_index_with_a_name_are_a_finding"
     ),

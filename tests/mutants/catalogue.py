@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.mutants import archives, command, configs, layers, network, outputs, sources, store
+from tests.mutants import archives, command, configs, hostile, layers, network, outputs, sources, store
 
 MUTANTS = (
     *archives.MUTANTS,
+    *hostile.MUTANTS,
     *sources.MUTANTS,
     *configs.MUTANTS,
     *layers.MUTANTS,
