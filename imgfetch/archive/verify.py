@@ -216,10 +216,16 @@ def _left_out(archive: Archive) -> Iterator[str]:
 
 
 def _odd_configs(archive: Archive) -> Iterator[str]:
+    """Yield a note for each group of readers that refuse a config, which is examined once for all its images."""
+    together: dict[tuple[bytes, str], list[ArchivedImage]] = {}
     for image in archive.images:
-        yield from config_demands.warnings(image.config, f"the config of {_name(image)}")
+        together.setdefault((image.config.raw, image.config.media_type), []).append(image)
+    for images in together.values():
+        yield from config_demands.warnings(images[0].config, f"the config of {_name(*images)}")
 
 
-def _name(image: ArchivedImage) -> str:
-    more = [f"{len(image.names) - _MAX_NAMES} more names"] if len(image.names) > _MAX_NAMES else []
-    return ", ".join([*image.names[:_MAX_NAMES], *more]) or str(image.config_digest)
+def _name(*images: ArchivedImage) -> str:
+    """Return the names of images with one config."""
+    found = sorted({name for image in images for name in image.names})
+    more = [f"{len(found) - _MAX_NAMES} more names"] if len(found) > _MAX_NAMES else []
+    return ", ".join([*found[:_MAX_NAMES], *more]) or str(images[0].config_digest)
