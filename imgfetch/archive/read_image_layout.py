@@ -158,7 +158,7 @@ class _Reader:
         self._visit(index.manifests)
         self.faults += [str(entry.error) for entry in index.unreadable]
         absent = 0
-        for child in dict.fromkeys(index.manifests):
+        for child in index.manifests:
             if path(child.digest) not in self.scan.members:
                 absent += 1
                 self._select(child)
@@ -188,7 +188,10 @@ class _Reader:
             raw = self._blob(descriptor, what)
             if raw is not None:
                 self._documents[key] = self._parsed(descriptor, raw, what)
-        return self._documents[key]
+        found = self._documents[key]
+        if found and found.descriptor.size != descriptor.size:
+            self.faults.append(f"{what} is listed with two sizes, {found.descriptor.size} and {descriptor.size} bytes")
+        return found
 
     def _parsed(self, descriptor: Descriptor, raw: bytes, what: str) -> Index | Manifest | None:
         own = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
@@ -206,6 +209,9 @@ class _Reader:
         if isinstance(found, Manifest) and (kind := mediatypes.artifact([layer.media_type for layer in found.layers])):
             self._other(descriptor, kind)
             return None
+        if isinstance(found, Manifest) and (media_type := _config_type(raw) or "") != found.config.media_type:
+            config = _config_of(what)
+            self.faults.append(f"{config} has the media type {quoted(media_type)}, which some readers do not know")
         self.notes += manifest_demands.warnings(raw, what)
         return found
 
@@ -243,9 +249,7 @@ class _Reader:
         return raw if got == descriptor.digest else None
 
     def _image(self, top: Descriptor, manifest: Manifest, what: str) -> ArchivedImage | None:
-        what = f"the config of {what.removeprefix('the manifest ')}"
-        if (media_type := _config_type(manifest.raw) or "") != manifest.config.media_type:
-            self.faults.append(f"{what} has the media type {quoted(media_type)}, which some readers do not know")
+        what = _config_of(what)
         raw = self._blob(manifest.config, what)
         if raw is None:
             return None
@@ -294,6 +298,11 @@ class _Reader:
             is_absent=not found,
             is_left_out=is_left_out,
         )
+
+
+def _config_of(manifest: str) -> str:
+    """Return the name of a manifest's config in messages."""
+    return f"the config of {manifest.removeprefix('the manifest ')}"
 
 
 def _config_type(raw: bytes) -> str | None:

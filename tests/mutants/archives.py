@@ -155,6 +155,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_image_layout:_Reader._visit", "if self._visits > _MAX_VISITS:", "if False:").noticed_by(
         "test_there_is_an_end_to_the_manifests"
     ),
+    Mutant(
+        "read_image_layout:_Reader._document", "if found and found.descriptor.size != descriptor.size:", "if False:"
+    ).noticed_by("test_two_sizes_of_one_manifest_are_a_finding"),
+    Mutant(
+        "read_image_layout:_Reader._children", "in index.manifests:", "in dict.fromkeys(index.manifests):"
+    ).noticed_by("test_an_index_without_any_of_its_manifests_is_a_finding_though_it_lists_one_twice"),
     Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
         "test_there_is_an_end_to_the_layers_of_all_images"
     ),

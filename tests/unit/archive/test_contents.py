@@ -18,6 +18,8 @@ from imgfetch.archive import read_docker, read_image_layout
 from imgfetch.archive.image_layout import NAME, REF_NAME
 from imgfetch.archive.verify import verify
 from imgfetch.errors import UnsupportedError
+from imgfetch.oci import config_demands
+from imgfetch.oci.config import Config
 from tests.images import AMD64, ARM64, OCI_ZSTD, Blob, Built, attestation, hello, image, index, tar
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
@@ -294,6 +296,18 @@ def test_two_images_with_one_config_and_different_layers_are_two_images(tmp_path
     assert [one.names for one in found] == [("docker.io/library/a:1",), ("docker.io/library/b:1",)]
 
 
+def test_a_config_of_several_images_is_examined_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = image(hello("odd"), config={"created": ""})
+    twin = image(*recompressed(odd).layers, config={"created": ""})
+    examined: list[Config] = []
+    faults = config_demands.faults
+    monkeypatch.setattr(config_demands, "faults", lambda config: examined.append(config) or faults(config))
+    assert findings(tmp_path, None, [item(odd, "app:1"), item(twin, "app:2")], odd, twin) == ()
+    assert len(examined) == 1
+    (note,) = (note for note in verify(tmp_path / "y.tar").notes if "created" in note)
+    assert note.startswith("the config of docker.io/library/app:1, docker.io/library/app:2 has a malformed 'created'")
+
+
 def test_layers_that_only_one_description_has_are_a_finding(tmp_path: Path) -> None:
     one, *_ = findings(tmp_path, [entry(GOOD, name="a:1")], [item(AGAIN, "a:1")], AGAIN)
     assert one.startswith("manifest.json and index.json list different layers for ")
@@ -542,6 +556,21 @@ def test_an_index_with_an_attestation_for_no_machine_is_the_image(tmp_path: Path
         both = index(*children, entries=[{**attestation(GOOD).entry, "platform": UNKNOWN}, GOOD.entry])
         findings(tmp_path, [entry(both, name=FULL)], None, both, *children)
         assert verify(tmp_path / "y.tar", f"{FULL}@{GOOD.digest}").findings == ()
+
+
+def test_two_sizes_of_one_manifest_are_a_finding(tmp_path: Path) -> None:
+    other = {**entry(GOOD, name="app:2"), "size": len(GOOD.raw) + 1}
+    (finding,) = findings(tmp_path, [entry(GOOD, name=FULL), other], None)
+    sizes = f"{len(GOOD.raw)} and {len(GOOD.raw) + 1} bytes"
+    assert finding == f"the manifest {GOOD.digest} is listed with two sizes, {sizes}"
+
+
+def test_an_index_without_any_of_its_manifests_is_a_finding_though_it_lists_one_twice(tmp_path: Path) -> None:
+    absent = index(image(hello("absent")), entries=[image(hello("absent")).entry] * 2)
+    (finding,) = findings(
+        tmp_path, [entry(GOOD, name=FULL), entry(absent, name="app:2")], None, replace(absent, children=(), blobs=())
+    )
+    assert finding == f"no part of the image {absent.digest} is in the archive"
 
 
 def test_there_is_an_end_to_the_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
