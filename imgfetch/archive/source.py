@@ -106,9 +106,10 @@ def name_of(source: Source) -> str:
 
 
 def can_be_read_again(source: Source) -> bool:
-    """Return whether a source is the path of a regular file; an open file has been read to its end."""
-    is_path = isinstance(source, (str, os.PathLike)) and not _OWN.fullmatch(os.fspath(source))
-    return is_path and size_of(source) is not None
+    """Return whether a source is the path of a regular file or a directory; an open file has been read to its end."""
+    if not isinstance(source, (str, os.PathLike)) or _OWN.fullmatch(os.fspath(source)):
+        return False
+    return size_of(source) is not None or Path(source).is_dir()
 
 
 def _open(path: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ def size_of(source: Source) -> int | None:
     """Return the length of a regular file, or else ``None``."""
     try:
         status = Path(source).stat() if isinstance(source, (str, os.PathLike)) else os.fstat(source.fileno())
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
@@ -68,7 +69,9 @@ class CountedFile(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
         """Read some bytes, and report their number."""
-        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        count: int | None
+        while (count := self._file.readinto(buffer)) is None:  # type: ignore[attr-defined]
+            _wait_for(self._file)
         self._position += count
         self._advanced(count)
         self.line_ends.add(memoryview(buffer).cast("B")[:count])
@@ -81,6 +84,13 @@ def _is_seekable(file: BinaryIO) -> bool:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except (OSError, ValueError, AttributeError):
         return isinstance(file, io.BytesIO)
+
+
+def _wait_for(file: BinaryIO) -> None:
+    """Wait for data from a file in non-blocking mode; programs such as ssh may leave stdin in it."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    poll.poll()
 
 
 class _Pieces(io.RawIOBase):

@@ -364,6 +364,10 @@ def test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice(command: Comman
     assert "hint: name a file instead of a pipe" in done.err
     with (tmp_path / "y.tar").open("rb") as file:
         assert command("verify", f"/dev/fd/{file.fileno()}").status == 1
+    for name, content in (members | {"oci-layout": b"{}"}).items():
+        (tmp_path / "unpacked").mkdir(exist_ok=True)
+        (tmp_path / "unpacked" / name).write_bytes(content)
+    assert "must be read twice" not in command("verify", tmp_path / "unpacked").err
 
 
 def test_one_bar_is_drawn_for_a_file(archive: Path, command: Command) -> None:

@@ -86,6 +86,13 @@ def test_an_open_pipe_is_read_and_stays_open(form: str) -> None:
         assert not pipe.closed
 
 
+def test_a_pipe_in_non_blocking_mode_is_read_as_another() -> None:
+    with piped(TAR, 7919) as pipe:
+        os.set_blocking(pipe.fileno(), False)
+        with opened(f"/dev/fd/{pipe.fileno()}") as members:
+            assert contents(members) == FILES
+
+
 def test_an_open_file_is_read_from_its_position(tmp_path: Path) -> None:
     path = tmp_path / "o.tar"
     path.write_bytes(b"before" + TAR)
