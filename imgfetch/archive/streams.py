@@ -69,9 +69,9 @@ class CountedFile(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
         """Read some bytes, and report their number."""
-        count: int | None
-        while (count := self._file.readinto(buffer)) is None:  # type: ignore[attr-defined]
+        while (read := self._file.readinto(buffer)) is None:  # type: ignore[attr-defined]
             _wait_for(self._file)
+        count: int = read
         self._position += count
         self._advanced(count)
         self.line_ends.add(memoryview(buffer).cast("B")[:count])
