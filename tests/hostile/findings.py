@@ -238,6 +238,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         NEVER,
         CONTENT,
     ),
+    "a change time": ("is out of range",),
     "text in": (NO_NUMBER,),
     "a header of": (MALFORMED,),
     "a PAX": (

@@ -13,12 +13,14 @@ from tests.hostile.parts import (
     before,
     behind,
     blobs,
+    both,
     evil,
     file,
     hard_link,
     packed,
     planted_documents,
     symlink,
+    tar,
 )
 
 
@@ -74,7 +76,22 @@ def _sized(before: Callable[[int], bytes], size: Callable[[int], bytes]) -> Make
     return make
 
 
+def _far_times(name: str) -> Make:
+    """Return an archive with a change time out of range in a document's header, where Go finds a prefix instead."""
+    times = {"magic": GNU, "access time": b"00000000001", "change time": b"\x80" + b"\xff" * 11}
+
+    def make(pair: Pair) -> bytes:
+        members = both(pair)
+        return file(name.encode(), members.pop(name), **times) + tar(members)
+
+    return make
+
+
 HEADERS: dict[str, Hostile] = {
+    **{
+        f"a change time out of range in the header of {name}": Hostile(_far_times(name))
+        for name in ("oci-layout", "index.json", "manifest.json")
+    },
     **{
         f"entries in the content of a {text}, of type {kind!r}": before(_container(name, type=kind))
         for text, name in (("directory", b"d/"), ("file", b"f"))
