@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain
 
 from imgfetch.archive import entry_names
@@ -26,9 +27,12 @@ _MAX_DEPTH = 3
 _MAX_VISITS = 20_000
 """Maximum entries of all indexes, each counted as often as an index leads to it."""
 _MAX_ANCESTORS = 64
+"""Maximum indexes above an image that count."""
 _INDEX_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "annotations"})
 _ENTRY_KEYS = frozenset({"mediaType", "digest", "size", "platform", "annotations", "artifactType"})
 _LAYOUT_KEYS = frozenset({"imageLayoutVersion"})
+
+_Above = Callable[[Digest], tuple[Digest, ...]]
 
 
 def read_image_layout(scan: Scan, configs: Configs) -> Description:
@@ -39,11 +43,12 @@ def read_image_layout(scan: Scan, configs: Configs) -> Description:
             step()
         except ImgfetchError as error:
             reader.faults.append(str(error))
-    images = _with_indexes(_together(reader.images), reader.parents)
+    above = cache(partial(_above, reader.parents))
+    images = _with_indexes(_together(reader.images), above)
     indexes = {path(index) for image in images for index in image.indexes}
     return Description(
         images=tuple(images),
-        choices=tuple(_traced(choice, reader.parents) for choice in reader.choices),
+        choices=tuple(_traced(choice, above) for choice in reader.choices),
         members=frozenset(reader.members | indexes),
         others=tuple(reader.others),
         faults=(*reader.faults, *_false_digests(images)),
@@ -345,27 +350,27 @@ def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
                 yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
 
 
-def _with_indexes(images: Iterable[ArchivedImage], parents: Mapping[Digest, Collection[Digest]]) -> list[ArchivedImage]:
-    """Add every index that lists an image: it proves the image's origin."""
+def _with_indexes(images: Iterable[ArchivedImage], above: _Above) -> list[ArchivedImage]:
+    """Add the indexes that list an image: they prove the image's origin."""
     return [
-        image._replace(indexes=_above(image.manifest.descriptor.digest, parents)) if image.manifest else image
-        for image in images
+        image._replace(indexes=above(image.manifest.descriptor.digest)) if image.manifest else image for image in images
     ]
 
 
-def _traced(choice: Choice, parents: Mapping[Digest, Collection[Digest]]) -> Choice:
-    """Add every index that lists what a reader may select."""
-    return choice._replace(selectable=tuple((digest, *_above(digest, parents)) for (digest, *_) in choice.selectable))
+def _traced(choice: Choice, above: _Above) -> Choice:
+    """Add the indexes that list what a reader may select."""
+    return choice._replace(selectable=tuple((digest, *above(digest)) for (digest, *_) in choice.selectable))
 
 
-def _above(digest: Digest, parents: Mapping[Digest, Collection[Digest]]) -> tuple[Digest, ...]:
+def _above(parents: Mapping[Digest, Collection[Digest]], digest: Digest) -> tuple[Digest, ...]:
+    """Return the indexes that list a document or an index above it, the nearest first; at most `_MAX_ANCESTORS`."""
     found: dict[Digest, None] = {}
     waiting = deque([digest])
     while waiting and len(found) < _MAX_ANCESTORS:
-        for parent in parents.get(waiting.popleft(), ()):
-            if parent not in found:
-                found[parent] = None
-                waiting.append(parent)
+        more = [parent for parent in parents.get(waiting.popleft(), ()) if parent not in found]
+        more = more[: _MAX_ANCESTORS - len(found)]
+        found |= dict.fromkeys(more)
+        waiting += more
     return tuple(found)
 
 

@@ -161,6 +161,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "read_image_layout:_Reader._children", "in index.manifests:", "in dict.fromkeys(index.manifests):"
     ).noticed_by("test_an_index_without_any_of_its_manifests_is_a_finding_though_it_lists_one_twice"),
+    Mutant("read_image_layout:_above", "more = more[: _MAX_ANCESTORS - len(found)]", "pass").noticed_by(
+        "test_there_is_an_end_to_the_indexes_above_an_image"
+    ),
     Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
         "test_there_is_an_end_to_the_layers_of_all_images"
     ),

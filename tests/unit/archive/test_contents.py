@@ -573,6 +573,13 @@ def test_an_index_without_any_of_its_manifests_is_a_finding_though_it_lists_one_
     assert finding == f"no part of the image {absent.digest} is in the archive"
 
 
+def test_there_is_an_end_to_the_indexes_above_an_image(tmp_path: Path) -> None:
+    several = [index(GOOD, annotations={"number": str(number)}) for number in range(70)]
+    assert findings(tmp_path, [entry(GOOD, ref="1"), entry(GOOD, ref="2")], None, *several) == ()
+    (found,) = (found for found in verify(tmp_path / "y.tar").images if found.names)
+    assert len(found.indexes) == 64
+
+
 def test_there_is_an_end_to_the_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_image_layout, "_MAX_VISITS", 3)
     entries = [entry(GOOD, name=f"app:{number}") for number in range(4)]
