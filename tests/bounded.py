@@ -14,7 +14,7 @@ from typing import IO
 MIB = 1024**2
 MEMORY = 200 * MIB
 """Bytes that a run may have at most."""
-STEPS = 3_000_000
+STEPS = 10_000_000
 """Calls of functions that a run may make at most; a run without much to do makes 200,000."""
 
 _TIMEOUT = 300  # seconds for a run that hangs

@@ -16,7 +16,8 @@ from imgfetch.oci.reference import Reference
 
 _MANIFEST, _REPOSITORIES = "manifest.json", "repositories"
 _KEYS = frozenset({"Config", "RepoTags", "Layers", "Parent", "LayerSources"})
-_MAX_IMAGES, _MAX_NAMES = 4096, 10_000
+_MAX_IMAGES = 4096
+_MAX_NAMES = 10_000  # of all images
 _SHA512_LENGTH = 128
 _V1_LAYER = "/layer.tar"
 

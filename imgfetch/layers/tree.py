@@ -11,7 +11,8 @@ FILE, LOOP, OUT, MISSING, HIDDEN, UNKNOWN = "file", "loop", "out", "missing", "h
 _MAX_NAMES = 100_000
 """Names that are remembered, so that memory is bounded."""
 _MAX_TARGETS = 8 * 1024 * 1024  # bytes of the targets that are remembered
-_MAX_LINKS, _MAX_STEPS = 255, 10_000_000  # links on one path, and names on all paths
+_MAX_LINKS = 255  # on one path
+_MAX_STEPS = 10_000_000  # names on all paths
 _STEP = 256  # bytes of a longer name that count as one more
 
 

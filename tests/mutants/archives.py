@@ -167,6 +167,30 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
         "test_there_is_an_end_to_the_layers_of_all_images"
     ),
+    Mutant("read_docker:_Reader._repo_tags", "if self._names > _MAX_NAMES:", "if False:").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[100,000 names]"
+    ),
+    Mutant("read_docker:_repositories", "> _MAX_NAMES:", "< 0:").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[100,000 names in repositories]"
+    ),
+    Mutant("read_docker:_Reader.read", "if len(items) > _MAX_IMAGES:", "if False:").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[a manifest.json of 5,000 items]"
+    ),
+    Mutant("read_image_layout:_Reader._unreferenced", "self._visit(found.manifests)", "pass").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[1,000 indexes of 200 children]"
+    ),
+    Mutant("Configs.config", "if self._values > _MAX_CONFIG_VALUES:", "if False:").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[20 configs of 100,000 labels]"
+    ),
+    Mutant("strictjson:loads", "if count_values(raw) > _MAX_VALUES:", "if False:").noticed_by(
+        "test_an_archive_is_read_in_bounded_memory_and_steps[a manifest.json of 1,300,000 objects]"
+    ),
+    Mutant("verify:_limited", "if len(found) == _MAX_SENTENCES:", "if False:").noticed_by(
+        "test_there_is_an_end_to_the_findings"
+    ),
+    Mutant("read_docker:_Reader._digest", "if key not in self._digests:", "if True:").noticed_by(
+        "test_a_config_of_many_items_is_hashed_once"
+    ),
     Mutant("read_docker:_Reader.read", "if self._layers > MAX_ALL_LAYERS:", "if False:").noticed_by(
         "test_there_is_an_end_to_the_layers_of_all_images"
     ),

@@ -20,6 +20,7 @@ from imgfetch.archive.verify import verify
 from imgfetch.errors import UnsupportedError
 from imgfetch.oci import config_demands
 from imgfetch.oci.config import Config
+from imgfetch.oci.digest import Digest
 from tests.images import AMD64, ARM64, OCI_ZSTD, Blob, Built, attestation, hello, image, index, tar
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
@@ -596,6 +597,26 @@ def test_there_is_an_end_to_the_layers_of_all_images(
     entries, items = [entry(GOOD, name="a:1"), entry(EVIL, name="b:1")], [item(GOOD, "a:1"), item(EVIL, "b:1")]
     found = findings(tmp_path, *((None, items) if is_docker else (entries, None)))
     assert f"{'manifest' if is_docker else 'index'}.json lists more than 1 layers" in found
+
+
+def test_there_is_an_end_to_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgfetch.archive.verify._MAX_SENTENCES", 3)
+    found = findings(tmp_path, None, [item(GOOD, *(f"A:{number}" for number in range(9)))])
+    assert len(found) == 4
+    assert found[-1] == "there are more, which are not listed"
+
+
+def test_a_config_of_many_items_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    real = Digest.of
+
+    def of(content: bytes, algorithm: str = "sha256") -> Digest:
+        hashed.append(content)
+        return real(content, algorithm)
+
+    monkeypatch.setattr(Digest, "of", of)
+    findings(tmp_path, None, [item(GOOD, "a:1"), item(GOOD, "a:2"), item(GOOD, "a:3")])
+    assert hashed.count(GOOD.config.content) <= 2  # as a member, and as a config
 
 
 # ---- keys ----
