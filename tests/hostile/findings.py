@@ -316,6 +316,8 @@ APPROVED = frozenset(
         "a file that is called like a directory, of the oldest type",
         "an annotation key io.containerd.image.name in upper case, last",
         "an annotation key org.opencontainers.image.ref.name in upper case, last",
+        "a short name as reference name",
+        "a short name in both",
         "an entry with an artifact type",
         "an entry with null for a name",
         "an index of both beside manifest.json, the planted one's is unknown",

@@ -141,6 +141,10 @@ def _index_of_artifact(pair: Pair) -> bytes:
     return tar(both(pair, index=index(entry(pair.good), entry(top, pair.name)), images=[pair.good, top]))
 
 
+def _short(pair: Pair) -> str:
+    return pair.name.removeprefix("docker.io/")
+
+
 def _named(pair: Pair, *names: str) -> list[str]:
     """Return names in which ``G`` is the pinned one, and ``R`` its repository."""
     return [text.replace("G", pair.name).replace("R", pair.repository) for text in names]
@@ -176,6 +180,14 @@ _TARGETS = {
     ),
     "another image in manifest.json, without a name": Hostile(
         lambda pair: both_images(pair, manifest=[item(pair.planted)])
+    ),
+    "a short name in both": Hostile(
+        lambda pair: tar(
+            both(pair, index=index(entry(pair.good, _short(pair))), manifest=[item(pair.good, _short(pair))])
+        )
+    ),
+    "a short name as reference name": Hostile(
+        lambda pair: tar(both(pair, index=index(entry(pair.good, "", _short(pair))), manifest=None))
     ),
     "an image more in manifest.json": Hostile(
         lambda pair: both_images(pair, manifest=[item(pair.good, pair.name), item(pair.planted)])
