@@ -11,7 +11,7 @@ from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.archive.source import can_be_read_again, name_of
 from imgfetch.archive.streams import Advanced, Source
-from imgfetch.archive.wanted import Answer, Wanted, Wish, answer
+from imgfetch.archive.wanted import Answer, Finder, Wanted, Wish
 from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, names
@@ -69,7 +69,7 @@ def verify(
         StorageError: the file cannot be read.
     """
     wishes: tuple[Wish, ...] = one_or_many(wanted)
-    several = [Wanted.parse(each) for each in wishes]
+    several = dict.fromkeys(map(Wanted.parse, wishes))
     platforms = names.platforms(platform)
     found = scan(source, hashes=True, advanced=advanced)
     try:
@@ -81,7 +81,7 @@ def verify(
             raise
         return _damaged(found)
     scans = {"sha256": found, **dict(_scanned_again(source, found, archive))}
-    answers = tuple(answer(each, archive, platforms) for each in several)
+    answers = tuple(map(Finder(archive, platforms).answer, several))
     faults = chain(found.faults, _damaged_blobs(found), archive.faults, _layers(scans, archive))
     findings = _ordered(found, chain(faults, (each.finding for each in answers if each.finding)))
     unreadable = _limited(_unreadable(found, archive))

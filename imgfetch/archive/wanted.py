@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
-from imgfetch.archive.contents import Archive, ArchivedImage, without_digest
+from imgfetch.archive.contents import Archive, ArchivedImage, Choice, without_digest
 from imgfetch.errors import InvalidReferenceError, VerificationError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
-_MAX_NAMED = 5
+_MAX_SHOWN = 5
 _MAX_COMPARED = 1000
+_MAX_SUGGESTIONS = 20
+"""Missing images for which the names in the archive are listed, as many as are printed."""
+_ALONE = "to accept any name, verify the digest alone"
 _HINT = (
-    "; the digest of a multi-platform index is present only in archives saved by that digest, "
+    "the digest of a multi-platform index is present only in archives saved by that digest, "
     "and imgfetch digest --platform prints that of one image"
 )
 
@@ -51,28 +55,6 @@ class Wanted:
         """Return the name, or else the digest."""
         return str(self.reference or self.digest)
 
-    def has_name(self, name: str) -> bool:
-        """Return whether a name in an archive is this one; without a tag, any name in the repository is."""
-        if self.reference is None:
-            return True
-        try:
-            found = Reference.parse(name)
-        except InvalidReferenceError:
-            return False
-        return found.name == self.reference.name and self.reference.tag in (None, found.tag)
-
-    def has_digest(self, image: ArchivedImage) -> bool:
-        """Return whether an image has the digest, if there is one."""
-        is_id = self.reference is None and self.digest == image.config_digest
-        return self.digest is None or is_id or self.digest in image.digests
-
-
-def _parsed(text: str) -> Reference | Digest:
-    try:
-        return Digest.parse(text)
-    except VerificationError:
-        return Reference.parse(text)
-
 
 Wish = str | Reference | Digest | Wanted
 
@@ -91,67 +73,144 @@ class Answer(NamedTuple):
     finding: str = ""
 
 
-def answer(wanted: Wanted, archive: Archive, platforms: Iterable[Platform] = ()) -> Answer:
-    """Return the images that are wanted, or a finding; there must be one for each platform."""
-    named = [image for image in archive.images if wanted.reference is None or any(map(wanted.has_name, image.names))]
-    found = tuple(image for image in named if wanted.has_digest(image))
-    if not found:
-        return Answer(wanted, (), _missing(wanted, archive.images, named))
-    if wanted.digest and (finding := _other_content(wanted, found, archive)):
-        return Answer(wanted, found, finding)
-    for platform in platforms:
-        if not any(image.config.platform.fit(platform) is not None for image in found):
-            there = ", ".join(dict.fromkeys(str(image.config.platform) for image in found))
-            return Answer(wanted, found, f"{wanted} is in the archive only for {there}, not for {platform}")
-    return Answer(wanted, found)
+_Name = tuple[str, str | None]
+"""A repository and a tag; ``None`` is any tag."""
+_NONE: dict[int, None] = {}
 
 
-def _other_content(wanted: Wanted, found: Sequence[ArchivedImage], archive: Archive) -> str:
-    """Return a finding if a reader may choose something without the wanted digest under the image's name."""
-    names = {name for image in found for name in image.names}
-    is_id = wanted.digest == found[0].config_digest
-    digest = next(iter(found[0].digests), None) if is_id else wanted.digest
-    for choice in archive.choices:
-        is_named = choice.name in names or without_digest(choice.name) in names
-        is_relevant = "/" not in choice.name or wanted.has_name(choice.name)
-        if is_named and is_relevant and not choice.is_only(digest):
-            return (
-                f"{choice.name} is an index with other content than {digest}, from which readers choose by platform; "
-                f"verify the digest of the index, which imgfetch digest {choice.name} prints"
-            )
-    return ""
+class Finder:
+    """Finds the images in an archive by their names and digests, which are collected once."""
+
+    def __init__(self, archive: Archive, platforms: Sequence[Platform] = ()) -> None:
+        """Index an archive; what is wanted must be there for each of the platforms."""
+        self._images = archive.images
+        self._platforms = platforms
+        self._by_name: dict[_Name, dict[int, None]] = {}
+        self._by_digest: dict[Digest, dict[int, None]] = {}
+        self._by_id: dict[Digest, dict[int, None]] = {}
+        self._choices: dict[_Name, list[Choice]] = {}
+        self._bare_choices: dict[str, list[Choice]] = {}
+        self._suggestions = _MAX_SUGGESTIONS
+        for number, image in enumerate(archive.images):
+            for name in (each for text in image.names for each in _names_of(text)):
+                self._by_name.setdefault(name, {})[number] = None
+            for digest in image.digests:
+                self._by_digest.setdefault(digest, {})[number] = None
+            self._by_id.setdefault(image.config_digest, {})[number] = None
+        for choice in archive.choices:
+            for name in _names_of(choice.name):
+                self._choices.setdefault(name, []).append(choice)
+            if "/" not in choice.name:
+                self._bare_choices.setdefault(choice.name, []).append(choice)
+
+    def answer(self, wanted: Wanted) -> Answer:
+        """Return the images that are wanted, or a finding."""
+        named = self._by_name.get(_name_of(wanted.reference), _NONE) if wanted.reference else None
+        identified = self._identified(wanted)
+        if identified is None:
+            numbers: Collection[int] = named or ()
+        else:
+            numbers = [number for number in identified if named is None or number in named]
+        found = tuple(self._images[number] for number in numbers)
+        if not found:
+            return Answer(wanted, (), self._missing(wanted, named or _NONE, identified or _NONE))
+        return Answer(wanted, found, self._other_content(wanted, found) or self._other_platform(wanted, found))
+
+    def _identified(self, wanted: Wanted) -> dict[int, None] | None:
+        """Return the images with the digest, or ``None`` if there is none to compare."""
+        if wanted.digest is None:
+            return None
+        by_id = self._by_id if wanted.reference is None else {}
+        return self._by_digest.get(wanted.digest) or by_id.get(wanted.digest) or _NONE
+
+    def _other_content(self, wanted: Wanted, found: Sequence[ArchivedImage]) -> str:
+        """Return a finding if a reader may choose something without the wanted digest under the image's name."""
+        if wanted.digest is None:
+            return ""
+        is_digest = wanted.digest in self._by_digest
+        digest = wanted.digest if is_digest else next(iter(found[0].digests), None)
+        names = {name for image in found for name in image.names}
+        for choice in self._relevant_choices(wanted, names):
+            is_named = choice.name in names or without_digest(choice.name) in names
+            if is_named and not choice.is_only(digest):
+                return (
+                    f"{choice.name} is an index with other content than {digest}, from which readers choose by "
+                    f"platform; verify the digest of the index, which imgfetch digest {choice.name} prints"
+                )
+        return ""
+
+    def _relevant_choices(self, wanted: Wanted, names: Iterable[str]) -> Iterator[Choice]:
+        """Yield the choices under the wanted name, or under any of the names; and under bare tags."""
+        for name in names:
+            yield from self._bare_choices.get(name, ())
+        of_names = (
+            [_name_of(wanted.reference)] if wanted.reference else [each for text in names for each in _names_of(text)]
+        )
+        for of_name in of_names:
+            yield from self._choices.get(of_name, ())
+
+    def _other_platform(self, wanted: Wanted, found: Sequence[ArchivedImage]) -> str:
+        for platform in self._platforms:
+            if not any(image.config.platform.fit(platform) is not None for image in found):
+                there = _shortened(dict.fromkeys(str(image.config.platform) for image in found))
+                return f"{wanted} is in the archive only for {there}, not for {platform}"
+        return ""
+
+    def _missing(self, wanted: Wanted, named: Iterable[int], identified: Iterable[int]) -> str:
+        """Return the reason why no image has both the name and the digest."""
+        if identified:
+            names = _shortened(_full_names(self._images[number] for number in identified))
+            where = f"as {names}" if names else "without a name"
+            return f"{wanted} is in the archive only {where}; {_ALONE}: {wanted.digest}"
+        if named:
+            digests = dict.fromkeys(str(digest) for number in named for digest in self._images[number].digests[:1])
+            there = _shortened(digests) or "no digest"
+            return f"{wanted} is not in the archive, which has {there} under that name; {_HINT}"
+        contents = self._suggested(wanted)
+        if wanted.reference is None:
+            return f"no image with the digest {wanted} is in the archive{contents}"
+        return f"{wanted} is not in the archive{contents}"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return _full_names(self._images)
+
+    def _suggested(self, wanted: Wanted) -> str:
+        """Return the names in the archive, those that look like the wanted one first."""
+        if not self._suggestions:
+            return ""
+        self._suggestions -= 1
+        same = [name for name in self._names if wanted.reference and name.startswith(f"{wanted.reference.name}:")]
+        close = difflib.get_close_matches(str(wanted), self._names[:_MAX_COMPARED], _MAX_SHOWN, cutoff=0.75)
+        shown = _shortened(dict.fromkeys([*same, *close, *self._names]))
+        return f", which contains {shown or 'only images without names'}"
 
 
-def _missing(wanted: Wanted, images: Sequence[ArchivedImage], named: Sequence[ArchivedImage]) -> str:
-    """Return the reason why no image has the name and the digest."""
-    with_digest = [image for image in images if wanted.digest and wanted.has_digest(image)]
-    if with_digest:
-        names = _shortened(_names(with_digest))
-        alone = f"; to accept any name, verify the digest alone: {wanted.digest}"
-        return f"{wanted} is in the archive only {f'as {names}' if names else 'without a name'}{alone}"
-    if wanted.reference and wanted.digest and named:
-        digests = _shortened(dict.fromkeys(str(image.digests[0]) for image in named if image.digests))
-        return f"{wanted} is not in the archive, which has {digests or 'no digest'} under that name{_HINT}"
-    contents = _shortened(_closest(wanted, images)) or "only images without names"
-    if wanted.reference is None:
-        return f"no image with the digest {wanted} is in the archive, which contains {contents}"
-    return f"{wanted} is not in the archive, which contains {contents}"
+def _parsed(text: str) -> Reference | Digest:
+    try:
+        return Digest.parse(text)
+    except VerificationError:
+        return Reference.parse(text)
 
 
-def _names(images: Iterable[ArchivedImage]) -> list[str]:
-    """Return the names of images, without digests; a tag alone is not a name."""
+def _name_of(reference: Reference) -> _Name:
+    return reference.name, reference.tag
+
+
+def _names_of(text: str) -> tuple[_Name, ...]:
+    """Return the names that stand for a full name in an archive; a bare tag is not a name."""
+    try:
+        reference = Reference.parse(text) if "/" in text else None
+    except InvalidReferenceError:
+        return ()
+    return tuple(dict.fromkeys([(reference.name, None), _name_of(reference)])) if reference else ()
+
+
+def _full_names(images: Iterable[ArchivedImage]) -> list[str]:
+    """Return the full names of images, without digests."""
     return sorted({name.partition("@")[0] for image in images for name in image.names if "/" in name})
 
 
-def _closest(wanted: Wanted, images: Sequence[ArchivedImage]) -> list[str]:
-    """Return the names in an archive, those that look like the wanted one first."""
-    names = _names(images)
-    same = [name for name in names if wanted.reference and name.startswith(f"{wanted.reference.name}:")]
-    close = difflib.get_close_matches(str(wanted), names[:_MAX_COMPARED], _MAX_NAMED, cutoff=0.75)
-    return list(dict.fromkeys([*same, *close, *names]))
-
-
-def _shortened(names: Iterable[str]) -> str:
-    several = list(names)
-    more = f" and {len(several) - _MAX_NAMED} more" if len(several) > _MAX_NAMED else ""
-    return ", ".join(several[:_MAX_NAMED]) + more
+def _shortened(names: Collection[str]) -> str:
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    return ", ".join(list(names)[:_MAX_SHOWN]) + more

@@ -206,7 +206,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
         "test_a_source_of_a_layer_that_is_not_there_is_a_finding"
     ),
-    Mutant("wanted:_other_content", " and not choice.is_only(digest)", " and False").noticed_by(
+    Mutant("Finder._other_content", " and not choice.is_only(digest)", " and False").noticed_by(
         "test_an_index_with_another_image_is_not_the_image"
     ),
     Mutant("read_image_layout:_Reader._choices", ' or ("",)', "").noticed_by(

@@ -28,4 +28,45 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("streams:_is_seekable", "return stat.S_ISREG(os.fstat(file.fileno()).st_mode)", "return True").noticed_by(
         "test_a_pipe_is_read_as_a_file_is"
     ),
+    Mutant("LineEnds.are_converted", "self._feeds >= _ENOUGH and ", "").noticed_by(
+        "test_line_ends_are_counted_across_pieces"
+    ),
+    Mutant("LineEnds.are_converted", " and self._pairs == self._feeds", "").noticed_by(
+        "test_a_file_that_was_copied_as_text_is_damage_with_the_cause"
+    ),
+    Mutant("source:_open", "if own:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
+    Mutant("source:opened", "if os.isatty(descriptor):", "if False:").noticed_by("test_a_terminal_is_not_read"),
+    Mutant("source:can_be_read_again", "and not _OWN.fullmatch(os.fspath(source))", "").noticed_by(
+        "test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice"
+    ),
+    Mutant("recognise:is_damaged", "scan.has_parts or is_unknown", "scan.has_parts").noticed_by(
+        "test_an_archive_over_which_readers_differ_exits_with_6"
+    ),
+    Mutant("recognise:is_damaged", "scan.has_parts or is_unknown", "is_unknown").noticed_by(
+        "test_an_archive_whose_description_would_come_last_is_damaged_if_it_is_cut"
+    ),
+    Mutant("recognise:_not_an_archive", "if scan.has_parts and not scan.faults:", "if False:").noticed_by(
+        "test_parts_of_an_image_without_a_description_are_damage"
+    ),
+    Mutant("Finder.answer", "if named is None or number in named", "if True").noticed_by(
+        "test_an_image_that_is_missing_is_a_finding_with_what_there_is"
+    ),
+    Mutant("Finder.answer", "if identified is None:", "if named:").noticed_by(
+        "test_an_image_that_is_missing_is_a_finding_with_what_there_is"
+    ),
+    Mutant("Finder._identified", "self._by_id if wanted.reference is None else {}", "self._by_id").noticed_by(
+        "test_an_image_that_is_missing_is_a_finding_with_what_there_is"
+    ),
+    Mutant("Finder.answer", "self._other_content(wanted, found) or ", "").noticed_by(
+        "test_an_image_among_others_under_its_name_is_not_what_all_readers_load"
+    ),
+    Mutant("Finder.answer", " or self._other_platform(wanted, found)", "").noticed_by(
+        "test_a_platform_that_is_missing_is_a_finding"
+    ),
+    Mutant("Finder._relevant_choices", "yield from self._bare_choices.get(name, ())", "yield from ()").noticed_by(
+        "test_a_bare_tag_that_stands_for_more_counts_as_the_name"
+    ),
+    Mutant("Finder._suggested", "self._suggestions -= 1", "pass").noticed_by(
+        "test_the_names_are_listed_for_as_many_findings_as_are_printed"
+    ),
 )

@@ -293,3 +293,13 @@ def test_line_ends_are_counted_across_pieces() -> None:
     few = LineEnds()
     few.add(b"\r\n" * 15)
     assert not few.are_converted
+
+
+def test_an_open_file_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "o.tar"
+    path.write_bytes(TAR)
+    with path.open("rb") as file:
+        path.unlink()
+        monkeypatch.setattr(os, "open", None)  # a socket, or a file of another user, can only be duplicated
+        with opened(f"/proc/self/fd/{file.fileno()}") as members:
+            assert contents(members) == FILES

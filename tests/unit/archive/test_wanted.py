@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,41 @@ def test_another_name_that_stands_for_more_does_not_matter(tmp_path: Path) -> No
 def test_a_malformed_name_is_an_error_before_anything_is_read(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(InvalidReferenceError):
         verify(tmp_path / "missing", wanted)
+
+
+def test_a_bare_tag_that_stands_for_more_counts_as_the_name(tmp_path: Path) -> None:
+    target = layout(tmp_path, (MANY, {REF_NAME: "1"}))
+    with tarfile.open(target) as packed:
+        members = {each.name: packed.extractfile(each).read() for each in packed if each.isfile()}  # type: ignore[union-attr]
+    layers = [path(blob.digest) for blob in APP.layers]
+    item = {"Config": path(APP.config.digest), "RepoTags": ["docker.io/library/app:1"], "Layers": layers}
+    target.write_bytes(tar(members | {"manifest.json": json.dumps([item]).encode()}))
+    findings = verify(target, f"app:1@{APP.digest}").findings
+    assert any(finding.startswith("1 is an index with other content than") for finding in findings)
+
+
+def test_the_names_are_listed_for_as_many_findings_as_are_printed(tmp_path: Path) -> None:
+    target = layout(tmp_path, (APP, named("docker.io/library/app:1")))
+    findings = verify(target, [f"other{number}" for number in range(25)]).findings
+    assert [", which contains" in finding for finding in findings] == [True] * 20 + [False] * 5
+
+
+def test_an_image_that_is_wanted_twice_is_answered_once(tmp_path: Path) -> None:
+    target = layout(tmp_path, (APP, named("docker.io/library/app:1")))
+    assert len(verify(target, ["app:1", "docker.io/app:1", "docker.io/library/app:1"]).answers) == 1
+
+
+def test_many_names_and_many_images_take_no_product_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = layout(tmp_path, *((APP, named(f"quay.io/x/n{number}:1")) for number in range(300)))
+    steps = 0
+    real = Reference.parse
+
+    def parse(text: str) -> Reference:
+        nonlocal steps
+        steps += 1
+        return real(text)
+
+    wanted = [Wanted.parse(f"quay.io/x/n{number}:1") for number in range(300)]
+    monkeypatch.setattr(Reference, "parse", parse)
+    assert verify(target, wanted).findings == ()
+    assert steps < 300 * 20
