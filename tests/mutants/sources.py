@@ -36,7 +36,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("source:_open", "if own:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
     Mutant("source:opened", "if os.isatty(descriptor):", "if False:").noticed_by("test_a_terminal_is_not_read"),
-    Mutant("source:can_be_read_again", "and not _OWN.fullmatch(os.fspath(source))", "").noticed_by(
+    Mutant("source:can_be_read_again", " or _OWN.fullmatch(os.fspath(source))", "").noticed_by(
         "test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice"
     ),
     Mutant("recognise:is_damaged", "scan.has_parts or is_unknown", "scan.has_parts").noticed_by(
