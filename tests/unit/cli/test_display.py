@@ -210,6 +210,52 @@ def test_nothing_to_do_is_no_division_by_zero(stream: io.StringIO) -> None:
     assert lines(stream)[-1].startswith("imgfetch: 0 B of 0 B (0%), 1 of 1 layer, ")
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (4_000_000, "imgfetch: 1 MB of 4 MB (25%), "),
+        (None, "imgfetch: 1 MB, "),
+    ],
+)
+def test_a_file_that_is_read_has_bytes_and_perhaps_a_part_of_all(
+    stream: io.StringIO, size: int | None, said: str
+) -> None:
+    display = Lines(stream)
+    with display.reading("o.tar", size) as advanced:
+        advanced(500_000)
+        assert lines(stream) == []
+        display._reported = -math.inf
+        advanced(500_000)
+    (line,) = lines(stream)
+    assert re.fullmatch(rf"{re.escape(said)}[\d.]+ [kMGT]?B/s", line)
+
+
+def test_a_file_that_is_read_has_events_with_its_name(stream: io.StringIO) -> None:
+    display = Events(stream)
+    with display.reading("o.tar", 5) as advanced:
+        advanced(5)
+    assert [(event["event"], event.get("digest")) for event in events(stream)] == [
+        ("planned", None),
+        ("started", "o.tar"),
+        ("advanced", "o.tar"),
+        ("finished", "o.tar"),
+    ]
+
+
+def test_a_file_that_is_read_has_one_bar_with_the_end_of_its_path(stream: io.StringIO, bars: Bars) -> None:
+    with bars.reading("/some/where/o.tar", 1_000_000) as advanced:
+        advanced(1_000_000)
+    assert {bar.split(":")[0].strip() for bar in drawn(stream)} == {"o.tar"}
+    assert "100%" in drawn(stream)[-1]
+
+
+def test_a_file_of_unknown_length_has_no_part_of_all(stream: io.StringIO, bars: Bars) -> None:
+    with bars.reading("stdin", None) as advanced:
+        advanced(1_000_000)
+    assert "%" not in stream.getvalue()
+    assert "1.00MB" in drawn(stream)[-1]
+
+
 def drawn(stream: io.StringIO) -> list[str]:
     """Return everything that was ever drawn, a bar each."""
     return [bar.strip() for bar in re.split(r"[\r\n]|\x1b\[[A-Z]", stream.getvalue()) if bar.strip()]
