@@ -84,6 +84,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_other_links_and_directories_are_told"
     ),
     Mutant("recognise:read_undamaged", "if faults:", "if False:").noticed_by("test_such_an_archive_is_no_base"),
+    Mutant("verify:verify", "and not any(_damaged_blobs(found))", "").noticed_by(
+        "test_each_kind_of_damage_is_found_and_named"
+    ),
+    Mutant("tarheaders:has_right_checksum", "in (unsigned, signed)", "> 0").noticed_by(
+        "test_each_kind_of_damage_is_found_and_named"
+    ),
     Mutant("recognise:_unaccounted", "if not is_known:", "if False:").noticed_by(
         "test_a_member_that_no_description_accounts_for_is_a_finding"
     ),
