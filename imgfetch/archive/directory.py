@@ -130,7 +130,7 @@ class DirectoryReader:
         self._advanced(count)
 
     def _check(self, name: str, parent: int, path: str, expected: int) -> None:
-        """Refuse anything but files and directories; a file that is exchanged later is not opened through a link."""
+        """Refuse anything but files and directories; `_open` does not follow a link that replaces a file later."""
         found = stat.S_IFMT(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
         if found != expected:
             kind = "a symbolic link, which imgfetch does not follow" if found == stat.S_IFLNK else "a special file"
@@ -139,11 +139,11 @@ class DirectoryReader:
             )
 
     def _cut_short(self) -> VerificationError:
-        return VerificationError(f"a file in {self.name} has become shorter while it was read")
+        return VerificationError(f"a file in {self.name} became shorter while it was read")
 
 
 def _open(name: str, parent: int) -> BinaryIO:
-    """Open a file, or nothing if it has become a link; a pipe that it has become is not awaited."""
+    """Open a file; a link that has replaced it is an error, and a pipe is not waited for."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(name, flags, dir_fd=parent), "rb", buffering=0)
 

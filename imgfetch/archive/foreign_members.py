@@ -16,7 +16,7 @@ _ROOT = frozenset(
     {"bin", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "sbin", "sys", "tmp", "usr", "var"}
 )
 _ENOUGH = 3
-"""Directories of a root file system that tell one."""
+"""Number of these directories by which a root file system is recognized."""
 _PART = re.compile(
     r"blobs/sha(?:256|512)|(?:blobs/)?sha(?:256|512)[:/][0-9a-f]{64,}"
     r"|[0-9a-f]{64}(?:\.json|\.tar|\.tar\.gz|/layer\.tar|/json|/VERSION)?"

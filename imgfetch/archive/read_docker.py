@@ -78,7 +78,7 @@ class _Reader:
         name = item.text("Config")
         raw = self._scan.document(name)
         if raw is None:
-            self.faults.append(f"{item.what} has the config {name!r}, which is not in the archive")
+            self.faults.append(f"{item.what} has the config {name!r}, which {self._scan.reason(name)}")
             return None
         self._members.add(name)
         encoded = name.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]  # crane's name is sha256:…

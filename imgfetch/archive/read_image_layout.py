@@ -206,7 +206,7 @@ class _Reader:
             if _is_artifact(raw):
                 self._other(descriptor, str(error).partition(" but ")[2])
             else:
-                self.faults.append(f"{what} is that of neither an image nor an artifact: {error}")
+                self.faults.append(f"{what} is not a valid image: {error}")
             return None
         except ImgfetchError as error:
             self.faults.append(str(error))
@@ -243,7 +243,7 @@ class _Reader:
         raw = self.scan.document(name)
         if raw is None:
             if self.scan.is_whole:
-                self.faults.append(f"{what} is not in the archive")
+                self.faults.append(f"{what} {self.scan.reason(name)}")
             return None
         if len(raw) != descriptor.size:
             self.faults.append(f"{what} has {len(raw)} bytes, but its descriptor says {descriptor.size}")

@@ -106,6 +106,10 @@ class Scan:
             raise VerificationError(f"{name} has {found.entry.size} bytes, more than {MAX_DOCUMENT}")
         return found.raw if found else None
 
+    def reason(self, name: str) -> str:
+        """Return the reason why there is no document with a name, to follow the name."""
+        return "is not a JSON document" if self.get(name) else "is not in the archive"
+
 
 def blob_digest(name: str) -> Digest | None:
     """Return the digest in the name of a blob of an OCI image layout, or ``None`` for other names."""
@@ -207,7 +211,7 @@ class _Scanner:
                 raw = head + self._reader.read()
                 return ScannedMember(entry, raw, Digest.of(raw, _algorithm(name)) if self._diff_ids else None)
             if entry.size <= MAX_DOCUMENT:
-                raise VerificationError(f"its JSON documents have more than {_MAX_DOCUMENTS} bytes")
+                raise VerificationError(f"the archive's JSON documents have more than {_MAX_DOCUMENTS} bytes")
         if not self._diff_ids:
             return ScannedMember(entry, compression=compression or "")
         pieces: Iterable[bytes | memoryview] = chain([head], self._reader.pieces())

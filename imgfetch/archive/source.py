@@ -40,7 +40,7 @@ class Members(Protocol):
         position: the bytes of the tar read so far.
         is_compressed: whether the file is compressed as a whole.
         line_ends: those of the file, as far as it has been read.
-        warnings: sentences about harmless faults at the end of the archive.
+        warnings: sentences about faults at the end of the archive.
     """
 
     name: str

@@ -18,7 +18,7 @@ from imgfetch.layers.tarheaders import LONG_LINK, LONG_NAME, PAX, Header, Header
 FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY = b"0", b"\0", b"1", b"2", b"5"
 KINDS = frozenset({FILE, OLD_FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, PAX, LONG_NAME, LONG_LINK})
 _FILE_TYPES = {FILE: 0o100000, OLD_FILE: 0o100000, SYMBOLIC_LINK: 0o120000, DIRECTORY: 0o040000}
-"""The type of the entry once more, which some writers put into the mode beside the permissions."""
+"""The type that some writers repeat in the mode, above the permissions."""
 MAX_NAME = 1024
 """Maximum bytes of a name or a link's target."""
 
@@ -101,7 +101,7 @@ def parse(block: bytes) -> Header:
         raise HeaderError(f"this extended header has the type {decoded(kind)!a} in the {_FORMATS[magic]} format")
     numbers = {what: _number(fields[what], what) for what, (_, form) in _FIELDS[magic].items() if form is _NUMBER}
     if numbers["mode"] & ~_PERMISSIONS not in (0, _FILE_TYPES.get(kind)):
-        raise HeaderError("the mode in this header is that of something else, by which some readers go")
+        raise HeaderError("the mode in this header is that of another kind of file, which some readers go by")
     name = text(fields["name"])
     if magic == _POSIX and (prefix := text(fields["prefix"])):
         name = prefix + b"/" + name
@@ -167,7 +167,9 @@ def records(content: bytes) -> dict[bytes, bytes]:
             raise HeaderError(f"this PAX header has two records {decoded(key)!a}")
         form = _VALUES.get(key)
         if not (form.fullmatch(value) if form else key.startswith(_WITHOUT_EFFECT)):
-            raise HeaderError(f"this PAX header has the record {decoded(key)!a}={decoded(value)[:40]!a}")
+            raise HeaderError(
+                f"this PAX header has the record {decoded(key)!a}={decoded(value)[:40]!a}, unlike any writer's"
+            )
         found[key] = value
         start = end
     return found

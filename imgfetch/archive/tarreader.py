@@ -57,7 +57,7 @@ class TarReader:
 
     Attributes:
         position: the offset of the next block, or of the last one read when an error is raised.
-        warnings: sentences about harmless faults at the end of the archive.
+        warnings: sentences about faults at the end of the archive.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -9,7 +9,7 @@ NEVER = "which an image archive never contains"
 NO_PART = "is not the name of a part of an image"
 UNKNOWN = "belongs to no image"
 TWICE = "occurs twice in the archive"
-MODE = "the mode in this header is that of something else"
+MODE = "the mode in this header is that of another kind of file"
 FOLLOWS = "other data follows the end of the tar"
 EXTRA = "extra bytes follow"
 TO_OTHERS = "to some readers and a tar to others"
@@ -154,7 +154,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
         "has the media type",
         AMBIGUOUS,
     ),
-    "a config that": ("is that of neither an image nor an artifact",),
+    "a config that": ("is not a valid image",),
     "index.json with": ("is not known",),
     "index.json of": ("another version or media type",),
     "index.json without": (MALFORMED,),

@@ -511,7 +511,7 @@ def test_another_spelling_of_a_configs_media_type_is_a_finding(tmp_path: Path, s
 def test_a_manifest_of_neither_an_image_nor_an_artifact_is_a_finding(tmp_path: Path, key: str) -> None:
     odd = replace(GOOD, raw=GOOD.raw.replace(f'"{key}"'.encode(), b'"other"'))
     found = findings(tmp_path, [entry(odd, name="x:1")], None, odd)
-    assert found[0].startswith(f"the manifest {odd.digest} is that of neither an image nor an artifact: ")
+    assert found[0].startswith(f"the manifest {odd.digest} is not a valid image: ")
 
 
 def test_an_index_with_another_image_is_not_the_image(tmp_path: Path) -> None:
@@ -557,6 +557,16 @@ def test_an_index_with_an_attestation_for_no_machine_is_the_image(tmp_path: Path
         both = index(*children, entries=[{**attestation(GOOD).entry, "platform": UNKNOWN}, GOOD.entry])
         findings(tmp_path, [entry(both, name=FULL)], None, both, *children)
         assert verify(tmp_path / "y.tar", f"{FULL}@{GOOD.digest}").findings == ()
+
+
+def test_a_config_or_manifest_that_is_no_document_is_called_so(tmp_path: Path) -> None:
+    layer = path(GOOD.layers[0])
+    one = {**item(GOOD, FULL), "Config": layer}
+    assert f"item 1 of manifest.json has the config {layer!r}, which is not a JSON document" in findings(
+        tmp_path, None, [one]
+    )
+    listed = {**entry(GOOD, ref="1"), "digest": GOOD.layers[0].digest}
+    assert f"the manifest {GOOD.layers[0].digest} is not a JSON document" in findings(tmp_path, [listed], None)
 
 
 def test_two_sizes_of_one_manifest_are_a_finding(tmp_path: Path) -> None:

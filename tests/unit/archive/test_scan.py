@@ -158,7 +158,7 @@ def test_documents_are_kept_within_a_bound(tmp_path: Path, monkeypatch: pytest.M
     path.write_bytes(tar({str(number): b"{" + b" " * 400 for number in range(10)}))
     found = scan(path)
     assert sum(len(member.raw or b"") for member in found.members.values()) == 802
-    assert found.faults == ["its JSON documents have more than 1000 bytes"]
+    assert found.faults == ["the archive's JSON documents have more than 1000 bytes"]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_mode_of_an_entry_is_not_that_of_something_else() -> None:
             if mode == own:
                 assert len(read(blocks)) == 1
             else:
-                assert "the mode in this header is that of something else" in refused(blocks)
+                assert "the mode in this header is that of another kind of file" in refused(blocks)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
