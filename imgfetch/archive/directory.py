@@ -143,7 +143,7 @@ class DirectoryReader:
 
 
 def _open(name: str, parent: int) -> BinaryIO:
-    """Open a file; a link that has replaced it is an error, and a pipe is not waited for."""
+    """Open a file; a link that has replaced it is an error, and a pipe does not block."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(name, flags, dir_fd=parent), "rb", buffering=0)
 

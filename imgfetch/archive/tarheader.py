@@ -101,7 +101,7 @@ def parse(block: bytes) -> Header:
         raise HeaderError(f"this extended header has the type {decoded(kind)!a} in the {_FORMATS[magic]} format")
     numbers = {what: _number(fields[what], what) for what, (_, form) in _FIELDS[magic].items() if form is _NUMBER}
     if numbers["mode"] & ~_PERMISSIONS not in (0, _FILE_TYPES.get(kind)):
-        raise HeaderError("the mode in this header is that of another kind of file, which some readers go by")
+        raise HeaderError("the mode in this header is that of another kind of file, and some readers rely on it")
     name = text(fields["name"])
     if magic == _POSIX and (prefix := text(fields["prefix"])):
         name = prefix + b"/" + name
