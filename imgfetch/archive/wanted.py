@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
+_DIGITS = re.compile("[0-9a-f]{64}")
 _MAX_SHOWN = 5
 _MAX_COMPARED = 1000
 _MAX_SUGGESTIONS = 20
@@ -133,9 +135,10 @@ class Finder:
         for choice in self._relevant_choices(wanted, names):
             is_named = choice.name in names or without_digest(choice.name) in names
             if is_named and not choice.is_only(digest):
+                origin = f", which imgfetch digest {choice.name} prints" if "/" in choice.name else ""
                 return (
                     f"{choice.name} is an index with other content than {digest}, from which readers choose by "
-                    f"platform; verify the digest of the index, which imgfetch digest {choice.name} prints"
+                    f"platform; verify the digest of the index{origin}"
                 )
         return ""
 
@@ -187,9 +190,14 @@ class Finder:
 
 
 def _parsed(text: str) -> Reference | Digest:
+    """Parse a digest or a name; a mistyped digest would pass for an image called ``sha256``."""
+    if _DIGITS.fullmatch(text):
+        raise InvalidReferenceError("a digest begins with its algorithm", hint=f"write sha256:{text}")
     try:
         return Digest.parse(text)
-    except VerificationError:
+    except VerificationError as error:
+        if text.startswith(("sha256:", "sha512:")):
+            raise InvalidReferenceError(str(error)) from None
         return Reference.parse(text)
 
 

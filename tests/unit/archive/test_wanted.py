@@ -146,6 +146,18 @@ def test_another_name_that_stands_for_more_does_not_matter(tmp_path: Path) -> No
     assert len(verify(target, f"quay.io/x/many:1@{APP.digest}").findings) == 1
 
 
+@pytest.mark.parametrize("wanted", [f"sha256:{'a' * 63}", f"sha256:{'A' * 64}", f"sha512:{'a' * 64}", "sha256:"])
+def test_a_mistyped_digest_is_not_the_name_of_an_image(wanted: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=f"^not a valid digest.* {wanted}"):
+        Wanted.parse(wanted)
+
+
+def test_a_digest_without_its_algorithm_is_explained() -> None:
+    with pytest.raises(InvalidReferenceError, match=r"^a digest begins with its algorithm$") as caught:
+        Wanted.parse("a" * 64)
+    assert caught.value.hint == f"write sha256:{'a' * 64}"
+
+
 @pytest.mark.parametrize("wanted", ["", "a b", "sha256:" + "0" * 63 + "g/x", "sha256:" + "A" * 64 + ":x"])
 def test_a_malformed_name_is_an_error_before_anything_is_read(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(InvalidReferenceError):
@@ -160,7 +172,8 @@ def test_a_bare_tag_that_stands_for_more_counts_as_the_name(tmp_path: Path) -> N
     item = {"Config": path(APP.config.digest), "RepoTags": ["docker.io/library/app:1"], "Layers": layers}
     target.write_bytes(tar(members | {"manifest.json": json.dumps([item]).encode()}))
     findings = verify(target, f"app:1@{APP.digest}").findings
-    assert any(finding.startswith("1 is an index with other content than") for finding in findings)
+    (finding,) = (each for each in findings if each.startswith("1 is an index with other content than"))
+    assert finding.endswith("; verify the digest of the index")
 
 
 def test_the_names_are_listed_for_as_many_findings_as_are_printed(tmp_path: Path) -> None:
