@@ -22,6 +22,8 @@ from imgfetch.text import sanitize
 
 _DIRECTORIES = ("blobs", "blobs/sha256", "blobs/sha512", "ingest")
 """Directories that may be empty; ORAS leaves the last one."""
+_MAX_SHOWN = 20
+"""Maximum findings in an error."""
 
 
 def read_undamaged(source: Source) -> tuple[Scan, Archive]:
@@ -43,10 +45,11 @@ def read_undamaged(source: Source) -> tuple[Scan, Archive]:
         archive = Archive()
     faults = [sanitize(fault) for fault in (*members.faults, *archive.faults)]
     if faults:
+        file = "-" if members.name == "stdin" else members.name
         raise VerificationError(
             f"{members.name} is damaged: {faults[0]}",
-            details=tuple(faults[1:]),
-            hint=f"run imgfetch verify {members.name} for all findings, and create the archive again",
+            details=tuple(faults[1:_MAX_SHOWN]),
+            hint=f"run imgfetch verify {file} for all findings, and create the archive again",
         )
     return members, archive
 

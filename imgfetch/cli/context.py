@@ -98,7 +98,9 @@ def check_stdin(arguments: argparse.Namespace) -> None:
     archives = [*given.get("base", []), given.get("target"), given.get("file")]
     readers += ["an archive"] * archives.count(STDIN)
     if len(readers) > 1:
-        usage(arguments, f"stdin cannot be both {readers[0]} and {readers[1]}; read one of them from a file")
+        one, other, *_ = readers
+        given_twice = f"{one} twice" if one == other else f"both {one} and {other}"
+        usage(arguments, f"stdin cannot be {given_twice}; read one of them from a file")
 
 
 def listed(arguments: argparse.Namespace) -> Iterator[Reference]:

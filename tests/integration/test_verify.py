@@ -122,8 +122,8 @@ def test_a_layout_is_found_by_its_name_alone(archive: Path, command: Command, mo
     ("arguments", "pair"),
     [
         (("verify", "-", "-i", "-"), "the list of images and an archive"),
-        (("save", "-i", "-", "-i", "-", "-o", "x.tar"), "the list of images and the list of images"),
-        (("save", "x", "--base", "-", "--base", "-", "-o", "x.tar"), "an archive and an archive"),
+        (("save", "-i", "-", "-i", "-", "-o", "x.tar"), "the list of images twice"),
+        (("save", "x", "--base", "-", "--base", "-", "-o", "x.tar"), "an archive twice"),
         (("save", "-i", "-", "--base", "-", "-o", "x.tar"), "the list of images and an archive"),
         (("save", "x", "--base", "-", "-u", "me", "--password-stdin", "-o", "x.tar"), "the password and an archive"),
         (("inspect", "-", "-u", "me", "--password-stdin"), "the password and an archive"),
@@ -132,7 +132,16 @@ def test_a_layout_is_found_by_its_name_alone(archive: Path, command: Command, mo
 def test_stdin_is_read_once(command: Command, arguments: tuple[str, ...], pair: str) -> None:
     done = command(*arguments)
     assert done.status == 2
-    assert f"stdin cannot be both {pair}; read one of them from a file" in done.err
+    both = pair if "twice" in pair else f"both {pair}"
+    assert f"stdin cannot be {both}; read one of them from a file" in done.err
+
+
+def test_a_damaged_archive_on_stdin_is_verified_there(command: Command) -> None:
+    with stdin_of(tar(layout(APP) | {f"more{number}": b"" for number in range(40)})):
+        done = command("inspect", "-")
+    assert done.status == 6
+    assert "hint: run imgfetch verify - for all findings" in done.err
+    assert done.err.count(" belongs to no image in the archive") == 20
 
 
 def test_a_terminal_is_not_read(command: Command) -> None:
