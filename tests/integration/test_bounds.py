@@ -141,7 +141,7 @@ ROWS = {
         1,
         compress=False,
     ),
-    "three indexes of 4,096 times one child": Row(lambda: nested(4096, 3), "", 0),
+    "three indexes of 4,096 times one child": Row(lambda: nested(4096, 3), "more than 20000 manifests"),
     "four levels of indexes": Row(lambda: nested(300, 4), "more than 3 levels"),
     "an index.json of 8,000 entries": Row(
         lambda: layout(index([listed(GOOD.raw, GOOD.media_type, annotations=NAME)] * 8000), GOOD), "more than 4096"
