@@ -38,7 +38,7 @@ class Foreign(NamedTuple):
 _AGAIN = "copy or download {name} again"
 _UNPACK = "unpack it, and use the archive inside"
 _DECOMPRESS = "decompress it first, for example: {} {{name}} | imgfetch verify -"
-_DISK = "imgfetch reads image archives, as written by imgfetch save, docker save or skopeo copy"
+_READS = "imgfetch reads image archives, as written by imgfetch save, docker save or skopeo copy"
 _DECRYPT = "decrypt it first, for example: {} {{name}} | imgfetch verify -"
 _SAVE = "save the image itself: imgfetch save NAME -o FILE"
 
@@ -54,26 +54,26 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"PK\x05\x06", Foreign("an empty zip file", _AGAIN)),
     (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z file", _UNPACK)),
     (0, b"Rar!\x1a\x07", Foreign("a rar file", _UNPACK)),
-    (0, b"!<arch>\n", Foreign("an ar archive, such as a Debian package", _DISK)),
-    (0, b"\xed\xab\xee\xdb", Foreign("an RPM package", _DISK)),
-    (0, b"070701", Foreign("a cpio archive", _DISK)),
-    (0, b"\x7fELF", Foreign("a program (ELF)", _DISK)),
-    (0, b"MZ", Foreign("a Windows program", _DISK)),
-    (0, b"#!", Foreign("a script", _DISK)),
-    (0, b"%PDF-", Foreign("a PDF document", _DISK)),
-    (32, b"SIF_MAGIC", Foreign("an Apptainer image (SIF)", _DISK)),
-    (0, b"hsqs", Foreign("a squashfs image", _DISK)),
-    (0, b"QFI\xfb", Foreign("a qcow2 disk image", _DISK)),
-    (0, b"KDMV", Foreign("a VMDK disk image", _DISK)),
-    (0, b"vhdxfile", Foreign("a VHDX disk image", _DISK)),
-    (32769, b"CD001", Foreign("an ISO image", _DISK)),
-    (1080, b"\x53\xef", Foreign("an ext4 file system", _DISK)),
-    (510, b"\x55\xaa", Foreign("a disk image", _DISK)),
+    (0, b"!<arch>\n", Foreign("an ar archive, such as a Debian package", _READS)),
+    (0, b"\xed\xab\xee\xdb", Foreign("an RPM package", _READS)),
+    (0, b"070701", Foreign("a cpio archive", _READS)),
+    (0, b"\x7fELF", Foreign("a program (ELF)", _READS)),
+    (0, b"MZ", Foreign("a Windows program", _READS)),
+    (0, b"#!", Foreign("a script", _READS)),
+    (0, b"%PDF-", Foreign("a PDF document", _READS)),
+    (32, b"SIF_MAGIC", Foreign("an Apptainer image (SIF)", _READS)),
+    (0, b"hsqs", Foreign("a squashfs image", _READS)),
+    (0, b"QFI\xfb", Foreign("a qcow2 disk image", _READS)),
+    (0, b"KDMV", Foreign("a VMDK disk image", _READS)),
+    (0, b"vhdxfile", Foreign("a VHDX disk image", _READS)),
+    (32769, b"CD001", Foreign("an ISO image", _READS)),
+    (1080, b"\x53\xef", Foreign("an ext4 file system", _READS)),
+    (510, b"\x55\xaa", Foreign("a disk image", _READS)),
     (0, b"age-encryption.org/", Foreign("a file encrypted with age", _DECRYPT.format("age -d -i KEY"))),
     (0, b"-----BEGIN AGE ENCRYPTED", Foreign("a file encrypted with age", _DECRYPT.format("age -d -i KEY"))),
     (0, b"-----BEGIN PGP MESSAGE", Foreign("a file encrypted with PGP", _DECRYPT.format("gpg -d"))),
     (0, b"Salted__", Foreign("a file encrypted with openssl", "decrypt it first with openssl enc -d")),
-    (0, b"-----BEGIN ", Foreign("a key, certificate or signature in PEM form", _DISK)),
+    (0, b"-----BEGIN ", Foreign("a key, certificate or signature in PEM form", _READS)),
     (
         0,
         b"version https://git-lfs.github.com/spec/",
@@ -166,7 +166,7 @@ def _text(beginning: bytes) -> Foreign | None:
         return Foreign("a list of checksums", "compare them with the files: sha256sum -c {name}")
     if _IMAGES.match(text):
         return Foreign("a list of images", "verify an archive that should contain them: imgfetch verify -i {name} FILE")
-    return Foreign("a text file", _DISK)
+    return Foreign("a text file", _READS)
 
 
 _LOOKS: tuple[Callable[[bytes], Foreign | None], ...] = (

@@ -1,6 +1,6 @@
 """Tar headers of an archive, as real writers make them.
 
-Docker, containerd, podman and skopeo read tars by Go's ``archive/tar``; other tools have readers of their own.  A
+Docker, containerd, podman and skopeo read tars with Go's ``archive/tar``; other tools have readers of their own.  A
 header is accepted only if each of its fields has a form that known writers produce, because any other may have a
 different meaning to some reader.  Everything else is refused, however harmless it looks.
 

@@ -65,7 +65,7 @@ def verify(
         InvalidReferenceError: a name is malformed.
         InvalidPlatformError: a platform is malformed.
         UnsupportedError: the file is not an image archive, or a layer needs too much memory.
-        VerificationError: the file is compressed, and damaged at its beginning.
+        VerificationError: the file is compressed and damaged at its beginning, or it changed while it was read.
         StorageError: the file cannot be read.
     """
     wishes: tuple[Wish, ...] = one_or_many(wanted)

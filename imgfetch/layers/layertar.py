@@ -1,7 +1,8 @@
 """The tar of a layer, followed as it is decompressed.
 
-Readers extract it by Go's ``archive/tar``, so a header is valid if Go accepts it.  The rules of `tarheaders` are
-stricter, because they are for archives.  The other rules are from measurements (docs/registries.md#tar-of-a-layer).
+Readers extract it with Go's ``archive/tar``, so a header is valid if Go accepts it.  The rules of
+`imgfetch.archive.tarheader` are stricter, because they are for archives.  The other rules are from measurements
+(docs/registries.md#tar-of-a-layer).
 """
 
 from __future__ import annotations
