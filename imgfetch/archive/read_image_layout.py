@@ -218,6 +218,7 @@ class _Reader:
             config = _config_of(what)
             self.faults.append(f"{config} has the media type {quoted(media_type)}, which some readers do not know")
         self.notes += manifest_demands.warnings(raw, what)
+        self.faults += _odd_types(raw, what)
         return found
 
     def _other(self, descriptor: Descriptor, kind: str) -> None:
@@ -321,8 +322,18 @@ def _is_artifact(raw: bytes) -> bool:
     """Return whether a manifest's types show that it is an artifact's."""
     own = strictjson.fields(strictjson.loads(raw, "a manifest")).get("mediatype")
     media_type = _config_type(raw) or (own if isinstance(own, str) else "")
-    known = mediatypes.VAGUE_CONFIGS | mediatypes.DOCUMENTS
+    known = mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS | mediatypes.DOCUMENTS
     return not mediatypes.is_of_images(media_type) and mediatypes.essence(media_type) not in known
+
+
+def _odd_types(raw: bytes, what: str) -> Iterator[str]:
+    """Yield a finding for each media type of a document or an entry that is not spelt as readers compare it."""
+    document = strictjson.fields(strictjson.loads(raw, what))
+    entries = document.get("manifests")
+    for each in (document, *(entries if isinstance(entries, list) else ())):
+        media_type = strictjson.fields(each).get("mediatype")
+        if isinstance(media_type, str) and media_type != mediatypes.essence(media_type):
+            yield f"{what} has the media type {quoted(media_type)}, which some readers do not know"
 
 
 def is_attestation(child: Descriptor) -> bool:

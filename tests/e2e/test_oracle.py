@@ -13,8 +13,9 @@ from tests.e2e.conftest import Started
 from tests.engines import ConsumerError
 from tests.images import sha256
 from tests.oracle import archives, drafts
-from tests.oracle.drafts import Draft, Image, Json, Pairs, Raw
+from tests.oracle.drafts import Draft
 from tests.oracle.program import built
+from tests.oracle.samples import AMD64, Image, Json, Pairs, Raw, image, rendered
 from tests.oracle.tars import Entry, gnu_long, packed, pax
 from tests.readers import Containerd, Docker, Podman
 from tests.readers.daemonless import SkopeoDockerArchive
@@ -28,9 +29,9 @@ Images = frozenset[tuple[str, str]]
 def _image(number: int, *names: str) -> Image:
     """Return an image of linux/amd64 with a layer."""
     chance = random.Random(number)
-    made = drafts.image(chance)
-    while made.platform != drafts.AMD64 or not made.layers or made.is_compressed:
-        made = drafts.image(chance)
+    made = image(chance)
+    while made.platform != AMD64 or not made.layers or made.is_compressed:
+        made = image(chance)
     made.names = list(names)
     return made
 
@@ -69,7 +70,7 @@ def _member(form: Callable[..., Draft], name: str, **change: object) -> bytes:
 
 def _other_items() -> bytes:
     """Return a `manifest.json` that leads to another image."""
-    return drafts.rendered(_plain(drafts.docker_classic, OTHER).documents["manifest.json"])
+    return rendered(_plain(drafts.docker_classic, OTHER).documents["manifest.json"])
 
 
 def _both() -> list[Entry]:
@@ -137,7 +138,7 @@ ARCHIVES: Mapping[str, bytes] = {
         drafts.docker_classic, _ITEMS, lambda items: [{**items[0], "RepoTag\u017f": ["other:v1"]}]
     ),
     "more behind a document": _document(
-        drafts.docker_classic, _ITEMS, lambda items: Raw(drafts.rendered(items).decode() + "x")
+        drafts.docker_classic, _ITEMS, lambda items: Raw(rendered(items).decode() + "x")
     ),
     "a path in another spelling": _document(
         drafts.docker_classic, _ITEMS, lambda items: [{**items[0], "Config": f"./{items[0]['Config']}"}]

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 from imgfetch.archive.verify import Verified, verify
 from imgfetch.errors import ImgfetchError
-from tests.oracle import changes
-from tests.oracle.drafts import draft, sha256
+from tests.oracle import document_changes, gentle_changes, header_changes, member_changes
+from tests.oracle.drafts import draft
+from tests.oracle.samples import sha256
 from tests.oracle.tars import packed
 
 SOURCES = sorted(Path(__file__).with_name("readers").glob("*.go"))
@@ -68,30 +69,35 @@ class Verdict(NamedTuple):
     traceback: str = ""
 
 
+_ENTRY_CHANGES = (*member_changes.CHANGES, *header_changes.CHANGES)
+
+
 def case(seed: int, number: int) -> bytes:
     """Return an archive."""
     rng = random.Random(f"{seed}/{number}")
     level = rng.random()
     change = (lambda document: _perhaps(rng, document)) if level < 0.15 else lambda document: document
     made = draft(rng, change)
-    count = 0 if level < 0.25 else rng.choice([1, 1, 1, 1, 2, 3])
-    where = [rng.choice("ddeee") for _ in range(count)]
+    where = [] if level < 0.3 else [rng.choice("ddeee") for _ in range(rng.choice([1, 1, 1, 1, 2, 3]))]
     for _ in range(where.count("d")):
-        rng.choice(changes.DRAFT_CHANGES)(rng, made)
+        rng.choice(document_changes.CHANGES)(rng, made)
     entries = made.written()
+    for _ in range(rng.choice([1, 2, 3, 4]) if rng.random() < 0.4 else 0):
+        gentle_changes.change(rng, entries)
     for _ in range(where.count("e")):
         if entries:
-            rng.choice(changes.ENTRY_CHANGES)(rng, entries)
-    return changes.change_end(rng, entries) if 0.2 < level < 0.3 else packed(entries)
+            rng.choice(_ENTRY_CHANGES)(rng, entries)
+    return member_changes.change_end(rng, entries) if 0.15 < level < 0.25 else packed(entries)
 
 
 def _perhaps(rng: random.Random, document: Any) -> Any:
-    return changes.changed(rng, document) if rng.random() < 0.4 else document
+    return document_changes.changed(rng, document) if rng.random() < 0.4 else document
 
 
-def verdict(path: Path) -> Verdict:
+def verdict(path: Path, wanted: str = "") -> Verdict:
+    """Ask `verify` for an archive, and for a name with a digest in it."""
     try:
-        found = verify(path)
+        found = verify(path, wanted or ())
     except ImgfetchError:
         return Verdict(None)
     except Exception as error:  # noqa: BLE001  # any is what this looks for
@@ -116,11 +122,18 @@ def disagreements(approved: Sequence[Listed], notes: Sequence[str], answers: Ans
             continue
         loaded = answer.get("images") or []
         for image in loaded:
-            is_artifact = image["artifact"] and (is_said or not any(image["name"] in each.names for each in approved))
-            if not (is_artifact or any(_is(image, listed) for listed in approved)):
+            is_other = image["artifact"] and (is_said or _is_beside_an_image(image["name"], approved, answers))
+            if not (is_other or any(_is(image, listed) for listed in approved)):
                 yield f"{reader} loads what verify does not list: {image['name'] or 'no name'} {image['config'][:8]}"
         yield from _unloaded(reader, approved, loaded)
     yield from _choices(answers)
+
+
+def _is_beside_an_image(name: str, approved: Sequence[Listed], answers: Answers) -> bool:
+    """Return whether an artifact's name is its own, or that of an index with an image, too."""
+    is_own = not any(name in listed.names for listed in approved)
+    loaded = (image for answer in answers.values() for image in answer.get("images") or [])
+    return is_own or any(image["name"] == name and image["digest"] and not image["artifact"] for image in loaded)
 
 
 def _is_known(reader: str, refused: str) -> bool:
@@ -161,6 +174,16 @@ def _choices(answers: Answers) -> Iterator[str]:
                 and first.setdefault(image["name"], image["config"]) != image["config"]
             ):
                 yield f"{reader} runs another image as {image['name']} than other readers"
+
+
+def replaced(name: str, listed: Listed, answers: Answers) -> Iterator[str]:
+    """Yield a sentence for each reader that runs another image under a name than the one that it is approved for."""
+    want = (listed.digest, listed.config)
+    for reader, answer in answers.items():
+        images = [image for image in answer.get("images") or [] if image["name"] == name]
+        running = [image for image in images if image["chosen"]] or images
+        if any((image["digest"] or listed.digest, image["config"] or listed.config) != want for image in running):
+            yield f"{reader} runs something else than the digest for which {name} is approved"
 
 
 @contextmanager
@@ -204,7 +227,12 @@ def compare(seed: int, numbers: Sequence[int], ask: Ask, directory: Path) -> Ite
         if ours.traceback:
             faults = [f"verify fails: {ours.traceback}"]
         elif ours.approved is not None:
-            faults = list(disagreements(ours.approved, ours.notes, ask([raw])[0]))
+            answers = ask([raw])[0]
+            faults = list(disagreements(ours.approved, ours.notes, answers))
+            names = [(name, each) for each in ours.approved for name in each.names if each.digest and "/" in name]
+            name, listed = random.Random(number).choice(names or [("", None)])
+            if listed and verdict(path, f"{name}@{listed.digest}").approved is not None:
+                faults += replaced(name, listed, answers)
         yield Compared(number, len(raw), ours.approved is not None, tuple(faults))
 
 

@@ -21,6 +21,7 @@ from imgfetch.errors import UnsupportedError
 from imgfetch.oci import config_demands
 from imgfetch.oci.config import Config
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.mediatypes import OCI_MANIFEST
 from tests.images import AMD64, ARM64, OCI_ZSTD, Blob, Built, attestation, hello, image, index, tar
 
 GOOD, EVIL = image(hello("good")), image(hello("evil"))
@@ -507,9 +508,21 @@ def test_another_spelling_of_a_configs_media_type_is_a_finding(tmp_path: Path, s
     assert findings(tmp_path, [entry(odd, name="x:1")], None, odd) != ()
 
 
+@pytest.mark.parametrize(
+    "spelling", [OCI_MANIFEST.upper(), f"{OCI_MANIFEST}; x=y", f" {OCI_MANIFEST}"], ids=["case", "parameter", "space"]
+)
+def test_another_spelling_of_a_manifests_media_type_is_a_finding(tmp_path: Path, spelling: str) -> None:
+    of_itself = replace(GOOD, raw=GOOD.raw.replace(OCI_MANIFEST.encode(), spelling.encode()))
+    of_child = index(GOOD, entries=[{**GOOD.entry, "mediaType": spelling}])
+    for odd in (of_itself, of_child):
+        (finding,) = findings(tmp_path, [entry(odd, name="x:1")], None, odd)
+        assert "which some readers do not know" in finding
+
+
+@pytest.mark.parametrize("built", [GOOD, image(hello("docker"), docker=True)], ids=["OCI", "docker"])
 @pytest.mark.parametrize("key", ["layers", "config"])
-def test_a_manifest_of_neither_an_image_nor_an_artifact_is_a_finding(tmp_path: Path, key: str) -> None:
-    odd = replace(GOOD, raw=GOOD.raw.replace(f'"{key}"'.encode(), b'"other"'))
+def test_a_manifest_of_neither_an_image_nor_an_artifact_is_a_finding(tmp_path: Path, key: str, built: Built) -> None:
+    odd = replace(built, raw=built.raw.replace(f'"{key}"'.encode(), b'"other"'))
     found = findings(tmp_path, [entry(odd, name="x:1")], None, odd)
     assert found[0].startswith(f"the manifest {odd.digest} is not a valid image: ")
 
