@@ -30,8 +30,9 @@ class Foreign(NamedTuple):
     def error(self, name: str, wrapper: str = "") -> UnsupportedError:
         """Return the error about a file; ``wrapper`` is the compression around the content that was recognized."""
         inside = f" compressed with {wrapper}" if wrapper else ""
+        file = "FILE" if name == "stdin" else name
         return UnsupportedError(
-            f"{name} is not an image archive, but {self.kind}{inside}", hint=self.hint.replace("{name}", name)
+            f"{name} is not an image archive, but {self.kind}{inside}", hint=self.hint.replace("{name}", file)
         )
 
 

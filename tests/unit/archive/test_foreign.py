@@ -129,3 +129,9 @@ def test_parts_of_an_image_are_told_by_their_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "etc/passwd", "layer.tar", "blobs/", "a" * 63, "x/" + "a" * 64])
 def test_other_names_are_no_parts_of_an_image(name: str) -> None:
     assert not foreign_members.is_part_of_an_image(name)
+
+
+def test_a_hint_about_stdin_has_a_place_for_the_name_of_the_file() -> None:
+    found = recognize(b"\x04\x22\x4d\x18")
+    assert found
+    assert found.error("stdin").hint == "decompress it first, for example: lz4 -dc FILE | imgfetch verify -"
