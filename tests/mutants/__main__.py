@@ -39,9 +39,8 @@ def main(words: list[str]) -> int:
             copies.put(copy)
         needed = sorted({test for mutant in chosen for test in mutant.find_tests(ROOT / "tests")})
         with ThreadPoolExecutor(len(every)) as pool:
-            statuses = list(
-                pool.map(lambda copy, number: copy.run(needed[number :: len(every)]), every, range(len(every)))
-            )
+            shares = [share for number in range(len(every)) if (share := needed[number :: len(every)])]
+            statuses = list(pool.map(Copy.run, every, shares))
             if status := max(statuses):
                 print(f"the tests fail without any mutant: pytest exits with {status}")
                 return 1
