@@ -291,6 +291,13 @@ def test_parts_of_an_image_without_a_description_are_damage(command: Command, tm
     assert "has parts of images, but neither index.json nor manifest.json: it is incomplete" in done.out
 
 
+def test_parts_of_an_image_beside_a_member_with_a_fault_are_damage(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "y.tar").write_bytes(tar({f"{'a' * 64}.tar": tar({}), "odd name": b""}))
+    done = command("verify", tmp_path / "y.tar")
+    assert done.status == 6
+    assert "'odd name' is not the name of a part of an image" in done.out
+
+
 def cut(path: Path, count: int) -> None:
     path.write_bytes(path.read_bytes()[:count])
 

@@ -32,7 +32,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_line_ends_are_counted_across_pieces"
     ),
     Mutant("LineEnds.are_converted", " and self._pairs == self._feeds", "").noticed_by(
-        "test_a_file_that_was_copied_as_text_is_damage_with_the_cause"
+        "test_line_ends_are_counted_across_pieces"
     ),
     Mutant("source:_open", "if own:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
     Mutant("source:opened", "if os.isatty(descriptor):", "if False:").noticed_by("test_a_terminal_is_not_read"),
@@ -43,7 +43,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_an_archive_over_which_readers_differ_exits_with_6"
     ),
     Mutant("recognise:is_damaged", "scan.has_parts or is_unknown", "is_unknown").noticed_by(
-        "test_an_archive_whose_description_would_come_last_is_damaged_if_it_is_cut"
+        "test_parts_of_an_image_beside_a_member_with_a_fault_are_damage"
     ),
     Mutant("recognise:_not_an_archive", "if scan.has_parts and not scan.faults:", "if False:").noticed_by(
         "test_parts_of_an_image_without_a_description_are_damage"
