@@ -54,7 +54,7 @@ def read(body: bytes, login: Login | None) -> Token | None:
 
     A `VerificationError` means that it is not a token server's reply.
     """
-    reply = strictjson.Object(strictjson.loads(body, "the reply"), "the reply", _KEYS)
+    reply = strictjson.Object(strictjson.loads(body, "the reply", is_finite=False), "the reply", _KEYS)
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:

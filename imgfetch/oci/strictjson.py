@@ -31,13 +31,14 @@ class Repeating(dict[str, object]):
         self.earlier = earlier
 
 
-def loads(raw: bytes, what: str, *, as_go: bool = False) -> object:
+def loads(raw: bytes, what: str, *, as_go: bool = False, is_finite: bool = True) -> object:
     """Parse UTF-8 JSON.
 
     Args:
         raw: the document.
         what: its name in messages.
         as_go: whether to replace other bytes, and to take the last of several members with one key, as Go does.
+        is_finite: whether to refuse numbers that Go refuses where it keeps unknown members.
 
     Raises:
         VerificationError: the document is not JSON, has too many values, is nested too deeply, or repeats a key without
@@ -48,8 +49,9 @@ def loads(raw: bytes, what: str, *, as_go: bool = False) -> object:
     try:
         text = raw.decode("utf-8", "replace" if as_go else "strict")
         pairs = _last if as_go else _unique
+        parse_float = _finite if is_finite else float
         return json.loads(
-            text, object_pairs_hook=pairs, parse_int=_number, parse_float=_float, parse_constant=_no_constant
+            text, object_pairs_hook=pairs, parse_int=_number, parse_float=parse_float, parse_constant=_no_constant
         )
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
@@ -204,8 +206,8 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
-def _float(digits: str) -> float:
-    """Return a number, or refuse one that Go refuses where it needs to keep it."""
+def _finite(digits: str) -> float:
+    """Return a number, or refuse one that is too large for Go."""
     if math.isinf(value := float(digits)):
         raise ValueError(f"{digits[:20]} is too large")
     return value

@@ -210,3 +210,11 @@ def test_a_refused_value_is_shown_briefly() -> None:
     with pytest.raises(VerificationError) as caught:
         members({"size": "x" * 10_000}).count("size")
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1E999"])
+def test_a_number_that_is_too_large_for_go_is_refused_where_go_would_keep_it(number: str) -> None:
+    raw = f'{{"x": [{number}]}}'.encode()
+    with pytest.raises(VerificationError, match="is too large"):
+        strictjson.loads(raw, "it")
+    assert strictjson.loads(raw, "it", is_finite=False) != strictjson.loads(b'{"x": [1e300]}', "it")
