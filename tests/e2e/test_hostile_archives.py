@@ -33,7 +33,10 @@ MEASURED = {
     "a gzip file that is a tar of another": {"ctr-1.6": PLANTED, "docker-20.10": GOOD},
     "a zstd file that is a tar of another": {"docker-20.10": PLANTED, "skopeo-1.22-oci-archive": PLANTED},
 }
-"""The images that some readers have after archives that others take for the pinned one: the test is not idle."""
+"""The images that some readers have after archives that others take for the pinned one: the test is not idle.
+
+Each approved archive goes to two readers; ``python -m tests.hostile READER`` gives all archives to one.
+"""
 
 
 @pytest.fixture
@@ -55,8 +58,10 @@ def is_approved(archive: Path, pair: Pair) -> bool:
         return False
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("title", APPROVED)
+@pytest.mark.parametrize(
+    ("title", "reader"),
+    [(title, READERS[(number + step) % len(READERS)]) for number, title in enumerate(APPROVED) for step in (0, 3)],
+)
 def test_no_reader_has_another_image_after_an_approved_archive(
     title: str, reader: str, started: Started, archive: Path
 ) -> None:
