@@ -29,14 +29,15 @@ def oddity_of_attributes(kind: bytes, records: Mapping[bytes, bytes]) -> str:
     for key, value in records.items():
         if key.startswith(_PREFIX) and value:
             name = key.removeprefix(_PREFIX)
-            shown = quoted(decoded(name[:_SHOWN]))
             if not 0 < len(name) <= _MAX_NAME or len(value) > _MAX_VALUE:
-                raise HeaderError(f"the extended attribute {shown} has no name, or a name or value that is too long")
+                raise HeaderError(
+                    f"the extended attribute {_shown(name)} has no name, or a name or value that is too long"
+                )
             if name in _FORMS and not _FORMS[name](value):
-                raise HeaderError(f"the extended attribute {shown} is malformed")
-            readers = _refusing(kind, name, value)
-            if readers and not found:
-                found = f"it has the extended attribute {shown} on {_what(kind)}, which {readers}"
+                raise HeaderError(f"the extended attribute {_shown(name)} is malformed")
+            readers = "" if found else _refusing(kind, name, value)
+            if readers:
+                found = f"it has the extended attribute {_shown(name)} on {_what(kind)}, which {readers}"
     return found
 
 
@@ -51,6 +52,10 @@ def _refusing(kind: bytes, name: bytes, value: bytes) -> str:
     if namespace == b"user" and kind in _SPECIAL:
         return "podman refuses"
     return ""
+
+
+def _shown(name: bytes) -> str:
+    return quoted(decoded(name[:_SHOWN]))
 
 
 def _what(kind: bytes) -> str:
