@@ -203,7 +203,7 @@ class _Reader:
         try:
             found = parse_document(Document(raw), own, what, Tolerance(), pinned=True)
         except UnsupportedError as error:
-            if _is_artifact(raw):
+            if _is_artifact(strictjson.loads(raw, what)):
                 self._other(descriptor, str(error).partition(" but ")[2])
             else:
                 self.faults.append(f"{what} is not a valid image: {error}")
@@ -214,11 +214,12 @@ class _Reader:
         if isinstance(found, Manifest) and (kind := mediatypes.artifact([layer.media_type for layer in found.layers])):
             self._other(descriptor, kind)
             return None
-        if isinstance(found, Manifest) and (media_type := _config_type(raw) or "") != found.config.media_type:
+        document = strictjson.loads(raw, what)
+        if isinstance(found, Manifest) and (media_type := _config_type(document) or "") != found.config.media_type:
             config = _config_of(what)
             self.faults.append(f"{config} has the media type {quoted(media_type)}, which some readers do not know")
         self.notes += manifest_demands.warnings(raw, what)
-        self.faults += _odd_types(raw, what)
+        self.faults += _odd_types(document, what)
         return found
 
     def _other(self, descriptor: Descriptor, kind: str) -> None:
@@ -311,25 +312,23 @@ def _config_of(manifest: str) -> str:
     return f"the config of {manifest.removeprefix('the manifest ')}"
 
 
-def _config_type(raw: bytes) -> str | None:
-    """Return the media type of a manifest's config as it is written."""
-    config = strictjson.fields(strictjson.fields(strictjson.loads(raw, "a manifest")).get("config"))
-    media_type = config.get("mediatype")
+def _config_type(document: object) -> str | None:
+    """Return the media type of a parsed manifest's config as it is written."""
+    media_type = strictjson.fields(strictjson.fields(document).get("config")).get("mediatype")
     return media_type if isinstance(media_type, str) else None
 
 
-def _is_artifact(raw: bytes) -> bool:
-    """Return whether a manifest's types show that it is an artifact's."""
-    own = strictjson.fields(strictjson.loads(raw, "a manifest")).get("mediatype")
-    media_type = _config_type(raw) or (own if isinstance(own, str) else "")
+def _is_artifact(document: object) -> bool:
+    """Return whether a parsed manifest's types show that it is an artifact's."""
+    own = strictjson.fields(document).get("mediatype")
+    media_type = _config_type(document) or (own if isinstance(own, str) else "")
     known = mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS | mediatypes.DOCUMENTS
     return not mediatypes.is_of_images(media_type) and mediatypes.essence(media_type) not in known
 
 
-def _odd_types(raw: bytes, what: str) -> Iterator[str]:
-    """Yield a finding for each media type of a document or an entry that is not spelt as readers compare it."""
-    document = strictjson.fields(strictjson.loads(raw, what))
-    entries = document.get("manifests")
+def _odd_types(document: object, what: str) -> Iterator[str]:
+    """Yield a finding for each media type of a parsed document or an entry that readers would not recognize."""
+    entries = strictjson.fields(document).get("manifests")
     for each in (document, *(entries if isinstance(entries, list) else ())):
         media_type = strictjson.fields(each).get("mediatype")
         if isinstance(media_type, str) and media_type != mediatypes.essence(media_type):

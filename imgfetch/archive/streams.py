@@ -42,9 +42,9 @@ class CountedFile(io.RawIOBase):
     def __init__(self, file: BinaryIO, advanced: Advanced) -> None:
         super().__init__()
         self._file = file
-        self._is_regular = _is_seekable(file)
         self._advanced = advanced
         self.size = size_of(file)
+        self._is_regular = self.size is not None or isinstance(file, io.BytesIO)  # devices only seem to support seeking
         self.line_ends = LineEnds()
         self._position = file.tell() if self._is_regular else 0
 
@@ -76,14 +76,6 @@ class CountedFile(io.RawIOBase):
         self._advanced(count)
         self.line_ends.add(memoryview(buffer).cast("B")[:count])
         return count
-
-
-def _is_seekable(file: BinaryIO) -> bool:
-    """Return whether a file can be rewound; devices only seem to support it."""
-    try:
-        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    except (OSError, ValueError, AttributeError):
-        return isinstance(file, io.BytesIO)
 
 
 def _wait_for(file: BinaryIO) -> None:

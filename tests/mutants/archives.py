@@ -212,7 +212,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
         "test_a_source_of_a_layer_that_is_not_there_is_a_finding"
     ),
-    Mutant("read_image_layout:_Reader._parsed", "self.faults += _odd_types(raw, what)", "pass").noticed_by(
+    Mutant("read_image_layout:_Reader._parsed", "self.faults += _odd_types(document, what)", "pass").noticed_by(
         "test_another_spelling_of_a_manifests_media_type_is_a_finding"
     ),
     Mutant("read_image_layout:_is_artifact", "mediatypes.CONFIGS | ", "").noticed_by(
