@@ -208,7 +208,7 @@ HEADERS: dict[str, Hostile] = {
     },
     "a hard link with a size": before(lambda pair: hard_link(b"link", b"oci-layout", _hidden(pair))),
     "a symbolic link with a size": before(lambda pair: file(b"link", _hidden(pair), type=b"2", link=b"oci-layout")),
-    "a PAX time that is no number": behind(lambda _: pax(record(b"mtime", b"soon")) + file(b"extra")),
-    "a PAX owner that is no number": behind(lambda _: pax(record(b"uid", b"root")) + file(b"extra")),
+    "a PAX time that is not a number": behind(lambda _: pax(record(b"mtime", b"soon")) + file(b"extra")),
+    "a PAX owner that is not a number": behind(lambda _: pax(record(b"uid", b"root")) + file(b"extra")),
     "a PAX record with NUL": behind(lambda _: pax(record(b"uname", b"a\0b")) + file(b"extra")),
 }

@@ -51,7 +51,7 @@ _CHART_CONFIG = Blob(b'{"name":"chart","version":"1.0.0"}', "application/vnd.cnc
 CHART = image(_CHART, manifest={"config": _CHART_CONFIG.descriptor})
 CHART = Built(CHART.raw, CHART.media_type, (_CHART_CONFIG, _CHART))
 IMAGES: Mapping[str, Built] = {"app": APP, "schema2": SCHEMA_2, "zstd": ZSTD, "multi": MULTI, "chart": CHART}
-"""All that is in the registry that writers copy from; a chart is no image."""
+"""The content of the registry from which writers copy; a chart is not an image."""
 
 
 @dataclass(frozen=True)
