@@ -146,11 +146,11 @@ _ITEMS = {
     "a config with a slash behind": _item(lambda _, own: {**own, "Config": f"{own['Config']}/"}),
     "a parent": _item(lambda pair, own: {**own, "Parent": pair.planted.config.digest}),
     "a parent that is itself": _item(lambda pair, own: {**own, "Parent": pair.good.config.digest}),
-    "a parent that is no digest": _item(lambda _, own: {**own, "Parent": "x"}),
+    "a parent that is not a digest": _item(lambda _, own: {**own, "Parent": "x"}),
     "layer sources": _item(
         lambda pair, own: {**own, "LayerSources": {pair.good.layers[0].diff_id: pair.planted.layers[0].descriptor}}
     ),
-    "layer sources that are no object": _item(lambda _, own: {**own, "LayerSources": []}),
+    "layer sources that are not an object": _item(lambda _, own: {**own, "LayerSources": []}),
     "layer sources with addresses": _item(
         lambda pair, own: {
             **own,
@@ -204,7 +204,7 @@ _ENTRIES = {
     "an entry with a size of zero": _entry(lambda _, own: {**own, "size": 0}),
     "an entry with a size in floating point": _entry(lambda _, own: {**own, "size": float(own["size"])}),
     "an entry with a digest in upper case": _entry(lambda _, own: {**own, "digest": own["digest"].upper()}),
-    "an entry with an annotation that is no text": _entry(
+    "an entry with an annotation that is not a text": _entry(
         lambda _, own: {**own, "annotations": {**own["annotations"], "x": 1}}
     ),
     "an entry with null for a name": _entry(

@@ -325,7 +325,7 @@ APPROVED = frozenset(
         "an index of both, the planted one's is unknown",
         "an item with a parent",
         "an item with a parent that is itself",
-        "an item with a parent that is no digest",
+        "an item with a parent that is not a digest",
         "an item with layer sources",
         "an item with layer sources with addresses",
         "an unnamed planted image in index.json",

@@ -46,7 +46,7 @@ ALIASES: dict[str, Callable[[str], bytes]] = {
     "with a drive": lambda name: f"c:{name}".encode(),
     "percent-encoded": lambda name: f"%{ord(name[0]):x}{name[1:]}".encode(),
     "in full width": lambda name: f"{chr(ord(name[0]) + 0xFEE0)}{name[1:]}".encode(),
-    "with a byte that is no UTF-8": lambda name: name.encode() + b"\xff",
+    "with a byte that is not UTF-8": lambda name: name.encode() + b"\xff",
     "with a zero width space": lambda name: f"{name}\u200b".encode(),
     "with a byte order mark": lambda name: f"\ufeff{name}".encode(),
     "with a combining mark": lambda name: f"{name[0]}\u0303{name[1:]}".encode(),

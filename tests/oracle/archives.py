@@ -41,7 +41,7 @@ FORMS = (
     ("ctr", "nothing for this platform|no match for platform", "the plain command imports its own platform's images"),
     ("oci-archive", "no image found in image index", "the index has no image for this platform"),
 )
-"""The refusals that are no fault of an archive."""
+"""The refusals for which an archive is not to blame."""
 _WARNING = re.compile("refuse|manifests listed by .* are not in the archive")
 """The notes that announce a refusal."""
 
