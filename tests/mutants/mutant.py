@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -47,7 +48,7 @@ class Mutant:
         found = [
             (path, node)
             for path in sorted(package.rglob(f"{module or '*'}.py"))
-            for node in _functions(ast.parse(path.read_text()), name)
+            for node in _functions(_parsed(path.read_text()), name)
         ]
         if len(found) != 1:
             raise ValueError(f"{self.function} is defined {len(found)} times, expected once")
@@ -75,6 +76,12 @@ class Mutant:
         return [_test_id(name, tests) for name in self.tests]
 
 
+@cache
+def _parsed(source: str) -> ast.Module:
+    """Parse a module, once for all mutants."""
+    return ast.parse(source)
+
+
 def _functions(tree: ast.AST, name: str) -> list[Function]:
     """Return the definitions with a qualified name."""
     first, _, rest = name.partition(".")
@@ -87,8 +94,17 @@ def _functions(tree: ast.AST, name: str) -> list[Function]:
 
 def _test_id(name: str, tests: Path) -> str:
     function = name.partition("[")[0]
-    pattern = re.compile(rf"^def {re.escape(function)}\(", re.MULTILINE)
-    found = [path for path in sorted(tests.rglob("test_*.py")) if pattern.search(path.read_text())]
+    found = _test_files(tests).get(function, [])
     if len(found) != 1:
         raise ValueError(f"{function} is a test in {len(found)} files, expected one")
     return f"{found[0].relative_to(tests.parent)}::{name}"
+
+
+@cache
+def _test_files(tests: Path) -> dict[str, list[Path]]:
+    """Return by test function the files that have it."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(tests.rglob("test_*.py")):
+        for function in set(re.findall(r"^def (test_\w+)\(", path.read_text(), re.MULTILINE)):
+            found.setdefault(function, []).append(path)
+    return found
