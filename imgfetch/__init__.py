@@ -3,8 +3,10 @@
 `save`, `dry_run`, `pin`, `tags`, `inspect` and `verify` are the commands of the same names as functions.
 """
 
-from __future__ import annotations
+# The first import of all; even `__future__` would be imported from the working directory.
+from imgfetch.cli import search_path as _search_path  # noqa: F401
 
+# isort: split
 import importlib
 import warnings
 from collections.abc import Mapping

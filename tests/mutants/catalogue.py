@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import archives, command, configs, hostile, layers, network, outputs, sources, store
+from tests.mutants import archives, command, configs, hostile, layers, network, outputs, resources, sources, store
 
 MUTANTS = (
     *archives.MUTANTS,
@@ -14,4 +14,5 @@ MUTANTS = (
     *network.MUTANTS,
     *command.MUTANTS,
     *store.MUTANTS,
+    *resources.MUTANTS,
 )
