@@ -9,6 +9,9 @@ MUTANTS ?=
 COUNT ?= 20000
 SEED ?=
 
+# The tests start Python more than a thousand times, and to compile everything anew would be two fifths of each start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL = help
 .PHONY: help demo dev format lint test mutants fuzz integration e2e engines coverage bench fixtures faults picture data man build clean check
 
