@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,24 +40,38 @@ def finds(engine: Loader, name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("reader", COLUMNS)
-@pytest.mark.parametrize("row", table())
-def test_a_reader_finds_an_image_by_these_names(
-    row: str, reader: str, registry: RealRegistry, save: Save, started: Started
-) -> None:
-    engine = started(reader)
-    if not READERS[reader].knows(engine):
-        pytest.skip(f"{reader} is {engine.version} here, which the table does not know")
-    repository = "names/" + re.sub(r"\W+", "-", f"{row} {reader}".strip("`").lower())
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("names")
+
+
+@pytest.fixture
+def saved(row: str, registry: RealRegistry, save: Save, kept: Path) -> tuple[Path, Callable[[str], str]]:
+    """Return the archive of a row, saved once for all readers, and a function that completes a name of the table."""
+    repository = "names/" + re.sub(r"\W+", "-", row.strip("`").lower())
     amd64 = image(hello(repository))
     many = index(amd64, image(hello(f"{repository} arm64"), platform=ARM64))
-    app = registry.push(repository, "1", many).removesuffix(":1")
+    app = f"{registry.host}/{repository}"
 
     def full(name: str) -> str:
         return name.replace("app", app).replace("MANIFEST", amd64.digest).replace("INDEX", many.digest)
 
-    arguments = [full(argument) for argument in row.replace("`", "").replace(",", "").split()]
-    engine.read(save("y.tar", *arguments, *PLATFORM))
+    archive = kept / f"{repository.partition('/')[2]}.tar"
+    if not archive.exists():
+        registry.push(repository, "1", many)
+        save(str(archive), *(full(each) for each in row.replace("`", "").replace(",", "").split()), *PLATFORM)
+    return archive, full
+
+
+@pytest.mark.parametrize("reader", COLUMNS)
+@pytest.mark.parametrize("row", table())
+def test_a_reader_finds_an_image_by_these_names(
+    row: str, reader: str, saved: tuple[Path, Callable[[str], str]], started: Started
+) -> None:
+    engine, (archive, full) = started(reader), saved
+    if not READERS[reader].knows(engine):
+        pytest.skip(f"{reader} is {engine.version} here, which the table does not know")
+    engine.read(archive)
     found = [name for name in ASKED if finds(engine, full(name))]
     assert found == table()[row][COLUMNS[reader]].replace("`", "").split(", ")
 

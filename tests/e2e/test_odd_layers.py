@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Save, Started
 from tests.e2e.test_odd_configs import archive_of, create
 from tests.engines import ConsumerError, RealRegistry
 from tests.images import Blob, sha256
 from tests.odd_configs import CLASSIC, CTR_1, CTR_2, PODMAN, STORE
 from tests.odd_layers import ODD_IMAGES, OddImage
 
-Started = Callable[[str], Any]
 # The fate of some links, whiteouts and names depends on the storage driver; those were measured with overlay2.
 READERS = sorted(CLASSIC | STORE | PODMAN | CTR_1 | CTR_2)
 SLOW = {"125 layers", "126 layers"}  # test_odd_configs has them
@@ -54,15 +53,29 @@ def test_a_reader_refuses_an_odd_layer_or_does_not_as_measured(
     assert is_refused(started(reader), archive, called) == (reader in odd.refuse)
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("name", DECOMPRESSED)
-def test_every_reader_loads_the_archive_with_a_decompressed_layer(
-    name: str, reader: str, started: Started, registry: RealRegistry, save: Callable[..., Path]
-) -> None:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("odd")
+
+
+@pytest.fixture
+def saved(request: pytest.FixtureRequest, registry: RealRegistry, save: Save, kept: Path) -> tuple[Path, str]:
+    """Return the archive of an image with an odd layer, saved once for all readers, and the image's name."""
+    name = request.param
     called = f"docker.io/odd/saved:{sha256(f'saved {name}'.encode())[-16:]}"  # containers have the name of the tag
-    reference = registry.push("odd/layers", called[-16:], ODD_IMAGES[name].built)
-    archive = save("y.tar", reference, "--name", called, "--platform", "linux/amd64")
-    assert not is_refused(started(reader), archive, called)
+    archive = kept / f"{called[-16:]}.tar"
+    if not archive.exists():
+        reference = registry.push("odd/layers", called[-16:], ODD_IMAGES[name].built)
+        save(str(archive), reference, "--name", called, "--platform", "linux/amd64")
+    return archive, called
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("saved", DECOMPRESSED, indirect=True)
+def test_every_reader_loads_the_archive_with_a_decompressed_layer(
+    reader: str, started: Started, saved: tuple[Path, str]
+) -> None:
+    assert not is_refused(started(reader), *saved)
 
 
 def layers(odd: OddImage) -> list[Blob]:
