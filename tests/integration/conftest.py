@@ -8,6 +8,10 @@ import pytest
 
 from imgfetch.cli import main
 from tests import engines
+from tests.loopback import Loopback
+from tests.machine import Machine, machine, make_archive
+from tests.preloaded import Preloaded
+from tests.tools import root
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,22 @@ def save(command: Command, tmp_path: Path) -> Save:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.RealRegistry]:
     with engines.docker_registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    root()
+    with Preloaded() as preloaded:
+        yield preloaded
+
+
+@pytest.fixture(scope="session")
+def right_archive(preloaded: Preloaded) -> bytes:
+    return make_archive(preloaded)
+
+
+@pytest.fixture
+def shared(loopback: Loopback, preloaded: Preloaded, right_archive: bytes) -> Iterator[Machine]:
+    """Return a machine with a victim and an attacker."""
+    with machine(loopback, preloaded, right_archive) as shared:
+        yield shared

@@ -1,0 +1,1 @@
+"""File systems for the tests: with faults, without room, or read-only."""
