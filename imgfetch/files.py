@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
+from imgfetch import threads
 from imgfetch.errors import StorageError
 from imgfetch.text import format_size, sanitize
 
@@ -140,6 +141,8 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
 def _syncing(descriptor: int) -> Iterator[None]:
     """Sync a file to the disk repeatedly while it is written, so that the last sync is short.
 
+    Without a thread, all is left to the last sync.
+
     The error of a failed sync is raised, because the system may report it only once.
     """
     own = os.dup(descriptor)  # the other may be closed before the thread ends
@@ -154,13 +157,15 @@ def _syncing(descriptor: int) -> Iterator[None]:
         finally:
             os.close(own)
 
-    thread = threading.Thread(target=work, name="imgfetch-sync", daemon=True)
-    thread.start()
+    thread = threads.start(work, "imgfetch-sync")
     try:
         yield
     finally:
         is_over.set()
-    thread.join()
+        if thread is None:
+            work()
+    if thread:
+        thread.join()
     if failures:
         raise failures[0]
 

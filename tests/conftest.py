@@ -29,10 +29,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Return a function that runs the command with a cache of its own, and nothing of the user's environment."""
+    """Return a function that runs the command with a cache of its own, and nothing of the user's environment.
+
+    ``start`` is the beginning of a command line that runs the rest, such as that of ``prlimit``.
+    """
 
     def run(
-        *arguments: str, env: dict[str, str] | None = None, **options: object
+        *arguments: str, env: dict[str, str] | None = None, start: Sequence[str] = (), **options: object
     ) -> subprocess.CompletedProcess[bytes]:
         environment = {
             **{key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(("COVERAGE", "COV_"))},
@@ -40,7 +43,7 @@ def run(tmp_path: Path) -> Run:
             "HOME": str(tmp_path / "home"),
             **(env or {}),
         }
-        command: Sequence[str] = [sys.executable, "-m", "imgfetch", *arguments]
+        command = [*start, sys.executable, "-m", "imgfetch", *arguments]
         options.setdefault("timeout", 120)
         return subprocess.run(command, env=environment, capture_output=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 

@@ -1,17 +1,18 @@
 """Compression of a whole archive, selected by its file name.
 
-The result is reproducible with the same libraries: it contains no time and no name, and zstd always works in its
-parallel mode, because its serial mode produces other bytes.
+The result is reproducible with the same libraries: it contains no time and no name, and zstd works in its parallel
+mode, because its serial mode, for a system without a thread, produces other bytes.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -25,6 +26,8 @@ _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
 _OTHER_SUFFIXES = re.compile(r"\.(?!tgz$)(7z|br|bz2|gz|lz|lz4|lzma|rar|sz|t[a-z]z|tbz2|t?zst|xz|zip)", re.IGNORECASE)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
+
+_logger = logging.getLogger(__name__)
 
 
 def looks_like_file(text: str) -> bool:
@@ -58,11 +61,24 @@ def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as writer:
             yield cast(BinaryIO, writer)
     elif compression == "zstd":
-        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True, threads=os.cpu_count() or 1)
-        with compressor.stream_writer(cast(IO[bytes], out), closefd=False) as writer:
+        with _zstd().stream_writer(cast(IO[bytes], out), closefd=False) as writer:
             yield cast(BinaryIO, writer)
     else:
         yield out
+
+
+def _zstd() -> zstandard.ZstdCompressor:
+    """Return a compressor in the parallel mode, whose bytes do not depend on the number of threads, if it can start."""
+    for count in (os.cpu_count() or 1, 1, 0):
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True, threads=count)
+        with suppress(zstandard.ZstdError):  # "not enough memory", for threads too
+            compressor.compressobj().compress(b"\0")  # starts the threads, and is then forgotten
+            break
+    if not count:
+        _logger.warning(
+            "no thread is free for zstd, so the compressed file differs from other runs; its content does not"
+        )
+    return compressor
 
 
 def compression_of(file: io.BufferedReader) -> str:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -113,16 +113,15 @@ def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int
     """Run a helper; return its exit status and output."""
     end = time.monotonic() + timeout
     try:
-        with _running(program) as (process, stdin, printed):
-            printed.start()
+        with _running(program) as (process, stdin, stdout):
             with suppress(OSError), stdin:  # a helper need not read
                 stdin.write(key.encode())
-            printed.join(timeout)
-            if len(printed.content) > MAX_OUTPUT:
+            content = _printed(stdout, end)
+            if len(content) > MAX_OUTPUT:
                 raise AuthenticationError(f"{helper} printed more than {MAX_OUTPUT} bytes")
-            if printed.is_alive():
-                raise AuthenticationError(f"{helper} did not answer within {timeout:g} s")
-            return process.wait(end - time.monotonic()), bytes(printed.content)
+            return process.wait(end - time.monotonic()), content
+    except TimeoutError:
+        raise AuthenticationError(f"{helper} did not answer within {timeout:g} s") from None
     except subprocess.TimeoutExpired:
         raise AuthenticationError(f"{helper} did not exit within {timeout:g} s") from None
     except OSError as error:
@@ -130,7 +129,7 @@ def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int
 
 
 @contextmanager
-def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], _Printed]]:
+def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]]:
     """Start a helper; on exit, kill it and its children unless it has been reaped.
 
     It inherits standard error so that the user sees prompts such as the key to touch at once.  Its own session allows
@@ -140,7 +139,8 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
         [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
     )
     try:
-        yield process, cast("IO[bytes]", process.stdin), _Printed(cast("IO[bytes]", process.stdout))
+        with cast("IO[bytes]", process.stdout) as stdout:
+            yield process, cast("IO[bytes]", process.stdin), stdout
     finally:
         if process.returncode is None:  # not reaped yet, so the PID and its group cannot have been reused
             with suppress(OSError):
@@ -149,22 +149,22 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
             process.wait()
 
 
-class _Printed(threading.Thread):
-    """Reader of a helper's output, up to a bound.
+def _printed(pipe: IO[bytes], end: float) -> bytes:
+    """Return a helper's output, up to one chunk beyond the bound.
 
-    The thread owns the pipe because a process that left the helper's session may hold the other end open indefinitely.
+    A process that left the helper's session may hold the other end open indefinitely, so a `TimeoutError` ends it.
     """
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        super().__init__(name="credential helper", daemon=True)
-        self._pipe = pipe
-        self.content = bytearray()
-
-    def run(self) -> None:
-        """Read to the end, or one chunk beyond the bound."""
-        with self._pipe:
-            while len(self.content) <= MAX_OUTPUT and (chunk := self._pipe.read(_CHUNK)):
-                self.content += chunk
+    content = bytearray()
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    while len(content) <= MAX_OUTPUT:
+        if not poll.poll(1000 * max(0.0, end - time.monotonic())):
+            raise TimeoutError
+        chunk = pipe.read(_CHUNK)
+        if not chunk:
+            break
+        content += chunk
+    return bytes(content)
 
 
 def _answer(helper: str, output: bytes) -> Login | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Never, TextIO
@@ -20,6 +21,8 @@ class Bars(Display):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
+        tqdm.set_lock(threading.RLock())  # else one for several processes, which may start another process
+        tqdm.monitor_interval = 0
         self._total: tqdm[Never] | None = None
         self._bars: dict[str, tqdm[Never]] = {}
 
@@ -78,6 +81,7 @@ class Bars(Display):
     def _bar(self, name: str, size: int | None, position: int | None = None) -> tqdm[Never]:
         return tqdm(
             total=size,
+            miniters=1,  # look at the clock at each update, which needs no thread to correct a guess
             desc=f"{name:<12}",
             file=self._stream,
             unit="B",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import io
 import socket
 import ssl
-import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import requests.adapters
@@ -15,47 +16,75 @@ import requests.utils
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+_TIMEOUT = 60.0
+"""Seconds for a head if a connection has no timeout."""
 
-class _Watched(HTTPConnection):
-    """A connection that fails if the head of a response is not complete within the timeout.
+
+class _Head(io.RawIOBase):
+    """The bytes of a connection, of which a response's head must be complete within a time.
 
     The libraries limit only the time between two bytes.  A server that sends a header byte by byte, or endless
-    ``100 Continue``, would block imgfetch forever: the standard library reads the whole head inside one call, and a
-    socket's timeout covers one read.  Therefore a timer thread shuts the connection down, which ends that read.
+    ``100 Continue``, would block imgfetch forever.
     """
 
-    def getresponse(self) -> Any:  # noqa: ANN401  # as in urllib3
-        is_late = threading.Event()
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
+        self._raw = raw
+        self._connection = connection
+        self._end = time.monotonic() + (connection.gettimeout() or _TIMEOUT)
+        self.is_complete = False
 
-        def end() -> None:
-            is_late.set()
-            with suppress(OSError, AttributeError):
-                # The TLS layer's own shutdown would remove the layer while the reader uses it.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+    def readable(self) -> bool:
+        """Return ``True``."""
+        return True
 
-        timer = threading.Timer(self.timeout if isinstance(self.timeout, (int, float)) else 60.0, end)
-        timer.daemon = True
-        timer.start()
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401  # as in io
+        """Read some bytes, before the head's end as long as its time lasts."""
+        if self.is_complete:
+            return self._raw.readinto(buffer)
+        timeout, left = self._connection.gettimeout(), self._end - time.monotonic()
         try:
-            return super().getresponse()
-        except (OSError, ValueError):
-            if is_late.is_set():  # hide the error that the shutdown provoked
-                raise TimeoutError("no complete response header before the timeout") from None
-            raise
+            if left > 0:
+                self._connection.settimeout(left)
+                return self._raw.readinto(buffer)
+            raise TimeoutError
+        except TimeoutError:
+            raise TimeoutError("no complete response header before the timeout") from None
         finally:
-            timer.cancel()
+            self._connection.settimeout(timeout)
+
+    def close(self) -> None:
+        """Close the connection, unless it is kept."""
+        self._raw.close()
+        super().close()
 
 
-class _WatchedTls(_Watched, HTTPSConnection):
-    pass
+class _Response(http.client.HTTPResponse):
+    """A response that fails if its head is not complete within the connection's timeout."""
+
+    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: Any = None) -> None:  # noqa: ANN401  # as in http.client
+        super().__init__(sock, debuglevel, method, url)
+        self._head = _Head(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._head)
+
+    def begin(self) -> None:
+        super().begin()
+        self._head.is_complete = True
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Response
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+    ConnectionCls = _Connection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
+    ConnectionCls = _TlsConnection
 
 
 _POOLS: dict[str, type] = {"http": _Pool, "https": _TlsPool}

@@ -1,4 +1,7 @@
-"""Downloads layers into the store, several at a time, while the archive is being written."""
+"""Downloads layers into the store, several at a time, while the archive is being written.
+
+If the system has no threads, each layer is downloaded when the archive needs it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Self
 
+from imgfetch import threads
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.files import BUFFER
@@ -38,7 +42,7 @@ class Downloads:
         layers: each blob once.
         source: the registries.
         store: receives the layers.
-        jobs: the number of threads.
+        jobs: the number of threads, at most.
         progress: called for every blob.
         tolerance: receives warnings of layers that some readers refuse.
         retries: the attempts at an upstream.
@@ -67,18 +71,11 @@ class Downloads:
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._stopped = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"imgfetch-{number}", daemon=True)
-            for number in range(min(self.jobs, len(self.layers)))
-        ]
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        try:
-            for thread in self._threads:
-                thread.start()
-        except RuntimeError:  # the system's limit of threads
-            if not any(thread.is_alive() for thread in self._threads):
-                raise
+        started = (threads.start(self._work, f"imgfetch-{n}") for n in range(min(self.jobs, len(self.layers))))
+        self._threads = [thread for thread in started if thread]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,32 +86,33 @@ class Downloads:
 
     def wait(self, digest: Digest) -> None:
         """Return when a blob is in the store; at once if it is not one of the layers."""
-        with self._changed:
-            while digest in self._awaited and self._failure is None:
-                self._changed.wait()
-            if self._failure is not None:
-                raise self._failure
+        self._wait_until(lambda: digest not in self._awaited)
 
     def arrivals(self) -> Iterator[Digest]:
         """Yield each layer's digest as soon as the layer is in the store."""
         for _ in self.layers:
-            with self._changed:
-                while not self._arrived and self._failure is None:
-                    self._changed.wait()
-                if self._failure is not None:
-                    raise self._failure
-                digest = self._arrived.popleft()
-            yield digest
+            self._wait_until(lambda: bool(self._arrived))
+            yield self._arrived.popleft()
 
     def has_copied(self, digest: Digest) -> bool:
         """Return ``True`` if ``copy`` received all bytes of a layer that has arrived."""
         return digest in self._copied
 
-    def _work(self) -> None:
+    def _wait_until(self, is_done: Callable[[], bool]) -> None:
+        """Wait for the threads to do something, or do it if there are none; raise the first failure."""
+        if not self._threads:
+            self._work(is_done)
+        with self._changed:
+            while not is_done() and self._failure is None:
+                self._changed.wait()
+            if self._failure is not None:
+                raise self._failure
+
+    def _work(self, is_done: Callable[[], bool] = lambda: False) -> None:
         passed = 0
         while True:
             with self._changed:
-                if self._stopped or not self._waiting:
+                if self._stopped or not self._waiting or is_done():
                     return
                 layer = self._waiting.popleft()
             try:

@@ -17,14 +17,13 @@ unknown  after all layers                           after all layers
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
+from imgfetch import threads
 from imgfetch.archive import compressed
 from imgfetch.archive.image_layout import path as blob_path
 from imgfetch.archive.scan import Scan, scan
@@ -94,11 +93,11 @@ class Writer:
         """Write the archive while its layers arrive, and return its final layout; ``layout`` is the planned one."""
         if self.takes_any_order:
             return self._fill(layout, downloads, out, jobs)
+        if layout is None or self.compression:
+            for _ in downloads.arrivals():
+                pass
+            layout = self._final(downloads)
         with compressed.compressed(out, self.compression) as stream:
-            if layout is None or self.compression:
-                for _ in downloads.arrivals():
-                    pass
-                layout = self._final(downloads)
             self._stream(layout, downloads, stream)
         return layout
 
@@ -141,23 +140,16 @@ class Writer:
 
     def _place(self, layout: ArchiveLayout, pending: Collection[Blob], out: BinaryIO, jobs: int) -> None:
         """Write blobs that are in the store, several at a time."""
-        is_over = threading.Event()
 
-        def interrupt() -> None:
-            if is_over.is_set():
-                raise StorageError("stopped because another write failed")
+        def place(blob: Blob, is_over: Callable[[], bool]) -> None:
+            def interrupt() -> None:
+                if is_over():
+                    raise StorageError("stopped because another write failed")
 
-        def place(blob: Blob) -> None:
             layout.tar.place(blob, self.store.open, out, interrupt=interrupt)
 
-        with ThreadPoolExecutor(jobs, "imgfetch-write") as pool:
-            try:
-                for _ in pool.map(place, sorted(pending, key=lambda blob: -layout.tar.size_of(blob))):
-                    pass
-            except BaseException:
-                is_over.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        largest_first = sorted(pending, key=lambda blob: -layout.tar.size_of(blob))
+        threads.for_each(largest_first, place, jobs=jobs, name="imgfetch-write")
 
     def _require_space(self, layout: ArchiveLayout | None, *needs: tuple[Path, int, str]) -> None:
         if self.path:

@@ -17,4 +17,27 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("leave_out_the_working_directory", "sys.path[:1] == [_working_directory()]", "True").noticed_by(
         "test_another_first_directory_is_left_alone"
     ),
+    Mutant("threads:start", "(RuntimeError, MemoryError)", "MemoryError").noticed_by(
+        "test_every_command_works_without_a_thread[digest {reference}]",
+        "test_every_command_works_without_a_thread[save {reference} -o y.tar]",
+        "test_a_thread_that_cannot_start_is_none",
+    ),
+    Mutant("threads:for_each", "if is_over.is_set():", "if False:").noticed_by(
+        "test_the_first_failure_is_raised_and_no_call_begins_after_it"
+    ),
+    Mutant("threads:for_each", "raise failures[0]", "pass").noticed_by(
+        "test_the_first_failure_is_raised_and_no_call_begins_after_it"
+    ),
+    Mutant("Downloads._work", " or is_done()", "").noticed_by(
+        "test_without_a_thread_layers_are_brought_as_they_are_awaited"
+    ),
+    Mutant("_Head.readinto", "if left > 0:", "if left := max(left, 5):").noticed_by(
+        "test_a_head_that_never_ends_is_given_up[continue]"
+    ),
+    Mutant("_Response.begin", "self._head.is_complete = True", "pass").noticed_by(
+        "test_the_body_has_the_usual_time_between_two_bytes"
+    ),
+    Mutant("compressed:_zstd", "(os.cpu_count() or 1, 1, 0)", "(os.cpu_count() or 1, 1)").noticed_by(
+        "test_every_command_works_without_a_thread[save {reference} -o y.tar.zst]"
+    ),
 )

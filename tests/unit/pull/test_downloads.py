@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,61 @@ def test_leaving_early_ends_the_threads(registry: FakeRegistry, store: BlobStore
         interrupted(layers(ONE, TWO), registry, store, begun)
     assert registry.asked == [ONE.digest]
     assert [thread for thread in threading.enumerate() if thread.name.startswith("imgfetch-")] == []
+
+
+# ---- without a thread ----
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_without_a_thread_layers_are_brought_as_they_are_awaited(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, TWO, THREE)
+    wanted = layers(ONE, TWO, THREE)
+    with downloading(wanted, registry, store, jobs=2) as downloads:
+        assert registry.asked == []
+        downloads.wait(wanted[1].descriptor.digest)
+        assert registry.asked == [ONE.digest, TWO.digest]
+        assert list(downloads.arrivals()) == [layer.descriptor.digest for layer in wanted]
+
+
+@pytest.mark.usefixtures("no_threads")
+@pytest.mark.parametrize(
+    "failure", [VerificationError("a failure"), KeyboardInterrupt("a failure"), MemoryError("a failure")]
+)
+def test_without_a_thread_a_failure_ends_everything(
+    registry: FakeRegistry, store: BlobStore, failure: BaseException
+) -> None:
+    def fail() -> None:
+        raise failure
+
+    registry.add_blobs(ONE, THREE)
+    registry.contents[TWO.digest] = halves(TWO.content, fail)
+    with pytest.raises(type(failure), match="a failure"):
+        bring(layers(ONE, TWO, THREE), registry, store, jobs=2)
+    assert registry.asked == [ONE.digest, TWO.digest]
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_without_a_thread_a_layer_that_another_process_downloads_comes_last(
+    registry: FakeRegistry, store: BlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add_blobs(ONE, TWO)
+    other = BlobStore(root)
+    with ExitStack() as stack:
+        stack.enter_context(other.claim(Digest.parse(ONE.digest)))
+        monkeypatch.setattr("imgfetch.pull.downloads._BUSY", 0)
+        with downloading(layers(ONE, TWO), registry, store) as downloads:
+            arrivals = downloads.arrivals()
+            assert next(arrivals) == Digest.parse(TWO.digest)
+            stack.close()
+            assert next(arrivals) == Digest.parse(ONE.digest)
 
 
 def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> None:
