@@ -27,8 +27,6 @@ from imgfetch.errors import StorageError
 from imgfetch.text import format_size, sanitize
 
 BUFFER = 1024 * 1024
-MAX_SETTINGS = 4 * 1024 * 1024
-"""Maximum bytes of a file with settings."""
 _SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -73,20 +71,6 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=_HINT) from error
         hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
-
-
-def read_settings(path: Path) -> bytes:
-    """Return the content of a file with settings, which may be any file that the user's environment names.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it has more than `MAX_SETTINGS` bytes.
-    """
-    with path.open("rb") as file:
-        content = file.read(MAX_SETTINGS + 1)
-    if len(content) > MAX_SETTINGS:
-        raise ValueError(f"larger than {MAX_SETTINGS} bytes")
-    return content
 
 
 @contextmanager

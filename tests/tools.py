@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,3 +42,48 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+@contextmanager
+def in_time(seconds: int) -> Iterator[None]:
+    """Fail where a call waits for ever, as the opening of a pipe may."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"it waits for more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def stdin_from(descriptor: int) -> Iterator[None]:
+    """Let stdin be an open file, which is closed."""
+    before = os.dup(0)
+    os.dup2(descriptor, 0)
+    os.close(descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+@contextmanager
+def stdin_of(content: bytes) -> Iterator[None]:
+    """Let stdin be a pipe with this content."""
+    end, other = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(other, "wb") as pipe:
+            pipe.write(content)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with stdin_from(end):
+        yield
+    thread.join()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,12 +22,9 @@ from imgfetch.archive.streams import Advanced, CountedFile, Source, joined, size
 from imgfetch.archive.tarreader import TarEntry, TarReader
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
+from imgfetch.inputs import STDIN, own_descriptor
 from imgfetch.layers.compression import HEAD, PIECE, decompress, detect, is_header
 from imgfetch.text import sanitize
-
-STDIN = "/dev/stdin"
-_OWN = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/([0-9]{1,9})")
-"""Names of this process's open files."""
 
 
 class Members(Protocol):
@@ -107,16 +103,16 @@ def name_of(source: Source) -> str:
 
 def can_be_read_again(source: Source) -> bool:
     """Return whether a source is the path of a regular file or a directory; an open file has been read to its end."""
-    if not isinstance(source, (str, os.PathLike)) or _OWN.fullmatch(os.fspath(source)):
+    if not isinstance(source, (str, os.PathLike)) or own_descriptor(source) is not None:
         return False
     return size_of(source) is not None or Path(source).is_dir()
 
 
 def _open(path: str) -> int:
     """Open a path; an open file of this process is duplicated, because it may be a socket, or another user's file."""
-    own = _OWN.fullmatch(path)
-    if own:
-        return os.dup(int(own[1] or 0))
+    own = own_descriptor(path)
+    if own is not None:
+        return os.dup(own)
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.archive.lineends import LineEnds
+from imgfetch.inputs import wait_for
 from imgfetch.layers.compression import PIECE
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -70,19 +70,12 @@ class CountedFile(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
         """Read some bytes, and report their number."""
         while (read := self._file.readinto(buffer)) is None:  # type: ignore[attr-defined]
-            _wait_for(self._file)
+            wait_for(self._file)
         count: int = read
         self._position += count
         self._advanced(count)
         self.line_ends.add(memoryview(buffer).cast("B")[:count])
         return count
-
-
-def _wait_for(file: BinaryIO) -> None:
-    """Wait for data from a file in non-blocking mode; programs such as ssh may leave stdin in it."""
-    poll = select.poll()
-    poll.register(file, select.POLLIN)
-    poll.poll()
 
 
 class _Pieces(io.RawIOBase):

@@ -30,7 +30,7 @@ from typing import Self
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
-from imgfetch.files import read_settings
+from imgfetch.inputs import read_settings
 from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import quoted, sanitize
 
@@ -252,8 +252,6 @@ def _content(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise AuthenticationError(f"cannot read {sanitize(str(path))}: {error.strerror}") from error
-    except ValueError as error:
-        raise AuthenticationError(f"{sanitize(str(path))} is {error}") from error
 
 
 def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TextIO, TypedDict, cast
+from typing import BinaryIO, TypedDict, cast
 
 import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal
-from imgfetch.archive.source import STDIN
 from imgfetch.cli.options import usage
 from imgfetch.cli.shared_options import PLATFORM
 from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
+from imgfetch.inputs import STDIN, own_descriptor, read_settings
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
@@ -93,10 +93,12 @@ def references(arguments: argparse.Namespace) -> list[Reference]:
 def check_stdin(arguments: argparse.Namespace) -> None:
     """Report a usage error if stdin would be read twice."""
     given = vars(arguments)
-    readers = ["the list of images"] * given.get("images", []).count("-")
-    readers += ["the password"] if given.get("password_stdin") else []
+    settings = [given.get("authfile"), *(given.get("ca_file") or ())]
     archives = [*given.get("base", []), given.get("target"), given.get("file")]
-    readers += ["an archive"] * archives.count(STDIN)
+    readers = ["the list of images"] * sum(map(_is_stdin, given.get("images", [])))
+    readers += ["the password"] if given.get("password_stdin") else []
+    readers += ["a file with settings"] * sum(map(_is_stdin, settings))
+    readers += ["an archive"] * sum(map(_is_stdin, archives))
     if len(readers) > 1:
         one, other, *_ = readers
         given_twice = f"{one} twice" if one == other else f"both {one} and {other}"
@@ -106,16 +108,17 @@ def check_stdin(arguments: argparse.Namespace) -> None:
 def listed(arguments: argparse.Namespace) -> Iterator[Reference]:
     """Yield the references in the files of `--images`."""
     for name in arguments.images:
-        if name == "-":
-            yield from read_list(_lines(sys.stdin) if sys.stdin else (), "stdin")
+        path, shown = (STDIN, "stdin") if name == "-" else (name, sanitize(name))
+        if _is_stdin(path) and sys.stdin is None:
             continue
-        with storage_errors(Path(name), "read"), Path(name).open(encoding="utf-8", errors="backslashreplace") as file:
-            yield from read_list(_lines(file), sanitize(name))
+        with storage_errors(shown, "read"):
+            content = read_settings(path)
+        lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="backslashreplace")
+        yield from read_list(lines, shown)
 
 
-def _lines(file: TextIO) -> Iterator[str]:
-    """Return the lines of a file, which may be a device without any; one that is too long comes in pieces."""
-    return iter(partial(file.readline, _MAX_LINE + 1), "")
+def _is_stdin(name: object) -> bool:
+    return name == "-" or (isinstance(name, (str, Path)) and own_descriptor(name) == 0)
 
 
 def read_list(lines: Iterable[str], name: str) -> list[Reference]:
@@ -190,8 +193,10 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
 
 
 def _password(arguments: argparse.Namespace) -> str:
-    line = sys.stdin.buffer.readline(_MAX_PASSWORD) if sys.stdin else b""
+    line = sys.stdin.buffer.readline(_MAX_PASSWORD + 1) if sys.stdin else b""
     password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not password:
         usage(arguments, "--password-stdin found no password on stdin")
+    if len(line) > _MAX_PASSWORD:
+        usage(arguments, f"--password-stdin found a line of more than {_MAX_PASSWORD} bytes on stdin, not a password")
     return password

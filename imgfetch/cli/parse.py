@@ -40,7 +40,7 @@ def reference(text: str) -> Reference:
 
 def file(text: str) -> str:
     """Convert the path of an archive; ``-`` is stdin."""
-    from imgfetch.archive.source import STDIN  # noqa: PLC0415
+    from imgfetch.inputs import STDIN  # noqa: PLC0415
 
     return STDIN if text == "-" else text
 

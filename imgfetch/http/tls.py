@@ -13,6 +13,7 @@ Hosts named by ``--insecure`` are not verified.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import ssl
 from collections.abc import Iterable, Mapping
@@ -23,10 +24,14 @@ import truststore
 
 from imgfetch.errors import StorageError
 from imgfetch.http.origin import DEFAULT_PORTS
+from imgfetch.inputs import read_settings
 from imgfetch.text import sanitize
 
 _HUB = ("registry-1.docker.io", "docker.io")
 _HOST = re.compile(r"[\w:][\w.:%-]*")  # a safe directory name, unlike ".."
+_NOT_ASCII = re.compile(rb"[^\x00-\x7f]")  # in comments, which OpenSSL skips
+_HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
+_BUNDLE = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE"
 _PARTNERS = {".cert": ".key", ".key": ".cert"}
 
 _logger = logging.getLogger(__name__)
@@ -78,11 +83,11 @@ class TlsConfig(NamedTuple):
         """Return a context with the authorities for every host."""
         context = _context(ssl.SSLContext if self.bundle else truststore.SSLContext)
         if self.bundle and self.bundle.is_dir():
-            context.load_verify_locations(capath=self.bundle)
+            _add_directories(context, self.bundle, _BUNDLE)
         elif self.bundle:
-            _add_ca(context, self.bundle, source="SSL_CERT_FILE or REQUESTS_CA_BUNDLE")
+            _add_ca(context, self.bundle, source=_BUNDLE)
         if self.bundle_directory:
-            context.load_verify_locations(capath=self.bundle_directory)
+            _add_directories(context, self.bundle_directory, "SSL_CERT_DIR")
         for path in self.ca_files:
             _add_ca(context, path, source="--ca-file")
         return context
@@ -160,28 +165,46 @@ def _directory_names(host: str, port: int) -> list[str]:
 
 
 def _certificates(directory: Path) -> list[Path]:
+    files = _listed(directory)
+    # In a directory with containerd's hosts.toml, a pair may belong to a mirror.
+    return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
+
+
+def _listed(directory: Path) -> list[Path]:
+    """Return the entries of a directory by name; none if it cannot be read."""
     try:
-        files = sorted(directory.iterdir())
+        return sorted(directory.iterdir())
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
             _logger.debug("skipping %s: %s", sanitize(str(directory)), error.strerror)
         return []
-    # In a directory with containerd's hosts.toml, a pair may belong to a mirror.
-    return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
 
 
 def _add_ca(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
     """Trust a file's authorities; like docker and podman, skip a ``*.crt`` of a directory that has none."""
     try:
-        context.load_verify_locations(cafile=path)
-    except OSError as error:
-        is_content = isinstance(error, ssl.SSLError)
-        reason = "not a valid PEM certificate" if is_content else error.strerror
+        context.load_verify_locations(cadata=_NOT_ASCII.sub(b"?", read_settings(path)).decode("ascii"))
+    except (OSError, ValueError) as error:  # a `ValueError` if the file is empty
+        is_content = isinstance(error, (ssl.SSLError, ValueError))
+        reason = "not a valid PEM certificate" if is_content else getattr(error, "strerror", "")
         message = f"{source or 'cannot use'} {sanitize(str(path))}: {reason}"
         if source or isinstance(error, PermissionError):
             hint = f"{source} expects CA certificates in PEM form" if source else None
             raise StorageError(message, hint=hint) from error
         _logger.warning("%s; skipping it", message)
+
+
+def _add_directories(context: ssl.SSLContext, directories: Path, source: str) -> None:
+    """Trust the authorities in directories by the rules of OpenSSL, which opens a file there when it needs it."""
+    listed = (path for directory in str(directories).split(os.pathsep) for path in _listed(Path(directory)))
+    for path in filter(lambda path: _HASHED.fullmatch(path.name), listed):
+        try:
+            read_settings(path)
+        except (FileNotFoundError, PermissionError, IsADirectoryError):  # OpenSSL skips it
+            continue
+        except OSError as error:
+            raise StorageError(f"{source} {sanitize(str(path))}: {error.strerror}", hint="remove it") from error
+    context.load_verify_locations(capath=directories)
 
 
 def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:
@@ -202,6 +225,8 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
         raise StorageError(f"the key {sanitize(str(key))} is encrypted, which is not supported; decrypt it first")
 
     try:
+        for path in (certificate, key):
+            read_settings(path)  # OpenSSL would open a pipe, and read a file of any size
         context.load_cert_chain(certificate, key, password=refuse)
     except OSError as error:
         reason = getattr(error, "reason", "") or error.strerror

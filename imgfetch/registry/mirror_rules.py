@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, TransportError, UnsupportedError, VerificationError
-from imgfetch.files import read_settings
 from imgfetch.http.origin import Origin
+from imgfetch.inputs import read_settings
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import DOCKER_HUB, Reference, parse_location
 from imgfetch.text import quoted, sanitize
 
 SYSTEM = Path("/etc/containers")
+_MAX_TOML = 1024 * 1024  # 100,000 tables take 100 MiB
 _PULLS = ("all", "digest-only", "tag-only")
 _FILE_KEYS = frozenset({"registry", "registries", "registry-mirrors"})
 _KEYS = frozenset({"prefix", "location", "insecure", "blocked", "mirror", "mirror-by-digest-only", "pull-from-mirror"})
@@ -160,9 +161,12 @@ def _tolerated(what: str) -> Iterator[None]:
     """Turn any error about ``what`` into one warning."""
     try:
         yield
-    except (OSError, ValueError, ImgfetchError, RecursionError) as error:
+    except RecursionError:
+        _logger.warning("ignoring %s: it is nested too deeply", sanitize(what))
+    except (OSError, ValueError, ImgfetchError) as error:
         level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
-        _logger.log(level, "ignoring %s: %s", sanitize(what), sanitize(str(error)))
+        reason = getattr(error, "strerror", None) or str(error)
+        _logger.log(level, "ignoring %s: %s", sanitize(what), sanitize(reason))
 
 
 def _registry_mirrors(path: Path) -> Iterator[str]:
@@ -177,13 +181,22 @@ def _registry_mirrors(path: Path) -> Iterator[str]:
 
 def _rules(path: Path) -> dict[str, Rule]:
     # Through JSON, because JSON has no dates.  As in JSON, Go accepts keys in any case.
-    content = json.loads(json.dumps(tomllib.loads(read_settings(path).decode()), default=str))
+    content = json.loads(json.dumps(_toml(read_settings(path, _MAX_TOML).decode()), default=str))
     members = strictjson.Object(content, "it", _FILE_KEYS)
     if "registries" in members:
         raise UnsupportedError("version 1 of the format is not supported; write [[registry]] tables")
     tables = enumerate(members.items_of("registry"), 1)
     rules = [_rule(strictjson.Object(table, f"[[registry]] {number}", _KEYS), path) for number, table in tables]
     return {rule.prefix: rule for rule in reversed(rules)}  # of two with the same prefix, the first
+
+
+def _toml(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # of `int`
+        raise UnsupportedError("it has a number of too many digits") from None
 
 
 def _rule(table: strictjson.Object, path: Path) -> Rule:

@@ -186,11 +186,13 @@ def test_the_limit_of_a_layer_is_the_decompressed_one(loopback: Loopback, tmp_pa
 @pytest.mark.parametrize(
     ("status", "arguments", "variables"),
     [
-        pytest.param(2, ["-i", "/dev/zero"], {}, id="list"),
-        pytest.param(2, ["-i", "-"], {}, id="list on stdin"),
+        pytest.param(7, ["-i", "/dev/zero"], {}, id="list"),
+        pytest.param(7, ["-i", "-"], {}, id="list on stdin"),
         pytest.param(0, [], {"CONTAINERS_REGISTRIES_CONF": "/dev/zero"}, id="registries.conf"),
         pytest.param(0, [], {"REGISTRY_AUTH_FILE": "/dev/zero"}, id="credentials"),
+        pytest.param(0, [], {"REGISTRY_AUTH_FILE": "/dev/stdin"}, id="credentials on stdin"),
         pytest.param(7, ["--ca-file", "/dev/zero"], {}, id="authority"),
+        pytest.param(2, ["-u", "me", "--password-stdin"], {}, id="password"),
     ],
 )
 def test_lists_and_settings_without_an_end_take_little_memory(

@@ -139,13 +139,6 @@ def test_a_list_names_images_with_comments_and_blank_lines(desk: Desk) -> None:
     assert [item["RepoTags"] for item in desk.document("y.tar", "manifest.json")] == [[one], [two]]
 
 
-def test_a_list_may_come_on_stdin(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = desk.add("a", ONE)
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{one}\n"))
-    desk.save("y.tar", "-i", "-", *PLATFORM)
-    desk.check("y.tar")
-
-
 @pytest.mark.parametrize(
     ("content", "status", "said"),
     [("quay.io/x/y:1\nNO SUCH\n", 2, "line 2 of"), ("# nothing\n", 2, "no image given"), (None, 7, "No such file")],

@@ -8,9 +8,6 @@ import json
 import os
 import re
 import tarfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ import pytest
 from tests.images import ARM64, Built, attestation, gz, hello, image, index, layer, tar
 from tests.integration.conftest import Command, Save
 from tests.loopback import Loopback
+from tests.tools import stdin_of
 
 APP, WEB = image(hello("app")), image(hello("web"))
 MANY = index(APP, image(hello("arm"), platform=ARM64), attestation(APP))
@@ -47,28 +45,6 @@ def layout(*entries: Built) -> dict[str, bytes]:
         members[f"blobs/{built.digest.replace(':', '/')}"] = built.raw
         members |= {f"blobs/{blob.digest.replace(':', '/')}": blob.content for blob in built.blobs}
     return members
-
-
-@contextmanager
-def stdin_of(content: bytes) -> Iterator[None]:
-    """Let stdin be a pipe with this content."""
-    end, other = os.pipe()
-    before = os.dup(0)
-    os.dup2(end, 0)
-    os.close(end)
-
-    def write() -> None:
-        with os.fdopen(other, "wb") as pipe:
-            pipe.write(content)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        os.dup2(before, 0)
-        os.close(before)
-        thread.join()
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
@@ -127,6 +103,8 @@ def test_a_layout_is_found_by_its_name_alone(archive: Path, command: Command, mo
         (("save", "-i", "-", "--base", "-", "-o", "x.tar"), "the list of images and an archive"),
         (("save", "x", "--base", "-", "-u", "me", "--password-stdin", "-o", "x.tar"), "the password and an archive"),
         (("inspect", "-", "-u", "me", "--password-stdin"), "the password and an archive"),
+        (("digest", "-i", "/dev/fd/0", "--authfile", "/dev/stdin"), "the list of images and a file with settings"),
+        (("save", "x", "--ca-file", "/dev/stdin", "--base", "-", "-o", "x.tar"), "a file with settings and an archive"),
     ],
 )
 def test_stdin_is_read_once(command: Command, arguments: tuple[str, ...], pair: str) -> None:

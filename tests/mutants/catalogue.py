@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from tests.mutants import archives, command, configs, hostile, layers, network, outputs, resources, sources, store
+from tests.mutants import (
+    archives,
+    command,
+    configs,
+    hostile,
+    inputs,
+    layers,
+    network,
+    outputs,
+    resources,
+    sources,
+    store,
+)
 
 MUTANTS = (
     *archives.MUTANTS,
     *hostile.MUTANTS,
     *sources.MUTANTS,
+    *inputs.MUTANTS,
     *configs.MUTANTS,
     *layers.MUTANTS,
     *outputs.MUTANTS,

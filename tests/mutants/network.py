@@ -5,16 +5,6 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("files:read_settings", "if len(content) > MAX_SETTINGS:", "if False:").noticed_by(
-        "test_a_broken_file_is_told_with_its_position_and_passed_over[large]",
-        "test_a_file_that_is_too_large_is_one_warning",
-    ),
-    Mutant("files:read_settings", "file.read(MAX_SETTINGS + 1)", "file.read()").noticed_by(
-        "test_lists_and_settings_without_an_end_take_little_memory"
-    ),
-    Mutant("context:_lines", "partial(file.readline, _MAX_LINE + 1)", "file.readline").noticed_by(
-        "test_a_list_without_an_end_is_read_up_to_a_limit"
-    ),
     Mutant("context:read_list", "number > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
     Mutant("tags:_following", "_LINK.findall(", "re.findall(r'<([^>]{1,4000})>\\s*((?:;[^,]*)?)', ").noticed_by(
         "test_the_next_page_is_where_the_link_says"

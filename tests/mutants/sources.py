@@ -34,9 +34,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("LineEnds.are_converted", " and self._pairs == self._feeds", "").noticed_by(
         "test_line_ends_are_counted_across_pieces"
     ),
-    Mutant("source:_open", "if own:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
+    Mutant("source:_open", "if own is not None:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
     Mutant("source:opened", "if os.isatty(descriptor):", "if False:").noticed_by("test_a_terminal_is_not_read"),
-    Mutant("source:can_be_read_again", " or _OWN.fullmatch(os.fspath(source))", "").noticed_by(
+    Mutant("source:can_be_read_again", " or own_descriptor(source) is not None", "").noticed_by(
         "test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice"
     ),
     Mutant("recognise:is_damaged", "scan.has_parts or is_unknown", "scan.has_parts").noticed_by(

@@ -122,7 +122,7 @@ def mentions(text: str) -> list[str]:
 def unknown_modules(text: str) -> list[str]:
     """Return the names such as `http/tls.TlsConfig` in a text that are no module, or not defined in one."""
     folders = "|".join(path.name for path in (ROOT / "imgfetch").iterdir() if (path / "__init__.py").exists())
-    names = re.findall(rf"`((?:(?:{folders})/|errors\b|files\b|progress\b)[\w/]*)((?:\.\w+)*)`", text)
+    names = re.findall(rf"`((?:(?:{folders})/|errors\b|files\b|inputs\b|progress\b)[\w/]*)((?:\.\w+)*)`", text)
     unknown = []
     for module, dotted in names:
         path = ROOT / "imgfetch" / f"{module}.py"

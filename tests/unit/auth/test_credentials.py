@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from imgfetch.auth.credentials import Credentials, Login, files
-from imgfetch.files import MAX_SETTINGS
+from imgfetch.inputs import MAX_SETTINGS
 from tests.stories import Log
 from tests.threads import together
+from tests.tools import in_time
 
 SECRET = "hunter2-s3cret"
 HUB = "https://index.docker.io/v1/"
@@ -438,7 +440,6 @@ NO_OBJECT = "'auths' or 'credHelpers' that is not an object"
         pytest.param(b'{"a": "\xff"}', "not UTF-8 (byte 8)", id="not UTF-8"),
         pytest.param('{"a":' * 100_000, "nested too deeply", id="nested"),
         pytest.param(f'{{"a": {"1" * 9999}}}', "not usable JSON", id="a long number"),
-        pytest.param(" " * (4 * 1024 * 1024 + 1), "larger than 4194304 bytes", id="large"),
         pytest.param({"auths": [SECRET]}, NO_OBJECT, id="auths is an array"),
         pytest.param({"credHelpers": SECRET}, NO_OBJECT, id="credHelpers is text"),
     ],
@@ -464,6 +465,12 @@ def test_a_broken_variable_is_told_by_its_name(log: Log) -> None:
     assert SECRET not in log.text
 
 
+def test_a_file_that_is_too_large_is_told(home: Home, log: Log) -> None:
+    assert home.credentials(" " * (MAX_SETTINGS + 1)).find("quay.io", "a/b") is None
+    (warning,) = log.warnings
+    assert warning.startswith(f"cannot read {home.root / '1.json'}: it is larger than {MAX_SETTINGS} bytes; ")
+
+
 def test_a_file_of_the_largest_size_is_read(home: Home) -> None:
     content = json.dumps(auths("quay.io"))
     found = home.credentials(content.ljust(MAX_SETTINGS))
@@ -477,6 +484,14 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, log: Log) -> None:
     assert Credentials(files=[directory, below_a_file]).find("quay.io", "a/b") is None
     (warning,) = log.warnings
     assert warning.startswith(rf"cannot read {home.root}/director\x1by: ")
+
+
+def test_a_file_that_is_a_pipe_is_told_and_not_waited_for(home: Home, log: Log) -> None:
+    os.mkfifo(home.root / "config.json")
+    with in_time(20):
+        assert Credentials(files=[home.root / "config.json"]).find("quay.io", "a/b") is None
+    (warning,) = log.warnings
+    assert warning.startswith(f"cannot read {home.root / 'config.json'}: it is a named pipe, not a regular file")
 
 
 def test_a_file_is_read_as_go_reads_it(home: Home) -> None:

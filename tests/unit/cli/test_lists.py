@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from imgfetch.cli import context
@@ -30,21 +28,3 @@ def test_there_is_an_end_to_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "MAX_LINES", 2)
     with pytest.raises(InvalidReferenceError, match="too long"):
         context.read_list(["x", "y", "z"], "list")
-
-
-@pytest.mark.parametrize("content", ["\0", "x", "x\n", "# a comment\n"])
-def test_a_list_without_an_end_is_read_up_to_a_limit(content: str) -> None:
-    class Endless(io.StringIO):
-        given = 0
-
-        def readline(self, size: int | None = -1) -> str:
-            assert size is not None
-            assert size > 0
-            line = content if content.endswith("\n") else content * size
-            self.given += len(line)
-            return line
-
-    file = Endless()
-    with pytest.raises(InvalidReferenceError, match="too many lines, or lines that are too long"):
-        context.read_list(context._lines(file), "list")
-    assert file.given < 200_000

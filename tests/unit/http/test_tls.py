@@ -6,6 +6,7 @@ import base64
 import http.client
 import logging
 import os
+import re
 import select
 import shutil
 import socket
@@ -29,7 +30,7 @@ from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.tls import TlsConfig
 from tests import certificates
 from tests.certificates import Certificates
-from tests.tools import tool
+from tests.tools import in_time, tool
 
 REGISTRY = "registry.example"
 
@@ -335,6 +336,69 @@ def test_a_bundle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"SSL_CERT_FILE or REQUESTS_CA_BUNDLE .*/gone\.pem: No such file") as caught:
         TlsConfig(bundle=tmp_path / "gone.pem").context(REGISTRY, 443)
     assert caught.value.hint == "SSL_CERT_FILE or REQUESTS_CA_BUNDLE expects CA certificates in PEM form"
+
+
+FILES = ["ca-file", "bundle", "ca.crt", "client.cert", "client.key", "bundle directory", "bundle that is a directory"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "huge"])
+@pytest.mark.parametrize("place", FILES)
+def test_no_certificate_is_waited_for_or_read_without_an_end(
+    place: str, kind: str, made: Certificates, certs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = put(certs / REGISTRY, ca_crt=made.ca, client_cert=made.client_cert, client_key=made.client_key)
+    in_directory = "directory" in place
+    path = directory / (place if "." in place else "0a1b2c3d.0" if in_directory else "named.pem")
+    path.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "endless":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.touch()
+            os.truncate(path, 1 << 40)
+    trust = TlsConfig(certs_directories=(certs,))
+    match place:
+        case "ca-file":
+            trust = TlsConfig(ca_files=(path,))
+        case "bundle":
+            trust = TlsConfig(bundle=path)
+        case "bundle directory":
+            trust = TlsConfig(bundle_directory=Path(f"{certs}:{directory}"))
+        case "bundle that is a directory":
+            trust = TlsConfig(bundle=directory)
+    if place == "ca.crt":  # it is skipped, as one with other content is
+        with in_time(20):
+            trust.context(REGISTRY, 443)
+        assert re.search(rf"cannot use {path}: .*(not a regular file|larger than .* bytes).*; skipping it", caplog.text)
+        return
+    with in_time(20), pytest.raises(StorageError, match=r"not a regular file|larger than") as caught:
+        trust.context(REGISTRY, 443)
+    assert str(path) in str(caught.value)
+
+
+def test_an_authority_may_come_from_a_pipe_and_is_for_all_hosts(server: Server, made: Certificates) -> None:
+    end, other = os.pipe()
+    os.write(other, made.ca.read_bytes())
+    os.close(other)
+    trust = TlsConfig(ca_files=(Path(f"/dev/fd/{end}"),))
+    contexts = [trust.context(REGISTRY, 443), trust.context("another.example", 443)]
+    os.close(end)
+    assert [greet(context, server) for context in contexts] == ["nobody"] * 2
+
+
+def test_a_file_with_authorities_may_have_comments_in_any_language(
+    server: Server, made: Certificates, tmp_path: Path
+) -> None:
+    path = tmp_path / "bundle.pem"
+    path.write_bytes(
+        "# F\u0151tan\u00fas\u00edtv\u00e1ny\n".encode()
+        + made.another_ca.read_bytes()
+        + b"\xff\n"
+        + made.ca.read_bytes()
+    )
+    assert greet(TlsConfig(bundle=path).context(REGISTRY, 443), server) == "nobody"
 
 
 # ---- client certificates ----

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imgfetch.errors import InvalidReferenceError, UnsupportedError
-from imgfetch.files import MAX_SETTINGS
+from imgfetch.inputs import MAX_SETTINGS
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
-from imgfetch.registry.mirror_rules import Endpoint, Mirrors, read, registries_conf_files
+from imgfetch.registry.mirror_rules import _MAX_TOML, Endpoint, Mirrors, read, registries_conf_files
 from tests.stories import Log
+from tests.tools import in_time
 
 HUB = Reference.parse("busybox:1")
 QUAY = Reference.parse("quay.io/team/app:1")
@@ -466,7 +468,9 @@ def a_rule(body: str) -> str:
             id="an unknown kind of pull",
         ),
         pytest.param('[registries.search]\nregistries = ["a.example"]', "version 1", id="the old format"),
-        pytest.param("a = " + "[" * 100_000, "ignoring", id="nested"),
+        pytest.param("a = " + "[" * 100_000, "it is nested too deeply", id="nested"),
+        pytest.param("a" + ".a" * 5_000 + " = 1", "it is nested too deeply", id="dotted"),
+        pytest.param("a = " + "9" * 5_000, "it has a number of too many digits", id="a long number"),
     ],
 )
 def test_a_broken_registries_conf_counts_as_absent_with_one_warning(
@@ -493,11 +497,19 @@ def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, log: Log) -> No
     assert len(log.warnings) == 2
 
 
+def test_a_pipe_is_one_warning_each_and_not_waited_for(tmp_path: Path, log: Log) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with in_time(20):
+        assert read(daemon_json=tmp_path / "pipe", registries_conf=[tmp_path / "pipe"]) == Mirrors()
+    assert len(log.warnings) == 2
+    assert all(each.startswith(f"ignoring {tmp_path}/pipe: it is a named pipe, not a") for each in log.warnings)
+
+
 def test_a_file_that_is_too_large_is_one_warning(tmp_path: Path, log: Log) -> None:
     file = tmp_path / "settings"
     file.write_text(" " * MAX_SETTINGS + "\n")
     assert read(daemon_json=file, registries_conf=[file]) == Mirrors()
-    assert log.warnings == [f"ignoring {file}: larger than {MAX_SETTINGS} bytes"] * 2
+    assert log.warnings == [f"ignoring {file}: it is larger than {limit} bytes" for limit in (_MAX_TOML, MAX_SETTINGS)]
 
 
 def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:
