@@ -60,7 +60,11 @@ def is_approved(archive: Path, pair: Pair) -> bool:
 
 @pytest.mark.parametrize(
     ("title", "reader"),
-    [(title, READERS[(number + step) % len(READERS)]) for number, title in enumerate(APPROVED) for step in (0, 3)],
+    [
+        (title, READERS[(number + step) % len(READERS)])
+        for number, title in enumerate(sorted(APPROVED))
+        for step in (0, 3)
+    ],
 )
 def test_no_reader_has_another_image_after_an_approved_archive(
     title: str, reader: str, started: Started, archive: Path

@@ -21,8 +21,8 @@ STREAMS = [
     "/dev/../dev/stdout",
     "/proc/self/fd/1",
     "/proc/thread-self/fd/1",
-    f"/proc/{os.getpid()}/fd/1",
-    f"/proc/{os.getppid()}/fd/1",
+    pytest.param(f"/proc/{os.getpid()}/fd/1", id="its own"),
+    pytest.param(f"/proc/{os.getppid()}/fd/1", id="its parent's"),
     "/dev/fd/999",
 ]
 
