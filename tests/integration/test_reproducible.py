@@ -134,11 +134,11 @@ def test_another_python_gives_the_same_bytes(first: tuple[str, str], loopback: L
         pytest.skip("no other Python from 3.11 on is installed")
     for number, python in enumerate(pythons):
         venv = tmp_path / f"venv-{number}"
-        subprocess.run([python, "-m", "venv", venv], check=True, capture_output=True, timeout=120)
-        install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", str(PROJECT)]
+        subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True, capture_output=True, timeout=120)
         source = tmp_path / f"source-{number}"
         shutil.copytree(PROJECT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info"))
-        install[-1] = str(source)
+        pip = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python"]
+        install = [*pip, "install", "--quiet", source]
         done = subprocess.run(install, check=False, capture_output=True, timeout=300)
         if done.returncode:
             missing(f"imgfetch cannot be installed for {python}: {done.stderr.decode()[-300:]}")
