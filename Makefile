@@ -8,6 +8,7 @@ BENCH ?=
 MUTANTS ?=
 COUNT ?= 20000
 SEED ?=
+WORKERS ?= 3
 
 # The tests start Python more than a thousand times, and to compile everything anew would be two fifths of each start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +34,7 @@ lint: $(VENV)/.dev ## ruff, and mypy --strict
 	$(BIN)/mypy
 
 test: $(VENV)/.test ## all tests; those that need a tool that is not installed skip and say which
-	$(BIN)/python -m tests
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 mutants: $(VENV)/.test ## break each check on purpose; fails unless a test notices
 	$(BIN)/python -m tests.mutants $(MUTANTS)
