@@ -32,8 +32,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
 _HINTS = {
+    errno.EBUSY: "mount its directory instead of the file, or write to stdout: imgfetch save … > FILE",
     errno.EFBIG: "choose another file system, because FAT32 holds files up to 4 GiB, or raise the limit of ulimit -f",
     errno.EISDIR: "name a file in it, or write an archive for each image with --output-dir DIR",
+    errno.EPERM: "choose another name or directory; lsattr shows whether a file or directory is immutable",
 }
 
 

@@ -27,7 +27,7 @@ def regular(output: Output) -> Path | None:
     All others must be opened at once, before another user can put something else in their place.
 
     Raises:
-        StorageError: the output is a directory, or its name is too long.
+        StorageError: the output is a directory, its name is too long, or a file there cannot be replaced.
     """
     if not isinstance(output, (str, os.PathLike)):
         return None
@@ -43,7 +43,10 @@ def regular(output: Output) -> Path | None:
             mode = stat.S_IFREG
         if stat.S_ISDIR(mode) or os.fspath(output).endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return path if stat.S_ISREG(mode) else None
+        if not stat.S_ISREG(mode):
+            return None
+        _require_replaceable(path)
+    return path
 
 
 @contextmanager
@@ -83,11 +86,48 @@ def is_terminal(output: Output) -> bool:
         return False
 
 
+def _require_replaceable(path: Path) -> None:
+    """Find out before the download whether a rename can replace an existing file.
+
+    ``rmdir`` removes no file, but the system first makes the checks that it makes for a rename: it returns EPERM for a
+    file of another user in a directory such as /tmp, and for an immutable one, and ENOTDIR if all is well.
+
+    Raises:
+        OSError: it cannot be replaced.
+    """
+    try:
+        owner = path.lstat().st_uid
+    except OSError:  # It is missing or inaccessible; writing will report a failure.
+        return
+    if _mount(path, os.O_NOFOLLOW) != _mount(path.parent):
+        raise OSError(errno.EBUSY, "it is a mount point, which cannot be replaced")
+    try:
+        path.rmdir()
+    except OSError as error:
+        if error.errno == errno.EPERM and owner != os.geteuid() and path.parent.stat().st_mode & stat.S_ISVTX:
+            raise PermissionError(errno.EPERM, "it belongs to another user, and its directory is sticky") from error
+        if error.errno == errno.EPERM:
+            raise
+
+
+def _mount(path: Path, flags: int = 0) -> bytes:
+    """Return the line with the number of the mount that a path is on; nothing if the system does not report it."""
+    try:
+        descriptor = os.open(path, os.O_PATH | flags)
+        try:
+            lines = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines()
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return b""
+    return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
+
+
 def _open(path: Path) -> int:
     """Open a device, a pipe or an open file of a process, and never truncate it.
 
     Raises:
-        OSError: the path cannot be opened, or is a regular file, which must be replaced atomically, or a link of
+        OSError: the path cannot be opened; or is a regular file, which must be replaced atomically; or belongs to
             another user, who could lead the archive elsewhere.
     """
     place = _open_file(path)
@@ -97,6 +137,8 @@ def _open(path: Path) -> int:
             raise PermissionError(errno.EPERM, f"{link} is a link of another user; name the file that it points to")
     if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
         return os.dup(int(place.name))  # The duplicate shares the file offset with the other users.
+    if not place:
+        _require_own(target)
     descriptor = os.open(place or target, os.O_WRONLY | os.O_NOCTTY | (0 if place else os.O_NOFOLLOW))
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         if not place:
@@ -104,6 +146,14 @@ def _open(path: Path) -> int:
             raise FileExistsError(errno.EEXIST, "it became a regular file in the meantime; run the command again")
         os.lseek(descriptor, 0, os.SEEK_END)
     return descriptor
+
+
+def _require_own(path: Path) -> None:
+    """Refuse another user's pipe in a directory such as /tmp, by the rule of Linux's ``fs.protected_fifos``."""
+    status, parent = path.lstat(), path.parent.stat()
+    is_shared = parent.st_mode & stat.S_ISVTX and parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if is_shared and status.st_uid not in {0, os.geteuid(), parent.st_uid}:
+        raise PermissionError(errno.EPERM, "it belongs to another user, and its directory is sticky")
 
 
 def _open_file(path: Path) -> Path | None:

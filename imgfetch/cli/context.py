@@ -13,7 +13,7 @@ from typing import BinaryIO, TypedDict, cast
 import platformdirs
 
 from imgfetch import errors
-from imgfetch.archive.output import is_terminal
+from imgfetch.archive.output import is_terminal, regular
 from imgfetch.cli.options import usage
 from imgfetch.cli.shared_options import PLATFORM
 from imgfetch.files import storage_errors
@@ -179,6 +179,8 @@ def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], st
         paths[path] = reference
     with storage_errors(directory, "create"):
         directory.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        regular(path)  # raises an error before the first download
     return [([reference], path) for path, reference in paths.items()]
 
 

@@ -16,7 +16,9 @@ unknown  after all layers                           after all layers
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from imgfetch.archive.scan import Scan, scan
 from imgfetch.archive.tarlayout import Blob, UncompressedLayer
 from imgfetch.errors import ImgfetchError, StorageError, UnsupportedError
 from imgfetch.files import require_free_space, storage_errors
+from imgfetch.inputs import open_regular
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -170,7 +173,8 @@ class ExistingArchive(NamedTuple):
         if not path.is_file():
             return None
         try:
-            existing = cls(path, scan(path))
+            with storage_errors(path, "read"), _opened(path) as file:
+                existing = cls(path, scan(file))
         except ImgfetchError as error:
             _logger.info("rewriting %s: %s", path, error)
             return None
@@ -183,7 +187,7 @@ class ExistingArchive(NamedTuple):
         layout = self._layout(plan, store)
         if layout is None:
             return False
-        with storage_errors(self.path, "read"), self.path.open("rb") as file:
+        with storage_errors(self.path, "read"), _opened(self.path) as file:
             if compressed.compression_of(file) != compressed.compression(self.path):
                 return False
             try:
@@ -199,3 +203,8 @@ class ExistingArchive(NamedTuple):
             if layer.diff_id and (found := self.members.get(blob_path(layer.diff_id))):
                 known.setdefault(layer.descriptor.digest, LayerInfo(layer.diff_id, "", found.entry.size))
         return plan.layout(known)
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    """Open a regular file, and no pipe that another user has put there in the meantime."""
+    return open(os.fspath(path), "rb", opener=open_regular)

@@ -44,7 +44,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("output:_open", "os.O_WRONLY |", "os.O_WRONLY | os.O_TRUNC | os.O_CREAT |").noticed_by(
         "test_a_file_that_has_taken_the_place_of_a_pipe_is_left_alone", "test_a_pipe_that_is_gone_is_not_made_a_file"
     ),
-    Mutant("output:_open", "if not place:", "if False:").noticed_by(
+    Mutant("output:_open", "        if not place:", "        if False:").noticed_by(
         "test_a_file_that_has_taken_the_place_of_a_pipe_is_left_alone"
     ),
     Mutant(
@@ -58,5 +58,31 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("output:_open", "0 if place else os.O_NOFOLLOW", "0").noticed_by(
         "test_a_link_that_takes_the_place_of_a_pipe_is_not_followed"
+    ),
+    Mutant("output:regular", "_require_replaceable(path)", "pass").noticed_by(
+        "test_another_users_entry_in_a_sticky_directory_is_refused_before_a_request[a_file]",
+        "test_an_immutable_file_is_found_before_a_request",
+        "test_a_mounted_file_is_found_before_a_request",
+    ),
+    Mutant("_require_replaceable", "!= _mount(path.parent)", "== b'x'").noticed_by(
+        "test_a_mounted_file_is_found_before_a_request"
+    ),
+    Mutant("_require_replaceable", "if error.errno == errno.EPERM:", "if False:").noticed_by(
+        "test_an_immutable_file_is_found_before_a_request"
+    ),
+    Mutant("_require_replaceable", "if error.errno == errno.EPERM:", "if True:").noticed_by(
+        "test_an_entry_that_can_be_replaced_is[our file]"
+    ),
+    Mutant("output:_open", "if not place:\n        _require_own(target)", "if False:\n        pass").noticed_by(
+        "test_another_users_entry_in_a_sticky_directory_is_refused_before_a_request[a_pipe]"
+    ),
+    Mutant("_require_own", "if is_shared and", "if").noticed_by(
+        "test_another_users_pipe_in_a_directory_of_ours_is_used"
+    ),
+    Mutant("context:outputs", "regular(path)", "pass").noticed_by(
+        "test_every_file_in_an_output_directory_is_looked_at_before_the_first_download"
+    ),
+    Mutant("write:_opened", "opener=open_regular", "opener=None").noticed_by(
+        "test_a_pipe_that_takes_the_place_of_an_existing_archive_is_not_waited_for"
     ),
 )

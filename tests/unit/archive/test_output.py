@@ -129,6 +129,16 @@ def test_a_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
         pass
 
 
+def test_another_users_pipe_in_a_directory_of_ours_is_used(tmp_path: Path) -> None:
+    root()
+    os.mkfifo(tmp_path / "y.tar")
+    os.chown(tmp_path / "y.tar", 4321, 4321)
+    with subprocess.Popen(["cat", tmp_path / "y.tar"], stdout=subprocess.PIPE) as reader:
+        with opened(tmp_path / "y.tar", None) as file:
+            file.write(b"the archive")
+        assert reader.communicate(timeout=30)[0] == b"the archive"
+
+
 def test_a_link_that_takes_the_place_of_a_pipe_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "y.tar")
     (tmp_path / "mine").write_bytes(b"mine")
