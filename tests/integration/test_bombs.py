@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import subprocess
@@ -182,26 +183,60 @@ def test_the_limit_of_a_layer_is_the_decompressed_one(loopback: Loopback, tmp_pa
         assert done.returncode == status, done.stderr.decode()
 
 
+LARGE = "larger than 4194304 bytes"
+A_DEVICE = "/dev/zero: it is a device, not a regular file"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
 @pytest.mark.parametrize(
-    ("status", "arguments", "variables"),
+    ("says", "status", "arguments", "variables"),
     [
-        pytest.param(7, ["-i", "/dev/zero"], {}, id="list"),
-        pytest.param(7, ["-i", "-"], {}, id="list on stdin"),
-        pytest.param(0, [], {"CONTAINERS_REGISTRIES_CONF": "/dev/zero"}, id="registries.conf"),
-        pytest.param(0, [], {"REGISTRY_AUTH_FILE": "/dev/zero"}, id="credentials"),
-        pytest.param(0, [], {"REGISTRY_AUTH_FILE": "/dev/stdin"}, id="credentials on stdin"),
-        pytest.param(7, ["--ca-file", "/dev/zero"], {}, id="authority"),
-        pytest.param(2, ["-u", "me", "--password-stdin"], {}, id="password"),
+        pytest.param(A_DEVICE, 7, ["-i", "/dev/zero"], {}, id="list"),
+        pytest.param(LARGE, 7, ["-i", "-"], {}, id="list on stdin"),
+        pytest.param(A_DEVICE, 4, [], {"CONTAINERS_REGISTRIES_CONF": "/dev/zero"}, id="registries.conf"),
+        pytest.param("larger", 4, [], {"CONTAINERS_REGISTRIES_CONF": "/dev/fd/0"}, id="registries.conf on stdin"),
+        pytest.param(A_DEVICE, 4, [], {"REGISTRY_AUTH_FILE": "/dev/zero"}, id="credentials"),
+        pytest.param(LARGE, 4, [], {"REGISTRY_AUTH_FILE": "/dev/stdin"}, id="credentials on stdin"),
+        pytest.param(A_DEVICE, 7, ["--ca-file", "/dev/zero"], {}, id="authority"),
+        pytest.param("a line of more than 65536 bytes", 2, ["-u", "me", "--password-stdin"], {}, id="password"),
     ],
 )
-def test_lists_and_settings_without_an_end_take_little_memory(
-    status: int, arguments: list[str], variables: dict[str, str], loopback: Loopback, tmp_path: Path
+def test_lists_and_settings_without_an_end_take_little_memory(  # noqa: PLR0917
+    says: str, status: int, arguments: list[str], variables: dict[str, str], loopback: Loopback, tmp_path: Path
 ) -> None:
-    loopback.add("team/app", "v1", GOOD)
-    images = [] if "-i" in arguments else [f"{loopback.host}/team/app:v1"]
+    images = [] if "-i" in arguments else [demanding(loopback)]
     with Path("/dev/zero").open("rb") as zeros:
         ended = run(tmp_path, "save", *images, *arguments, "-o", tmp_path / "y.tar", stdin=zeros, variables=variables)
     assert ended.status == status, ended.err
+    assert says in ended.err
     assert "Traceback" not in ended.err
     assert ended.peak < MEMORY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize(
+    ("variable", "begin", "repeated", "end", "limit"),
+    [
+        ("REGISTRY_AUTH_FILE", '{"auths": [', "{},", "0]}", 4 * MIB),
+        ("REGISTRY_AUTH_FILE", '{"auths": ', '{"a":', "0", 4 * MIB),
+        ("CONTAINERS_REGISTRIES_CONF", "a = [", "{},", "]", MIB),
+        ("CONTAINERS_REGISTRIES_CONF", "a = [", "[", "]", MIB),
+    ],
+)
+def test_the_largest_settings_take_little_memory(  # noqa: PLR0917
+    variable: str, begin: str, repeated: str, end: str, limit: int, loopback: Loopback, tmp_path: Path
+) -> None:
+    path = tmp_path / "settings"
+    path.write_text(begin + repeated * ((limit - len(begin + end)) // len(repeated)) + end)
+    ended = run(tmp_path, "save", demanding(loopback), "-o", tmp_path / "y.tar", variables={variable: os.fspath(path)})
+    assert ended.status == 4, ended.err
+    assert str(path) in ended.err or "{}," in repeated
+    assert "Traceback" not in ended.err
+    assert ended.peak < MEMORY
+
+
+def demanding(loopback: Loopback) -> str:
+    """Return an image for which credentials are needed."""
+    reference = loopback.add("team/app", "v1", GOOD)
+    loopback.challenge("/v2/team/app/manifests/v1", 'Basic realm="x"')
+    return reference

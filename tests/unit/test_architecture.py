@@ -40,6 +40,17 @@ LAZY = {
     "cli/parser.py": "the same boundary: the search for what a misspelt word may mean",
 }
 """The modules that import something in a function, and why."""
+OPENERS = {
+    "inputs.py": "os.open",  # regular files and open streams, up to a bound
+    "files.py": "os.open",  # new files, which replace others atomically
+    "archive/directory.py": "os.open",  # below an open directory, without following links
+    "archive/output.py": "os.open Path(f'/proc/self/fdinfo/{descriptor}').read_bytes",  # devices and pipes
+    "archive/source.py": "os.open",  # archives, which may be pipes
+    "pull/write.py": "open",  # by an opener of `inputs`
+    "cli/command_completion.py": "script.read_bytes",  # a file of the package
+    "cli/stdout.py": "os.open",  # /dev/null
+}
+"""The calls that open files, by module; the store has its own rules."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in ROOF)
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -93,6 +104,21 @@ def test_no_module_imports_in_a_function_without_a_reason() -> None:
         and any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
     }
     assert found == set(LAZY)
+
+
+@each_module
+def test_files_are_opened_in_few_places(path: Path) -> None:
+    is_mode = re.compile(r"[rwax]b?\+?").fullmatch
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    found = {
+        name
+        for call in calls
+        if (name := ast.unparse(call.func)) in {"open", "os.open"}
+        or name.rpartition(".")[2] in {"read_text", "read_bytes", "write_text", "write_bytes"}
+        or (name.endswith(".open") and any(is_mode(ast.unparse(each).strip("'")) for each in call.args))
+    }
+    allowed = OPENERS.get(str(path.relative_to(PACKAGE)), "any" if folder_of(path) == "store" else "")
+    assert allowed == "any" or found == set(allowed.split())
 
 
 @each_module

@@ -252,6 +252,25 @@ def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch
     may_end.set()
 
 
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [(errno.EPERM, "choose another name or directory; "), (errno.EBUSY, "mount its directory instead of the file, ")],
+    ids=["of another user", "mounted"],
+)
+def test_a_file_that_becomes_irreplaceable_meanwhile_has_a_way_out(
+    target: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(StorageError) as caught, atomic_write(target, mode=0o666, durable=True) as file:
+        file.write(b"new")
+    assert str(caught.value) == f"cannot write {target}: {os.strerror(number)}"
+    assert (caught.value.hint or "").startswith(hint)
+    assert names(target.parent) == ["image.tar"]
+
+
 def test_a_full_disk_tells_what_to_do() -> None:
     full = Path("/dev/full")
     if not full.is_char_device():
