@@ -214,3 +214,7 @@ class PlatformNotFoundError(ImgfetchError):
 
 class StorageError(ImgfetchError):
     """Local disk full, not writable or missing; the cause is the ``OSError``."""
+
+
+class ResourceError(StorageError):
+    """A limit of this process: too little memory, too few file descriptors or processes, or too small files."""

@@ -22,8 +22,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
-from imgfetch import threads
-from imgfetch.errors import StorageError
+from imgfetch import shortage, threads
+from imgfetch.errors import ResourceError, StorageError
 from imgfetch.text import format_size, sanitize
 
 BUFFER = 1024 * 1024
@@ -33,7 +33,6 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
 _HINTS = {
     errno.EBUSY: "mount its directory instead of the file, or write to stdout: imgfetch save … > FILE",
-    errno.EFBIG: "choose another file system, because FAT32 holds files up to 4 GiB, or raise the limit of ulimit -f",
     errno.EISDIR: "name a file in it, or write an archive for each image with --output-dir DIR",
     errno.EPERM: "choose another name or directory; lsattr shows whether a file or directory is immutable",
 }
@@ -71,6 +70,8 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
                 if isinstance(path, Path) and not path.is_char_device():
                     reason += f" ({format_size(shutil.disk_usage(path.parent).free)} free)"
             raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=_HINT) from error
+        if lack := shortage.of(error):
+            raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint) from error
         hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
 

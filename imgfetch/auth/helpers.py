@@ -10,6 +10,7 @@ or prints an error and exits with a status other than zero.  `NOT_FOUND` means t
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -22,8 +23,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
+from imgfetch import shortage
 from imgfetch.auth.login import Login
-from imgfetch.errors import AuthenticationError
+from imgfetch.errors import AuthenticationError, ResourceError
 from imgfetch.text import quoted
 
 TIMEOUT = 30.0
@@ -125,6 +127,9 @@ def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int
     except subprocess.TimeoutExpired:
         raise AuthenticationError(f"{helper} did not exit within {timeout:g} s") from None
     except OSError as error:
+        lack = shortage.PROCESSES if error.errno == errno.EAGAIN else shortage.of(error)
+        if lack:
+            raise ResourceError(f"cannot run {helper}: {error.strerror}", hint=lack.hint) from error
         raise AuthenticationError(f"cannot run {helper}: {error.strerror}") from error
 
 

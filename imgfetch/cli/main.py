@@ -9,12 +9,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from imgfetch import errors
+from imgfetch import errors, shortage
 from imgfetch.cli import stdout
 from imgfetch.cli.commands import fill_in
 from imgfetch.cli.parser import parse
@@ -24,9 +25,33 @@ from imgfetch.version import VERSION
 if TYPE_CHECKING:
     from imgfetch.cli.display import Display
 
+_LACKING = 7
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    try:
+        return _main(argv)
+    except errors.StorageError as error:  # of stdout
+        message, lack = str(error), shortage.of(error)
+    except Exception as error:
+        message, lack = "", shortage.of(error)
+        if lack is None:
+            raise
+    return _end(message, lack)
+
+
+def _end(message: str, lack: shortage.Lack | None) -> int:
+    """Report a failure without a display, for which there may be no memory, and return the exit status."""
+    if lack:
+        message = f"{message or lack.reason}\nimgfetch:   hint: {lack.hint}"
+    with suppress(OSError):
+        os.write(2, f"imgfetch: error: {message}\n".encode())
+    stdout.give_up()
+    return _LACKING
+
+
+def _main(argv: Sequence[str] | None) -> int:
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # imgfetch warns itself
     arguments = parse(sys.argv[1:] if argv is None else argv)
     if arguments.version:
@@ -51,6 +76,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 status: int = _imported(arguments.command).run(arguments, display)
         except errors.ImgfetchError as error:
             status = report.report(error, display, _kept(arguments))
+        except Exception as error:
+            lack = shortage.of(error)
+            if lack is None:
+                raise
+            status = report.report(errors.ResourceError(lack.reason, hint=lack.hint), display, _kept(arguments))
         except report.StopError as stop:
             status = report.stopped(stop, display, _kept(arguments))
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from imgfetch import errors
+from imgfetch import errors, shortage
 from imgfetch.cli.display import Display
 from imgfetch.text import sanitize
 
@@ -42,6 +42,8 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
     causes: list[str] = []
     hint = error.hint
+    if lack := shortage.of(error):
+        status, hint = EXIT_STATUS[errors.StorageError], lack.hint
     cause = error.__cause__
     while isinstance(cause, errors.ImgfetchError) and len(causes) < _MAX_CAUSES:
         causes.append(sanitize(str(cause), _MAX_MESSAGE))

@@ -7,11 +7,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from imgfetch.errors import StorageError
+
 _PIPE_CLOSED = 141
 
 
 def show(lines: Iterable[str]) -> None:
-    """Write lines; if the reader closes the pipe, as `head` does, end the command as SIGPIPE would."""
+    """Write lines; if the reader closes the pipe, as `head` does, end the command as SIGPIPE would.
+
+    Raises:
+        StorageError: a disk is full, or another reason to write no more.
+    """
     with _ending_with_the_reader():
         sys.stdout.writelines(f"{line}\n" for line in lines)
 
@@ -39,6 +45,8 @@ def _ending_with_the_reader() -> Iterator[None]:
     except BrokenPipeError:
         give_up()
         raise SystemExit(_PIPE_CLOSED) from None
+    except OSError as error:
+        raise StorageError(f"cannot write to stdout: {error.strerror}") from error
 
 
 def give_up() -> None:

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 import requests
 import urllib3.exceptions
 
-from imgfetch.errors import CertificateError, NotTlsError, ProxyError, RefusedError, TransportError, UnusableError
+from imgfetch import shortage
+from imgfetch.errors import (
+    CertificateError,
+    NotTlsError,
+    ProxyError,
+    RefusedError,
+    ResourceError,
+    TransportError,
+    UnusableError,
+)
 from imgfetch.http import certificate
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxy
@@ -37,9 +46,17 @@ def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
         # The cause is the system's error because the libraries' errors contain headers and the whole URL
         # (docs/registries.md#secrets-in-messages).
-        raise _transport_error(url, error, proxy) from _system_error(error)
+        raise _local_error(url, error) or _transport_error(url, error, proxy) from _system_error(error)
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
         raise UnusableError(f"cannot request {shown_url(url)}: {sanitize(str(error))}") from error
+
+
+def _local_error(url: str, error: Exception) -> ResourceError | None:
+    """Return the error for a request that failed because this process lacks something."""
+    lack = shortage.of(error)
+    if any(isinstance(cause, socket.gaierror | ssl.SSLCertVerificationError) for cause in _causes(error)):
+        lack = lack or shortage.of_files()
+    return ResourceError(f"cannot request {shown_url(url)}: {lack.reason}", hint=lack.hint) if lack else None
 
 
 def _system_error(error: Exception) -> OSError | None:

@@ -17,6 +17,8 @@ GZIP = 31
 ZLIB = 15
 """Window bits that select the wrapper format, as for ``inflateInit2``."""
 
+_NO_MEMORY = "Error -4 "  # zlib's Z_MEM_ERROR
+
 
 class InflateError(Exception):
     """The data is damaged."""
@@ -85,6 +87,8 @@ class Inflater:
         try:
             return self._stream.decompress(kept + data if kept else data, max_length)
         except self._damage as error:
+            if str(error).startswith(_NO_MEMORY):
+                raise MemoryError from error
             raise InflateError(str(error)) from None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import zstandard
 
+from imgfetch import shortage
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.layers.windows import MAX_WINDOW, Lease
 
@@ -128,6 +129,8 @@ class ZstdStream:
         try:
             piece = frame.decompress(data)
         except zstandard.ZstdError as error:
+            if shortage.of(error):
+                raise MemoryError from error
             raise VerificationError(f"its zstd data is damaged ({error})") from None
         if self._is_last and not self._left:
             self._frame = None

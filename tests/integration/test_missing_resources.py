@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,15 @@ def place(tmp_path: Path) -> Path:
     place.mkdir()
     (place / "y.tar").write_bytes(OLD)
     return place
+
+
+@pytest.fixture
+def others_directory() -> Iterator[Path]:
+    """Return a directory that every user can search."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
 
 
 @pytest.fixture
@@ -117,3 +129,137 @@ def test_an_archive_that_was_compressed_without_a_thread_is_up_to_date(
     assert zstandard.ZstdDecompressor().decompressobj().decompress(serial) == (
         zstandard.ZstdDecompressor().decompressobj().decompress(parallel)
     )
+
+
+def test_a_credential_helper_that_cannot_be_started_is_no_refusal(
+    loopback: Loopback, reference: str, place: Path, under: Limited, others_directory: Path
+) -> None:
+    loopback.challenge("/v2/a/manifests/1", 'Basic realm="x"')
+    (place / ".docker").mkdir()
+    (place / ".docker" / "config.json").write_text('{"credsStore": "test"}')
+    helper = others_directory / "docker-credential-test"
+    helper.write_text("#!/bin/sh\n")
+    helper.chmod(0o755)
+    start = ["env", f"PATH={others_directory}", *limits.threads(1, place)]
+    done = under(start, "digest", reference)
+    assert done.returncode == 7, done.stderr
+    assert done.stderr.startswith(
+        b"imgfetch: error: cannot run docker-credential-test: Resource temporarily unavailable\n"
+    )
+    assert b"hint: raise the limit: ulimit -u" in done.stderr
+
+
+# ---- little memory, few descriptors, small files ----
+
+
+def assert_clean(done: subprocess.CompletedProcess[bytes], place: Path, *reasons: bytes) -> None:
+    """Expect success, or one error with a hint and nothing left behind."""
+    assert b"Traceback" not in done.stderr, done.stderr
+    if done.returncode:
+        assert done.returncode == 7, done.stderr
+        assert done.stderr.count(b"imgfetch: error: ") == 1
+        assert any(reason in done.stderr.lower() for reason in reasons), done.stderr
+        assert b"hint: " in done.stderr
+        assert (place / "y.tar").read_bytes() == OLD
+        assert not list(place.rglob("*.part"))
+
+
+@pytest.mark.parametrize("most", [60, 100, 200, 400])
+def test_little_memory_is_enough_or_ends_with_one_sentence(
+    reference: str, place: Path, under: Limited, most: int
+) -> None:
+    assert under([], "save", reference, "-o", "z.tar", "--no-cache").returncode == 0
+    start = limits.limited(**{"as": most << 20})
+    for arguments in (["--version"], ["digest", reference], ["verify", "z.tar"], ["save", reference, "-o", "y.tar"]):
+        assert_clean(under(start, *arguments), place, b"not enough memory")
+
+
+@pytest.mark.parametrize("most", [8, 12, 16, 64])
+def test_few_descriptors_are_enough_or_end_with_one_sentence(
+    reference: str, place: Path, under: Limited, most: int
+) -> None:
+    done = under(limits.limited(nofile=most), "save", reference, "-o", "y.tar")
+    assert_clean(done, place, b"too many open files")
+    assert b"cannot connect" not in done.stderr
+    assert (done.returncode == 0) or most < 64
+
+
+def test_one_job_needs_few_descriptors(reference: str, under: Limited) -> None:
+    assert under(limits.limited(nofile=12), "save", reference, "-o", "y.tar", "-j", "1").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["save", "REFERENCE", "-o", "y.tar"], ["save", "REFERENCE"], ["--version"]])
+def test_a_limit_of_files_sizes_ends_every_write_with_one_sentence(
+    reference: str, place: Path, under: Limited, arguments: list[str]
+) -> None:
+    words = [reference if word == "REFERENCE" else word for word in arguments]
+    start = ["sh", "-c", 'exec "$0" "$@" > out', *limits.limited(fsize=10)]
+    done = under(start, *words)
+    assert done.returncode == 7
+    assert_clean(done, place, b"file too large")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "-v"], ["completion", "bash"], ["cache", "dir"]])
+def test_a_full_disk_behind_stdout_is_one_sentence(under: Limited, arguments: list[str]) -> None:
+    done = under(["sh", "-c", 'exec "$0" "$@" > /dev/full'], *arguments)
+    assert done.returncode == 7
+    assert done.stderr == b"imgfetch: error: cannot write to stdout: No space left on device\n"
+
+
+LACKS = {
+    "memory": "MemoryError()",
+    "map": "ImportError('libssl.so.3: failed to map segment from shared object')",
+    "lost": "SystemError('error return without exception set')",
+    "files": "OSError(24, 'Too many open files')",
+    "link": "ImportError('libssl.so.3: cannot open shared object file: Too many open files')",
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+@pytest.mark.parametrize("place_of_it", ["imgfetch.cli.report", "ssl", "imgfetch.cli.display.Display.message"])
+def test_a_lack_during_an_import_or_a_report_is_one_sentence(lack: str, place_of_it: str) -> None:
+    program = f"""
+import sys
+lack = {LACKS[lack]}
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == {place_of_it!r}:
+            raise lack
+sys.meta_path.insert(0, Finder())
+from imgfetch.cli import main
+if {place_of_it!r}.endswith("message"):
+    from imgfetch.cli import display
+    def message(*_): raise lack
+    display.Display.message = message
+sys.exit(main.main(["digest", "127.0.0.1:1/a", "--retries", "0"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    reason = "too many open files" if lack in ("files", "link") else "not enough memory"
+    assert done.returncode == 7, done.stderr
+    first, second = done.stderr.splitlines()
+    assert first == f"imgfetch: error: {reason}"
+    assert second.startswith("imgfetch:   hint: ")
+
+
+def test_little_memory_leaves_the_progress_as_json() -> None:
+    """As every error, although it comes from an import."""
+    program = """
+import sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "requests":
+            raise MemoryError
+sys.meta_path.insert(0, Finder())
+from imgfetch.cli import main
+sys.exit(main.main(["save", "127.0.0.1:1/a", "--no-cache", "-o", "/dev/null", "--progress", "json"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    event = json.loads(done.stderr)
+    assert (done.returncode, event["event"], event["status"], event["error"]) == (7, "error", 7, "not enough memory")
+    assert event["hint"].startswith("use save -j 1")
+
+
+def test_a_missing_module_is_no_lack() -> None:
+    program = "import sys; sys.modules['requests'] = None; from imgfetch.cli import main; main.main(['tags', 'x'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1].partition(":")[0]) == (1, "ModuleNotFoundError")

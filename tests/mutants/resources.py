@@ -40,4 +40,39 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("compressed:_zstd", "(os.cpu_count() or 1, 1, 0)", "(os.cpu_count() or 1, 1)").noticed_by(
         "test_every_command_works_without_a_thread[save {reference} -o y.tar.zst]"
     ),
+    Mutant("shortage:_lack", "isinstance(error, MemoryError) or", "False or").noticed_by(
+        "test_a_lack_is_found_behind_an_error", "test_a_lack_during_an_import_or_a_report_is_one_sentence"
+    ),
+    Mutant("shortage:_lack", "if type(error).__name__ in _FROM_C", "if error.args").noticed_by(
+        "test_a_lack_is_found_behind_an_error"
+    ),
+    Mutant("shortage:_chain", "*item.args, ", "").noticed_by("test_a_lack_is_found_behind_an_error"),
+    Mutant("shortage:of_files", "os.close(descriptor)", "pass").noticed_by(
+        "test_the_search_for_descriptors_leaves_none_open"
+    ),
+    Mutant("network_errors:_local_error", "lack or shortage.of_files()", "lack").noticed_by(
+        "test_a_name_or_issuer_that_is_not_found_for_lack_of_descriptors_says_so"
+    ),
+    Mutant("network_errors:mapped", "_local_error(url, error) or ", "").noticed_by(
+        "test_a_request_that_lacks_something_is_no_fault_of_the_registry"
+    ),
+    Mutant("Inflater.decompress", "if str(error).startswith(_NO_MEMORY):", "if False:").noticed_by(
+        "test_zlib_without_memory_is_no_damage"
+    ),
+    Mutant("ZstdStream._decompressed", "if shortage.of(error):", "if False:").noticed_by(
+        "test_zstd_without_memory_is_no_damage"
+    ),
+    Mutant("helpers:_converse", "error.errno == errno.EAGAIN", "False").noticed_by(
+        "test_a_credential_helper_that_cannot_be_started_is_no_refusal"
+    ),
+    Mutant("main:_run", "lack = shortage.of(error)", "lack = None").noticed_by(
+        "test_a_lack_during_an_import_or_a_report_is_one_sentence[ssl-memory]",
+        "test_little_memory_leaves_the_progress_as_json",
+    ),
+    Mutant("main:main", 'message, lack = "", shortage.of(error)', 'message, lack = "", None').noticed_by(
+        "test_a_lack_during_an_import_or_a_report_is_one_sentence[imgfetch.cli.report-memory]"
+    ),
+    Mutant("stdout:_ending_with_the_reader", "except OSError as error", "except ZeroDivisionError as error").noticed_by(
+        "test_a_full_disk_behind_stdout_is_one_sentence"
+    ),
 )
