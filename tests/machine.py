@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,11 +65,16 @@ class Machine:
         path.chmod(mode)
         return path
 
-    def start(self, *arguments: str | Path, time: str = "", **variables: str | Path | None) -> Running:
+    def start(self, *arguments: str | Path, is_hurried: bool = False, **variables: str | Path | None) -> Running:
         """Start a command of the victim's; a variable that is ``None`` is not set."""
-        given = {"HOME": self.home, "PATH": os.environ["PATH"], "IMGFETCH_RETRIES": "0"} | self.variables | variables
-        kept = {name: value for name, value in given.items() if value is not None}
-        return self.preloaded.start(VICTIM, *arguments, directory=self.root, variables=kept, time=time)
+        given: dict[str, str | Path | None] = {
+            "HOME": self.home,
+            "PATH": os.environ["PATH"],
+            "IMGFETCH_RETRIES": "0",
+            "SSL_CERT_FILE": self.root,  # no certificates, because to load the system's takes a while
+        }
+        kept = {name: value for name, value in (given | self.variables | variables).items() if value is not None}
+        return self.preloaded.start(VICTIM, *arguments, directory=self.root, variables=kept, is_hurried=is_hurried)
 
     def run(self, *arguments: str | Path, **options: str | Path | None) -> Done:
         """Run a command of the victim's to its end; the options are those of `start`."""
@@ -118,13 +124,17 @@ def make_archive(preloaded: Preloaded) -> bytes:
 
 
 def snapshot(directory: Path) -> Mapping[str, tuple[object, ...]]:
-    """Return everything in a directory that its owner could miss: content, modes, owners and times."""
+    """Return everything in a directory that its owner could miss: names, content, modes, owners, and times of files."""
     found: dict[str, tuple[object, ...]] = {}
     for path in [directory, *directory.rglob("*")]:
         status = path.lstat()
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
+        is_file = stat.S_ISREG(status.st_mode)
+        content = (hashlib.sha256(path.read_bytes()).hexdigest(), status.st_mtime_ns) if is_file else ()
         found[str(path.relative_to(directory))] = (
-            *(status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, status.st_ino),
-            content,
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            status.st_ino,
+            *content,
         )
     return found
