@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.files import atomic_write, storage_errors
+from imgfetch.text import sanitize
 
 Output = str | os.PathLike[str] | BinaryIO
 
@@ -19,6 +20,7 @@ _MAX_LINKS = 40
 _OPEN_FILES = ("/dev/fd/*", "/proc/*/fd/*", "/proc/*/task/*/fd/*")
 """Names of a process's open files; /dev/stdout links to one.  A file with such a name is written as a stream."""
 _OWN = ("/dev/fd", "/proc/self/fd")
+_PLANTED = "it belongs to another user, and its directory is sticky"
 
 
 def regular(output: Output) -> Path | None:
@@ -35,6 +37,7 @@ def regular(output: Output) -> Path | None:
     if _open_file(path):
         return None
     with storage_errors(path, "write"):
+        _require_own_directories(path)
         try:
             mode = path.stat().st_mode
         except OSError as error:  # It is missing or inaccessible; writing will report a failure.
@@ -105,7 +108,7 @@ def _require_replaceable(path: Path) -> None:
         path.rmdir()
     except OSError as error:
         if error.errno == errno.EPERM and owner != os.geteuid() and path.parent.stat().st_mode & stat.S_ISVTX:
-            raise PermissionError(errno.EPERM, "it belongs to another user, and its directory is sticky") from error
+            raise PermissionError(errno.EPERM, _PLANTED) from error
         if error.errno == errno.EPERM:
             raise
 
@@ -137,8 +140,8 @@ def _open(path: Path) -> int:
             raise PermissionError(errno.EPERM, f"{link} is a link of another user; name the file that it points to")
     if place and place.name.isdecimal() and any(os.path.realpath(own) == str(place.parent) for own in _OWN):
         return os.dup(int(place.name))  # The duplicate shares the file offset with the other users.
-    if not place:
-        _require_own(target)
+    if not place and _is_planted(target):
+        raise PermissionError(errno.EPERM, _PLANTED)
     descriptor = os.open(place or target, os.O_WRONLY | os.O_NOCTTY | (0 if place else os.O_NOFOLLOW))
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         if not place:
@@ -148,12 +151,19 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _require_own(path: Path) -> None:
-    """Refuse another user's pipe in a directory such as /tmp, by the rule of Linux's ``fs.protected_fifos``."""
+def _require_own_directories(path: Path) -> None:
+    """Refuse to pass through another user's link in a directory such as /tmp, where a system may allow it."""
+    for parent in path.absolute().parents:
+        if parent.is_symlink() and _is_planted(parent):
+            place = sanitize(str(parent))
+            raise PermissionError(errno.EPERM, f"{place} is a link of another user; name the directory it leads to")
+
+
+def _is_planted(path: Path) -> bool:
+    """Return whether an entry is another user's in a directory such as /tmp, by Linux's rule for protected files."""
     status, parent = path.lstat(), path.parent.stat()
-    is_shared = parent.st_mode & stat.S_ISVTX and parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if is_shared and status.st_uid not in {0, os.geteuid(), parent.st_uid}:
-        raise PermissionError(errno.EPERM, "it belongs to another user, and its directory is sticky")
+    is_shared = bool(parent.st_mode & stat.S_ISVTX and parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return is_shared and status.st_uid not in {0, os.geteuid(), parent.st_uid}
 
 
 def _open_file(path: Path) -> Path | None:

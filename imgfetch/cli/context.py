@@ -177,10 +177,10 @@ def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], st
         if path in paths:
             usage(arguments, f"{paths[path]} and {reference} would both be saved to {sanitize(path)}; use -o FILE")
         paths[path] = reference
-    with storage_errors(directory, "create"):
-        directory.mkdir(parents=True, exist_ok=True)
     for path in paths:
         regular(path)  # raises an error before the first download
+    with storage_errors(directory, "create"):
+        directory.mkdir(parents=True, exist_ok=True)
     return [([reference], path) for path, reference in paths.items()]
 
 

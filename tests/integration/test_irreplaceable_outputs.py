@@ -125,6 +125,39 @@ def test_every_file_in_an_output_directory_is_looked_at_before_the_first_downloa
     assert list(shared.iterdir()) == [second]
 
 
+@pytest.mark.parametrize(
+    "option", [("-o", "link/y.tar"), ("-o", "./link/../link/new/y.tar"), ("--output-dir", "link/new")], ids=" ".join
+)
+def test_another_users_link_to_a_directory_is_not_followed(
+    option: tuple[str, str], shared: Path, tmp_path: Path, loopback: Loopback, command: Command
+) -> None:
+    (tmp_path / "mine").mkdir()
+    Path("link").symlink_to(tmp_path / "mine")
+    os.lchown("link", OTHER, -1)
+    done = command("save", loopback.add("a", "1", ONE), *option, *PLATFORM)
+    assert (done.status, loopback.paths) == (7, []), done.err
+    assert f"{shared}/" in done.err
+    assert "link is a link of another user; name the directory it leads to" in done.err
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_our_own_link_to_a_directory_is_followed(
+    shared: Path, tmp_path: Path, loopback: Loopback, command: Command
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (shared / "link").symlink_to(tmp_path / "mine")
+    assert command("save", loopback.add("a", "1", ONE), "-o", "link/y.tar", *PLATFORM).status == 0
+    assert verify(tmp_path / "mine" / "y.tar").findings == ()
+
+
+def test_another_users_directory_in_a_sticky_one_may_be_named(
+    shared: Path, loopback: Loopback, command: Command
+) -> None:
+    (shared / "theirs").mkdir()
+    os.chown(shared / "theirs", OTHER, -1)
+    assert command("save", loopback.add("a", "1", ONE), "-o", "theirs/y.tar", *PLATFORM).status == 0
+
+
 def test_an_immutable_file_is_found_before_a_request(loopback: Loopback, command: Command) -> None:
     root()
     with tempfile.TemporaryDirectory(prefix="imgfetch-test-") as name, ExitStack() as stack:

@@ -73,10 +73,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_require_replaceable", "if error.errno == errno.EPERM:", "if True:").noticed_by(
         "test_an_entry_that_can_be_replaced_is[our file]"
     ),
-    Mutant("output:_open", "if not place:\n        _require_own(target)", "if False:\n        pass").noticed_by(
+    Mutant("output:_open", "if not place and _is_planted(target):", "if False:").noticed_by(
         "test_another_users_entry_in_a_sticky_directory_is_refused_before_a_request[a_pipe]"
     ),
-    Mutant("_require_own", "if is_shared and", "if").noticed_by(
+    Mutant("_is_planted", "return is_shared and", "return").noticed_by(
         "test_another_users_pipe_in_a_directory_of_ours_is_used"
     ),
     Mutant("context:outputs", "regular(path)", "pass").noticed_by(
@@ -85,4 +85,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("write:_opened", "opener=open_regular", "opener=None").noticed_by(
         "test_a_pipe_that_takes_the_place_of_an_existing_archive_is_not_waited_for"
     ),
+    Mutant("output:regular", "_require_own_directories(path)", "pass").noticed_by(
+        "test_another_users_link_to_a_directory_is_not_followed"
+    ),
+    Mutant("_require_own_directories", "parent.is_symlink() and ", "").noticed_by(
+        "test_another_users_directory_in_a_sticky_one_may_be_named"
+    ),
+    Mutant(
+        "_require_own_directories", "if parent.is_symlink() and _is_planted(parent):", "if parent.is_symlink():"
+    ).noticed_by("test_our_own_link_to_a_directory_is_followed"),
 )
