@@ -13,6 +13,7 @@ import struct
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import zstandard
@@ -82,7 +83,7 @@ class Blob:
     diff_id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return sha256(self.content)
 
@@ -125,7 +126,7 @@ class Built:
     children: tuple[Built, ...] = ()
     platform: Mapping[str, Any] | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return sha256(self.raw)
 

@@ -20,7 +20,8 @@ LIMIT = 100 * MIB
 
 def big(seed: int, size: int) -> bytes:
     """Return a tar with one file that hardly compresses."""
-    content = random.Random(seed).randbytes(size)
+    noise = random.Random(seed).randbytes(16 * MIB)  # farther apart than a window of these compressors is wide
+    content = (noise * (size // len(noise) + 1))[:size]
     return ustar.header("data", size, mtime=1) + content + ustar.padding(size) + ustar.END
 
 
