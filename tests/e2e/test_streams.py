@@ -25,12 +25,11 @@ FIRST, SECOND, THIRD = (layer.digest for layer in BROKEN.layers)
 
 
 @pytest.fixture(params=LOADERS)
-def engine(request: pytest.FixtureRequest, started: Started) -> Iterator[Loader]:
-    """Return a reader without any image before the test and after it."""
+def engine(request: pytest.FixtureRequest, started: Started) -> Loader:
+    """Return a reader without any image."""
     found: Loader = started(request.param)
     found.forget()
-    yield found
-    found.forget()
+    return found
 
 
 @pytest.fixture
