@@ -29,6 +29,7 @@ from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 
 _GRACE = 0.5  # seconds for threads to end after `_stop`
+_CHECK = 1.0  # seconds to look for a failure that a thread had no memory to announce
 _BUSY = 0.1  # seconds until the next attempt to claim a blob that another process downloads
 
 
@@ -104,7 +105,7 @@ class Downloads:
             self._work(is_done)
         with self._changed:
             while not is_done() and self._failure is None:
-                self._changed.wait()
+                self._changed.wait(_CHECK)
             if self._failure is not None:
                 raise self._failure
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from imgfetch.archive.verify import verify
 from tests import limits
@@ -96,14 +95,13 @@ def test_verify_works_without_a_thread(reference: str, place: Path, under: Limit
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("most", [2, 4])
-def test_few_threads_are_enough_and_change_no_byte(reference: str, place: Path, under: Limited, most: int) -> None:
-    assert under([], "save", reference, "-o", "expected.tar", "--platform", "linux/amd64").returncode == 0
-    done = under(
-        limits.threads(most, place), "save", reference, "-o", "y.tar", "--platform", "linux/amd64", "--no-cache"
-    )
-    assert done.returncode == 0, done.stderr
-    assert (place / "y.tar").read_bytes() == (place / "expected.tar").read_bytes()
+def test_few_threads_are_enough_and_change_no_byte(reference: str, place: Path, under: Limited) -> None:
+    save = ("save", reference, "--no-cache", "-o")
+    assert under([], *save, "expected.tar").returncode == 0
+    for most in (2, 4):
+        done = under(limits.threads(most, place), *save, "y.tar")
+        assert done.returncode == 0, done.stderr
+        assert (place / "y.tar").read_bytes() == (place / "expected.tar").read_bytes()
 
 
 def test_a_failure_without_a_thread_leaves_the_output_untouched(
@@ -122,13 +120,8 @@ def test_an_archive_that_was_compressed_without_a_thread_is_up_to_date(
     start, save = limits.threads(1, place), ("save", reference, "-o", "y.tar.zst", "--no-cache")
     done = under(start, *save)
     assert done.stderr.count(b"no thread is free for zstd, so the compressed file differs") == 1
-    serial = (place / "y.tar.zst").read_bytes()
+    assert verify(place / "y.tar.zst").findings == ()
     assert b"left untouched" in under([], *save, "--if-changed").stderr
-    assert under([], *save).returncode == 0
-    parallel = (place / "y.tar.zst").read_bytes()
-    assert zstandard.ZstdDecompressor().decompressobj().decompress(serial) == (
-        zstandard.ZstdDecompressor().decompressobj().decompress(parallel)
-    )
 
 
 def test_a_credential_helper_that_cannot_be_started_is_no_refusal(
@@ -164,17 +157,21 @@ def assert_clean(done: subprocess.CompletedProcess[bytes], place: Path, *reasons
         assert not list(place.rglob("*.part"))
 
 
-@pytest.mark.parametrize("most", [60, 100, 200, 400])
-def test_little_memory_is_enough_or_ends_with_one_sentence(
-    reference: str, place: Path, under: Limited, most: int
-) -> None:
+def test_verify_needs_little_memory_or_ends_with_one_sentence(reference: str, place: Path, under: Limited) -> None:
     assert under([], "save", reference, "-o", "z.tar", "--no-cache").returncode == 0
-    start = limits.limited(**{"as": most << 20})
-    for arguments in (["--version"], ["digest", reference], ["verify", "z.tar"], ["save", reference, "-o", "y.tar"]):
-        assert_clean(under(start, *arguments), place, b"not enough memory")
+    assert_clean(under(limits.limited(**{"as": 60 << 20}), "verify", "z.tar"), place, b"not enough memory")
 
 
-@pytest.mark.parametrize("most", [8, 12, 16, 64])
+@pytest.mark.parametrize("command", ["--version", "digest {}", "save {} -o y.tar"])
+@pytest.mark.parametrize("most", [60, 90, 200])
+def test_little_memory_is_enough_or_ends_with_one_sentence(
+    reference: str, place: Path, under: Limited, command: str, most: int
+) -> None:
+    done = under(limits.limited(**{"as": most << 20}), *command.format(reference).split())
+    assert_clean(done, place, b"not enough memory")
+
+
+@pytest.mark.parametrize("most", [8, 14, 64])
 def test_few_descriptors_are_enough_or_end_with_one_sentence(
     reference: str, place: Path, under: Limited, most: int
 ) -> None:
@@ -199,7 +196,7 @@ def test_a_limit_of_files_sizes_ends_every_write_with_one_sentence(
     assert_clean(done, place, b"file too large")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--version", "-v"], ["completion", "bash"], ["cache", "dir"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["completion", "bash"]])
 def test_a_full_disk_behind_stdout_is_one_sentence(under: Limited, arguments: list[str]) -> None:
     done = under(["sh", "-c", 'exec "$0" "$@" > /dev/full'], *arguments)
     assert done.returncode == 7
@@ -215,8 +212,14 @@ LACKS = {
 }
 
 
-@pytest.mark.parametrize("lack", LACKS)
-@pytest.mark.parametrize("place_of_it", ["imgfetch.cli.report", "ssl", "imgfetch.cli.display.Display.message"])
+@pytest.mark.parametrize(
+    ("place_of_it", "lack"),
+    [
+        *(("ssl", lack) for lack in LACKS),
+        ("imgfetch.cli.report", "memory"),
+        ("imgfetch.cli.display.Display.message", "memory"),
+    ],
+)
 def test_a_lack_during_an_import_or_a_report_is_one_sentence(lack: str, place_of_it: str) -> None:
     program = f"""
 import sys

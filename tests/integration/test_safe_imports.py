@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 
 import imgfetch
 from imgfetch.cli import search_path
+from tests import tools
 from tests.conftest import Run
 from tests.images import hello, image
 from tests.loopback import Loopback
@@ -43,9 +45,11 @@ def executed(directory: Path) -> list[str]:
     return sorted(path.name.partition(".")[0] for path in directory.glob("*.executed"))
 
 
-def test_a_trap_is_executed_by_a_program_that_imports_from_the_working_directory(traps: Path) -> None:
-    subprocess.run([sys.executable, "-c", "import json, tqdm"], cwd=traps, check=True)
-    assert executed(traps) == ["json", "tqdm"]
+def test_a_trap_is_executed_by_a_program_that_imports_from_the_working_directory(tmp_path: Path) -> None:
+    for name in ("json", "tqdm", "zlib"):
+        (tmp_path / f"{name}.py").write_text(TRAP)
+    subprocess.run([sys.executable, "-c", "import json, tqdm"], cwd=tmp_path, check=True)
+    assert executed(tmp_path) == ["json", "tqdm"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,14 @@ def test_no_command_executes_a_file_of_the_working_directory(
     reference = loopback.add("a", "1", image(hello()))
     done = run(*(reference if word == "REFERENCE" else word for word in arguments), cwd=traps)
     assert done.returncode == (2 if "--hlep" in arguments else 0), done.stderr
+    assert executed(traps) == []
+
+
+def test_the_installed_command_executes_no_file_of_the_working_directory(traps: Path) -> None:
+    command = Path(sysconfig.get_path("scripts")) / "imgfetch"
+    if not command.exists():
+        tools.missing("imgfetch is not installed as a command")
+    subprocess.run([command, "--version", "-v"], cwd=traps, check=True, stdout=subprocess.DEVNULL)
     assert executed(traps) == []
 
 
