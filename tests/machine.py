@@ -80,10 +80,14 @@ class Machine:
         """Run a command of the victim's to its end; the options are those of `start`."""
         return self.start(*arguments, **options).wait()  # type: ignore[arg-type]
 
-    def save(self, *arguments: str | Path, to: str | Path = "out/y.tar", **options: str | Path | None) -> Done:
-        """Save `IMAGE`; its archive does not depend on the registry's port."""
+    def start_save(self, *arguments: str | Path, to: str | Path = "out/y.tar", **options: str | Path | None) -> Running:
+        """Start to save `IMAGE`; its archive does not depend on the registry's port."""
         name = ("--name", "team/app:1", "--platform", "linux/amd64")
-        return self.run("save", self.reference, *name, "-o", self.root / to, *arguments, **options)
+        return self.start("save", self.reference, *name, "-o", self.root / to, *arguments, **options)  # type: ignore[arg-type]
+
+    def save(self, *arguments: str | Path, **options: str | Path | None) -> Done:
+        """Save `IMAGE`; the options are those of `start_save`."""
+        return self.start_save(*arguments, **options).wait()  # type: ignore[arg-type]
 
     def is_right(self, to: str | Path = "out/y.tar") -> bool:
         """Return ``True`` for the right archive."""
