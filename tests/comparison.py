@@ -190,7 +190,7 @@ def crane(program: str, _directory: Path) -> Tool:
 
 
 def podman(program: str, directory: Path) -> Tool:
-    command: list[str | Path] = [program, "--root", directory / "podman", "--runroot", directory / "run"]
+    command: list[str | Path] = [program, "--root", directory / "podman", "--runroot", directory / "r"]
     command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
 
     def save(references: Sequence[str], output: Path) -> list[Command]:

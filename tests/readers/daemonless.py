@@ -21,7 +21,7 @@ class Podman:
         root()
         podman = programs("podman")
         self.version = version_in(output(*podman, "--version"))
-        self.command = [*podman, "--root", directory / "root", "--runroot", directory / "run"]
+        self.command = [*podman, "--root", directory / "root", "--runroot", directory / "r"]
         self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
 
     @property
