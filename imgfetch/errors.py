@@ -6,6 +6,7 @@ place, and the expected and actual values.  ``hint`` is the next step for the us
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Required, Self, TypedDict, Unpack
 
 _MAX_NAMED = 16
@@ -213,7 +214,19 @@ class PlatformNotFoundError(ImgfetchError):
 
 
 class StorageError(ImgfetchError):
-    """Local disk full, not writable or missing; the cause is the ``OSError``."""
+    """Local disk full, not writable or missing; the cause is the ``OSError``.
+
+    Attributes:
+        path: the file or directory, or ``None`` for a stream or a device.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, **advice: Unpack[_Advice]) -> None:
+        super().__init__(message, **advice)
+        self.path = path
+
+
+class NoSpaceError(StorageError):
+    """No space is left, or the quota is used up."""
 
 
 class ResourceError(StorageError):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from imgfetch import shortage, threads
-from imgfetch.errors import ResourceError, StorageError
+from imgfetch.errors import NoSpaceError, ResourceError, StorageError
 from imgfetch.text import format_size, sanitize
 
 BUFFER = 1024 * 1024
@@ -49,7 +49,11 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, file: BinaryIO) -> Self:
         """Return the identity of an open file."""
-        status = os.fstat(file.fileno())
+        return cls.of_status(os.fstat(file.fileno()))
+
+    @classmethod
+    def of_status(cls, status: os.stat_result) -> Self:
+        """Return the identity of the file with a status."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -63,42 +67,54 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        shown = sanitize(os.fspath(path))
+        shown, place = sanitize(os.fspath(path)), path if isinstance(path, Path) else None
         reason = error.strerror or str(error)
         if error.errno in _NO_SPACE:
             with suppress(OSError):  # a device has no free space
-                if isinstance(path, Path) and not path.is_char_device():
-                    reason += f" ({format_size(shutil.disk_usage(path.parent).free)} free)"
-            raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=_HINT) from error
+                if place and not place.is_char_device():
+                    reason += f" ({format_size(shutil.disk_usage(place.parent).free)} free)"
+            raise NoSpaceError(f"cannot {purpose} {shown}: {reason}", hint=_HINT, path=place) from error
         if lack := shortage.of(error):
-            raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint) from error
+            raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint, path=place) from error
         hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
-        raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint) from error
+        raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint, path=place) from error
 
 
 @contextmanager
-def atomic_write(path: Path, *, mode: int, durable: bool, parts: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, mode: int, durable: bool, folders: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
     """Yield a file that replaces ``path`` atomically when the block succeeds, and is removed when it fails.
 
     A symbolic link at ``path`` is replaced, never followed; see docs/registries.md#output-files.  ``durable`` syncs the
-    content to the disk before the rename.  The unfinished file is in ``parts``, which is on the same file system, or
-    else beside ``path``.  A `StorageError` means that it cannot be written.
+    content to the disk before the rename.  ``folders`` are the descriptors of two open directories on one file system,
+    that of the unfinished file and that of ``path``; by default, both are the latter.  A `StorageError` means that the
+    file cannot be written.
     """
-    part = (parts or path.parent) / f".imgfetch-{secrets.token_hex(8)}.part"
-    try:
-        with storage_errors(path, "write"), os.fdopen(os.open(part, _FLAGS, mode), "w+b", BUFFER) as file:
-            with _syncing(file.fileno()) if durable else nullcontext():
-                yield file
-                file.flush()
-            if durable:
-                os.fsync(file.fileno())
+    if folders is None:
         with storage_errors(path, "write"):
-            part.replace(path)
+            parent = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            with atomic_write(path, mode=mode, durable=durable, folders=(parent, parent)) as file:
+                yield file
+        finally:
+            os.close(parent)
+        return
+    parts, target = folders
+    part = f".imgfetch-{secrets.token_hex(8)}.part"
+    try:
+        with storage_errors(path, "write"):
+            descriptor = os.open(part, _FLAGS, mode, dir_fd=parts)
+            with os.fdopen(descriptor, "w+b", BUFFER) as file:
+                with _syncing(descriptor) if durable else nullcontext():
+                    yield file
+                    file.flush()
+                if durable:
+                    os.fsync(descriptor)
+            os.replace(part, path.name, src_dir_fd=parts, dst_dir_fd=target)
             if durable:
-                _sync_directory(path.parent)
+                _sync_directory(target)
     finally:
         with suppress(OSError):
-            part.unlink()
+            os.unlink(part, dir_fd=parts)
 
 
 def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
@@ -117,10 +133,11 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
             free = shutil.disk_usage(directory).free
         if needed > free:
             shares = " and ".join(f"{format_size(count)} for {label}" for _, count, label in together if count)
-            raise StorageError(
+            raise NoSpaceError(
                 f"not enough space in {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
                 f"{format_size(free)} free",
                 hint=_HINT,
+                path=directory,
             )
 
 
@@ -157,14 +174,11 @@ def _syncing(descriptor: int) -> Iterator[None]:
         raise failures[0]
 
 
-def _sync_directory(directory: Path) -> None:
-    """Sync a rename to the disk, if the system can open a directory."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        with suppress(OSError):  # some network file systems cannot
+def _sync_directory(directory: int) -> None:
+    """Sync a rename to the disk, if the system can open the directory."""
+    with suppress(OSError):  # some network file systems cannot
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

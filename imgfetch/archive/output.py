@@ -53,19 +53,19 @@ def regular(output: Output) -> Path | None:
 
 
 @contextmanager
-def opened(output: Output, workspace: Path | None) -> Iterator[BinaryIO]:
+def opened(output: Output, folders: tuple[int, int] | None) -> Iterator[BinaryIO]:
     """Open a regular file for atomic replacement, a device or a pipe, or use a stream as it is.
 
     Args:
         output: the destination.
-        workspace: the directory for an incomplete regular file; ``None`` for other outputs.
+        folders: the open directories of an incomplete regular file, and of ``output``; ``None`` for other outputs.
 
     Raises:
         StorageError: the output cannot be written.
     """
-    if workspace is not None:
-        path = Path(output)  # type: ignore[arg-type]  # a stream has no workspace
-        with atomic_write(path, mode=_MODE, durable=True, parts=workspace) as file:
+    if folders is not None:
+        path = Path(output)  # type: ignore[arg-type]  # a stream has no directories
+        with atomic_write(path, mode=_MODE, durable=True, folders=folders) as file:
             yield file
     elif isinstance(output, (str, os.PathLike)):
         with storage_errors(os.fspath(output), "write"), os.fdopen(_open(Path(output)), "wb") as file:

@@ -5,24 +5,19 @@ A file accepts the members' contents in any order; a stream is written in sequen
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from contextlib import AbstractContextManager
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from imgfetch.archive import ustar
 from imgfetch.defaults import MTIME
 from imgfetch.errors import VerificationError
+from imgfetch.layers import compression
 from imgfetch.layers.compression import decompress
 from imgfetch.oci.digest import Digest
 
 _BUFFER = 256 * 1024
-_STEP = 8 * 1024 * 1024  # bytes per system call, so that an interruption takes effect soon
-_CANNOT = frozenset(
-    {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF, errno.ETXTBSY}
-)
-"""Errors of systems that cannot copy between two files."""
 
 
 class UncompressedLayer(NamedTuple):
@@ -37,8 +32,17 @@ Blob = Digest | UncompressedLayer
 Content = bytes | Blob
 """A member's content itself, or the blob with the content."""
 Write = Callable[[bytes | memoryview], object]
-Opener = Callable[[Digest], AbstractContextManager[BinaryIO]]
-"""Opens a blob's verified content, perhaps after waiting for its download."""
+
+
+class Readable(compression.Readable, Protocol):
+    """A file, or what reads like one."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read bytes into a buffer, and return their number, 0 at the end."""
+
+
+Opener = Callable[[Digest], AbstractContextManager[Readable]]
+"""Opens a blob's content, perhaps after waiting for its download; its end raises an error if the bytes were wrong."""
 
 
 class Member(NamedTuple):
@@ -149,10 +153,7 @@ class TarLayout:
         """
         for position, member in self._places[content]:
             with open_blob(_digest(content)) as blob:
-                copied = 0
-                if not isinstance(content, UncompressedLayer):
-                    copied = _copied_by_system(blob, out, position, member.size, interrupt)
-                _deliver(blob, member, _writer(out, position + copied, interrupt), copied)
+                _deliver(blob, member, _writer(out, position, interrupt))
 
 
 def _digest(content: Blob) -> Digest:
@@ -173,31 +174,9 @@ def _writer(out: BinaryIO, position: int, interrupt: Callable[[], None] = lambda
     return write
 
 
-def _copied_by_system(blob: BinaryIO, out: BinaryIO, position: int, size: int, interrupt: Callable[[], None]) -> int:
-    """Let the system copy without reading the data into this process, and return the number of bytes copied."""
-    copied = 0
-    if not hasattr(os, "copy_file_range"):  # Python was built for a glibc older than 2.27.
-        return copied
-    try:
-        while copied < size:
-            interrupt()
-            count = os.copy_file_range(
-                blob.fileno(), out.fileno(), min(_STEP, size - copied), copied, position + copied
-            )
-            if not count:
-                break
-            copied += count
-    except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
-    return copied
-
-
-def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> None:
+def _deliver(blob: Readable, member: Member, write: Write) -> None:
     """Write exactly the bytes that the header announces; one more would be read as another entry."""
-    left = member.size - start
-    if not isinstance(member.content, UncompressedLayer):
-        blob.seek(start)
+    left = member.size
     for piece in decompress(blob) if isinstance(member.content, UncompressedLayer) else _pieces(blob, left + 1):
         left -= len(piece)
         if left < 0:
@@ -207,10 +186,10 @@ def _deliver(blob: BinaryIO, member: Member, write: Write, start: int = 0) -> No
         raise _changed(member)
 
 
-def _pieces(file: BinaryIO, limit: int) -> Iterator[memoryview]:
+def _pieces(file: Readable, limit: int) -> Iterator[memoryview]:
     """Yield up to ``limit`` bytes of a file; each piece is valid until the next one."""
     buffer = memoryview(bytearray(min(_BUFFER, limit)))
-    while limit and (count := file.readinto(buffer[:limit])):  # type: ignore[attr-defined]  # a file has it
+    while limit and (count := file.readinto(buffer[:limit])):
         limit -= count
         yield buffer[:count]
 
@@ -221,7 +200,7 @@ def _holds(archive: BinaryIO, member: Member) -> bool:
     assert not isinstance(content, bytes)  # noqa: S101  # only called for blobs
     digest = content.diff_id if isinstance(content, UncompressedLayer) else content
     hasher, left = digest.hasher(), member.size
-    for piece in _pieces(archive, left):
+    while left and (piece := archive.read(min(_BUFFER, left))):
         hasher.update(piece)
         left -= len(piece)
     return not left and digest.matches(hasher)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
 
@@ -22,11 +24,14 @@ from imgfetch.inputs import STDIN, own_descriptor, read_settings
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
+from imgfetch.store.directory import StoreDirectory
 from imgfetch.text import sanitize
 
 MAX_LINES = 10_000
 _MAX_LINE = 10_000
 _MAX_PASSWORD = 64 * 1024
+
+_logger = logging.getLogger(__name__)
 
 
 def access(arguments: argparse.Namespace) -> RegistryConfig:
@@ -152,18 +157,31 @@ def retries(arguments: argparse.Namespace) -> RetryPolicy:
 
 
 def cache(arguments: argparse.Namespace) -> str | None:
-    """Return the directory of the cache, or ``None`` with --no-cache."""
-    return None if arguments.no_cache else str(cache_directory(arguments))
+    """Return the directory of the cache, or ``None`` with --no-cache, or if the default one must not be used."""
+    if arguments.no_cache:
+        return None
+    if arguments.cache_dir:
+        return str(arguments.cache_dir)
+    try:
+        directory = cache_directory(arguments)
+        with suppress(OSError):  # the store will report it
+            StoreDirectory(directory).open()
+    except errors.StorageError as error:
+        _logger.warning("%s; continuing without a cache", error)
+        return None
+    return str(directory)
 
 
 def cache_directory(arguments: argparse.Namespace) -> Path:
     """Return the directory of the cache, which need not exist."""
+    hint = "pass --cache-dir DIR or --no-cache"
     try:
-        return Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
+        directory = Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user
-        raise errors.StorageError(
-            f"cannot find the user's cache directory: {error}", hint="pass --cache-dir DIR or --no-cache"
-        ) from None
+        raise errors.StorageError(f"cannot find the user's cache directory: {error}", hint=hint) from None
+    if not arguments.cache_dir and not directory.is_absolute():
+        raise errors.StorageError("cannot find the user's cache directory: there is no home directory", hint=hint)
+    return directory
 
 
 def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], str]]:

@@ -126,14 +126,18 @@ def _kept(arguments: argparse.Namespace) -> str:
     """Return the place of the partial downloads, if they are kept."""
     if arguments.command != "save":
         return ""
-    if not arguments.no_cache:
-        return "partial downloads are kept in the cache"
+    from imgfetch.cli.context import cache_directory  # noqa: PLC0415
     from imgfetch.store import workspace  # noqa: PLC0415
+    from imgfetch.store.directory import STORE  # noqa: PLC0415
 
     output = Path(arguments.output)
-    if arguments.output == "-" or not (output.parent / workspace.name(output)).is_dir():
-        return ""
-    return f"partial downloads are kept in {sanitize(workspace.name(output))}, beside the output"
+    beside = output.parent / workspace.name(output)
+    with suppress(errors.StorageError):
+        if arguments.output != "-" and workspace.has_layers(beside / STORE):
+            return f"partial downloads are kept in {sanitize(beside.name)}, beside the output"
+        if not arguments.no_cache and workspace.has_layers(cache_directory(arguments)):
+            return "partial downloads are kept in the cache"
+    return ""
 
 
 def _versions() -> Iterator[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import bz2
 import lzma
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.layers import tarheaders
@@ -93,7 +93,14 @@ def _bzip2(lease: Lease) -> Stream:
     return bz2.BZ2Decompressor()
 
 
-def decompress(file: BinaryIO, *, is_strict: bool = False) -> Iterator[bytes]:
+class Readable(Protocol):
+    """A file, or what reads like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, and none at the end."""
+
+
+def decompress(file: Readable, *, is_strict: bool = False) -> Iterator[bytes]:
     """Yield the tar stream from a file positioned at its first byte.
 
     Raises:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import BinaryIO, Unpack
 
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.output import Output, opened, regular
 from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ_TIMEOUT
+from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
 from imgfetch.oci.names import Platforms, References
@@ -31,8 +32,9 @@ from imgfetch.registry.client import Registry
 from imgfetch.registry.mirror_rules import Endpoint
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store import eviction
-from imgfetch.store.blobs import open_store
-from imgfetch.store.workspace import beside
+from imgfetch.store.blobs import BlobStore
+from imgfetch.store.folder import Folder
+from imgfetch.store.workspace import beside, temporary
 from imgfetch.tolerance import Tolerance
 
 OpenRegistry = Callable[[str], Source]
@@ -151,7 +153,8 @@ class Client:
             path = regular(output)
             stream = None if path else stack.enter_context(opened(output, None))
             workspace = stack.enter_context(beside(path)) if path else None
-            resolver, _ = self._open(stack, cache_dir, workspace)
+            spare = (lambda: workspace.folder) if workspace else None
+            resolver, _ = self._open(stack, cache_dir, spare)
             store = resolver.store
             existing = ExistingArchive.at(path, store) if path and if_changed else None
             plan = make_plan(request, resolver)
@@ -159,7 +162,7 @@ class Client:
                 return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
             writer = Writer(plan, store, path)
             layout = writer.prepare()
-            out = stream or stack.enter_context(opened(output, workspace))
+            out = stream or stack.enter_context(opened(output, workspace and workspace.folders))
             progress.planned(plan.items)
             with Downloads(
                 writer.layers,
@@ -173,9 +176,10 @@ class Client:
                 copy=writer.copier(layout, out),
             ) as downloads:
                 final = writer.transfer(layout, downloads, out, jobs=jobs)
-        if cache_dir is not None and store.root == Path(cache_dir):
+            size = _size(out) if path else final.tar.size
+        if store.uses_cache:
             eviction.trim(store.root, cache_size)
-        return finish(plan, final, downloads.contents, path.stat().st_size if path else final.tar.size)
+        return finish(plan, final, downloads.contents, size)
 
     def dry_run(
         self,
@@ -230,10 +234,20 @@ class Client:
             return inspect_reference(reference, wanted, resolver)
 
     def _open(
-        self, stack: ExitStack, cache_dir: str | os.PathLike[str] | None = None, workspace: Path | None = None
+        self,
+        stack: ExitStack,
+        cache_dir: str | os.PathLike[str] | None = None,
+        spare: Callable[[], Folder] | None = None,
     ) -> tuple[Resolver, Mirrored]:
-        """Open a store and the registries for one call; the stack closes them."""
-        store = open_store(stack, cache_dir, workspace)
+        """Open a store and the registries for one call; the stack closes them.
+
+        ``spare`` returns the directory that is used without a cache, by default a temporary one.
+        """
+        store = BlobStore(
+            None if cache_dir is None else Path(cache_dir), spare or (lambda: stack.enter_context(temporary()))
+        )
+        stack.callback(store.close)
+        store.prepare()
         tolerance, retries = Tolerance(strict=self._strict), self._retries.fresh()
         registry = self._registry(stack, tolerance, retries)
         return Resolver(registry, store, tolerance, retries), registry
@@ -256,6 +270,12 @@ class Client:
             return stack.enter_context(registry)
 
         return Mirrored(self._config.mirrors, open_endpoint)
+
+
+def _size(file: BinaryIO) -> int:
+    with storage_errors("the output", "write"):
+        file.flush()
+        return os.fstat(file.fileno()).st_size
 
 
 def _pinned(reference: Reference, platform: Platform | None, resolver: Resolver) -> Reference:

@@ -26,6 +26,7 @@ from imgfetch.progress import Item, Progress
 from imgfetch.pull.fetch import receive
 from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
+from imgfetch.store.partial import PartialBlob
 from imgfetch.tolerance import Tolerance
 
 _GRACE = 0.5  # seconds for threads to end after `_stop`
@@ -48,7 +49,8 @@ class Downloads:
         tolerance: receives warnings of layers that some readers refuse.
         retries: the attempts at an upstream.
         max_layer_size: the size of a decompressed layer in bytes, at most.
-        copy: called with a blob's digest, a position and the bytes there, before they are verified; see `has_copied`.
+        copy: called with a blob's digest, a position and the bytes there, while they are verified: all bytes of every
+            layer, and again from its first byte whenever they were wrong.
         contents: the findings about each layer that has arrived.
     """
 
@@ -65,7 +67,6 @@ class Downloads:
 
     def __post_init__(self) -> None:
         self.contents: dict[Digest, LayerInfo] = {}
-        self._copied: set[Digest] = set()
         self._waiting = deque(self.layers)
         self._awaited = {layer.descriptor.digest for layer in self.layers}
         self._arrived: deque[Digest] = deque()
@@ -94,10 +95,6 @@ class Downloads:
         for _ in self.layers:
             self._wait_until(lambda: bool(self._arrived))
             yield self._arrived.popleft()
-
-    def has_copied(self, digest: Digest) -> bool:
-        """Return ``True`` if ``copy`` received all bytes of a layer that has arrived."""
-        return digest in self._copied
 
     def _wait_until(self, is_done: Callable[[], bool]) -> None:
         """Wait for the threads to do something, or do it if there are none; raise the first failure."""
@@ -146,25 +143,35 @@ class Downloads:
 
     def _bring(self, layer: Layer) -> bool:
         """Download and check a layer; return ``False`` if another process downloads it now."""
-        item = Item(str(layer.descriptor.digest), layer.descriptor.size)
-        cached = self.store.has(layer.descriptor)
-        contents = None
-        if not cached:
-            with self.store.claim(layer.descriptor.digest, wait=False) as is_ours:
-                if not is_ours:
-                    return False
-                cached = self.store.has(layer.descriptor)  # by now
-                if not cached:
-                    self.progress.started(item)
-                    contents = self._fetched(layer, item)
-        if cached:
+        descriptor, diff_id = layer.descriptor, layer.diff_id
+        item = Item(str(descriptor.digest), descriptor.size)
+
+        def advanced(count: int) -> None:
+            self._end_if_stopped()
+            self.progress.advanced(item, count)
+
+        def fill(part: PartialBlob) -> LayerInfo | None:
             self.progress.started(item)
-        if layer.diff_id is not None:
-            if contents is None:
-                contents = self._cached(layer, layer.diff_id.algorithm)
+            return receive(self.source, layer.reference, part, layer.what, retries=self.retries)
+
+        brought = self.store.bring(
+            descriptor,
+            layer.what,
+            fill,
+            wait=False,
+            layer=partial(self._check, layer, diff_id.algorithm) if diff_id else None,
+            advanced=advanced,
+            copy=partial(self.copy, descriptor.digest) if self.copy else None,
+        )
+        if brought is None:
+            return False
+        if brought.is_cached:
+            self.progress.started(item)
+        if diff_id is not None:
+            contents = brought.contents or self._cached(layer, diff_id.algorithm)
             self._check_contents(layer, contents)
-            self.contents[layer.descriptor.digest] = contents
-        self.progress.finished(item, cached=cached)
+            self.contents[descriptor.digest] = contents
+        self.progress.finished(item, cached=brought.is_cached)
         return True
 
     def _check_contents(self, layer: Layer, contents: LayerInfo) -> None:
@@ -183,33 +190,13 @@ class Downloads:
     def _cached(self, layer: Layer, algorithm: str) -> LayerInfo:
         """Return the findings of an earlier run about a layer, or decompress it again if there are none."""
         digest = layer.descriptor.digest
-        contents = self.store.layers.get(digest, algorithm)
+        contents = self.store.remembered(digest, algorithm)
         if contents is None:
             with closing(self._check(layer, algorithm)) as check, self.store.open(digest) as file:
                 while chunk := file.read(BUFFER):
                     check.update(chunk)
                 contents = check.finish()
-            self.store.layers.add(digest, contents)
-        return contents
-
-    def _fetched(self, layer: Layer, item: Item) -> LayerInfo | None:
-        digest, diff_id, copy = layer.descriptor.digest, layer.diff_id, self.copy
-
-        def advanced(count: int) -> None:
-            self._end_if_stopped()
-            self.progress.advanced(item, count)
-
-        with self.store.part(
-            layer.descriptor,
-            layer.what,
-            layer=partial(self._check, layer, diff_id.algorithm) if diff_id else None,
-            advanced=advanced,
-            copy=partial(copy, digest) if copy else None,
-        ) as part:
-            contents = receive(self.source, layer.reference, part, layer.what, retries=self.retries)
-            self.store.commit(part, contents)
-        if copy:
-            self._copied.add(digest)
+            self.store.remember(digest, contents)
         return contents
 
     def _check(self, layer: Layer, algorithm: str) -> DiffIdCheck:

@@ -180,7 +180,7 @@ def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:
     return {
         layer.descriptor.digest: found
         for layer in plan.layers
-        if layer.diff_id and (found := store.layers.get(layer.descriptor.digest, layer.diff_id.algorithm))
+        if layer.diff_id and (found := store.remembered(layer.descriptor.digest, layer.diff_id.algorithm))
     }
 
 

@@ -197,12 +197,10 @@ class Resolver:
 
     def fetch(self, reference: Reference, descriptor: Descriptor, what: str) -> None:
         """Download a blob that is not a layer, unless it is in the store."""
-        if self.store.has(descriptor):
-            return
-        with self.store.claim(descriptor.digest):
-            if not self.store.has(descriptor):
-                with self.store.part(descriptor, what) as part:
-                    self.store.commit(part, receive(self.source, reference, part, what, retries=self.retries))
+        if not self.store.has(descriptor):
+            self.store.bring(
+                descriptor, what, lambda part: receive(self.source, reference, part, what, retries=self.retries)
+            )
 
     def _known(self, descriptor: Descriptor | None) -> Document | None:
         """Return the document that is embedded in a descriptor, or that is in the store."""

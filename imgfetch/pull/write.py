@@ -29,7 +29,7 @@ from imgfetch import threads
 from imgfetch.archive import compressed
 from imgfetch.archive.image_layout import path as blob_path
 from imgfetch.archive.scan import Scan, scan
-from imgfetch.archive.tarlayout import Blob, UncompressedLayer
+from imgfetch.archive.tarlayout import Blob, Readable, UncompressedLayer
 from imgfetch.errors import ImgfetchError, StorageError, UnsupportedError
 from imgfetch.files import require_free_space, storage_errors
 from imgfetch.inputs import open_regular
@@ -73,9 +73,14 @@ class Writer:
         """Reserve the blobs and require the free space; return the layout if it does not depend on new layers."""
         self.store.reserve(layer.descriptor.digest for layer in self.plan.layers)
         layout = self.plan.layout(remembered(self.plan, self.store))
-        missing = self.store.bytes_missing(layer.descriptor for layer in self.plan.layers)
-        self._require_space(layout, (self.store.root, missing, "layers"))
-        return layout
+        while True:
+            missing = self.store.bytes_missing(layer.descriptor for layer in self.plan.layers)
+            try:
+                self._require_space(layout, (self.store.root, missing, "layers"))
+            except StorageError as error:
+                self.store.without_cache(error)
+            else:
+                return layout
 
     def copier(self, layout: ArchiveLayout | None, out: BinaryIO) -> Callable[[Digest, int, bytes], None] | None:
         """Return a function that writes pieces of layers as they arrive; the file is prepared for them."""
@@ -106,9 +111,8 @@ class Writer:
 
     def _fill(self, planned: ArchiveLayout | None, downloads: Downloads, out: BinaryIO, jobs: int) -> ArchiveLayout:
         """Write each member of a file when its blob has arrived."""
-        for digest in downloads.arrivals():
-            if planned and digest in planned.tar.blobs and not downloads.has_copied(digest):
-                planned.tar.place(digest, self.store.open, out)
+        for _ in downloads.arrivals():
+            pass
         final = self._final(downloads)
         is_as_planned = planned is not None and final.tar.members == planned.tar.members
         if not is_as_planned:
@@ -123,7 +127,7 @@ class Writer:
         """Write all members in order, each when its blob has arrived."""
         layers = {layer.descriptor.digest: layer for layer in self.plan.layers}
 
-        def open_blob(digest: Digest) -> AbstractContextManager[BinaryIO]:
+        def open_blob(digest: Digest) -> AbstractContextManager[Readable]:
             downloads.wait(digest)
             found = downloads.contents.get(digest)
             if found and digest not in layout.plain and found.is_refused(layers[digest].media_types):

@@ -1,156 +1,107 @@
-"""A directory of verified content.
+"""Verified content by digest: in the cache, and after a failure of the cache in a temporary directory.
 
-Layout::
-
-    blobs/<algorithm>/<encoded>     content that hashes to its name, and nothing else
-    layers/<algorithm>/<encoded>    findings about that blob's decompressed content, as JSON
-    parts/<algorithm>/<encoded>     a partial download
-    locks/, runs/, lock             the processes that use the directory; see `imgfetch.store.locks`
-
-`PartialBlob` is the only way in.  It counts and hashes the bytes; verified content gets its name at the end.  A blob of
-an earlier run is hashed again before its first use, and whenever the file has changed since then.  Findings about
-layers are trusted as they are.  Therefore no other user may write here: a root that others can write to is refused, and
-everything below it is for this user alone; see `imgfetch.store.directory`.
-
-Several processes may use one directory: each claims the blobs that it downloads, and reserves those that it needs.
+A blob gets its name here after its size and digest were verified, and nowhere else; see `imgfetch.store.place`.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
-from imgfetch.errors import StorageError, VerificationError
-from imgfetch.files import storage_errors
+from imgfetch.errors import NoSpaceError, StorageError
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.source import Body, Embedded
-from imgfetch.store.directory import StoreDirectory, make_directory, open_regular
-from imgfetch.store.locks import StoreLocks
+from imgfetch.oci.source import Embedded
+from imgfetch.store.directory import STORE, StoreDirectory, UntrustedCacheError
+from imgfetch.store.folder import Folder
+from imgfetch.store.locks import StoreLocks, ThreadLocks
 from imgfetch.store.partial import PartialBlob
-from imgfetch.store.verified import RememberedLayers, VerifiedFiles
-from imgfetch.store.workspace import STORE
-
-_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+from imgfetch.store.place import Brought, Place
+from imgfetch.store.verified import Copy, HashedFile
 
 _logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class BlobStore:
-    """Blobs by digest, in a directory on a local file system.  Several threads may use one store.
+    """Blobs by digest.  Several threads may use one store.
 
-    Every method raises `StorageError` if the directory cannot be used.
-
-    Attributes:
-        root: the directory, which is created when it is needed.
-        layers: findings about decompressed layers.
+    If the cache fails, for whatever reason, the store warns, and continues with a temporary directory.  Every method
+    raises `StorageError` if neither can be used, and `UntrustedCacheError` if the cache must not be used.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._directory = StoreDirectory(root)
-        self.layers = RememberedLayers(self._directory)
-        self._verified = VerifiedFiles(self._check_open)
-        self._locks = StoreLocks(root)
+    def __init__(self, cache: Path | None, spare: Callable[[], Folder] | None = None) -> None:
+        """Take the path of the cache, and a function that makes a directory to use instead."""
+        self._mutex = threading.RLock()
         self._is_closed = False
+        self._left: list[Place] = []
+        self._cache = self._at(cache) if cache else None
+        self._place = self._cache or self._temporary(spare)
+        self._spare = spare if self._cache else None
+
+    def _at(self, root: Path) -> Place:
+        directory = StoreDirectory(root)
+        return Place(directory, StoreLocks(directory), self._check_open)
+
+    def _temporary(self, spare: Callable[[], Folder] | None) -> Place:
+        if spare is None:
+            raise ValueError("a store needs a directory")
+        parent = spare()
+        return Place(StoreDirectory(parent.path / STORE, parent), ThreadLocks(), self._check_open)
+
+    @property
+    def root(self) -> Path:
+        """The directory that receives blobs now."""
+        return self._place.root
+
+    @property
+    def uses_cache(self) -> bool:
+        """True if blobs are in the cache."""
+        return self._place is self._cache
 
     def prepare(self) -> None:
-        """Create the directory, and check that it is usable.
-
-        Raises:
-            StorageError: it cannot be created or written, or others can write to it.
-        """
-        with storage_errors(self.root, "use"):
-            make_directory(self.root)
-            self._directory.secure()
-            self._locks.prepare()
+        """Create the directory, and check that it is usable."""
+        self._attempt(Place.prepare)
 
     def reserve(self, digests: Iterable[Digest]) -> None:
         """Protect blobs, present or not, from eviction by any process until the store is closed."""
-        self.prepare()
-        self._locks.reserve(digests)
-
-    @contextmanager
-    def claim(self, digest: Digest, *, wait: bool = True) -> Iterator[bool]:
-        """Lock a blob for download, against all other threads and processes, and yield whether it is held."""
-        self._check_open()
-        self.prepare()
-        with self._locks.claim(digest, wait=wait, interrupt=self._check_open) as is_ours:
-            yield is_ours
+        wanted = tuple(digests)
+        self._attempt(lambda place: place.reserve(wanted))
 
     def close(self) -> None:
         """End all writing, and release the reservations."""
-        self._is_closed = True
-        self._locks.close()
+        self._is_closed, self._spare = True, None
+        for place in (self._place, *self._left):
+            place.close()
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Return ``True`` if the blob is here and verified; a file with other content is removed.
+        """Return ``True`` if the blob is here and verified.
 
         Raises:
             VerificationError: the descriptor's size is wrong.
         """
-        size = self._verified.size(descriptor.digest)
-        if size is None:
-            size = self._verify(descriptor.digest)
-        if size is not None and size != descriptor.size:
-            raise VerificationError(
-                f"the size listed for {descriptor.digest} is wrong",
-                wanted=f"{descriptor.size} bytes",
-                got=f"{size} bytes",
-            )
-        return size is not None
-
-    def _verify(self, digest: Digest) -> int | None:
-        """Hash the file of a digest; return its size if the digest matches, and remove it otherwise."""
-        path = self._directory.blob(digest)
-        with storage_errors(self.root, "use"), suppress(FileNotFoundError):
-            self._directory.secure()
-            with open_regular(path) as file:
-                with suppress(OSError):  # a read-only cache needs no times, because nothing is evicted
-                    os.utime(path)
-                is_right = self._verified.hash(digest, file)
-            if not is_right:
-                with storage_errors(path, "remove"):
-                    path.unlink(missing_ok=True)
-        return self._verified.size(digest)
+        return self._attempt(lambda place: place.has(descriptor))
 
     @contextmanager
-    def open(self, digest: Digest) -> Iterator[BinaryIO]:
-        """Open a blob that `has` or `add` verified; the block reads exactly the bytes that were hashed.
+    def open(self, digest: Digest) -> Iterator[HashedFile]:
+        """Open a blob; at the end of the block, its bytes are verified once more as they were read.
 
         Raises:
-            VerificationError: it was changed or replaced, before or during the block.
+            VerificationError: it has other content.
         """
-        path = self._directory.blob(digest)
-        with storage_errors(path, "read"):
-            file = open_regular(path)
-        with file:
-            self._verified.refuse_changes(digest, file, path)
+        place = next((place for place in self._left if place.is_verified(digest)), self._place)
+        with place.open(digest) as file:
             yield file
-            self._verified.refuse_changes(digest, file, path)
 
     def read(self, digest: Digest) -> bytes:
-        """Return the content of a small blob that `has` or `add` verified."""
-        with self.open(digest) as file, storage_errors(self._directory.blob(digest), "read"):
+        """Return the content of a small blob."""
+        with self.open(digest) as file:
             return file.read()
-
-    def add(
-        self, descriptor: Descriptor, source: Body, label: str, *, layer: Callable[[], DiffIdCheck] | None = None
-    ) -> LayerInfo | None:
-        """Add a blob from its first byte if it matches its descriptor, and return the findings about a layer.
-
-        The arguments are those of `PartialBlob` and `PartialBlob.receive`, and so are the errors.
-        """
-        with self.claim(descriptor.digest), self.part(descriptor, label, layer=layer) as part:
-            part.discard()
-            return self.commit(part, part.receive(source))
 
     def put(self, descriptor: Descriptor, content: bytes) -> None:
         """Store and reserve a document.
@@ -159,88 +110,102 @@ class BlobStore:
             VerificationError: it does not match its descriptor.
         """
         self.reserve([descriptor.digest])
-        if not self.has(descriptor):
-            self.add(descriptor, Embedded(content), str(descriptor.digest))
+        self.bring(descriptor, str(descriptor.digest), lambda part: _from_start(part, content))
 
-    @contextmanager
-    def part(
+    def bring(
         self,
         descriptor: Descriptor,
         label: str,
+        receive: Callable[[PartialBlob], LayerInfo | None],
         *,
+        wait: bool = True,
         layer: Callable[[], DiffIdCheck] | None = None,
-        advanced: Callable[[int], None] | None = None,
-        copy: Callable[[int, bytes], None] | None = None,
-    ) -> Iterator[PartialBlob]:
-        """Open the partial download of a claimed blob; later runs can resume it.  The arguments are `PartialBlob`'s."""
-        self._check_open()
-        path = self._directory.part(descriptor.digest)
-        with storage_errors(self.root, "use"):
-            make_directory(path.parent)
-        part = PartialBlob(path, descriptor, label, layer=layer, advanced=advanced, copy=copy)
-        try:
-            yield part
-        finally:
-            with suppress(OSError):
-                part.close()
+        advanced: Callable[[int], None] = lambda _: None,
+        copy: Copy | None = None,
+    ) -> Brought | None:
+        """Return a blob's state when it is here and verified, or ``None`` if another process downloads it.
 
-    def commit(self, part: PartialBlob, contents: LayerInfo | None) -> LayerInfo | None:
-        """Move a verified part to its final name, and return the findings about it."""
-        descriptor = part.descriptor
-        path = self._directory.blob(descriptor.digest)
-        with storage_errors(self.root, "use"):
-            make_directory(path.parent)
-        self._check_open()
-        self._verified.add(descriptor.digest, part.rename_to(path))
-        if contents is not None:
-            self.layers.add(descriptor.digest, contents)
-        return contents
+        The arguments and errors are those of `Place.bring`, and the errors those of ``receive``.
+        """
+        received = 0
+
+        def note(count: int) -> None:
+            nonlocal received
+            received += count
+            advanced(count)
+
+        while True:
+            place = self._place
+            try:
+                return place.bring(descriptor, label, receive, wait=wait, layer=layer, advanced=note, copy=copy)
+            except StorageError as error:
+                self._leave(place, error)
+                note(-received)
+
+    def remembered(self, digest: Digest, algorithm: str) -> LayerInfo | None:
+        """Return the findings about a layer with a ``diff_id`` in this algorithm, if there are any."""
+        found = (place.layers.get(digest, algorithm) for place in (self._place, *self._left))
+        return next(filter(None, found), None)
+
+    def remember(self, digest: Digest, contents: LayerInfo) -> None:
+        """Keep the findings about a layer for the next run."""
+        self._place.layers.add(digest, contents)
 
     def bytes_missing(self, descriptors: Iterable[Descriptor]) -> int:
         """Return the number of bytes to download, going by the sizes of the files here without verifying them."""
-        missing = 0
-        for descriptor in descriptors:
-            here = 0
-            for path in (self._directory.blob(descriptor.digest), self._directory.part(descriptor.digest)):
-                with suppress(OSError):
-                    here = max(here, path.stat().st_size)
-            missing += max(descriptor.size - here, 0)
-        return missing
+        return sum(
+            max(descriptor.size - self._place.bytes_here(descriptor.digest), 0)
+            for descriptor in descriptors
+            if not any(place.is_verified(descriptor.digest) for place in self._left)
+        )
+
+    def without_cache(self, error: StorageError) -> None:
+        """Continue without the cache because of an error.
+
+        Raises:
+            StorageError: the error, if it is not the cache's.
+        """
+        self._leave(self._place, error)
+
+    def _attempt(self, action: Callable[[Place], _Result]) -> _Result:
+        while True:
+            place = self._place
+            try:
+                return action(place)
+            except StorageError as error:
+                self._leave(place, error)
+
+    def _leave(self, place: Place, error: StorageError) -> None:
+        """Replace the cache by a temporary directory after its failure, unless another thread has done so.
+
+        Raises:
+            StorageError: ``error``, if it is not about the cache, or would hit the temporary directory too.
+        """
+        with self._mutex:
+            if place in self._left and not self._is_closed:
+                return
+            is_its = error.path is not None and error.path.is_relative_to(place.root)
+            if self._is_closed or self._spare is None or not is_its or isinstance(error, UntrustedCacheError):
+                raise error
+            spare = self._temporary(self._spare)
+            spare.prepare()
+            if isinstance(error, NoSpaceError) and _is_same_device(place.root, spare.root):
+                raise error
+            self._left.append(place)
+            self._place, self._spare = spare, None
+            _logger.warning("%s; continuing without a cache", error)
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise StorageError(f"{self.root} is closed")
 
 
-def open_store(stack: ExitStack, cache_dir: str | os.PathLike[str] | None, workspace: Path | None = None) -> BlobStore:
-    """Return the cache if it is writable, or else a temporary store.
+def _is_same_device(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.stat().st_dev == other.stat().st_dev
+    return False
 
-    Args:
-        stack: closes the store.
-        cache_dir: the cache, if any.
-        workspace: the directory for a temporary store, if the output has one.
 
-    Raises:
-        StorageError: other users can write to the cache, or no directory is writable.
-    """
-    if cache_dir is not None:
-        store = BlobStore(Path(cache_dir))
-        stack.callback(store.close)
-        try:
-            store.prepare()
-        except StorageError as error:
-            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE):
-                raise
-            _logger.warning("%s; continuing without a cache", error)
-        else:
-            return store
-    if workspace is not None:
-        directory = workspace / STORE
-    else:
-        with storage_errors(Path(tempfile.gettempdir()), "write to"):
-            temporary = tempfile.TemporaryDirectory(prefix="imgfetch-", ignore_cleanup_errors=True)
-        directory = Path(stack.enter_context(temporary))
-    store = BlobStore(directory)
-    stack.callback(store.close)
-    store.prepare()
-    return store
+def _from_start(part: PartialBlob, content: bytes) -> LayerInfo | None:
+    part.discard()
+    return part.receive(Embedded(content))

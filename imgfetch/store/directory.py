@@ -1,10 +1,14 @@
-"""The paths of a store's files, and their protection against every other user of this machine except root.
+"""A store's directory: whether it may be used, and the folders in it.
 
-The umask does not matter here: it can only take permissions away from the given modes.
+No other user may write to it, except on a file system that keeps no modes or owners.  There everything is hashed while
+it is used, and what cannot be hashed is not kept; see `StoreDirectory.is_private`.
+
+A cache is marked by a tag (https://bford.info/cachedir/), so that no command takes other data for a cache.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shlex
@@ -14,154 +18,208 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from imgfetch.errors import StorageError
-from imgfetch.oci.digest import Digest
+from imgfetch.store.folder import DIRECTORY, Folder, is_ours, is_private, keeps_modes
 from imgfetch.text import sanitize
 
-DIRECTORY = 0o700
-FILE = 0o600
+BLOBS, PARTS, LAYERS, LOCKS, RUNS = KINDS = ("blobs", "parts", "layers", "locks", "runs")
+LOCK = "lock"
+STORE = "store"
+"""The name of a temporary store's directory."""
+TAG = "CACHEDIR.TAG"
+_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55\n"
+_CONTENT = _SIGNATURE + b"# This directory is a cache of imgfetch.\n"
+_PERMITTED = frozenset({*KINDS, LOCK, TAG, "lost+found"})
+_EARLIER = frozenset({LOCKS, RUNS, LOCK})
+"""The entries by which a cache of a version without tags is recognized."""
+_ADVICE = "choose another --cache-dir, or pass --no-cache"
 
-_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_HASHED = ("blobs", "parts", "locks", "runs")
-"""Directories whose files are hashed before every use, or hold no content."""
-_TRUSTED = "layers"
-"""The directory whose files are trusted as they are."""
+
+class UntrustedCacheError(StorageError):
+    """The cache's directory is another user's, or others can write to it, or it holds other data."""
 
 
 class StoreDirectory:
-    """The paths of a store's files.  Several threads may use it.
+    """A store's directory and the folders in it.  Several threads may use it.
 
     Attributes:
-        root: the directory, which need not exist yet.
+        root: its path.
+        is_private: false if the file system cannot keep other users from writing.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, parent: Folder | None = None) -> None:
+        """Take the path of a cache, or of a directory in ``parent``, which is this user's and needs no tag."""
         self.root = root
-        self._mutex = threading.Lock()
+        self.is_private = True
+        self._parent = parent
         self._is_closed = False
+        self._top: Folder | None = None
+        self._folders: dict[tuple[str, str], Folder] = {}
+        self._mutex = threading.RLock()
 
-    def blob(self, digest: Digest) -> Path:
-        """Return the path of a verified blob."""
-        return self.root / "blobs" / digest.algorithm / digest.encoded
-
-    def part(self, digest: Digest) -> Path:
-        """Return the path of a partial download."""
-        return self.root / "parts" / digest.algorithm / digest.encoded
-
-    def layer(self, digest: Digest) -> Path:
-        """Return the path of the findings about a layer."""
-        return self.root / _TRUSTED / digest.algorithm / digest.encoded
-
-    def secure(self) -> None:
-        """Refuse a root that others can write to, and make the directories below it private.
-
-        Earlier versions left the modes below to the umask, so other users may have planted files.  Content that is
-        hashed before every use is kept, and its directory gets the right mode.  Trusted content is discarded if another
-        user could have written or renamed any of it.  Its directory is moved away in one step, so that no other process
-        finds the right mode and the wrong content.
+    def open(self, *, make: bool = True) -> Folder:
+        """Open the directory, and check it at the first call; ``make`` creates it if it is missing.
 
         Raises:
-            StorageError: others can write to the root, or a directory below it is not this user's.
-            OSError: the root does not exist, or a mode cannot be changed.
+            UntrustedCacheError: it is another user's, or others can write to it, or it holds other data.
+            OSError: it is missing or inaccessible.
         """
-        _refuse_strangers(self.root)
         with self._mutex:
-            if self._is_closed:
-                return
-            if not all(map(_is_closed, _with_children(self.root / _TRUSTED))):
-                _discard(self.root / _TRUSTED)
-            for name in _HASHED:
-                for path in _with_children(self.root / name):  # from the top, so that nobody can exchange the next one
-                    if not _is_closed(path):
-                        _close(path)
-            self._is_closed = True
+            if self._top is None:
+                top = self._opened(make=make)
+                self.is_private = _is_private(top)
+                if self._parent is None:
+                    _require_cache(top, make=make)
+                if self.is_private:
+                    _secure(top)
+                self._top = top
+            return self._top
 
-
-def make_directory(path: Path) -> None:
-    """Create a directory, and missing ones above it, for this user alone."""
-    try:
-        path.mkdir(mode=DIRECTORY, exist_ok=True)
-    except FileNotFoundError:
-        if path == path.parent:
+    def _opened(self, *, make: bool) -> Folder:
+        if self._is_closed:
+            raise OSError(errno.EBADF, "the store is closed")
+        if self._parent is not None:
+            return self._parent.child(self.root.name, make=make)
+        try:
+            return Folder.made(self.root) if make else Folder.trusted(self.root)
+        except PermissionError:
+            _refuse_strangers(self.root)
             raise
-        make_directory(path.parent)
-        path.mkdir(mode=DIRECTORY, exist_ok=True)
+
+    def folder(self, kind: str, algorithm: str = "", *, make: bool = True) -> Folder:
+        """Return one of the folders; ``make`` creates it if it is missing.
+
+        Raises:
+            UntrustedCacheError: as `open`.
+            OSError: it is missing or inaccessible.
+        """
+        with self._mutex:
+            found = self._folders.get((kind, algorithm))
+            if found is None:
+                above = self.folder(kind, make=make) if algorithm else self.open(make=make)
+                found = self._folders[kind, algorithm] = above.child(algorithm or kind, make=make)
+            return found
+
+    def close(self) -> None:
+        """Give the folders up; a thread that still uses one can end its use."""
+        with self._mutex:
+            self._is_closed = True
+            self._folders.clear()
+            self._top = self._parent = None
 
 
-def list_directory(path: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory, or none if it is missing; another process may remove it, or them, any time."""
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as found:
-        return list(found)
-    return []
+def _is_private(top: Folder) -> bool:
+    """Return ``False`` for a directory on a file system that keeps no modes.
 
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, unbuffered, and without waiting for the writer of a FIFO."""
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
-
-
-def is_private_file(file: BinaryIO) -> bool:
-    """Return ``True`` for a regular file that no other user can write to, now or by an earlier `open`."""
-    status = os.fstat(file.fileno())
-    return stat.S_ISREG(status.st_mode) and _is_private(status)
-
-
-def _is_private(status: os.stat_result) -> bool:
-    """Return ``True`` if no other user can write to the file or directory; group members are other users."""
-    return _is_ours(status) and not status.st_mode & _WRITE
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    """Return ``True`` if the file or directory belongs to this user or to root."""
-    return status.st_uid in (0, os.geteuid())
-
-
-def _refuse_strangers(root: Path) -> None:
-    status = root.stat()
-    if _is_private(status):
-        return
-    shown = sanitize(str(root))
-    if not _is_ours(status):
-        raise StorageError(
-            f"cache directory {shown} belongs to another user, who could plant content in it",
-            hint="choose another --cache-dir, or pass --no-cache",
-        )
-    raise StorageError(
+    Raises:
+        UntrustedCacheError: other users can write to it because of its owner or mode.
+    """
+    status = top.status()
+    if is_private(status):
+        return True
+    if not keeps_modes(top):
+        return False
+    if not is_ours(status):
+        raise _foreign(top.path)
+    shown = sanitize(str(top.path))
+    raise UntrustedCacheError(
         f"cache directory {shown} is writable by other users, who could plant content in it",
-        hint=f"run: chmod go-w {sanitize(shlex.quote(str(root)))}; or choose another --cache-dir, or pass --no-cache",
+        hint=f"run: chmod go-w {sanitize(shlex.quote(str(top.path)))}; or {_ADVICE}",
+        path=top.path,
     )
 
 
-def _with_children(path: Path) -> Iterator[Path]:
-    yield path
-    yield from (Path(entry) for entry in list_directory(path) if not entry.is_file(follow_symlinks=False))
+def _refuse_strangers(root: Path) -> None:
+    """Raise the better error about a directory that cannot be opened because it is another user's."""
+    with suppress(OSError):
+        if not is_ours(root.stat()):
+            raise _foreign(root)
 
 
-def _is_closed(path: Path) -> bool:
-    """Return ``True`` for a directory that no other user can write to, and for a missing one."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return True
-    return stat.S_ISDIR(status.st_mode) and _is_private(status)
+def _foreign(root: Path) -> UntrustedCacheError:
+    return UntrustedCacheError(
+        f"cache directory {sanitize(str(root))} belongs to another user, who could plant content in it",
+        hint=_ADVICE,
+        path=root,
+    )
 
 
-def _close(path: Path) -> None:
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
-        raise StorageError(
-            f"{sanitize(str(path))} is not a directory of this user; another user may have planted it",
-            hint="remove it, or choose another --cache-dir, or pass --no-cache",
+def _require_cache(top: Folder, *, make: bool) -> None:
+    """Refuse a directory with other data; ``make`` marks one that has nothing else, as a cache of an earlier version.
+
+    Raises:
+        UntrustedCacheError: it holds other data.
+        OSError: it cannot be read or marked.
+    """
+    names = set(top.names())
+    if TAG in names and _is_tagged(top):
+        return
+    strange = {name for name in names - _PERMITTED if not name.startswith((".", f"{LAYERS}."))}
+    if TAG in names:
+        strange.add("a tag of another program")
+    if not make and not names >= _EARLIER:  # nobody has said that it is a cache
+        strange |= names & set(KINDS)
+    if strange:
+        raise UntrustedCacheError(
+            f"{sanitize(str(top.path))} is not a cache of imgfetch: it contains {sanitize(min(strange))}",
+            hint="name an empty or a new directory with --cache-dir, or pass --no-cache",
+            path=top.path,
         )
-    path.chmod(DIRECTORY)
+    if make:
+        top.write(TAG, _CONTENT)
 
 
-def _discard(path: Path) -> None:
-    away = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with suppress(FileNotFoundError):  # another process was faster
-        path.rename(away)
-    with suppress(OSError):  # a directory, removed below
-        away.unlink()
-    shutil.rmtree(away, ignore_errors=True)
+def _is_tagged(top: Folder) -> bool:
+    with suppress(FileNotFoundError), top.open(TAG) as file:
+        return file.read(len(_CONTENT)) == _CONTENT
+    return False
+
+
+def _secure(top: Folder) -> None:
+    """Close the folders to other users; earlier versions left the modes to the umask, so files may have been planted.
+
+    Content that is hashed before every use is kept.  Findings about layers are discarded if another user could have
+    written or renamed any of them.  They are moved away in one step, so that no other process finds the right mode and
+    the wrong content.
+
+    Raises:
+        UntrustedCacheError: a folder is a link, a file or another user's.
+        OSError: a mode cannot be changed.
+    """
+    if not all(is_private(folder.status()) for folder in _folders(top, LAYERS)):
+        away = f"{LAYERS}.{secrets.token_hex(8)}"
+        with suppress(FileNotFoundError):  # another process was faster
+            top.move(LAYERS, top, away)
+            shutil.rmtree(away, ignore_errors=True, dir_fd=top.descriptor)
+    for kind in KINDS:
+        for folder in _folders(top, kind):  # from the top, so that nobody can exchange the next one
+            if not is_private(folder.status()):
+                os.fchmod(folder.descriptor, DIRECTORY)
+
+
+def _folders(top: Folder, kind: str) -> Iterator[Folder]:
+    """Yield a folder, if it exists, and those in it."""
+    with suppress(FileNotFoundError):
+        folder = _own(top, kind)
+        yield folder
+        for name in folder.names():
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(folder.status(name).st_mode):
+                    yield _own(folder, name)
+
+
+def _own(above: Folder, name: str) -> Folder:
+    try:
+        folder = above.child(name)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        folder = None
+    if folder is None or not is_ours(folder.status()):
+        raise UntrustedCacheError(
+            f"{sanitize(str(above.path / name))} is not a directory of this user; another user may have planted it",
+            hint=f"remove it, or {_ADVICE}",
+            path=above.path / name,
+        )
+    return folder

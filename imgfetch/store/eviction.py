@@ -15,8 +15,9 @@ from typing import NamedTuple
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
-from imgfetch.store.directory import list_directory
-from imgfetch.store.locks import StoreLocks
+from imgfetch.store.directory import BLOBS, LAYERS, PARTS, StoreDirectory
+from imgfetch.store.folder import Folder
+from imgfetch.store.locks import Claim, StoreLocks
 
 _logger = logging.getLogger(__name__)
 
@@ -29,14 +30,16 @@ class Entry(NamedTuple):
         size: the file's length in bytes.
         used: the time of its last use, in seconds since 1970.
         is_part: true for a partial download.
-        path: the file.
+        folder: the file's directory.
+        name: its name there.
     """
 
     digest: Digest
     size: int
     used: float
     is_part: bool
-    path: Path
+    folder: Folder
+    name: str
 
     @property
     def age(self) -> float:
@@ -45,24 +48,33 @@ class Entry(NamedTuple):
 
 
 def entries(root: Path) -> list[Entry]:
-    """Return the entries of a cache, the least recently used first.
+    """Return the entries of a cache, the least recently used first; none if there is no cache.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or is not this user's cache.
     """
-    with storage_errors(root, "read"):
-        return sorted(
-            (*_entries(root, "blobs"), *_entries(root, "parts")), key=lambda entry: (entry.used, entry.digest)
-        )
+    with storage_errors(root, "read"), suppress(FileNotFoundError):
+        directory = StoreDirectory(root)
+        directory.open(make=False)
+        return _entries(directory)
+    return []
 
 
-def _entries(root: Path, below: str) -> Iterator[Entry]:
-    for algorithm in list_directory(root / below):
-        for file in list_directory(Path(algorithm)):
-            with suppress(FileNotFoundError, VerificationError):  # just removed, or another program's file
-                status = file.stat()
-                digest = Digest.parse(f"{algorithm.name}:{file.name}")
-                yield Entry(digest, status.st_size, status.st_mtime, below == "parts", Path(file))
+def _entries(directory: StoreDirectory) -> list[Entry]:
+    found = (*_found(directory, BLOBS), *_found(directory, PARTS))
+    return sorted(found, key=lambda entry: (entry.used, entry.digest, entry.name))
+
+
+def _found(directory: StoreDirectory, kind: str) -> Iterator[Entry]:
+    with suppress(FileNotFoundError):
+        for algorithm in directory.folder(kind, make=False).names():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                folder = directory.folder(kind, algorithm, make=False)
+                for name in folder.names():
+                    with suppress(FileNotFoundError, VerificationError):  # just removed, or another program's file
+                        status = folder.status(name)
+                        digest = Digest.parse(f"{algorithm}:{name.partition('.')[0]}")
+                        yield Entry(digest, status.st_size, status.st_mtime, kind == PARTS, folder, name)
 
 
 def trim(root: Path, limit: int) -> list[Entry]:
@@ -88,33 +100,43 @@ def prune(root: Path, *, limit: int = 0, keep: Callable[[Entry], bool] = lambda 
         keep: returns ``True`` for an entry that must stay.
 
     Raises:
-        StorageError: the cache cannot be read or written.
+        StorageError: the cache cannot be read or written, or is not this user's cache.
     """
-    if not root.is_dir():
-        return []
-    locks = StoreLocks(root)
-    with storage_errors(root, "use"):
-        locks.prepare()
+    directory = StoreDirectory(root)
+    try:
+        with storage_errors(root, "use"):
+            directory.open(make=False)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return []
+        raise
+    locks = StoreLocks(directory)
     gone: list[Entry] = []
     with locks.alone():
         needed = locks.needed()
-        found = entries(root)
+        with storage_errors(root, "read"):
+            found = _entries(directory)
         total = sum(entry.size for entry in found)
         for entry in found:
             if total <= limit:
                 break
             if entry.digest in needed or keep(entry):
                 continue
-            with locks.claim(entry.digest, wait=False, interrupt=lambda: None) as is_free:
-                if is_free:
-                    _remove(root, entry)
+            with locks.claim(entry.digest, wait=False, interrupt=_nothing, progress=_nothing) as claim:
+                if claim is Claim.OURS:
+                    _remove(directory, entry)
                     gone.append(entry)
                     total -= entry.size
     return gone
 
 
-def _remove(root: Path, entry: Entry) -> None:
-    with storage_errors(entry.path, "remove"):
-        entry.path.unlink(missing_ok=True)
+def _nothing() -> None:
+    """Do not interrupt."""
+
+
+def _remove(directory: StoreDirectory, entry: Entry) -> None:
+    with entry.folder.errors("remove", entry.name):
+        entry.folder.remove(entry.name)
         if not entry.is_part:
-            (root / "layers" / entry.digest.algorithm / entry.digest.encoded).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                directory.folder(LAYERS, entry.digest.algorithm, make=False).remove(entry.name)

@@ -1,86 +1,165 @@
-"""Locks of the processes that use a store.
+"""Locks of the processes that use a cache.
 
-Layout, below the store's directory::
+Layout, below the cache's directory::
 
     locks/<first digits>    held during the download of a blob whose encoded digest begins with these digits
     runs/<random>.lock      held by a process as long as it lives
     runs/<random>.json      the digests that this process needs, which nobody may evict
     lock                    held for a moment, while needs are written or read
 
-The system releases a lock when its holder dies, whatever the cause, so the next run has nothing to clean up.  A blob's
-lock file is never removed: a process that waits for the old file and one that creates a new file would both hold the
-lock.  Therefore their number is fixed, and two blobs may have to share one.
+A blob's lock file is never removed: a process that waits for the old file and one that creates a new file would both
+hold the lock.  Therefore their number is fixed, and two blobs may have to share one.
+
+A process may be suspended, or its machine cut off, while it holds a lock.  After a moment, a message
+names the process that is waited for; if it makes no progress, the blob is downloaded beside it; see `Wait`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, suppress
+from enum import Enum, auto
+from typing import Protocol
 
-import filelock
-
-from imgfetch.errors import StorageError
+from imgfetch.errors import ImgfetchError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
-from imgfetch.store.directory import FILE, list_directory, make_directory
-from imgfetch.text import sanitize
+from imgfetch.store.directory import LOCK, RUNS, StoreDirectory
+from imgfetch.store.directory import LOCKS as BLOB_LOCKS
+from imgfetch.store.flock import FileLock
+from imgfetch.store.folder import Folder
 
 _DIGITS = 3  # of a digest, in the name of its lock
-_POLL = 0.2  # seconds between two calls of `interrupt` while waiting
-_PATIENCE = 60.0  # seconds for a lock that is held only for a moment
+_POLL = 0.2  # seconds between two attempts to get a lock
+_PATIENCE = 20.0  # seconds for a lock that is held only for a moment
+_SILENT = 5.0  # seconds of waiting for a blob before the message
+_STUCK = 60.0  # seconds without progress after which another process is no longer waited for
+_MAX_NEEDS = 16 * 1024 * 1024  # bytes
+
+_logger = logging.getLogger(__name__)
+
+
+class Claim(Enum):
+    """The answer to a claim for a blob."""
+
+    OURS = auto()
+    """The lock is held."""
+    BESIDE = auto()
+    """Another process holds the lock and makes no progress."""
+    THEIRS = auto()
+    """Another process holds the lock."""
+
+
+class Locks(Protocol):
+    """The protection of a store's blobs against other users of the store."""
+
+    def prepare(self) -> None:
+        """Raise `OSError` if blobs cannot be locked."""
+
+    def claim(
+        self, digest: Digest, *, wait: bool, interrupt: Callable[[], None], progress: Callable[[], object]
+    ) -> AbstractContextManager[Claim]:
+        """Hold a blob's lock; see `StoreLocks.claim`."""
+
+    def reserve(self, digests: Iterable[Digest]) -> None:
+        """Protect blobs from eviction until `close`."""
+
+    def close(self) -> None:
+        """Release the reservations."""
+
+
+class ThreadLocks:
+    """The locks of a store that only this process uses."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    @contextmanager
+    def claim(
+        self, digest: Digest, *, wait: bool, interrupt: Callable[[], None], progress: Callable[[], object]
+    ) -> Iterator[Claim]:
+        """Hold a blob's lock; the arguments are those of `StoreLocks.claim`."""
+        del progress
+        lock = self._locks[digest]
+        while not (is_ours := lock.acquire(timeout=_POLL if wait else 0)) and wait:
+            interrupt()
+        try:
+            yield Claim.OURS if is_ours else Claim.THEIRS
+        finally:
+            if is_ours:
+                lock.release()
+
+    def reserve(self, digests: Iterable[Digest]) -> None:
+        """Do nothing, because nothing is evicted."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class StoreLocks:
-    """The locks of one run in one store's directory.  Several threads may use it.
+    """The locks of one run in one cache.  Several threads may use it.
 
     Every method but `prepare` raises `StorageError` if a file cannot be locked, read or written.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._run = root / "runs" / secrets.token_hex(8)
-        self._held: filelock.BaseFileLock | None = None
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
+        self._run = secrets.token_hex(8)
+        self._held: FileLock | None = None
         self._needed: set[Digest] = set()
+        self._waits: dict[Digest, Wait] = {}
         self._mutex = threading.Lock()
-        self._is_prepared = False
 
     def prepare(self) -> None:
-        """Create the directories.
+        """Create the folders, and take a lock to see whether the file system has locks.
 
         Raises:
-            OSError: they cannot be created or written.
+            OSError: that is impossible.
         """
         with self._mutex:
-            if self._is_prepared:
-                return
-            for directory in (self._root / "locks", self._root / "runs"):
-                make_directory(directory)
-            (self._root / "lock").touch(mode=FILE)
-            self._is_prepared = True
+            if self._held is None:
+                self._directory.folder(BLOB_LOCKS)
+                while not (held := FileLock(self._directory.folder(RUNS), f"{self._run}.lock")).acquire():
+                    self._run = secrets.token_hex(8)  # an eviction took the new file for that of a dead process
+                self._held = held
 
     @contextmanager
-    def claim(self, digest: Digest, *, wait: bool, interrupt: Callable[[], None]) -> Iterator[bool]:
+    def claim(
+        self, digest: Digest, *, wait: bool, interrupt: Callable[[], None], progress: Callable[[], object]
+    ) -> Iterator[Claim]:
         """Hold a blob's lock.
 
         Args:
             digest: the blob.
-            wait: wait until it is free.
+            wait: wait until it is free, or its holder makes no progress.
             interrupt: called repeatedly while waiting; raises an error to stop.
-
-        Yields:
-            ``True`` if the lock is held.
+            progress: returns a value that changes while another process downloads the blob.
         """
-        lock = _lock(self._root / "locks" / digest.encoded[:_DIGITS])
-        while not (is_ours := _taken(lock, _POLL if wait else 0)) and wait:
+        with self._errors("lock", BLOB_LOCKS):
+            lock = FileLock(self._directory.folder(BLOB_LOCKS), digest.encoded[:_DIGITS])
+        while (answer := self._answer(lock, digest, progress)) is Claim.THEIRS and wait:
             interrupt()
+            time.sleep(_POLL)
         try:
-            yield is_ours
+            yield answer
         finally:
             lock.release()
+
+    def _answer(self, lock: FileLock, digest: Digest, progress: Callable[[], object]) -> Claim:
+        with self._errors("lock", BLOB_LOCKS):
+            if lock.acquire():
+                self._waits.pop(digest, None)
+                return Claim.OURS
+        return self._waits.setdefault(digest, Wait(digest)).look(lock, progress())
 
     def reserve(self, digests: Iterable[Digest]) -> None:
         """Protect blobs from eviction until `close`."""
@@ -88,21 +167,16 @@ class StoreLocks:
             new = set(digests) - self._needed
             if not new:
                 return
-            with self.alone(), storage_errors(self._run, "write"):
-                if self._held is None:
-                    self._held = _lock(self._run.with_suffix(".lock"))
-                    _taken(self._held, 0)
+            with self.alone(), self._errors("write", RUNS):
                 self._needed |= new
-                needs = self._run.with_suffix(".new")
-                needs.touch(mode=FILE)
-                needs.write_text(json.dumps([str(digest) for digest in sorted(self._needed)]))
-                needs.replace(self._run.with_suffix(".json"))
+                needs = json.dumps([str(digest) for digest in sorted(self._needed)])
+                self._directory.folder(RUNS).write(f"{self._run}.json", needs.encode())
 
     def close(self) -> None:
         """Release the reservations."""
         with self._mutex:
             if self._held is not None:
-                _forget(self._run)
+                _forget(self._directory.folder(RUNS), self._run)
                 self._held.release()
                 self._held = None
 
@@ -113,12 +187,17 @@ class StoreLocks:
         Raises:
             StorageError: another process holds the lock for too long.
         """
-        lock = _lock(self._root / "lock")
-        if not _taken(lock, _PATIENCE):
-            raise StorageError(
-                f"another process has held {sanitize(str(self._root / 'lock'))} for more than {_PATIENCE:.0f} s",
-                hint="end that process, or choose another --cache-dir",
-            )
+        with self._errors("lock", LOCK):
+            lock = FileLock(self._directory.open(), LOCK)
+            end = time.monotonic() + _PATIENCE
+            while not lock.acquire():
+                if time.monotonic() > end:
+                    raise StorageError(
+                        f"{_named(lock)} has held {self._directory.root / LOCK} for more than {_PATIENCE:.0f} s",
+                        hint="end that process, or choose another --cache-dir",
+                        path=self._directory.root / LOCK,
+                    )
+                time.sleep(_POLL / 10)
         try:
             yield
         finally:
@@ -127,36 +206,72 @@ class StoreLocks:
     def needed(self) -> frozenset[Digest]:
         """Return the digests that live processes need, and remove the files of dead ones; call it within `alone`."""
         found: set[Digest] = set()
-        with storage_errors(self._root, "read"):
-            entries = list_directory(self._root / "runs")
-        for run in [Path(entry).with_suffix("") for entry in entries if entry.name.endswith(".lock")]:
-            lock = _lock(run.with_suffix(".lock"))
-            if run != self._run and _taken(lock, 0):
-                _forget(run)
+        with self._errors("read", RUNS):
+            runs = self._directory.folder(RUNS)
+            names = [name.removesuffix(".lock") for name in runs.names() if name.endswith(".lock")]
+        for name in names:
+            lock = FileLock(runs, f"{name}.lock")
+            with runs.errors("read", f"{name}.lock"):
+                is_dead = name != self._run and lock.acquire()
+            if is_dead:
+                _forget(runs, name)
                 lock.release()
-                continue
-            with storage_errors(run, "read"), suppress(FileNotFoundError):  # the run has just ended
-                found |= {Digest.parse(text) for text in json.loads(run.with_suffix(".json").read_bytes())}
+            else:
+                found |= _needs(runs, f"{name}.json")
         return frozenset(found)
 
-
-def _lock(path: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(path, mode=FILE, thread_local=False)
-
-
-def _taken(lock: filelock.BaseFileLock, seconds: float) -> bool:
-    """Acquire a lock; return ``False`` if it is not free in time."""
-    try:
-        lock.acquire(timeout=seconds)
-    except filelock.Timeout:
-        return False
-    except OSError as error:
-        with storage_errors(Path(lock.lock_file), "lock"):
-            raise error from None
-    return True
+    @contextmanager
+    def _errors(self, purpose: str, name: str) -> Iterator[None]:
+        with storage_errors(self._directory.root / name, purpose):
+            yield
 
 
-def _forget(run: Path) -> None:
-    for suffix in (".json", ".new", ".lock"):
+class Wait:
+    """The wait for another process that downloads a blob."""
+
+    def __init__(self, digest: Digest, clock: Callable[[], float] = time.monotonic) -> None:
+        self._digest = digest
+        self._clock = clock
+        self._begin = self._changed = clock()
+        self._progress: object = None
+        self._is_silent = True
+
+    def look(self, lock: FileLock, progress: object) -> Claim:
+        """Return whether to wait on; ``progress`` changes while the other process downloads the blob."""
+        now = self._clock()
+        if progress != self._progress:
+            self._progress, self._changed = progress, now
+        if now - self._changed > _STUCK:
+            _logger.warning("%s makes no progress with %s; downloading it here too", _named(lock), self._digest)
+            return Claim.BESIDE
+        if self._is_silent and now - self._begin > _SILENT:
+            _logger.warning("waiting for %s, which downloads %s", _named(lock), self._digest)
+            self._is_silent = False
+        return Claim.THEIRS
+
+
+def _named(lock: FileLock) -> str:
+    return f"process {lock.holder}" if lock.holder else "another process"
+
+
+def _needs(runs: Folder, name: str) -> set[Digest]:
+    """Return the digests in a file of needs; it is missing if the run has just ended.
+
+    Raises:
+        StorageError: it cannot be read, so nobody knows what that process needs.
+    """
+    with runs.errors("read", name), suppress(FileNotFoundError):
+        content = runs.read(name, _MAX_NEEDS)
+        try:
+            return {Digest.parse(text) for text in json.loads(content)}
+        except (ValueError, TypeError, AttributeError, RecursionError, ImgfetchError):
+            raise StorageError(
+                f"cannot read {runs.path / name}: it is damaged", hint="remove it", path=runs.path / name
+            ) from None
+    return set()
+
+
+def _forget(runs: Folder, name: str) -> None:
+    for suffix in (".json", ".lock"):
         with suppress(OSError):
-            run.with_suffix(suffix).unlink(missing_ok=True)
+            runs.remove(name + suffix)

@@ -10,24 +10,21 @@ interruption before the old end loses nothing.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.errors import ResumeError, TransportError, VerificationError
-from imgfetch.files import BUFFER, Identity, storage_errors
+from imgfetch.files import BUFFER, storage_errors
 from imgfetch.layers import content_encoding
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
-from imgfetch.store.directory import FILE, is_private_file
+from imgfetch.store.folder import Folder, NotRegularError, is_private
 from imgfetch.text import sanitize
 
 _TRIES = 2  # once more from the first byte; see docs/registries.md#wrong-bytes
 _CODING_OVERHEAD = 64 * 1024  # bytes by which a content coding may lengthen a body
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class PartialBlob:
@@ -43,10 +40,12 @@ class PartialBlob:
 
     def __init__(
         self,
-        path: Path,
+        folder: Folder,
+        name: str,
         descriptor: Descriptor,
         label: str,
         *,
+        must_be_private: bool = True,
         layer: Callable[[], DiffIdCheck] | None = None,
         advanced: Callable[[int], None] | None = None,
         copy: Callable[[int, bytes], None] | None = None,
@@ -54,14 +53,18 @@ class PartialBlob:
         """Open the file, or create it.
 
         Args:
-            path: the file.
+            folder: the file's directory.
+            name: its name there.
             descriptor: the expected blob.
             label: the blob's name in messages.
+            must_be_private: replace an existing file that another user can write to.
             layer: opens the check of a layer's decompressed stream.
             advanced: called with the number of new bytes; negative when the download restarts.
             copy: called with each position and the bytes there; again from 0 when the download restarts.
         """
-        self._path = path
+        self._folder = folder
+        self._name = name
+        self._path = folder.path / name
         self.descriptor = descriptor
         self._label = label
         self._open_check = layer
@@ -70,8 +73,8 @@ class PartialBlob:
         self.size = self.furthest = 0
         self._is_resumed = False
         self._check: DiffIdCheck | None = None
-        with storage_errors(path, "write"):
-            self._file = _opened(path)
+        with storage_errors(self._path, "write"):
+            self._file = _opened(folder, name, must_be_private=must_be_private)
         self._begin()
 
     def _begin(self) -> None:
@@ -167,17 +170,15 @@ class PartialBlob:
         self._end_check()
         self._file.close()
         with suppress(FileNotFoundError):
-            if self._path.stat().st_size == 0:
-                self._path.unlink()
+            if self._folder.status(self._name).st_size == 0:
+                self._folder.remove(self._name)
 
-    def rename_to(self, path: Path) -> Identity:
-        """Rename the verified file to `path`, and return its identity, which does not depend on the name."""
+    def move_to(self, folder: Folder, name: str) -> None:
+        """Move the verified file to its final name."""
         self._trim()
-        with storage_errors(path, "write"):
-            identity = Identity.of(self._file)
+        with folder.errors("write", name):
             self._file.close()
-            self._path.replace(path)
-        return identity
+            self._folder.move(self._name, folder, name)
 
     def _end_check(self) -> None:
         """Free the memory of the check, also if an error keeps it."""
@@ -244,7 +245,7 @@ class PartialBlob:
         self._trim()
         self._end_check()
         try:
-            with storage_errors(self._path, "write"), tempfile.TemporaryFile(dir=self._path.parent) as decoded:
+            with storage_errors(self._path, "write"), self._folder.unnamed() as decoded:
                 self._file.seek(0)
                 encoded = iter(lambda: self._file.read(BUFFER), b"")
                 for chunk in content_encoding.undo(encoded, codings, self.descriptor.size + 1, self._label):
@@ -258,11 +259,13 @@ class PartialBlob:
             raise error.replace(tries=_TRIES) from error.__cause__
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open an existing file, or create a new one if another user could change it after it was hashed."""
-    file = os.fdopen(os.open(path, _FLAGS, FILE), "r+b", 0)
-    if is_private_file(file):
-        return file
-    file.close()
-    path.unlink()
-    return os.fdopen(os.open(path, _FLAGS | os.O_EXCL, FILE), "r+b", 0)
+def _opened(folder: Folder, name: str, *, must_be_private: bool) -> BinaryIO:
+    """Open an existing file, or create a new one if another user could change it, or another file with it."""
+    with suppress(FileNotFoundError, NotRegularError, PermissionError):
+        file = folder.open(name, os.O_RDWR)
+        status = os.fstat(file.fileno())
+        if status.st_nlink <= 1 and (is_private(status) or not must_be_private):
+            return file
+        file.close()
+    folder.remove(name)
+    return folder.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)

@@ -1,78 +1,118 @@
-"""The content of a store that was verified: the state of the files at that time, and the findings about layers."""
+"""The verification of a store's files, and the findings about layers."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.errors import ImgfetchError, StorageError, VerificationError
-from imgfetch.files import BUFFER, Identity, atomic_write, storage_errors
+from imgfetch.files import BUFFER, Identity, storage_errors
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
-from imgfetch.store.directory import FILE, StoreDirectory, is_private_file, make_directory, open_regular
+from imgfetch.store.directory import LAYERS, StoreDirectory
+from imgfetch.store.folder import FILE, is_private
 from imgfetch.text import sanitize
 
 _MAX_NOTE = 4096
 
+Copy = Callable[[int, bytes], None]
+"""Takes a position in a blob, and the bytes there."""
 
-class VerifiedFiles:
-    """The identities of verified files, by digest.  Several threads may use it."""
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        """Take ``interrupt``, which is called while a file is hashed, and raises an error to stop that."""
-        self._identities: dict[Digest, Identity] = {}
-        self._interrupt = interrupt
+class HashedFile:
+    """A file whose content is hashed while it is read, once and from its first byte.
 
-    def add(self, digest: Digest, identity: Identity) -> None:
-        """Add a file that was hashed while it was written."""
-        self._identities[digest] = identity
+    A method raises `StorageError` if it cannot be read.
+    """
 
-    def size(self, digest: Digest) -> int | None:
-        """Return the size of a verified blob."""
-        identity = self._identities.get(digest)
-        return identity.size if identity else None
+    def __init__(self, file: BinaryIO, digest: Digest, path: Path) -> None:
+        self._file = file
+        self._digest = digest
+        self._hasher = digest.hasher()
+        self._path = path
 
-    def hash(self, digest: Digest, file: BinaryIO) -> bool:
-        """Hash an open file; trust it and return ``True`` if its digest matches and no other user can change it."""
-        identity = Identity.of(file)  # before the file is hashed, so that a change during that is noticed
-        if not is_private_file(file):
-            return False
-        hasher = digest.hasher()
-        while chunk := file.read(BUFFER):
-            self._interrupt()
-            hasher.update(chunk)
-        if not digest.matches(hasher):
-            return False
-        self._identities[digest] = identity
-        return True
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most ``size`` bytes, or all."""
+        with storage_errors(self._path, "read"):
+            piece = self._file.read(size)
+        self._hasher.update(piece)
+        return piece
 
-    def refuse_changes(self, digest: Digest, file: BinaryIO, path: Path) -> None:
-        """Hash an open blob again, unless it is the verified file in the same state.
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read bytes into a buffer, and return their number."""
+        with storage_errors(self._path, "read"):
+            count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]  # an unbuffered file has it
+        self._hasher.update(buffer[:count])
+        return count
+
+    def finish(self) -> None:
+        """Read the rest, and compare the whole file with its digest.
 
         Raises:
             VerificationError: it has other content.
         """
-        with storage_errors(path, "read"):
-            if Identity.of(file) == self._identities.get(digest):
-                return
-            file.seek(0)
-            if not self.hash(digest, file):
-                raise VerificationError(
-                    f"{sanitize(str(path))} was changed after it was verified",
-                    wanted=str(digest),
-                    got="other content",
-                    hint="run the command again; if it happens again, another program writes to the cache",
-                )
-            file.seek(0)
+        while self.read(BUFFER):
+            pass
+        if not self._digest.matches(self._hasher):
+            raise VerificationError(
+                f"{sanitize(str(self._path))} was changed after it was verified",
+                wanted=str(self._digest),
+                got="other content",
+                hint="run the command again; if it happens again, another program writes to the cache",
+            )
+
+
+class VerifiedFiles:
+    """The sizes of verified files, by digest, and the identities of those that are wrong.  Threads may share it."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        """Take ``interrupt``, which is called while a file is hashed, and raises an error to stop that."""
+        self._sizes: dict[Digest, int] = {}
+        self._wrong: dict[Digest, Identity] = {}
+        self._interrupt = interrupt
+
+    def add(self, digest: Digest, size: int) -> None:
+        """Add a file that was hashed while it was written."""
+        self._sizes[digest] = size
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the size of a verified blob."""
+        return self._sizes.get(digest)
+
+    def is_wrong(self, digest: Digest, status: os.stat_result) -> bool:
+        """Return ``True`` for the file that `hash` refused, and not for one that has replaced it."""
+        return self._wrong.get(digest) == Identity.of_status(status)
+
+    def hash(self, digest: Digest, file: BinaryIO, *, must_be_private: bool, copy: Copy | None = None) -> bool:
+        """Hash an open file; return ``True`` if its digest matches, and no other user can write to it if that counts.
+
+        ``copy`` gets the bytes that are hashed.
+        """
+        status = os.fstat(file.fileno())
+        hasher, size = digest.hasher(), 0
+        if not must_be_private or is_private(status):
+            while chunk := file.read(BUFFER):
+                self._interrupt()
+                hasher.update(chunk)
+                if copy is not None:
+                    copy(size, chunk)
+                size += len(chunk)
+            if digest.matches(hasher):
+                self._sizes[digest] = size
+                return True
+        self._wrong[digest] = Identity.of_status(status)
+        return False
 
 
 class RememberedLayers:
     """Findings about decompressed layers, by the layers' digests, so that no later run decompresses them again.
 
     They are trusted as they are, because only the layer itself could confirm them.  Therefore a file counts only if no
-    other user can have written to it; see `StoreDirectory.secure`.  Several threads may use it.
+    other user can have written to it; see `imgfetch.store.directory`.  Several threads may use it.
     """
 
     def __init__(self, directory: StoreDirectory) -> None:
@@ -81,9 +121,11 @@ class RememberedLayers:
     def get(self, digest: Digest, algorithm: str) -> LayerInfo | None:
         """Return the findings about a layer with a ``diff_id`` in this algorithm, if there are any."""
         try:
-            self._directory.secure()
-            with open_regular(self._directory.layer(digest)) as file:
-                if not is_private_file(file):
+            self._directory.open(make=False)
+            if not self._directory.is_private:
+                return None
+            with self._directory.folder(LAYERS, digest.algorithm, make=False).open(digest.encoded) as file:
+                if not _is_own_note(os.fstat(file.fileno())):
                     return None
                 contents = LayerInfo.from_json(file.read(_MAX_NOTE))
         except (OSError, ImgfetchError):
@@ -92,8 +134,16 @@ class RememberedLayers:
 
     def add(self, digest: Digest, contents: LayerInfo) -> None:
         """Keep the findings about a layer for the next run; if the disk is full, that run only takes longer."""
-        path = self._directory.layer(digest)
         with suppress(StorageError, OSError):
-            make_directory(path.parent)
-            with atomic_write(path, mode=FILE, durable=False) as file:
-                file.write(contents.to_json())
+            self._directory.open()
+            if not self._directory.is_private:
+                return
+            folder = self._directory.folder(LAYERS, digest.algorithm)
+            folder.write(digest.encoded, contents.to_json())
+            if not _is_own_note(folder.status(digest.encoded)):  # the file system keeps no modes
+                folder.remove(digest.encoded)
+
+
+def _is_own_note(status: os.stat_result) -> bool:
+    """Return ``True`` for a file that has the owner and the mode with which it was made."""
+    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == FILE

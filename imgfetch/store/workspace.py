@@ -1,26 +1,53 @@
-"""A directory beside the output, for unfinished files.
+"""Directories for unfinished files.
 
-It is on the output's file system, so that renaming is atomic.  Its name is made from the output's, so that a run finds
-the partial downloads of a killed run for the same output.  A lock keeps it for one process at a time.
+The one beside the output is on the output's file system, so that renaming is atomic.  Its name is made from the
+output's, so that a run finds the partial downloads of a killed run for the same output.  A lock keeps it for one
+process at a time.  Without locks, or if the directory is another user's or in use, it gets a random name instead.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import shutil
+import re
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from imgfetch.files import storage_errors
+from imgfetch.files import Identity, storage_errors
+from imgfetch.store.directory import LAYERS, PARTS, STORE
+from imgfetch.store.flock import FileLock
+from imgfetch.store.folder import DIRECTORY, Folder, keeps_modes
 
-STORE = "store"
 _LOCK = "lock"
 _LONGEST_NAME = 255
+_OWN = re.compile(rf"(?:{_LOCK}|{STORE}|\.imgfetch-\w+\.part|\.nfs\w+|\.fuse_hidden\w+)\Z")
+"""The names in a workspace."""
+_LINGERING = (".nfs", ".fuse_hidden")
+"""First characters of the names that file systems give to files that are removed while they are open."""
+_TRIES = 20
+_PAUSE = 0.05  # seconds
+
+
+class Workspace(NamedTuple):
+    """An open directory beside an output.
+
+    Attributes:
+        folder: the directory.
+        parent: the output's directory.
+    """
+
+    folder: Folder
+    parent: Folder
+
+    @property
+    def folders(self) -> tuple[int, int]:
+        """The descriptors of both."""
+        return self.folder.descriptor, self.parent.descriptor
 
 
 def name(output: Path) -> str:
@@ -32,62 +59,143 @@ def name(output: Path) -> str:
 
 
 @contextmanager
-def beside(output: Path) -> Iterator[Path]:
+def beside(output: Path) -> Iterator[Workspace]:
     """Yield the directory for an output file, and remove it at the end; if the block fails, keep downloaded layers.
 
     Raises:
         StorageError: it cannot be created.
     """
-    with ExitStack() as stack:
-        path = output.parent / name(output)
-        with storage_errors(output, "write"):
-            path = (
-                path if _is_ours(path, stack) else Path(tempfile.mkdtemp(prefix=name(output)[:32], dir=output.parent))
-            )
-        try:
-            yield path
-        except BaseException:
-            blobs = [file for below in ("layers", "parts") for file in (path / STORE / below).rglob("*")]
-            _remove(path, but=[STORE] if any(file.is_file() for file in blobs) else [])
-            raise
-        _remove(path)
+    with storage_errors(output, "write"):
+        parent = Folder.at(output.parent, entries=False)
+        lock = _locked(parent, name(output))
+        folder = lock.folder if lock else parent.new(name(output)[:32])
+    is_kept = False
+    try:
+        yield Workspace(folder, parent)
+    except BaseException:
+        is_kept = lock is not None and _keeps_layers(folder)
+        raise
+    finally:
+        _remove(parent, folder, lock, is_kept=is_kept)
+        folder.close()
+        parent.close()
 
 
-def _is_ours(path: Path, stack: ExitStack) -> bool:
-    """Create a directory, or reuse an old one; return ``False`` if another process uses it, or a user can enter it.
+@contextmanager
+def temporary() -> Iterator[Folder]:
+    """Yield one of the system's temporary directories, and remove it at the end.
 
-    It is not locked by filelock, which would create a directory again that another process has just removed.
+    Raises:
+        StorageError: it cannot be created.
     """
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
+    with storage_errors("a temporary directory", "create"):
+        parent = Folder.at(Path(tempfile.gettempdir()), entries=False)
+        folder = parent.new("imgfetch-")
     try:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            return False
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except FileNotFoundError:  # Its process has just removed it.
-        return _is_ours(path, stack)
-    stack.callback(os.close, lock)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # Another process holds it, or the file system has no locks.
+        yield folder
+    finally:
+        _remove(parent, folder, None)
+        folder.close()
+        parent.close()
+
+
+def _locked(parent: Folder, name: str) -> FileLock | None:
+    """Create a directory, or reuse an old one, and lock it; return ``None`` if that is impossible.
+
+    Raises:
+        OSError: no directory can be created.
+    """
+    for _ in range(_TRIES):
+        try:
+            folder = parent.child(name, make=True)
+        except FileNotFoundError:
+            continue  # another process has just removed it
+        except NotADirectoryError:
+            return None
+        lock = FileLock(folder, _LOCK)
+        try:
+            if not _is_for_us(folder) or not lock.acquire():
+                return None
+        except FileNotFoundError:
+            continue
+        except OSError:  # the file system has no locks, or is full
+            _remove(parent, folder, lock, is_kept=_keeps_layers(folder))
+            return None
+        if lock.is_current:
+            return lock
+        lock.release()
+    return None
+
+
+def _is_for_us(folder: Folder) -> bool:
+    """Return ``True`` for a workspace if no other user can use it, or if the file system keeps no modes.
+
+    Another user may have given the name to a directory of this user that is none.
+    """
+    names = set(folder.names())
+    if (names and not names >= {_LOCK}) or not all(_OWN.match(name) for name in names):
         return False
-    return os.fstat(lock).st_nlink > 0 or _is_ours(path, stack)
+    status = folder.status()
+    if status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & ~DIRECTORY:
+        return True
+    return not keeps_modes(folder)
 
 
-def _remove(path: Path, but: Collection[str] = ()) -> None:
-    """Remove the directory, or all but some of its entries and the lock.
+def has_layers(store: Path) -> bool:
+    """Return ``True`` if a store at a path has a layer, or part of one, which the next run can use."""
+    with suppress(OSError):
+        return _has_layers(Folder.at(store))
+    return False
+
+
+def _keeps_layers(folder: Folder) -> bool:
+    with suppress(OSError):
+        return _has_layers(folder.child(STORE))
+    return False
+
+
+def _has_layers(store: Folder) -> bool:
+    for kind in (LAYERS, PARTS):
+        with suppress(OSError):
+            below = store.child(kind)
+            if any(below.child(name).names() for name in below.names()):
+                return True
+    return False
+
+
+def _remove(parent: Folder, folder: Folder, lock: FileLock | None, *, is_kept: bool = False) -> None:
+    """Remove the directory, or what the next run cannot use.
 
     The lock goes last.  From then on the directory may belong to another process, so only an empty one is removed.
     """
-    with suppress(OSError):  # What is left is removed by the next run.
-        for entry in path.iterdir():
-            if entry.name == _LOCK or entry.name in but:
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink()
-        if not but:
-            (path / _LOCK).unlink(missing_ok=True)
-            path.rmdir()
+    for name in folder.names():
+        if name != _LOCK and not (is_kept and name == STORE):
+            with suppress(OSError):  # what is left is removed by the next run
+                folder.remove(name)
+    is_locked = False
+    if not is_kept:
+        try:
+            folder.remove(_LOCK)
+        except OSError:  # some file systems remove no file that is open
+            is_locked = True
+    if lock:
+        lock.release()
+    if not is_kept:
+        with suppress(OSError):
+            if is_locked:
+                folder.remove(_LOCK)
+            _remove_empty(parent, folder)
+
+
+def _remove_empty(parent: Folder, folder: Folder) -> None:
+    """Remove an empty directory; files that are removed while they are open may linger in it for a moment."""
+    name, own = folder.path.name, Identity.of_status(folder.status())
+    for _ in range(_TRIES):
+        if Identity.of_status(parent.status(name))[:2] != own[:2]:
+            return
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=parent.descriptor)
+            return
+        if not all(left.startswith(_LINGERING) for left in folder.names()):
+            return
+        time.sleep(_PAUSE)

@@ -22,30 +22,6 @@ LAYERS = sorted(blob.digest for blob in IMAGE.layers)
 NO_LOCKS = ("ENOLCK", "EOPNOTSUPP", "ENOSYS")
 
 
-PASSING = frozenset(
-    (
-        "test_a_cache_on_an_overlay_is_used",
-        "test_a_cache_that_was_named_and_cannot_be_trusted_is_an_error[belongs to another user]",
-        "test_a_cache_that_was_named_and_cannot_be_trusted_is_an_error[writable by all]",
-        "test_a_cache_that_was_named_and_cannot_be_trusted_is_an_error[writable by the group]",
-        "test_a_cache_that_was_named_and_cannot_be_used_is_one_warning_too[read-only]",
-        "test_a_default_cache_that_cannot_be_used_is_one_warning[in a directory of another user]",
-        "test_a_default_cache_that_cannot_be_used_is_one_warning[read-only and with blobs]",
-        "test_a_default_cache_that_cannot_be_used_is_one_warning[read-only]",
-        "test_no_place_for_the_default_cache_is_one_warning[HOME is /]",
-        "test_no_place_for_the_default_cache_is_one_warning[HOME is missing]",
-    )
-)
-
-
-@pytest.fixture(autouse=True)
-def fails_today(request: pytest.FixtureRequest) -> None:
-    """Expect most tests to fail until the store has changed; those that wait for a minute are not run."""
-    if request.node.name not in PASSING:
-        reason = "the store needs locks, modes and room"
-        request.applymarker(pytest.mark.xfail(strict=True, run="ENOSYS" not in request.node.name, reason=reason))
-
-
 def no_locks(name: str) -> Faults:
     return Faults(errors=dict.fromkeys(("flock", "lock"), getattr(errno, name)))
 

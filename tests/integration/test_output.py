@@ -133,18 +133,33 @@ def test_a_save_goes_on_where_a_full_disk_stopped_it(
     assert asked.headers["Range"] == f"bytes={kept}-"
 
 
-@pytest.mark.parametrize("where", ["the output", "the cache"])
 def test_too_small_a_disk_is_told_before_any_layer_is_fetched(
-    small_disk: Path, reference: str, save: Save, loopback: Loopback, tmp_path: Path, *, where: str
+    small_disk: Path, reference: str, save: Save, loopback: Loopback
 ) -> None:
-    target = (small_disk if where == "the output" else tmp_path) / "y.tar"
-    cache = ("--cache-dir", small_disk / "cache") if where == "the cache" else ()
-    done = save(reference, *cache, to=target, status=7)
+    target = small_disk / "y.tar"
+    done = save(reference, to=target, status=7)
     assert "not enough space in" in done.err
     assert str(small_disk) in done.err
-    assert re.search(r"4\.\d+ MB needed \(4\.\d+ MB for (the archive|layers)\), 1\.\d+ MB free", done.err)
+    assert re.search(r"4\.\d+ MB needed \(4\.\d+ MB for the archive\), 1\.\d+ MB free", done.err)
     assert not any(layer.digest in path for layer in BUILT.layers for path in loopback.paths)
     assert not target.exists()
+
+
+def test_a_cache_that_is_too_small_is_done_without(
+    small_disk: Path, reference: str, save: Save, tmp_path: Path
+) -> None:
+    done = save(reference, "--cache-dir", small_disk / "cache")
+    assert re.search(r"4\.\d+ MB needed \(4\.\d+ MB for layers\), 1\.\d+ MB free; continuing without a cache", done.err)
+    assert done.err.count("warning: not enough space") == 1
+    assert tarfile.is_tarfile(tmp_path / "y.tar")
+
+
+def test_a_disk_that_is_too_small_for_cache_and_output_is_told_once(
+    small_disk: Path, reference: str, save: Save
+) -> None:
+    done = save(reference, "--cache-dir", small_disk / "cache", to=small_disk / "y.tar", status=7)
+    assert "for layers and" in done.err
+    assert "continuing" not in done.err
 
 
 def test_a_cache_that_is_read_only_is_done_without(

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import ustar
+from imgfetch.store.blobs import BlobStore
 from tests.engines import RealRegistry
 from tests.images import OCI_TAR, Blob, hello, image, layer
 from tests.loopback import Answer, Loopback, Request
@@ -255,6 +256,7 @@ def test_the_cache_is_listed_and_pruned(tmp_path: Path, loopback: Loopback) -> N
 def test_a_list_whose_reader_goes_away_gives_no_traceback(tmp_path: Path) -> None:
     parts = tmp_path / "cache" / "blobs" / "sha256"
     parts.mkdir(parents=True)
+    BlobStore(tmp_path / "cache").prepare()
     for number in range(3000):
         (parts / f"{number:064x}").touch()
     program = f"'{sys.executable}' -m imgfetch cache list --cache-dir cache | head -n1; exit ${{PIPESTATUS[0]}}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from imgfetch.archive.verify import verify
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.store.blobs import BlobStore
+from imgfetch.store.place import Place
+from imgfetch.store.verified import Copy
 from tests.images import hello, image
 from tests.integration.conftest import Save
 from tests.loopback import Loopback
@@ -21,7 +21,6 @@ from tests.tools import umask
 BASE, TOP = hello("base"), hello("top")
 GOOD = image(BASE, TOP)
 CHANGED = TOP.content[:-1] + bytes([TOP.content[-1] ^ 1])
-Check = Callable[[BlobStore, Descriptor], bool]
 
 
 def writable_by_others(directory: Path) -> list[Path]:
@@ -70,25 +69,40 @@ def test_a_diff_id_that_others_could_have_planted_lets_no_image_pass(
     save(good)
 
 
-@pytest.mark.parametrize("output", ["y.tar", "y.tar.gz"])
+@pytest.mark.parametrize(
+    ("output", "options", "status"),
+    [("y.tar", (), 0), ("y.tar.gz", (), 6), ("y.tar", ("--layers", "plain"), 6)],
+    ids=["copied by the check", "compressed later", "decompressed later"],
+)
 def test_a_blob_that_is_exchanged_after_its_check_is_in_no_archive(
-    loopback: Loopback, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+    loopback: Loopback,
+    save: Save,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    output: str,
+    options: tuple[str, ...],
+    status: int,
 ) -> None:
     reference = loopback.add("a", "1", GOOD)
     save(reference, to="x.tar")
-    check: Check = BlobStore.has
+    check = Place.verify
 
-    def check_and_exchange(store: BlobStore, descriptor: Descriptor) -> bool:
-        is_here = check(store, descriptor)
+    def check_and_exchange(place: Place, descriptor: Descriptor, copy: Copy | None = None) -> bool:
+        is_here = check(place, descriptor, copy)
         if is_here and str(descriptor.digest) == TOP.digest:
             (tmp_path / "other").write_bytes(CHANGED)
             (tmp_path / "other").chmod(0o600)
-            (tmp_path / "other").replace(store.root / "blobs" / "sha256" / descriptor.digest.encoded)
+            (tmp_path / "other").replace(place.root / "blobs" / "sha256" / descriptor.digest.encoded)
         return is_here
 
-    monkeypatch.setattr(BlobStore, "has", check_and_exchange)
-    assert "was changed after it was verified" in save(reference, to=output, status=6).err
-    assert not (tmp_path / output).exists()
-    monkeypatch.setattr(BlobStore, "has", check)
-    save(reference, to=output)
+    monkeypatch.setattr(Place, "verify", check_and_exchange)
+    done = save(reference, *options, to=output, status=status)
+    if status:
+        assert "was changed after it was verified" in done.err
+        assert not (tmp_path / output).exists()
+    else:
+        assert verify(tmp_path / output).findings == ()
+    monkeypatch.setattr(Place, "verify", check)
+    save(reference, *options, to=output)
     assert verify(tmp_path / output).findings == ()

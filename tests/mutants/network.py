@@ -48,10 +48,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("PartialBlob.restart", "self._file.seek(0)", "self._file.truncate(self._file.seek(0))").noticed_by(
         "test_a_download_from_the_first_byte_that_breaks_off_keeps_the_rest_of_the_part"
     ),
-    Mutant("PartialBlob.close", "self._path.stat().st_size == 0", "self.size == 0").noticed_by(
+    Mutant("PartialBlob.close", "self._folder.status(self._name).st_size == 0", "self.size == 0").noticed_by(
         "test_a_part_that_was_not_overtaken_stays_for_another_run"
     ),
-    Mutant("PartialBlob.rename_to", "self._trim()", "pass").noticed_by(
+    Mutant("PartialBlob.move_to", "self._trim()", "pass").noticed_by(
         "test_nothing_of_a_longer_part_stays_behind_the_blob"
     ),
     Mutant("PartialBlob._decode", "self._trim()", "pass").noticed_by(

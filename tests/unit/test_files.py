@@ -113,10 +113,13 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mode: int
 def test_the_unfinished_file_may_stand_elsewhere(target: Path, tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     parts.mkdir()
-    with atomic_write(target, mode=0o600, durable=True, parts=parts) as file:
+    folders = os.open(parts, os.O_RDONLY), os.open(target.parent, os.O_PATH)
+    with atomic_write(target, mode=0o600, durable=True, folders=folders) as file:
         file.write(b"new")
         assert names(target.parent) == ["image.tar"]
         assert len(names(parts)) == 1
+    for folder in folders:
+        os.close(folder)
     assert target.read_bytes() == b"new"
     assert names(parts) == []
 

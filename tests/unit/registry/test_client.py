@@ -35,6 +35,7 @@ from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.codings import CODERS, Endless, zstd
 from tests.loopback import Answer, Loopback
+from tests.stores import add
 from tests.stories import Log
 from tests.threads import together
 from tests.unit.http.test_network_errors import not_connected, not_secured, wrapped
@@ -367,7 +368,7 @@ def taken(loopback: Loopback, store: BlobStore, blob: images.Blob, answer: Answe
     descriptor = Descriptor(blob.media_type, Digest.parse(blob.digest), len(blob.content))
     reference, what = image_at(loopback.host), "layer 1/2"
     with Registry(loopback.host) as registry, registry.blob(reference, descriptor, what) as response:
-        store.add(descriptor, response, what)
+        add(store, descriptor, response, what)
     return store.read(descriptor.digest)
 
 

@@ -26,6 +26,7 @@ from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import transcripts
+from tests.stores import add
 from tests.stories import Log
 from tests.transcripts import Exchange
 from tests.wire import Wire
@@ -200,7 +201,7 @@ def replayed(wire: Wire, store: BlobStore, name: str) -> Replayed:
             if digest in recorded:
                 layer = Descriptor(mediatypes.DOCKER_LAYER_GZIP, Digest.parse(digest), size)
                 with registry.blob(reference, layer, "a layer") as answer, pytest.raises(VerificationError) as caught:
-                    store.add(layer, answer, "a layer")
+                    add(store, layer, answer, "a layer")
                 assert caught.value.wanted == digest
                 replayed.refused += (digest,)
     return replayed

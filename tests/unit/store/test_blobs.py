@@ -16,6 +16,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.store.blobs import BlobStore
 from tests import images
 from tests.fakes import FakeBody
+from tests.stores import add
 from tests.threads import together
 from tests.tools import umask
 
@@ -46,7 +47,7 @@ def check() -> DiffIdCheck:
 
 
 def add_layer(store: BlobStore, source: FakeBody, descriptor: Descriptor = LAYER_BLOB) -> LayerInfo | None:
-    return store.add(descriptor, source, "layer 1/2", layer=check)
+    return add(store, descriptor, source, "layer 1/2", layer=check)
 
 
 # ---- taking in ----
@@ -60,7 +61,7 @@ def test_the_right_content_gets_its_name(
 ) -> None:
     descriptor = Descriptor.of(content, "", algorithm)
     assert store.has(descriptor) is False
-    store.add(descriptor, FakeBody(content, step=step), "the config")
+    add(store, descriptor, FakeBody(content, step=step), "the config")
     assert store.has(descriptor) is True
     assert store.read(descriptor.digest) == content
     with store.open(descriptor.digest) as file:
@@ -82,7 +83,7 @@ def test_any_other_content_is_refused_and_leaves_nothing(
     store: BlobStore, root: Path, content: bytes, wanted: str, got: str
 ) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, FakeBody(content), "layer 1/2")
+        add(store, BLOB, FakeBody(content), "layer 1/2")
     assert (caught.value.wanted, caught.value.got) == (wanted, got)
     for words in ("layer 1/2", str(BLOB.digest), "registry.example"):
         assert words in str(caught.value)
@@ -93,19 +94,19 @@ def test_any_other_content_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("size", [0, 12999, 13001, 10**15])
 def test_a_size_that_lies_is_refused_though_the_digest_is_right(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(VerificationError):
-        store.add(Descriptor("", BLOB.digest, size), FakeBody(CONTENT), "layer 1/2")
+        add(store, Descriptor("", BLOB.digest, size), FakeBody(CONTENT), "layer 1/2")
     assert files(root) == []
 
 
 def test_no_more_than_one_byte_too_many_is_wanted(store: BlobStore) -> None:
     source = FakeBody(CONTENT)
-    store.add(BLOB, source, "layer 1/2")
+    add(store, BLOB, source, "layer 1/2")
     assert source.limits == [13001]
 
 
 def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, root: Path) -> None:
     with pytest.raises(TransportError, match="broke off"):
-        store.add(BLOB, FakeBody(CONTENT[:5000], error=TransportError("broke off")), "layer 1/2")
+        add(store, BLOB, FakeBody(CONTENT[:5000], error=TransportError("broke off")), "layer 1/2")
     assert files(root) == [part(root, BLOB.digest)]
     assert store.has(BLOB) is False
 
@@ -113,7 +114,7 @@ def test_a_body_that_breaks_off_leaves_no_more_than_a_part(store: BlobStore, roo
 @pytest.mark.parametrize("size", [0, 1, 12999])
 def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path, size: int) -> None:
     with pytest.raises(TransportError, match=f"was interrupted: {size} of 13000 bytes received") as caught:
-        store.add(BLOB, FakeBody(CONTENT[:size]), "layer 1/2")
+        add(store, BLOB, FakeBody(CONTENT[:size]), "layer 1/2")
     for words in ("layer 1/2", str(BLOB.digest), "registry.example"):
         assert words in str(caught.value)
     assert files(root) == ([part(root, BLOB.digest)] if size else [])
@@ -121,16 +122,15 @@ def test_a_body_that_ends_too_early_has_broken_off(store: BlobStore, root: Path,
 
 
 def test_what_was_there_stays_when_something_else_comes(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
-    with pytest.raises(VerificationError):
-        store.add(BLOB, FakeBody(CONTENT[:-1] + b"!"), "layer 1/2")
+    add(store, BLOB, FakeBody(CONTENT), "layer 1/2")
+    add(store, BLOB, FakeBody(CONTENT[:-1] + b"!"), "layer 1/2")  # it is not even received
     assert files(root) == [path(root, BLOB.digest)]
     assert store.read(BLOB.digest) == CONTENT
 
 
 def test_a_message_is_cleaned(store: BlobStore) -> None:
     with pytest.raises(VerificationError) as caught:
-        store.add(BLOB, FakeBody(b"x", codings=("\x1b[31mgzip",)), "layer 1/2")
+        add(store, BLOB, FakeBody(b"x", codings=("\x1b[31mgzip",)), "layer 1/2")
     assert str(caught.value).isprintable()
 
 
@@ -138,7 +138,7 @@ def test_a_message_is_cleaned(store: BlobStore) -> None:
 
 
 def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
+    add(store, BLOB, FakeBody(CONTENT), "layer 1/2")
     assert BlobStore(root).has(BLOB) is True
 
 
@@ -148,12 +148,11 @@ def test_a_later_run_finds_what_an_earlier_one_left(store: BlobStore, root: Path
     ids=["changed", "cut", "empty", "longer"],
 )
 def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: bytes) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
+    add(store, BLOB, FakeBody(CONTENT), "layer 1/2")
     path(root, BLOB.digest).write_bytes(damage)
     later = BlobStore(root)
     assert later.has(BLOB) is False
-    assert files(root) == []
-    later.add(BLOB, FakeBody(CONTENT), "layer 1/2")
+    add(later, BLOB, FakeBody(CONTENT), "layer 1/2")
     assert later.has(BLOB) is True
     assert later.read(BLOB.digest) == CONTENT
 
@@ -163,7 +162,7 @@ def test_damage_is_noticed_and_repaired(store: BlobStore, root: Path, damage: by
 def test_a_descriptor_that_lies_about_the_size_is_told_and_does_no_harm(
     store: BlobStore, root: Path, size: int, *, later: bool
 ) -> None:
-    store.add(BLOB, FakeBody(CONTENT), "layer 1/2")
+    add(store, BLOB, FakeBody(CONTENT), "layer 1/2")
     again = BlobStore(root) if later else store
     with pytest.raises(VerificationError) as caught:
         again.has(Descriptor("", BLOB.digest, size))
@@ -171,16 +170,28 @@ def test_a_descriptor_that_lies_about_the_size_is_told_and_does_no_harm(
     assert again.has(BLOB) is True
 
 
-def test_a_name_that_is_a_directory_is_a_failure_of_the_disk(store: BlobStore, root: Path) -> None:
-    path(root, BLOB.digest).mkdir(parents=True)
-    with pytest.raises(StorageError):
-        store.has(BLOB)
+@pytest.mark.parametrize("kind", ["directory", "link", "FIFO"])
+@pytest.mark.parametrize("below", ["blobs", "parts"])
+def test_what_is_no_file_is_replaced(store: BlobStore, root: Path, tmp_path: Path, below: str, kind: str) -> None:
+    planted = root / below / "sha256" / BLOB.digest.encoded
+    planted.parent.mkdir(parents=True)
+    (tmp_path / "precious").write_bytes(CONTENT)
+    if kind == "directory":
+        (planted / "more").mkdir(parents=True)
+    elif kind == "link":
+        planted.symlink_to(tmp_path / "precious")
+    else:
+        os.mkfifo(planted)
+    assert store.has(BLOB) is False
+    add(store, BLOB, FakeBody(CONTENT), "layer 1/2")
+    assert files(root) == [path(root, BLOB.digest)]
+    assert store.read(BLOB.digest) == (tmp_path / "precious").read_bytes() == CONTENT
 
 
 def test_a_store_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> None:
     root.write_text("a file")
     with pytest.raises(StorageError) as caught:
-        BlobStore(root).add(BLOB, FakeBody(CONTENT), "layer 1/2")
+        add(BlobStore(root), BLOB, FakeBody(CONTENT), "layer 1/2")
     assert isinstance(caught.value.__cause__, OSError)
     assert str(root) in str(caught.value)
 
@@ -206,26 +217,26 @@ def test_a_layer_is_decompressed_while_it_comes(store: BlobStore, layer: images.
     descriptor = Descriptor(layer.media_type, Digest.parse(layer.digest), len(layer.content))
     contents = add_layer(store, FakeBody(layer.content, step=7), descriptor)
     assert contents == LayerInfo(Digest.parse(layer.diff_id), compression, TAR_SIZE)
-    assert store.layers.get(descriptor.digest, "sha256") == contents
+    assert store.remembered(descriptor.digest, "sha256") == contents
 
 
 def test_a_later_run_knows_what_was_found_in_a_layer(store: BlobStore, root: Path) -> None:
     contents = add_layer(store, FakeBody(LAYER.content))
-    assert BlobStore(root).layers.get(LAYER_BLOB.digest, "sha256") == contents
+    assert BlobStore(root).remembered(LAYER_BLOB.digest, "sha256") == contents
 
 
 def test_what_was_found_in_one_algorithm_is_no_answer_in_another(store: BlobStore) -> None:
     add_layer(store, FakeBody(LAYER.content))
-    assert store.layers.get(LAYER_BLOB.digest, "sha512") is None
+    assert store.remembered(LAYER_BLOB.digest, "sha512") is None
 
 
 def test_nothing_is_known_of_a_layer_that_was_never_seen(store: BlobStore) -> None:
-    assert store.layers.get(LAYER_BLOB.digest, "sha256") is None
+    assert store.remembered(LAYER_BLOB.digest, "sha256") is None
 
 
 def test_a_blob_that_is_no_layer_has_no_contents(store: BlobStore) -> None:
-    assert store.add(BLOB, FakeBody(CONTENT), "the config") is None
-    assert store.layers.get(BLOB.digest, "sha256") is None
+    assert add(store, BLOB, FakeBody(CONTENT), "the config") is None
+    assert store.remembered(BLOB.digest, "sha256") is None
 
 
 @pytest.mark.parametrize(
@@ -238,7 +249,7 @@ def test_a_damaged_note_is_no_note(store: BlobStore, root: Path, note: bytes) ->
     notes = root / "layers" / "sha256" / LAYER_BLOB.digest.encoded
     assert notes.is_file()
     notes.write_bytes(note)
-    assert store.layers.get(LAYER_BLOB.digest, "sha256") is None
+    assert store.remembered(LAYER_BLOB.digest, "sha256") is None
 
 
 @pytest.mark.parametrize(
@@ -286,7 +297,7 @@ def test_a_layer_that_a_proxy_compressed_is_decompressed_once_for_each_coding(st
 def test_large_content_that_cannot_be_compressed_survives_a_proxys_try(store: BlobStore) -> None:
     content = os.urandom(3_000_000)
     blob = Descriptor.of(content, "")
-    store.add(blob, FakeBody(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1/2")
+    add(store, blob, FakeBody(gzip.compress(content, 1), codings=("gzip",), step=100_000), "layer 1/2")
     assert store.read(blob.digest) == content
 
 
@@ -314,7 +325,7 @@ def test_a_coded_layer_that_is_something_else_is_refused_and_leaves_nothing(
 
 def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStore) -> None:
     source = FakeBody(gzip.compress(CONTENT), codings=("gzip",))
-    store.add(BLOB, source, "layer 1/2")
+    add(store, BLOB, source, "layer 1/2")
     assert len(source.limits) == 1
     assert 13001 <= source.limits[0] <= 100_000
 
@@ -325,7 +336,7 @@ def test_no_more_of_a_coded_body_is_wanted_than_a_coding_may_add(store: BlobStor
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=oct)
 def test_nobody_else_can_look_at_the_store(store: BlobStore, root: Path, mask: int) -> None:
     with umask(mask):
-        store.add(BLOB, FakeBody(CONTENT), "the config")
+        add(store, BLOB, FakeBody(CONTENT), "the config")
         add_layer(store, FakeBody(LAYER.content))
     assert root.stat().st_mode & 0o777 == 0o700
     assert {found.stat().st_mode & 0o777 for found in files(root)} == {0o600}
@@ -339,17 +350,17 @@ def test_a_part_is_private_while_it_comes(store: BlobStore, root: Path) -> None:
         modes.extend(found.stat().st_mode & 0o777 for found in files(root))
 
     with umask(0):
-        store.add(BLOB, FakeBody(CONTENT, between=look), "the config")
+        add(store, BLOB, FakeBody(CONTENT, between=look), "the config")
     assert set(modes) == {0o600}
 
 
 def test_a_store_that_everybody_may_write_to_is_refused(root: Path) -> None:
-    BlobStore(root).add(BLOB, FakeBody(CONTENT), "the config")
+    add(BlobStore(root), BLOB, FakeBody(CONTENT), "the config")
     root.chmod(0o777)
     with pytest.raises(StorageError, match="is writable by other users"):
         BlobStore(root).has(BLOB)
     with pytest.raises(StorageError, match="is writable by other users"):
-        BlobStore(root).add(BLOB, FakeBody(CONTENT), "the config")
+        add(BlobStore(root), BLOB, FakeBody(CONTENT), "the config")
 
 
 # ---- threads ----
@@ -363,18 +374,17 @@ def slow(content: bytes) -> FakeBody:
 @pytest.mark.parametrize("apart", [False, True], ids=["one store", "three stores"])
 def test_threads_that_bring_the_same_blob_do_not_disturb_each_other(root: Path, *, apart: bool) -> None:
     stores = [BlobStore(root) for _ in range(3)] if apart else [BlobStore(root)] * 3
-    assert together(*(lambda store=store: store.add(BLOB, slow(CONTENT), "the config") for store in stores)) == []
+    assert together(*(lambda store=store: add(store, BLOB, slow(CONTENT), "the config") for store in stores)) == []
     assert files(root) == [path(root, BLOB.digest)]
     assert BlobStore(root).has(BLOB) is True
 
 
 def test_a_thread_that_brings_something_else_harms_no_other(store: BlobStore, root: Path) -> None:
     failures = together(
-        lambda: store.add(BLOB, slow(CONTENT), "good"),
-        lambda: store.add(BLOB, slow(CONTENT[:-1] + b"!"), "bad"),
-        lambda: store.add(BLOB, slow(CONTENT + b"!"), "bad"),
+        lambda: add(store, BLOB, slow(CONTENT), "good"),
+        lambda: add(store, BLOB, slow(CONTENT[:-1] + b"!"), "bad"),
+        lambda: add(store, BLOB, slow(CONTENT + b"!"), "bad"),
     )
-    assert [type(failure) for failure in failures] == [VerificationError] * 2
     assert all(str(failure).startswith("bad ") for failure in failures)
     assert files(root) == [path(root, BLOB.digest)]
     assert store.read(BLOB.digest) == CONTENT
@@ -383,5 +393,5 @@ def test_a_thread_that_brings_something_else_harms_no_other(store: BlobStore, ro
 def test_after_close_nothing_is_written(store: BlobStore, root: Path) -> None:
     store.close()
     with pytest.raises(ImgfetchError):
-        store.add(BLOB, FakeBody(CONTENT), "the config")
+        add(store, BLOB, FakeBody(CONTENT), "the config")
     assert files(root) == []

@@ -18,8 +18,11 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
 from imgfetch.store.blobs import BlobStore
+from imgfetch.store.directory import StoreDirectory, UntrustedCacheError
+from imgfetch.store.folder import Folder
 from imgfetch.store.locks import StoreLocks
 from tests import images, tools
+from tests.stores import add, receive_part
 from tests.tools import umask
 
 NOBODY = 65534
@@ -43,10 +46,10 @@ def filled(root: Path) -> BlobStore:
     """Return a store with a blob, a layer, a part and what is remembered of the layer."""
     store = BlobStore(root)
     store.reserve([BLOB.digest])
-    store.add(BLOB, Embedded(CONTENT), "the config")
-    store.add(LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: DiffIdCheck("layer", LAYER.media_type))
-    with store.part(Descriptor.of(OTHER, ""), "layer") as part, pytest.raises(TransportError, match="was interrupted"):
-        part.receive(Embedded(OTHER[:100]))
+    add(store, BLOB, Embedded(CONTENT), "the config")
+    add(store, LAYER_BLOB, Embedded(LAYER.content), "layer", layer=lambda: DiffIdCheck("layer", LAYER.media_type))
+    with pytest.raises(TransportError, match="was interrupted"):
+        receive_part(store, Descriptor.of(OTHER, ""), Embedded(OTHER[:100]))
     return store
 
 
@@ -55,7 +58,7 @@ def path(root: Path, below: str, digest: Digest) -> Path:
 
 
 def remembered(root: Path) -> LayerInfo | None:
-    return BlobStore(root).layers.get(LAYER_BLOB.digest, "sha256")
+    return BlobStore(root).remembered(LAYER_BLOB.digest, "sha256")
 
 
 def as_nobody(command: str) -> int:
@@ -80,7 +83,7 @@ def test_all_below_the_root_is_for_its_user_alone(root: Path, mask: int, mode: i
     assert {stat.S_IMODE(each.st_mode) for each in found.values() if stat.S_ISDIR(each.st_mode)} == {0o700}
     assert {stat.S_IMODE(each.st_mode) for each in found.values() if stat.S_ISREG(each.st_mode)} == {0o600}
     below = {found.relative_to(root).parts[0] for found in found}
-    assert below == {"blobs", "layers", "parts", "locks", "runs", "lock"}
+    assert below == {"CACHEDIR.TAG", "blobs", "layers", "parts", "locks", "runs", "lock"}
     assert any(found.suffix == ".json" for found in found)
     assert stat.S_IMODE(root.stat().st_mode) == mode
 
@@ -113,6 +116,55 @@ def test_a_root_that_belongs_to_another_user_is_refused(root: Path) -> None:
         BlobStore(root).prepare()
 
 
+@pytest.mark.parametrize("name", ["Makefile", "index.json", "blobs.txt", "CACHEDIR.TAG"])
+def test_a_directory_with_other_data_is_no_cache(root: Path, name: str) -> None:
+    (root / "blobs").mkdir(parents=True)
+    (root / name).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n")
+    shown = "a tag of another program" if name == "CACHEDIR.TAG" else name
+    with pytest.raises(UntrustedCacheError, match=f"is not a cache of imgfetch: it contains {shown}"):
+        BlobStore(root).prepare()
+    assert sorted(path.name for path in root.iterdir()) == sorted(["blobs", name])
+
+
+@pytest.mark.parametrize("names", [[], [".gitignore"], ["lost+found"], ["blobs", "locks", "runs", "lock", "layers.0f"]])
+def test_a_directory_with_nothing_else_becomes_a_cache(root: Path, names: list[str]) -> None:
+    root.mkdir(mode=0o755)
+    for name in names:
+        (root / name).touch() if name.startswith((".", "lock")) and name != "locks" else (root / name).mkdir()
+    BlobStore(root).prepare()
+    assert (root / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+    BlobStore(root).prepare()
+
+
+def test_a_link_of_another_user_on_the_way_is_not_followed(root: Path, tmp_path: Path) -> None:
+    tools.root()
+    (root / "real").mkdir(parents=True)
+    (root / "own").symlink_to("real")
+    (root / "theirs").symlink_to(root / "real")
+    os.chown(root / "theirs", NOBODY, -1, follow_symlinks=False)
+    BlobStore(root / "own" / "cache").prepare()
+    for path in (root / "theirs" / "cache", root / "own" / ".." / "theirs" / "cache"):
+        with pytest.raises(StorageError, match="theirs is a link of another user"):
+            BlobStore(path).prepare()
+    (root / "circle").symlink_to("circle")
+    with pytest.raises(StorageError, match="Too many levels of symbolic links"):
+        BlobStore(root / "circle").prepare()
+    assert Folder.at(tmp_path / "..").status().st_ino == tmp_path.parent.stat().st_ino
+
+
+def test_nothing_is_remembered_where_modes_are_ignored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(root).close()
+    root.chmod(0o777)
+    monkeypatch.setattr("imgfetch.store.directory.keeps_modes", lambda _: False)
+    assert remembered(root) is None
+    notes = path(root, "layers", LAYER_BLOB.digest)
+    notes.unlink()
+    store = BlobStore(root)
+    assert store.has(LAYER_BLOB)
+    store.remember(LAYER_BLOB.digest, WRONG)
+    assert not notes.exists()
+
+
 # ---- what an earlier version left open ----
 
 
@@ -141,7 +193,7 @@ def test_nothing_is_remembered_where_others_could_write(root: Path, below: str, 
     assert remembered(root) is None
     assert BlobStore(root).has(LAYER_BLOB) is True
     assert not [found for found in root.iterdir() if found.name.startswith("layers.")]
-    BlobStore(root).layers.add(LAYER_BLOB.digest, WRONG)
+    BlobStore(root).remember(LAYER_BLOB.digest, WRONG)
     assert remembered(root) == WRONG
     assert stat.S_IMODE((root / "layers").stat().st_mode) == 0o700
 
@@ -185,11 +237,13 @@ def test_a_note_that_another_user_can_write_is_none(root: Path, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", ["writable by a group", "writable by all", "another user's", "a FIFO"])
-def test_a_blob_that_another_user_can_write_goes_away(root: Path, kind: str) -> None:
+def test_a_blob_that_another_user_can_write_is_replaced(root: Path, kind: str) -> None:
     filled(root).close()
     spoil(path(root, "blobs", BLOB.digest), kind)
-    assert BlobStore(root).has(BLOB) is False
-    assert not path(root, "blobs", BLOB.digest).exists()
+    store = BlobStore(root)
+    assert store.has(BLOB) is False
+    add(store, BLOB, Embedded(CONTENT), "the config")
+    assert_is_private(path(root, "blobs", BLOB.digest))
 
 
 @pytest.mark.parametrize("kind", ["writable by a group", "writable by all", "another user's", "a FIFO"])
@@ -197,13 +251,12 @@ def test_a_part_that_another_user_can_write_is_begun_anew(root: Path, kind: str)
     filled(root).close()
     blob = Descriptor.of(OTHER, "")
     spoil(path(root, "parts", blob.digest), kind)
-    store = BlobStore(root)
-    store.prepare()
-    with store.part(blob, "layer") as part:
-        part.rehash()
-        assert part.size == 0
-        store.commit(part, part.receive(Embedded(OTHER)))
-    status = path(root, "blobs", blob.digest).stat()
+    receive_part(BlobStore(root), blob, Embedded(OTHER))
+    assert_is_private(path(root, "blobs", blob.digest))
+
+
+def assert_is_private(file: Path) -> None:
+    status = file.stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, os.geteuid())
 
 
@@ -302,6 +355,16 @@ def test_a_blob_that_is_changed_while_it_is_read_is_refused(root: Path) -> None:
         change()
 
 
+def test_a_blob_is_hashed_while_it_is_copied(root: Path) -> None:
+    store = filled(root)
+    read = bytearray()
+    with store.open(BLOB.digest) as file:
+        buffer = memoryview(bytearray(1000))
+        while count := file.readinto(buffer):
+            read += buffer[:count]
+    assert read == CONTENT
+
+
 def test_the_same_content_in_another_file_or_used_by_another_run_is_no_change(root: Path) -> None:
     store = filled(root)
     same = root / "same"
@@ -314,27 +377,9 @@ def test_the_same_content_in_another_file_or_used_by_another_run_is_no_change(ro
         assert file.read() == CONTENT
 
 
-def test_a_blob_that_does_not_change_is_hashed_no_more_than_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed: list[Digest] = []
-    hasher = Digest.hasher
-
-    def note(digest: Digest) -> object:
-        hashed.append(digest)
-        return hasher(digest)
-
-    brought = filled(root)
-    monkeypatch.setattr(Digest, "hasher", note)
-    assert brought.read(BLOB.digest) == CONTENT
-    assert hashed == []  # it was hashed while it came
-    found = BlobStore(root)
-    assert found.has(BLOB) is True
-    assert found.read(BLOB.digest) == found.read(BLOB.digest) == CONTENT
-    assert hashed == [BLOB.digest]
-
-
 def test_a_run_is_noted_in_a_private_file(root: Path) -> None:
     root.mkdir()
-    run = StoreLocks(root)
+    run = StoreLocks(StoreDirectory(root))
     with umask(0):
         run.prepare()
         run.reserve([BLOB.digest])

@@ -9,18 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import filelock
 import pytest
 
 from imgfetch.errors import StorageError, TransportError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
-from imgfetch.store import directory, eviction, locks
+from imgfetch.store import eviction, locks
 from imgfetch.store.blobs import BlobStore
-from imgfetch.store.locks import StoreLocks
+from imgfetch.store.directory import StoreDirectory
+from imgfetch.store.flock import FileLock
+from imgfetch.store.folder import Folder
+from imgfetch.store.locks import Claim, StoreLocks, Wait
+from tests.stores import add
 
 
 def nothing() -> None:
@@ -28,10 +32,13 @@ def nothing() -> None:
 
 
 def held(root: Path) -> StoreLocks:
-    made = StoreLocks(root)
-    root.mkdir(exist_ok=True)
+    made = StoreLocks(StoreDirectory(root))
     made.prepare()
     return made
+
+
+def claiming(run: StoreLocks, digest: Digest, *, wait: bool = False) -> AbstractContextManager[Claim]:
+    return run.claim(digest, wait=wait, interrupt=nothing, progress=nothing)
 
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
@@ -41,7 +48,7 @@ def put(root: Path, content: bytes, age: float = 0) -> Digest:
     """Put a blob into a store, last used some seconds ago."""
     store = BlobStore(root)
     descriptor = Descriptor.of(content, "")
-    store.add(descriptor, Embedded(content), "a blob")
+    add(store, descriptor, Embedded(content), "a blob")
     path = root / "blobs" / "sha256" / descriptor.digest.encoded
     os.utime(path, (time.time() - age,) * 2)
     store.close()
@@ -57,14 +64,14 @@ def names(root: Path) -> set[str]:
 
 def test_a_blob_is_claimed_by_one(root: Path) -> None:
     first, second = held(root), held(root)
-    with first.claim(ONE, wait=False, interrupt=nothing) as is_ours:
-        assert is_ours
-        with second.claim(ONE, wait=False, interrupt=nothing) as is_theirs:
-            assert not is_theirs
-        with second.claim(TWO, wait=False, interrupt=nothing) as is_theirs:
-            assert is_theirs
-    with second.claim(ONE, wait=False, interrupt=nothing) as is_theirs:
-        assert is_theirs
+    with claiming(first, ONE) as is_ours:
+        assert is_ours is Claim.OURS
+        with claiming(second, ONE, wait=False) as is_theirs:
+            assert is_theirs is Claim.THEIRS
+        with claiming(second, TWO, wait=False) as is_theirs:
+            assert is_theirs is Claim.OURS
+    with claiming(second, ONE, wait=False) as is_theirs:
+        assert is_theirs is Claim.OURS
 
 
 def test_a_claim_is_waited_for(root: Path) -> None:
@@ -72,16 +79,16 @@ def test_a_claim_is_waited_for(root: Path) -> None:
     order: list[str] = []
 
     def other() -> None:
-        with held(root).claim(ONE, wait=True, interrupt=nothing) as is_ours:
-            order.append(f"second {is_ours}")
+        with claiming(held(root), ONE, wait=True) as is_ours:
+            order.append(f"second {is_ours.name}")
 
-    with claimed.claim(ONE, wait=True, interrupt=nothing):
+    with claiming(claimed, ONE, wait=True):
         thread = threading.Thread(target=other)
         thread.start()
         time.sleep(0.3)
         order.append("first")
     thread.join(30)
-    assert order == ["first", "second True"]
+    assert order == ["first", "second OURS"]
 
 
 def test_waiting_for_a_claim_can_be_ended(root: Path) -> None:
@@ -89,9 +96,9 @@ def test_waiting_for_a_claim_can_be_ended(root: Path) -> None:
         raise TransportError("stopped")
 
     with (
-        held(root).claim(ONE, wait=True, interrupt=nothing),
+        claiming(held(root), ONE, wait=True),
         pytest.raises(TransportError),
-        held(root).claim(ONE, wait=True, interrupt=stop),
+        held(root).claim(ONE, wait=True, interrupt=stop, progress=nothing),
     ):
         pass
 
@@ -99,7 +106,7 @@ def test_waiting_for_a_claim_can_be_ended(root: Path) -> None:
 def test_a_claim_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> None:
     claimed = held(root)
     (root / "locks" / ONE.encoded[:3]).mkdir()
-    with pytest.raises(StorageError), claimed.claim(ONE, wait=False, interrupt=nothing):
+    with pytest.raises(StorageError), claiming(claimed, ONE, wait=False):
         pass
 
 
@@ -115,21 +122,24 @@ def test_what_is_needed_is_known_to_all_until_the_end(root: Path) -> None:
     first.close()
     with second.alone():
         assert second.needed() == set()
+    second.close()
     assert list((root / "runs").iterdir()) == []
 
 
 def test_what_a_dead_run_needed_is_swept(root: Path) -> None:
-    held(root)
+    held(root).close()
     program = (
         "import os, sys; from pathlib import Path; from imgfetch.store.locks import StoreLocks; "
-        "from imgfetch.oci.digest import Digest; "
-        "run = StoreLocks(Path(sys.argv[1])); run.prepare(); run.reserve([Digest.of(b'one')]); os._exit(9)"
+        "from imgfetch.store.directory import StoreDirectory; from imgfetch.oci.digest import Digest; "
+        "run = StoreLocks(StoreDirectory(Path(sys.argv[1]))); run.prepare(); "
+        "run.reserve([Digest.of(b'one')]); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(root)], check=False, timeout=60)
     assert len(list((root / "runs").iterdir())) == 2
     living = held(root)
     with living.alone():
         assert living.needed() == set()
+    living.close()
     assert list((root / "runs").iterdir()) == []
 
 
@@ -161,34 +171,98 @@ def test_what_another_process_removes_after_it_was_listed_is_no_failure(
         made.mkdir(parents=True, exist_ok=True)
         (made / ONE.encoded).touch()
     removed: list[str] = []
-    list_directory = directory.list_directory
+    listed = Folder.names
 
-    def list_and_remove(path: Path) -> list[os.DirEntry[str]]:
-        entries = list_directory(path)
-        if path == root / below:
-            for entry in entries:
-                removed.append(entry.name)
-                shutil.rmtree(entry) if entry.is_dir() else Path(entry).unlink()
-        return entries
+    def list_and_remove(folder: Folder) -> list[str]:
+        found = listed(folder)
+        if folder.path == root / below:
+            for name in found:
+                removed.append(name)
+                path = folder.path / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return found
 
-    for module in (directory, eviction, locks):
-        monkeypatch.setattr(module, "list_directory", list_and_remove)
+    monkeypatch.setattr(Folder, "names", list_and_remove)
     use(root)
     assert removed
     run.close()
 
 
-def test_a_directory_that_is_not_there_has_no_entries(root: Path) -> None:
-    assert directory.list_directory(root) == []
-    root.touch()
-    assert directory.list_directory(root) == []
-
-
 def test_a_process_that_never_lets_go_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_PATIENCE", 0.2)
-    claimed = held(root)
-    with filelock.FileLock(root / "lock"), pytest.raises(StorageError, match="another process has held"):
+    claimed, other = held(root), held(root)
+    with other.alone(), pytest.raises(StorageError, match=f"process {os.getpid()} has held"):
         claimed.reserve([ONE])
+
+
+def test_a_lock_that_is_another_file_keeps_its_content(root: Path, tmp_path: Path) -> None:
+    held(root).close()
+    precious = tmp_path / "precious"
+    for content in (b"mine", b"", b"12345"):
+        precious.write_bytes(content)
+        (root / "lock").unlink(missing_ok=True)
+        (root / "lock").hardlink_to(precious)
+        with held(root).alone():
+            assert precious.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"[1]", b'["sha256:0"]', b"[" * 100_000, b"\xff"])
+def test_needs_that_cannot_be_read_keep_everything(root: Path, content: bytes) -> None:
+    digest = put(root, b"a")
+    living = held(root)
+    living.reserve([digest])
+    (needs,) = root.glob("runs/*.json")
+    needs.write_bytes(content)
+    with pytest.raises(StorageError, match="is damaged"):
+        eviction.prune(root)
+    assert eviction.trim(root, 0) == []
+    assert names(root) == {digest.encoded}
+    living.close()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_process_without_progress_is_not_waited_for(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock, lock = Clock(), FileLock(Folder.made(root), "lock")
+    wait = Wait(ONE, clock)
+    assert lock.acquire()
+    answers = []
+    for clock.now in (0, 4, 6, 30, 59, 62):
+        answers.append(wait.look(lock, "the same"))
+    assert answers == [Claim.THEIRS] * 5 + [Claim.BESIDE]
+    waiting, beside = (record.getMessage() for record in caplog.records)
+    assert waiting == f"waiting for process {os.getpid()}, which downloads {ONE}"
+    assert beside == f"process {os.getpid()} makes no progress with {ONE}; downloading it here too"
+    lock.release()
+
+
+def test_a_process_that_makes_progress_is_waited_for(root: Path) -> None:
+    clock, lock = Clock(), FileLock(Folder.made(root), "lock")
+    wait = Wait(ONE, clock)
+    for clock.now in range(0, 500, 50):
+        assert wait.look(lock, clock.now) is Claim.THEIRS
+
+
+def test_a_blob_is_downloaded_beside_a_process_that_is_suspended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_STUCK", 0.0)
+    content = b"a"
+    blob = Descriptor.of(content, "")
+    other = held(root)
+    with claiming(other, blob.digest) as claim:
+        assert claim is Claim.OURS
+        (root / "parts" / "sha256").mkdir(parents=True)
+        (root / "parts" / "sha256" / blob.digest.encoded).write_bytes(b"theirs")
+        store = BlobStore(root)
+        add(store, blob, Embedded(content), "a blob")
+        assert store.read(blob.digest) == content
+        assert [path.read_bytes() for path in root.glob("parts/*/*")] == [b"theirs"]
+        store.close()
+    other.close()
 
 
 # ---- eviction ----
@@ -224,7 +298,7 @@ def test_what_is_just_being_brought_stays(root: Path) -> None:
     part = root / "parts" / "sha256" / ONE.encoded
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(b"o")
-    with held(root).claim(ONE, wait=False, interrupt=nothing):
+    with claiming(held(root), ONE, wait=False):
         eviction.prune(root)
         assert part.exists()
     (entry,) = eviction.entries(root)
@@ -256,6 +330,22 @@ def test_what_is_none_of_ours_is_left_alone(root: Path) -> None:
     assert names(root) == {"README"}
 
 
+def test_only_a_cache_is_pruned_or_listed(root: Path, tmp_path: Path) -> None:
+    layout = tmp_path / "layout" / "blobs" / "sha256" / ONE.encoded
+    layout.parent.mkdir(parents=True)
+    layout.write_bytes(b"one")
+    (tmp_path / "link").symlink_to(tmp_path / "layout")
+    for use in (eviction.entries, eviction.prune):
+        for directory in (tmp_path / "layout", tmp_path / "link"):
+            with pytest.raises(StorageError, match="is not a cache of imgfetch: it contains blobs"):
+                use(directory)
+    assert layout.read_bytes() == b"one"
+    digest = put(root, b"a")
+    (root / "CACHEDIR.TAG").unlink()  # as a version without tags left it
+    (root / "lock").touch()
+    assert [entry.digest for entry in eviction.prune(root)] == [digest]
+
+
 def test_a_cache_that_is_not_there_holds_nothing(root: Path) -> None:
     assert eviction.entries(root) == []
     assert eviction.prune(root) == []
@@ -264,7 +354,7 @@ def test_a_cache_that_is_not_there_holds_nothing(root: Path) -> None:
 
 def test_a_disk_that_refuses_is_a_warning_after_a_save(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(root, b"a")
-    (root / "lock").unlink()
+    (root / "lock").unlink(missing_ok=True)
     (root / "lock").mkdir()
     assert eviction.trim(root, 0) == []
     assert "cannot shrink the cache" in caplog.text

@@ -33,6 +33,7 @@ from imgfetch.oci.source import Source
 from imgfetch.pull.fetch import PROGRESS
 from imgfetch.pull.resolve import Resolver
 from imgfetch.store.blobs import BlobStore
+from imgfetch.store.folder import Folder
 from imgfetch.store.partial import PartialBlob
 from imgfetch.tolerance import Tolerance
 from tests import images
@@ -94,7 +95,9 @@ def opened(path: Path, advanced: list[int] | None = None, copied: bytearray | No
     def put(position: int, data: bytes) -> None:
         copy[position : position + len(data)] = data
 
-    _PARTS.append(PartialBlob(path, BLOB, WHAT, layer=check, advanced=told.append, copy=put))
+    _PARTS.append(
+        PartialBlob(Folder.at(path.parent), path.name, BLOB, WHAT, layer=check, advanced=told.append, copy=put)
+    )
     return _PARTS[-1]
 
 
@@ -227,7 +230,7 @@ def test_nothing_of_a_longer_part_stays_behind_the_blob(path: Path, tmp_path: Pa
     path.write_bytes(content * 10)
     part = opened(path)
     part.receive(FakeBody(content, codings=codings))
-    part.rename_to(tmp_path / "blob")
+    part.move_to(Folder.at(tmp_path), "blob")
     assert (tmp_path / "blob").read_bytes() == LAYER.content
 
 
@@ -248,20 +251,27 @@ def test_a_part_that_is_too_long_is_begun_anew(path: Path) -> None:
     assert part.size == 0
 
 
-def test_a_part_that_is_no_file_is_a_failure_of_the_disk(path: Path, tmp_path: Path) -> None:
-    path.mkdir()
-    with pytest.raises(StorageError):
-        opened(path)
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError):
-        opened(link)
-    assert not (tmp_path / "elsewhere").exists()
+@pytest.mark.parametrize("kind", ["directory", "link", "second name"])
+def test_a_part_that_is_no_file_of_its_own_is_begun_anew(path: Path, tmp_path: Path, kind: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    if kind == "directory":
+        (path / "more").mkdir(parents=True)
+    elif kind == "link":
+        path.symlink_to(precious)
+    else:
+        path.hardlink_to(precious)
+    part = opened(path)
+    part.rehash()
+    assert part.size == 0
+    part.receive(FakeBody(LAYER.content))
+    assert path.read_bytes() == LAYER.content
+    assert precious.read_bytes() == b"mine"
 
 
 def test_a_size_that_is_too_large_is_a_lie_where_the_digest_is_right(path: Path) -> None:
     lying = Descriptor(BLOB.media_type, BLOB.digest, BLOB.size + 9)
-    part = PartialBlob(path, lying, WHAT)
+    part = PartialBlob(Folder.at(path.parent), path.name, lying, WHAT)
     with pytest.raises(VerificationError) as caught:
         part.receive(FakeBody(LAYER.content))
     part.close()
@@ -500,7 +510,7 @@ def test_a_download_that_ends_early_gives_its_window_back_though_it_is_kept(
 ) -> None:
     content = images.zstd(random.Random(0).randbytes(2 * 1024**2))
     whole = Descriptor.of(content, images.OCI_ZSTD)
-    part = PartialBlob(tmp_path / "part", whole, WHAT, layer=lambda: DiffIdCheck(WHAT, images.OCI_ZSTD))
+    part = PartialBlob(Folder.at(tmp_path), "part", whole, WHAT, layer=lambda: DiffIdCheck(WHAT, images.OCI_ZSTD))
     with pytest.raises(TransportError, match="was interrupted"):
         part.receive(FakeBody(content[:1000]))
     assert WINDOWS.free < TOTAL

@@ -8,18 +8,20 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import filelock
 import pytest
 
 from imgfetch.archive import output
 from imgfetch.errors import StorageError, TransportError
 from imgfetch.files import require_free_space
 from imgfetch.store import workspace
+from imgfetch.store.flock import FileLock
+from imgfetch.store.folder import Folder
 
 
 def fail(target: Path, *files: str) -> None:
     """Fail while there are files in the directory."""
-    with workspace.beside(target) as path:
+    with workspace.beside(target) as made:
+        path = made.folder.path
         for name in files:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(b"content")
@@ -27,7 +29,8 @@ def fail(target: Path, *files: str) -> None:
 
 
 def test_it_is_private_and_goes_away(tmp_path: Path) -> None:
-    with workspace.beside(tmp_path / "y.tar") as path:
+    with workspace.beside(tmp_path / "y.tar") as made:
+        path = made.folder.path
         assert path == tmp_path / ".y.tar.imgfetch"
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         (path / "part").write_bytes(b"x")
@@ -44,7 +47,8 @@ def test_it_goes_away_after_a_failure_if_nothing_of_a_layer_came(tmp_path: Path)
 def test_what_came_of_a_layer_stays_after_a_failure_for_the_next_run(tmp_path: Path, below: str) -> None:
     with pytest.raises(TransportError):
         fail(tmp_path / "y.tar", "archive.part", f"store/{below}/sha256/{'0' * 64}")
-    with workspace.beside(tmp_path / "y.tar") as path:
+    with workspace.beside(tmp_path / "y.tar") as made:
+        path = made.folder.path
         assert path == tmp_path / ".y.tar.imgfetch"
         assert not (path / "archive.part").exists()
         assert (path / "store" / below / "sha256" / ("0" * 64)).exists()
@@ -53,15 +57,16 @@ def test_what_came_of_a_layer_stays_after_a_failure_for_the_next_run(tmp_path: P
 
 def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     with workspace.beside(tmp_path / "y.tar") as first, workspace.beside(tmp_path / "y.tar") as second:
-        assert first != second
-        assert second.parent == tmp_path
+        assert first.folder.path != second.folder.path
+        assert second.folder.path.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
 def test_those_that_come_while_it_goes_do_not_lose_their_files(tmp_path: Path) -> None:
     def use(number: int) -> None:
         for _ in range(100):
-            with workspace.beside(tmp_path / "y.tar") as path:
+            with workspace.beside(tmp_path / "y.tar") as made:
+                path = made.folder.path
                 (path / workspace.STORE).mkdir()
                 (path / workspace.STORE / "part").write_text(str(number))
                 (path / "archive.part").write_text(str(number))
@@ -85,16 +90,29 @@ def test_one_that_somebody_planted_is_not_used(tmp_path: Path, kind: str) -> Non
     else:
         planted.mkdir()
         planted.chmod(0o777)
-    with workspace.beside(tmp_path / "y.tar") as path:
+    with workspace.beside(tmp_path / "y.tar") as made:
+        path = made.folder.path
         assert path not in (planted, elsewhere)
         (path / "x").write_bytes(b"x")
     assert list(elsewhere.iterdir()) == []
     assert os.path.lexists(planted)
 
 
+@pytest.mark.parametrize("names", [["letter"], ["store", "lock", "letter"], ["store"]])
+def test_another_directory_that_was_given_its_name_is_not_used(tmp_path: Path, names: list[str]) -> None:
+    planted = tmp_path / ".y.tar.imgfetch"
+    planted.mkdir(mode=0o700)
+    for name in names:
+        (planted / name).write_text("mine")
+    with workspace.beside(tmp_path / "y.tar") as made:
+        assert made.folder.path != planted
+    assert {path.name: path.read_text() for path in planted.iterdir()} == dict.fromkeys(names, "mine")
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "漢" * 85])
 def test_a_long_name_has_one_too(tmp_path: Path, name: str) -> None:
-    with workspace.beside(tmp_path / name) as path:
+    with workspace.beside(tmp_path / name) as made:
+        path = made.folder.path
         assert path.is_dir()
 
 
@@ -107,10 +125,10 @@ def test_a_lock_is_no_obstacle_when_its_holder_is_gone(tmp_path: Path) -> None:
     left = tmp_path / ".y.tar.imgfetch"
     left.mkdir(mode=0o700)
     (left / "lock").touch()
-    with workspace.beside(tmp_path / "y.tar") as path:
+    with workspace.beside(tmp_path / "y.tar") as made:
+        path = made.folder.path
         assert path == left
-        with pytest.raises(filelock.Timeout):
-            filelock.FileLock(left / "lock").acquire(timeout=0)
+        assert not FileLock(Folder.at(left), "lock").acquire()
 
 
 # ---- where the output goes ----
