@@ -178,15 +178,20 @@ DISPLAYS: Mapping[str, type[Display]] = {"plain": Lines, "json": Events, "none":
 
 
 class _Handler(logging.Handler):
-    """Send log records to the display, which prints above its bars."""
+    """Send log records to the display, which prints above its bars; the same warning only once."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()
         self._display = display
+        self._warnings: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        kind = "warning" if record.levelno >= logging.WARNING else "info"
-        self._display.message(kind, sanitize(record.getMessage(), _MAX_MESSAGE))
+        message = sanitize(record.getMessage(), _MAX_MESSAGE)
+        if record.levelno < logging.WARNING:
+            self._display.message("info", message)
+        elif message not in self._warnings:
+            self._warnings.add(message)
+            self._display.message("warning", message)
 
 
 @contextmanager
