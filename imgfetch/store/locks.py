@@ -229,10 +229,10 @@ class StoreLocks:
 class Wait:
     """The wait for another process that downloads a blob."""
 
-    def __init__(self, digest: Digest, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, digest: Digest, clock: Callable[[], float] | None = None) -> None:
         self._digest = digest
-        self._clock = clock
-        self._begin = self._changed = clock()
+        self._clock = clock or time.monotonic
+        self._begin = self._changed = self._clock()
         self._progress: object = None
         self._is_silent = True
 
