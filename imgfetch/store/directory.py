@@ -102,9 +102,12 @@ class StoreDirectory:
             return found
 
     def close(self) -> None:
-        """Give the folders up; a thread that still uses one can end its use."""
+        """Close the folders; a thread that still wants to use one gets an `OSError`."""
         with self._mutex:
             self._is_closed = True
+            for folder in (self._top, *self._folders.values()):
+                if folder:
+                    folder.close()
             self._folders.clear()
             self._top = self._parent = None
 

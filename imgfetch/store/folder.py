@@ -168,7 +168,7 @@ class Folder:
             yield
 
     def close(self) -> None:
-        """Close the directory; without a call, this happens when nobody refers to it any more."""
+        """Close the directory; without a call, this happens when nothing refers to it any more."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

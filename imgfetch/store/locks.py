@@ -11,7 +11,7 @@ A blob's lock file is never removed: a process that waits for the old file and o
 hold the lock.  Therefore their number is fixed, and two blobs may have to share one.
 
 A process may be suspended, or its machine cut off, while it holds a lock.  After a moment, a message
-names the process that is waited for; if it makes no progress, the blob is downloaded beside it; see `Wait`.
+names that process; if it makes no progress, the blob is downloaded beside it; see `Wait`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DIGITS = 3  # of a digest, in the name of its lock
 _POLL = 0.2  # seconds between two attempts to get a lock
 _PATIENCE = 20.0  # seconds for a lock that is held only for a moment
 _SILENT = 5.0  # seconds of waiting for a blob before the message
-_STUCK = 60.0  # seconds without progress after which another process is no longer waited for
+_STUCK = 60.0  # seconds without progress until a blob is downloaded beside the other process
 _MAX_NEEDS = 16 * 1024 * 1024  # bytes
 
 _logger = logging.getLogger(__name__)

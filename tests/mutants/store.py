@@ -48,7 +48,7 @@ MUTANTS = (
         "test_a_directory_with_other_data_is_no_cache"
     ),
     Mutant("folder:keeps_modes", "status.st_uid == os.geteuid() and ", "").noticed_by(
-        "test_a_cache_is_used_where_modes_are_ignored"
+        "test_a_cache_and_an_output_are_used_where_modes_are_ignored"
     ),
     Mutant("RememberedLayers.get", "not self._directory.is_private", "False").noticed_by(
         "test_nothing_is_remembered_where_modes_are_ignored"

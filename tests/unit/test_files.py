@@ -263,10 +263,10 @@ def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch
 def test_a_file_that_becomes_irreplaceable_meanwhile_has_a_way_out(
     target: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_directories: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(StorageError) as caught, atomic_write(target, mode=0o666, durable=True) as file:
         file.write(b"new")
     assert str(caught.value) == f"cannot write {target}: {os.strerror(number)}"

@@ -27,6 +27,8 @@ from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.layer import Layer, distinct, layers_of
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
+from imgfetch.store.directory import StoreDirectory
+from imgfetch.store.locks import StoreLocks
 from imgfetch.tolerance import Tolerance
 from tests import images
 from tests.fakes import FakeBody, FakeRegistry
@@ -399,9 +401,10 @@ def test_without_a_thread_a_layer_that_another_process_downloads_comes_last(
     registry: FakeRegistry, store: BlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.add_blobs(ONE, TWO)
-    other = BlobStore(root)
+    other = StoreLocks(StoreDirectory(root))
     with ExitStack() as stack:
-        stack.enter_context(other.claim(Digest.parse(ONE.digest)))
+        nothing: Callable[[], None] = lambda: None  # noqa: E731
+        stack.enter_context(other.claim(Digest.parse(ONE.digest), wait=False, interrupt=nothing, progress=nothing))
         monkeypatch.setattr("imgfetch.pull.downloads._BUSY", 0)
         with downloading(layers(ONE, TWO), registry, store) as downloads:
             arrivals = downloads.arrivals()
