@@ -5,6 +5,7 @@ A blob gets its name here after its size and digest were verified, and nowhere e
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from imgfetch.errors import NoSpaceError, StorageError
+from imgfetch.errors import NoSpaceError, ResourceError, StorageError
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
@@ -36,22 +37,21 @@ class BlobStore:
     """
 
     def __init__(self, cache: Path | None, spare: Callable[[], Folder] | None = None) -> None:
-        """Take the path of the cache, and a function that makes a directory to use instead."""
+        """Take the path of the cache, if any, and a function that opens a directory to use instead."""
         self._mutex = threading.RLock()
         self._is_closed = False
         self._left: list[Place] = []
+        if cache is None and spare is None:
+            raise ValueError("a store needs a directory")
         self._cache = self._at(cache) if cache else None
-        self._place = self._cache or self._temporary(spare)
+        self._place = self._cache or self._in(spare())  # type: ignore[misc]  # there is one
         self._spare = spare if self._cache else None
 
     def _at(self, root: Path) -> Place:
         directory = StoreDirectory(root)
         return Place(directory, StoreLocks(directory), self._check_open)
 
-    def _temporary(self, spare: Callable[[], Folder] | None) -> Place:
-        if spare is None:
-            raise ValueError("a store needs a directory")
-        parent = spare()
+    def _in(self, parent: Folder) -> Place:
         return Place(StoreDirectory(parent.path / STORE, parent), ThreadLocks(), self._check_open)
 
     @property
@@ -185,12 +185,14 @@ class BlobStore:
             if place in self._left and not self._is_closed:
                 return
             is_its = error.path is not None and error.path.is_relative_to(place.root)
-            if self._is_closed or self._spare is None or not is_its or isinstance(error, UntrustedCacheError):
+            is_final = isinstance(error, UntrustedCacheError) or _is_lack_of_this_process(error)
+            if self._is_closed or self._spare is None or not is_its or is_final:
                 raise error
-            spare = self._temporary(self._spare)
+            parent = self._spare()
+            if isinstance(error, NoSpaceError) and _is_on_device(place.root, parent):
+                raise error
+            spare = self._in(parent)
             spare.prepare()
-            if isinstance(error, NoSpaceError) and _is_same_device(place.root, spare.root):
-                raise error
             self._left.append(place)
             self._place, self._spare = spare, None
             _logger.warning("%s; continuing without a cache", error)
@@ -200,9 +202,15 @@ class BlobStore:
             raise StorageError(f"{self.root} is closed")
 
 
-def _is_same_device(one: Path, other: Path) -> bool:
+def _is_lack_of_this_process(error: StorageError) -> bool:
+    """Return ``True`` if another directory would not help, unlike with a file system for small files only."""
+    cause = error.__cause__
+    return isinstance(error, ResourceError) and not (isinstance(cause, OSError) and cause.errno == errno.EFBIG)
+
+
+def _is_on_device(path: Path, folder: Folder) -> bool:
     with suppress(OSError):
-        return one.stat().st_dev == other.stat().st_dev
+        return path.stat().st_dev == folder.status().st_dev
     return False
 
 

@@ -16,7 +16,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from imgfetch.errors import StorageError
@@ -33,6 +33,7 @@ _CONTENT = _SIGNATURE + b"# This directory is a cache of imgfetch.\n"
 _PERMITTED = frozenset({*KINDS, LOCK, TAG, "lost+found"})
 _EARLIER = frozenset({LOCKS, RUNS, LOCK})
 """The entries by which a cache of a version without tags is recognized."""
+_NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EACCES})
 _ADVICE = "choose another --cache-dir, or pass --no-cache"
 
 
@@ -97,8 +98,11 @@ class StoreDirectory:
         with self._mutex:
             found = self._folders.get((kind, algorithm))
             if found is None:
-                above = self.folder(kind, make=make) if algorithm else self.open(make=make)
-                found = self._folders[kind, algorithm] = above.child(algorithm or kind, make=make)
+                found = self.open(make=make).child(kind, make=make)
+                if algorithm:
+                    with closing(found) as above:
+                        found = above.child(algorithm, make=make)
+                self._folders[kind, algorithm] = found
             return found
 
     def close(self) -> None:
@@ -215,9 +219,9 @@ def _folders(top: Folder, kind: str) -> Iterator[Folder]:
 def _own(above: Folder, name: str) -> Folder:
     try:
         folder = above.child(name)
-    except FileNotFoundError:
-        raise
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY:
+            raise
         folder = None
     if folder is None or not is_ours(folder.status()):
         raise UntrustedCacheError(

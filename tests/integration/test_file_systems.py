@@ -177,11 +177,7 @@ def test_partial_downloads_are_kept_only_for_a_run_that_resumes_them_where_modes
     shared.break_off(TOP.digest)
     with faulty(shared.out, faults):
         for number in range(2):
-<<<<<<< HEAD
             done = shared.save("--no-cache", "--jobs", "1")  # the largest layer is first
-=======
-            done = shared.save("--no-cache", "-j", "1")  # the largest first, so the noise has arrived
->>>>>>> e5acfb6 (Show each warning once, and prove that attacks fail)
             assert done.status == 5, done.err
             kept = left(shared.out)
             assert len(kept) <= 1

@@ -182,7 +182,7 @@ def test_few_descriptors_are_enough_or_end_with_one_sentence(
 
 
 def test_one_job_needs_few_descriptors(reference: str, under: Limited) -> None:
-    assert under(limits.limited(nofile=12), "save", reference, "-o", "y.tar", "-j", "1").returncode == 0
+    assert under(limits.limited(nofile=20), "save", reference, "-o", "y.tar", "-j", "1").returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [["save", "REFERENCE", "-o", "y.tar"], ["save", "REFERENCE"], ["--version"]])

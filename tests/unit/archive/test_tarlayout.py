@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import errno
 import io
-import os
 import random
 from pathlib import Path
 
@@ -98,34 +96,6 @@ def test_blobs_are_asked_for_in_the_order_in_which_they_stand() -> None:
 def test_a_file_gets_the_bytes_of_the_stream_whatever_comes_first(seed: int, tmp_path: Path) -> None:
     order = random.Random(seed).sample(sorted(BLOBS, key=str), len(BLOBS))
     assert filled(tmp_path, order) == streamed()
-
-
-@pytest.mark.parametrize("code", [errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
-def test_where_the_system_cannot_copy_we_do(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
-    assert filled(tmp_path, list(BLOBS)) == streamed()
-
-
-def test_where_the_system_knows_no_such_call_we_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "copy_file_range", raising=False)
-    assert filled(tmp_path, list(BLOBS)) == streamed()
-
-
-def test_where_the_system_copies_in_pieces_the_rest_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tarlayout, "_STEP", 1000)
-    assert filled(tmp_path, list(BLOBS)) == streamed()
-
-
-def test_a_disk_that_fails_while_the_system_copies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "copy_file_range", fail, raising=False)
-    with pytest.raises(OSError, match="No space left"):
-        filled(tmp_path, list(BLOBS))
 
 
 def test_nothing_of_a_blob_is_written_before_it_is_there() -> None:

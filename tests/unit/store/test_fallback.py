@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgfetch.errors import StorageError, TransportError
+from imgfetch.errors import ResourceError, StorageError, TransportError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Embedded
@@ -71,6 +71,18 @@ def test_a_failure_of_something_else_is_not_the_caches(root: Path, spare: Callab
     for path in (tmp_path / "y.tar", tmp_path, None):
         with pytest.raises(StorageError, match="cannot write"):
             store.bring(BLOB, "a blob", failing(path, errno.EIO))  # type: ignore[arg-type]  # a stream has no path
+    assert store.uses_cache
+
+
+def test_a_lack_of_this_process_is_not_the_caches(root: Path, spare: Callable[[], Folder]) -> None:
+    store = BlobStore(root, spare)
+
+    def receive(_part: PartialBlob) -> None:
+        with Folder.at(root).errors("write", "parts"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with pytest.raises(ResourceError, match="Too many open files"):
+        store.bring(BLOB, "a blob", receive)
     assert store.uses_cache
 
 
