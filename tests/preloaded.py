@@ -24,6 +24,19 @@ from typing import IO, NoReturn, Self
 TIMEOUT = 60.0  # seconds for a command; those of these tests need one
 _MAX_REQUEST = 64 * 1024
 _HURRY = 50
+_CODECS = (
+    "ascii",
+    "idna",
+    "latin_1",
+    "utf_8_sig",
+    "utf_16",
+    "utf_16_le",
+    "utf_16_be",
+    "utf_32",
+    "utf_32_le",
+    "utf_32_be",
+)
+"""Encodings that Python would import from its own directory when they are first used; the last ones are JSON's."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ def serve(requests: socket.socket) -> None:
     for module in pkgutil.walk_packages(imgfetch.__path__, "imgfetch."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for codec in ("ascii", "idna", "latin_1", "utf_8_sig"):
+    for codec in _CODECS:
         importlib.import_module(f"encodings.{codec}")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:

@@ -69,6 +69,7 @@ class Scene:
         for blob in IMAGE.blobs:  # an OCI layout
             for below in ("", "layout/"):
                 self._give(f"{below}blobs/sha256/{encoded(blob.digest)}", blob.content)
+        self._give("empty", b"")
         self._give("layout/oci-layout", b"{}")
         self._give("layout/index.json", b"{}")
         evil = machine.directory("evil", ATTACKER)
@@ -79,6 +80,7 @@ class Scene:
         self.variables: dict[str, object] = {
             "P": self.precious,
             "TOP": encoded(TOP.digest),
+            "NOISE": encoded(NOISE.digest),
             "LOCK": encoded(TOP.digest)[:3],
             "RUN": RUNS,
             "HOME": machine.home,
@@ -248,7 +250,7 @@ def instead(name: str, *scripts: str) -> dict[str, Attack]:
     }
     for thing, script in {
         "a hard link": f'ln "$P/letter" {name}',
-        "a device": f"mknod {name} c 1 5; chmod 666 {name}; chown {VICTIM.uid} {name}",
+        "a device": f"mknod {name} c 1 5; chmod 600 {name}; chown {VICTIM.uid} {name}",
     }.items():
         attack = Attack(f"cd $HOME/.cache/imgfetch; rm -rf {name}; {script}", by=ROOT)
         found[f"{thing} as {name.replace('$TOP', 'TOP')}"] = attack
@@ -261,8 +263,9 @@ def linked(name: str, target: str) -> dict[str, Attack]:
 
 
 def run_note(content: str) -> Attack:
-    """Return an attack with the note of a run that lives."""
-    return Attack(f"cd $HOME/.cache/imgfetch/runs; touch $RUN.lock; {content}")
+    """Return an attack with the note of a run that seems to live: a process of his holds its lock for a while."""
+    held = "flock $RUN.lock sleep 5 >/dev/null 2>&1 & while flock -n $RUN.lock true; do sleep 0.01; done"
+    return Attack(f"umask 0; cd $HOME/.cache/imgfetch/runs; {content}; {held}")
 
 
 OLD = {
@@ -281,6 +284,16 @@ OLD = {
     **linked("layers", "blobs"),
     **linked("locks", "parts"),
     **linked("runs", "runs"),
+    "a hard link to an empty file as lock": Attack('cd $HOME/.cache/imgfetch; ln -f "$P/empty" lock', by=ROOT),
+    "a hard link to the victim's copy of a blob": Attack(
+        'ln "$P/blobs/sha256/$TOP" $HOME/.cache/imgfetch/blobs/sha256', by=ROOT
+    ),
+    "a longer file of the victim as a blob": Attack(
+        'cd $HOME/.cache/imgfetch/blobs/sha256; ln "$P/blobs/sha256/$NOISE" $TOP', by=ROOT
+    ),
+    "a longer file of the victim as a part": Attack(
+        'cd $HOME/.cache/imgfetch/parts/sha256; ln "$P/blobs/sha256/$NOISE" $TOP', by=ROOT
+    ),
     "a changed blob": Attack("cd $HOME/.cache/imgfetch/blobs/sha256; rm -f $TOP; cp $ROOT/evil/changed $TOP"),
     "a wrong diff_id": Attack("cp evil/note $HOME/.cache/imgfetch/layers/sha256/$TOP"),
     "a huge part": Attack("truncate -s 100G $HOME/.cache/imgfetch/parts/sha256/$TOP"),
@@ -323,6 +336,30 @@ def test_things_planted_in_a_default_cache_that_once_was_open_harm_nothing(
         done = scene.machine.save("--cache-size", "1B")
         assert done.status == 0, done.err
         assert is_harmless(scene, done, "out/y.tar")
+
+
+def test_who_stands_in_a_directory_of_a_cache_that_once_was_open_can_plant_nothing(
+    scene: Scene, old_cache: Path
+) -> None:
+    cache = give(scene, old_cache)
+    places = ("blobs/sha256", "parts/sha256", "layers/sha256", "locks", "runs")
+    stands = [os.open(cache / name, os.O_RDONLY) for name in places]
+    refused: list[str] = []
+
+    def plant(_: Request) -> Answer:
+        directories = [Path(f"/proc/{os.getpid()}/fd/{stand}") for stand in stands]
+        refused.extend(ATTACKER.sh('cp "$N" $TOP', directory, **scene.variables) for directory in directories)
+        return Answer(TOP.content)
+
+    scene.variables["N"] = scene.machine.root / "evil/note"
+    scene.machine.registry.answers[scene.machine.path_of(TOP.digest)] = plant
+    cache.chmod(0o700)
+    done = scene.machine.save("--jobs", "1")
+    for stand in stands:
+        os.close(stand)
+    assert is_harmless(scene, done, "out/y.tar")
+    assert len(refused) == len(places)
+    assert all(refused), refused
 
 
 def test_a_blob_that_was_mapped_while_the_cache_was_open_is_hashed_while_it_is_copied(scene: Scene) -> None:
@@ -392,6 +429,7 @@ LAYOUT = "theirs/cache"
 PRUNED = {
     "an OCI layout": ("precious/layout", Attack(":")),
     "a link to an OCI layout": (LAYOUT, Attack('ln -s "$P/layout" theirs/cache')),
+    "a link to the victim's cache": (LAYOUT, Attack('ln -s "$HOME/.cache/imgfetch" theirs/cache')),
     "a directory of his with links to blobs": (
         LAYOUT,
         Attack('mkdir theirs/cache; cd theirs/cache; for n in blobs parts runs layers; do ln -s "$P/$n" $n; done'),

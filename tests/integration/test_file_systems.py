@@ -143,10 +143,11 @@ def test_a_cache_and_an_output_are_used_where_modes_are_ignored(shared: Machine,
             assert shared.is_right()
         assert sorted(digest for digest in shared.downloads() if digest in LAYERS) == LAYERS
         blob = below / "cache/blobs/sha256" / TOP.digest.removeprefix("sha256:")
-        blob.write_bytes(bytes(reversed(blob.read_bytes())))
-        done = shared.save("--cache-dir", cache)
-        assert (done.status, shared.is_right()) == (0, True), done.err
-    assert [digest for digest in shared.downloads() if digest in LAYERS] == [TOP.digest]
+        for changed in (bytes(len(TOP.content)), bytes(10_000)):  # a longer one must not overwrite what follows it
+            blob.write_bytes(changed)
+            done = shared.save("--cache-dir", cache)
+            assert (done.status, shared.is_right()) == (0, True), done.err
+            assert [digest for digest in shared.downloads() if digest in LAYERS] == [TOP.digest]
 
 
 @without_modes
