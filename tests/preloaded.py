@@ -6,6 +6,7 @@ the process; its other half is this module as a program.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -155,6 +156,7 @@ def serve(requests: socket.socket) -> None:
             importlib.import_module(module.name)
     for codec in _CODECS:
         importlib.import_module(f"encodings.{codec}")
+    gc.freeze()  # so that a fork copies less memory, which saves a third of a command's time
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         request, fds, _, _ = socket.recv_fds(requests, _MAX_REQUEST, 3)
