@@ -179,6 +179,8 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
         directory = Path(arguments.cache_dir or platformdirs.user_cache_dir("imgfetch", appauthor=False))
     except RuntimeError as error:  # no HOME, and no such user
         raise errors.StorageError(f"cannot find the user's cache directory: {error}", hint=hint) from None
+    if not arguments.cache_dir and not directory.is_absolute():  # a relative XDG_CACHE_HOME is invalid
+        directory = Path("~/.cache/imgfetch").expanduser()
     if not arguments.cache_dir and not directory.is_absolute():
         raise errors.StorageError("cannot find the user's cache directory: there is no home directory", hint=hint)
     return directory

@@ -127,6 +127,19 @@ MUTANTS = (
     Mutant("workspace:_is_for_us", "(names and not names >= {_LOCK}) or ", "").noticed_by(
         "test_another_directory_that_was_given_its_name_is_not_used"
     ),
+    Mutant("workspace:_is_for_us", "not keeps_modes(folder)", "False").noticed_by(
+        "test_partial_downloads_are_kept_only_for_a_run_that_resumes_them_where_modes_are_ignored"
+    ),
+    Mutant("workspace:_locked", "except OSError:", "except FileExistsError:").noticed_by(
+        "test_an_output_needs_no_locks_and_nothing_is_left_beside_it"
+    ),
+    Mutant("workspace:_remove", "if is_locked:", "if False:").noticed_by(
+        "test_nothing_is_left_beside_an_output_whose_file_system_cannot_remove_open_files"
+    ),
+    Mutant("Wait.look", "now - self._begin > _SILENT", "False").noticed_by(
+        "test_a_process_without_progress_is_not_waited_for"
+    ),
+    Mutant("FileLock.acquire", "os.O_RDWR", "os.O_RDONLY").noticed_by("test_locks_as_nfs_has_them_are_used"),
     Mutant("atomic_write", "src_dir_fd=parts, dst_dir_fd=target", "src_dir_fd=parts").noticed_by(
         "test_the_unfinished_file_may_stand_elsewhere"
     ),

@@ -25,7 +25,7 @@ FOLDERS = {
     "oci": (("",), ""),
     "layers": (("oci",), "zlib_ng zstandard"),
     "archive": (("layers",), "zstandard"),
-    "store": (("layers",), "filelock"),
+    "store": (("layers",), ""),
     "http": (("layers",), "requests truststore urllib3"),
     "auth": (("http",), ""),
     "registry": (("auth",), ""),
