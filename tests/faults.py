@@ -62,6 +62,7 @@ class Reply:
         step: bytes a tenth of a second, of the body or of ``raw``; ``0`` is all at once.
         chunked: send no length, but chunks.
         plain: speak HTTP/1.0, without a length.
+        interim: these bytes before everything else.
         raw: these bytes in the place of everything.
         flood: these bytes over and over, after everything else.
     """
@@ -77,6 +78,7 @@ class Reply:
     step: int = 0
     chunked: bool = False
     plain: bool = False
+    interim: bytes = b""
     raw: bytes | None = None
     flood: bytes = b""
 
@@ -314,6 +316,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             if reply.stall and reply.cut is None and self._silence(reply.stall):
                 self.close_connection = True
                 return
+            self.wfile.write(reply.interim)
             if reply.raw is not None:
                 self._trickle(reply.raw, reply.step)
                 self._flood(reply.flood)
@@ -453,6 +456,8 @@ HTML = Reply(
 BEARER = 'Bearer realm="{url}/token/{name}",service="fault",scope="repository:{name}:pull"'
 TO_STORE = redirect("{store}/data/{blob}?X-Signature=abc~def__&Expires=1")
 TO_STORE_ONCE = redirect("{store}/data/{blob}?X-Signature={number}")
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n"
+HINTED = Reply(interim=HINTS)
 TUNNEL: dict[str, Any] = {"reference": "{name}.invalid/{name}:v1", "environment": {"HTTPS_PROXY": "http://{host}"}}
 EXPIRED = Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
 UNAVAILABLE = bare(503)
@@ -1038,6 +1043,46 @@ SCENARIOS: dict[str, Scenario] = {
     "x19-status": Scenario(
         "a status that is not a number", manifest(answered("HTTP/1.1 abc OK\nContent-Length: 2\n\n{}"))
     ).ends(5, "{host}", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}),
+    "x20-hints": Scenario(
+        "103 Early Hints before each answer", dict.fromkeys(("manifest", "config", "layer", "other"), (HINTED,))
+    ),
+    "x20b-processing": Scenario(
+        "102 Processing, five times, before a token",
+        {"token": (Reply(interim=b"HTTP/1.1 102 Processing\r\n\r\n" * 5),)},
+        challenge=BEARER,
+    ),
+    "x20c-redirect": Scenario(
+        "103 Early Hints before a redirect, and before the rest of what is cut",
+        of_layer(replace(TO_STORE, interim=HINTS), data=(replace(HINTED, cut=CUT), HINTED)),
+    ).ends(waits=(1,), asked={"layer": 2}),
+    "x20d-endless": Scenario("102 Processing without end", manifest(Reply(raw=b"", flood=HINTS))).ends(
+        5, "more than 100 interim responses", waits=(0, 1, 3, 6)
+    ),
+    "x21-head": Scenario(
+        "the connection ends inside the headers, once",
+        manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"), None),
+    ).ends(waits=(0,)),
+    "x21b-missing": Scenario(
+        "it ends inside the headers of a 404, once", of_layer(Reply(raw=b"HTTP/1.1 404 Not Found\r\nServer: x"), None)
+    ).ends(waits=(0,)),
+    "x21c-location": Scenario(
+        "it ends inside a Location, once", of_layer(Reply(raw=b"HTTP/1.1 307 There\r\nLocation: /data/x21c"), None)
+    ).ends(waits=(0,)),
+    "x21d-challenge": Scenario(
+        "it ends inside a challenge, once",
+        manifest(Reply(raw=b'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="htt'), None),
+    ).ends(waits=(0,)),
+    "x21e-token": token("it ends inside the headers of a token, once", Reply(raw=b"HTTP/1.1 200 OK\r\n"), None).ends(
+        waits=(0,)
+    ),
+    "x21f-always": Scenario(
+        "it ends inside the headers each time", manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Le"))
+    ).ends(5, "{host} closed the connection partway through", "Tried 5 times", waits=(0, 1, 3, 6)),
+    "x21g-deadline": Scenario(
+        "the headers stop, once",
+        manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 40, step=4), None),
+        arguments="--timeout 0.5",
+    ).ends(waits=(0,)),
     **_refusing(),
 }
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import requests.adapters
@@ -16,6 +17,8 @@ import requests.utils
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+MAX_INTERIM = 100
+"""Most interim responses (RFC 9110, section 15.2) before the final one."""
 _TIMEOUT = 60.0
 """Seconds for a head if a connection has no timeout."""
 
@@ -58,17 +61,46 @@ class _Head(io.RawIOBase):
         super().close()
 
 
+class _Lines(io.BufferedReader):
+    """A response's bytes, of which the head must end with an empty line, not with the end of the connection."""
+
+    is_in_head = False
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line, complete if it is one of the head and within the size."""
+        line = super().readline(size)
+        if self.is_in_head and not line.endswith(b"\n") and len(line) != size:
+            raise http.client.IncompleteRead(line)
+        return line
+
+
 class _Response(http.client.HTTPResponse):
-    """A response that fails if its head is not complete within the connection's timeout."""
+    """A response that fails if its head is not complete, within the connection's timeout.
+
+    The library takes the end of the connection for the end of the head, and any interim response but ``100 Continue``
+    for the final one (docs/registries.md#heads-of-responses).
+    """
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: Any = None) -> None:  # noqa: ANN401  # as in http.client
         super().__init__(sock, debuglevel, method, url)
         self._head = _Head(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._head)
+        self._lines = _Lines(self._head)
+        self.fp = self._lines
 
     def begin(self) -> None:
         super().begin()
         self._head.is_complete = True
+        self._lines.is_in_head = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the status line of the final response; that to ``CONNECT`` is read without `begin`."""
+        for _ in range(MAX_INTERIM + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            self._lines.is_in_head = True
+            if not 100 <= status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004
+                return version, status, reason
+            http.client.parse_headers(self._lines)
+        raise http.client.HTTPException(f"more than {MAX_INTERIM} interim responses")
 
 
 class _Connection(HTTPConnection):

@@ -72,4 +72,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("ImgfetchError.replace", "copy.with_traceback(self.__traceback__)", "copy").noticed_by(
         "test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback"
     ),
+    Mutant("_Lines.readline", "self.is_in_head and", "False and").noticed_by(
+        "test_a_connection_that_ends_inside_the_head_is_broken_and_no_answer"
+    ),
+    Mutant("_Response._read_status", "not 100 <= status < 200", "status != 100").noticed_by(
+        "test_the_answer_is_the_one_after_the_interim_ones"
+    ),
+    Mutant("_Response._read_status", "MAX_INTERIM + 1", "10**9").noticed_by(
+        "test_more_interim_answers_than_the_bound_are_an_error"
+    ),
+    Mutant("_Response._read_status", " or status == HTTPStatus.SWITCHING_PROTOCOLS", "").noticed_by(
+        "test_a_switch_of_protocols_that_nobody_asked_for_is_no_interim_answer"
+    ),
 )
