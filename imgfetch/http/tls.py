@@ -7,7 +7,7 @@ A server is trusted if its certificate covers its name and leads to an authority
 * a ``--ca-file``, for every host;
 * a ``*.crt`` in the host's directory of a ``certs.d``, where a ``*.cert`` with its ``*.key`` is a client certificate.
 
-Hosts named by ``--insecure`` are not verified.
+Hosts named by ``--insecure``, or as insecure by docker's or podman's configuration, are not verified.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class TlsConfig(NamedTuple):
         ca_files: authorities for every host.
         certs_directories: parents of the hosts' directories; the first with files for a host wins.
         insecure: hosts to skip verification for, as ``host`` (all its ports) or ``host:port``.
+        exempt: hosts that configuration files exempt from verification, which is logged without a warning.
         bundle: a file of authorities, or a directory by OpenSSL's rules, instead of the system's store.
         bundle_directory: additional authorities, in one directory by OpenSSL's rules or several separated by ``:``.
     """
@@ -51,13 +52,13 @@ class TlsConfig(NamedTuple):
     ca_files: tuple[Path, ...] = ()
     certs_directories: tuple[Path, ...] = ()
     insecure: frozenset[str] = frozenset()
+    exempt: frozenset[str] = frozenset()
     bundle: Path | None = None
     bundle_directory: Path | None = None
 
     def is_insecure(self, host: str, port: int) -> bool:
         """Return whether the user disabled verification for a host."""
-        named = {entry.lower() for entry in self.insecure}
-        return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
+        return _is_named(host, port, self.insecure | self.exempt)
 
     def context(self, host: str, port: int, *, client_certificate: bool = True) -> ssl.SSLContext:
         """Return a new context for one host, and warn if it is not verified.
@@ -67,7 +68,11 @@ class TlsConfig(NamedTuple):
         """
         files = self._own_files(host, port)
         if self.is_insecure(host, port):
-            _logger.warning("the certificate of %s is not verified because of --insecure", sanitize(f"{host}:{port}"))
+            is_asked = _is_named(host, port, self.insecure)
+            level, reason = (logging.WARNING, "--insecure") if is_asked else (logging.INFO, "a configuration file")
+            _logger.log(
+                level, "the certificate of %s is not verified because of %s", sanitize(f"{host}:{port}"), reason
+            )
             context = _context(ssl.SSLContext)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -149,6 +154,11 @@ def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+def _is_named(host: str, port: int, entries: Iterable[str]) -> bool:
+    named = {entry.lower() for entry in entries}
+    return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
 
 
 def _names(host: str, port: int) -> tuple[str, ...]:

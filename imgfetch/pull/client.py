@@ -29,7 +29,7 @@ from imgfetch.pull.results import Forecast, Saved, finish, forecast
 from imgfetch.pull.write import ExistingArchive, Writer
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
-from imgfetch.registry.mirror_rules import Endpoint
+from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store import eviction
 from imgfetch.store.blobs import BlobStore

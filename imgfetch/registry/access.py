@@ -16,7 +16,9 @@ from imgfetch.http import proxies, tls
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.registry import mirror_rules
-from imgfetch.registry.mirror_rules import Endpoint, Mirrors
+from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.registry.registries_conf import registries_conf_files
 
 _DAEMON_JSON = Path("/etc/docker/daemon.json")
 
@@ -45,7 +47,7 @@ class RegistryConfig:
         """Return the configuration for an endpoint (docs/registries.md#mirror-credentials)."""
         own = self
         if endpoint.insecure:
-            own = replace(own, trust=own.trust._replace(insecure=own.trust.insecure | {endpoint.registry}))
+            own = replace(own, trust=own.trust._replace(exempt=own.trust.exempt | {endpoint.registry}))
         if endpoint.is_mirror:
             own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
         return own
@@ -108,7 +110,7 @@ class RegistryConfig:
             else mirror_rules.read(
                 urls=mirrors_first,
                 daemon_json=_DAEMON_JSON,
-                registries_conf=mirror_rules.registries_conf_files(environment, home),
+                registries_conf=registries_conf_files(environment, home),
             ),
             plain_http,
         )

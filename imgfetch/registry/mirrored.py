@@ -27,7 +27,8 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import parse_document
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
-from imgfetch.registry.mirror_rules import Endpoint, Mirrors
+from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.tolerance import Tolerance
 
 _logger = logging.getLogger(__name__)

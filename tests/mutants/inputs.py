@@ -7,6 +7,8 @@ from tests.mutants.mutant import Mutant
 _SPECIAL = "test_only_regular_files_are_read_and_nothing_else_is_waited_for"
 _LIMIT = "test_a_file_is_read_up_to_the_limit"
 _CERTIFICATES = "test_no_certificate_is_waited_for_or_read_without_an_end"
+_BROKEN = "test_a_broken_registries_conf_counts_as_absent_with_one_warning"
+_BLOCKED = "test_what_a_file_blocks_is_blocked_though_podman_refuses_the_file"
 
 MUTANTS = (
     Mutant("inputs:_require_regular", "if kind != stat.S_IFREG:", "if False:").noticed_by(f"{_SPECIAL}[pipe]"),
@@ -49,11 +51,29 @@ MUTANTS = (
     Mutant("tls:_add_ca", '_NOT_ASCII.sub(b"?", read_settings(path))', "read_settings(path)").noticed_by(
         "test_a_file_with_authorities_may_have_comments_in_any_language"
     ),
-    Mutant("mirror_rules:_rules", "read_settings(path, _MAX_TOML)", "read_settings(path)").noticed_by(
+    Mutant("settings:read_toml", "read_settings(path, MAX_TOML)", "read_settings(path)").noticed_by(
         "test_a_file_that_is_too_large_is_one_warning"
     ),
-    Mutant("mirror_rules:_toml", "except ValueError:", "except KeyError:").noticed_by(
+    Mutant("settings:_toml", "except ValueError:", "except KeyError:").noticed_by(
         "test_a_broken_registries_conf_counts_as_absent_with_one_warning[a long number]"
+    ),
+    Mutant("registries_conf:_rules", "list(_blocks(tables, path))", "[]").noticed_by(_BLOCKED),
+    Mutant("_check_conflicts", '("insecure", "blocked")', '("insecure",)').noticed_by(f"{_BLOCKED}[with a slash]"),
+    Mutant("_check_conflicts", '("insecure", "blocked")', '("blocked",)').noticed_by(f"{_BROKEN}[insecure and not]"),
+    Mutant("_blocks", "if _location(entry) in blocked:", 'if entry.get("blocked") is True:').noticed_by(
+        f"{_BLOCKED}[as the location of another name]"
+    ),
+    Mutant("registries_conf:_rules", "key=lambda rule: rule.blocked", "key=lambda rule: 0").noticed_by(
+        "test_what_podman_reads_as_blocked_is_blocked_without_a_warning[one of two with the same prefix]"
+    ),
+    Mutant("registries_conf:_entry", "in_any_case=True", "in_any_case=False").noticed_by(
+        "test_what_podman_reads_as_blocked_is_blocked_without_a_warning[keys in capitals]"
+    ),
+    Mutant("registries_conf:_rule", 'if entry.text("pull-from-mirror"):', "if False:").noticed_by(
+        f"{_BROKEN}[pull-from-mirror outside a mirror]"
+    ),
+    Mutant("TlsConfig.context", "is_asked else", "True else").noticed_by(
+        "test_a_host_that_a_file_calls_insecure_is_no_warning"
     ),
     Mutant("context:listed", "read_settings(path)", 'open(path, "rb").read()').noticed_by(
         "test_a_list_that_is_no_regular_file_is_refused"

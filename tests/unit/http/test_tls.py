@@ -517,6 +517,15 @@ def test_an_insecure_host_is_warned_of_and_no_other(caplog: pytest.LogCaptureFix
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, warning)]
 
 
+def test_a_host_that_a_file_calls_insecure_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    believing = TlsConfig(exempt=frozenset({REGISTRY}))
+    assert believing.context(REGISTRY, 443).verify_mode == ssl.CERT_NONE
+    assert believing.context("elsewhere.test", 443).verify_mode == ssl.CERT_REQUIRED
+    message = "the certificate of registry.example:443 is not verified because of a configuration file"
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.INFO, message)]
+
+
 def test_an_insecure_host_is_still_told_who_we_are(
     strict_server: Server, made: Certificates, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

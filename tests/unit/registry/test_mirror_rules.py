@@ -13,7 +13,10 @@ from imgfetch.errors import InvalidReferenceError, UnsupportedError
 from imgfetch.inputs import MAX_SETTINGS
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
-from imgfetch.registry.mirror_rules import _MAX_TOML, Endpoint, Mirrors, read, registries_conf_files
+from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.mirror_rules import Mirrors, read
+from imgfetch.registry.registries_conf import registries_conf_files
+from imgfetch.registry.settings import MAX_TOML
 from tests.stories import Log
 from tests.tools import in_time
 
@@ -366,14 +369,14 @@ LISTED = f"docker.io/library/busybox:1@{DIGEST}"  # as the resolver asks for wha
     ],
 )
 def test_a_mirror_may_be_for_some_pulls_only(tmp_path: Path, setting: str, reference: str, found: list[str]) -> None:
-    text = f'[[registry]]\nprefix="docker.io"\n[[registry.mirror]]\nlocation="m.example"\n{setting}'
+    text = f'[[registry]]\nlocation="docker.io"\n[[registry.mirror]]\nlocation="m.example"\n{setting}'
     upstream = "docker.io/library/busybox upstream"
     assert places(configured(tmp_path, text), reference) == [*found, upstream]
 
 
 def test_mirror_by_digest_only_is_for_every_mirror_and_not_for_the_upstream(tmp_path: Path) -> None:
     text = (
-        '[[registry]]\nprefix="docker.io"\nmirror-by-digest-only=true\n'
+        '[[registry]]\nlocation="docker.io"\nmirror-by-digest-only=true\n'
         '[[registry.mirror]]\nlocation="m.example"\n[[registry.mirror]]\nlocation="n.example/hub"'
     )
     assert places(configured(tmp_path, text), TAG) == [
@@ -406,8 +409,10 @@ def test_what_is_blocked_is_refused_and_the_file_named(tmp_path: Path, prefix: s
 
 
 def test_a_later_file_replaces_what_an_earlier_one_says_of_a_prefix(tmp_path: Path) -> None:
-    first = '[[registry]]\nprefix="a.example"\nblocked=true\n[[registry]]\nprefix="b.example"\nlocation="b1.example"'
-    second = '[[registry]]\nprefix="a.example"\ninsecure=true\n[[registry]]\nprefix="c.example"\nlocation="c2.example"'
+    first = '[[registry]]\nlocation="a.example"\nblocked=true\n[[registry]]\nprefix="b.example"\nlocation="b1.example"'
+    second = (
+        '[[registry]]\nlocation="a.example"\ninsecure=true\n[[registry]]\nprefix="c.example"\nlocation="c2.example"'
+    )
     mirrors = configured(tmp_path, first, second)
     assert places(mirrors, "a.example/x") == ["a.example/x insecure upstream"]
     assert places(mirrors, "b.example/x") == ["b1.example/x upstream"]
@@ -421,12 +426,80 @@ def test_within_a_file_the_first_of_a_prefix_counts(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            '[[registry]]\nlocation="quay.io"\n[[registry]]\nlocation="quay.io"\nblocked=true', id="once, not once"
+        ),
+        pytest.param(
+            '[[registry]]\nlocation="quay.io"\nblocked=true\n[[registry]]\nlocation="quay.io/"', id="with a slash"
+        ),
+        pytest.param(
+            '[[registry]]\nprefix="quay.io"\nlocation="a.example"\n'
+            '[[registry]]\nprefix="b.example"\nlocation="a.example"\nblocked=true',
+            id="as the location of another name",
+        ),
+        pytest.param('[[registry]]\nlocation="quay.io"\nblocked=true\ninsecure=1', id="in a malformed table"),
+        pytest.param(
+            '[[registry]]\nlocation="quay.io"\nblocked=true\n[[registry]]\nlocation="https://a.example"',
+            id="beside a malformed table",
+        ),
+        pytest.param('registry=[7, {location="quay.io", blocked=true}]', id="beside a number"),
+        pytest.param('[[registry]]\nprefix="quay.io"\nblocked=true', id="without a location"),
+        pytest.param(
+            '[registries.block]\nregistries=["quay.io"]\n[[registry]]\nlocation="c.example"', id="in both formats"
+        ),
+    ],
+)
+def test_what_a_file_blocks_is_blocked_though_podman_refuses_the_file(tmp_path: Path, log: Log, text: str) -> None:
+    mirrors = configured(tmp_path, text)
+    with pytest.raises(UnsupportedError, match="is blocked by"):
+        mirrors.endpoints(QUAY)
+    (warning,) = log.warnings
+    assert warning.startswith(f"ignoring {tmp_path / '0.conf'}: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[[registry]]\nLocation="quay.io"\nBLOCKED=true', id="keys in capitals"),
+        pytest.param('[[Registry]]\nlocation="quay.io"\nblocked=true', id="a table in capitals"),
+        pytest.param(
+            '[[registry]]\nprefix="quay.io"\nlocation="a.example"\n'
+            '[[registry]]\nprefix="Quay.io"\nlocation="b.example"\nblocked=true',
+            id="one of two with the same prefix",
+        ),
+        pytest.param(
+            '[registries.block]\nregistries=["quay.io"]\n[registries.insecure]\nregistries=["quay.io"]', id="version 1"
+        ),
+    ],
+)
+def test_what_podman_reads_as_blocked_is_blocked_without_a_warning(tmp_path: Path, log: Log, text: str) -> None:
+    with pytest.raises(UnsupportedError, match="is blocked by"):
+        configured(tmp_path, text).endpoints(QUAY)
+    assert log.warnings == []
+
+
+def test_version_1_of_the_format_is_read_in_a_main_file_and_refused_in_an_addition(tmp_path: Path, log: Log) -> None:
+    text = '[registries.search]\nregistries=["b.example"]\n[registries.insecure]\nregistries=["a.example"]\n'
+    assert places(configured(tmp_path, text), "a.example/x") == ["a.example/x insecure upstream"]
+    assert log.warnings == []
+    addition = tmp_path / "registries.conf.d" / "1.conf"
+    addition.parent.mkdir()
+    addition.write_text(text)
+    assert read(daemon_json=None, registries_conf=[addition]) == Mirrors()
+    (warning,) = log.warnings
+    assert "only a main file may have" in warning
+
+
 def table(body: str) -> str:
     return f'[[registry]]\nprefix="fine.example"\nlocation="other.example"\n[[registry]]\n{body}'
 
 
 def a_rule(body: str) -> str:
-    return table(f'prefix="a.example"\n{body}')
+    location = "" if body.startswith("location=") else 'location="a.example"\n'
+    return table(f'prefix="a.example"\n{location}{body}')
 
 
 @pytest.mark.parametrize(
@@ -441,7 +514,9 @@ def a_rule(body: str) -> str:
         pytest.param(table('prefix="*.a.example/x"'), "the prefix of [[registry]] 2", id="a wildcard with a path"),
         pytest.param(table('prefix="*.a.example:5000"'), "the prefix of [[registry]] 2", id="a wildcard with a port"),
         pytest.param(table("prefix=7"), "'prefix' of [[registry]] 2", id="a prefix that is a number"),
-        pytest.param(table('Prefix="a.example"'), "the key 'Prefix'", id="a key in capitals"),
+        pytest.param(
+            table('Location="a.example"\nlocation="b.example"'), "the key 'Location'", id="a key in two spellings"
+        ),
         pytest.param(
             a_rule('location="https://b.example"'), "the location of [[registry]] 2", id="a location that is a URL"
         ),
@@ -467,7 +542,29 @@ def a_rule(body: str) -> str:
             "'pull-from-mirror' of mirror 1 of [[registry]] 2",
             id="an unknown kind of pull",
         ),
-        pytest.param('[registries.search]\nregistries = ["a.example"]', "version 1", id="the old format"),
+        pytest.param(table('prefix="a.example"'), "[[registry]] 2 has no location", id="no location"),
+        pytest.param(
+            table('location="a.example"\npull-from-mirror="all"'),
+            "'pull-from-mirror' of [[registry]] 2 belongs into",
+            id="pull-from-mirror outside a mirror",
+        ),
+        pytest.param(
+            a_rule('mirror-by-digest-only=true\n[[registry.mirror]]\nlocation="m.example"\npull-from-mirror="all"'),
+            "'pull-from-mirror' of mirror 1 of [[registry]] 2 contradicts",
+            id="both ways to say which pulls",
+        ),
+        pytest.param(
+            table('location="other.example"\ninsecure=true'),
+            "'insecure' of 'other.example' is true in one [[registry]], false in another",
+            id="insecure and not",
+        ),
+        pytest.param(table('prefix="*.a.example@x"'), "the prefix of [[registry]] 2", id="a wildcard with a digest"),
+        pytest.param(
+            '[registries.insecure]\nregistries=["a.example"]\n[[registry]]\nlocation="c.example"',
+            "version 1 of the format, which only a main file may have, alone",
+            id="both formats",
+        ),
+        pytest.param('[registries.insecure]\nregistries="a.example"', "'registries'", id="the old format, malformed"),
         pytest.param("a = " + "[" * 100_000, "it is nested too deeply", id="nested"),
         pytest.param("a" + ".a" * 5_000 + " = 1", "it is nested too deeply", id="dotted"),
         pytest.param("a = " + "9" * 5_000, "it has a number of too many digits", id="a long number"),
@@ -509,7 +606,7 @@ def test_a_file_that_is_too_large_is_one_warning(tmp_path: Path, log: Log) -> No
     file = tmp_path / "settings"
     file.write_text(" " * MAX_SETTINGS + "\n")
     assert read(daemon_json=file, registries_conf=[file]) == Mirrors()
-    assert log.warnings == [f"ignoring {file}: it is larger than {limit} bytes" for limit in (_MAX_TOML, MAX_SETTINGS)]
+    assert log.warnings == [f"ignoring {file}: it is larger than {limit} bytes" for limit in (MAX_SETTINGS, MAX_TOML)]
 
 
 def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:

@@ -31,7 +31,8 @@ from imgfetch.oci.source import Source
 from imgfetch.pull.client import Client
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.mirror_rules import Endpoint, Mirrors
+from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
