@@ -16,10 +16,7 @@ reached by http, for a registry with https                                    no
 named by ``--trust-realm``                                                    yes
 on the registry's host, or both on the loopback                               yes
 on another address, or the registry is on an address                          no
-below the registry's host                                                     yes
-in ``docker.io`` or ``aliyuncs.com``, as the registry is                      yes
-in the domain above the registry's host, unless that is one label (``com``)   yes
-or one of `_SHARED_LABELS` below a country (``co.uk``)
+of the registry's owner: see `imgfetch.auth.kinship`                          yes
 any other                                                                     no
 ============================================================================  =====================================
 
@@ -33,21 +30,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from imgfetch.auth.kinship import is_kin
 from imgfetch.errors import AuthenticationError, TransportError
 from imgfetch.http.origin import Origin
 from imgfetch.text import sanitize, shown_url
-
-# Domains whose owner runs all registries and token servers below them.
-_KNOWN = ("docker.io", "aliyuncs.com")
-
-# Second-level labels under which anyone can register a name: evil.co.uk is unrelated to registry.co.uk.
-_SHARED_LABELS = frozenset(
-    (
-        *("ac", "asn", "co", "com", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr", "gv", "id", "ind"),
-        *("info", "ltd", "me", "mil", "ne", "net", "nom", "or", "org", "pe", "plc", "re", "sch", "web"),
-    )
-)
-_COUNTRY = 2
 
 _DOWN = "imgfetch never sends credentials from https down to http"
 
@@ -121,31 +107,6 @@ class RealmPolicy(NamedTuple):
         if {realm.host, f"[{realm.host}]", realm.host_and_port} & self.trusted or is_kin(registry, realm):
             return ""
         return f"{realm.host} does not belong to {registry.host}; to send them anyway, pass --trust-realm {realm.host}"
-
-
-def is_kin(registry: Origin, realm: Origin) -> bool:
-    """Return whether a token server's name is in its registry's domain."""
-    if registry.host == realm.host or (registry.is_loopback and realm.is_loopback):
-        return True
-    if registry.is_address or realm.is_address:
-        return False
-    if _is_within(realm.host, registry.host):
-        return True
-    if any(_is_within(registry.host, domain) and _is_within(realm.host, domain) for domain in _KNOWN):
-        return True
-    parent = registry.host.partition(".")[2]
-    return _has_an_owner(parent) and _is_within(realm.host, parent)
-
-
-def _is_within(host: str, domain: str) -> bool:
-    return host == domain or host.endswith(f".{domain}")
-
-
-def _has_an_owner(domain: str) -> bool:
-    """Return whether a domain seems to have one owner, unlike ``com`` and ``co.uk``; ``github.io`` is not known."""
-    labels = domain.split(".")
-    is_shared = len(labels) == 2 and len(labels[1]) == _COUNTRY and labels[0] in _SHARED_LABELS  # noqa: PLR2004
-    return len(labels) > 1 and not is_shared
 
 
 def _moved(url: str, origin: str) -> str:

@@ -152,5 +152,5 @@ def _versions() -> Iterator[str]:
     yield f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield f"gzip by {inflate.ENGINE}"
     yield ssl.OPENSSL_VERSION
-    for name in ("requests", "urllib3", "zstandard", "tqdm", "truststore", "platformdirs"):
+    for name in ("requests", "urllib3", "zstandard", "tqdm", "truststore", "platformdirs", "publicsuffixlist"):
         yield f"{name} {importlib.metadata.version(name)}"

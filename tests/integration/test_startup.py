@@ -11,7 +11,7 @@ import pytest
 from imgfetch.layers import inflate
 from tests.conftest import Run
 
-HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "truststore"}
+HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "truststore", "publicsuffixlist"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["save", "--help"], ["save"]])

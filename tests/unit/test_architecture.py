@@ -27,7 +27,7 @@ FOLDERS = {
     "archive": (("layers",), "zstandard"),
     "store": (("layers",), ""),
     "http": (("layers",), "requests truststore urllib3"),
-    "auth": (("http",), ""),
+    "auth": (("http",), "publicsuffixlist"),
     "registry": (("auth",), ""),
     "pull": (("registry", "store", "archive"), ""),
     "cli": (("pull",), "platformdirs tqdm"),

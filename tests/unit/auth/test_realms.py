@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgfetch.auth.realms import Realm, RealmPolicy, is_kin
+from imgfetch.auth.realms import Realm, RealmPolicy
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.origin import Origin
 from tests.wire import Wire
@@ -111,91 +111,7 @@ def test_trust_does_not_lead_down_to_http() -> None:
     assert not trusting.find("http://auth.other.example/token", HTTP_ASKED).refused
 
 
-# ---- kinship ----
-
-
-OWN = [
-    pytest.param("registry.example", "registry.example", id="same host"),
-    pytest.param("registry.example", "registry.example:8443", id="another port"),
-    pytest.param("registry.example:5000", "registry.example", id="another port, other way round"),
-    pytest.param("Registry.Example", "REGISTRY.example", id="another case"),
-    pytest.param("registry.example", "auth.registry.example", id="below"),
-    pytest.param("registry.example", "a.b.c.registry.example", id="far below"),
-    pytest.param("registry", "auth.registry", id="below a single label"),
-    pytest.param("registry.team.example", "team.example", id="parent of two labels"),
-    pytest.param("registry.team.example", "auth.team.example", id="sibling"),
-    pytest.param("registry.team.example", "a.b.team.example", id="below the parent"),
-    pytest.param("registry.gitlab.com", "gitlab.com", id="GitLab"),
-    pytest.param("registry.a.b.example", "x.a.b.example", id="parent of three labels"),
-    pytest.param("m.daocloud.io", "auth.m.daocloud.io", id="DaoCloud"),
-    pytest.param("registry.team.co.uk", "auth.team.co.uk", id="sibling below co.uk"),
-    pytest.param("registry-1.docker.io", "auth.docker.io", id="Docker Hub"),
-    pytest.param("docker.io", "auth.docker.io", id="Docker Hub by its name"),
-    pytest.param("registry.cn-hangzhou.aliyuncs.com", "dockerauth.cn-shanghai.aliyuncs.com", id="Aliyun"),
-    pytest.param("registry.aliyuncs.com", "dockerauth.aliyuncs.com", id="Aliyun without a region"),
-    pytest.param("10.0.0.5", "10.0.0.5:5001", id="same address"),
-    pytest.param("[fd00::5]", "[fd00::5]:5001", id="same IPv6 address"),
-    pytest.param("localhost:5000", "127.0.0.1:5001", id="loopback by name and address"),
-    pytest.param("127.0.0.1:5000", "registry.localhost:5001", id="loopback below localhost"),
-    pytest.param("127.0.0.1:5000", "[::1]:5001", id="loopback by both kinds of address"),
-    pytest.param("[::ffff:127.0.0.1]:5000", "127.0.0.2", id="loopback by a mapped address"),
-    pytest.param("a.localhost", "b.localhost", id="two names of the loopback"),
-]
-
-
-@pytest.mark.parametrize(("registry", "realm"), OWN)
-def test_a_registrys_own_token_server_is_its_kin(registry: str, realm: str) -> None:
-    assert is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))
-    assert RealmPolicy().find(f"https://{realm}/token", f"https://{registry}/v2/").refused == ""
-
-
-FOREIGN = [
-    pytest.param("registry.example", "other.example", id="parent of one label"),
-    pytest.param("registry.example", "example", id="the parent of one label itself"),
-    pytest.param("quay.io", "evil.io", id="parent is a top-level domain"),
-    pytest.param("registry.team.example", "example", id="grandparent"),
-    pytest.param("registry.team.example", "other.example", id="below the grandparent"),
-    pytest.param("registry.team.example", "evilteam.example", id="end of the name"),
-    pytest.param("registry.team.example", "registry.team.example.evil.test", id="start of the name"),
-    pytest.param("registry.team.example", "team.example.evil.test", id="parent as a start"),
-    pytest.param("registry.team.example", "evil-registry.team.example.evil.test", id="middle of the name"),
-    pytest.param("registry.example", "evilregistry.example", id="own name as an end"),
-    pytest.param("registry.example", "registry-example.evil.test", id="dash for a dot"),
-    pytest.param("registry.co.uk", "evil.co.uk", id="co.uk"),
-    pytest.param("registry.co.uk", "co.uk", id="co.uk itself"),
-    pytest.param("registry.com.cn", "evil.com.cn", id="com.cn"),
-    pytest.param("registry.com.au", "evil.com.au", id="com.au"),
-    pytest.param("registry.or.jp", "evil.or.jp", id="or.jp"),
-    pytest.param("registry.org.br", "evil.org.br", id="org.br"),
-    pytest.param("registry.edu.pl", "evil.edu.pl", id="edu.pl"),
-    pytest.param("registry.team.example", "auth.docker.io", id="Docker Hub's, of another"),
-    pytest.param("docker.io.evil.test", "auth.docker.io", id="Docker Hub's, of one that sounds so"),
-    pytest.param("registry-1.docker.io", "docker.io.evil.test", id="one that sounds like Docker Hub's"),
-    pytest.param("registry-1.docker.io", "evildocker.io", id="one that ends like Docker Hub's"),
-    pytest.param("registry.example", "dockerauth.aliyuncs.com", id="Aliyun's, of another"),
-    pytest.param("evilaliyuncs.com", "dockerauth.aliyuncs.com", id="Aliyun's, of one that ends so"),
-    pytest.param("registry.aliyuncs.com", "auth.docker.io", id="Docker Hub's, of Aliyun"),
-    pytest.param("registry-1.docker.io", "dockerauth.aliyuncs.com", id="Aliyun's, of Docker Hub"),
-    pytest.param("10.0.0.5", "10.0.0.6", id="neighbouring address"),
-    pytest.param("10.0.0.5", "9.10.0.0.5", id="below an address"),
-    pytest.param("10.1.0.5", "9.1.0.5", id="end of an address"),
-    pytest.param("10.0.0.5", "registry.example", id="name for an address"),
-    pytest.param("registry.example", "10.0.0.5", id="address for a name"),
-    pytest.param("[fd00::5]", "[fd00::6]", id="neighbouring IPv6 address"),
-    pytest.param("[::ffff:10.0.0.5]", "10.0.0.6", id="neighbour of a mapped address"),
-    pytest.param("localhost", "localhost.evil.test", id="start of localhost"),
-    pytest.param("localhost", "evillocalhost", id="end of localhost"),
-    pytest.param("127.0.0.1", "127.0.0.1.evil.test", id="start of a loopback address"),
-]
-
-
-@pytest.mark.parametrize(("registry", "realm"), FOREIGN)
-def test_the_token_server_of_somebody_else_is_no_kin(registry: str, realm: str) -> None:
-    assert not is_kin(Origin.of(f"https://{registry}"), Origin.of(f"https://{realm}"))
-    found = RealmPolicy().find(f"https://{realm}/token", f"https://{registry}/v2/")
-    host = Origin.of(f"https://{realm}").host
-    assert f"--trust-realm {host}" in found.refused
-    assert found.own == ""
+# ---- trust ----
 
 
 @pytest.mark.parametrize(

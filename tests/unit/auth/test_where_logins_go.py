@@ -37,7 +37,8 @@ from tests.certificates import Certificates
 from tests.loopback import Answer, Answering, Loopback, Request
 from tests.stories import Log, story
 from tests.unit.auth.test_credentials import KEYS_OF_OTHERS
-from tests.unit.auth.test_realms import FOREIGN, LOOPBACK, LOOPBACK_SPELLINGS, NEVER, OWN, SPELLINGS
+from tests.unit.auth.test_kinship import FOREIGN, OWN
+from tests.unit.auth.test_realms import LOOPBACK, LOOPBACK_SPELLINGS, NEVER, SPELLINGS
 from tests.unit.http.test_tls import Server, client_of, running, server_context, tunnelling
 from tests.wire import (
     BASE,
