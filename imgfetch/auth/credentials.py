@@ -11,7 +11,6 @@ The format and the rules (docs/registries.md#credential-files, docs/registries.m
 * A key with a path (podman) applies to all repositories below it, and the longest match wins.  As in docker, the path
   of a URL is ignored.
 * Hosts are compared whole, with their ports, ignoring case; all names of Docker Hub are equal.
-* A key without a port applies to every port of its host, unless any key has the requested port.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ _VARIABLE = "DOCKER_AUTH_CONFIG"
 _OLD_FILE = ".dockercfg"
 _HUB_HOSTS = ("index.docker.io", DOCKER_HUB, "registry-1.docker.io")
 _SCHEME = re.compile(r"^https?://", re.IGNORECASE)
-_PORT = re.compile(r":[0-9]+$")
 _FIELDS: tuple[str, ...] = ("auth", "username", "password", "identitytoken", "registrytoken")
 
 _logger = logging.getLogger(__name__)
@@ -107,12 +105,7 @@ class Credentials:
                 continue
             if login is not None:
                 return login
-        # Then keys without a port, for a host with one; docker.io with a port is not Docker Hub.
-        bare = _PORT.sub("", host)
-        if bare in (host, DOCKER_HUB) or any(store.names(host) for store in self._stores):
-            return None
-        found = (self._look_up(store, f"{bare}/{repository}") for store in self._stores)
-        return next(filter(None, found), None)
+        return None
 
     def _read(self) -> Iterator[_Store]:
         for read in self._sources:
@@ -180,10 +173,6 @@ class _Store:
         if not isinstance(auths, dict) or not isinstance(helpers, dict):
             raise AuthenticationError(f"{source} has an 'auths' or 'credHelpers' that is not an object")
         return cls(source, fields, auths, helpers, found.get("credsstore"))
-
-    def names(self, host: str) -> bool:
-        """Return whether any key names the host or a path on it."""
-        return any(_normalised(key).partition("/")[0] == host for key in (*self.auths, *self.helpers))
 
     def helper(self, host: str) -> str:
         """Return the host's helper or ``""``; an empty one in ``credHelpers`` disables helpers, as in docker."""

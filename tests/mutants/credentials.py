@@ -7,6 +7,9 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("credentials:_normalised", "host.lower()\n", "host.lower().partition(':')[0]\n").noticed_by(
+        "test_a_key_is_for_no_other_host[a key without a port]", "test_each_port_of_a_host_has_a_login_of_its_own"
+    ),
     Mutant("is_kin", "not _SHARED.fullmatch(parent) and ", "").noticed_by(f"{_NO_KIN}[another customer of Azure]"),
     Mutant("is_kin", "if registry.is_address or realm.is_address:", "if False:").noticed_by(
         f"{_NO_KIN}[end of an address]"

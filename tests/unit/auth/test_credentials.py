@@ -190,11 +190,7 @@ def test_an_empty_variable_has_no_login(inline: str, log: Log) -> None:
         pytest.param("quay.io", "quay.io/v1/", id="the protocol's path"),
         pytest.param("host:5000", "host:5000", id="port"),
         pytest.param("host:5000", "https://host:5000/v1/", id="a URL with a port"),
-        pytest.param("host:5000", "host", id="a key without a port"),
-        pytest.param("host:5000", "https://host/", id="a URL without a port"),
-        pytest.param("host:5000", "host/team", id="a part, without a port"),
         pytest.param("[::1]:5000", "[::1]:5000", id="IPv6"),
-        pytest.param("[::1]:5000", "[::1]", id="IPv6 without a port"),
         pytest.param("[::1]", "[::1]", id="IPv6 and no port"),
         pytest.param("quay.io", "quay.io/team", id="podman's, a part"),
         pytest.param("quay.io", "quay.io/team/", id="podman's, with a slash"),
@@ -228,6 +224,12 @@ KEYS_OF_OTHERS = [
     pytest.param("quay.io", "https://", id="a scheme alone"),
     pytest.param("quay.io", "*.io", id="a pattern"),
     pytest.param("host", "host:5000", id="a key with a port"),
+    pytest.param("host:5000", "host", id="a key without a port"),
+    pytest.param("host:5000", "https://host/v1/", id="a URL without a port"),
+    pytest.param("host:5000", "host/team", id="a part, without a port"),
+    pytest.param("host:443", "host", id="the port of https, unnamed in the key"),
+    pytest.param("host", "host:443", id="the port of https, named in the key"),
+    pytest.param("[::1]:5000", "[::1]", id="IPv6 without a port"),
     pytest.param("host:5000", "host:5001", id="another port"),
     pytest.param("host:5000", "host:50", id="a shorter port"),
     pytest.param("host:500", "host:5000", id="a longer port"),
@@ -293,28 +295,11 @@ def test_a_part_of_docker_hub_has_a_login_of_its_own(home: Home) -> None:
     assert user(found.find("docker.io", "library/busybox")) == "https-//index.docker.io/v1/"
 
 
-@pytest.mark.parametrize(
-    "exact",
-    [
-        pytest.param({"auths": {"host:5000": {}}}, id="empty"),
-        pytest.param({"auths": {"host:5000": {"auth": "?"}}}, id="broken"),
-        pytest.param({"auths": {"https://HOST:5000/v1/": {}}}, id="a URL"),
-        pytest.param({"auths": {"host:5000/other": auth("other")}}, id="for another part"),
-        pytest.param({"credHelpers": {"host:5000": "test"}}, id="a helper"),
-    ],
-)
-@pytest.mark.parametrize("late", [False, True], ids=["in an earlier file", "in a later file"])
-def test_a_key_without_a_port_gives_way_to_any_key_with_it(home: Home, exact: object, *, late: bool) -> None:
-    home.helper("test")
-    contents = [exact, auths("host")]
-    assert home.credentials(*(reversed(contents) if late else contents)).find("host:5000", "a/b") is None
-
-
-def test_an_exact_key_in_a_later_file_comes_before_a_key_without_a_port(home: Home) -> None:
-    found = home.credentials(auths("host"), auths("host:5000"))
-    assert user(found.find("host:5000", "a/b")) == "host-5000"
-    assert user(found.find("host:5001", "a/b")) == "host"
+def test_each_port_of_a_host_has_a_login_of_its_own(home: Home) -> None:
+    found = home.credentials(auths("host", "host:5000"))
     assert user(found.find("host", "a/b")) == "host"
+    assert user(found.find("host:5000", "a/b")) == "host-5000"
+    assert found.find("host:5001", "a/b") is None
 
 
 # ---- entries ----
