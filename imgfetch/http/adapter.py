@@ -9,13 +9,13 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 import requests.adapters
 import requests.utils
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import PoolManager
 
 MAX_INTERIM = 100
 """Most interim responses (RFC 9110, section 15.2) before the final one."""
@@ -103,23 +103,16 @@ class _Response(http.client.HTTPResponse):
         raise http.client.HTTPException(f"more than {MAX_INTERIM} interim responses")
 
 
-class _Connection(HTTPConnection):
-    response_class = _Response
+@cache
+def _bounded(pool: type) -> type:
+    """Return a class of connection pools whose responses are of our class."""
+    connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Response})  # type: ignore[attr-defined]
+    return type("_Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-_POOLS: dict[str, type] = {"http": _Pool, "https": _TlsPool}
+def _bound(manager: PoolManager) -> None:
+    """Let a manager make pools whose responses are of our class."""
+    manager.pool_classes_by_scheme = {scheme: _bounded(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
 class ContextAdapter(requests.adapters.HTTPAdapter):
@@ -136,7 +129,7 @@ class ContextAdapter(requests.adapters.HTTPAdapter):
         self._context = context
         self._proxy_context = proxy_context
         super().__init__(pool_maxsize=most, max_retries=0)  # imgfetch retries itself
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        _bound(self.poolmanager)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
@@ -151,10 +144,12 @@ class ContextAdapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as in requests
         """Verify an https proxy by its own context; urllib3 would apply the target's ``--insecure`` to it as well."""
-        if proxy not in self.proxy_manager and proxy.lower().startswith("https:"):
+        is_new = proxy not in self.proxy_manager
+        if is_new and proxy.lower().startswith("https:"):
             options["proxy_ssl_context"] = self._proxy_context()
         manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _POOLS
+        if is_new:
+            _bound(manager)
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:

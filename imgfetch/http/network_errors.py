@@ -35,6 +35,7 @@ _NOT_TLS = ("wrong version number", "record layer failure", "unknown protocol")
 _CUT_OFF = ("unexpected eof", "eof occurred")
 _WANTS_LOGIN = "407"
 _MAX_ADDRESSES = 4
+_SOCKS_FAILURES = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 _AGAIN = "run the same command again"
 
 
@@ -82,7 +83,8 @@ def _transport_error(url: str, error: Exception, proxy: Proxy | None) -> Transpo
     origin = Origin.of(url)
     port = origin.host_and_port
     causes = list(_causes(error))
-    if proxy is not None and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+    by_proxy = _SOCKS_FAILURES if proxy and proxy.is_socks else urllib3.exceptions.ProxyError
+    if proxy is not None and any(isinstance(cause, by_proxy) for cause in causes):
         return proxy_error(proxy, _proxy_reason(causes), url)
     for cause in causes:
         match cause:
@@ -149,8 +151,9 @@ def _proxy_reason(causes: list[BaseException]) -> str:
                 return f"the proxy's name does not resolve ({sanitize(cause.strerror or str(cause))})"
             case ConnectionRefusedError():
                 return "connection refused"
-    original = next(cause for cause in causes if isinstance(cause, urllib3.exceptions.ProxyError)).original_error
-    return sanitize(str(original).removeprefix("Tunnel connection failed: "), 200) or "no reason given"
+    reasons = [str(cause.original_error) for cause in causes if isinstance(cause, urllib3.exceptions.ProxyError)]
+    reasons += [str(getattr(cause, "msg", "")) for cause in causes if hasattr(cause, "socket_err")]  # of PySocks
+    return sanitize(next(iter(reasons), "").removeprefix("Tunnel connection failed: "), 200) or "no reason given"
 
 
 def _name_error(origin: Origin, error: socket.gaierror, proxy: Proxy | None) -> TransportError:
@@ -226,7 +229,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(item))
         yield item
-        waiting += [*item.args, getattr(item, "reason", None), item.__cause__]
+        waiting += [*item.args, getattr(item, "reason", None), getattr(item, "socket_err", None), item.__cause__]
+        if isinstance(item, urllib3.exceptions.NewConnectionError):  # which is without PySocks' error as its cause
+            waiting.append(item.__context__)
 
 
 def _way(origin: Origin, proxy: Proxy | None) -> str:

@@ -2,12 +2,13 @@
 
 ``HTTPS_PROXY`` applies to https URLs, ``HTTP_PROXY`` to http URLs, ``ALL_PROXY`` if the specific one is not set.
 Upper-case names come first, as in Go and therefore in docker, podman and containerd; curl prefers lower case.  Empty
-variables are ignored.
+variables are ignored, and so is, with a warning, an ``ALL_PROXY`` that cannot be used, because Go never reads it.
 
-``NO_PROXY`` lists hosts to connect to directly.  An entry is
+``NO_PROXY`` lists hosts to connect to directly, separated by commas.  An entry is
 
 * ``*``: all hosts;
-* ``example.com``: this host and all below it; ``.example.com`` or ``*.example.com``: only those below it;
+* ``example.com``: this host and all below it; ``.example.com`` or ``*.example.com``: only those below it; other letters
+  than ASCII's count as in IDNA;
 * ``192.0.2.1``, ``2001:db8::1``: this address; ``192.0.2.0/24``, ``2001:db8::/32``: all addresses in this range;
 * any of these but a range, followed by ``:port``: this port only, with an IPv6 address in brackets.
 
@@ -16,19 +17,28 @@ Names are not resolved, so they never match a range.  The loopback never has a p
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
+import idna
+
 from imgfetch.errors import UnsupportedError, UnusableError
 from imgfetch.http.origin import DEFAULT_PORTS, Origin
+from imgfetch.tolerance import Tolerance
 
-_SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
+# As in Go, a SOCKS 5 proxy resolves the names; SOCKS 4 cannot.
+_SOCKS = {"socks": "socks5h", "socks4": "socks4", "socks4a": "socks4a", "socks5": "socks5h", "socks5h": "socks5h"}
+_SOCKS_PORT = 1080
+_FOR_ALL = frozenset({"ALL_PROXY", "all_proxy"})
 _SPOILT = re.compile(r"[\s\x00-\x1f\x7f]")
-_WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})")
+_WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):([^:]*)")
+_RANGE = re.compile(r"[0-9a-f:.]+/[0-9]{1,3}")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -43,6 +53,11 @@ class Proxy:
     variable: str
     shown: str
 
+    @property
+    def is_socks(self) -> bool:
+        """Return whether it speaks SOCKS rather than HTTP."""
+        return self.url.startswith("socks")
+
 
 @dataclass(frozen=True)
 class Proxies:
@@ -53,13 +68,14 @@ class Proxies:
     no_proxy: tuple[str, ...] = ()
     http_variable: str = "HTTP_PROXY"
     https_variable: str = "HTTPS_PROXY"
+    tolerance: Tolerance = field(default_factory=Tolerance, repr=False, compare=False)
 
     def choose(self, url: str) -> Proxy | None:
         """Return the proxy for a URL, or ``None`` for a direct connection.
 
         Raises:
             UnusableError: ``url`` or the proxy's URL is malformed.
-            UnsupportedError: a SOCKS proxy.
+            UnsupportedError: a SOCKS proxy, and PySocks is not installed.
         """
         origin = Origin.of(url)
         value, variable = {
@@ -68,7 +84,13 @@ class Proxies:
         }[origin.scheme]
         if not value or origin.is_loopback or any(_matches(entry, origin) for entry in self.no_proxy):
             return None
-        proxy = _parse(value, variable)
+        try:
+            proxy = _parse(value, variable)
+        except (UnsupportedError, UnusableError) as error:
+            if variable not in _FOR_ALL:
+                raise
+            self.tolerance.warn(f"ignoring {variable}, as docker does: {error}; {error.hint}")
+            return None
         _logger.debug("%s: using the proxy %s from %s", origin, proxy.shown, variable)
         return proxy
 
@@ -88,7 +110,7 @@ def from_environment(environment: Mapping[str, str]) -> Proxies:
     return Proxies(
         http=http,
         https=https,
-        no_proxy=tuple(entry for entry in re.split(r"[\s,]+", no_proxy) if entry),
+        no_proxy=tuple(entry for part in no_proxy.split(",") if (entry := part.strip().lower())),
         http_variable=http_variable,
         https_variable=https_variable,
     )
@@ -98,29 +120,40 @@ def _matches(entry: str, origin: Origin) -> bool:
     if entry == "*":
         return True
     address = _address(origin.host)
-    if "/" in entry:
+    if _RANGE.fullmatch(entry):
         return address is not None and _holds(entry, address)
     if (with_port := _WITH_PORT.fullmatch(entry)) is not None:
         entry = with_port[1]
-        if int(with_port[2]) != origin.port:
+        if with_port[2] not in ("", str(origin.port)):
             return False
     if address is not None:
-        return _address(entry.strip("[]")) == address
-    return _covers(entry.lower(), origin.host)
+        return "%" not in entry and _address(entry.strip("[]")) == address
+    return _covers(entry, origin.host)
 
 
 def _covers(entry: str, host: str) -> bool:
     """Return whether a host is an entry's domain or below it; with a leading dot only below it, as in Go."""
-    entry, host = entry.rstrip("."), host.rstrip(".")
-    domain = entry.removeprefix("*") if entry.startswith("*.") else entry
-    return bool(domain) and (host == domain or host.endswith(f".{domain.removeprefix('.')}"))
+    host, domain = host.rstrip("."), entry.rstrip(".").removeprefix("*" if entry.startswith("*.") else "")
+    name = _ascii(domain.removeprefix("."))
+    return bool(name) and (host.endswith(f".{name}") or (host == name and not domain.startswith(".")))
+
+
+def _ascii(name: str) -> str:
+    """Return a domain name as it is in URLs, ``xn--…``."""
+    if not name.isascii():
+        with suppress(idna.IDNAError):
+            return idna.encode(name, uts46=True).decode()
+    return name
 
 
 def _holds(entry: str, address: _Address) -> bool:
-    try:
-        return address in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        return False
+    with suppress(ValueError):
+        network = ipaddress.ip_network(entry, strict=False)
+        mapped = _address(str(network.network_address))
+        if network.version != address.version and mapped is not None and mapped.version == address.version:
+            return address in ipaddress.ip_network((mapped, max(network.prefixlen - 96, 0)), strict=False)
+        return address in network
+    return False
 
 
 def _address(host: str) -> _Address | None:
@@ -135,13 +168,13 @@ def _parse(value: str, variable: str) -> Proxy:
     """Parse a proxy's URL; errors do not quote it because any part may belong to a password."""
     scheme, separator, rest = value.partition("://")
     scheme, rest = (scheme.lower(), rest) if separator else ("http", value)
-    if scheme in _SOCKS:
-        raise UnsupportedError(
-            f"{variable} names a SOCKS proxy, which is not supported",
-            hint=f"set {variable} to an http proxy, or unset it",
-        )
-    if scheme not in DEFAULT_PORTS:
+    if scheme not in {*DEFAULT_PORTS, *_SOCKS}:
         raise _unusable(variable, "it must begin with http:// or https://")
+    if scheme in _SOCKS and importlib.util.find_spec("socks") is None:
+        raise UnsupportedError(
+            f"{variable} names a SOCKS proxy, which needs PySocks",
+            hint=f"install it with pip install 'imgfetch[socks]', set {variable} to an http proxy, or unset it",
+        )
     try:
         parts = urlsplit(f"//{rest}")
         host, given = parts.hostname, parts.port
@@ -151,9 +184,13 @@ def _parse(value: str, variable: str) -> Proxy:
         raise _unusable(variable, "it has no host" if not host else "it contains white space")
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise _unusable(variable, "its user name or password contains characters that must be percent-encoded")
-    origin = Origin(scheme, host, DEFAULT_PORTS[scheme] if given is None else given)
+    origin = Origin(
+        _SOCKS.get(scheme, scheme), host, DEFAULT_PORTS.get(scheme, _SOCKS_PORT) if given is None else given
+    )
     return Proxy(
-        f"{scheme}://{_login(parts.username, parts.password)}{origin.host_and_port}", variable, origin.host_and_port
+        f"{origin.scheme}://{_login(parts.username, parts.password)}{origin.host_and_port}",
+        variable,
+        origin.host_and_port,
     )
 
 

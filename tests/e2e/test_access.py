@@ -494,6 +494,43 @@ def test_a_proxy_that_refuses_is_named_with_its_variable(
     assert "NO_PROXY" in said
 
 
+@pytest.fixture
+def socks(tmp_path: Path) -> Iterator[str]:
+    """Start microsocks, for which alone registry.example is this machine, and return its host and port."""
+    pytest.importorskip("socks")
+    port = engines.free_port()
+    command = [*with_hosts(tmp_path, "registry.example"), tool("microsocks"), "-i", "127.0.0.1", "-p", str(port)]
+    command += ["-u", "proxy-user", "-P", "proxy-password"]
+    with engines.daemon(list(command), tmp_path / "proxy.log", lambda: listens(port)):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+def test_a_socks_proxy_with_a_password_is_gone_through_and_resolves_the_name(
+    *, tls_registry: RealRegistry, made: Certificates, home: Home, socks: str, save: Saving, variable: str
+) -> None:
+    host = f"registry.example:{tls_registry.host.rpartition(':')[2]}"
+    home.docker_config(auths(host))
+    env = {variable: f"socks5://proxy-user:proxy-password@{socks}"}
+    save(f"{host}/team/app:v1", "--ca-file", str(made.ca), env=env)
+
+
+def test_a_socks_proxy_that_refuses_is_named_with_its_variable(
+    tls_registry: RealRegistry, made: Certificates, socks: str, save: Saving
+) -> None:
+    host = f"registry.example:{tls_registry.host.rpartition(':')[2]}"
+    env = {"https_proxy": f"socks5://proxy-user:not-it@{socks}"}
+    said = save(f"{host}/team/app:v1", "--ca-file", str(made.ca), status=5, env=env)
+    assert f"cannot connect to {host} through the proxy {socks} (https_proxy): Socket error: SOCKS5 authentic" in said
+    assert "not-it" not in said
+
+
+def test_a_socks_proxy_that_is_not_there_is_named_with_its_variable(save: Saving) -> None:
+    pytest.importorskip("socks")
+    said = save("registry.example/team/app:v1", status=5, env={"HTTPS_PROXY": "socks5://127.0.0.1:9"})
+    assert "cannot connect to registry.example:443 through the proxy 127.0.0.1:9 (HTTPS_PROXY): connection ref" in said
+
+
 def test_the_loopback_needs_no_proxy(token_registry: RealRegistry, save: Saving) -> None:
     env = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
     save(f"{token_registry.host}/public/app:v1", env=env)

@@ -84,4 +84,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_Response._read_status", " or status == HTTPStatus.SWITCHING_PROTOCOLS", "").noticed_by(
         "test_a_switch_of_protocols_that_nobody_asked_for_is_no_interim_answer"
     ),
+    Mutant("Proxies.choose", "variable not in _FOR_ALL", "True").noticed_by(
+        "test_a_proxy_for_all_that_cannot_be_used_is_one_warning"
+    ),
+    Mutant("Proxies.choose", "variable not in _FOR_ALL", "False").noticed_by(
+        "test_without_pysocks_a_socks_proxy_is_an_error_that_says_how_to_get_it"
+    ),
+    Mutant("proxies:from_environment", 'no_proxy.split(",")', "no_proxy.split()").noticed_by(
+        "test_entries_are_set_apart_by_commas_alone"
+    ),
+    Mutant("proxies:_ascii", "if not name.isascii():", "if False:").noticed_by(
+        "test_an_entry_means_a_host_and_all_below_it"
+    ),
+    Mutant("proxies:_matches", "_RANGE.fullmatch(entry)", '"/" in entry').noticed_by(
+        "test_an_entry_means_an_address_or_a_range"
+    ),
+    Mutant("ContextAdapter.proxy_manager_for", "_bound(manager)", "pass").noticed_by(
+        "test_a_head_through_a_proxy_has_a_time_limit_too"
+    ),
 )

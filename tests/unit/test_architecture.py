@@ -26,7 +26,7 @@ FOLDERS = {
     "layers": (("oci",), "zlib_ng zstandard"),
     "archive": (("layers",), "zstandard"),
     "store": (("layers",), ""),
-    "http": (("layers",), "requests truststore urllib3"),
+    "http": (("layers",), "idna requests truststore urllib3"),
     "auth": (("http",), "publicsuffixlist"),
     "registry": (("auth",), ""),
     "pull": (("registry", "store", "archive"), ""),

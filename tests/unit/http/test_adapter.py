@@ -155,3 +155,27 @@ def test_a_proxy_may_send_interim_answers_before_it_opens_a_tunnel() -> None:
         with pytest.raises(TransportError, match="502 Nobody There"), client.get("https://registry.invalid/"):
             pass
     client.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_head_through_a_proxy_has_a_time_limit_too(scheme: str) -> None:
+    if scheme != "http":
+        pytest.importorskip("socks")
+
+    def serve(connection: socket.socket) -> None:
+        if scheme != "http":
+            connection.recv(65536)
+            connection.sendall(b"\5\0")  # no login
+            connection.recv(65536)
+            connection.sendall(b"\5\0\0\1" + bytes(6))  # connected
+        connection.recv(65536)
+        for _ in range(90):
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            time.sleep(0.05)
+
+    with serving(serve) as host:
+        proxies = Proxies(http=f"{scheme}://{host}")
+        client = HttpClient(tolerance=Tolerance(), timeout=0.5, proxies=proxies)
+        with pytest.raises(TransportError, match="stopped responding"), client.get("http://registry.invalid/"):
+            pass
+        client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 
 import pytest
@@ -132,6 +133,15 @@ def test_this_machine_is_never_behind_a_proxy(host: str, no_proxy: str) -> None:
         ("*", "registry.example", True),
         ("*", "192.0.2.1", True),
         ("https://registry.example", "registry.example", False),
+        ("bücher.example", "xn--bcher-kva.example", True),
+        ("BÜCHER.example", "cache.xn--bcher-kva.example", True),
+        (".bücher.example", "cache.xn--bcher-kva.example", True),
+        (".bücher.example", "xn--bcher-kva.example", False),
+        ("*.straße.example:443", "a.xn--strae-oqa.example", True),
+        ("bücher。example", "xn--bcher-kva.example", True),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example", True),
+        ("bücher.example", "bucher.example", False),
+        ("\u200dbü.example", "registry.example", False),
     ],
 )
 def test_an_entry_means_a_host_and_all_below_it(entry: str, host: str, *, matches: bool) -> None:
@@ -165,6 +175,10 @@ def test_an_entry_means_a_host_and_all_below_it(entry: str, host: str, *, matche
         ("2001:db8::/32", "192.0.2.1", False),
         ("::/0", "[2001:db8::1]", True),
         ("fe80::/10", "[fe80::1%25eth0]", True),
+        ("fe80::1%eth0", "[fe80::1%25eth0]", False),
+        ("192.0.2.0/255.255.255.0", "192.0.2.1", False),
+        ("::ffff:192.0.2.0/120", "192.0.2.1", True),
+        ("::ffff:192.0.2.0/120", "192.0.3.1", False),
     ],
 )
 def test_an_entry_means_an_address_or_a_range(entry: str, host: str, *, matches: bool) -> None:
@@ -186,7 +200,10 @@ def test_an_entry_means_an_address_or_a_range(entry: str, host: str, *, matches:
         ("192.0.2.1:5000", "https://192.0.2.1/", False),
         ("[2001:db8::1]:5000", "https://[2001:db8::1]:5000/", True),
         ("[2001:db8::1]:5000", "https://[2001:db8::1]/", False),
-        ("registry.example:", "https://registry.example/", False),
+        ("registry.example:", "https://registry.example/", True),
+        ("registry.example:", "https://registry.example:5000/", True),
+        ("registry.example:0443", "https://registry.example/", False),
+        ("192.0.2.1:", "https://192.0.2.1:5000/", True),
         ("registry.example:x", "https://registry.example/", False),
         (f"registry.example:{'9' * 5000}", "https://registry.example/", False),
         (":443", "https://registry.example/", False),
@@ -203,14 +220,16 @@ def test_an_entry_may_mean_one_port_only(entry: str, url: str, *, matches: bool)
         ("elsewhere.test,registry.example", True),
         (" elsewhere.test ,  registry.example  ", True),
         (",,registry.example,", True),
-        ("elsewhere.test registry.example", True),
+        ("elsewhere.test registry.example", False),
+        ("registry.example elsewhere.test", False),
+        ("elsewhere.test\nregistry.example", False),
         ("elsewhere.test,\tregistry.example\n", True),
         ("elsewhere.test,*", True),
         (" , ,", False),
         ("elsewhere.test;registry.example", False),
     ],
 )
-def test_entries_are_set_apart_by_commas_or_spaces(no_proxy: str, *, matches: bool) -> None:
+def test_entries_are_set_apart_by_commas_alone(no_proxy: str, *, matches: bool) -> None:
     assert is_direct(no_proxy, HTTPS) == matches
 
 
@@ -253,12 +272,61 @@ def test_the_url_of_a_proxy_is_read_as(value: str, url: str, shown: str) -> None
     assert chosen({"HTTPS_PROXY": value}) == Proxy(url=url, variable="HTTPS_PROXY", shown=shown)
 
 
+def with_socks(monkeypatch: pytest.MonkeyPatch, *, is_installed: bool) -> None:
+    """Let PySocks seem to be installed, or not."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if is_installed else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "url", "shown"),
+    [
+        ("socks://proxy.example", "socks5h://proxy.example:1080", "proxy.example:1080"),
+        ("socks5://proxy.example:9050", "socks5h://proxy.example:9050", "proxy.example:9050"),
+        ("SOCKS5H://me:SECRET@proxy.example", "socks5h://me:SECRET@proxy.example:1080", "proxy.example:1080"),
+        ("socks4://proxy.example", "socks4://proxy.example:1080", "proxy.example:1080"),
+        ("socks4a://proxy.example/", "socks4a://proxy.example:1080", "proxy.example:1080"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_socks_proxy_is_used_with_the_names_that_it_resolves(
+    variable: str, value: str, url: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_socks(monkeypatch, is_installed=True)
+    assert chosen({variable: value}) == Proxy(url=url, variable=variable, shown=shown)
+
+
 @pytest.mark.parametrize("scheme", ["socks", "socks4", "socks4a", "socks5", "socks5h", "SOCKS5"])
-def test_a_socks_proxy_is_not_supported(scheme: str) -> None:
+def test_without_pysocks_a_socks_proxy_is_an_error_that_says_how_to_get_it(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_socks(monkeypatch, is_installed=False)
     with pytest.raises(UnsupportedError) as caught:
-        chosen({"all_proxy": f"{scheme}://me:SECRET@proxy.example:1080"})
-    assert str(caught.value) == "all_proxy names a SOCKS proxy, which is not supported"
-    assert caught.value.hint == "set all_proxy to an http proxy, or unset it"
+        chosen({"https_proxy": f"{scheme}://me:SECRET@proxy.example:1080"})
+    assert str(caught.value) == "https_proxy names a SOCKS proxy, which needs PySocks"
+    hint = "install it with pip install 'imgfetch[socks]', set https_proxy to an http proxy, or unset it"
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("socks://127.0.0.1:1080/", "names a SOCKS proxy, which needs PySocks; install it"),
+        ("ftp://me:SECRET@proxy.example", "it must begin with http:// or https://; for example"),
+        ("http://me:SECRET@proxy.example:port", "its host or port is malformed; for example"),
+    ],
+    ids=["SOCKS without PySocks", "another scheme", "no port"],
+)
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy"])
+def test_a_proxy_for_all_that_cannot_be_used_is_one_warning(
+    variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_socks(monkeypatch, is_installed=False)
+    named = proxies.from_environment({variable: value})
+    assert [named.choose(url) for url in (HTTPS, HTTP, HTTPS)] == [None] * 3
+    (message,) = caplog.messages
+    assert message.startswith(f"ignoring {variable}, as docker does: {variable} ")
+    assert reason in message
+    assert "SECRET" not in message
 
 
 UNENCODED = "its user name or password contains characters that must be percent-encoded"
