@@ -2,31 +2,31 @@
 
 The flow is that of the distribution project's token specification: the registry rejects a request with a challenge, the
 token server that the challenge names issues a token for the challenge's scope, and imgfetch repeats the request.  It
-reads credentials only when challenged.  Tokens stay in memory, and only the registry's own origin receives them
+reads credentials only after a refusal.  Tokens stay in memory, and only the registry's own origin receives them
 (docs/registries.md#who-receives-credentials).
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
-from imgfetch.auth import challenges
+from imgfetch.auth import challenges, choice
 from imgfetch.auth.challenges import Challenge
 from imgfetch.auth.credentials import Credentials
 from imgfetch.auth.grants import Grant, Token
 from imgfetch.auth.login import Login, login_again
 from imgfetch.auth.realms import Realm, RealmPolicy
-from imgfetch.errors import AuthenticationError
+from imgfetch.errors import AuthenticationError, ImgfetchError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin, login_command
 from imgfetch.http.response import Response
-from imgfetch.http.status_errors import answer_of, rejection
-from imgfetch.text import sanitize
 
-_MAX_SCHEMES = 8
 _MAX_SCOPES = 16
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, repr=False)
@@ -58,6 +58,8 @@ class Authenticator:
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
         self._presented: dict[str, Login] = {}
+        self._settled: set[str] = set()
+        self._anonymous: set[str] = set()
 
     def authorization(self, repository: str) -> str | None:
         """Return the ``Authorization`` header for ``repository``; ``None`` before the first challenge.
@@ -75,21 +77,89 @@ class Authenticator:
         """Return another ``Authorization`` header, after a 401 for the header ``used``, if any."""
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
         asked = refusal.address
-        if not any(challenge.scheme in ("bearer", "basic") for challenge in offered):
+        if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
+        return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
+
+    def volunteer(self, refusal: Response, repository: str, label: str) -> str | None:
+        """Return the ``Authorization`` header after a 403 or 404 for a request without one, if there are credentials.
+
+        Some registries hide private images in this way, and challenge at their root only
+        (docs/registries.md#missing-or-private).
+        """
         with self._lock:
-            challenge = self._choose(offered, refusal, label)
-            login = self.credentials.find(self.name, repository)
+            if repository in self._settled or self._login(repository) is None:
+                return None
+            self._settled.add(repository)
+        try:
+            root = f"{self.base}/v2/"
+            offered = self._ping(root)
+            if choice.is_usable(offered):
+                return self._respond(refusal, offered, asked=root, repository=repository, used=None, label=label)
+        except AuthenticationError as error:
+            _logger.warning("%s", error)
+        except ImgfetchError as error:
+            _logger.info("%s", error)
+        return None
+
+    def settle(self, repository: str) -> None:
+        """Remember that a repository needs no credentials."""
+        with self._lock:
+            self._settled.add(repository)
+
+    def anonymous(self, repository: str, used: str) -> Token | None:
+        """Return an anonymous token if ``used`` is the header with a token for stored credentials."""
+        with self._lock:
+            grant = self._grants.get(repository)
+            token = self._tokens.get(grant) if grant else None
+            if grant is None or token is None or token.authorization != used:
+                return None
+            if token.login is None or token.login.is_explicit:
+                return None
+            try:
+                return self.fetch_token(grant, None)
+            except ImgfetchError as error:
+                _logger.info("%s", error)
+                return None
+
+    def leave_out(self, repository: str, token: Token) -> None:
+        """Use no credentials for a repository from now on, but an anonymous token, with which a request succeeded."""
+        with self._lock:
+            login = self._login(repository)
+            self._anonymous.add(repository)
+            self._tokens[self._grants[repository]] = token
+        if login is not None:
+            _logger.warning(
+                "%s denied %s access to %s; continuing without credentials", self.name, login.description, repository
+            )
+
+    def _respond(
+        self,
+        refusal: Response,
+        offered: tuple[Challenge, ...],
+        *,
+        asked: str,
+        repository: str,
+        used: str | None,
+        label: str,
+    ) -> str:
+        """Answer one of the challenges that the URL ``asked`` offered."""
+        with self._lock:
+            challenge = choice.choose(offered, refusal, label, self.name)
+            login = self._login(repository)
             if challenge.scheme == "basic" or (login and login.registry_token):
-                login = self._presented[repository] = self._usable(login, challenge, refusal, used, label)
+                login = self._presented[repository] = choice.check(
+                    login, challenge, refusal, used, label=label, registry=self.name
+                )
                 return login.authorization
-            known = self._grants.get(repository)
+            announced = tuple(dict.fromkeys(challenge.parameters.get("scope", "").split()))[:_MAX_SCOPES]
             grant = Grant(
                 self._realm(challenge.parameters.get("realm", ""), asked, label),
                 challenge.parameters.get("service", ""),
-                _scopes(challenge, known.scopes if known else (f"repository:{repository}:pull",)),
+                self._scopes(announced, repository, is_refused=used is not None),
                 f"{self.name}/{repository}",
+                announced,
             )
             self._grants[repository] = grant
             if used is not None:
@@ -102,12 +172,15 @@ class Authenticator:
             grant = self._grants.get(repository)
             token = self._tokens.get(grant) if grant else None
             used = self._presented.get(repository) or (token.login if token else None)
-            found = self.credentials.find(self.name, repository) if grant and grant.realm.refused else None
+            is_kept = repository in self._settled or (grant is not None and grant.realm.refused)
+            found = self._login(repository) if is_kept else None
         if used is not None:
             again = login_again(self.name, used)
             return f"imgfetch used {used.description}, which may lack access; {again}"
-        if found is not None and grant is not None:
+        if found is not None and grant is not None and grant.realm.refused:
             return f"imgfetch withheld {found.description}: {grant.realm.refused}"
+        if found is not None and grant is None:
+            return f"imgfetch did not send {found.description}, because {self.name} does not ask for credentials"
         return f"if the image needs credentials (none were sent), log in: {login_command(self.name)}"
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
@@ -126,41 +199,6 @@ class Authenticator:
                 hint += "; to use another token server, pass --realm-override HOST:PORT=URL"
             raise AuthenticationError(f"cannot get {label}: {error}", hint=hint) from None
 
-    def _choose(self, offered: tuple[Challenge, ...], refusal: Response, label: str) -> Challenge:
-        """Prefer Bearer to Basic, as docker does (docs/registries.md#challenges)."""
-        for scheme in ("bearer", "basic"):
-            for challenge in offered:
-                if challenge.scheme == scheme:
-                    return challenge
-        schemes = ", ".join(sanitize(challenge.scheme, 40) for challenge in offered[:_MAX_SCHEMES])
-        if schemes:
-            raise AuthenticationError(
-                f"{label} needs credentials: {refusal.origin} offers only {schemes}, which imgfetch does not support",
-                hint="ask the operator of the registry, or of the proxy in front of it, to offer Basic or Bearer",
-            )
-        raise rejection(
-            refusal,
-            label,
-            hint=f"check the name and tag; if the image needs credentials, log in: {login_command(self.name)}",
-        )
-
-    def _usable(
-        self, login: Login | None, challenge: Challenge, refusal: Response, used: str | None, label: str
-    ) -> Login:
-        """Return ``login`` if it can be sent to the registry itself and has not been rejected yet."""
-        if login is None or not login.authorization:
-            realm = sanitize(challenge.parameters.get("realm", ""), 80)
-            raise AuthenticationError(
-                f"{label} needs credentials: {refusal.origin} expects a user name and password "
-                f'(Basic, realm "{realm}")',
-                hint=f"log in: {login_command(self.name)}, or pass --username with --password-stdin{_nexus(realm)}",
-            )
-        if login.authorization == used:
-            raise AuthenticationError(
-                f"{refusal.origin} rejected {login.description} for {label}", hint=login_again(self.name, login)
-            ) from AuthenticationError(answer_of(refusal))
-        return login
-
     def _forget(self, used: str) -> None:
         """Drop a rejected token, unless another thread has already replaced it."""
         for grant, token in list(self._tokens.items()):
@@ -170,18 +208,19 @@ class Authenticator:
     def _header(self, grant: Grant, repository: str) -> str:
         token = self._tokens.get(grant)
         if token is None or not token.is_fresh:
-            login = self.credentials.find(self.name, repository)
-            token = self._tokens[grant] = self.fetch_token(grant, login)
+            token = self._tokens[grant] = self.fetch_token(grant, self._login(repository))
         return token.authorization
 
+    def _login(self, repository: str) -> Login | None:
+        return None if repository in self._anonymous else self.credentials.find(self.name, repository)
 
-def _nexus(realm: str) -> str:
-    """Return advice for Nexus, which may demand a password for public images (docs/registries.md#first-request)."""
-    if "nexus" not in realm.lower():
-        return ""
-    return "; for anonymous pulls, enable Nexus's Docker Bearer Token realm and anonymous access"
+    def _scopes(self, announced: tuple[str, ...], repository: str, *, is_refused: bool) -> tuple[str, ...]:
+        """Join the challenge's scopes with earlier ones, unless a token for all was refused.
 
-
-def _scopes(challenge: Challenge, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Join the challenge's scopes with earlier ones (docs/registries.md#token-requests)."""
-    return tuple(dict.fromkeys([*challenge.parameters.get("scope", "").split(), *known]))[:_MAX_SCOPES]
+        See docs/registries.md#token-requests.
+        """
+        grant = self._grants.get(repository)
+        known = grant.scopes if grant else (f"repository:{repository}:pull",)
+        if is_refused and announced and set(announced) <= set(known):
+            return announced
+        return tuple(dict.fromkeys([*announced, *known]))[:_MAX_SCOPES]

@@ -22,12 +22,21 @@ _KEYS = frozenset({"token", "access_token", "expires_in"})
 
 @dataclass(frozen=True)
 class Grant:
-    """A token request: the server, the registry's name for itself, permissions, and the repository for messages."""
+    """A token request.
+
+    Attributes:
+        realm: the server.
+        service: the registry's name for itself.
+        scopes: the requested permissions.
+        subject: the repository, for messages.
+        announced: those of the permissions that the registry asked for.
+    """
 
     realm: Realm
     service: str
     scopes: tuple[str, ...]
     subject: str = field(compare=False)
+    announced: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(eq=False, repr=False)

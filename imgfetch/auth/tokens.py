@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -73,17 +74,17 @@ class TokenClient:
         """
         realm = grant.realm
         if login is None or (realm.url, login) in self._denied:
-            return self._ask_places(grant, None)
+            return self._ask_scopes(grant, None)
         if realm.refused and not realm.own:
             return self._kept_back(grant, login)
         try:
-            return self._ask_places(grant, login)
+            return self._ask_scopes(grant, login)
         except AuthenticationError as error:
             if login.is_explicit or not (isinstance(error, DeniedError) or realm.refused):
                 raise
             # Expired credentials must not block public images (docs/registries.md#expired-credentials).
             with suppress(AuthenticationError):
-                token = self._ask_places(grant, None)
+                token = self._ask_scopes(grant, None)
                 self._denied.add((realm.url, login))
                 _logger.warning(
                     "%s rejected %s; continuing without credentials", shown_url(realm.url), login.description
@@ -94,12 +95,24 @@ class TokenClient:
     def _kept_back(self, grant: Grant, login: Login) -> Token:
         """Request a token anonymously because the server must not receive the credentials."""
         try:
-            return self._ask_places(grant, None)
+            return self._ask_scopes(grant, None)
         except DeniedError as denied:
             message = f"{denied}; imgfetch withheld {login.description}"
             override = self._override(grant.realm)
             hint = f"{grant.realm.refused}; {override}" if override else grant.realm.refused
             raise AuthenticationError(message, hint=hint) from denied
+
+    def _ask_scopes(self, grant: Grant, login: Login | None) -> Token:
+        """Request all scopes; if they are denied, only those of the challenge.
+
+        Some servers deny everything if they do not know one scope (docs/registries.md#token-requests).
+        """
+        try:
+            return self._ask_places(grant, login)
+        except DeniedError:
+            if grant.announced in ((), grant.scopes):
+                raise
+            return self._ask_places(replace(grant, scopes=grant.announced), login)
 
     def _ask_places(self, grant: Grant, login: Login | None) -> Token:
         """Try the announced token server, then the same path at the registry's own address, if the realm has that.

@@ -13,6 +13,7 @@ from typing import Self
 
 from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
+from imgfetch.auth.exchange import Exchange
 from imgfetch.auth.tokens import TokenClient
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
@@ -40,7 +41,6 @@ from imgfetch.registry.tags import Page, listed
 from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
 
-MAX_TOKEN_ROUNDS = 2
 _HUB_HOST = "registry-1.docker.io"
 
 _ANYTHING = "*/*"
@@ -277,11 +277,10 @@ class Registry(Source):
     ) -> Iterator[Response]:
         """Yield the registry's response, after the further requests that the registry demands.
 
-        These are: once by http, if it does not speak TLS; twice with credentials or a token, the second time with
-        others because the first were refused; and once with ``Accept: */*``, if it has none of the requested types.
+        These are: once by http, if it does not speak TLS; those with credentials or a token; and once with
+        ``Accept: */*``, if it has none of the requested types.
         """
-        header = self._authenticator.authorization(reference.repository)
-        rounds = MAX_TOKEN_ROUNDS
+        exchange = Exchange(self._authenticator, reference.repository, what)
         while True:
             base = self._base
             with ExitStack() as stack:
@@ -289,7 +288,7 @@ class Registry(Source):
                     request = self._transport.get(
                         f"{base}{path}",
                         accept=accept,
-                        authorization=header,
+                        authorization=exchange.header,
                         downgrade=downgrade,
                         offset=offset,
                         validators=validators,
@@ -298,16 +297,18 @@ class Registry(Source):
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
-                    continue  # by http, still without credentials, because no challenge has been answered yet
+                    exchange = Exchange(self._authenticator, reference.repository, what)  # by http, no credentials yet
+                    continue
                 self._has_answered = True
-                if response.status == HTTPStatus.UNAUTHORIZED and rounds and not self._is_elsewhere(response):
-                    rounds -= 1
-                    header = self._authenticator.answer(response, reference.repository, header, what)
-                elif response.status == HTTPStatus.NOT_ACCEPTABLE and accept != _ANYTHING:
+                if exchange.goes_on(response):
+                    continue
+                if response.status == HTTPStatus.NOT_ACCEPTABLE and accept != _ANYTHING:
                     accept = _ANYTHING
-                else:
-                    yield response
-                    return
+                    continue
+                if response.status < HTTPStatus.BAD_REQUEST:
+                    exchange.succeeded()
+                yield response
+                return
 
     def _falls_back(self, base: str, error: TransportError) -> bool:
         """Switch to http if the registry has never spoken TLS (docs/registries.md#plain-http); return ``True`` then."""

@@ -28,4 +28,32 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("kinship:_suffixes", "PublicSuffixList()", "PublicSuffixList(accept_encoded_idn=False)").noticed_by(
         f"{_NO_KIN}[a suffix in other letters]"
     ),
+    Mutant("Exchange.goes_on", "response.origin != Origin.of(self.authenticator.base)", "False").noticed_by(
+        "test_a_storage_that_lacks_a_blob_is_no_registry_that_hides_it",
+        "test_a_challenge_of_the_storage_host_is_answered_without_a_login_and_once",
+    ),
+    Mutant("Exchange._leaves_credentials_out", "self._rounds = 0", "pass").noticed_by(
+        "test_an_image_that_is_denied_without_credentials_too_is_reported_with_them[401]"
+    ),
+    Mutant("Authenticator.volunteer", "repository in self._settled or ", "").noticed_by(
+        "test_a_registry_that_asks_for_no_credentials_is_asked_once_and_receives_none[no challenge]"
+    ),
+    Mutant("Authenticator.volunteer", "if choice.is_usable(offered):", "if True:").noticed_by(
+        "test_a_registry_that_asks_for_no_credentials_is_asked_once_and_receives_none[another scheme]"
+    ),
+    Mutant("Authenticator._ping", "response.origin != Origin.of(self.base)", "False").noticed_by(
+        "test_a_registry_that_asks_for_no_credentials_is_asked_once_and_receives_none[a root elsewhere]"
+    ),
+    Mutant("Authenticator.anonymous", " or token.login.is_explicit", "").noticed_by(
+        "test_credentials_of_the_command_line_are_never_left_out"
+    ),
+    Mutant("Authenticator._login", "repository in self._anonymous", "self._anonymous").noticed_by(
+        "test_credentials_that_are_left_out_for_one_repository_are_used_for_another"
+    ),
+    Mutant("TokenClient._ask_scopes", "grant.announced in ((), grant.scopes)", "not grant.announced").noticed_by(
+        "test_a_rejected_password_is_not_sent_again_where_the_scope_is_the_same[the image's own]"
+    ),
+    Mutant("Authenticator._scopes", "is_refused and ", "").noticed_by(
+        "test_threads_that_are_challenged_together_share_one_token[another scope]"
+    ),
 )

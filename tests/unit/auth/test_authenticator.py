@@ -567,8 +567,9 @@ def test_a_token_request_is_not_redirected_to_another_host_or_to_plain_http(
 # ---- threads ----
 
 
-def test_threads_that_are_challenged_together_share_one_token(wire: Wire, registry: Registry) -> None:
-    wire.guard(BLOB_URL, BEARER, CHALLENGE, body=CONTENT, first=threading.Barrier(3, timeout=30).wait)
+@pytest.mark.parametrize("scope", ["", ',scope="repository:local/team/app:pull"'], ids=["no scope", "another scope"])
+def test_threads_that_are_challenged_together_share_one_token(wire: Wire, registry: Registry, scope: str) -> None:
+    wire.guard(BLOB_URL, BEARER, CHALLENGE + scope, body=CONTENT, first=threading.Barrier(3, timeout=30).wait)
     give_tokens(wire, SECRET)
     assert together(*[lambda: read_blob(registry)] * 3) == []
     assert wire.asked.count(REALM) == 1
