@@ -8,8 +8,8 @@ counts:
 ============================================================================  =====================================
 token server                                                                  credentials
 ============================================================================  =====================================
+named by ``--realm-override``, malformed or not                               yes, but never from https to http
 malformed, or neither http nor https                                          error, no request
-named by ``--realm-override``                                                 yes, but never from https to http
 on a link-local, metadata, unspecified or multicast address, or on the        error, no request
 loopback unless the registry is there too
 reached by http, for a registry with https                                    no
@@ -26,7 +26,8 @@ only scheme or port differ, the same path at the registry's own origin may be re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -34,6 +35,10 @@ from imgfetch.auth.kinship import is_kin
 from imgfetch.errors import AuthenticationError, TransportError
 from imgfetch.http.origin import Origin
 from imgfetch.text import sanitize, shown_url
+
+_BROKEN = re.compile(r"[^/?#]*://(?:[^/?#]*@)?([^/?#]*)([^#]*).*", re.DOTALL)
+"""A URL, perhaps malformed; its groups are the host with a port, and the path with a query."""
+_PORT = re.compile(r":[^:\]]*$")
 
 _DOWN = "imgfetch never sends credentials from https down to http"
 
@@ -83,14 +88,13 @@ class RealmPolicy(NamedTuple):
             announced = urljoin(asked, text.strip()).partition("#")[0]
             origin = Origin.of(announced)
         except (ValueError, TransportError) as error:
+            if replaced := self._replaced_broken(text.strip(), registry):
+                return replaced
             raise AuthenticationError(
                 f"{registry} named a token server that cannot be used: {sanitize(str(error))}"
             ) from None
-        override = self.overrides.get(origin.host_and_port) or self.overrides.get(origin.host)
-        if override:
-            url = _moved(announced, override)
-            is_down = registry.scheme == "https" and Origin.of(url).scheme == "http"
-            return Realm(announced, url, refused=_DOWN if is_down else "")
+        if replaced := self._replaced(announced, (origin.host_and_port, origin.host), registry):
+            return replaced
         if not registry.may_send_to(origin):
             raise AuthenticationError(
                 f"{registry} named a token server that cannot be used: {shown_url(announced)} is forbidden"
@@ -99,6 +103,23 @@ class RealmPolicy(NamedTuple):
         is_weaker = origin.scheme == "https" and registry.scheme == "http"  # http at the registry's own address
         own = _moved(announced, asked) if is_near and not is_weaker else ""
         return Realm(announced, announced, own, self._refusal(registry, origin))
+
+    def _replaced(self, announced: str, names: Iterable[str], registry: Origin) -> Realm | None:
+        """Return the override for a token server that has one of these names, the first one first."""
+        override = next((self.overrides[name] for name in names if name in self.overrides), "")
+        if not override:
+            return None
+        url = _moved(announced, override)
+        is_down = registry.scheme == "https" and Origin.of(url).scheme == "http"
+        return Realm(announced, url, refused=_DOWN if is_down else "")
+
+    def _replaced_broken(self, text: str, registry: Origin) -> Realm | None:
+        """Return the override for the host in a malformed URL, and for the registry's where there is none."""
+        if (match := _BROKEN.fullmatch(text)) is None:
+            return None
+        host = match[1].lower()
+        names = (host, _PORT.sub("", host)) if host else (registry.host_and_port, registry.host)
+        return self._replaced(f"https://{registry}{match[2]}", names, registry)
 
     def _refusal(self, registry: Origin, realm: Origin) -> str:
         """Return the reason not to send credentials for ``registry`` to ``realm``, or ``""``."""

@@ -102,4 +102,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("ContextAdapter.proxy_manager_for", "_bound(manager)", "pass").noticed_by(
         "test_a_head_through_a_proxy_has_a_time_limit_too"
     ),
+    Mutant("RealmPolicy.find", "if replaced := self._replaced_broken(text.strip(), registry):", "if False:").noticed_by(
+        "test_an_override_helps_where_the_announced_url_cannot_be_used"
+    ),
+    Mutant("RealmPolicy._replaced", "_DOWN if is_down", '"" if is_down').noticed_by(
+        "test_an_override_for_a_url_that_cannot_be_used_takes_no_login_down_to_http"
+    ),
 )

@@ -328,8 +328,35 @@ def test_not_even_an_override_takes_a_login_down_to_http() -> None:
     assert overridden.find("http://auth.other.test/t", HTTP_ASKED).refused == ""
 
 
-def test_an_override_makes_no_realm_of_what_is_none() -> None:
-    overridden = RealmPolicy(overrides={"registry.example": "https://tokens.test"})
-    for text in ("ftp://registry.example/t", "https://user:pass@registry.example/t"):
-        with pytest.raises(AuthenticationError, match="cannot be used"):
-            overridden.find(text, ASKED)
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        pytest.param("nexus.test", "null://nexus.test/v2/token?x=1", id="no scheme that is known"),
+        pytest.param("nexus.test", "://nexus.test/v2/token?x=1", id="no scheme at all"),
+        pytest.param("nexus.test:8443", "ftp://nexus.test:8443/v2/token?x=1", id="another scheme, with a port"),
+        pytest.param("nexus.test", "ftp://NEXUS.test:8443/v2/token?x=1#y", id="another scheme, any port"),
+        pytest.param("nexus.test", "https://nexus.test:port/v2/token?x=1", id="no port that is one"),
+        pytest.param("nexus.test", "https://nexus.test:/v2/token?x=1", id="no port behind the colon"),
+        pytest.param("nexus.test", "https://user:pass@nexus.test/v2/token?x=1", id="a login"),
+        pytest.param("nexus_.test", "https://nexus_.test/v2/token?x=1", id="an underscore"),
+        pytest.param("[fd00::5", "https://[fd00::5/v2/token?x=1", id="half a bracket"),
+        pytest.param("registry.example", "https:///v2/token?x=1", id="no host"),
+        pytest.param("registry.example:443", "null:///v2/token?x=1", id="neither scheme nor host"),
+    ],
+)
+def test_an_override_helps_where_the_announced_url_cannot_be_used(key: str, text: str) -> None:
+    realm = RealmPolicy(overrides={key: "https://tokens.test"}).find(text, ASKED)
+    assert realm.url == "https://tokens.test/v2/token?x=1"
+    assert realm.refused == ""
+    assert "pass" not in realm.announced
+
+
+@pytest.mark.parametrize("text", ["null://other.test/t", "ftp://sub.nexus.test/t", "https:///t", "null:nexus.test"])
+def test_an_override_of_another_host_does_not_help_a_url_that_cannot_be_used(text: str) -> None:
+    with pytest.raises(AuthenticationError, match="cannot be used"):
+        RealmPolicy(overrides={"nexus.test": "https://tokens.test"}).find(text, ASKED)
+
+
+def test_an_override_for_a_url_that_cannot_be_used_takes_no_login_down_to_http() -> None:
+    overridden = RealmPolicy(overrides={"nexus.test": "http://tokens.test"})
+    assert "from https down to http" in overridden.find("null://nexus.test/t", ASKED).refused
