@@ -262,6 +262,7 @@ class Client:
                 endpoint.registry,
                 access=self._config.at(endpoint),
                 scheme=endpoint.scheme,
+                path=endpoint.path,
                 connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
                 timeout=self._timeout,
                 tolerance=tolerance,

@@ -68,6 +68,7 @@ class Registry(Source):
         *,
         access: RegistryConfig | None = None,
         scheme: str = "",
+        path: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
         tolerance: Tolerance | None = None,
@@ -80,6 +81,7 @@ class Registry(Source):
             name: host and port, as in :attr:`Reference.registry`.
             access: credentials, certificates and proxies.
             scheme: ``http`` or ``https``; by default https, with a fallback to http for loopback and insecure hosts.
+            path: the path below which the API is, such as ``/repository/hub``; by default the API is at ``/v2/``.
             connect_timeout: the longest time to connect, in seconds.
             timeout: the longest time without data, in seconds.
             tolerance: receives warnings; by default they are logged.
@@ -102,8 +104,8 @@ class Registry(Source):
             connect_timeout=connect_timeout,
             timeout=timeout,
         )
-        self._host = _HUB_HOST if name == DOCKER_HUB else name
-        self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._host}"
+        self._root = f"{_HUB_HOST if name == DOCKER_HUB else name}{path}"
+        self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._root}"
         try:
             origin = Origin.of(self._base)
         except TransportError:
@@ -319,7 +321,7 @@ class Registry(Source):
             return False  # the error is that of the storage after a redirect
         with self._lock:
             if self._base == base and self._may_fall_back and not self._has_answered:
-                self._base = f"http://{self._host}"
+                self._base = f"http://{self._root}"
                 self._authenticator = self._new_authenticator(self.name, self._base, self._access)
             return self._base != base
 

@@ -20,6 +20,7 @@ def registry_mirrors(path: Path) -> Iterator[str]:
         members = strictjson.Object(strictjson.loads(read_settings(path).strip() or b"{}", "it"), "it", _KEYS)
         for number, url in enumerate(map(str, members.items_of("registry-mirrors")), 1):
             with tolerated(f"mirror {number} in {path}"):
-                if "=" in url or parse_mirror(url)[1].repository:
-                    raise UnsupportedError("expected a URL without '=' or a path, which docker would put before /v2/")
-                yield url
+                if "=" in url:
+                    raise UnsupportedError("expected a URL without '='")
+                place = parse_mirror(url)[1]
+                yield f"{url.rstrip('/')}/v2" if place.repository else url  # docker appends /v2/ to a path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from imgfetch.errors import InvalidReferenceError, TransportError, UnsupportedEr
 from imgfetch.http.origin import Origin
 from imgfetch.oci.reference import DOCKER_HUB, Reference, parse_location
 from imgfetch.text import quoted
+
+_API = "v2"
+_SEGMENT = re.compile(r"(?!\.\.?$)[\w.~+-]+", re.ASCII)
 
 
 class Endpoint(NamedTuple):
@@ -22,6 +26,7 @@ class Endpoint(NamedTuple):
         insecure: allow http, and certificates that cannot be verified, because the user's configuration does.
         by_digest_only: never use it to resolve a tag.
         is_mirror: false for the registry itself.
+        path: the path below which the API is, such as ``/repository/hub`` if that is at ``/repository/hub/v2/``.
     """
 
     registry: str
@@ -30,6 +35,7 @@ class Endpoint(NamedTuple):
     insecure: bool = False
     by_digest_only: bool = False
     is_mirror: bool = True
+    path: str = ""
 
     def renamed(self, reference: Reference) -> Reference:
         """Return the image's name at this endpoint."""
@@ -47,10 +53,29 @@ def parse_mirror(text: str) -> tuple[str, Endpoint]:
     else:
         with suppress(TransportError, InvalidReferenceError):
             origin = Origin.of(url)
-            _, path = parse_location(f"{origin.host_and_port}/{url.partition('://')[2].partition('/')[2].strip('/')}")
+            api, path = split_api(url.partition("://")[2].partition("/")[2])
+            _, path = parse_location(f"{origin.host_and_port}/{path}")
             scheme = "" if origin.scheme == "https" else "http"
-            return parse_location(registry)[0].lower(), Endpoint(str(origin), path, scheme)
+            return parse_location(registry)[0].lower(), Endpoint(str(origin), path, scheme, path=api)
     raise InvalidReferenceError(f"{shown} is not a valid mirror", hint="write [REGISTRY=]http(s)://HOST[:PORT][/PATH]")
+
+
+def split_api(path: str) -> tuple[str, str]:
+    """Split a mirror's path at its ``v2``: the path below which the API is, and the start of the repositories.
+
+    A path that begins or ends with ``v2`` contains the API's root (docs/registries.md#api-below-a-path).
+
+    Raises:
+        InvalidReferenceError: the path is malformed.
+    """
+    parts = path.strip("/").split("/")
+    if parts[0] == _API:
+        return "", "/".join(parts[1:])
+    if parts[-1] != _API:
+        return "", "/".join(parts)
+    if not all(map(_SEGMENT.fullmatch, parts)):
+        raise InvalidReferenceError("the path is malformed")
+    return "/" + "/".join(parts[:-1]), ""
 
 
 def below(root: Endpoint, reference: Reference, rest: str) -> Endpoint:

@@ -108,4 +108,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("RealmPolicy._replaced", "_DOWN if is_down", '"" if is_down').noticed_by(
         "test_an_override_for_a_url_that_cannot_be_used_takes_no_login_down_to_http"
     ),
+    Mutant("endpoints:split_api", "not all(map(_SEGMENT.fullmatch, parts))", "False").noticed_by(
+        "test_what_is_no_mirrors_url_is_refused"
+    ),
+    Mutant("endpoints:split_api", "parts[0] == _API", "False").noticed_by("test_a_url_leads_to_a_place"),
+    Mutant("Registry._falls_back", "http://{self._root}", "http://{self.name}").noticed_by(
+        "test_an_api_below_a_path_keeps_it_when_it_speaks_http_only"
+    ),
 )

@@ -92,6 +92,34 @@ def test_a_blob_is_asked_for_by_its_digest(wire: Wire, registry: Registry) -> No
     assert accepts(wire) == ["*/*"]
 
 
+BELOW = "https://registry.example/repository/hub/v2"
+
+
+@pytest.mark.parametrize("challenge", [CHALLENGE, ""], ids=["a challenge", "a challenge at the root alone"])
+def test_an_api_below_a_path_is_asked_there_for_all_things(wire: Wire, challenge: str) -> None:
+    manifest, blob = f"{BELOW}/team/app/manifests/1", f"{BELOW}/team/app/blobs/{BLOB.digest}"
+    wire.challenge(manifest, *filter(None, [challenge]))
+    if not challenge:
+        wire.challenge(f"{BELOW}/", CHALLENGE)
+    wire.get("https://auth.example/token", json={"token": "T"})
+    wire.get(manifest, body=b"{}")
+    wire.get(blob, body=CONTENT)
+    with Registry(HOST, path="/repository/hub") as registry:
+        registry.manifest(REFERENCE)
+        assert read_blob(registry) == CONTENT
+    assert wire.authorizations[-1] == "Bearer T"
+    assert wire.asked[-2:] == [manifest, blob]
+
+
+def test_an_api_below_a_path_keeps_it_when_it_speaks_http_only(wire: Wire) -> None:
+    below = "127.0.0.1:5000/repository/hub/v2/team/app/manifests/1"
+    wire.get(f"https://{below}", body=wrapped(not_secured("wrong version number")))
+    wire.get(f"http://{below}", body=b"{}")
+    with Registry("127.0.0.1:5000", path="/repository/hub") as registry:
+        registry.manifest(image_at("127.0.0.1:5000"))
+    assert wire.urls == [f"https://{below}", f"http://{below}"]
+
+
 # ---- manifests ----
 
 

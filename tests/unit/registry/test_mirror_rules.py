@@ -77,6 +77,17 @@ def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:
         ("https://[fd00::1]:5000", Endpoint("[fd00::1]:5000", "library/busybox")),
         ("https://harbor.example/hub", Endpoint("harbor.example", "hub/library/busybox")),
         ("https://m.daocloud.io/docker.io/", Endpoint("m.daocloud.io", "docker.io/library/busybox")),
+        ("https://harbor.example/v2/hubcache", Endpoint("harbor.example", "hubcache/library/busybox")),
+        ("https://harbor.example/v2/", Endpoint("harbor.example", "library/busybox")),
+        ("https://harbor.example/hub/v2-cache", Endpoint("harbor.example", "hub/v2-cache/library/busybox")),
+        (
+            "http://nexus.example:8081/repository/Hub/v2",
+            Endpoint("nexus.example:8081", "library/busybox", scheme="http", path="/repository/Hub"),
+        ),
+        (
+            "https://art.example/artifactory/api/docker/hub/v2/",
+            Endpoint("art.example", "library/busybox", path="/artifactory/api/docker/hub"),
+        ),
         ("docker.io=https://mirror.example", Endpoint("mirror.example", "library/busybox")),
         ("index.docker.io=https://mirror.example/hub", Endpoint("mirror.example", "hub/library/busybox")),
     ],
@@ -123,6 +134,10 @@ def test_a_mirror_stands_for_one_registry(url: str, reference: str, found: list[
         "https://mirror.example/#x",
         "https://mirror.example/a//b",
         "https://mirror.example/UPPER",
+        "https://mirror.example/../v2",
+        "https://mirror.example/a//v2",
+        "https://mirror.example/a%2Fb/v2",
+        "https://mirror.example/v2/UPPER",
         "https://[::1",
         "quay=https://mirror.example",
         "quay.io=mirror.example",
@@ -215,7 +230,7 @@ def test_a_broken_daemon_json_is_one_warning_with_the_position(
         pytest.param("docker.example", "not a valid mirror", id="no scheme"),
         pytest.param("https://user:s3cret@docker.example", "a URL with credentials", id="a login"),
         pytest.param("quay.io=https://docker.example", "without '='", id="for another registry"),
-        pytest.param("https://docker.example/repository/hub/", "before /v2/", id="a path"),
+        pytest.param("https://docker.example/repository//hub/", "not a valid mirror", id="an odd path"),
     ],
 )
 def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
@@ -227,6 +242,14 @@ def test_one_of_dockers_mirrors_that_cannot_be_asked_is_left_out_with_a_warning(
     assert f"mirror 2 in {tmp_path / 'daemon.json'}" in warning
     assert words in warning
     assert "s3cret" not in warning
+
+
+@pytest.mark.parametrize(
+    "url", ["https://nexus.example/repository/hub", "https://nexus.example/repository/hub/"], ids=["bare", "slash"]
+)
+def test_the_path_of_dockers_mirror_comes_before_the_api(tmp_path: Path, url: str) -> None:
+    place = Endpoint("nexus.example", "library/busybox", path="/repository/hub")
+    assert docker(tmp_path, {"registry-mirrors": [url]}).endpoints(HUB)[0] == place
 
 
 # ---- registries.conf ----

@@ -534,3 +534,11 @@ def test_an_image_is_put_together_from_what_each_place_has(registries: Registrie
     assert image.references == (TAGGED,)
     assert registries.asked == [*("one.example",) * 3, *("two.example",) * 2, "docker.io"]
     assert len(log.warnings) == 3
+
+
+def test_two_mirrors_of_one_host_with_apis_below_different_paths_are_two_registries(registries: Registries) -> None:
+    urls = ("https://one.example/a/v2", "https://one.example/b/v2", "https://one.example")
+    mirrored = Mirrored(Mirrors(urls=urls), registries.open)
+    registries.hold("docker.io", document=DOCUMENT)
+    mirrored.manifest(TAGGED)
+    assert [endpoint.path for endpoint in registries.opened] == ["/a", "/b", "", ""]
