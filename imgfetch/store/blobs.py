@@ -141,6 +141,9 @@ class BlobStore:
             except StorageError as error:
                 self._leave(place, error)
                 note(-received)
+                if isinstance(error, NoSpaceError):  # what has arrived only takes the room of others
+                    with suppress(StorageError):
+                        place.drop_part(descriptor.digest)
 
     def remembered(self, digest: Digest, algorithm: str) -> LayerInfo | None:
         """Return the findings about a layer with a ``diff_id`` in this algorithm, if there are any."""

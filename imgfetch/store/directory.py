@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -31,6 +32,10 @@ TAG = "CACHEDIR.TAG"
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55\n"
 _CONTENT = _SIGNATURE + b"# This directory is a cache of imgfetch.\n"
 _PERMITTED = frozenset({*KINDS, LOCK, TAG, "lost+found"})
+_IGNORED = re.compile(
+    rf"{LAYERS}\.[0-9a-f]+|\.[0-9a-f]{{16}}|\.imgfetch-.*|\.nfs.*|\.fuse_hidden.*|\.git(?:ignore|keep)|\.keep|\.snapshot"
+)
+"""Entries that this package, file systems or users leave in a cache; a home may have nothing but other hidden files."""
 _EARLIER = frozenset({LOCKS, RUNS, LOCK})
 """The entries by which a cache of a version without tags is recognized."""
 _NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EACCES})
@@ -162,7 +167,7 @@ def _require_cache(top: Folder, *, make: bool) -> None:
     names = set(top.names())
     if TAG in names and _is_tagged(top):
         return
-    strange = {name for name in names - _PERMITTED if not name.startswith((".", f"{LAYERS}."))}
+    strange = {name for name in names - _PERMITTED if not _IGNORED.fullmatch(name)}
     if TAG in names:
         strange.add("a tag of another program")
     if not make and not names >= _EARLIER:  # nobody has said that it is a cache

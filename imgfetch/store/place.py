@@ -209,6 +209,12 @@ class Place:
                 self._commit(part, contents)
                 return Brought(is_cached=False, contents=contents)
 
+    def drop_part(self, digest: Digest) -> None:
+        """Remove a partial download, unless another process continues it."""
+        with self._claim(digest, wait=False) as claim, storage_errors(self.root, "use"):
+            if claim is Claim.OURS:
+                self._directory.folder(PARTS, digest.algorithm).remove(digest.encoded)
+
     def _claim(self, digest: Digest, *, wait: bool) -> AbstractContextManager[Claim]:
         def progress() -> object:
             with suppress(OSError, StorageError):

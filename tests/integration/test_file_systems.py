@@ -200,7 +200,7 @@ def _full(_shared: Machine, cache: Path) -> Iterator[None]:
     with tmpfs(cache, size=64 * 1024, mode="0700", uid=VICTIM.uid):
         for number in range(2):  # the second takes what is left after the first
             with suppress(OSError):
-                (cache / f".{number}").write_bytes(bytes(64 * 1024))
+                (cache / f".nfs{number}").write_bytes(bytes(64 * 1024))
         yield
 
 
@@ -366,7 +366,7 @@ def test_a_cache_that_was_named_and_cannot_be_trusted_is_an_error(
 # ---- what is a cache ----
 
 
-@pytest.mark.parametrize("names", [(), (".hidden", "lost+found")], ids=["empty", "with hidden entries"])
+@pytest.mark.parametrize("names", [(), (".gitignore", "lost+found")], ids=["empty", "with hidden entries"])
 def test_an_empty_directory_becomes_a_cache(shared: Machine, names: tuple[str, ...]) -> None:
     cache = shared.directory("cache")
     for name in names:

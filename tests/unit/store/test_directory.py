@@ -116,7 +116,7 @@ def test_a_root_that_belongs_to_another_user_is_refused(root: Path) -> None:
         BlobStore(root).prepare()
 
 
-@pytest.mark.parametrize("name", ["Makefile", "index.json", "blobs.txt", "CACHEDIR.TAG"])
+@pytest.mark.parametrize("name", ["Makefile", "index.json", "blobs.txt", ".bashrc", "CACHEDIR.TAG"])
 def test_a_directory_with_other_data_is_no_cache(root: Path, name: str) -> None:
     (root / "blobs").mkdir(parents=True)
     (root / name).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n")

@@ -13,7 +13,7 @@ from imgfetch.errors import ResourceError, StorageError, TransportError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Embedded
-from imgfetch.store import workspace
+from imgfetch.store import blobs, workspace
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.directory import UntrustedCacheError
 from imgfetch.store.folder import Folder
@@ -109,6 +109,28 @@ def test_a_full_disk_is_not_filled_a_second_time(root: Path, spare: Callable[[],
     with pytest.raises(StorageError, match="No space left"):
         store.bring(BLOB, "a blob", receive)
     assert store.uses_cache
+
+
+def test_a_full_cache_gets_its_room_back(
+    root: Path, spare: Callable[[], Folder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "_is_on_device", lambda *_: False)
+    store = BlobStore(root, spare)
+    is_full = True
+
+    def receive(part: PartialBlob) -> LayerInfo | None:
+        nonlocal is_full
+        if is_full:
+            is_full = False
+            with pytest.raises(TransportError):
+                part.receive(Embedded(CONTENT[:6500]))
+            with Folder.at(root).errors("write", "parts"):
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return part.receive(Embedded(CONTENT))
+
+    store.bring(BLOB, "a blob", receive)
+    assert list((root / "parts").glob("*/*")) == []
+    assert not store.uses_cache
 
 
 def test_a_cache_that_cannot_be_made_is_left(root: Path, spare: Callable[[], Folder]) -> None:
