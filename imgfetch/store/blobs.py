@@ -18,9 +18,10 @@ from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
+from imgfetch.store.claims import ThreadLocks
 from imgfetch.store.directory import STORE, StoreDirectory, UntrustedCacheError
 from imgfetch.store.folder import Folder
-from imgfetch.store.locks import StoreLocks, ThreadLocks
+from imgfetch.store.locks import StoreLocks
 from imgfetch.store.partial import PartialBlob
 from imgfetch.store.place import Brought, Place
 from imgfetch.store.verified import Copy, HashedFile

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from imgfetch.errors import StorageError, VerificationError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
+from imgfetch.store.claims import Claim
 from imgfetch.store.directory import BLOBS, LAYERS, PARTS, StoreDirectory
 from imgfetch.store.folder import Folder
-from imgfetch.store.locks import Claim, StoreLocks
+from imgfetch.store.locks import StoreLocks
 
 _logger = logging.getLogger(__name__)
 

@@ -222,18 +222,17 @@ def is_private(status: os.stat_result) -> bool:
 
 
 def keeps_modes(folder: Folder) -> bool:
-    """Return ``True`` if a directory that is made for this user alone belongs to this user alone.
+    """Return ``True`` if a file that is made for this user alone belongs to this user alone.
 
-    File systems such as FAT, CIFS and NFS with squashed owners show fixed modes or owners instead.
+    File systems such as FAT, CIFS and NFS with squashed owners show fixed modes or owners instead.  The file is
+    examined by the descriptor that created it, so nobody can put another one in its place.
     """
-    name = f".{secrets.token_hex(8)}"
+    name = f".imgfetch-{secrets.token_hex(8)}.part"
     try:
-        made = folder.child(name, make=True)
+        made = folder.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except OSError:
         return True  # it cannot be used anyway
-    try:
-        status = made.status()
-        return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == DIRECTORY
-    finally:
-        made.close()
-        os.rmdir(name, dir_fd=folder.descriptor)
+    with made:
+        status = os.fstat(made.fileno())
+    folder.remove(name)
+    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == FILE

@@ -21,88 +21,25 @@ import logging
 import secrets
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from enum import Enum, auto
-from typing import Protocol
+from contextlib import contextmanager, suppress
 
 from imgfetch.errors import ImgfetchError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
+from imgfetch.store.claims import POLL, Claim
 from imgfetch.store.directory import LOCK, RUNS, StoreDirectory
 from imgfetch.store.directory import LOCKS as BLOB_LOCKS
 from imgfetch.store.flock import FileLock
 from imgfetch.store.folder import Folder
 
 _DIGITS = 3  # of a digest, in the name of its lock
-_POLL = 0.2  # seconds between two attempts to get a lock
 _PATIENCE = 20.0  # seconds for a lock that is held only for a moment
 _SILENT = 5.0  # seconds of waiting for a blob before the message
 _STUCK = 60.0  # seconds without progress until a blob is downloaded beside the other process
 _MAX_NEEDS = 16 * 1024 * 1024  # bytes
 
 _logger = logging.getLogger(__name__)
-
-
-class Claim(Enum):
-    """The answer to a claim for a blob."""
-
-    OURS = auto()
-    """The lock is held."""
-    BESIDE = auto()
-    """Another process holds the lock and makes no progress."""
-    THEIRS = auto()
-    """Another process holds the lock."""
-
-
-class Locks(Protocol):
-    """The protection of a store's blobs against other users of the store."""
-
-    def prepare(self) -> None:
-        """Raise `OSError` if blobs cannot be locked."""
-
-    def claim(
-        self, digest: Digest, *, wait: bool, interrupt: Callable[[], None], progress: Callable[[], object]
-    ) -> AbstractContextManager[Claim]:
-        """Hold a blob's lock; see `StoreLocks.claim`."""
-
-    def reserve(self, digests: Iterable[Digest]) -> None:
-        """Protect blobs from eviction until `close`."""
-
-    def close(self) -> None:
-        """Release the reservations."""
-
-
-class ThreadLocks:
-    """The locks of a store that only this process uses."""
-
-    def __init__(self) -> None:
-        self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
-
-    def prepare(self) -> None:
-        """Do nothing."""
-
-    @contextmanager
-    def claim(
-        self, digest: Digest, *, wait: bool, interrupt: Callable[[], None], progress: Callable[[], object]
-    ) -> Iterator[Claim]:
-        """Hold a blob's lock; the arguments are those of `StoreLocks.claim`."""
-        del progress
-        lock = self._locks[digest]
-        while not (is_ours := lock.acquire(timeout=_POLL if wait else 0)) and wait:
-            interrupt()
-        try:
-            yield Claim.OURS if is_ours else Claim.THEIRS
-        finally:
-            if is_ours:
-                lock.release()
-
-    def reserve(self, digests: Iterable[Digest]) -> None:
-        """Do nothing, because nothing is evicted."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class StoreLocks:
@@ -148,7 +85,7 @@ class StoreLocks:
             lock = FileLock(self._directory.folder(BLOB_LOCKS), digest.encoded[:_DIGITS])
         while (answer := self._answer(lock, digest, progress)) is Claim.THEIRS and wait:
             interrupt()
-            time.sleep(_POLL)
+            time.sleep(POLL)
         try:
             yield answer
         finally:
@@ -197,7 +134,7 @@ class StoreLocks:
                         hint="end that process, or choose another --cache-dir",
                         path=self._directory.root / LOCK,
                     )
-                time.sleep(_POLL / 10)
+                time.sleep(POLL / 10)
         try:
             yield
         finally:

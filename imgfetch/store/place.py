@@ -28,9 +28,9 @@ from imgfetch.files import Identity, storage_errors
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
+from imgfetch.store.claims import Claim, Locks
 from imgfetch.store.directory import BLOBS, PARTS, StoreDirectory
 from imgfetch.store.folder import Folder, NotRegularError
-from imgfetch.store.locks import Claim, Locks
 from imgfetch.store.partial import PartialBlob
 from imgfetch.store.verified import Copy, HashedFile, RememberedLayers, VerifiedFiles
 

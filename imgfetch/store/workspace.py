@@ -21,7 +21,7 @@ from typing import NamedTuple
 from imgfetch.files import Identity, storage_errors
 from imgfetch.store.directory import LAYERS, PARTS, STORE
 from imgfetch.store.flock import FileLock
-from imgfetch.store.folder import DIRECTORY, Folder, keeps_modes
+from imgfetch.store.folder import Folder, keeps_modes
 
 _LOCK = "lock"
 _LONGEST_NAME = 255
@@ -29,6 +29,7 @@ _OWN = re.compile(rf"(?:{_LOCK}|{STORE}|\.imgfetch-\w+\.part|\.nfs\w+|\.fuse_hid
 """The names in a workspace."""
 _LINGERING = (".nfs", ".fuse_hidden")
 """First characters of the names that file systems give to files that are removed while they are open."""
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TRIES = 20
 _PAUSE = 0.05  # seconds
 
@@ -136,7 +137,7 @@ def _is_for_us(folder: Folder) -> bool:
     if (names and not names >= {_LOCK}) or not all(_OWN.match(name) for name in names):
         return False
     status = folder.status()
-    if status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & ~DIRECTORY:
+    if status.st_uid == os.geteuid() and not status.st_mode & _OTHERS:
         return True
     return not keeps_modes(folder)
 

@@ -44,6 +44,9 @@ MUTANTS = (
     Mutant("directory:_is_tagged", "file.read(len(_CONTENT)) == _CONTENT", "True").noticed_by(
         "test_a_directory_with_other_data_is_no_cache"
     ),
+    Mutant(
+        "folder:keeps_modes", "stat.S_IMODE(status.st_mode) == FILE", "not folder.status().st_mode & stat.S_ISGID"
+    ).noticed_by("test_an_open_directory_that_hands_its_group_on_is_refused_too"),
     Mutant("folder:keeps_modes", "status.st_uid == os.geteuid() and ", "").noticed_by(
         "test_a_cache_and_an_output_are_used_where_modes_are_ignored"
     ),

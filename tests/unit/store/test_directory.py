@@ -116,6 +116,18 @@ def test_a_root_that_belongs_to_another_user_is_refused(root: Path) -> None:
         BlobStore(root).prepare()
 
 
+@pytest.mark.parametrize("mode", [0o2777, 0o2770, 0o3777], ids=oct)
+@pytest.mark.parametrize("owner", [os.geteuid(), NOBODY], ids=["own", "another user's"])
+def test_an_open_directory_that_hands_its_group_on_is_refused_too(root: Path, mode: int, owner: int) -> None:
+    tools.root()
+    root.mkdir()
+    os.chown(root, owner, -1)
+    root.chmod(mode)
+    with pytest.raises(UntrustedCacheError):
+        BlobStore(root).prepare()
+    assert list(root.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["Makefile", "index.json", "blobs.txt", ".bashrc", "CACHEDIR.TAG"])
 def test_a_directory_with_other_data_is_no_cache(root: Path, name: str) -> None:
     (root / "blobs").mkdir(parents=True)

@@ -20,10 +20,11 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
 from imgfetch.store import eviction, locks
 from imgfetch.store.blobs import BlobStore
+from imgfetch.store.claims import Claim
 from imgfetch.store.directory import StoreDirectory
 from imgfetch.store.flock import FileLock
 from imgfetch.store.folder import Folder
-from imgfetch.store.locks import Claim, StoreLocks, Wait
+from imgfetch.store.locks import StoreLocks, Wait
 from tests.stores import add
 
 

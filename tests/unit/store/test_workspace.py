@@ -98,6 +98,19 @@ def test_one_that_somebody_planted_is_not_used(tmp_path: Path, kind: str) -> Non
     assert os.path.lexists(planted)
 
 
+def test_one_in_a_directory_that_hands_its_group_on_is_found_again(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2775)
+    with pytest.raises(TransportError):
+        fail(tmp_path / "y.tar", f"store/parts/sha256/{'0' * 64}")
+    with workspace.beside(tmp_path / "y.tar") as made:
+        assert made.folder.path == tmp_path / ".y.tar.imgfetch"
+    planted = tmp_path / ".z.tar.imgfetch"
+    planted.mkdir()
+    planted.chmod(0o2777)
+    with workspace.beside(tmp_path / "z.tar") as made:
+        assert made.folder.path != planted
+
+
 @pytest.mark.parametrize("names", [["letter"], ["store", "lock", "letter"], ["store"]])
 def test_another_directory_that_was_given_its_name_is_not_used(tmp_path: Path, names: list[str]) -> None:
     planted = tmp_path / ".y.tar.imgfetch"
