@@ -76,7 +76,9 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             raise NoSpaceError(f"cannot {purpose} {shown}: {reason}", hint=_HINT, path=place) from error
         if lack := shortage.of(error):
             raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint, path=place) from error
-        hint = "choose another --cache-dir, or pass --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
+        hint = (
+            "choose another --cache-dir, or save with --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
+        )
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint, path=place) from error
 
 

@@ -206,6 +206,18 @@ class BlobStore:
             raise StorageError(f"{self.root} is closed")
 
 
+def is_usable(cache: Path) -> bool:
+    """Return ``True`` if the next command will use a cache."""
+    store = BlobStore(cache)
+    try:
+        store.prepare()
+    except StorageError:
+        return False
+    finally:
+        store.close()
+    return True
+
+
 def _is_lack_of_this_process(error: StorageError) -> bool:
     """Return ``True`` if another directory would not help, unlike with a file system for small files only."""
     cause = error.__cause__

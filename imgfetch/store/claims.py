@@ -11,6 +11,8 @@ from typing import Protocol
 
 from imgfetch.oci.digest import Digest
 
+DIGITS = 3
+"""First digits of a digest; blobs that share them share a claim."""
 POLL = 0.2
 """Seconds between two attempts to get a claim."""
 

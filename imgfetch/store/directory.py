@@ -38,8 +38,8 @@ _IGNORED = re.compile(
 """Entries that this package, file systems or users leave in a cache; a home may have nothing but other hidden files."""
 _EARLIER = frozenset({LOCKS, RUNS, LOCK})
 """The entries by which a cache of a version without tags is recognized."""
-_NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EACCES})
-_ADVICE = "choose another --cache-dir, or pass --no-cache"
+_NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP})
+_ADVICE = "choose another --cache-dir, or save with --no-cache"
 
 
 class UntrustedCacheError(StorageError):
@@ -175,7 +175,7 @@ def _require_cache(top: Folder, *, make: bool) -> None:
     if strange:
         raise UntrustedCacheError(
             f"{sanitize(str(top.path))} is not a cache of imgfetch: it contains {sanitize(min(strange))}",
-            hint="name an empty or a new directory with --cache-dir, or pass --no-cache",
+            hint="name an empty or a new directory with --cache-dir, or save with --no-cache",
             path=top.path,
         )
     if make:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import secrets
 from contextlib import suppress
 
 from imgfetch.store.folder import Folder
 
-_MAX_HOLDER = 20  # bytes of a process's number
+_TOKEN = secrets.token_hex(8)
+_HOLDER = re.compile(rb"([0-9]{1,10})(?: ([0-9a-f]{16}))?")
+"""The number of a process, and a random text, because machines and containers may use the same numbers."""
+_MAX_HOLDER = 27  # bytes
 
 
 class FileLock:
@@ -28,6 +33,7 @@ class FileLock:
         self.folder = folder
         self._name = name
         self._file = -1
+        self._is_signed = False
 
     def acquire(self) -> bool:
         """Return ``True`` if the lock is held now, ``False`` if another holds it.
@@ -49,9 +55,11 @@ class FileLock:
     def _sign(self) -> None:
         """Write this process's number into the file, unless it is another file that was planted here."""
         content = os.pread(self._file, _MAX_HOLDER + 1, 0)
-        if os.fstat(self._file).st_nlink == 1 and len(content) <= _MAX_HOLDER and (not content or content.isdigit()):
-            os.pwrite(self._file, str(os.getpid()).encode(), 0)
-            os.ftruncate(self._file, len(str(os.getpid())))
+        if os.fstat(self._file).st_nlink == 1 and (not content or _HOLDER.fullmatch(content)):
+            own = _own_signature()
+            os.pwrite(self._file, own, 0)
+            os.ftruncate(self._file, len(own))
+            self._is_signed = True
 
     @property
     def is_current(self) -> bool:
@@ -65,13 +73,30 @@ class FileLock:
     @property
     def holder(self) -> str:
         """The number of the process that holds the lock, or nothing if it is not known."""
-        with suppress(OSError), self.folder.open(self._name) as file:
-            number = file.read(_MAX_HOLDER)
-            return number.decode() if number.isdigit() and number.isascii() else ""
-        return ""
+        found = self._signature()
+        return found[1].decode() if found else ""
+
+    @property
+    def is_own(self) -> bool:
+        """True if another thread of this process holds the lock."""
+        found = self._signature()
+        return found is not None and found[0] == _own_signature()
+
+    def _signature(self) -> re.Match[bytes] | None:
+        with suppress(OSError):
+            return _HOLDER.fullmatch(self.folder.read(self._name, _MAX_HOLDER))
+        return None
 
     def release(self) -> None:
         """Release the lock, if it is held."""
         descriptor, self._file = self._file, -1
+        if self._is_signed:
+            self._is_signed = False
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _own_signature() -> bytes:
+    return f"{os.getpid()} {_TOKEN}".encode()

@@ -63,8 +63,11 @@ class Folder:
         """Open the directory at a path; create it, and missing ones above it, for this user alone."""
         try:
             return cls.trusted(path)
-        except FileNotFoundError:
-            make_directory(path)
+        except FileNotFoundError as missing:
+            try:
+                make_directory(path)
+            except FileExistsError:
+                raise missing from None  # a link that leads nowhere
             return cls.trusted(path)
 
     def child(self, name: str, *, make: bool = False) -> Folder:

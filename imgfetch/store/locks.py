@@ -27,13 +27,12 @@ from contextlib import contextmanager, suppress
 from imgfetch.errors import ImgfetchError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
-from imgfetch.store.claims import POLL, Claim
+from imgfetch.store.claims import DIGITS, POLL, Claim
 from imgfetch.store.directory import LOCK, RUNS, StoreDirectory
 from imgfetch.store.directory import LOCKS as BLOB_LOCKS
 from imgfetch.store.flock import FileLock
 from imgfetch.store.folder import Folder
 
-_DIGITS = 3  # of a digest, in the name of its lock
 _PATIENCE = 20.0  # seconds for a lock that is held only for a moment
 _SILENT = 5.0  # seconds of waiting for a blob before the message
 _STUCK = 60.0  # seconds without progress until a blob is downloaded beside the other process
@@ -82,7 +81,7 @@ class StoreLocks:
             progress: returns a value that changes while another process downloads the blob.
         """
         with self._errors("lock", BLOB_LOCKS):
-            lock = FileLock(self._directory.folder(BLOB_LOCKS), digest.encoded[:_DIGITS])
+            lock = FileLock(self._directory.folder(BLOB_LOCKS), digest.encoded[:DIGITS])
         while (answer := self._answer(lock, digest, progress)) is Claim.THEIRS and wait:
             interrupt()
             time.sleep(POLL)
@@ -175,6 +174,8 @@ class Wait:
 
     def look(self, lock: FileLock, progress: object) -> Claim:
         """Return whether to wait on; ``progress`` changes while the other process downloads the blob."""
+        if lock.is_own:
+            return Claim.THEIRS
         now = self._clock()
         if progress != self._progress:
             self._progress, self._changed = progress, now
@@ -182,7 +183,9 @@ class Wait:
             _logger.warning("%s makes no progress with %s; downloading it here too", _named(lock), self._digest)
             return Claim.BESIDE
         if self._is_silent and now - self._begin > _SILENT:
-            _logger.warning("waiting for %s, which downloads %s", _named(lock), self._digest)
+            _logger.warning(
+                "waiting for %s, which downloads %s or a blob with the same lock", _named(lock), self._digest
+            )
             self._is_silent = False
         return Claim.THEIRS
 

@@ -28,7 +28,7 @@ from imgfetch.files import Identity, storage_errors
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.store.claims import Claim, Locks
+from imgfetch.store.claims import DIGITS, Claim, Locks
 from imgfetch.store.directory import BLOBS, PARTS, StoreDirectory
 from imgfetch.store.folder import Folder, NotRegularError
 from imgfetch.store.partial import PartialBlob
@@ -147,8 +147,13 @@ class Place:
             VerificationError: it has other content.
         """
         path = self._path(digest)
-        with storage_errors(path, "read"):
-            file = self._directory.folder(BLOBS, digest.algorithm, make=False).open(digest.encoded)
+        try:
+            with storage_errors(path, "read"):
+                file = self._directory.folder(BLOBS, digest.algorithm, make=False).open(digest.encoded)
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.replace(hint="it was removed during the command; run the command again") from error
+            raise
         with file:
             hashed = HashedFile(file, digest, path)
             try:
@@ -217,8 +222,11 @@ class Place:
 
     def _claim(self, digest: Digest, *, wait: bool) -> AbstractContextManager[Claim]:
         def progress() -> object:
+            """Return the state of all parts that the same claim is for."""
             with suppress(OSError, StorageError):
-                return Identity.of_status(self._directory.folder(PARTS, digest.algorithm).status(digest.encoded))
+                folder = self._directory.folder(PARTS, digest.algorithm)
+                shared = sorted(name for name in folder.names() if name.startswith(digest.encoded[:DIGITS]))
+                return [(name, Identity.of_status(folder.status(name))) for name in shared]
             return None
 
         return self._locks.claim(digest, wait=wait, interrupt=self._interrupt, progress=progress)

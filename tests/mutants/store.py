@@ -111,6 +111,9 @@ MUTANTS = (
     Mutant("Wait.look", "now - self._changed > _STUCK", "False").noticed_by(
         "test_a_process_without_progress_is_not_waited_for"
     ),
+    Mutant("Wait.look", "lock.is_own", "False").noticed_by(
+        "test_another_thread_of_this_process_is_waited_for_in_silence"
+    ),
     Mutant("Wait.look", "progress != self._progress", "False").noticed_by(
         "test_a_process_that_makes_progress_is_waited_for"
     ),

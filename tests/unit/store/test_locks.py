@@ -231,15 +231,55 @@ class Clock:
 def test_a_process_without_progress_is_not_waited_for(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock, lock = Clock(), FileLock(Folder.made(root), "lock")
     wait = Wait(ONE, clock)
-    assert lock.acquire()
+    (root / "lock").write_text("12345 0123456789abcdef")  # another process
     answers = []
     for clock.now in (0, 4, 6, 30, 59, 62):
         answers.append(wait.look(lock, "the same"))
     assert answers == [Claim.THEIRS] * 5 + [Claim.BESIDE]
     waiting, beside = (record.getMessage() for record in caplog.records)
-    assert waiting == f"waiting for process {os.getpid()}, which downloads {ONE}"
-    assert beside == f"process {os.getpid()} makes no progress with {ONE}; downloading it here too"
+    assert waiting == f"waiting for process 12345, which downloads {ONE} or a blob with the same lock"
+    assert beside == f"process 12345 makes no progress with {ONE}; downloading it here too"
+
+
+@pytest.mark.parametrize("content", [b"12345", b"", b"rubbish " * 10])
+def test_a_lock_with_any_content_is_another_process_s(root: Path, content: bytes) -> None:
+    clock, lock = Clock(), FileLock(Folder.made(root), "lock")
+    (root / "lock").write_bytes(content)
+    wait = Wait(ONE, clock)
+    clock.now = 100
+    assert [wait.look(lock, 1), wait.look(lock, 1)][1] is Claim.THEIRS
+    clock.now = 200
+    assert wait.look(lock, 1) is Claim.BESIDE
+
+
+def test_another_thread_of_this_process_is_waited_for_in_silence(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock, lock = Clock(), FileLock(Folder.made(root), "lock")
+    wait = Wait(ONE, clock)
+    assert lock.acquire()
+    for clock.now in range(0, 500, 50):
+        assert wait.look(FileLock(Folder.at(root), "lock"), "the same") is Claim.THEIRS
+    assert caplog.records == []
     lock.release()
+
+
+def test_a_blob_with_the_same_lock_that_advances_is_progress(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    def look(_wait: Wait, _lock: FileLock, progress: object) -> Claim:
+        looks.append(progress)
+        part.write_bytes(b"x" * len(looks))
+        return Claim.THEIRS if len(looks) < 5 else Claim.BESIDE
+
+    monkeypatch.setattr(Wait, "look", look)
+    monkeypatch.setattr(locks, "POLL", 0)
+    blob = Descriptor.of(b"a", "")
+    part = root / "parts" / "sha256" / f"{blob.digest.encoded[:3]}{'0' * 61}"
+    other = held(root)
+    part.parent.mkdir(parents=True)
+    with claiming(other, blob.digest):
+        add(BlobStore(root), blob, Embedded(b"a"), "a blob")
+    assert len(set(map(str, looks))) == 5
+    other.close()
 
 
 def test_a_process_that_makes_progress_is_waited_for(root: Path) -> None:
@@ -251,6 +291,7 @@ def test_a_process_that_makes_progress_is_waited_for(root: Path) -> None:
 
 def test_a_blob_is_downloaded_beside_a_process_that_is_suspended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_STUCK", 0.0)
+    monkeypatch.setattr(FileLock, "is_own", False)
     content = b"a"
     blob = Descriptor.of(content, "")
     other = held(root)
