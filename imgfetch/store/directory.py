@@ -17,7 +17,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from imgfetch.errors import StorageError
@@ -73,12 +73,15 @@ class StoreDirectory:
         """
         with self._mutex:
             if self._top is None:
-                top = self._opened(make=make)
-                self.is_private = _is_private(top)
-                if self._parent is None:
-                    _require_cache(top, make=make)
-                if self.is_private:
-                    _secure(top)
+                with ExitStack() as failing:
+                    top = self._opened(make=make)
+                    failing.callback(top.close)
+                    self.is_private = _is_private(top)
+                    if self._parent is None:
+                        _require_cache(top, make=make)
+                    if self.is_private:
+                        _secure(top)
+                    failing.pop_all()
                 self._top = top
             return self._top
 

@@ -45,18 +45,18 @@ class Folder:
         self.descriptor = descriptor
 
     @classmethod
-    def at(cls, path: Path, *, entries: bool = True) -> Self:
-        """Open the directory at a path; ``entries`` requires that they can be listed."""
-        return cls(path, os.open(path, _OPEN if entries else _OPEN | os.O_PATH))
+    def at(cls, path: Path) -> Self:
+        """Open the directory at a path."""
+        return cls(path, os.open(path, _OPEN))
 
     @classmethod
-    def trusted(cls, path: Path) -> Self:
-        """Open the directory at a path.
+    def trusted(cls, path: Path, *, entries: bool = True) -> Self:
+        """Open the directory at a path; ``entries`` requires that they can be listed.
 
         Raises:
             PermissionError: the path leads over a link of another user.
         """
-        return cls(path, _opened(path))
+        return cls(path, _opened(path, _OPEN if entries else _OPEN | os.O_PATH))
 
     @classmethod
     def made(cls, path: Path) -> Self:
@@ -82,7 +82,7 @@ class Folder:
         name = prefix + secrets.token_hex(8)
         os.mkdir(name, DIRECTORY, dir_fd=self.descriptor)
         made = self.child(name)
-        if made.status().st_uid != os.geteuid() and keeps_modes(made):
+        if made.names() or (made.status().st_uid != os.geteuid() and keeps_modes(made)):
             raise PermissionError(errno.EPERM, f"another user replaced the new directory {name}")
         return made
 
@@ -179,7 +179,7 @@ class Folder:
     __del__ = close
 
 
-def _opened(path: Path) -> int:
+def _opened(path: Path, flags: int) -> int:
     """Open a directory, and follow only links of this user and of root on the way."""
     here = os.open(".", os.O_PATH | os.O_DIRECTORY)
     try:
@@ -195,10 +195,10 @@ def _opened(path: Path) -> int:
                 here, there = there, here
             os.close(there)
             if stat.S_ISLNK(status.st_mode) and not is_ours(status):
-                raise PermissionError(errno.EPERM, f"{name} is a link of another user")
+                raise PermissionError(errno.EPERM, f"{name} is a link of another user; name the directory it leads to")
             if links > _MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return os.open(".", _OPEN, dir_fd=here)
+        return os.open(".", flags, dir_fd=here)
     finally:
         os.close(here)
 

@@ -64,7 +64,11 @@ class StoreLocks:
         with self._mutex:
             if self._held is None:
                 self._directory.folder(BLOB_LOCKS)
-                while not (held := FileLock(self._directory.folder(RUNS), f"{self._run}.lock")).acquire():
+                while True:
+                    held = FileLock(self._directory.folder(RUNS), f"{self._run}.lock")
+                    if held.acquire() and held.is_current:
+                        break
+                    held.release()
                     self._run = secrets.token_hex(8)  # an eviction took the new file for that of a dead process
                 self._held = held
 

@@ -67,7 +67,7 @@ def beside(output: Path) -> Iterator[Workspace]:
         StorageError: it cannot be created.
     """
     with storage_errors(output, "write"):
-        parent = Folder.at(output.parent, entries=False)
+        parent = Folder.trusted(output.parent, entries=False)
         lock = _locked(parent, name(output))
         folder = lock.folder if lock else parent.new(name(output)[:32])
     is_kept = False
@@ -90,7 +90,7 @@ def temporary() -> Iterator[Folder]:
         StorageError: it cannot be created.
     """
     with storage_errors("a temporary directory", "create"):
-        parent = Folder.at(Path(tempfile.gettempdir()), entries=False)
+        parent = Folder.trusted(Path(tempfile.gettempdir()), entries=False)
         folder = parent.new("imgfetch-")
     try:
         yield folder

@@ -124,6 +124,13 @@ MUTANTS = (
         "test_a_cache_that_must_not_be_trusted_is_an_error"
     ),
     # ---- the directory beside the output ----
+    Mutant("Folder.new", "made.names() or ", "").noticed_by("test_a_new_directory_that_is_not_empty_is_another_one"),
+    Mutant("StoreLocks.prepare", " and held.is_current", "").noticed_by(
+        "test_a_run_whose_new_lock_was_taken_for_a_dead_one_s_takes_another"
+    ),
+    Mutant("workspace:beside", "Folder.trusted(output.parent, entries=False)", "Folder.at(output.parent)").noticed_by(
+        "test_a_link_of_another_user_to_the_output_is_not_followed"
+    ),
     Mutant("workspace:_locked", "if lock.is_current:", "if True:").noticed_by(
         "test_those_that_come_while_it_goes_do_not_lose_their_files"
     ),

@@ -114,6 +114,32 @@ def test_a_claim_that_cannot_be_made_is_a_failure_of_the_disk(root: Path) -> Non
 # ---- needs ----
 
 
+@pytest.mark.parametrize("moment", ["before the lock", "with the lock"])
+def test_a_run_whose_new_lock_was_taken_for_a_dead_one_s_takes_another(
+    root: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    acquire = FileLock.acquire
+
+    def late(lock: FileLock) -> bool:
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        if moment == "with the lock":  # of an eviction
+            (root / "runs" / lock._name).touch()
+            assert acquire(FileLock(lock.folder, lock._name))
+            assert not acquire(lock)
+            return False
+        assert acquire(lock)
+        (root / "runs" / lock._name).unlink()
+        return True
+
+    monkeypatch.setattr(FileLock, "acquire", late)
+    run, other = held(root), held(root)
+    run.reserve([ONE])
+    with other.alone():
+        assert other.needed() == {ONE}
+    run.close()
+    other.close()
+
+
 def test_what_is_needed_is_known_to_all_until_the_end(root: Path) -> None:
     first, second = held(root), held(root)
     first.reserve([ONE])

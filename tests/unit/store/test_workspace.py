@@ -16,6 +16,7 @@ from imgfetch.files import require_free_space
 from imgfetch.store import workspace
 from imgfetch.store.flock import FileLock
 from imgfetch.store.folder import Folder
+from tests import tools
 
 
 def fail(target: Path, *files: str) -> None:
@@ -109,6 +110,32 @@ def test_one_in_a_directory_that_hands_its_group_on_is_found_again(tmp_path: Pat
     planted.chmod(0o2777)
     with workspace.beside(tmp_path / "z.tar") as made:
         assert made.folder.path != planted
+
+
+def test_a_new_directory_that_is_not_empty_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".y.tar.imgfetch").touch()
+    child = Folder.child
+
+    def exchange(folder: Folder, name: str, *, make: bool = False) -> Folder:
+        if not make and name.startswith(".y.tar.imgfetch") and name != ".y.tar.imgfetch":
+            (tmp_path / name / "letter").write_text("mine")
+        return child(folder, name, make=make)
+
+    monkeypatch.setattr(Folder, "child", exchange)
+    with pytest.raises(StorageError, match="another user replaced the new directory"):
+        fail(tmp_path / "y.tar")
+    assert [path.read_text() for path in tmp_path.glob("*/letter")] == ["mine"]
+
+
+def test_a_link_of_another_user_to_the_output_is_not_followed(tmp_path: Path) -> None:
+    tools.root()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with workspace.beside(tmp_path / "link" / "y.tar"):
+        pass
+    os.chown(tmp_path / "link", 65534, -1, follow_symlinks=False)
+    with pytest.raises(StorageError, match="link is a link of another user; name the directory it leads to"):
+        fail(tmp_path / "link" / "y.tar")
 
 
 @pytest.mark.parametrize("names", [["letter"], ["store", "lock", "letter"], ["store"]])
