@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 MAX_HEADER = 64 * 1024
+"""The most characters that are read, of all lines together."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _SEPARATORS = re.compile(r"[\s,]*")
@@ -39,7 +40,12 @@ class Challenge(NamedTuple):
 
 def parse(lines: Sequence[str]) -> tuple[Challenge, ...]:
     """Return all challenges in a header's lines; malformed parts are skipped."""
-    return tuple(challenge for line in lines for challenge in _parse_line(line[:MAX_HEADER]))
+    challenges: list[Challenge] = []
+    left = MAX_HEADER
+    for line in lines:
+        challenges += _parse_line(line[:left])
+        left = max(left - len(line), 0)
+    return tuple(challenges)
 
 
 def _parse_line(line: str) -> list[Challenge]:

@@ -35,9 +35,9 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
-from imgfetch.registry import blobs
+from imgfetch.registry import blobs, links
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.tags import Page, listed
+from imgfetch.registry.tags import Page, listed, parse_page
 from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
 
@@ -150,7 +150,8 @@ class Registry(Source):
         def read(path: str) -> Page:
             with self._get(path, reference, what, downgrade=False) as response:
                 raw = self._body(response, reference, what, "check the name")
-                return Page.parse(raw, response.headers("Link"), response.url, what)
+                place = links.Page(self._base, path, response.address, what)
+                return Page(parse_page(raw, what), response.url, place.following(response.headers("Link")))
 
         first = f"/v2/{reference.repository}/tags/list"
         yield from listed(lambda path: self._retries.repeat(partial(read, path)), first, what)

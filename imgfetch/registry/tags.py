@@ -5,20 +5,17 @@ Source: OCI distribution specification, "Listing Tags".
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Self
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from imgfetch.errors import RegistryError
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import is_tag
 
 MAX_PAGES = 10_000
-
-# requests.utils.parse_header_links would cut a URL at ";", and a quoted value at ";" or "=".
-_LINK = re.compile(r'<([^>]{1,4000})>\s*((?:;(?:"[^"]*"|[^",])*)?)')
-_NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
+MAX_TAGS = 500_000
+MAX_CHARACTERS = 16 * 1024**2
+"""The most characters of all tags of a list, which is kept in memory."""
 
 
 class Page(NamedTuple):
@@ -28,34 +25,25 @@ class Page(NamedTuple):
     url: str
     following: str
 
-    @classmethod
-    def parse(cls, raw: bytes, links: Iterable[str], url: str, what: str) -> Self:
-        """Parse a page and its ``Link`` headers (RFC 8288); ``what`` is its name in messages."""
-        members = strictjson.Object(strictjson.loads(raw, what), what, frozenset({"name", "tags"}))
-        tags = tuple(tag for tag in members.items_of("tags") if isinstance(tag, str) and is_tag(tag))
-        return cls(tags, url, _following(links))
+
+def parse_page(raw: bytes, what: str) -> tuple[str, ...]:
+    """Return the valid tags of a page of the list ``what``."""
+    members = strictjson.Object(strictjson.loads(raw, what), what, frozenset({"name", "tags"}))
+    return tuple(tag for tag in members.items_of("tags") if isinstance(tag, str) and is_tag(tag))
 
 
 def listed(read: Callable[[str], Page], path: str, what: str) -> Iterator[str]:
     """Yield all tags of the list ``what`` from the page at ``path`` on; ``read`` requests one by its path and query."""
     seen: set[str] = set()
+    tags = characters = 0
     while path:
         seen.add(path)
         page = read(path)
+        tags, characters = tags + len(page.tags), characters + sum(map(len, page.tags))
+        if tags > MAX_TAGS or characters > MAX_CHARACTERS:
+            limit = f"{MAX_TAGS} tags" if tags > MAX_TAGS else f"{MAX_CHARACTERS} characters"
+            raise RegistryError(f"{what} is too long: more than {limit}", url=page.url, status=200)
         yield from page.tags
         path = page.following
         if path in seen or len(seen) >= MAX_PAGES:
             raise RegistryError(f"{what} does not end: {len(seen)} pages received", url=page.url, status=200)
-
-
-def _following(links: Iterable[str]) -> str:
-    """Return the path and query of the next page, or nothing.
-
-    The URL's scheme and host are ignored: those of registries behind proxies are often unreachable, and credentials
-    must not go to another host.
-    """
-    for url, parameters in _LINK.findall(", ".join(links)):
-        parts = urlsplit(url)
-        if _NEXT.search(parameters) and parts.path.startswith("/v2/"):
-            return f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import re
@@ -18,7 +20,7 @@ import pytest
 
 from tests.bounded import MEMORY, MIB, run
 from tests.images import OCI_GZIP, OCI_ZSTD, Blob, Built, hello, image, index, layer, sha256
-from tests.loopback import Answer, Loopback
+from tests.loopback import Answer, Loopback, Request
 
 RUN = 120  # seconds that a run gets; none is near
 
@@ -151,6 +153,24 @@ BOMBS = {
 }
 
 
+def in_lines(name: str, value: str, count: int) -> dict[str, str]:
+    """Return a header in many lines, whose names differ in their case only."""
+    cases = itertools.product(*((letter.lower(), letter.upper()) for letter in name))
+    return {"".join(letters): value for letters in itertools.islice(cases, count)}
+
+
+def refusing(junk: str, loopback: Loopback) -> None:
+    """Refuse the image, with 60 lines of 65 kB."""
+    headers = in_lines("www-authenticate", (junk * 65_000)[:65_000], 60)
+    loopback.answers[MANIFEST] = Answer(status=401, headers=headers)
+
+
+BOMBS |= {
+    f"60 challenges of 65 kB: {junk}": Bomb(functools.partial(refusing, junk), 4, ("the manifest of",))
+    for junk in ("a,", 'Bearer a="b",', 'Bearer a="\\"')
+}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_ends_in_an_error_and_takes_little_memory(name: str, loopback: Loopback, tmp_path: Path) -> None:
@@ -240,3 +260,63 @@ def demanding(loopback: Loopback) -> str:
     reference = loopback.add("team/app", "v1", GOOD)
     loopback.challenge("/v2/team/app/manifests/v1", 'Basic realm="x"')
     return reference
+
+
+TAGS = "/v2/team/app/tags/list"
+
+
+def tag_lists(name: str, loopback: Loopback) -> None:
+    """Serve a list of tags that never ends, or whose header is as large as a header may be."""
+    numbers = itertools.count(1)
+
+    def page(count: int, length: int, link: str) -> Answer:
+        number = next(numbers)
+        new = [f"{number}.{tag}".ljust(length, "x") for tag in range(count)]
+        headers = in_lines("link", link.format(number=number), 1)
+        return Answer(json.dumps({"name": "x", "tags": new}, separators=(",", ":")).encode(), headers=headers)
+
+    following = f'<{TAGS}?last={{number}}>; rel="next"'
+    lists = {
+        "many tags": lambda _: page(300_000, 0, following),
+        "long tags": lambda _: page(30_000, 128, following),
+        "brackets": lambda _: page(1, 0, "<" * 65_000),
+        "lines": lambda _: Answer(b'{"tags": ["1"]}', headers=in_lines("link", "<" * 65_000, 16)),
+    }
+    loopback.answers[TAGS] = lists[name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize(
+    ("name", "status", "says"),
+    [
+        ("many tags", 1, "is too long: more than 500000 tags"),
+        ("long tags", 1, "is too long: more than 16777216 characters"),
+        ("brackets", 0, ""),
+        ("lines", 1, "its Link header exceeds 65536 bytes"),
+    ],
+)
+def test_a_list_of_tags_without_an_end_is_an_error_and_takes_little_memory(
+    name: str, status: int, says: str, loopback: Loopback, tmp_path: Path
+) -> None:
+    tag_lists(name, loopback)
+    ended = run(tmp_path, "tags", f"{loopback.host}/team/app")
+    assert (ended.status, ended.out) == (status, "" if status else "1.0\n"), ended.err
+    assert says in ended.err
+    assert ended.peak < MEMORY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of a process")
+@pytest.mark.parametrize("length", [0, 33])
+def test_the_longest_list_of_tags_takes_little_memory(length: int, loopback: Loopback, tmp_path: Path) -> None:
+    new = [[f"{page}.{tag}".ljust(length, "x") for tag in range(100_000)] for page in range(5)]
+
+    def answer(request: Request) -> Answer:
+        page = int(request.path.partition("=")[2] or "0")
+        link = {"Link": f"<?page={page + 1}>; rel=next"} if page < 4 else {}
+        return Answer(json.dumps({"tags": new[page]}).encode(), headers=link)
+
+    loopback.answers[TAGS] = answer
+    ended = run(tmp_path, "tags", f"{loopback.host}/team/app")
+    assert ended.status == 0, ended.err
+    assert len(ended.out.split()) == 500_000
+    assert ended.peak < MEMORY

@@ -6,9 +6,6 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("context:read_list", "number > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
-    Mutant("tags:_following", "_LINK.findall(", "re.findall(r'<([^>]{1,4000})>\\s*((?:;[^,]*)?)', ").noticed_by(
-        "test_the_next_page_is_where_the_link_says"
-    ),
     Mutant("_Candidate.blob", "local_errors=StorageError", "local_errors=()").noticed_by(
         "test_a_full_disk_is_no_reason_to_ask_elsewhere"
     ),
@@ -114,5 +111,26 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("endpoints:split_api", "parts[0] == _API", "False").noticed_by("test_a_url_leads_to_a_place"),
     Mutant("Registry._falls_back", "http://{self._root}", "http://{self.name}").noticed_by(
         "test_an_api_below_a_path_keeps_it_when_it_speaks_http_only"
+    ),
+    Mutant("links:Page.following", 'raise self._lost("its Link header is malformed")', "return ''").noticed_by(
+        "test_a_next_page_that_cannot_be_requested_is_an_error"
+    ),
+    Mutant("links:Page.following", "> MAX_HEADER", "> 10**9").noticed_by(
+        "test_a_next_page_that_cannot_be_requested_is_an_error"
+    ),
+    Mutant("links:Page._path", 'f"{self.base}/"', "self.base").noticed_by(
+        "test_a_next_page_that_cannot_be_requested_is_an_error"
+    ),
+    Mutant("links:Page._path", "raise self._lost(f", "return str(f").noticed_by(
+        "test_a_next_page_that_cannot_be_requested_is_an_error"
+    ),
+    Mutant("links:_split", "_PIECE.findall(header)", "re.split('([,;])', header)").noticed_by(
+        "test_the_next_page_is_where_the_link_says"
+    ),
+    Mutant("tags:listed", "tags > MAX_TAGS or ", "").noticed_by("test_a_list_without_an_end_is_an_error"),
+    Mutant("tags:listed", " or characters > MAX_CHARACTERS", "").noticed_by("test_a_list_without_an_end_is_an_error"),
+    Mutant("tags:listed", "path in seen or ", "").noticed_by("test_a_page_that_leads_to_an_earlier_one_is_an_error"),
+    Mutant("challenges:parse", "line[:left]", "line[:MAX_HEADER]").noticed_by(
+        "test_the_limit_is_that_of_all_lines_together"
     ),
 )

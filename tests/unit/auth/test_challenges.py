@@ -110,3 +110,10 @@ def test_a_huge_header_comes_to_an_end(piece: str) -> None:
 
 def test_what_follows_the_limit_of_a_header_is_not_read() -> None:
     assert parse([f"Basic{' ' * 64 * 1024}, Bearer"]) == (basic(),)
+
+
+def test_the_limit_is_that_of_all_lines_together() -> None:
+    line = "a," * (MAX_HEADER // 4)
+    assert len(parse([line] * 60)) == MAX_HEADER // 2
+    assert parse(["Basic", *[line] * 60, "Bearer"])[0] == basic()
+    assert basic() not in parse([line] * 60 + ["Basic"])
