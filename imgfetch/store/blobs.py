@@ -6,6 +6,7 @@ A blob gets its name here after its size and digest were verified, and nowhere e
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,8 @@ from imgfetch.store.partial import PartialBlob
 from imgfetch.store.place import Brought, Place
 from imgfetch.store.verified import Copy, HashedFile
 
+_MAX_DOCUMENTS = 16 * 1024 * 1024  # bytes in memory
+
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -42,6 +45,8 @@ class BlobStore:
         self._mutex = threading.RLock()
         self._is_closed = False
         self._left: list[Place] = []
+        self._documents: dict[Digest, bytes] = {}
+        self._room = _MAX_DOCUMENTS
         if cache is None and spare is None:
             raise ValueError("a store needs a directory")
         self._cache = self._at(cache) if cache else None
@@ -96,13 +101,26 @@ class BlobStore:
             VerificationError: it has other content.
         """
         place = next((place for place in self._left if place.is_verified(digest)), self._place)
+        if (document := self._documents.get(digest)) is not None:
+            yield HashedFile(io.BytesIO(document), digest, place.root)
+            return
         with place.open(digest) as file:
             yield file
 
     def read(self, digest: Digest) -> bytes:
-        """Return the content of a small blob."""
+        """Return the content of a document."""
         with self.open(digest) as file:
-            return file.read()
+            content = file.read()
+        self._keep(digest, content)
+        return content
+
+    def _keep(self, digest: Digest, content: bytes) -> None:
+        """Keep a document in memory, if it is right and there is room, because the cache may become unreadable."""
+        hasher = digest.hasher()
+        hasher.update(content)
+        if digest.matches(hasher) and digest not in self._documents and len(content) <= self._room:
+            self._documents[digest] = content
+            self._room -= len(content)
 
     def put(self, descriptor: Descriptor, content: bytes) -> None:
         """Store and reserve a document.
@@ -112,6 +130,7 @@ class BlobStore:
         """
         self.reserve([descriptor.digest])
         self.bring(descriptor, str(descriptor.digest), lambda part: _from_start(part, content))
+        self._keep(descriptor.digest, content)
 
     def bring(
         self,

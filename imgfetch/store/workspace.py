@@ -169,10 +169,11 @@ def _remove(parent: Folder, folder: Folder, lock: FileLock | None, *, is_kept: b
 
     The lock goes last.  From then on the directory may belong to another process, so only an empty one is removed.
     """
-    for name in folder.names():
-        if name != _LOCK and not (is_kept and name == STORE):
-            with suppress(OSError):  # what is left is removed by the next run
-                folder.remove(name)
+    with suppress(OSError):  # what is left is removed by the next run
+        for name in folder.names():
+            if name != _LOCK and not (is_kept and name == STORE):
+                with suppress(OSError):
+                    folder.remove(name)
     is_locked = False
     if not is_kept:
         try:

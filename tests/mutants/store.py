@@ -123,6 +123,9 @@ MUTANTS = (
     Mutant("BlobStore._leave", "isinstance(error, UntrustedCacheError) or ", "").noticed_by(
         "test_a_cache_that_must_not_be_trusted_is_an_error"
     ),
+    Mutant("BlobStore._keep", "digest.matches(hasher) and ", "").noticed_by(
+        "test_documents_outlive_a_cache_that_goes_away"
+    ),
     # ---- the directory beside the output ----
     Mutant("Folder.new", "made.names() or ", "").noticed_by("test_a_new_directory_that_is_not_empty_is_another_one"),
     Mutant("StoreLocks.prepare", " and held.is_current", "").noticed_by(

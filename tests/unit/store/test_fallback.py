@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,24 @@ def test_a_full_disk_is_not_filled_a_second_time(root: Path, spare: Callable[[],
     with pytest.raises(StorageError, match="No space left"):
         store.bring(BLOB, "a blob", receive)
     assert store.uses_cache
+
+
+def test_documents_outlive_a_cache_that_goes_away(root: Path, spare: Callable[[], Folder]) -> None:
+    store, big = BlobStore(root, spare), Descriptor.of(bytes(17 * 1024 * 1024), "")
+    documents = [(Descriptor.of(content, ""), content) for content in (b"one", b"two")]
+    for descriptor, content in documents:
+        store.put(descriptor, content)
+    store.put(documents[0][0], b"something else")  # which nobody reads, because the right one is here
+    store.put(big, bytes(big.size))
+    shutil.rmtree(root)
+    for descriptor, content in documents:
+        assert store.read(descriptor.digest) == content
+    with pytest.raises(StorageError, match="No such file or directory") as caught:
+        store.read(big.digest)
+    assert "removed during the command" in str(caught.value.hint)
+    add(store, BLOB, Embedded(CONTENT), "a blob")
+    assert store.read(BLOB.digest) == CONTENT
+    assert not store.uses_cache
 
 
 def test_a_full_cache_gets_its_room_back(

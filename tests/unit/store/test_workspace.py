@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -97,6 +98,22 @@ def test_one_that_somebody_planted_is_not_used(tmp_path: Path, kind: str) -> Non
         (path / "x").write_bytes(b"x")
     assert list(elsewhere.iterdir()) == []
     assert os.path.lexists(planted)
+
+
+def test_one_that_cannot_be_listed_hides_no_other_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_to_list(_folder: Folder) -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def leave(error: Exception | None = None) -> None:
+        with workspace.beside(tmp_path / "y.tar"):
+            monkeypatch.setattr(Folder, "names", fail_to_list)
+            if error:
+                raise error
+
+    leave()
+    monkeypatch.undo()
+    with pytest.raises(TransportError):
+        leave(TransportError("cut"))
 
 
 def test_one_in_a_directory_that_hands_its_group_on_is_found_again(tmp_path: Path) -> None:
