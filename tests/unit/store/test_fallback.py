@@ -115,9 +115,10 @@ def test_a_full_disk_is_not_filled_a_second_time(root: Path, spare: Callable[[],
 def test_documents_outlive_a_cache_that_goes_away(root: Path, spare: Callable[[], Folder]) -> None:
     store, big = BlobStore(root, spare), Descriptor.of(bytes(17 * 1024 * 1024), "")
     documents = [(Descriptor.of(content, ""), content) for content in (b"one", b"two")]
+    add(BlobStore(root), documents[0][0], Embedded(b"one"), "a document")
+    store.put(documents[0][0], b"something else")  # which is not read, because the right one is here
     for descriptor, content in documents:
         store.put(descriptor, content)
-    store.put(documents[0][0], b"something else")  # which nobody reads, because the right one is here
     store.put(big, bytes(big.size))
     shutil.rmtree(root)
     for descriptor, content in documents:
