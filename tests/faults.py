@@ -1083,6 +1083,21 @@ SCENARIOS: dict[str, Scenario] = {
         manifest(Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 40, step=4), None),
         arguments="--timeout 0.5",
     ).ends(waits=(0,)),
+    "x22-types": Scenario("400 for several types at once", manifest(bare(400), None)),
+    "x22b-types": Scenario("415 for several types at once", manifest(bare(415), None)),
+    "x22c-always": Scenario("400 for any types", manifest(Reply(400, JSON, errors("UNSUPPORTED")))).ends(
+        1, "400", asked={"manifest": 2}
+    ),
+    "x23-empty": Scenario("an empty manifest, once", manifest(Reply(body=b""), None)).ends(waits=(0,)),
+    "x23b-chunked": Scenario("an empty manifest in chunks, once", manifest(Reply(body=b"", chunked=True), None)).ends(
+        waits=(0,)
+    ),
+    "x23c-always": Scenario("an empty manifest each time", manifest(Reply(body=b""))).ends(
+        6, "is empty: {host} sent no content", "Tried 2 times", waits=(0,), asked={"manifest": 2}
+    ),
+    "x24-challenges": challenged(
+        "60 challenges of 60 kB behind the right one", "\n".join([BEARER, *["a," * 30_000] * 60])
+    ),
     **_refusing(),
 }
 

@@ -23,6 +23,7 @@ from imgfetch.errors import (
     NotTlsError,
     RegistryError,
     TransportError,
+    VerificationError,
 )
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
@@ -44,6 +45,7 @@ from imgfetch.tolerance import Tolerance
 _HUB_HOST = "registry-1.docker.io"
 
 _ANYTHING = "*/*"
+_UNACCEPTED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 
 _logger = logging.getLogger(__name__)
 
@@ -246,6 +248,9 @@ class Registry(Source):
         if response.status != HTTPStatus.OK:
             raise self._refused(response, reference, what, hint)
         raw = response.document(MAX_DOCUMENT, what)
+        if not raw.strip():
+            hint = "run the same command again; if it still fails, tell the registry's operator"
+            raise VerificationError(f"{what} is empty: {response.origin} sent no content", hint=hint, tries=2)
         if raw.lstrip().startswith(b"<"):
             raise not_the_protocol(response, raw, what)
         return raw
@@ -281,7 +286,7 @@ class Registry(Source):
         """Yield the registry's response, after the further requests that the registry demands.
 
         These are: once by http, if it does not speak TLS; those with credentials or a token; and once with
-        ``Accept: */*``, if it has none of the requested types.
+        ``Accept: */*``, if it refuses the requested types (docs/registries.md#accept-header).
         """
         exchange = Exchange(self._authenticator, reference.repository, what)
         while True:
@@ -305,7 +310,7 @@ class Registry(Source):
                 self._has_answered = True
                 if exchange.goes_on(response):
                     continue
-                if response.status == HTTPStatus.NOT_ACCEPTABLE and accept != _ANYTHING:
+                if response.status in _UNACCEPTED and accept != _ANYTHING:
                     accept = _ANYTHING
                     continue
                 if response.status < HTTPStatus.BAD_REQUEST:

@@ -16,8 +16,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_read_that_is_ended_is_no_mirrors_fault"
     ),
     Mutant("Registry._get", "accept != _ANYTHING", "False").noticed_by(
-        "test_a_406_is_answered_once_with_accepting_anything"
+        "test_refused_types_are_answered_once_with_accepting_anything"
     ),
+    Mutant("Registry._get", "in _UNACCEPTED", "== HTTPStatus.NOT_ACCEPTABLE").noticed_by(
+        "test_refused_types_are_answered_once_with_accepting_anything"
+    ),
+    Mutant("Registry._body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),
     Mutant("_Start.next", "= self._is_whole_always", "= False").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"
     ),

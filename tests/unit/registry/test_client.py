@@ -146,18 +146,44 @@ def test_a_manifest_keeps_its_bytes_its_type_and_where_it_came_from(wire: Wire, 
     assert registry.manifest(REFERENCE) == Document(raw, "application/json; charset=utf-8", MANIFEST)
 
 
-def test_a_406_is_answered_once_with_accepting_anything(wire: Wire, registry: Registry) -> None:
-    wire.get(MANIFEST, status=406)
+@pytest.mark.parametrize("status", [400, 406, 415])
+def test_refused_types_are_answered_once_with_accepting_anything(wire: Wire, registry: Registry, status: int) -> None:
+    wire.get(MANIFEST, status=status)
     wire.get(MANIFEST, body=b"{}")
     assert registry.manifest(REFERENCE).raw == b"{}"
     assert accepts(wire) == [ACCEPT, "*/*"]
 
 
-def test_a_406_that_stays_is_an_error(wire: Wire, registry: Registry) -> None:
-    wire.get(MANIFEST, status=406, body="no such type")
+@pytest.mark.parametrize("status", [403, 405, 410])
+def test_another_refusal_has_nothing_to_do_with_types(wire: Wire, registry: Registry, status: int) -> None:
+    wire.get(MANIFEST, status=status)
+    with pytest.raises(ImgfetchError):
+        registry.manifest(REFERENCE)
+    assert accepts(wire) == [ACCEPT]
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b" \r\n"])
+def test_an_empty_manifest_is_asked_for_once_more(wire: Wire, body: bytes) -> None:
+    wire.get(MANIFEST, body=body)
+    wire.get(MANIFEST, body=b"{}")
+    with Registry(HOST, patience=RetryPolicy(pause=lambda _: None)) as registry:
+        assert registry.manifest(REFERENCE).raw == b"{}"
+
+
+def test_a_manifest_that_stays_empty_is_an_error(wire: Wire) -> None:
+    wire.get(MANIFEST, body=b"")
+    registry = Registry(HOST, patience=RetryPolicy(pause=lambda _: None))
+    with registry, pytest.raises(VerificationError, match=rf"is empty: {HOST} sent no content"):
+        registry.manifest(REFERENCE)
+    assert wire.urls == [MANIFEST, MANIFEST]
+
+
+@pytest.mark.parametrize("status", [400, 406, 415])
+def test_types_that_stay_refused_are_an_error(wire: Wire, registry: Registry, status: int) -> None:
+    wire.get(MANIFEST, status=status, body="no such type")
     with pytest.raises(RegistryError, match="no such type") as caught:
         registry.manifest(REFERENCE)
-    assert caught.value.status == 406
+    assert caught.value.status == status
     assert wire.urls == [MANIFEST, MANIFEST]
 
 
