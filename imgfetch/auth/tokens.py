@@ -57,12 +57,18 @@ _NOT_THERE = (TransportError, UnavailableError, _FailedError)
 
 
 class TokenClient:
-    """Client of the token servers of the registry at the URL ``base``; by default without retries."""
+    """Client of the token servers of the registry at the URL ``base``; by default without retries.
 
-    def __init__(self, transport: HttpClient, base: str, retries: RetryPolicy | None = None) -> None:
+    With ``identify``, client certificates are presented to servers that may receive credentials.
+    """
+
+    def __init__(
+        self, transport: HttpClient, base: str, retries: RetryPolicy | None = None, *, identify: bool = True
+    ) -> None:
         self._retries = retries or RetryPolicy(retries=0)
         self._transport = transport
         self._base = base
+        self._identify = identify
         self._denied: set[tuple[str, Login]] = set()
 
     def fetch(self, grant: Grant, login: Login | None) -> Token:
@@ -155,7 +161,12 @@ class TokenClient:
                 query.append(("account", login.username))
             address = f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"
             with self._transport.get(
-                address, accept="application/json", authorization=authorization, same_host=True, timeout=TIMEOUT
+                address,
+                accept="application/json",
+                authorization=authorization,
+                same_host=True,
+                identify=self._identify and (url == grant.realm.own or not grant.realm.refused),
+                timeout=TIMEOUT,
             ) as response:
                 return self._read(response, url, grant, login)
         except (TransportError, AuthenticationError, UnavailableError, StorageError):

@@ -77,5 +77,5 @@ def _lost(status: int, chain: Sequence[str], reason: str) -> RegistryError:
         f"{reason}: {hosts}{' -> …' if len(chain) > 4 else ''}",  # noqa: PLR2004
         url=shown_url(chain[-1]),
         status=status,
-        hint="the registry's storage or proxy is misconfigured; tell the registry's operator",
+        hint="the redirect is wrong; tell the registry's operator",
     )

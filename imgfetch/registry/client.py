@@ -11,13 +11,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import Self
 
-from imgfetch.auth import challenges
 from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.exchange import Exchange
 from imgfetch.auth.tokens import TokenClient
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
-    AuthenticationError,
     ImgfetchError,
     InvalidReferenceError,
     NotTlsError,
@@ -36,8 +34,9 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
-from imgfetch.registry import blobs, links
+from imgfetch.registry import blobs, elsewhere, links
 from imgfetch.registry.access import RegistryConfig
+from imgfetch.registry.elsewhere import Elsewhere
 from imgfetch.registry.tags import Page, listed, parse_page
 from imgfetch.text import quoted, sanitize
 from imgfetch.tolerance import Tolerance
@@ -116,6 +115,9 @@ class Registry(Source):
             origin.is_loopback or self._access.trust.is_insecure(origin.host, origin.port)
         )
         self._authenticator = self._new_authenticator(name, self._base, self._access)
+        self._elsewhere = Elsewhere(
+            lambda origin: self._new_authenticator(str(origin), origin.url, RegistryConfig(), identify=False)
+        )
         self._has_answered = False
         self._lock = threading.Lock()
         self._sends_range = True
@@ -196,35 +198,14 @@ class Registry(Source):
     def _open_blob(
         self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
     ) -> Response:
-        """Request a blob from the registry, then with a token for its storage, then from the descriptor's ``urls``."""
+        """Request a blob from the registry, then from the descriptor's ``urls``."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
         validators = self._validators.get(descriptor.digest)
         request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
         response = stack.enter_context(request)
-        if response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
-            response = self._anonymously(stack, response, reference, what, offset) or response
         if response.status == HTTPStatus.NOT_FOUND:
             response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._base)) or response
         return response
-
-    def _anonymously(
-        self, stack: ExitStack, refusal: Response, reference: Reference, what: str, offset: int
-    ) -> Response | None:
-        """Repeat the request to a storage host that requires a token, with an anonymous one.
-
-        The host receives no credentials; see docs/registries.md#storage-with-its-own-login.
-        """
-        offered = challenges.parse(refusal.headers("WWW-Authenticate"))
-        if not any(challenge.scheme == "bearer" for challenge in offered):
-            return None
-        authenticator = self._new_authenticator(str(refusal.origin), refusal.origin.url, RegistryConfig())
-        try:
-            header = authenticator.answer(refusal, reference.repository, None, what)
-            request = self._transport.get(refusal.address, authorization=header, downgrade=True, offset=offset)
-            return stack.enter_context(request)
-        except (AuthenticationError, RegistryError, TransportError) as error:
-            _logger.info("%s", error)
-            return None
 
     def _manifest(self, reference: Reference, what: str) -> Document:
         document = self._document(reference, what, mediatypes.ACCEPT)
@@ -292,16 +273,11 @@ class Registry(Source):
         while True:
             base = self._base
             with ExitStack() as stack:
+                request = partial(
+                    self._transport.get, accept=accept, downgrade=downgrade, offset=offset, validators=validators
+                )
                 try:
-                    request = self._transport.get(
-                        f"{base}{path}",
-                        accept=accept,
-                        authorization=exchange.header,
-                        downgrade=downgrade,
-                        offset=offset,
-                        validators=validators,
-                    )
-                    response = stack.enter_context(request)
+                    response = stack.enter_context(request(f"{base}{path}", authorization=exchange.header))
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
@@ -310,6 +286,10 @@ class Registry(Source):
                 self._has_answered = True
                 if exchange.goes_on(response):
                     continue
+                if response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
+                    response = self._elsewhere.answer(
+                        response, request, stack, repository=reference.repository, what=what
+                    )
                 if response.status in _UNACCEPTED and accept != _ANYTHING:
                     accept = _ANYTHING
                     continue
@@ -331,30 +311,26 @@ class Registry(Source):
                 self._authenticator = self._new_authenticator(self.name, self._base, self._access)
             return self._base != base
 
-    def _new_authenticator(self, name: str, base: str, access: RegistryConfig) -> Authenticator:
+    def _new_authenticator(
+        self, name: str, base: str, access: RegistryConfig, *, identify: bool = True
+    ) -> Authenticator:
         return Authenticator(
             self._transport,
             name,
             base,
             credentials=access.credentials,
             realms=access.realms,
-            fetch_token=TokenClient(self._transport, base, self._retries).fetch,
+            fetch_token=TokenClient(self._transport, base, self._retries, identify=identify).fetch,
         )
 
     def _is_elsewhere(self, response: Response) -> bool:
         return response.origin != Origin.of(self._base)
 
     def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
-        if self._is_elsewhere(response) and response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return RegistryError(
-                f"cannot download {what}: {self._base} redirected to {response.origin}, "
-                f"which returned {response.status} {response.reason}",
-                url=response.url,
-                status=response.status,
-                hint="try again; if it still fails, tell the registry's operator",
-                # Another request gets a fresh URL; see docs/registries.md#expired-signed-urls.
-                tries=3 if response.status == HTTPStatus.FORBIDDEN else 1,
-            )
+        if self._is_elsewhere(response) and (
+            error := elsewhere.rejected(response, self._base, what, hint, self._retries.max_wait)
+        ):
+            return error
         hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
         return rejection(response, what, hint="; ".join(hints), max_wait=self._retries.max_wait)
 

@@ -568,7 +568,7 @@ def test_m13_redirects_that_lead_nowhere_are_told_with_the_chain_and_the_reason(
     err = tell.of_blob(Answer(status=307, headers={"Location": "/there?X-Signature=SECRET"}), 1)
     assert f"error: redirect loop: http://{tell.host}{BLOB} -> " in err
     assert f" -> http://{tell.host}/there?X-Signature=REDACTED -> " in err
-    assert "the registry's storage or proxy is misconfigured" in err
+    assert "the redirect is wrong; tell the registry's operator" in err
     assert "SECRET" not in err
 
 

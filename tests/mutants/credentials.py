@@ -56,4 +56,23 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Authenticator._scopes", "is_refused and ", "").noticed_by(
         "test_threads_that_are_challenged_together_share_one_token[another scope]"
     ),
+    Mutant("Elsewhere.answer", "repository, header, what)", "repository, None, what)").noticed_by(
+        "test_a_token_of_another_registry_that_ended_early_is_replaced_once"
+    ),
+    Mutant("Elsewhere.answer", "identify=False", "identify=True").noticed_by(
+        "test_s08_a_redirects_target_that_wants_a_token_sees_no_client_certificate_nor_does_its_token_server"
+    ),
+    Mutant("TokenClient._ask", "self._identify and ", "").noticed_by(
+        "test_s08_a_redirects_target_that_wants_a_token_sees_no_client_certificate_nor_does_its_token_server"
+    ),
+    Mutant("TokenClient._ask", "(url == grant.realm.own or not grant.realm.refused)", "True").noticed_by(
+        "test_s08_only_a_token_server_of_the_registry_sees_the_client_certificate_for_its_host"
+        "[of somebody else-without credentials]"
+    ),
+    Mutant("Registry.__init__", "RegistryConfig(), identify=False", "self._access, identify=False").noticed_by(
+        "test_a_registry_behind_a_redirecting_domain_receives_no_credentials[of the command line]"
+    ),
+    Mutant("elsewhere:_match", "_PATH.fullmatch(", "re.fullmatch('/v2/(.+)/(manifests)/.+', ").noticed_by(
+        "test_a_repository_in_a_redirect_that_is_no_name_is_not_repeated"
+    ),
 )

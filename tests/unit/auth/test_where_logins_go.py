@@ -616,6 +616,41 @@ def test_s08_a_redirects_target_sees_no_client_certificate(
     assert another.clients == ["nobody"]
 
 
+def test_s08_a_redirects_target_that_wants_a_token_sees_no_client_certificate_nor_does_its_token_server(
+    secured: Registrar, another: Registrar, made: Certificates, tmp_path: Path
+) -> None:
+    trust = identified(made, tmp_path / "certs.d", secured.host, another.host)
+    secured.redirect(BLOB_PATH, f"{another.url}/data")
+    another.guard("/data", BEARER, bearer(f"{another.url}/token"), Answer(CONTENT))
+    another.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
+    with opened(name=secured.host, trust=trust) as registry:
+        assert read_blob(registry) == CONTENT
+    assert another.paths[1].startswith("/token")
+    assert secured.clients == ["client"]
+    assert another.clients == ["nobody"] * 3
+
+
+@pytest.mark.parametrize("login", [None, WITH_PASSWORD], ids=["without credentials", "with credentials"])
+@pytest.mark.parametrize("is_kin", [True, False], ids=["of the registry", "of somebody else"])
+def test_s08_only_a_token_server_of_the_registry_sees_the_client_certificate_for_its_host(
+    secured: Registrar,
+    another: Registrar,
+    made: Certificates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    login: Login | None,
+    is_kin: bool,
+) -> None:
+    monkeypatch.setattr(imgfetch.auth.realms, "is_kin", lambda *_: is_kin)  # all of them are on the loopback
+    trust = identified(made, tmp_path / "certs.d", secured.host, f"localhost:{another.port}")
+    secured.guard(MANIFEST_PATH, BEARER, bearer(f"https://localhost:{another.port}/token"), Answer(b"{}"))
+    another.answers["/token"] = Answer(json.dumps({"token": TOKEN}).encode())
+    ask(login, secured.host, trust=trust)
+    assert secured.clients == ["client"] * 2
+    assert another.clients == ["client" if is_kin else "nobody"]
+
+
 # ---- mirrors ----
 
 
