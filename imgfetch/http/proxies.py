@@ -95,18 +95,27 @@ class Proxies:
         return proxy
 
 
-def from_environment(environment: Mapping[str, str]) -> Proxies:
-    """Read the environment's variables; the URLs are not parsed yet."""
+def from_environment(
+    environment: Mapping[str, str], configured: Mapping[str, str] | None = None, file: str = ""
+) -> Proxies:
+    """Read the environment's variables; the URLs are not parsed yet.
+
+    ``configured`` has docker's ``http-proxy``, ``https-proxy`` and ``no-proxy`` from ``file``, each of which counts if
+    the environment has none.
+    """
     # A CGI server puts a request's "Proxy:" header into HTTP_PROXY (https://httpoxy.org).
     hidden = {"HTTP_PROXY"} if environment.get("REQUEST_METHOD") else set()
     found = {name: value.strip() for name, value in environment.items() if name not in hidden and value.strip()}
 
-    def first(*names: str) -> tuple[str, str]:
-        return next(((found[name], name) for name in names if name in found), ("", names[0]))
+    def first(key: str, *names: str) -> tuple[str, str]:
+        set_by = next((name for name in names if name in found), "")
+        if not set_by and configured and key in configured:
+            return configured[key], f"{key} in {file}"
+        return found.get(set_by, ""), set_by or names[0]
 
-    http, http_variable = first("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-    https, https_variable = first("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    no_proxy, _ = first("NO_PROXY", "no_proxy")
+    http, http_variable = first("http-proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+    https, https_variable = first("https-proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    no_proxy, _ = first("no-proxy", "NO_PROXY", "no_proxy")
     return Proxies(
         http=http,
         https=https,

@@ -16,11 +16,10 @@ from imgfetch.http import proxies, tls
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.registry import mirror_rules
+from imgfetch.registry.daemon_json import find_daemon_json, read_daemon_json
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.registries_conf import registries_conf_files
-
-_DAEMON_JSON = Path("/etc/docker/daemon.json")
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,7 @@ class RegistryConfig:
         home = None
         with suppress(RuntimeError):  # no HOME, and no such user
             home = Path.home()
+        docker = read_daemon_json(find_daemon_json(environment, home))
         logins = Credentials()
         if not anonymous:
             logins = Credentials(
@@ -103,13 +103,13 @@ class RegistryConfig:
         return cls(
             logins,
             tls.from_environment(environment, home, ca_files=ca_files, certs_dir=certs_dir, insecure=insecure),
-            proxies.from_environment(environment),
+            proxies.from_environment(environment, docker.proxies, docker.file),
             RealmPolicy(frozenset(host.lower() for host in trust_realms), realm_overrides or {}),
-            Mirrors()
+            Mirrors(insecure=docker.insecure)
             if mirrors_first is None
             else mirror_rules.read(
                 urls=mirrors_first,
-                daemon_json=_DAEMON_JSON,
+                docker=docker,
                 registries_conf=registries_conf_files(environment, home),
             ),
             plain_http,

@@ -11,12 +11,12 @@ Mirrors are tried in this order, the registry itself last (docs/registries.md#wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgfetch.errors import UnsupportedError
 from imgfetch.oci.reference import Reference
-from imgfetch.registry.daemon_json import registry_mirrors
+from imgfetch.registry.daemon_json import DockerConfig, InsecureRegistries
 from imgfetch.registry.endpoints import Endpoint, below, parse_mirror
 from imgfetch.registry.registries_conf import Rule, read_rules
 from imgfetch.text import sanitize
@@ -24,10 +24,11 @@ from imgfetch.text import sanitize
 
 @dataclass(frozen=True)
 class Mirrors:
-    """The mirrors of ``--mirror`` and of daemon.json, and the tables of registries.conf."""
+    """The mirrors of ``--mirror`` and docker, the tables of registries.conf, and docker's insecure registries."""
 
     urls: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    insecure: InsecureRegistries = field(default_factory=InsecureRegistries)
 
     def __post_init__(self) -> None:
         """Raise `InvalidReferenceError` for a mirror's URL that is malformed or has credentials."""
@@ -46,10 +47,13 @@ class Mirrors:
         registry, rest = reference.registry.lower(), f"/{reference.repository}"
         mirrors = [below(root, reference, rest) for served, root in map(parse_mirror, self.urls) if served == registry]
         upstream = Endpoint(reference.registry, reference.repository, is_mirror=False)
-        return tuple(dict.fromkeys((*mirrors, *(rule.endpoints(reference) if rule else (upstream,)))))
+        found = dict.fromkeys((*mirrors, *(rule.endpoints(reference) if rule else (upstream,))))
+        return tuple(
+            place._replace(insecure=True) if self.insecure.includes(place.registry) else place for place in found
+        )
 
 
-def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf: Sequence[Path]) -> Mirrors:
+def read(*, urls: Iterable[str] = (), docker: DockerConfig | None = None, registries_conf: Sequence[Path]) -> Mirrors:
     """Read the configuration; a malformed file is ignored with a warning.
 
     Each of ``urls`` is ``[REGISTRY=]URL``.  If two files of ``registries_conf`` have the same prefix, the later counts.
@@ -57,5 +61,5 @@ def read(*, urls: Iterable[str] = (), daemon_json: Path | None, registries_conf:
     Raises:
         InvalidReferenceError: one of ``urls`` is malformed, or has credentials.
     """
-    docker = registry_mirrors(daemon_json) if daemon_json else ()
-    return Mirrors((*urls, *docker), read_rules(registries_conf))
+    docker = docker or DockerConfig()
+    return Mirrors((*urls, *docker.mirrors), read_rules(registries_conf), docker.insecure)

@@ -49,7 +49,7 @@ def test_skopeo_refuses_exactly_the_files_that_are_ignored(
 ) -> None:
     file = tmp_path / "registries.conf"
     file.write_text(text)
-    read(daemon_json=None, registries_conf=[file])
+    read(registries_conf=[file])
     assert bool(warnings(caplog)) == is_refused
     command = [tool("skopeo"), "--registries-conf", file, "inspect", "docker://localhost:1/image"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -137,4 +137,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("challenges:parse", "line[:left]", "line[:MAX_HEADER]").noticed_by(
         "test_the_limit_is_that_of_all_lines_together"
     ),
+    Mutant("InsecureRegistries.includes", "name == DOCKER_HUB or", "").noticed_by(
+        "test_a_registry_is_insecure_by_its_name_or_its_address"
+    ),
+    Mutant("RegistryConfig.from_environment", "Mirrors(insecure=docker.insecure)", "Mirrors()").noticed_by(
+        "test_the_configuration_has_all_that_the_file_says"
+    ),
+    Mutant("daemon_json:_insecure", "if not _NAME.fullmatch(name):", "if False:").noticed_by(
+        "test_an_entry_that_is_no_registry_is_left_out_with_a_warning"
+    ),
+    Mutant("daemon_json:find_daemon_json", "(path for path in own if os.path.exists(path))", "iter(own)").noticed_by(
+        "test_the_users_file_comes_before_the_systems"
+    ),
 )

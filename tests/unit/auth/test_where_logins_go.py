@@ -31,6 +31,7 @@ from imgfetch.errors import AuthenticationError, ImgfetchError, InvalidReference
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.oci.descriptor import Descriptor
+from imgfetch.registry.daemon_json import read_daemon_json
 from imgfetch.registry.mirror_rules import Mirrors, read
 from tests import images
 from tests.certificates import Certificates
@@ -692,7 +693,7 @@ def test_s09_a_mirror_of_docker_hub_is_not_told_the_login_of_docker_hub(wire: Wi
     serve(wire, hub, images.image(images.hello()))
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": [MIRROR]}))
-    mirrors = read(daemon_json=daemon, registries_conf=())
+    mirrors = read(docker=read_daemon_json(daemon), registries_conf=())
     access = RegistryConfig(credentials=stored(tmp_path, "https://index.docker.io/v1/"), mirrors=mirrors)
     imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)
     assert sent_to(wire, MIRROR)
@@ -831,7 +832,7 @@ def test_s13_userinfo_in_a_configured_mirrors_url_is_refused_with_a_warning_that
 ) -> None:
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": [f"https://{USER}:{PASSWORD}@mirror.example"]}))
-    access = RegistryConfig(mirrors=read(daemon_json=daemon, registries_conf=()))
+    access = RegistryConfig(mirrors=read(docker=read_daemon_json(daemon), registries_conf=()))
     wire.get("https://registry-1.docker.io/v2/library/alpine/manifests/3", status=404)
     with pytest.raises(imgfetch.NotFoundError):
         imgfetch.save("alpine:3", io.BytesIO(), access=access, **SAVE)

@@ -13,6 +13,7 @@ from imgfetch.errors import InvalidReferenceError, UnsupportedError
 from imgfetch.inputs import MAX_SETTINGS
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
+from imgfetch.registry.daemon_json import read_daemon_json
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors, read
 from imgfetch.registry.registries_conf import registries_conf_files
@@ -49,13 +50,13 @@ def configured(tmp_path: Path, *texts: str) -> Mirrors:
     files = [tmp_path / f"{number}.conf" for number, _ in enumerate(texts)]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text, "utf-8")
-    return read(daemon_json=None, registries_conf=files)
+    return read(registries_conf=files)
 
 
 def docker(tmp_path: Path, content: object) -> Mirrors:
     file = tmp_path / "daemon.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-    return read(daemon_json=file, registries_conf=())
+    return read(docker=read_daemon_json(file), registries_conf=())
 
 
 def test_nobody_but_the_registry_is_asked_where_nothing_is_configured() -> None:
@@ -147,7 +148,7 @@ def test_a_mirror_stands_for_one_registry(url: str, reference: str, found: list[
 )
 def test_what_is_no_mirrors_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidReferenceError, match="is not a valid mirror") as caught:
-        read(urls=[url], daemon_json=None, registries_conf=())
+        read(urls=[url], registries_conf=())
     assert "http(s)://HOST" in str(caught.value.hint)
 
 
@@ -165,7 +166,7 @@ def test_what_is_no_mirrors_url_is_refused(url: str) -> None:
 )
 def test_a_login_in_a_mirrors_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(InvalidReferenceError, match="with credentials") as caught:
-        read(urls=[url], daemon_json=None, registries_conf=())
+        read(urls=[url], registries_conf=())
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -174,7 +175,9 @@ def test_the_order_is_options_then_docker_then_registries_conf_then_the_registry
     conf.write_text('[[registry]]\nlocation="docker.io"\n[[registry.mirror]]\nlocation="conf.example"')
     daemon = tmp_path / "daemon.json"
     daemon.write_text('{"registry-mirrors": ["https://docker.example", "https://twice.example"]}')
-    mirrors = read(urls=["https://one.example", "https://twice.example"], daemon_json=daemon, registries_conf=[conf])
+    mirrors = read(
+        urls=["https://one.example", "https://twice.example"], docker=read_daemon_json(daemon), registries_conf=[conf]
+    )
     assert places(mirrors, "busybox") == [
         "one.example/library/busybox",
         "twice.example/library/busybox",
@@ -511,7 +514,7 @@ def test_version_1_of_the_format_is_read_in_a_main_file_and_refused_in_an_additi
     addition = tmp_path / "registries.conf.d" / "1.conf"
     addition.parent.mkdir()
     addition.write_text(text)
-    assert read(daemon_json=None, registries_conf=[addition]) == Mirrors()
+    assert read(registries_conf=[addition]) == Mirrors()
     (warning,) = log.warnings
     assert "only a main file may have" in warning
 
@@ -607,20 +610,20 @@ def test_a_broken_registries_conf_counts_as_absent_with_one_warning(
 def test_bytes_that_are_no_text_are_one_warning(tmp_path: Path, log: Log) -> None:
     file = tmp_path / "registries.conf"
     file.write_bytes(b"# \xff")
-    assert read(daemon_json=None, registries_conf=[file]) == Mirrors()
+    assert read(registries_conf=[file]) == Mirrors()
     (warning,) = log.warnings
     assert "position 2" in warning
 
 
 def test_what_cannot_be_read_is_one_warning_each(tmp_path: Path, log: Log) -> None:
-    assert read(daemon_json=tmp_path, registries_conf=[tmp_path]) == Mirrors()
+    assert read(docker=read_daemon_json(tmp_path), registries_conf=[tmp_path]) == Mirrors()
     assert len(log.warnings) == 2
 
 
 def test_a_pipe_is_one_warning_each_and_not_waited_for(tmp_path: Path, log: Log) -> None:
     os.mkfifo(tmp_path / "pipe")
     with in_time(20):
-        assert read(daemon_json=tmp_path / "pipe", registries_conf=[tmp_path / "pipe"]) == Mirrors()
+        assert read(docker=read_daemon_json(tmp_path / "pipe"), registries_conf=[tmp_path / "pipe"]) == Mirrors()
     assert len(log.warnings) == 2
     assert all(each.startswith(f"ignoring {tmp_path}/pipe: it is a named pipe, not a") for each in log.warnings)
 
@@ -628,12 +631,12 @@ def test_a_pipe_is_one_warning_each_and_not_waited_for(tmp_path: Path, log: Log)
 def test_a_file_that_is_too_large_is_one_warning(tmp_path: Path, log: Log) -> None:
     file = tmp_path / "settings"
     file.write_text(" " * MAX_SETTINGS + "\n")
-    assert read(daemon_json=file, registries_conf=[file]) == Mirrors()
+    assert read(docker=read_daemon_json(file), registries_conf=[file]) == Mirrors()
     assert log.warnings == [f"ignoring {file}: it is larger than {limit} bytes" for limit in (MAX_SETTINGS, MAX_TOML)]
 
 
 def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:
-    mirrors = read(daemon_json=tmp_path / "daemon.json", registries_conf=[tmp_path / "registries.conf"])
+    mirrors = read(docker=read_daemon_json(tmp_path / "daemon.json"), registries_conf=[tmp_path / "registries.conf"])
     assert mirrors == Mirrors()
     assert log.warnings == []
 
