@@ -24,6 +24,7 @@ from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
 from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import ArchiveOptions, SaveRequest
+from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import Resolver
 from imgfetch.pull.results import Forecast, Saved, finish, forecast
 from imgfetch.pull.write import ExistingArchive, Writer
@@ -206,7 +207,11 @@ class Client:
         parsed, wanted = names.references(references), names.platform(platform)
         with ExitStack() as stack:
             resolver, _ = self._open(stack)
-            return tuple(_pinned(reference.with_default_tag(), wanted, resolver) for reference in parsed)
+            quota, pinned = Quota(resolver.source), []
+            for number, reference in enumerate(parsed, 1):
+                pinned.append(_pinned(reference.with_default_tag(), wanted, resolver))
+                quota.check(parsed[number:])
+            return tuple(pinned)
 
     def tags(self, repository: str | Reference) -> tuple[str, ...]:
         """Return all tags of a repository, such as ``quay.io/x/y``, in the registry's order.

@@ -22,6 +22,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.pull.base import BaseLayers
 from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
 from imgfetch.pull.plan import Plan, SaveRequest
+from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
 
 
@@ -30,8 +31,10 @@ def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
     base = _base_layers(request, resolver)
     selections: list[Selection] = []
     layers: list[Layer] = []
-    for reference in request.references:
+    quota = Quota(resolver.source)
+    for number, reference in enumerate(request.references, 1):
         selection = _select(resolver.document(reference), reference, request, resolver)
+        quota.check(request.references[number:])
         if base:
             selection = base.left_out_of(selection, by_chain=request.format.is_by_chain)
         for warning in _warnings(selection, reference, request, resolver):

@@ -170,3 +170,42 @@ def test_natural_order_takes_numbers_as_numbers() -> None:
         "v1.9-alpine",
         "v1.10",
     ]
+
+
+def limited(loopback: Loopback, left: str, *names: str) -> list[str]:
+    """Serve images by a registry that reports how many pulls are left."""
+    references = [loopback.add(name, "1", AMD64_IMAGE) for name in names]
+    for name in names:
+        answer = loopback.answers[f"/v2/{name}/manifests/1"]
+        assert isinstance(answer, Answer)
+        headers = {**answer.headers, "RateLimit-Remaining": left}
+        loopback.answers[f"/v2/{name}/manifests/1"] = Answer(answer.body, headers=headers)
+    return references
+
+
+@pytest.mark.parametrize(
+    "words", [["digest"], ["save", "--dry-run", "--platform", "linux/amd64"]], ids=["digest", "save"]
+)
+@pytest.mark.parametrize("left", ["1;w=21600", "2", "0"])
+def test_a_list_that_the_pull_limit_cuts_short_is_announced_once(
+    loopback: Loopback, command: Command, words: list[str], left: str
+) -> None:
+    done = command(*words, *limited(loopback, left, "a", "b", "c", "d"))
+    assert done.status == 0, done.err
+    assert f"the list has 3 more images at {loopback.host}, whose number of pulls left is {left[0]};" in done.err
+    assert done.err.count("the list has") == 1
+
+
+@pytest.mark.parametrize(("left", "names"), [("3", "abcd"), ("1", "ab"), ("0", "a"), ("many", "abcd"), ("", "abcd")])
+def test_a_pull_limit_that_suffices_is_not_mentioned(
+    loopback: Loopback, command: Command, left: str, names: str
+) -> None:
+    done = command("digest", *limited(loopback, left, *names))
+    assert (done.status, done.err) == (0, "")
+
+
+def test_images_at_another_registry_do_not_count_against_a_limit(loopback: Loopback, command: Command) -> None:
+    with Loopback() as other:
+        free = [other.add(name, "1", AMD64_IMAGE) for name in "abc"]
+        done = command("digest", *limited(loopback, "1", "a"), *free, *limited(loopback, "1", "b"))
+        assert (done.status, done.err) == (0, "")

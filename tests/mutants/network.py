@@ -149,4 +149,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("daemon_json:find_daemon_json", "(path for path in own if os.path.exists(path))", "iter(own)").noticed_by(
         "test_the_users_file_comes_before_the_systems"
     ),
+    Mutant("Quota.check", "count < wanted[registry]", "count < sum(wanted.values())").noticed_by(
+        "test_images_at_another_registry_do_not_count_against_a_limit"
+    ),
+    Mutant("Quota.check", "count < wanted[registry]", "count <= wanted[registry]").noticed_by(
+        "test_a_pull_limit_that_suffices_is_not_mentioned"
+    ),
+    Mutant("Quota.check", "self._told.add(registry)", "pass").noticed_by(
+        "test_a_list_that_the_pull_limit_cuts_short_is_announced_once"
+    ),
 )
