@@ -34,9 +34,9 @@ def regular(output: Output) -> Path | None:
     if not isinstance(output, (str, os.PathLike)):
         return None
     path = Path(output)
-    if _open_file(path):
-        return None
     with storage_errors(path, "write"):
+        if _open_file(path):
+            return None
         _require_own_directories(path)
         try:
             mode = path.stat().st_mode

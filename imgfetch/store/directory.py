@@ -21,7 +21,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from imgfetch.errors import StorageError
-from imgfetch.store.folder import DIRECTORY, Folder, is_ours, is_private, keeps_modes
+from imgfetch.store.folder import DIRECTORY, Folder, NotRegularError, is_ours, is_private, keeps_modes
 from imgfetch.text import sanitize
 
 BLOBS, PARTS, LAYERS, LOCKS, RUNS = KINDS = ("blobs", "parts", "layers", "locks", "runs")
@@ -51,12 +51,14 @@ class StoreDirectory:
 
     Attributes:
         root: its path.
+        is_cache: false for a directory in another one that is this user's alone.
         is_private: false if the file system cannot keep other users from writing.
     """
 
     def __init__(self, root: Path, parent: Folder | None = None) -> None:
         """Take the path of a cache, or of a directory in ``parent``, which is this user's and needs no tag."""
         self.root = root
+        self.is_cache = parent is None
         self.is_private = True
         self._parent = parent
         self._is_closed = False
@@ -77,8 +79,8 @@ class StoreDirectory:
                     top = self._opened(make=make)
                     failing.callback(top.close)
                     self.is_private = _is_private(top)
-                    if self._parent is None:
-                        _require_cache(top, make=make)
+                    if self.is_cache:
+                        _require_cache(top, make=make, must_be_private=self.is_private)
                     if self.is_private:
                         _secure(top)
                     failing.pop_all()
@@ -160,7 +162,7 @@ def _foreign(root: Path) -> UntrustedCacheError:
     )
 
 
-def _require_cache(top: Folder, *, make: bool) -> None:
+def _require_cache(top: Folder, *, make: bool, must_be_private: bool) -> None:
     """Refuse a directory with other data; ``make`` marks one that has nothing else, as a cache of an earlier version.
 
     Raises:
@@ -168,11 +170,13 @@ def _require_cache(top: Folder, *, make: bool) -> None:
         OSError: it cannot be read or marked.
     """
     names = set(top.names())
-    if TAG in names and _is_tagged(top):
-        return
-    strange = {name for name in names - _PERMITTED if not _IGNORED.fullmatch(name)}
     if TAG in names:
-        strange.add("a tag of another program")
+        with suppress(FileNotFoundError, NotRegularError), top.open(TAG) as file:
+            if file.read(len(_CONTENT)) != _CONTENT:
+                names.add("a tag of another program")
+            elif not must_be_private or _is_own(os.fstat(file.fileno())):
+                return
+    strange = {name for name in names - _PERMITTED if not _IGNORED.fullmatch(name)}
     if not make and not names >= _EARLIER:  # nobody has said that it is a cache
         strange |= names & set(KINDS)
     if strange:
@@ -185,10 +189,9 @@ def _require_cache(top: Folder, *, make: bool) -> None:
         top.write(TAG, _CONTENT)
 
 
-def _is_tagged(top: Folder) -> bool:
-    with suppress(FileNotFoundError), top.open(TAG) as file:
-        return file.read(len(_CONTENT)) == _CONTENT
-    return False
+def _is_own(status: os.stat_result) -> bool:
+    """Return ``True`` for a file that no other user can have put here while the directory was open."""
+    return is_private(status) and status.st_nlink == 1
 
 
 def _secure(top: Folder) -> None:

@@ -186,7 +186,7 @@ def _opened(path: Path, flags: int) -> int:
         names, links = list(reversed(path.parts)), 0
         while names:
             name = names.pop()
-            there = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=here)
+            there = _step(name, here)
             status = os.fstat(there)
             if stat.S_ISLNK(status.st_mode):
                 links += 1
@@ -201,6 +201,14 @@ def _opened(path: Path, flags: int) -> int:
         return os.open(".", flags, dir_fd=here)
     finally:
         os.close(here)
+
+
+def _step(name: str, here: int) -> int:
+    """Open a directory, or a link or file, in an open directory; an automounted directory is mounted by that."""
+    try:
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=here)
+    except NotADirectoryError:
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=here)
 
 
 def make_directory(path: Path) -> None:

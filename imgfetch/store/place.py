@@ -64,6 +64,7 @@ class Place:
         self._directory = directory
         self._locks = locks
         self._interrupt = interrupt
+        self._purpose = "use" if directory.is_cache else "write"
         self._verified = VerifiedFiles(interrupt)
 
     def prepare(self) -> None:
@@ -72,7 +73,7 @@ class Place:
         Raises:
             StorageError: it cannot be created, written or locked, or others can write to it, or it holds other data.
         """
-        with storage_errors(self.root, "use"):
+        with storage_errors(self.root, self._purpose):
             self._directory.open()
             self._locks.prepare()
 
@@ -120,7 +121,7 @@ class Place:
     @contextmanager
     def _reading(self, digest: Digest) -> Iterator[BinaryIO | None]:
         """Open a blob's file, unless it is missing, wrong or no regular file."""
-        with storage_errors(self.root, "use"):
+        with storage_errors(self.root, self._purpose):
             self._directory.open()
             try:
                 file = self._directory.folder(BLOBS, digest.algorithm, make=False).open(digest.encoded)
@@ -216,7 +217,7 @@ class Place:
 
     def drop_part(self, digest: Digest) -> None:
         """Remove a partial download, unless another process continues it."""
-        with self._claim(digest, wait=False) as claim, storage_errors(self.root, "use"):
+        with self._claim(digest, wait=False) as claim, storage_errors(self.root, self._purpose):
             if claim is Claim.OURS:
                 self._directory.folder(PARTS, digest.algorithm).remove(digest.encoded)
 
@@ -247,7 +248,7 @@ class Place:
         name = digest.encoded
         if claim is Claim.BESIDE:
             name += f".{secrets.token_hex(8)}"
-        with storage_errors(self.root, "use"):
+        with storage_errors(self.root, self._purpose):
             folder = self._directory.folder(PARTS, digest.algorithm)
         part = open_part(folder, name)
         try:
@@ -261,7 +262,7 @@ class Place:
     def _commit(self, part: PartialBlob, contents: LayerInfo | None) -> None:
         """Move a verified part to its final name, and keep the findings about it."""
         digest = part.descriptor.digest
-        with storage_errors(self.root, "use"):
+        with storage_errors(self.root, self._purpose):
             folder = self._directory.folder(BLOBS, digest.algorithm)
         self._interrupt()
         part.move_to(folder, digest.encoded)

@@ -111,7 +111,7 @@ def _locked(parent: Folder, name: str) -> FileLock | None:
             folder = parent.child(name, make=True)
         except FileNotFoundError:
             continue  # another process has just removed it
-        except NotADirectoryError:
+        except (NotADirectoryError, PermissionError):  # another user's
             return None
         lock = FileLock(folder, _LOCK)
         try:

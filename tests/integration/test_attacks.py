@@ -420,6 +420,21 @@ def test_a_suspended_save_makes_another_one_wait_with_a_message_but_not_without_
     assert "waiting for" in waiting[0]
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o2777, 0o000], ids=oct)
+def test_another_user_s_workspace_of_the_same_name_is_no_obstacle(scene: Scene, mode: int) -> None:
+    shared = scene.machine
+    planted = shared.out / ".y.tar.imgfetch"
+    planted.mkdir()
+    planted.chmod(mode)
+    os.chown(planted, ATTACKER.uid, ATTACKER.gid)
+    planted.chmod(mode)
+    for cache in ((), ("--no-cache",)):
+        done = shared.save(*cache)
+        assert done.status == 0, done.err
+        assert shared.is_right()
+    assert list(planted.iterdir()) == []
+
+
 # ---- `cache prune` ----
 
 LAYOUT = "theirs/cache"

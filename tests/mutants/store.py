@@ -30,18 +30,19 @@ MUTANTS = (
     Mutant("directory:_own", "folder is None or not is_ours(folder.status())", "folder is None").noticed_by(
         "test_what_is_no_own_directory_is_refused"
     ),
-    Mutant(
-        "directory:_folders",
-        "with suppress(FileNotFoundError):\n                if",
-        "with suppress():\n                if",
-    ).noticed_by("test_what_another_process_removes_after_it_was_listed_is_no_failure"),
     Mutant("directory:_require_cache", "if strange:", "if False:").noticed_by(
         "test_a_directory_with_other_data_is_no_cache"
     ),
     Mutant("directory:_require_cache", "strange |= names & set(KINDS)", "pass").noticed_by(
         "test_only_a_cache_is_pruned_or_listed"
     ),
-    Mutant("directory:_is_tagged", "file.read(len(_CONTENT)) == _CONTENT", "True").noticed_by(
+    Mutant("directory:_is_own", "is_private(status) and status.st_nlink == 1", "True").noticed_by(
+        "test_a_tag_that_another_user_may_have_planted_is_none"
+    ),
+    Mutant("workspace:_locked", "(NotADirectoryError, PermissionError)", "NotADirectoryError").noticed_by(
+        "test_another_user_s_workspace_of_the_same_name_is_no_obstacle"
+    ),
+    Mutant("directory:_require_cache", "file.read(len(_CONTENT)) != _CONTENT", "False").noticed_by(
         "test_a_directory_with_other_data_is_no_cache"
     ),
     Mutant(

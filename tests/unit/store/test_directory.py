@@ -17,6 +17,7 @@ from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Embedded
+from imgfetch.store import eviction
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.directory import StoreDirectory, UntrustedCacheError
 from imgfetch.store.folder import Folder
@@ -136,6 +137,25 @@ def test_a_directory_with_other_data_is_no_cache(root: Path, name: str) -> None:
     with pytest.raises(UntrustedCacheError, match=f"is not a cache of imgfetch: it contains {shown}"):
         BlobStore(root).prepare()
     assert sorted(path.name for path in root.iterdir()) == sorted(["blobs", name])
+
+
+@pytest.mark.parametrize("kind", ["another user's", "writable by all", "a second name", "a link", "a FIFO"])
+def test_a_tag_that_another_user_may_have_planted_is_none(root: Path, tmp_path: Path, kind: str) -> None:
+    tools.root()
+    BlobStore(root).prepare()
+    tag = root / "CACHEDIR.TAG"
+    if kind == "another user's":
+        os.chown(tag, NOBODY, -1)
+    elif kind == "writable by all":
+        tag.chmod(0o666)
+    elif kind == "a second name":
+        tag.rename(root.parent / "tag")
+        tag.hardlink_to(root.parent / "tag")
+    else:
+        tag.rename(tmp_path / "tag")
+        tag.symlink_to(tmp_path / "tag") if kind == "a link" else os.mkfifo(tag)
+    with pytest.raises(UntrustedCacheError, match="is not a cache of imgfetch"):
+        eviction.prune(root)
 
 
 @pytest.mark.parametrize("names", [[], [".gitignore"], ["lost+found"], ["blobs", "locks", "runs", "lock", "layers.0f"]])
