@@ -60,6 +60,10 @@ class TlsConfig(NamedTuple):
         """Return whether the user disabled verification for a host."""
         return _is_named(host, port, self.insecure | self.exempt)
 
+    def level_of(self, host: str, port: int) -> int:
+        """Return the level of messages about a host without verification: a warning if this run asks for it."""
+        return logging.WARNING if _is_named(host, port, self.insecure) else logging.INFO
+
     def context(self, host: str, port: int, *, client_certificate: bool = True) -> ssl.SSLContext:
         """Return a new context for one host, and warn if it is not verified.
 
@@ -68,8 +72,8 @@ class TlsConfig(NamedTuple):
         """
         files = self._own_files(host, port)
         if self.is_insecure(host, port):
-            is_asked = _is_named(host, port, self.insecure)
-            level, reason = (logging.WARNING, "--insecure") if is_asked else (logging.INFO, "a configuration file")
+            level = self.level_of(host, port)
+            reason = "--insecure" if level == logging.WARNING else "a configuration file"
             _logger.log(
                 level, "the certificate of %s is not verified because of %s", sanitize(f"{host}:{port}"), reason
             )

@@ -309,7 +309,17 @@ class Registry(Source):
             if self._base == base and self._may_fall_back and not self._has_answered:
                 self._base = f"http://{self._root}"
                 self._authenticator = self._new_authenticator(self.name, self._base, self._access)
+                self._report_http(Origin.of(base))
             return self._base != base
+
+    def _report_http(self, origin: Origin) -> None:
+        if not origin.is_loopback:
+            _logger.log(
+                self._access.trust.level_of(origin.host, origin.port),
+                "%s does not answer with TLS, and its certificate would not be verified; continuing with plain http, "
+                "so credentials and images are not encrypted",
+                origin,
+            )
 
     def _new_authenticator(
         self, name: str, base: str, access: RegistryConfig, *, identify: bool = True

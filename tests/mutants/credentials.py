@@ -75,4 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("elsewhere:_match", "_PATH.fullmatch(", "re.fullmatch('/v2/(.+)/(manifests)/.+', ").noticed_by(
         "test_a_repository_in_a_redirect_that_is_no_name_is_not_repeated"
     ),
+    Mutant("Registry._falls_back", "self._report_http(Origin.of(base))", "pass").noticed_by(
+        "test_a_host_without_verification_is_asked_by_http_with_a_warning_that_nothing_is_encrypted[asked for-no TLS]"
+    ),
 )

@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant("registries_conf:_rule", 'if entry.text("pull-from-mirror"):', "if False:").noticed_by(
         f"{_BROKEN}[pull-from-mirror outside a mirror]"
     ),
-    Mutant("TlsConfig.context", "is_asked else", "True else").noticed_by(
+    Mutant("TlsConfig.level_of", "_is_named(host, port, self.insecure)", "True").noticed_by(
         "test_a_host_that_a_file_calls_insecure_is_no_warning"
     ),
     Mutant("context:listed", "read_settings(path)", 'open(path, "rb").read()').noticed_by(

@@ -25,10 +25,12 @@ from imgfetch.errors import (
     VerificationError,
 )
 from imgfetch.http.retries import RetryPolicy
+from imgfetch.http.tls import TlsConfig
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
+from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
@@ -634,6 +636,29 @@ def test_the_loopback_is_asked_by_http_where_it_does_not_speak_tls(
         for _ in range(2):
             assert registry.manifest(image_at(host)).raw == b"{}"
     assert wire.urls == [https, http, http]  # remembered for the run
+
+
+@pytest.mark.parametrize("failure", [no_tls, refused], ids=["no TLS", "refused"])
+@pytest.mark.parametrize(
+    ("host", "trust", "is_told"),
+    [
+        pytest.param(HOST, TlsConfig(insecure=frozenset({HOST})), True, id="asked for"),
+        pytest.param("10.0.0.1:5000", TlsConfig(insecure=frozenset({"10.0.0.1"})), True, id="at an address"),
+        pytest.param(HOST, TlsConfig(exempt=frozenset({HOST})), False, id="configured"),
+        pytest.param(LOCAL, TlsConfig(insecure=frozenset({LOCAL})), False, id="on the loopback"),
+    ],
+)
+def test_a_host_without_verification_is_asked_by_http_with_a_warning_that_nothing_is_encrypted(
+    wire: Wire, log: Log, *, failure: Callable[[], Exception], host: str, trust: TlsConfig, is_told: bool
+) -> None:
+    wire.get(manifest_url("https", host), body=failure())
+    wire.get(manifest_url("http", host), body=b"{}")
+    with Registry(host, access=RegistryConfig(trust=trust)) as registry:
+        for _ in range(2):
+            registry.manifest(image_at(host))
+    told = [warning for warning in log.warnings if "credentials and images are not encrypted" in warning]
+    assert len(told) == is_told
+    assert all(host in warning and "plain http" in warning for warning in told)
 
 
 @pytest.mark.parametrize(
