@@ -129,13 +129,11 @@ def _kept(arguments: argparse.Namespace) -> str:
     from imgfetch.cli.context import cache_directory  # noqa: PLC0415
     from imgfetch.store import workspace  # noqa: PLC0415
     from imgfetch.store.blobs import is_usable  # noqa: PLC0415
-    from imgfetch.store.directory import STORE  # noqa: PLC0415
 
     output = Path(arguments.output)
-    beside = output.parent / workspace.name(output)
     with suppress(errors.StorageError):
-        if arguments.output != "-" and workspace.has_layers(beside / STORE):
-            return f"partial downloads are kept in {sanitize(beside.name)}, beside the output"
+        if arguments.output != "-" and workspace.is_kept(output):
+            return f"partial downloads are kept in {sanitize(workspace.name(output))}, beside the output"
         cache = cache_directory(arguments)
         if not arguments.no_cache and workspace.has_layers(cache) and is_usable(cache):
             return "partial downloads are kept in the cache"

@@ -142,6 +142,18 @@ def _is_for_us(folder: Folder) -> bool:
     return not keeps_modes(folder)
 
 
+def is_kept(output: Path) -> bool:
+    """Return ``True`` if the directory beside an output has layers for the next run, and no other process uses it."""
+    with suppress(OSError):
+        folder = Folder.at(output.parent / name(output))
+        lock = FileLock(folder, _LOCK)
+        try:
+            return lock.acquire() and _keeps_layers(folder)
+        finally:
+            lock.release()
+    return False
+
+
 def has_layers(store: Path) -> bool:
     """Return ``True`` if a store at a path has a layer, or part of one, which the next run can use."""
     with suppress(OSError):

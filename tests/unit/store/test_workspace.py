@@ -116,6 +116,18 @@ def test_one_that_cannot_be_listed_hides_no_other_error(tmp_path: Path, monkeypa
         leave(TransportError("cut"))
 
 
+def test_only_one_that_the_next_run_will_use_is_kept(tmp_path: Path) -> None:
+    output = tmp_path / "y.tar"
+    assert not workspace.is_kept(output)
+    with pytest.raises(TransportError):
+        fail(output, f"store/parts/sha256/{'0' * 64}")
+    assert workspace.is_kept(output)
+    with workspace.beside(output):  # another process, which will remove it
+        assert not workspace.is_kept(output)
+    assert not workspace.is_kept(output)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_in_a_directory_that_hands_its_group_on_is_found_again(tmp_path: Path) -> None:
     tmp_path.chmod(0o2775)
     with pytest.raises(TransportError):
