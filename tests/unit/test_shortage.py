@@ -141,7 +141,7 @@ def test_the_search_for_descriptors_leaves_none_open(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "pipe", some)
     assert shortage.of_files() == FILES
-    assert open_files() == before
+    assert open_files() <= before  # those of other tests may be closed meanwhile
 
 
 # ---- decompressors ----
