@@ -125,8 +125,10 @@ def test_a_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
     linked(tmp_path / "planted", "pipe")
     os.lchown(tmp_path / "planted", 4321, 4321)
     linked(tmp_path / "y.tar", "planted")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(StorageError, match="planted is a link of another user"), opened(tmp_path / "y.tar", None):
         pass
+    os.close(reader)
 
 
 def test_another_users_pipe_in_a_directory_of_ours_is_used(tmp_path: Path) -> None:
