@@ -105,10 +105,14 @@ class Folder:
 
     def unnamed(self) -> BinaryIO:
         """Open a new file without a name, which goes away when it is closed."""
-        name = f".imgfetch-{secrets.token_hex(8)}.part"
-        file = self.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        name, file = self.new_file()
         os.unlink(name, dir_fd=self.descriptor)
         return file
+
+    def new_file(self) -> tuple[str, BinaryIO]:
+        """Create a file of a random name, for this user alone; return the name and the open file."""
+        name = f".imgfetch-{secrets.token_hex(8)}.part"
+        return name, self.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return at most ``limit`` first bytes of a regular file."""
@@ -121,9 +125,9 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Create a small file, or replace one, in one step."""
-        part = f".imgfetch-{secrets.token_hex(8)}.part"
+        part, file = self.new_file()
         try:
-            with self.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL) as file:
+            with file:
                 view = memoryview(content)
                 while view:
                     view = view[file.write(view) :]
@@ -238,9 +242,8 @@ def keeps_modes(folder: Folder) -> bool:
     File systems such as FAT, CIFS and NFS with squashed owners show fixed modes or owners instead.  The file is
     examined by the descriptor that created it, so nobody can put another one in its place.
     """
-    name = f".imgfetch-{secrets.token_hex(8)}.part"
     try:
-        made = folder.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        name, made = folder.new_file()
     except OSError:
         return True  # it cannot be used anyway
     with made:
