@@ -11,9 +11,9 @@
   is no further attempt.  Otherwise it is 1 s after progress, or else 1, 2, 4, 8 s and so on up to 30 s, a quarter more
   or less, and never more than ``--max-wait``.
 * The last error has the number of attempts.  An outer `repeat` raises it at once; only if the request was to resume a
-  blob does another follow, from byte 0 (`imgfetch.pull.fetch`).
+  blob does another follow, from byte 0 (`imgfetch.pull.start`).
 
-Only progress restarts the count: new bytes of a blob, as its caller reports and bounds them (`imgfetch.pull.fetch`).
+Only progress restarts the count: new bytes of a blob, as its caller reports and bounds them (`imgfetch.pull.start`).
 Elapsed time is not progress: a silent server fails like any other.
 """
 

@@ -22,22 +22,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_refused_types_are_answered_once_with_accepting_anything"
     ),
     Mutant("Registry._body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),
-    Mutant("_Start.next", "= self._is_whole_always", "= False").noticed_by(
+    Mutant("Start.next", "= self._is_whole_always", "= False").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"
     ),
-    Mutant("_Start.failed", "has_other=is_too_few", "has_other=False").noticed_by(
+    Mutant("Start.failed", "has_other=is_too_few", "has_other=False").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "True, left", "left == NONE_LEFT, left").noticed_by(
+    Mutant("Start.failed", "True, left", "left == NONE_LEFT, left").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "1 if self._was_whole else PROGRESS", "1").noticed_by(
+    Mutant("Start.failed", "1 if self._was_whole else PROGRESS", "1").noticed_by(
         "test_a_part_that_cannot_be_resumed_is_downloaded_from_its_first_byte"
     ),
-    Mutant("_Start.failed", "has_other=is_too_few", "has_other=is_too_few and self._attempts._limit > 1").noticed_by(
+    Mutant("Start.failed", "has_other=is_too_few", "has_other=is_too_few and self._attempts._limit > 1").noticed_by(
         "test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob"
     ),
-    Mutant("_Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
+    Mutant("Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
         "test_a_server_without_ranges_is_asked_no_more_often_than_others"
     ),
     Mutant("PartialBlob._absorb", "max(self.furthest, self.size)", "self.furthest + len(chunk)").noticed_by(

@@ -30,8 +30,8 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
-from imgfetch.pull.fetch import PROGRESS
 from imgfetch.pull.resolve import Resolver
+from imgfetch.pull.start import PROGRESS
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.folder import Folder
 from imgfetch.store.partial import PartialBlob
