@@ -94,7 +94,7 @@ class Scenario:
             last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
-        ping: what it demands at its root.
+        ping: what it demands at its root, if that is another challenge.
         demands: the parts for which it demands a token.
         uses: how often a token is good; below zero, never.
         scope: what a token for the layer has to be for besides.
@@ -134,6 +134,11 @@ class Scenario:
     waits: tuple[int, ...] | None = ()
     asked: Mapping[str, int] = field(default_factory=dict)
     sent: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str:
+        """Return the challenge at the registry's root."""
+        return self.ping or (self.challenge if "manifest" in self.demands else "").strip()
 
     def ends(
         self,
@@ -234,7 +239,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             found = re.fullmatch(r"/(v2|token|data)/([a-z0-9-]+)/?(.*)", path)
             if path == "/v2/":
                 asked = registry.scenarios.get(registry.last)
-                self._refuse(registry.last, asked.ping if asked else "", Reply(401 if asked and asked.ping else 200))
+                demand = asked.root if asked else ""
+                self._refuse(registry.last, demand, Reply(401 if demand else 200))
             elif found is None or found[2] not in registry.scenarios:
                 self._send(Reply(404), b"nothing here", "text/plain")
             else:

@@ -57,6 +57,7 @@ class Authenticator:
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
+        self._proven: dict[str, Grant] = {}
         self._presented: dict[str, Login] = {}
         self._settled: set[str] = set()
         self._anonymous: set[str] = set()
@@ -80,7 +81,13 @@ class Authenticator:
         if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
-        return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
+        try:
+            return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
+        except AuthenticationError as error:
+            if (renewed := self._renew(repository, used)) is None:
+                raise
+            _logger.info("%s", error)
+            return renewed
 
     def volunteer(self, refusal: Response, repository: str, label: str) -> str | None:
         """Return the ``Authorization`` header after a 403 or 404 for a request without one, if there are credentials.
@@ -107,6 +114,12 @@ class Authenticator:
         """Remember that a repository needs no credentials."""
         with self._lock:
             self._settled.add(repository)
+
+    def prove(self, repository: str) -> None:
+        """Remember the token server whose token a request succeeded with."""
+        with self._lock:
+            if repository in self._grants:
+                self._proven[repository] = self._grants[repository]
 
     def anonymous(self, repository: str, used: str) -> Token | None:
         """Return an anonymous token if ``used`` is the header with a token for stored credentials."""
@@ -189,6 +202,20 @@ class Authenticator:
             if response.origin != Origin.of(self.base):  # another host must not choose the token server
                 return ()
             return challenges.parse(response.headers("WWW-Authenticate"))
+
+    def _renew(self, repository: str, used: str | None) -> str | None:
+        """Replace a token that has ended at its own token server, after a challenge that leads to none.
+
+        See docs/registries.md#challenges-for-a-token-that-has-ended.
+        """
+        with self._lock:
+            proven = self._proven.get(repository)
+            latest = self._grants.get(repository)
+            if not (used and proven and latest) or (latest is not proven and latest.realm == proven.realm):
+                return None  # without such a token, or its server has just been asked
+            self._grants[repository] = proven
+            self._forget(used)
+            return self._header(proven, repository)
 
     def _realm(self, text: str, asked: str, label: str) -> Realm:
         try:

@@ -35,6 +35,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Exchange._leaves_credentials_out", "self._rounds = 0", "pass").noticed_by(
         "test_an_image_that_is_denied_without_credentials_too_is_reported_with_them[401]"
     ),
+    Mutant("Authenticator._renew", "self._proven.get(repository)", "self._grants.get(repository)").noticed_by(
+        "test_a_token_that_was_never_accepted_is_not_replaced_where_its_challenge_leads_nowhere"
+    ),
+    Mutant("Authenticator._renew", "latest is not proven and latest.realm == proven.realm", "True").noticed_by(
+        "test_a_token_that_has_ended_is_replaced_where_it_came_from_if_its_challenge_leads_nowhere[no challenge]"
+    ),
     Mutant("Authenticator.volunteer", "repository in self._settled or ", "").noticed_by(
         "test_a_registry_that_asks_for_no_credentials_is_asked_once_and_receives_none[no challenge]"
     ),

@@ -501,6 +501,40 @@ def test_so_has_one_that_begins_with_a_token(wire: Wire, registry: Registry) -> 
     assert wire.asked[3:] == [BLOB_URL, REALM, BLOB_URL, REALM, BLOB_URL]
 
 
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param(('Basic realm="harbor"',), id="only a password is accepted"),
+        pytest.param((), id="no challenge"),
+        pytest.param((f'Bearer realm="{OTHER}",error="invalid_token"',), id="another server, which denies everybody"),
+        pytest.param(("Negotiate",), id="an unknown scheme"),
+    ],
+)
+def test_a_token_that_has_ended_is_replaced_where_it_came_from_if_its_challenge_leads_nowhere(
+    wire: Wire, registry: Registry, ended: tuple[str, ...]
+) -> None:
+    wire.guard(MANIFEST, "Bearer one", CHALLENGE)
+    wire.guard(BLOB_URL, "Bearer two", *ended, body=CONTENT)
+    wire.get(PING, status=200)
+    wire.get(OTHER, status=401)
+    wire.assert_all_requests_are_fired = False
+    give_tokens(wire, "one", "two")
+    registry.manifest(REFERENCE)
+    assert read_blob(registry) == CONTENT
+    assert wire.authorizations[-1] == "Bearer two"
+    assert read_blob(registry) == CONTENT
+    assert wire.asked.count(REALM) == 2
+
+
+def test_a_token_that_was_never_accepted_is_not_replaced_where_its_challenge_leads_nowhere(
+    wire: Wire, registry: Registry
+) -> None:
+    wire.challenge(MANIFEST, CHALLENGE)
+    wire.challenge(MANIFEST, 'Basic realm="harbor"')
+    give_tokens(wire, "one")
+    assert "expects a user name and password" in str(refusal(registry))
+
+
 @pytest.mark.parametrize("error", ["", ',error="insufficient_scope"'], ids=["silently", "insufficient_scope"])
 def test_a_new_scope_is_joined_to_the_known_ones(wire: Wire, registry: Registry, error: str) -> None:
     wire.challenge(MANIFEST, CHALLENGE)
