@@ -43,6 +43,9 @@ LONGEST = 30.0  # seconds that a stall lasts at most
 FLOOD = 100 * 1024**2  # bytes that a flood has at most
 IDLE = 40.0  # seconds after which a scenario that nobody asked for begins anew
 TOKEN = "fault-token"  # of nobody
+MEMBER = "fault-token-of-alice"
+BASIC = "Basic YWxpY2U6cGFzc3dvcmQ="  # alice:password
+BELOW = "/below/hub"  # a path below which the API is
 ESCAPES = "\x1b[2J\x1b[31mfake: success\u202e\r\nimgfetch: saved"
 
 
@@ -91,20 +94,29 @@ class Scenario:
         what: what is broken.
         replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``data``, ``head``, of a proxy
             ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is the good one, and the
-            last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ.
+            last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ;
+            ``token-alice`` those to requests with credentials, and ``token-wide`` those to requests for another scope
+            than the challenge's, where they differ.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
         ping: what it demands at its root, if that is another challenge.
+        hides: the status in the place of a challenge, for images that are private.
+        wants: whose token is good, alice's or nobody's; by default each is.
+        moved: where it redirects everything to, being a domain without a registry.
+        below: the API is below a path.
         demands: the parts for which it demands a token.
         uses: how often a token is good; below zero, never.
         scope: what a token for the layer has to be for besides.
         error: why it is refused otherwise, as the challenge has it.
+        ended: what it demands of who has a token that was used too often, if that is another challenge.
         once: a signed URL is good for one request.
         arguments: more arguments, in which the same names stand.
         environment: variables.
         built: the image; by default one of two layers, the first of them large.
         reference: another reference.
         tls: by https.
+        tags: the tags that are listed.
+        tags_say: what stderr must hold where they are not.
         pending: why imgfetch does not do so yet.
         status: the exit status.
         says: what stderr must hold.
@@ -119,15 +131,22 @@ class Scenario:
     challenge: str = ""
     demands: frozenset[str] = frozenset({"manifest", "config", "layer", "other"})
     ping: str = ""
+    hides: int = 0
+    wants: str = ""
+    moved: str = ""
+    below: bool = False
     uses: int = 0
     scope: str = ""
     error: str = ""
+    ended: str | None = None
     once: bool = False
     arguments: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     built: Built | None = None
     reference: str = ""
     tls: bool = False
+    tags: tuple[str, ...] = ()
+    tags_say: str = ""
     pending: str = ""
     status: int = 0
     says: tuple[str, ...] = ()
@@ -186,7 +205,7 @@ class FaultRegistry(LoopbackServer):
         self.scenarios = scenarios
         self.asked: Counter[tuple[str, str]] = Counter()
         self.sent: Counter[tuple[str, str]] = Counter()
-        self.granted: dict[str, tuple[str, ...]] = {TOKEN: ()}
+        self.granted: dict[str, tuple[str, ...]] = {TOKEN: (), MEMBER: (), BASIC: ()}
         self.used: Counter[str] = Counter()
         self.last = ""
         self.numbers = itertools.count(1)
@@ -223,6 +242,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
         timeout = 30
         disable_nagle_algorithm = True  # head and body are two packets, and the second must not wait for the first
         _counted = ("", "")
+        _is_below = False
 
         def handle(self) -> None:
             with suppress(OSError, ssl.SSLError, ValueError):  # the client went away
@@ -235,12 +255,16 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
         def do_GET(self) -> None:
             self._counted = ("", "")
             self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy is asked
+            self._is_below = self.path.startswith(BELOW)
+            self.path = self.path.removeprefix(BELOW)
             path = self.path.partition("?")[0]
             found = re.fullmatch(r"/(v2|token|data)/([a-z0-9-]+)/?(.*)", path)
             if path == "/v2/":
-                asked = registry.scenarios.get(registry.last)
-                demand = asked.root if asked else ""
-                self._refuse(registry.last, demand, Reply(401 if demand else 200))
+                asked = registry.scenarios.get(registry.last) or Scenario("nothing")
+                if self._has_moved(asked):
+                    self._send(redirect(asked.moved), b"", "text/plain")
+                else:
+                    self._refuse(registry.last, asked.root, Reply(401 if asked.root else 200))
             elif found is None or found[2] not in registry.scenarios:
                 self._send(Reply(404), b"nothing here", "text/plain")
             else:
@@ -268,6 +292,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
         def _serve(self, name: str, kind: str, rest: str) -> None:
             scenario = registry.scenarios[name]
             part, content, media_type = _part(name, kind, rest)
+            if self._has_moved(scenario) or scenario.below != self._is_below:
+                self._send(redirect(scenario.moved) if scenario.moved else Reply(404), b"", "text/plain")
+                return
             if kind == "data" and "Authorization" in self.headers and part not in scenario.demands:
                 body = b"<Code>InvalidArgument</Code> only one auth mechanism allowed"
                 self._send(Reply(400), body, "application/xml")
@@ -276,13 +303,16 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 with registry.lock:
                     registry.asked[name, "refused"] += 1
                     registry.last = name
-                self._refuse(name, demand, Reply(401))
+                self._refuse(name, "" if scenario.hides else demand, Reply(scenario.hides or 401))
+                return
+            if scenario.wants == "nobody" and self.headers.get("Authorization") == f"Bearer {MEMBER}":
+                self._send(Reply(403), errors("DENIED"), "application/json")
                 return
             if part == "token" and (scenario.uses or scenario.scope):
                 content = self._grant(name)
-            resumed = f"{part}-resumed"
-            is_resumed = "Range" in self.headers and resumed in scenario.replies
-            reply = registry.next_reply(name, resumed if is_resumed else part)
+            elif part == "token" and "Authorization" in self.headers:
+                content = json.dumps({"token": MEMBER}).encode()
+            reply = registry.next_reply(name, self._variant(scenario, part))
             if kind == "data" and scenario.once:
                 with registry.lock:
                     registry.used[self.path] += 1
@@ -290,6 +320,24 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             with registry.lock:
                 self._counted = (name, part)
             self._send(reply, content, media_type)
+
+        def _has_moved(self, scenario: Scenario) -> bool:
+            return bool(scenario.moved) and registry.host != registry.names["store_host"]
+
+        def _variant(self, scenario: Scenario, part: str) -> str:
+            """Return the name of the replies to a request for a part."""
+            known = re.findall(r'scope="([^"]*)"', scenario.challenge.format(**registry.names, name=self._name))
+            asked = parse_qs(urlsplit(self.path).query).get("scope", [])
+            fits = {
+                f"{part}-resumed": "Range" in self.headers,
+                f"{part}-wide": asked != known,
+                f"{part}-alice": "Authorization" in self.headers,
+            }
+            return next((name for name, does in fits.items() if does and name in scenario.replies), part)
+
+        @property
+        def _name(self) -> str:
+            return self.path.partition("?")[0].split("/")[2]
 
         def _demand(self, scenario: Scenario, part: str) -> str | None:
             """Return the challenge for who may not have a part."""
@@ -299,7 +347,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             with registry.lock:
                 scopes = registry.granted.get(token)
                 registry.used[token] += 1
-                if scopes is None or (scenario.uses and registry.used[token] > scenario.uses):
+                if scopes is not None and scenario.uses and registry.used[token] > scenario.uses:
+                    return scenario.challenge if scenario.ended is None else scenario.ended
+                if scopes is None or (scenario.wants == "alice" and token not in (MEMBER, BASIC)):
                     return scenario.challenge
             if part == "layer" and scenario.scope and scenario.scope not in scopes:
                 error = f',error="{scenario.error}"' if scenario.error else ""
@@ -426,6 +476,8 @@ def _part(name: str, kind: str, rest: str) -> tuple[str, bytes, str]:
     """Return which part of a scenario a path means, with its content and type."""
     if kind == "token":
         return "token", json.dumps({"token": TOKEN, "expires_in": 300}).encode(), "application/json"
+    if rest == "tags/list":
+        return "tags", b'{"tags": []}', "application/json"
     if rest.startswith("manifests/"):
         built = SCENARIOS[name].built or good(name)
         return "manifest", built.raw, built.media_type
@@ -552,6 +604,141 @@ REFUSALS = {
     "page": Reply(headers={"Content-Type": "text/html"}, body=b"<html>no ranges here</html>", ranges=False),
 }
 """Answers to a request with ``Range`` by servers that answer other requests well."""
+
+
+def stored(host: str = "{host}", proxy: str = "") -> dict[str, Any]:
+    """Return what lets alice's password be stored for a host, which is asked through a proxy if there is one."""
+    config = f'{{{{"auths": {{{{"{host}": {{{{"auth": "{BASIC.split()[1]}"}}}}}}}}}}}}'
+    more = {"HTTP_PROXY": proxy} if proxy else {}
+    return {"environment": {"DOCKER_AUTH_CONFIG": config, **more}}
+
+
+def named(host: str, name: str, realm: str, **more: Any) -> Scenario:
+    """Return a registry of this name, reached by http, with a token server at another host, for alice."""
+    return Scenario(
+        f"{host} has its token server at {realm}",
+        challenge=f'Bearer realm="http://{realm}/token/{{name}}",service="fault"',
+        wants="alice",
+        reference=f"{host}/{name}:v1",
+        arguments="--plain-http",
+        **stored(host, "http://{host}"),
+        **more,
+    )
+
+
+def pages(what: str, link: str, **more: Any) -> Scenario:
+    """Return a list of tags whose first page has a link."""
+    first = Reply(headers={**JSON, "Link": link}, body=b'{"tags": ["1"]}')
+    return Scenario(what, {"tags": (first, Reply(headers=JSON, body=b'{"tags": ["2"]}'))}, **more)
+
+
+def _credentials() -> dict[str, Scenario]:
+    """Return the scenarios of credentials and of registries that are somewhere else than they seem."""
+    wide = 'Bearer realm="{url}/token/{name}",service="fault",scope="repository:local/{name}:pull"'
+    too_wide = "a token server that does not know one of two scopes answers"
+    mirror = {"reference": "mirrored.invalid/{name}:v1"}
+    next_page = "/v2/{}/tags/list?last=1"
+    found = {
+        "c10-404": challenged("404 in the place of a challenge", BEARER, hides=404, wants="alice", **stored()).ends(
+            asked={"token": 1, "refused": 1}
+        ),
+        "c10b-403": challenged(
+            "403 in the place of a challenge", 'Basic realm="x"', hides=403, wants="alice", **stored()
+        ).ends(asked={"refused": 1}),
+        "c10c-nobody": challenged("404, and there are no credentials", BEARER, hides=404, wants="alice").ends(
+            3, "was not found", "none were sent", asked={"refused": 1, "token": 0}
+        ),
+        "c10d-missing": Scenario(
+            "404, and 404 with credentials too", manifest(bare(404)), challenge=BEARER, hides=404, **stored()
+        ).ends(3, "was not found", "imgfetch used the credentials of alice", asked={"token": 1}),
+        "c11-domain": challenged(
+            "a domain that redirects everything to a registry that wants a token",
+            BEARER,
+            moved="{store}{path}",
+            **stored(),
+        ).ends(asked={"token": 1}),
+        "c11b-public": Scenario("a domain that redirects everything to a public registry", moved="{store}{path}"),
+        "c11c-denied": token(
+            "a domain that redirects everything to a registry that gives nobody a token",
+            bare(401),
+            moved="{store}{path}",
+            **stored(),
+        ).ends(4, "{store_host}/c11c-denied", "receives no credentials"),
+        "c12-sso": challenged(
+            "a token for alice is denied, one for nobody is not", BEARER, wants="nobody", **stored()
+        ).ends(0, "denied the credentials of alice", "continuing without credentials", asked={"token": 2}),
+        "c12b-expired": Scenario(
+            "alice's password is refused, and nobody needs one",
+            {"token-alice": (bare(403),)},
+            challenge=BEARER,
+            **stored(),
+        ).ends(0, "rejected the credentials of alice", "continuing without credentials", asked={"token-alice": 1}),
+        "c12c-private": Scenario(
+            "alice's password is refused, and the image is private",
+            {"token-alice": (bare(401),), "token": (bare(401),)},
+            challenge=BEARER,
+            **stored(),
+        ).ends(4, "rejected the credentials of alice"),
+        "c13-403": Scenario(f"{too_wide} 403", {"token-wide": (bare(403),)}, challenge=wide).ends(
+            asked={"token-wide": 1, "token": 1}
+        ),
+        "c13b-400": Scenario(f"{too_wide} 400", {"token-wide": (bare(400),)}, challenge=wide).ends(
+            asked={"token-wide": 1, "token": 1}
+        ),
+        "c13c-refused": Scenario(
+            "a token for two scopes is refused", {"token-wide": (replied(token="wide"),)}, challenge=wide
+        ).ends(asked={"token-wide": 1, "token": 1, "refused": 2}),
+        "c14-partner": named("registry.connect.redhat.com", "c14-partner", "sso.redhat.com"),
+        "c14b-parent": named("registry.gitlab.com", "c14b-parent", "gitlab.com"),
+        "c14c-nvidia": named("nvcr.io", "c14c-nvidia", "authn.nvidia.com"),
+        "c14d-customer": replace(
+            named("mine.azurecr.io", "c14d-customer", "another.azurecr.io"), wants="", replies={"token": (bare(401),)}
+        ).ends(4, "withheld the credentials", "another.azurecr.io does not belong to mine.azurecr.io"),
+        "c15-basic": challenged(
+            "a token has ended, and then a password is wanted", BEARER, uses=2, ended='Basic realm="harbor"'
+        ).ends(asked={"token": 2}),
+        "c15b-silence": challenged(
+            "a token has ended, which a 401 without a challenge says", BEARER, uses=2, ended=""
+        ).ends(asked={"token": 2}),
+        "c15c-elsewhere": challenged(
+            "a token has ended, and then another token server is named, which has none",
+            BEARER,
+            uses=2,
+            ended='Bearer realm="{store}/nothing/{name}",error="invalid_token"',
+        ).ends(asked={"token": 2}),
+        "c19-relative": pages("the next page of tags is relative", f'<{next_page.format("c19-relative")}>; rel="next"'),
+        "c19b-query": pages("the next page of tags is a query", '<?last=1>; rel="next"'),
+        "c19c-bare": pages(
+            "the next page of tags has no brackets", f'{next_page.format("c19c-bare")}; title="a, b"; rel=next'
+        ),
+        "c19d-elsewhere": pages(
+            "the next page of tags is another list", '<http://elsewhere.invalid/list>; rel="next"', tags_say="next page"
+        ),
+        "c20-scheme": challenged(
+            "the realm has an unknown scheme",
+            'Bearer realm="null://behind/token/{name}",service="fault"',
+            arguments="--realm-override behind={url}",
+        ),
+        "c20b-none": challenged(
+            "the realm has no scheme",
+            'Bearer realm="://behind:81/token/{name}",service="fault"',
+            arguments="--realm-override behind:81={url}",
+        ),
+        "c20c-hint": challenged(
+            "the realm has an unknown scheme, and nothing replaces it",
+            'Bearer realm="null://behind/token/{name}",service="fault"',
+        ).ends(4, "cannot be used", "--realm-override"),
+        "c21-below": Scenario(
+            "the API is below a path", below=True, arguments=f"--mirror mirrored.invalid={{url}}{BELOW}/v2", **mirror
+        ),
+        "c21b-root": Scenario(
+            "a mirror's URL ends in its API's root", arguments="--mirror mirrored.invalid={url}/v2/", **mirror
+        ),
+    }
+    return {
+        name: replace(one, tags=("1", "2")) if "tags" in one.replies and not one.tags_say else one
+        for name, one in found.items()
+    }
 
 
 def _refusing() -> dict[str, Scenario]:
@@ -1104,6 +1291,7 @@ SCENARIOS: dict[str, Scenario] = {
     "x24-challenges": challenged(
         "60 challenges of 60 kB behind the right one", "\n".join([BEARER, *["a," * 30_000] * 60])
     ),
+    **_credentials(),
     **_refusing(),
 }
 

@@ -27,7 +27,8 @@ _SHARED = re.compile(
 _PAIRS = (
     (r"(.+\.)?aliyuncs\.com", r"dockerauth[a-z-]*(\.[a-z0-9-]+)?\.aliyuncs\.com"),
     (r"registry\.hub\.docker\.com", r"auth\.docker\.io"),
-    (r"registry\.connect\.redhat\.com", r"sso\.redhat\.com"),
+    (r"registry\.(connect\.redhat\.com|redhat\.io)", r"sso\.redhat\.com"),
+    (r"nvcr\.io", r"authn\.nvidia\.com"),
     (r"rg\.[a-z0-9-]+\.scw\.cloud", r"api\.scaleway\.com"),
 )
 """Registries, and their token servers in another domain."""

@@ -109,13 +109,13 @@ class TokenClient:
             raise AuthenticationError(message, hint=hint) from denied
 
     def _ask_scopes(self, grant: Grant, login: Login | None) -> Token:
-        """Request all scopes; if they are denied, only those of the challenge.
+        """Request all scopes; if there is no token for them, only those of the challenge.
 
-        Some servers deny everything if they do not know one scope (docs/registries.md#token-requests).
+        Some servers refuse everything if they do not know one scope (docs/registries.md#token-requests).
         """
         try:
             return self._ask_places(grant, login)
-        except DeniedError:
+        except (DeniedError, _FailedError):
             if grant.announced in ((), grant.scopes):
                 raise
             return self._ask_places(replace(grant, scopes=grant.announced), login)

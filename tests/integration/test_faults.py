@@ -92,6 +92,16 @@ def test_a_fault_ends_as_the_matrix_says(
         assert sum(server.sent[name, part] for server in servers.values()) <= most, part
 
 
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.tags or scenario.tags_say])
+def test_all_pages_of_tags_are_listed_or_none(name: str, servers: Servers, command: Command) -> None:
+    for server in servers.values():
+        server.forget()
+    done = command("tags", reference(name, servers).rpartition(":")[0])
+    assert tuple(done.out.split()) == SCENARIOS[name].tags
+    assert bool(done.status) == bool(SCENARIOS[name].tags_say)
+    assert SCENARIOS[name].tags_say in done.err
+
+
 @pytest.mark.parametrize("retries", ["0", "4"])
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("r-")])
 def test_a_part_of_an_earlier_run_that_cannot_be_resumed_stops_no_later_run(

@@ -53,6 +53,8 @@ OWN = [
     pytest.param("rg.fr-par.scw.cloud", "api.scaleway.com", id="Scaleway"),
     pytest.param("rg.nl-ams.scw.cloud:443", "api.scaleway.com:443", id="Scaleway in another region, with ports"),
     pytest.param("registry.connect.redhat.com", "sso.redhat.com", id="Red Hat's partners"),
+    pytest.param("registry.redhat.io", "sso.redhat.com", id="Red Hat"),
+    pytest.param("nvcr.io", "authn.nvidia.com", id="NVIDIA"),
     pytest.param("registry.hub.docker.com", "auth.docker.io", id="Docker Hub by its other name"),
     pytest.param(
         "mine-registry.cn-hangzhou.cr.aliyuncs.com", "dockerauth-ee.cn-hangzhou.aliyuncs.com", id="Aliyun, EE"
@@ -127,6 +129,7 @@ FOREIGN = [
     pytest.param("registry.evil.connect.redhat.com", "sso.redhat.com", id="another host of Red Hat's partners"),
     pytest.param("registry.connect.redhat.com.evil.test", "sso.redhat.com", id="start of Red Hat's name"),
     pytest.param("registry.connect.redhat.com", "evil.redhat.com", id="another host of Red Hat"),
+    pytest.param("evil.nvcr.io.test", "authn.nvidia.com", id="start of NVIDIA's name"),
     pytest.param("registry.cn-hangzhou.aliyuncs.com", "evil.oss-cn-beijing.aliyuncs.com", id="a bucket at Aliyun"),
 ]
 
