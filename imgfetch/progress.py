@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +13,17 @@ class Item:
     Attributes:
         name: the blob's digest.
         size: its length in bytes.
+        image: the short name of the image that it is for, for people; may be empty.
     """
 
     name: str
     size: int
+    image: str = field(default="", compare=False)
+
+    @property
+    def short(self) -> str:
+        """The first characters of the digest's hexadecimal digits, as docker shows them."""
+        return self.name.partition(":")[2][:12] or self.name
 
 
 class Progress:
@@ -24,6 +31,9 @@ class Progress:
 
     Methods are called from several threads at a time and must not block for long.
     """
+
+    def resolving(self, done: int, total: int, name: str) -> None:
+        """Receive the number of images of a save whose documents are here, and the last one's name."""
 
     def planned(self, items: Sequence[Item]) -> None:
         """Receive the blobs of the save, each once."""
@@ -33,6 +43,12 @@ class Progress:
 
     def advanced(self, item: Item, count: int) -> None:
         """Receive the number of new bytes of a blob; negative when its download restarts."""
+
+    def resumed(self, item: Item, count: int) -> None:
+        """Receive the number of a blob's bytes that an earlier attempt has left."""
+
+    def interrupted(self, item: Item, reason: str) -> None:
+        """Receive the reason why the download of a blob is interrupted, each time; it is tried again."""
 
     def finished(self, item: Item, *, cached: bool) -> None:
         """Receive a verified blob; ``cached`` if nothing was downloaded."""

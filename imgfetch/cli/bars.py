@@ -1,97 +1,73 @@
-"""Progress as bars on a terminal."""
+"""Progress as rows of a terminal, each with a bar."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Never, TextIO
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Never, TextIO
 
 from tqdm import tqdm
 
-from imgfetch.cli.display import Display
-from imgfetch.progress import Item
+from imgfetch.cli.live import Live
 
-_SHOWN = 12  # characters of a digest, as in docker's output
-_MAX_NAME = 24
+_MOST_ROWS = 16
+_DEFAULT_COLUMNS = 80
 
 
-class Bars(Display):
-    """A bar for each blob in progress, and one for the total, for terminals."""
+class Bars(Live):
+    """A row for the total, and one for each blob in progress.
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    `tqdm` moves the cursor, and keeps the rows below the messages.  The text is that of a `Board`, because the speed of
+    tqdm counts cached bytes, keeps its last value while nothing arrives, and narrow terminals cut its numbers.
+    """
+
+    interval = 0.1
+
+    def __init__(self, stream: TextIO, *, columns: Callable[[], int] | None = None, **options: Any) -> None:  # noqa: ANN401  # as in `Live`
+        """Draw on a terminal, whose width ``columns`` returns."""
+        super().__init__(stream, **options)
         tqdm.set_lock(threading.RLock())  # else one for several processes, which may start another process
         tqdm.monitor_interval = 0
-        self._total: tqdm[Never] | None = None
-        self._bars: dict[str, tqdm[Never]] = {}
-
-    @contextmanager
-    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
-        """Draw one bar for a file that is read; without a size, only the bytes and the speed."""
-        bar = self._total = self._bar(name.rpartition("/")[2][:_MAX_NAME], size, position=0)
-
-        def advanced(count: int) -> None:
-            bar.update(count)
-
-        yield advanced
-        self.close()
-
-    def planned(self, items: Sequence[Item]) -> None:
-        """Draw the bar of the total."""
-        super().planned(items)
-        self._total = self._bar("total", sum(item.size for item in items), position=0)
-
-    def started(self, item: Item) -> None:
-        """Draw a blob's bar."""
-        with self._lock:
-            self._bars[item.name] = self._bar(_label(item.name), item.size)
-
-    def advanced(self, item: Item, count: int) -> None:
-        """Advance the blob's bar and the total's."""
-        with self._lock:
-            for bar in (self._bars.get(item.name), self._total):
-                if bar is not None:
-                    bar.update(count)
-
-    def finished(self, item: Item, *, cached: bool) -> None:
-        """Remove a blob's bar."""
-        del cached
-        with self._lock:
-            bar = self._bars.pop(item.name, None)
-            if bar is not None:
-                if self._total is not None:
-                    self._total.update(item.size - bar.n)
-                bar.close()
+        self._columns = columns or self._width
+        self._rows: list[tqdm[Never]] = []
 
     def close(self) -> None:
-        """Remove all bars but the total's."""
+        """Remove all rows."""
+        super().close()
         with self._lock:
-            for bar in self._bars.values():
-                bar.close()
-            self._bars.clear()
-            if self._total is not None:
-                self._total.close()
-                self._total = None
+            self._resize(0)
+
+    def _draw(self) -> None:
+        texts = self._board.rows(max(self._columns() - 1, 1))[:_MOST_ROWS]  # some terminals wrap a full row
+        self._resize(len(texts))
+        for row, text in zip(self._rows, texts, strict=True):
+            row.set_description_str(text, refresh=False)
+            row.refresh()
+
+    def _resize(self, count: int) -> None:
+        with suppress(OSError, ValueError):  # stderr is closed, which is no reason to fail
+            while len(self._rows) > count:
+                self._rows.pop().close()
+            while len(self._rows) < count:
+                position = len(self._rows)
+                self._rows.append(
+                    tqdm(
+                        file=self._stream,
+                        bar_format="{desc}",
+                        leave=False,
+                        position=position,
+                        nrows=_MOST_ROWS + 1,
+                        delay=1e-9,
+                    )
+                )
+
+    def _width(self) -> int:
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(self._stream.fileno()).columns or _DEFAULT_COLUMNS
+        return _DEFAULT_COLUMNS
 
     def _print(self, text: str) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError), self._lock:
             tqdm.write(text, file=self._stream)
-
-    def _bar(self, name: str, size: int | None, position: int | None = None) -> tqdm[Never]:
-        return tqdm(
-            total=size,
-            miniters=1,  # look at the clock at each update, which needs no thread to correct a guess
-            desc=f"{name:<12}",
-            file=self._stream,
-            unit="B",
-            unit_scale=True,
-            dynamic_ncols=True,
-            leave=position is not None,
-            position=position,
-        )
-
-
-def _label(name: str) -> str:
-    """Return the first characters of a digest's hexadecimal digits, or of a file's name."""
-    return (name.partition(":")[2] if name.startswith(("sha256:", "sha512:")) else name)[:_SHOWN]

@@ -1,4 +1,4 @@
-"""Progress on stderr as lines or as JSON, or messages alone."""
+"""Messages on stderr, and progress as JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from imgfetch.progress import Item, Progress
-from imgfetch.text import format_size, sanitize
+from imgfetch.text import sanitize
 
-LINE_INTERVAL = 5.0
 EVENT_INTERVAL = 0.5
-"""Seconds between two lines, or two JSON events of one blob."""
+"""Seconds between two events of one blob."""
 _MAX_MESSAGE = 4000
+_COLOURS = {"error": 31, "warning": 33}  # red and yellow, of ECMA-48
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -25,11 +25,14 @@ class Display(Progress):
 
     Attributes:
         has_plan: true after the plan of a download that has blobs.
+        has_colours: colour the first word of errors and warnings.
     """
+
+    has_colours = False
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.has_plan = False
 
     def planned(self, items: Sequence[Item]) -> None:
@@ -46,11 +49,14 @@ class Display(Progress):
     def message(self, kind: str, text: str, details: Mapping[str, object] | None = None) -> None:
         """Show one line or several; ``kind`` is such as ``error``, and ``details`` are more members of a JSON event."""
         del details
-        prefix = f"{kind}: " if kind in ("error", "warning") else ""
+        prefix = f"{self._painted(f'{kind}:', _COLOURS[kind])} " if kind in _COLOURS else ""
         self._print(f"imgfetch: {prefix}{text}".replace("\n", "\nimgfetch: "))
 
     def close(self) -> None:
         """Restore the terminal."""
+
+    def _painted(self, text: str, colour: int) -> str:
+        return f"\x1b[1;{colour}m{text}\x1b[0m" if self.has_colours else text
 
     def _print(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr is closed, which is no reason to fail a save
@@ -58,70 +64,12 @@ class Display(Progress):
             self._stream.flush()
 
 
-class Lines(Display):
-    """A line every few seconds, for logs."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._total: int | None = 0
-        self._done = self._blobs = self._blobs_done = 0
-        self._counted: dict[str, int] = {}
-        self._began = self._reported = time.monotonic()
-
-    def planned(self, items: Sequence[Item]) -> None:
-        """Print the number of layers and their size, and count from zero."""
-        super().planned(items)
-        self._done = self._blobs_done = 0
-        self._counted.clear()
-        self._began = time.monotonic()
-        self._blobs, self._total = len(items), sum(item.size for item in items)
-        self._print(f"imgfetch: {_count(self._blobs)}, {format_size(self._total)}")
-
-    @contextmanager
-    def reading(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
-        """Print how much of a file is read, if it takes long."""
-        del name
-        self._total = size
-        self._began = time.monotonic()
-        yield self._read
-
-    def _read(self, count: int) -> None:
-        self._done += count
-        self._report()
-
-    def advanced(self, item: Item, count: int) -> None:
-        """Count bytes, and print a line if the last one is long ago."""
-        with self._lock:
-            self._done += count
-            self._counted[item.name] = self._counted.get(item.name, 0) + count
-            self._report()
-
-    def finished(self, item: Item, *, cached: bool) -> None:
-        """Count a blob as done, a cached one as well."""
-        with self._lock:
-            self._done += item.size - self._counted.pop(item.name, 0)
-            self._blobs_done += 1
-            if not cached:
-                self._report()
-
-    def _report(self) -> None:
-        now = time.monotonic()
-        if now - self._reported < LINE_INTERVAL:
-            return
-        self._reported = now
-        total = ""
-        if self._total is not None:
-            total = f" of {format_size(self._total)} ({100 * self._done // max(self._total, 1)}%)"
-        blobs = f", {self._blobs_done} of {_count(self._blobs)}" if self._blobs else ""
-        speed = format_size(int(self._done / max(now - self._began, 0.001)))
-        self._print(f"imgfetch: {format_size(self._done)}{total}{blobs}, {speed}/s")
-
-
 class Events(Display):
     """A JSON object a line, for programs.
 
-    Events: ``planned`` (blobs, bytes), ``started``, ``advanced`` and ``finished`` (digest, size, and done or
-    cached), ``warning``, ``info`` and ``error`` (message, and members that the command adds), ``saved``.
+    Events: ``resolving`` (done, total, image), ``planned`` (blobs, bytes), ``started``, ``advanced``, ``resumed``,
+    ``interrupted`` and ``finished`` (digest, size, and done, message or cached), ``warning``, ``info`` and ``error``
+    (message, and members that the command adds), ``saved``.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -141,6 +89,10 @@ class Events(Display):
         self.started(item)
         yield lambda count: self.advanced(item, count)
         self.finished(item, cached=False)
+
+    def resolving(self, done: int, total: int, name: str) -> None:
+        """Write the event of a resolved image."""
+        self._report("resolving", {"done": done, "total": total, "image": name})
 
     def planned(self, items: Sequence[Item]) -> None:
         """Write the event of the plan."""
@@ -164,6 +116,16 @@ class Events(Display):
         if is_due:
             self._report("advanced", {"digest": item.name, "size": item.size, "done": done})
 
+    def resumed(self, item: Item, count: int) -> None:
+        """Write the event of bytes that are here from an earlier attempt."""
+        with self._lock:
+            done = self._done[item.name] = self._done.get(item.name, 0) + count
+        self._report("resumed", {"digest": item.name, "size": item.size, "done": done})
+
+    def interrupted(self, item: Item, reason: str) -> None:
+        """Write the event of an interruption."""
+        self._report("interrupted", {"digest": item.name, "size": item.size, "message": reason})
+
     def finished(self, item: Item, *, cached: bool) -> None:
         """Write the event of a verified blob."""
         self._report("finished", {"digest": item.name, "size": item.size, "cached": cached})
@@ -171,10 +133,6 @@ class Events(Display):
     def _report(self, event: str, members: Mapping[str, object]) -> None:
         with self._lock:
             self._print(json.dumps({"event": event, **members}))
-
-
-DISPLAYS: Mapping[str, type[Display]] = {"plain": Lines, "json": Events, "none": Display}
-"""Displays that need no terminal, by the name in --progress."""
 
 
 class _Handler(logging.Handler):
@@ -207,7 +165,3 @@ def logged(display: Display, verbosity: int) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-
-
-def _count(blobs: int) -> str:
-    return f"{blobs} layer{'' if blobs == 1 else 's'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import os
 import sys
 import warnings
@@ -13,7 +12,6 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from imgfetch import errors, shortage
 from imgfetch.cli import stdout
@@ -21,9 +19,6 @@ from imgfetch.cli.commands import fill_in
 from imgfetch.cli.parser import parse
 from imgfetch.text import sanitize
 from imgfetch.version import VERSION
-
-if TYPE_CHECKING:
-    from imgfetch.cli.display import Display
 
 _LACKING = 7
 
@@ -66,10 +61,10 @@ def _main(argv: Sequence[str] | None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, and report its failure."""
     # Imported late so that --help and --version stay fast.
-    from imgfetch.cli import report  # noqa: PLC0415
+    from imgfetch.cli import displays, report  # noqa: PLC0415
     from imgfetch.cli.display import logged  # noqa: PLC0415
 
-    display = _display(arguments)
+    display = displays.choose(arguments.progress, sys.stderr, os.environ, quiet=arguments.quiet)
     with report.caught():
         try:
             with logged(display, arguments.verbose):
@@ -88,21 +83,6 @@ def _run(arguments: argparse.Namespace) -> int:
     if status:
         stdout.give_up()
     return status
-
-
-def _display(arguments: argparse.Namespace) -> Display:
-    from imgfetch.cli.display import DISPLAYS  # noqa: PLC0415
-
-    name = arguments.progress
-    if name == "auto":
-        name = "bar" if sys.stderr and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "plain"
-    if arguments.quiet and name != "json":
-        name = "none"
-    if name == "bar":
-        from imgfetch.cli.bars import Bars  # noqa: PLC0415  # tqdm is slow to import
-
-        return Bars(sys.stderr or io.StringIO())
-    return DISPLAYS[name](sys.stderr or io.StringIO())
 
 
 def _imported(command: str) -> ModuleType:

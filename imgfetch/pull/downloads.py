@@ -22,7 +22,7 @@ from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.source import Source
-from imgfetch.progress import Item, Progress
+from imgfetch.progress import Progress
 from imgfetch.pull.fetch import receive
 from imgfetch.pull.layer import Layer
 from imgfetch.store.blobs import BlobStore
@@ -144,11 +144,11 @@ class Downloads:
     def _bring(self, layer: Layer) -> bool:
         """Download and check a layer; return ``False`` if another process downloads it now."""
         descriptor, diff_id = layer.descriptor, layer.diff_id
-        item = Item(str(descriptor.digest), descriptor.size)
+        item = layer.item
 
-        def advanced(count: int) -> None:
+        def advanced(count: int, *, is_new: bool = True) -> None:
             self._end_if_stopped()
-            self.progress.advanced(item, count)
+            (self.progress.advanced if is_new else self.progress.resumed)(item, count)
 
         def fill(part: PartialBlob) -> LayerInfo | None:
             self.progress.started(item)

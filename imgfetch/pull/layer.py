@@ -11,6 +11,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
+from imgfetch.progress import Item
 
 
 class Layer(NamedTuple):
@@ -29,6 +30,13 @@ class Layer(NamedTuple):
     what: str
     reference: Reference
     media_types: frozenset[str] = frozenset()
+
+    @property
+    def item(self) -> Item:
+        """The blob as progress has it."""
+        tag = f":{self.reference.tag}" if self.reference.tag else ""
+        image = f"{self.reference.repository.rpartition('/')[2]}{tag}"
+        return Item(str(self.descriptor.digest), self.descriptor.size, image)
 
 
 def layers_of(image: Image) -> Iterator[Layer]:

@@ -149,7 +149,7 @@ class Plan(NamedTuple):
     @property
     def items(self) -> list[Item]:
         """The blobs to be fetched."""
-        return [Item(str(layer.descriptor.digest), layer.descriptor.size) for layer in self.layers]
+        return [layer.item for layer in self.layers]
 
     def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
         """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``.

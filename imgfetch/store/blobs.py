@@ -23,7 +23,7 @@ from imgfetch.store.claims import ThreadLocks
 from imgfetch.store.directory import STORE, StoreDirectory, UntrustedCacheError
 from imgfetch.store.folder import Folder
 from imgfetch.store.locks import StoreLocks
-from imgfetch.store.partial import PartialBlob
+from imgfetch.store.partial import Advanced, PartialBlob, unnoticed
 from imgfetch.store.place import Brought, Place
 from imgfetch.store.verified import Copy, HashedFile
 
@@ -140,7 +140,7 @@ class BlobStore:
         *,
         wait: bool = True,
         layer: Callable[[], DiffIdCheck] | None = None,
-        advanced: Callable[[int], None] = lambda _: None,
+        advanced: Advanced = unnoticed,
         copy: Copy | None = None,
     ) -> Brought | None:
         """Return a blob's state when it is here and verified, or ``None`` if another process downloads it.
@@ -149,10 +149,10 @@ class BlobStore:
         """
         received = 0
 
-        def note(count: int) -> None:
+        def note(count: int, *, is_new: bool = True) -> None:
             nonlocal received
             received += count
-            advanced(count)
+            advanced(count, is_new=is_new)
 
         while True:
             place = self._place

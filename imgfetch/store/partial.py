@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from imgfetch.errors import ResumeError, TransportError, VerificationError
 from imgfetch.files import BUFFER, storage_errors
@@ -25,6 +25,18 @@ from imgfetch.text import sanitize
 
 _TRIES = 2  # once more from the first byte; see docs/registries.md#wrong-bytes
 _CODING_OVERHEAD = 64 * 1024  # bytes by which a content coding may lengthen a body
+
+
+class Advanced(Protocol):
+    """Receives how far a download is."""
+
+    def __call__(self, count: int, *, is_new: bool = True) -> None:
+        """Receive a number of bytes, negative when the download restarts; not new are those of an earlier attempt."""
+
+
+def unnoticed(count: int, *, is_new: bool = True) -> None:
+    """Ignore how far a download is."""
+    del count, is_new
 
 
 class PartialBlob:
@@ -47,7 +59,7 @@ class PartialBlob:
         *,
         must_be_private: bool = True,
         layer: Callable[[], DiffIdCheck] | None = None,
-        advanced: Callable[[int], None] | None = None,
+        advanced: Advanced = unnoticed,
         copy: Callable[[int, bytes], None] | None = None,
     ) -> None:
         """Open the file, or create it.
@@ -59,7 +71,7 @@ class PartialBlob:
             label: the blob's name in messages.
             must_be_private: replace an existing file that another user can write to.
             layer: opens the check of a layer's decompressed stream.
-            advanced: called with the number of new bytes; negative when the download restarts.
+            advanced: called with the numbers of bytes that are here.
             copy: called with each position and the bytes there; again from 0 when the download restarts.
         """
         self._folder = folder
@@ -68,7 +80,7 @@ class PartialBlob:
         self.descriptor = descriptor
         self._label = label
         self._open_check = layer
-        self._advanced = advanced or (lambda _: None)
+        self._advanced = advanced
         self._copy = copy or (lambda _position, _data: None)
         self.size = self.furthest = 0
         self._is_resumed = False
@@ -87,7 +99,7 @@ class PartialBlob:
         """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten."""
         with storage_errors(self._path, "read"):
             while self.size <= self.descriptor.size and (chunk := self._file.read(BUFFER)):
-                self._absorb(chunk)
+                self._absorb(chunk, is_new=False)
         self._is_resumed = self.size > 0
         if self.size > self.descriptor.size:
             self.discard()
@@ -198,14 +210,14 @@ class PartialBlob:
                 view = view[self._file.write(view) :]
         self._absorb(chunk)
 
-    def _absorb(self, chunk: bytes) -> None:
+    def _absorb(self, chunk: bytes, *, is_new: bool = True) -> None:
         self._copy(self.size, chunk)
         self.size += len(chunk)
         self.furthest = max(self.furthest, self.size)
         self._hasher.update(chunk)
         if self._check is not None and not self._is_encoded:
             self._check.update(chunk)
-        self._advanced(len(chunk))
+        self._advanced(len(chunk), is_new=is_new)
 
     def _is_promised(self) -> bool:
         """Return ``True`` if the bytes match the descriptor."""

@@ -31,7 +31,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.store.claims import DIGITS, Claim, Locks
 from imgfetch.store.directory import BLOBS, PARTS, StoreDirectory
 from imgfetch.store.folder import Folder, NotRegularError
-from imgfetch.store.partial import PartialBlob
+from imgfetch.store.partial import Advanced, PartialBlob, unnoticed
 from imgfetch.store.verified import Copy, HashedFile, RememberedLayers, VerifiedFiles
 
 
@@ -172,7 +172,7 @@ class Place:
         *,
         wait: bool = True,
         layer: Callable[[], DiffIdCheck] | None = None,
-        advanced: Callable[[int], None] | None = None,
+        advanced: Advanced = unnoticed,
         copy: Copy | None = None,
     ) -> Brought | None:
         """Return a blob's state when it is here and verified, or ``None`` if another process downloads it.

@@ -35,6 +35,7 @@ FOLDERS = {
 """A folder may import what those that it names may import, too; all modules at the top level are one folder."""
 LAZY = {
     "__init__.py": "a public name is imported when it is used, and what logs with it",
+    "cli/displays.py": "tqdm is slow to import, and needed on terminals only",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
     "cli/parser.py": "the same boundary: the search for what a misspelt word may mean",

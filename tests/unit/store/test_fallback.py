@@ -56,7 +56,9 @@ def test_a_cache_that_fails_in_a_blob_is_left_with_one_warning(
     first = Descriptor.of(b"first", "")
     store.put(first, b"first")
     for _ in range(2):
-        brought = store.bring(BLOB, "a blob", failing(root / "parts", number), advanced=advanced.append)
+        brought = store.bring(
+            BLOB, "a blob", failing(root / "parts", number), advanced=lambda count, **_: advanced.append(count)
+        )
         assert brought is not None
     assert sum(advanced) == BLOB.size
     assert [record.getMessage().endswith("continuing without a cache") for record in caplog.records] == [True]

@@ -96,7 +96,15 @@ def opened(path: Path, advanced: list[int] | None = None, copied: bytearray | No
         copy[position : position + len(data)] = data
 
     _PARTS.append(
-        PartialBlob(Folder.at(path.parent), path.name, BLOB, WHAT, layer=check, advanced=told.append, copy=put)
+        PartialBlob(
+            Folder.at(path.parent),
+            path.name,
+            BLOB,
+            WHAT,
+            layer=check,
+            advanced=lambda count, **_: told.append(count),
+            copy=put,
+        )
     )
     return _PARTS[-1]
 
