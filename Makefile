@@ -6,6 +6,7 @@ IMAGE ?=
 OUTPUT ?= demo.tar
 BENCH ?=
 MUTANTS ?=
+FAULTS ?=
 COUNT ?= 20000
 SEED ?=
 WORKERS ?= 3
@@ -14,7 +15,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test mutants fuzz integration e2e engines coverage bench fixtures faults picture data man build clean check
+.PHONY: help demo dev format lint test mutants fuzz integration e2e engines coverage bench fixtures faults referees picture data man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
 
 faults: $(VENV)/.test ## a registry on the loopback that breaks in all known ways, and what is expected, until Ctrl-C
 	@$(BIN)/python -m tests.faults
+
+referees: $(VENV)/.test ## record how crane, docker and skopeo fare with new faults; needs the tree of make engines
+	@IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m tests.referees $(FAULTS)
 
 picture: $(VENV)/.run ## draw docs/terminal.svg, the README's picture, from a real run
 	@$(BIN)/python -m tests.picture

@@ -117,6 +117,7 @@ class Scenario:
         tls: by https.
         tags: the tags that are listed.
         tags_say: what stderr must hold where they are not.
+        rule: the heading in docs/registries.md that says why imgfetch refuses an image that others get.
         pending: why imgfetch does not do so yet.
         status: the exit status.
         says: what stderr must hold.
@@ -147,6 +148,7 @@ class Scenario:
     tls: bool = False
     tags: tuple[str, ...] = ()
     tags_say: str = ""
+    rule: str = ""
     pending: str = ""
     status: int = 0
     says: tuple[str, ...] = ()
@@ -832,13 +834,17 @@ SCENARIOS: dict[str, Scenario] = {
         "the token server has no such path", 'Bearer realm="{url}/nothing/{name}",service="fault"'
     ).ends(4, "named", "{url}/nothing/f10d-path", "does not exist there"),
     "f10e-certificate": challenged(
-        "the token server's certificate is not trusted", 'Bearer realm="https://{tls}/token/{name}",service="fault"'
+        "the token server's certificate is not trusted",
+        'Bearer realm="https://{tls}/token/{name}",service="fault"',
+        rule="certificates",
     ).ends(5, "named", "cannot verify the certificate", "{tls}"),
     "f10f-metadata": challenged(
         "the token server is a metadata service", 'Bearer realm="http://169.254.169.254/token",service="fault"'
     ).ends(4, "named", "169.254.169.254", "is forbidden"),
     "f10g-scheme": challenged(
-        "the token server is asked by ftp", 'Bearer realm="ftp://{host}/token/{name}",service="fault"'
+        "the token server is asked by ftp",
+        'Bearer realm="ftp://{host}/token/{name}",service="fault"',
+        rule="trusted-token-servers",
     ).ends(4, "named", "cannot be used"),
     "f11-no-realm": challenged("the challenge names no realm", 'Bearer service="fault"').ends(4, "realm"),
     "f12-relative": challenged("the realm is relative", 'Bearer realm="/token/{name}",service="fault"'),
@@ -1134,6 +1140,7 @@ SCENARIOS: dict[str, Scenario] = {
         reference="f58b-loopback.invalid/f58b-loopback:v1",
         arguments="--plain-http",
         environment={"HTTP_PROXY": "http://{host}"},
+        rule="forbidden-addresses",
     ).ends(1, "did not follow a redirect to an unsafe address", asked={"layer": 1, "data": 0}),
     "f58c-mapped": Scenario(
         "a redirect to a metadata service in IPv6", of_layer(redirect("http://[::ffff:169.254.169.254]/latest"))
@@ -1173,10 +1180,12 @@ SCENARIOS: dict[str, Scenario] = {
         5, "{host} stopped responding", "Tried 5 times", waits=(0, 1, 3, 6), asked={"manifest": 5}
     ),
     # F60, a full disk, is not the registry's: tests/integration/test_output.py has it.
-    "f61-diff-id": Scenario("a wrong diff_id", built=_wrong_diff_id()).ends(
+    "f61-diff-id": Scenario("a wrong diff_id", built=_wrong_diff_id(), rule="decompressed-digests").ends(
         6, "layer 1/2", "expected diff_id sha256:000", "try another tag, or tell the image's publisher"
     ),
-    "f61b-number": Scenario("a diff_id too few", built=_two_diff_ids_short()).ends(6, "expected 2 diff_ids", "got 1"),
+    "f61b-number": Scenario("a diff_id too few", built=_two_diff_ids_short(), rule="decompressed-digests").ends(
+        6, "expected 2 diff_ids", "got 1"
+    ),
     # Beside the matrix.
     "x01-http10": Scenario(
         "HTTP/1.0 without a length, cut once", of_layer(Reply(plain=True, cut=CUT), Reply(plain=True))
@@ -1218,10 +1227,10 @@ SCENARIOS: dict[str, Scenario] = {
     "x13-handshake": Scenario(
         "its TLS is garbage", {"hello": (Reply(raw=b"\x16\x03\x03\x00\x05hello"),)}, **TUNNEL
     ).ends(5, "the TLS handshake with x13-handshake.invalid:443 failed"),
-    "x14-manifest": Scenario("a manifest without end", manifest(Reply(plain=True, flood=b" "))).ends(
-        6, "exceeds 4194304 bytes"
-    ),
-    "x15-layer": Scenario("a layer without end", of_layer(Reply(plain=True, flood=b"more"))).ends(
+    "x14-manifest": Scenario(
+        "a manifest without end", manifest(Reply(plain=True, flood=b" ")), rule="limits-for-documents"
+    ).ends(6, "exceeds 4194304 bytes"),
+    "x15-layer": Scenario("a layer without end", of_layer(Reply(plain=True, flood=b"more")), rule="lengths").ends(
         6, "layer 1/2", "got more", waits=(0,), asked={"layer": 2}
     ),
     "x16-http10": Scenario(

@@ -24,7 +24,7 @@ PACKAGES = (
     *("ca-certificates", "containerd", "docker-cli", "docker.io", "runc"),
     *("conmon", "crun", "iptables", "netavark", "podman"),
     *("buildah", "cosign", "crane", "docker-buildx", "golang-go", "libarchive-tools", "oras", "skopeo", "umoci"),
-    *("xz-utils", "zstd"),
+    *("nginx", "xz-utils", "zstd"),
 )
 SCRIPT = Path(__file__).with_name("modern_engines.sh")
 _BUILD = 1800.0  # seconds that a build gets, or a wait for another process that builds

@@ -33,6 +33,7 @@ RECORD = Path(__file__).parents[1] / "fixtures" / "referees.json"
 LIMIT = 25.0  # seconds for each, in which docker repeats what failed after 5 s, and after 10 s more
 WORKERS = 4
 LATE = -1  # the exit status of a client that was ended after that time
+OWN_OPTIONS = ("--mirror", "--realm-override", "--strict")  # of imgfetch, so nobody else can be asked for the same
 
 Servers = Mapping[str, FaultRegistry]
 Result = int | None
@@ -65,6 +66,10 @@ class Pull:
     def is_verified(self) -> bool:
         """True if certificates count: imgfetch is told which authority to trust."""
         return "--ca-file" in self.scenario.arguments
+
+    @property
+    def is_of_imgfetch(self) -> bool:
+        return any(option in self.scenario.arguments for option in OWN_OPTIONS)
 
     @property
     def has_proxy(self) -> bool:
@@ -172,8 +177,9 @@ class Referees:
 
     def _result(self, name: str, referee: Referee, servers: Servers) -> Result:
         directory = Path(tempfile.mkdtemp(dir=self._directory))
+        pull = Pull(name, servers, directory)
         try:
-            return referee.pull(Pull(name, servers, directory))
+            return None if pull.is_of_imgfetch else referee.pull(pull)
         finally:
             shutil.rmtree(directory)
 
