@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -22,7 +24,9 @@ from tests import engines, tokenserver
 from tests.certificates import Certificates
 from tests.conftest import Run
 from tests.engines import RealRegistry
+from tests.faults import served
 from tests.images import hello, image
+from tests.modern import Tree
 from tests.tokenserver import PASSWORD, REFRESH_TOKEN, USER, TokenServer
 from tests.tools import missing, root, tool
 
@@ -328,9 +332,12 @@ def test_a_token_that_ends_in_the_middle_of_a_pull_is_renewed(
 
 
 @contextlib.contextmanager
-def nginx(directory: Path, port: int, made: Certificates, more: str) -> Iterator[None]:
-    """Start nginx by TLS on a port, with more directives in its only server."""
-    program = tool("nginx")
+def nginx(
+    directory: Path, port: int, made: Certificates | None, more: str, command: engines.Command | None = None
+) -> Iterator[None]:
+    """Start nginx on a port, by TLS if there are certificates, with more directives in its only server."""
+    program = command or [tool("nginx")]
+    tls = f"ssl; ssl_certificate {made.server_cert}; ssl_certificate_key {made.server_key}" if made else ""
     config = directory / "nginx.conf"
     config.write_text(
         f"""
@@ -340,13 +347,13 @@ http {{
     access_log off; client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
     server {{
-        listen 127.0.0.1:{port} ssl; ssl_certificate {made.server_cert}; ssl_certificate_key {made.server_key};
+        listen 127.0.0.1:{port} {tls};
         {more}
     }}
 }}
 """
     )
-    with engines.daemon([program, "-p", directory, "-c", config], directory / "nginx.log", lambda: listens(port)):
+    with engines.daemon([*program, "-p", directory, "-c", config], directory / "nginx.log", lambda: listens(port)):
         yield
 
 
@@ -452,6 +459,91 @@ def test_an_override_names_the_token_server(harbor: Harbor, server: TokenServer,
     done = harbor.save(tmp_path / "y.tar", "--realm-override", override)
     assert done.returncode == 0, done.stderr.decode()
     assert len(server.requests) == 1
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Callable[[str], AbstractContextManager[str]]:
+    """Return a function that starts nginx by http with these directives, for as long as its host is needed."""
+
+    @contextlib.contextmanager
+    def front(more: str) -> Iterator[str]:
+        port = engines.free_port()
+        directory = tmp_path / "nginx"
+        directory.mkdir()
+        with nginx(directory, port, None, more):
+            yield f"127.0.0.1:{port}"
+
+    return front
+
+
+Front = Callable[[str], AbstractContextManager[str]]
+
+
+def scopes_in(request: str) -> list[str]:
+    """Return the scopes that a token server was asked for."""
+    return parse_qs(urlsplit(request.split()[1]).query)["scope"]
+
+
+def test_an_api_below_a_path_of_nginx_is_a_mirror(
+    token_registry: RealRegistry, server: TokenServer, front: Front, save: Saving
+) -> None:
+    with front(f"location /repository/hub/v2/ {{ proxy_pass {token_registry.base}/v2/; }}") as host:
+        mirror = f"registry.invalid=http://{host}/repository/hub/v2"
+        said = save("registry.invalid/public/app:v1", "--mirror", mirror)
+    assert f"GET http://{host}/repository/hub/v2/public/app/manifests/v1" in said
+    assert {scope for asked in server.requests for scope in scopes_in(asked[0])} == {"repository:public/app:pull"}
+
+
+def test_a_name_that_nginx_rewrites_is_saved_with_a_token_for_the_name_behind(
+    token_registry: RealRegistry, server: TokenServer, front: Front, save: Saving
+) -> None:
+    rewrite = f"location /v2/hub/ {{ rewrite ^/v2/hub/(.*)$ /v2/public/$1 break; proxy_pass {token_registry.base}; }}"
+    with front(rewrite) as host:
+        save(f"{host}/hub/app:v1")
+    assert scopes_in(server.requests[0][0]) == ["repository:public/app:pull", "repository:hub/app:pull"]
+
+
+def test_a_domain_that_redirects_everything_leads_to_a_registry_which_receives_no_credentials(
+    *, token_registry: RealRegistry, server: TokenServer, front: Front, home: Home, save: Saving, run: Run
+) -> None:
+    with front(f"location / {{ return 307 {token_registry.base}$request_uri; }}") as host:
+        home.docker_config(auths(host))
+        denied = save(f"{host}/private/app:v1", status=4)
+        save(f"{host}/public/app:v1")
+        assert run("tags", f"{host}/public/app").stdout == b"v1\n"
+    assert f"use the image's name there, {token_registry.host}/private/app" in denied
+    assert [headers.get("Authorization") for _, _, headers in server.requests] == [None] * len(server.requests)
+
+
+def test_an_image_that_nginx_hides_from_strangers_is_saved_with_stored_credentials(
+    *, token_registry: RealRegistry, server: TokenServer, front: Front, home: Home, save: Saving
+) -> None:
+    hiding = f"""
+        location = /v2/ {{ proxy_pass {token_registry.base}; }}
+        location / {{
+            proxy_pass {token_registry.base};
+            proxy_intercept_errors on; proxy_hide_header WWW-Authenticate; error_page 401 =404 /hidden;
+        }}
+        location = /hidden {{ internal; return 404; }}
+    """
+    with front(hiding) as host:
+        assert "none were sent" in save(f"{host}/private/app:v1", status=3)
+        home.docker_config(auths(host))
+        save(f"{host}/private/app:v1")
+    assert server.requests[-1][2]["Authorization"] == BASIC
+
+
+def test_early_hints_that_nginx_passes_on_are_skipped(modern: Tree, tmp_path: Path, save: Saving) -> None:
+    directory, port = modern.directory / "nginx", engines.free_port()
+    directory.mkdir()
+    with served(tmp_path) as servers:
+        behind = servers["http"].host
+        hints = f"location / {{ proxy_pass http://{behind}; proxy_http_version 1.1; early_hints 1; }}"
+        with nginx(directory, port, None, hints, modern.program("nginx")):
+            with socket.create_connection(("127.0.0.1", port)) as raw:
+                raw.sendall(b"GET /v2/x20-hints/manifests/v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 103 ")
+            save(f"127.0.0.1:{port}/x20-hints:v1")
 
 
 # A real proxy that wants a password.
