@@ -14,13 +14,13 @@ class Tolerance:
     """Logs each warning once; under ``strict``, it raises a `VerificationError` instead."""
 
     def __init__(self, *, strict: bool = False) -> None:
-        self._strict = strict
+        self.is_strict = strict
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
     def warn(self, message: str) -> None:
         """Log ``message`` as a warning, once, or raise it."""
-        if self._strict:
+        if self.is_strict:
             raise VerificationError(message, hint="without --strict this is a warning")
         with self._lock:
             if message in self._told:

@@ -8,6 +8,7 @@ Run by hand, ``python -m tests.faults`` is a playground: it prints the reference
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
 import json
 import random
@@ -92,11 +93,11 @@ class Scenario:
 
     Attributes:
         what: what is broken.
-        replies: by part (``manifest``, ``config``, ``layer``, ``token``, ``data``, ``head``, of a proxy
-            ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is the good one, and the
-            last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where they differ;
-            ``token-alice`` those to requests with credentials, and ``token-wide`` those to requests for another scope
-            than the challenge's, where they differ.
+        replies: by part (``manifest``, ``head`` for a manifest's headers alone, ``config``, ``layer``, ``token``,
+            ``data``, of a proxy ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is
+            the good one, and the last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where
+            they differ; ``token-alice`` those to requests with credentials, and ``token-wide`` those to requests for
+            another scope than the challenge's, where they differ.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
         ping: what it demands at its root, if that is another challenge.
@@ -124,6 +125,7 @@ class Scenario:
         waits: seconds of each wait, rounded down, or ``None`` where they are left open.
         asked: how often a part was asked for, as often as it has replies if the last one of them is the good one;
             ``refused`` are the answers that demand a token.
+        pinned: how often the manifest is asked for by `imgfetch digest`, by HEAD and by GET; empty where it is not run.
         sent: bytes of bodies that were sent for a part at most.
     """
 
@@ -155,6 +157,7 @@ class Scenario:
     waits: tuple[int, ...] | None = ()
     asked: Mapping[str, int] = field(default_factory=dict)
     sent: Mapping[str, int] = field(default_factory=dict)
+    pinned: tuple[int, int] | tuple[()] = ()
 
     @property
     def root(self) -> str:
@@ -172,6 +175,10 @@ class Scenario:
         """Return the scenario with what is expected; without this, all is well at once."""
         counted = {part: len(replies) for part, replies in self.replies.items() if replies[1:] and replies[-1] is None}
         return replace(self, status=status, says=says, waits=waits, asked={**counted, **asked}, sent=sent)
+
+    def pins(self, heads: int, gets: int) -> Scenario:
+        """Return the scenario with the requests of `imgfetch digest`."""
+        return replace(self, pinned=(heads, gets))
 
 
 _NOISE = random.Random("faults").randbytes(LAYER_SIZE - len(ustar.END) - 1024)
@@ -273,10 +280,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 self._serve(found[2], found[1], found[3])
 
         def do_HEAD(self) -> None:
-            found = re.match(r"/v2/([a-z0-9-]+)/", self.path)
-            reply = registry.next_reply(found[1], "head") if found and found[1] in registry.scenarios else Reply(404)
-            self.send_response(reply.status)
-            self.end_headers()
+            self.do_GET()
 
         def do_CONNECT(self) -> None:
             """Let the client speak to nobody else than us, who speak no TLS."""
@@ -314,6 +318,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 content = self._grant(name)
             elif part == "token" and "Authorization" in self.headers:
                 content = json.dumps({"token": MEMBER}).encode()
+            if part == "manifest" and self.command == "HEAD":
+                part = "head"
             reply = registry.next_reply(name, self._variant(scenario, part))
             if kind == "data" and scenario.once:
                 with registry.lock:
@@ -397,7 +403,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             parts = self.path.split("/")
             names = {**registry.names, "path": self.path, "blob": "/".join(parts[2:3] + parts[-1:])}
             names |= {"number": str(next(registry.numbers)), "soon": formatdate(time.time() + 5.5, usegmt=True)}
-            is_formatted = ("Location", "Retry-After")
+            is_formatted = ("Location", "Retry-After", "Docker-Content-Digest")
+            names["digest"] = f"sha256:{hashlib.sha256(content).hexdigest()}"
             headers |= {
                 key: value.format(**names) if key in is_formatted else value for key, value in reply.headers.items()
             }
@@ -412,6 +419,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             self.close_connection = self.close_connection or reply.plain
 
         def _send_body(self, reply: Reply, body: bytes) -> None:
+            if self.command == "HEAD" and reply.body is None:
+                return
             sent = body if reply.cut is None else body[: reply.cut]
             with registry.lock:
                 registry.sent[self._counted] += len(sent)
@@ -531,11 +540,22 @@ HUB_LIMIT = Reply(
     },
     errors("TOOMANYREQUESTS", "You have reached your pull rate limit."),
 )
+STATED = Reply(headers={"Docker-Content-Digest": "{digest}"})
+PINNED = "{host}/{name}@{digest}"
 SCHEMA1 = json.dumps({"schemaVersion": 1, "name": "x", "tag": "v1", "fsLayers": [], "history": []}).encode()
 
 
 def manifest(*replies: Reply | None) -> dict[str, Sequence[Reply | None]]:
     return {"manifest": replies}
+
+
+def stated(digest: str) -> Reply:
+    return Reply(headers={"Docker-Content-Digest": digest})
+
+
+def head(what: str, *replies: Reply, heads: int = 1, gets: int = 1, reference: str = "") -> Scenario:
+    """Return a scenario of HEAD alone, which no save sends."""
+    return Scenario(what, {"head": replies}, reference=reference).pins(heads, gets)
 
 
 def config(*replies: Reply | None) -> dict[str, Sequence[Reply | None]]:
@@ -909,9 +929,42 @@ SCENARIOS: dict[str, Scenario] = {
     "f21d-none": Scenario("there is no type", manifest(typed(""))),
     "f22-html": Scenario("a login page", manifest(HTML)).ends(1, "Welcome to the hotel", "captive portal"),
     "f23-no-digest": Scenario("no Docker-Content-Digest"),
-    "f24-head": Scenario("HEAD is not allowed", {"head": (Reply(405),)}),
-    "f25-head": Scenario("HEAD finds nothing", {"head": (Reply(404),)}),
-    "f25b-head": Scenario("HEAD fails", {"head": (Reply(500),)}),
+    "f24-head": head("HEAD is not allowed", bare(405)),
+    "f25-head": head("HEAD finds nothing", Reply(404, JSON)),
+    "f25b-head": head("HEAD fails", bare(500)),
+    "f25c-head": head("HEAD is denied", bare(403)),
+    "f25d-head": head("HEAD is not implemented", bare(501)),
+    "f25e-head": head("HEAD needs credentials, and GET none", Reply(401)),
+    "f25f-head": head("HEAD ends the connection", Reply(raw=b"")),
+    "f25g-head": head("HEAD resets the connection", Reply(raw=b"", reset=True)),
+    "f25h-head": head("HEAD gets garbage", Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n")),
+    "f25i-head": replace(head("HEAD gets nothing", Reply(stall=LONGEST)), arguments="--timeout 0.5"),
+    "f25j-head": head("HEAD redirects in a circle", redirect("{path}")),
+    "f25k-head": head("HEAD is limited", limit("3600")),
+    "f25l-head": head("HEAD gets a page", HTML),
+    "h01-stated": head("nothing, and it states the digest", STATED, gets=0),
+    "h02-without": head("it states no digest", Reply()),
+    "h02b-empty": head("it states an empty digest", stated("")),
+    "h02c-malformed": head("it states half a digest", stated("sha256:" + "0" * 40)),
+    "h02d-capitals": head("it states a digest in capitals", stated("SHA256:" + "A" * 64)),
+    "h02e-sha512": head("it states a digest of another algorithm", stated("sha512:" + "0" * 128)),
+    "h02f-two": head("it states two digests", stated("{digest}, {digest}")),
+    "h02g-404": head("it states a digest and finds nothing", replace(STATED, status=404)),
+    "h03-schema1": head(
+        "it states a digest of schema 1",
+        Reply(headers={**stated("sha256:" + "0" * 64).headers, "Content-Type": mediatypes.DOCKER_SCHEMA1_SIGNED}),
+    ),
+    "h04-body": head("HEAD gets a body", replace(STATED, body=b"HTTP/1.1 200 OK\r\n\r\n{}" * 100), gets=0),
+    "h04b-chunked": head("HEAD gets the header of chunks", replace(STATED, chunked=True), gets=0),
+    "h04c-length": head("HEAD gets no length", Reply(headers={**STATED.headers, "Content-Length": ""}), gets=0),
+    "h04d-http10": head("HEAD gets HTTP/1.0", replace(STATED, plain=True), gets=0),
+    "h04e-hints": head("HEAD gets hints", replace(STATED, interim=HINTS), gets=0),
+    "h05-token": replace(head("HEAD needs a token", STATED, gets=0), challenge=BEARER),
+    "h05b-root": replace(head("its challenge is at /v2/ alone", STATED, gets=0), challenge="\n", ping=BEARER),
+    "h05c-redirect": head("HEAD redirects to another registry", redirect("{store}{path}/"), STATED, heads=3, gets=0),
+    "h06-wrong": head("HEAD states a wrong digest under a digest", stated("sha256:" + "0" * 64), reference=PINNED),
+    "h06b-right": head("HEAD confirms a digest", STATED, gets=0, reference=PINNED),
+    "h06c-types": head("HEAD fails for several types at once", bare(406), STATED, heads=2, gets=0),
     "f26-wrong-digest": Scenario(
         "a wrong Docker-Content-Digest", manifest(Reply(headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
     ).ends(0, "Docker-Content-Digest"),

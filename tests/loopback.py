@@ -29,6 +29,7 @@ class Answer:
         body: the bytes sent.
         status: the HTTP status.
         headers: further headers; ``Content-Length`` is that of the body unless given, and left out where it is empty.
+            A request with HEAD gets the headers alone.
         chunked: send the body in chunks and without a length.
         hold: wait for this in the middle of the body, for `_MAX_HOLD` seconds at most.
     """
@@ -46,6 +47,7 @@ class Request:
 
     path: str
     headers: Mapping[str, str]
+    method: str = "GET"
 
 
 _NOTHING_MUCH = Answer(b"{}")
@@ -63,6 +65,11 @@ class Answering:
     def paths(self) -> list[str]:
         """The paths asked, in order."""
         return [request.path for request in self.requests]
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The method and the path of each request, in order."""
+        return [(request.method, request.path) for request in self.requests]
 
     @property
     def authorizations(self) -> list[str | None]:
@@ -141,7 +148,7 @@ class Loopback(Answering, LoopbackServer):
             self._add_document(repository, "", child)
 
 
-def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of four methods
+def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of five methods
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
@@ -174,6 +181,9 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901 
             if answer.hold:
                 answer.hold.wait(_MAX_HOLD)
             self.wfile.write(answer.body[middle:])
+
+        def do_HEAD(self) -> None:
+            self._send_head(registry.answer(Request(self.path, dict(self.headers.items()), "HEAD")))
 
         def _send_head(self, answer: Answer) -> None:
             self.send_response(answer.status)

@@ -79,6 +79,7 @@ class HttpClient:
         self,
         url: str,
         *,
+        method: str = "GET",
         accept: str = "*/*",
         authorization: str | None = None,
         downgrade: bool = False,
@@ -92,6 +93,7 @@ class HttpClient:
 
         Args:
             url: sent unchanged.
+            method: ``GET`` or ``HEAD``.
             accept: the ``Accept`` header.
             authorization: the ``Authorization`` header, sent only to the origin of ``url``
                 (docs/registries.md#who-receives-credentials).
@@ -110,7 +112,7 @@ class HttpClient:
                 headers["Authorization"] = authorization
             if offset and validators and origin in validators:
                 headers["If-Range"] = validators[origin]
-            response = self._send(chain[-1], headers, timeout, identify=identify and origin == home)
+            response = self._send(chain[-1], headers, timeout, method=method, identify=identify and origin == home)
             if response.status not in redirects.STATUSES:
                 break
             response.close()
@@ -126,7 +128,7 @@ class HttpClient:
     def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
         """Send a form, which may contain a secret, and yield the response; redirects are not followed."""
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        with self._registered(self._send(url, headers, timeout, form=form)) as response:
+        with self._registered(self._send(url, headers, timeout, method="POST", form=form)) as response:
             yield response
 
     @contextmanager
@@ -163,6 +165,7 @@ class HttpClient:
         headers: dict[str, str],
         timeout: float | None,
         *,
+        method: str,
         form: bytes | None = None,
         identify: bool = True,
     ) -> Response:
@@ -172,7 +175,6 @@ class HttpClient:
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         with mapped(url, proxy):
-            method = "GET" if form is None else "POST"
             headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.

@@ -136,6 +136,10 @@ class Response:
             text = text.replace(secret, "REDACTED")
         return text
 
+    def keep(self) -> None:
+        """Let the connection be used again, after a request with HEAD, which has no body."""
+        self._response.raw.drain_conn()
+
     def close(self) -> None:
         """Return the connection to the pool if the body was read to its end, and close it otherwise."""
         self._response.close()

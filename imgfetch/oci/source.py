@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from imgfetch.oci.descriptor import Descriptor, Document
+from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 
 
@@ -47,6 +48,10 @@ class Source(Protocol):
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
         """Return the document of ``reference``; ``label`` replaces its name in messages."""
+
+    def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
+        """Return what ``reference`` points at: its digest, as the source states it, or the document itself."""
+        return self.manifest(reference, label=label)
 
     def blob(
         self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0

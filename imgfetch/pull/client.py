@@ -158,6 +158,7 @@ class Client:
             resolver, _ = self._open(stack, cache_dir, spare)
             store = resolver.store
             existing = ExistingArchive.at(path, store) if path and if_changed else None
+            resolver.expects_documents = existing is not None
             plan = make_plan(request, resolver)
             if existing and existing.has(plan, store):
                 return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
@@ -197,7 +198,10 @@ class Client:
             return forecast(plan, resolver.store, registry.pulls_left)
 
     def pin(self, references: References, *, platform: Platforms | None = None) -> tuple[Reference, ...]:
-        """Return references with the digests that they have now, at the cost of one request each.
+        """Return references with the digests that they have now.
+
+        Each costs one request, and no pull at Docker Hub.  A digest is the registry's statement; whatever is fetched by
+        it later is verified.  With ``platform`` or ``strict``, the documents are fetched and verified.
 
         Args:
             references: one or many images, or indexes of several platforms.
@@ -285,8 +289,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def _pinned(reference: Reference, platform: Platform | None, resolver: Resolver) -> Reference:
-    found = resolver.document(reference)
     if platform is None:
-        return replace(reference, digest=found.descriptor.digest)
-    image = resolver.chosen(found, reference, platform)
+        return replace(reference, digest=resolver.digest(reference))
+    image = resolver.chosen(resolver.document(reference), reference, platform)
     return replace(reference, digest=image.manifest.descriptor.digest)

@@ -48,6 +48,17 @@ class Resolver:
     store: BlobStore
     tolerance: Tolerance
     retries: RetryPolicy
+    expects_documents: bool = False
+    """True if the store probably has the documents, so that only their digests are needed."""
+
+    def digest(self, reference: Reference) -> Digest:
+        """Return the digest of the document that ``reference`` points at.
+
+        It is the source's statement, which nothing verifies, unless the tolerance is strict
+        (docs/registries.md#head-requests).
+        """
+        found = self.source.manifest(reference) if self.tolerance.is_strict else self.source.resolve(reference)
+        return found if isinstance(found, Digest) else self.document(reference, received=found).descriptor.digest
 
     def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
         """Return the image for a platform in the document that ``reference`` points at.
@@ -123,12 +134,15 @@ class Resolver:
             )
         return image
 
-    def document(self, reference: Reference, descriptor: Descriptor | None = None) -> Index | Manifest:
+    def document(
+        self, reference: Reference, descriptor: Descriptor | None = None, *, received: Document | None = None
+    ) -> Index | Manifest:
         """Fetch a manifest or index, by tag or by digest.
 
-        ``descriptor`` is its descriptor in an index, if ``reference`` does not point at it.
+        ``descriptor`` is its descriptor in an index, if ``reference`` does not point at it; ``received`` is what was
+        fetched already.
         """
-        document, digest, what = self._fetched(reference, descriptor)
+        document, digest, what = self._fetched(reference, descriptor, received)
         media_type = descriptor.media_type if descriptor else ""
         parsed = parse_document(
             document,
@@ -152,7 +166,9 @@ class Resolver:
         self.store.put(descriptor, document.raw)
         return listed(document.raw, what)
 
-    def _fetched(self, reference: Reference, descriptor: Descriptor | None) -> tuple[Document, Digest, str]:
+    def _fetched(
+        self, reference: Reference, descriptor: Descriptor | None, received: Document | None = None
+    ) -> tuple[Document, Digest, str]:
         """Return a document, its digest and its name; a digest in the request must match.
 
         See docs/registries.md#digests-from-headers.
@@ -162,7 +178,8 @@ class Resolver:
         if descriptor is not None:
             what = f"the manifest {descriptor.digest} of {reference.name}"
             asked = replace(reference, digest=descriptor.digest)
-        document = self._known(descriptor) or self.source.manifest(asked)
+        known = received or (self._known(descriptor) if descriptor else self._unchanged(reference))
+        document = known or self.source.manifest(asked)
         wanted = asked.digest
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
         if wanted is not None and digest != wanted:
@@ -202,10 +219,18 @@ class Resolver:
                 descriptor, what, lambda part: receive(self.source, reference, part, what, retries=self.retries)
             )
 
-    def _known(self, descriptor: Descriptor | None) -> Document | None:
-        """Return the document that is embedded in a descriptor, or that is in the store."""
-        if descriptor is None:
+    def _unchanged(self, reference: Reference) -> Document | None:
+        """Return the document that a reference points at now, if it is expected in the store and probably there."""
+        if not self.expects_documents or self.tolerance.is_strict:
             return None
+        found = self.source.resolve(reference)
+        if isinstance(found, Document):
+            return found
+        raw = self.store.document(found, MAX_DOCUMENT)
+        return None if raw is None else Document(raw)
+
+    def _known(self, descriptor: Descriptor) -> Document | None:
+        """Return the document that is embedded in a descriptor, or that is in the store."""
         if descriptor.is_embedded:
             return Document(descriptor.data or b"")
         self.store.reserve([descriptor.digest])

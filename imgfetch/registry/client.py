@@ -43,6 +43,7 @@ from imgfetch.tolerance import Tolerance
 
 _HUB_HOST = "registry-1.docker.io"
 
+_ALGORITHM = "sha256"
 _ANYTHING = "*/*"
 _UNACCEPTED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 
@@ -144,6 +145,13 @@ class Registry(Source):
         what = label or f"the manifest of {reference}"
         return self._retries.repeat(partial(self._manifest, reference, what))
 
+    def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
+        """Return the digest in the response to a HEAD request, or the document if that states none.
+
+        The digest is not verified (docs/registries.md#head-requests).
+        """
+        return self._stated_digest(reference) or self.manifest(reference, label=label)
+
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
 
@@ -224,6 +232,23 @@ class Registry(Source):
             self._note_limit(response)
             return Document(raw, response.header("Content-Type"), response.url)
 
+    def _stated_digest(self, reference: Reference) -> Digest | None:
+        """Return the digest that a HEAD request gets; ``None`` after any failure, which a GET request must confirm."""
+        path = f"/v2/{reference.repository}/manifests/{reference.target}"
+        what, is_pinned = f"the digest of {reference}", reference.digest is not None
+        try:
+            with self._get(path, reference, what, method="HEAD", accept=mediatypes.ACCEPT, downgrade=is_pinned) as head:
+                digest = Digest.parse(head.header("Docker-Content-Digest").strip())
+                is_schema1 = mediatypes.essence(head.header("Content-Type")) in mediatypes.SCHEMA1
+                is_wanted = digest == reference.digest if is_pinned else digest.algorithm == _ALGORITHM
+                if head.status != HTTPStatus.OK or is_schema1 or not is_wanted:
+                    return None  # and close the connection, because some servers send a body
+                head.keep()
+                return digest
+        except ImgfetchError as error:
+            _logger.info("a HEAD request for %s does not suffice: %s", reference, error)
+            return None
+
     def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
         """Read a JSON response, and refuse any other."""
         if response.status != HTTPStatus.OK:
@@ -260,6 +285,7 @@ class Registry(Source):
         what: str,
         *,
         downgrade: bool,
+        method: str = "GET",
         accept: str = _ANYTHING,
         offset: int = 0,
         validators: Mapping[Origin, str] | None = None,
@@ -274,7 +300,12 @@ class Registry(Source):
             base = self._base
             with ExitStack() as stack:
                 request = partial(
-                    self._transport.get, accept=accept, downgrade=downgrade, offset=offset, validators=validators
+                    self._transport.get,
+                    method=method,
+                    accept=accept,
+                    downgrade=downgrade,
+                    offset=offset,
+                    validators=validators,
                 )
                 try:
                     response = stack.enter_context(request(f"{base}{path}", authorization=exchange.header))

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
 from imgfetch.oci.descriptor import Descriptor, Document
@@ -30,6 +30,8 @@ from imgfetch.oci.source import Body, Source
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.tolerance import Tolerance
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -70,12 +72,20 @@ class Mirrored(Source):
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
         """Return the manifest or index that ``reference`` points at, which messages call ``label``."""
+        return self._first(reference, lambda place: place.manifest(reference, label=label))
+
+    def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
+        """Return the digest or the document that ``reference`` points at, from the place that `manifest` asks."""
+        return self._first(reference, lambda place: place.resolve(reference, label=label))
+
+    def _first(self, reference: Reference, ask: Callable[[Source], T]) -> T:
+        """Return the answer of the first mirror that has one and may resolve the reference, or the upstream's."""
         *mirrors, upstream = self.mirrors(reference)
         for mirror in mirrors:
             if reference.digest or not mirror.endpoint.by_digest_only:
                 with suppress(ImgfetchError):  # the mirror has reported it
-                    return mirror.manifest(reference, label=label)
-        return upstream.manifest(reference, label=label)
+                    return ask(mirror)
+        return ask(upstream)
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
@@ -137,13 +147,26 @@ class _Candidate(Source):
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
         with self._noting():
-            source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
-            if there != reference:
-                label = label or f"the manifest of {reference}"
-            document = source.manifest(there, label=label) if label else source.manifest(there)
-            if self.endpoint.is_mirror:
-                _check(document, reference)
-            return document
+            source, there, label = self._asked(reference, label)
+            return self._checked(source.manifest(there, label=label), reference)
+
+    def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
+        with self._noting():
+            source, there, label = self._asked(reference, label)
+            found = source.resolve(there, label=label)
+            return found if isinstance(found, Digest) else self._checked(found, reference)
+
+    def _asked(self, reference: Reference, label: str) -> tuple[Source, Reference, str]:
+        """Return the source, the image's name there, and the name of its manifest in messages."""
+        there = self.endpoint.renamed(reference)
+        if there != reference:
+            label = label or f"the manifest of {reference}"
+        return self.mirrored.open(self.endpoint), there, label
+
+    def _checked(self, document: Document, reference: Reference) -> Document:
+        if self.endpoint.is_mirror:
+            _check(document, reference)
+        return document
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:

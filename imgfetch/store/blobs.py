@@ -93,6 +93,14 @@ class BlobStore:
         """
         return self._attempt(lambda place: place.has(descriptor))
 
+    def document(self, digest: Digest, limit: int) -> bytes | None:
+        """Return the content of a document of at most ``limit`` bytes, or ``None`` if it is not here."""
+        self.reserve([digest])
+        size = self._attempt(lambda place: place.size(digest))
+        if size is None or size > limit or not self.has(Descriptor("", digest, size)):
+            return None
+        return self.read(digest)
+
     @contextmanager
     def open(self, digest: Digest) -> Iterator[HashedFile]:
         """Open a blob; at the end of the block, its bytes are verified once more as they were read.

@@ -95,6 +95,11 @@ class Place:
         """
         return self._verified.size(descriptor.digest) == descriptor.size or self.verify(descriptor)
 
+    def size(self, digest: Digest) -> int | None:
+        """Return the size of a blob's file, right or not, or ``None`` if there is none."""
+        with self._reading(digest) as file:
+            return os.fstat(file.fileno()).st_size if file else None
+
     def verify(self, descriptor: Descriptor, copy: Copy | None = None) -> bool:
         """Hash a blob, and return ``True`` if it is here and right; ``copy`` gets its bytes, right or not.
 

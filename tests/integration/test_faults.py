@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -44,30 +44,47 @@ def check_archive(path: Path) -> list[str]:
         return [f"sha256:{name.rpartition('/')[2]}" for name in json.load(listed)[0]["Layers"]]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=scenario.pending, strict=True) if scenario.pending else ())
-        for name, scenario in SCENARIOS.items()
-    ],
-)
-def test_a_fault_ends_as_the_matrix_says(
-    name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scenario = SCENARIOS[name]
+def noted_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Wait for nothing, and return the list that will have the seconds of each wait."""
     waits: list[float] = []
     monkeypatch.setattr(
         context,
         "retries",
         lambda arguments: RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, pause=waits.append),
     )
+    return waits
+
+
+def begin(name: str, servers: Servers, home: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """Set a scenario's environment, let everything break anew, and return the names in its texts."""
+    scenario = SCENARIOS[name]
     names = servers["https" if scenario.tls else "http"].names
     for variable in stripped(os.environ):
         monkeypatch.delenv(variable)
-    for variable, value in {**plain_environment(tmp_path, names), **scenario.environment}.items():
+    for variable, value in {**plain_environment(home, names), **scenario.environment}.items():
         monkeypatch.setenv(variable, value.format(**names))
     for server in servers.values():
         server.forget()
+    return names
+
+
+def asked(name: str, part: str, servers: Servers) -> int:
+    return sum(server.asked[name, part] for server in servers.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=scenario.pending, strict=True) if scenario.pending else ())
+        for name, scenario in SCENARIOS.items()
+        if not scenario.pinned
+    ],
+)
+def test_a_fault_ends_as_the_matrix_says(
+    name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario, waits = SCENARIOS[name], noted_waits(monkeypatch)
+    names = begin(name, servers, tmp_path, monkeypatch)
     target = tmp_path / "out" / "y.tar"
     target.parent.mkdir()
     arguments = [argument.format(**names) for argument in scenario.arguments.split()]
@@ -86,8 +103,8 @@ def test_a_fault_ends_as_the_matrix_says(
         assert check_archive(target) == [blob.digest for blob in servers["http"].built(name).layers]
     if scenario.waits is not None:
         assert _about(waits, scenario.waits), waits
-    for part, count in {"head": 0, **scenario.asked}.items():  # no HEAD is sent (F24, F25)
-        assert sum(server.asked[name, part] for server in servers.values()) == count, (part, waits)
+    for part, count in {"head": 0, **scenario.asked}.items():  # the document is needed anyway (F24, F25)
+        assert asked(name, part, servers) == count, (part, waits)
     for part, most in scenario.sent.items():
         assert sum(server.sent[name, part] for server in servers.values()) <= most, part
 
@@ -100,6 +117,50 @@ def test_all_pages_of_tags_are_listed_or_none(name: str, servers: Servers, comma
     assert tuple(done.out.split()) == SCENARIOS[name].tags
     assert bool(done.status) == bool(SCENARIOS[name].tags_say)
     assert SCENARIOS[name].tags_say in done.err
+
+
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.pinned])
+def test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice(
+    name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = noted_waits(monkeypatch)
+    begin(name, servers, tmp_path, monkeypatch)
+    built = servers["http"].built(name)
+    done = command("digest", reference(name, servers), *SCENARIOS[name].arguments.split())
+    assert (done.status, done.out, done.err) == (0, f"{servers['http'].host}/{name}@{built.digest}\n", "")
+    assert (asked(name, "head", servers), asked(name, "manifest", servers), waits) == (*SCENARIOS[name].pinned, [])
+
+
+def test_a_body_after_head_breaks_no_later_request(servers: Servers, command: Command) -> None:
+    servers["http"].forget()
+    wanted = [reference(name, servers) for name in ("h04-body", "f25l-head", "h04-body", "h01-stated")]
+    done = command("digest", *wanted, "--retries", "0")
+    digests = [servers["http"].built(name.split("/")[1].split(":")[0]).digest for name in wanted]
+    assert [line.partition("@")[2] for line in done.out.splitlines()] == digests, done.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, scenario in SCENARIOS.items()
+        if scenario.status
+        and not scenario.pinned
+        and scenario.replies.keys() <= {"manifest", "token", "connect", "hello"}
+        and not scenario.built
+    ],
+)
+def test_a_digest_that_cannot_be_had_by_head_fails_as_a_save_does(
+    name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted_waits(monkeypatch)
+    names = begin(name, servers, tmp_path, monkeypatch)
+    scenario = SCENARIOS[name]
+    arguments = [argument.format(**names) for argument in scenario.arguments.split()]
+    done = command("digest", reference(name, servers), *arguments)
+    assert (done.status, done.out) == (scenario.status, ""), done.err
+    for words in scenario.says:
+        assert words.format(**names) in done.err
 
 
 @pytest.mark.parametrize("retries", ["0", "4"])

@@ -22,7 +22,36 @@ def test_a_digest_costs_one_request_and_is_that_of_the_index(loopback: Loopback,
     loopback.add("team/app", "1", MANY)
     done = command("digest", f"{loopback.host}/team/app:1")
     assert (done.status, done.out, done.err) == (0, f"{loopback.host}/team/app@{MANY.digest}\n", "")
-    assert loopback.paths == ["/v2/team/app/manifests/1"]
+    assert loopback.asked == [("HEAD", "/v2/team/app/manifests/1")]
+
+
+def test_twenty_digests_of_a_registry_that_counts_pulls_cost_none(loopback: Loopback, command: Command) -> None:
+    done = command("digest", *limited(loopback, "1;w=21600", *(f"app{number}" for number in range(20))))
+    assert (done.status, done.out.count("@sha256:"), done.err) == (0, 20, "")
+    assert [method for method, _ in loopback.asked] == ["HEAD"] * 20
+
+
+def test_digests_of_a_real_registry_cost_one_request_each_on_one_connection(
+    registry: RealRegistry, command: Command, caplog: pytest.LogCaptureFixture
+) -> None:
+    references = [registry.push(f"head/{name}", "1", MANY) for name in "abc"]
+    caplog.set_level("DEBUG", "urllib3")
+    done = command("digest", *references, "-v")
+    assert done.out.splitlines() == [f"{name.removesuffix(':1')}@{MANY.digest}" for name in references]
+    assert (done.err.count("HEAD http://"), done.err.count("GET http")) == (3, 0), done.err
+    assert caplog.text.count("Starting new HTTP connection") == 1
+    assert "Resetting dropped connection" not in caplog.text
+
+
+def test_strict_verifies_the_digest_that_is_stated(loopback: Loopback, command: Command) -> None:
+    reference = loopback.add("a", "1", AMD64_IMAGE)
+    headers = {"Docker-Content-Digest": f"sha256:{'0' * 64}"}
+    loopback.answers["/v2/a/manifests/1"] = Answer(AMD64_IMAGE.raw, headers=headers)
+    assert command("digest", reference).out.endswith(f"@sha256:{'0' * 64}\n")
+    done = command("digest", reference, "--strict")
+    assert (done.status, done.out) == (6, "")
+    assert "a wrong Docker-Content-Digest header" in done.err
+    assert loopback.asked[1:] == [("GET", "/v2/a/manifests/1")]
 
 
 def test_the_default_platform_of_the_environment_does_not_change_a_pin(
@@ -183,14 +212,12 @@ def limited(loopback: Loopback, left: str, *names: str) -> list[str]:
     return references
 
 
-@pytest.mark.parametrize(
-    "words", [["digest"], ["save", "--dry-run", "--platform", "linux/amd64"]], ids=["digest", "save"]
-)
+@pytest.mark.parametrize("words", [["digest"], ["save", "--dry-run"]], ids=["digest", "save"])
 @pytest.mark.parametrize("left", ["1;w=21600", "2", "0"])
 def test_a_list_that_the_pull_limit_cuts_short_is_announced_once(
     loopback: Loopback, command: Command, words: list[str], left: str
 ) -> None:
-    done = command(*words, *limited(loopback, left, "a", "b", "c", "d"))
+    done = command(*words, "--platform", "linux/amd64", *limited(loopback, left, "a", "b", "c", "d"))
     assert done.status == 0, done.err
     assert f"the list has 3 more images at {loopback.host}, whose number of pulls left is {left[0]};" in done.err
     assert done.err.count("the list has") == 1
@@ -200,12 +227,13 @@ def test_a_list_that_the_pull_limit_cuts_short_is_announced_once(
 def test_a_pull_limit_that_suffices_is_not_mentioned(
     loopback: Loopback, command: Command, left: str, names: str
 ) -> None:
-    done = command("digest", *limited(loopback, left, *names))
+    done = command("digest", "--platform", "linux/amd64", *limited(loopback, left, *names))
     assert (done.status, done.err) == (0, "")
 
 
 def test_images_at_another_registry_do_not_count_against_a_limit(loopback: Loopback, command: Command) -> None:
     with Loopback() as other:
         free = [other.add(name, "1", AMD64_IMAGE) for name in "abc"]
-        done = command("digest", *limited(loopback, "1", "a"), *free, *limited(loopback, "1", "b"))
+        references = (*limited(loopback, "1", "a"), *free, *limited(loopback, "1", "b"))
+        done = command("digest", "--platform", "linux/amd64", *references)
         assert (done.status, done.err) == (0, "")

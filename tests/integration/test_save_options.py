@@ -698,7 +698,7 @@ def test_a_login_is_not_for_a_base_elsewhere(desk: Desk) -> None:
     [(), ("--layers", "plain"), ("--format", "oci"), ("--all-platforms",)],
     ids=lambda options: " ".join(options) or "docker",
 )
-def test_an_archive_that_is_right_is_left_alone_at_the_cost_of_one_request(
+def test_an_archive_that_is_right_is_left_alone_at_the_cost_of_a_request_that_is_no_pull(
     desk: Desk, cache: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
     reference = desk.add("a", MANY)
@@ -709,12 +709,24 @@ def test_an_archive_that_is_right_is_left_alone_at_the_cost_of_one_request(
     before = target.stat()
     desk.registry.requests.clear()
     done = desk.save(target, *arguments, *cache)
-    asked = ["/v2/a/manifests/1"]
-    if cache and "plain" in options:  # the file does not have the registry's manifest
-        asked.append(f"/v2/a/manifests/{AMD64_IMAGE.digest}")
-    assert desk.registry.paths == asked
+    asked = [("HEAD", "/v2/a/manifests/1")]
+    if cache and "--all-platforms" not in options:  # the file does not have the index
+        asked.append(("GET", "/v2/a/manifests/1"))
+    if cache and "plain" in options:  # nor the registry's manifest
+        asked.append(("GET", f"/v2/a/manifests/{AMD64_IMAGE.digest}"))
+    assert desk.registry.asked == asked
     assert (target.stat().st_mtime, target.stat().st_ino) == (1, before.st_ino)
     assert "left untouched" in done.err
+
+
+@pytest.mark.parametrize("cache", [(), ("--no-cache",)], ids=["cache", "no cache"])
+def test_so_is_one_of_an_image_without_an_index_even_without_the_cache(desk: Desk, cache: tuple[str, ...]) -> None:
+    reference = desk.add("a", ONE)
+    arguments = (reference, "--if-changed", *PLATFORM, *cache)
+    desk.save(desk.path / "y.tar", *arguments)
+    desk.registry.requests.clear()
+    assert "left untouched" in desk.save(desk.path / "y.tar", *arguments).err
+    assert desk.registry.asked == [("HEAD", "/v2/a/manifests/1")]
 
 
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tar.zst"])

@@ -21,6 +21,33 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Registry._get", "in _UNACCEPTED", "== HTTPStatus.NOT_ACCEPTABLE").noticed_by(
         "test_refused_types_are_answered_once_with_accepting_anything"
     ),
+    Mutant("Registry._stated_digest", "digest == reference.digest if is_pinned else", "").noticed_by(
+        "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[h06-wrong]"
+    ),
+    Mutant("Registry._stated_digest", "digest.algorithm == _ALGORITHM", "True").noticed_by(
+        "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[h02e-sha512]"
+    ),
+    Mutant("Registry._stated_digest", "head.status != HTTPStatus.OK or ", "").noticed_by(
+        "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[h02g-404]"
+    ),
+    Mutant("Registry._stated_digest", " or is_schema1", "").noticed_by(
+        "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[h03-schema1]"
+    ),
+    Mutant("Registry._stated_digest", "except ImgfetchError", "except VerificationError").noticed_by(
+        "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[f25f-head]"
+    ),
+    Mutant("Registry._stated_digest", "head.keep()", "pass").noticed_by(
+        "test_digests_of_a_real_registry_cost_one_request_each_on_one_connection"
+    ),
+    Mutant("Resolver.digest", "if self.tolerance.is_strict", "if False").noticed_by(
+        "test_strict_verifies_the_digest_that_is_stated"
+    ),
+    Mutant("Mirrored._first", "reference.digest or not mirror.endpoint.by_digest_only", "True").noticed_by(
+        "test_a_mirror_for_digests_is_not_asked_for_the_digest_of_a_tag"
+    ),
+    Mutant("_Candidate.resolve", "self._checked(found, reference)", "found").noticed_by(
+        "test_a_mirrors_document_in_the_place_of_a_digest_is_checked"
+    ),
     Mutant("Registry._body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),
     Mutant("Start.next", "= self._is_whole_always", "= False").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"

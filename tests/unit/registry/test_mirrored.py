@@ -31,6 +31,7 @@ from imgfetch.oci.source import Source
 from imgfetch.pull.client import Client
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry.access import RegistryConfig
+from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.mirrored import Mirrored
@@ -201,6 +202,52 @@ def test_a_mirror_for_digests_is_asked_for_the_blobs_of_a_tag(
 ) -> None:
     fetch(digests_only, store)
     assert registries.asked == ["digests.example"]  # from anywhere
+
+
+# ---- digests alone ----
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ({"one": "stated"}, ["HEAD one"]),
+        ({"one": "silent"}, ["HEAD one", "GET one"]),
+        ({"two": "stated"}, ["HEAD one", "GET one", "HEAD two"]),
+        ({"registry-1": "stated"}, ["HEAD one", "GET one", "HEAD two", "GET two", "HEAD registry-1"]),
+        ({"registry-1": "silent"}, ["HEAD one", "GET one", "HEAD two", "GET two", "HEAD registry-1", "GET registry-1"]),
+    ],
+    ids=str,
+)
+def test_each_place_is_asked_by_head_and_by_get_before_the_next(
+    wire: Wire, answers: dict[str, str], asked: list[str]
+) -> None:
+    for host, path in {
+        "one": "one.example/v2/",
+        "two": "two.example/v2/hub/",
+        "registry-1": "registry-1.docker.io/v2/",
+    }.items():
+        url, status = f"https://{path}library/busybox/manifests/1", 200 if host in answers else 404
+        stated = {"Docker-Content-Digest": str(PINNED.digest)} if answers.get(host) == "stated" else {}
+        wire.head(url, status=status, headers=stated)
+        wire.get(url, status=status, body=BUILT.raw, content_type=BUILT.media_type)
+    wire.assert_all_requests_are_fired = False
+    found = Mirrored(ONE_AND_TWO, lambda endpoint: Registry(endpoint.registry)).resolve(TAGGED)
+    assert (found if isinstance(found, Digest) else Digest.of(found.raw)) == PINNED.digest
+    assert [f"{request.method} {str(request.url).split('/')[2].split('.')[0]}" for request in wire.sent] == asked
+
+
+def test_a_mirror_for_digests_is_not_asked_for_the_digest_of_a_tag(
+    registries: Registries, digests_only: Mirrored
+) -> None:
+    assert digests_only.resolve(TAGGED) == DOCUMENT
+    assert registries.asked == ["docker.io"]
+
+
+def test_a_mirrors_document_in_the_place_of_a_digest_is_checked(registries: Registries, log: Log) -> None:
+    registries.hold("one.example", document=Document(b"{}"))
+    registries.hold("two.example", document=DOCUMENT)
+    assert registries.mirrored.resolve(TAGGED) == DOCUMENT
+    assert len(log.warnings) == 1
 
 
 # ---- what a mirror does wrong ----
