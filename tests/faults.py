@@ -230,6 +230,7 @@ class FaultRegistry(LoopbackServer):
         with self.lock:
             self.asked.clear()
             self.sent.clear()
+            self.last = ""
 
     def next_reply(self, name: str, part: str) -> Reply:
         """Return the answer to the next request for a part."""
