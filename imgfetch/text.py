@@ -1,7 +1,7 @@
 """Text from the network, made safe to show.
 
-A registry's text may contain terminal escapes, bidirectional controls or line breaks (as in CVE-2021-25743); `sanitize`
-is applied where such text enters a message.  See docs/registries.md#server-texts.
+A registry's text may contain terminal escapes, bidirectional controls or line breaks (as in CVE-2021-25743), and repeat
+secrets.  `sanitize` is the one door through which such text enters a message.  See docs/registries.md#server-texts.
 """
 
 from __future__ import annotations
@@ -10,20 +10,53 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from imgfetch import redaction
 
 MAX_SHOWN = 500
 """The most characters of a server's text in a message."""
 
+_READ = 8
+"""Characters that are read for one that is shown, because secrets are longer than what replaces them."""
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 _LAST_BYTE = 0xFF
 _LAST_BMP = 0xFFFF
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ServerText:
+    """Text that a server sent, which every way to show it redacts and makes safe.
+
+    It is not a `str`, so nothing but `shown` and what `str` and f-strings make of it can be put into a message.
+
+    Attributes:
+        as_sent: the text, for functions that parse or compare it and show none of it.
+    """
+
+    as_sent: str
+
+    def shown(self, limit: int = MAX_SHOWN) -> str:
+        """Return the text for messages, cut to ``limit``."""
+        return sanitize(self.as_sent, limit)
+
+    def __str__(self) -> str:
+        return self.shown()
+
+    __repr__ = __str__
+
+    def __bool__(self) -> bool:
+        return bool(self.as_sent)
+
+
 def sanitize(text: str, limit: int = MAX_SHOWN) -> str:
-    """Return ``text`` with every control, format and line-breaking character escaped, cut to ``limit``."""
-    shown = "".join(_escaped(character) for character in text[: limit + 1])
-    if len(text) > limit or len(shown) > limit:
+    """Return ``text`` without secrets, every control, format and line-breaking character escaped, cut to ``limit``."""
+    # Cut after the redaction: the rest of a secret would not be recognized.
+    read = redaction.KNOWN.redacted(text[: _READ * limit])
+    shown = "".join(_escaped(character) for character in read[: limit + 1])
+    if len(text) > _READ * limit or len(read) > limit or len(shown) > limit:
         return shown[: limit - 1] + "…"
     return shown
 
@@ -75,6 +108,14 @@ def format_age(seconds: float) -> str:
 
 
 _SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns", "n", "last", "digest"})
+
+
+def secret_values(address: str) -> list[str]:
+    """Return the values in a URL's query that `shown_url` does not show and that are long enough for a secret."""
+    with suppress(ValueError):
+        pairs = parse_qsl(urlsplit(address).query)
+        return [value for key, value in pairs if key not in _SHOWN_QUERY_KEYS and len(value) >= redaction.ENOUGH]
+    return []
 
 
 def shown_url(address: str) -> str:

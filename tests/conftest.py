@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from imgfetch.redaction import KNOWN
 from tests import certificates
 from tests.loopback import Loopback
 
 os.umask(0o022)  # what a test leaves in a cache must not be writable by a group, for such files are not used
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> None:
+    KNOWN.forget()
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Authenticator:
     def answer(self, refusal: Response, repository: str, used: str | None, label: str) -> str:
         """Return another ``Authorization`` header, after a 401 for the header ``used``, if any."""
         offered = challenges.parse(refusal.headers("WWW-Authenticate"))
-        asked = refusal.address
+        asked = refusal.address.as_sent
         if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
@@ -166,10 +166,10 @@ class Authenticator:
                     login, challenge, refusal, used, label=label, registry=self.name
                 )
                 return login.authorization
-            announced = tuple(dict.fromkeys(challenge.parameters.get("scope", "").split()))[:_MAX_SCOPES]
+            announced = tuple(dict.fromkeys(challenge.parameter("scope").as_sent.split()))[:_MAX_SCOPES]
             grant = Grant(
-                self._realm(challenge.parameters.get("realm", ""), asked, label),
-                challenge.parameters.get("service", ""),
+                self._realm(challenge.parameter("realm").as_sent, asked, label),
+                challenge.parameter("service").as_sent,
                 self._scopes(announced, repository, is_refused=used is not None),
                 f"{self.name}/{repository}",
                 announced,

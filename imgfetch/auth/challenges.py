@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from imgfetch.text import ServerText
+
 MAX_HEADER = 64 * 1024
 """The most characters that are read, of all lines together."""
 
@@ -35,14 +37,18 @@ class Challenge(NamedTuple):
     """
 
     scheme: str
-    parameters: Mapping[str, str] = {}
+    parameters: Mapping[str, ServerText] = {}
+
+    def parameter(self, name: str) -> ServerText:
+        """Return a parameter, or an empty text."""
+        return self.parameters.get(name, ServerText(""))
 
 
-def parse(lines: Sequence[str]) -> tuple[Challenge, ...]:
+def parse(lines: Sequence[ServerText]) -> tuple[Challenge, ...]:
     """Return all challenges in a header's lines; malformed parts are skipped."""
     challenges: list[Challenge] = []
     left = MAX_HEADER
-    for line in lines:
+    for line in (each.as_sent for each in lines):
         challenges += _parse_line(line[:left])
         left = max(left - len(line), 0)
     return tuple(challenges)
@@ -61,15 +67,16 @@ def _parse_line(line: str) -> list[Challenge]:
     return challenges
 
 
-def _parse_parameters(line: str, position: int) -> tuple[dict[str, str], int]:
-    parameters: dict[str, str] = {}
+def _parse_parameters(line: str, position: int) -> tuple[dict[str, ServerText], int]:
+    parameters: dict[str, ServerText] = {}
     token68 = _TOKEN68.match(line, position)
     if token68 is not None and line[position - 1 : position].isspace():
         return parameters, _skip(_SEPARATORS, line, token68.end())
     position = _skip(_SEPARATORS, line, position)
     while (match := _PARAMETER.match(line, position)) is not None:
         quoted, plain = match[2], match[3]
-        parameters.setdefault(match[1].lower(), plain if quoted is None else _ESCAPE.sub(r"\1", quoted))
+        value = plain if quoted is None else _ESCAPE.sub(r"\1", quoted)
+        parameters.setdefault(match[1].lower(), ServerText(value))
         position = _skip(_SEPARATORS, line, match.end())
     return parameters, position
 

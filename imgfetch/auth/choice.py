@@ -43,7 +43,7 @@ def check(
 ) -> Login:
     """Return ``login`` if it can be sent to the registry itself and has not been rejected yet."""
     if login is None or not login.authorization:
-        realm = sanitize(challenge.parameters.get("realm", ""), 80)
+        realm = challenge.parameter("realm").shown(80)
         raise AuthenticationError(
             f'{label} needs credentials: {refusal.origin} expects a user name and password (Basic, realm "{realm}")',
             hint=f"log in: {login_command(registry)}, or pass --username with --password-stdin{_nexus(realm)}",

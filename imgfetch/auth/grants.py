@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import Realm
 from imgfetch.oci import strictjson
+from imgfetch.redaction import KNOWN
 
 MIN_LIFE = 60.0
 """Minimum lifetime of a token in seconds, according to the token specification."""
+MAX_TOKEN = 64 * 1024
+"""Characters of a token; servers refuse requests with longer headers."""
 RENEW_BEFORE = 10.0
 """Seconds before its end at which a token is renewed."""
 
@@ -64,10 +67,11 @@ def read(body: bytes, login: Login | None) -> Token | None:
     A `VerificationError` means that it is not a token server's reply.
     """
     reply = strictjson.Object(strictjson.loads(body, "the reply", is_finite=False), "the reply", _KEYS)
+    KNOWN.note(*(value for key, value in reply.items() if "token" in key and isinstance(value, str)), passing=True)
     for key in ("access_token", "token"):
         value = reply.get(key)
         if isinstance(value, str) and value:
-            is_usable = value.isascii() and value.isprintable()
+            is_usable = value.isascii() and value.isprintable() and len(value) <= MAX_TOKEN
             return Token(value, time.monotonic() + _life(reply.get("expires_in")), login) if is_usable else None
     return None
 

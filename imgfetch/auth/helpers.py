@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import select
@@ -26,17 +27,23 @@ from typing import IO, cast
 from imgfetch import shortage
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError, ResourceError
-from imgfetch.text import quoted
+from imgfetch.text import quoted, sanitize
 
 TIMEOUT = 30.0
 """Seconds that a helper may take."""
 MAX_OUTPUT = 1024 * 1024
 """Bytes that are read of a helper's output."""
+MAX_ERRORS = 4096
+"""Bytes that are shown of what it prints as errors."""
+PAUSE = 0.5
+"""Seconds of silence after which its errors are shown, because it may wait for the user."""
 NOT_FOUND = "credentials not found in native keychain"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _CHUNK = 64 * 1024
 _MAX_SHOWN = 200
+
+_logger = logging.getLogger(__name__)
 
 
 class Helpers:
@@ -67,16 +74,22 @@ class Helpers:
         if not _NAME.fullmatch(name):
             raise AuthenticationError(f"{quoted(name, _MAX_SHOWN)} is not a valid name of a credential helper")
         helper = f"docker-credential-{name}"
-        status, output = _converse(helper, _program(helper, self._path), key, self._timeout)
+        printed = _Printed(helper)
+        try:
+            status = _converse(printed, _program(helper, self._path), key, self._timeout)
+            with suppress(AuthenticationError):  # so that its secret is known before its errors are shown
+                _answer(helper, printed.output)
+        finally:
+            printed.show_errors()
         if status == 0:
-            return _answer(helper, output)
-        text = output.decode("utf-8", "replace").strip()
+            return _answer(helper, printed.output)
+        text = printed.output.decode("utf-8", "replace").strip()
         if text == NOT_FOUND:
             return None
         raise AuthenticationError(f"{helper} failed (exit status {status}) and printed {_shown(text)}")
 
 
-def members(raw: bytes, label: str) -> dict[str, object]:
+def members(raw: bytes | bytearray, label: str) -> dict[str, object]:
     """Return the members of a JSON object by lower-case name.
 
     As in Go, which reads docker's files and helpers, names match in any case and the last of several wins.
@@ -111,17 +124,76 @@ def _program(helper: str, path: str) -> Path:
     raise AuthenticationError(f"{helper} is not on the PATH")
 
 
-def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int, bytes]:
-    """Run a helper; return its exit status and output."""
-    end = time.monotonic() + timeout
+class _Printed:
+    """The output of a helper, and what it prints as errors, which is shown line by line.
+
+    A prompt, such as for a key that is to be touched, is shown while the helper waits.
+    """
+
+    def __init__(self, helper: str) -> None:
+        self.helper = helper
+        self.output = bytearray()
+        self._errors = bytearray()
+        self._errors_left = MAX_ERRORS
+
+    def receive(self, stdout: IO[bytes], stderr: IO[bytes], end: float) -> None:
+        """Read until the output ends, up to one chunk beyond its bound.
+
+        A process that left the helper's session may hold the other end open indefinitely, so a `TimeoutError` ends it.
+        """
+        poll = select.poll()
+        poll.register(stdout)
+        poll.register(stderr)
+        while len(self.output) <= MAX_OUTPUT:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready = [descriptor for descriptor, _ in poll.poll(1000 * (min(PAUSE, left) if self._errors else left))]
+            if not ready:
+                self.show_errors()
+            if stderr.fileno() in ready and not self.receive_errors(stderr):
+                poll.unregister(stderr)
+            if stdout.fileno() in ready:
+                chunk = stdout.read(_CHUNK)
+                if not chunk:
+                    return
+                self.output += chunk
+
+    def receive_errors(self, stderr: IO[bytes]) -> bool:
+        """Read some errors; return ``False`` at their end."""
+        chunk = stderr.read(_CHUNK)
+        self._errors += chunk[: self._errors_left]
+        self._errors_left = max(self._errors_left - len(chunk), 0)
+        return bool(chunk)
+
+    def drain_errors(self, stderr: IO[bytes]) -> None:
+        """Read the rest of the errors, without waiting for processes that still have the other end."""
+        poll = select.poll()
+        poll.register(stderr)
+        while self._errors_left and poll.poll(0) and self.receive_errors(stderr):
+            pass
+
+    def show_errors(self) -> None:
+        """Log what was printed as errors since the last time."""
+        for line in self._errors.decode("utf-8", "replace").splitlines():
+            if line.strip():
+                _logger.warning("%s: %s", self.helper, sanitize(line))
+        self._errors.clear()
+
+
+def _converse(printed: _Printed, program: Path, key: str, timeout: float) -> int:
+    """Run a helper, receive what it prints, and return its exit status."""
+    end, helper = time.monotonic() + timeout, printed.helper
     try:
-        with _running(program) as (process, stdin, stdout):
+        with _running(program) as (process, stdin, stdout, stderr):
             with suppress(OSError), stdin:  # a helper need not read
                 stdin.write(key.encode())
-            content = _printed(stdout, end)
-            if len(content) > MAX_OUTPUT:
+            printed.receive(stdout, stderr, end)
+            if len(printed.output) > MAX_OUTPUT:
                 raise AuthenticationError(f"{helper} printed more than {MAX_OUTPUT} bytes")
-            return process.wait(end - time.monotonic()), content
+            status = process.wait(end - time.monotonic())
+            printed.drain_errors(stderr)
+            return status
     except TimeoutError:
         raise AuthenticationError(f"{helper} did not answer within {timeout:g} s") from None
     except subprocess.TimeoutExpired:
@@ -134,18 +206,19 @@ def _converse(helper: str, program: Path, key: str, timeout: float) -> tuple[int
 
 
 @contextmanager
-def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]]:
-    """Start a helper; on exit, kill it and its children unless it has been reaped.
+def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
+    """Start a helper, with pipes for its three streams; on exit, kill it and its children unless it has been reaped.
 
-    It inherits standard error so that the user sees prompts such as the key to touch at once.  Its own session allows
-    killing the whole group, and makes a prompt on the terminal fail instead of hang until the timeout.
+    Its own session allows killing the whole group, and makes a prompt on the terminal fail instead of hang until the
+    timeout.
     """
+    pipe = subprocess.PIPE
     process = subprocess.Popen(  # noqa: S603  # the user's own configuration names it
-        [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+        [program, "get"], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
     )
     try:
-        with cast("IO[bytes]", process.stdout) as stdout:
-            yield process, cast("IO[bytes]", process.stdin), stdout
+        with cast("IO[bytes]", process.stdout) as stdout, cast("IO[bytes]", process.stderr) as stderr:
+            yield process, cast("IO[bytes]", process.stdin), stdout, stderr
     finally:
         if process.returncode is None:  # not reaped yet, so the PID and its group cannot have been reused
             with suppress(OSError):
@@ -154,25 +227,7 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
             process.wait()
 
 
-def _printed(pipe: IO[bytes], end: float) -> bytes:
-    """Return a helper's output, up to one chunk beyond the bound.
-
-    A process that left the helper's session may hold the other end open indefinitely, so a `TimeoutError` ends it.
-    """
-    content = bytearray()
-    poll = select.poll()
-    poll.register(pipe, select.POLLIN)
-    while len(content) <= MAX_OUTPUT:
-        if not poll.poll(1000 * max(0.0, end - time.monotonic())):
-            raise TimeoutError
-        chunk = pipe.read(_CHUNK)
-        if not chunk:
-            break
-        content += chunk
-    return bytes(content)
-
-
-def _answer(helper: str, output: bytes) -> Login | None:
+def _answer(helper: str, output: bytearray) -> Login | None:
     """Parse a helper's output; some helpers print two empty strings if they have no credentials."""
     found = members(output, f"the output of {helper}")
     username, secret = found.get("username"), found.get("secret")

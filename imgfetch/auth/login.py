@@ -9,6 +9,7 @@ from typing import Self
 
 from imgfetch.errors import AuthenticationError
 from imgfetch.http.origin import login_command
+from imgfetch.redaction import KNOWN
 from imgfetch.text import sanitize
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -47,6 +48,8 @@ class Login:
             raise AuthenticationError("credentials must be UTF-8")
         if not _HEADER.fullmatch(self.registry_token):
             raise AuthenticationError("a registry token must be printable ASCII without spaces")
+        KNOWN.note(self.identity_token, self.registry_token)
+        KNOWN.note_login(self.username, self.password)
 
     @classmethod
     def stored(cls, username: str, secret: str, source: str, identity: str = "", registry: str = "") -> Self:

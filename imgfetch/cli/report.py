@@ -50,7 +50,8 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
         hint = hint or cause.hint
         cause = cause.__cause__
     message = sanitize(str(error), _MAX_MESSAGE)
-    details = [f"  {sanitize(line, _MAX_MESSAGE)}" for line in error.details]
+    given = [sanitize(line, _MAX_MESSAGE) for line in error.details]
+    details = [f"  {line}" for line in given]
     details += [f"  cause: {cause}" for cause in causes if not error.details]
     notes = [sanitize(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
     details += [f"  before: {note}" for note in notes]
@@ -60,7 +61,7 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
         "status": status,
         "error": message,
         "causes": causes,
-        "details": error.details,
+        "details": given,
         "before": notes,
         "kept": kept,
         "hint": hint,

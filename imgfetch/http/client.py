@@ -10,15 +10,14 @@ It uses only the adapter of `requests`, because sessions add (docs/registries.md
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, urlsplit
 
 import requests
 import requests.adapters
@@ -29,15 +28,15 @@ from imgfetch.http import redirects
 from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
-from imgfetch.http.proxies import Proxies
+from imgfetch.http.proxies import Proxies, Proxy
 from imgfetch.http.response import Response
 from imgfetch.http.tls import TlsConfig
-from imgfetch.text import sanitize, shown_url
+from imgfetch.redaction import KNOWN
+from imgfetch.text import sanitize, secret_values, shown_url
 from imgfetch.tolerance import Tolerance
 from imgfetch.version import USER_AGENT
 
 _CONNECTIONS = 64
-_SECRET_FIELDS = frozenset({"refresh_token", "password"})
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
 
@@ -116,9 +115,13 @@ class HttpClient:
             if response.status not in redirects.STATUSES:
                 break
             response.close()
-            location = response.header("Location")
             next_url = redirects.target(
-                location, chain, response.status, self.tolerance, downgrade=downgrade, same_host=same_host
+                response.header("Location"),
+                chain,
+                response.status,
+                self.tolerance,
+                downgrade=downgrade,
+                same_host=same_host,
             )
             chain.append(next_url)
         with self._registered(response):
@@ -174,6 +177,7 @@ class HttpClient:
         timeout = min(timeout or self.timeout, self.timeout)
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
+        _note_secrets(url, headers.get("Authorization", ""), proxy)
         with mapped(url, proxy):
             headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
@@ -185,7 +189,7 @@ class HttpClient:
                 timeout=(self.connect_timeout, timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        response = Response(answer, url, _secrets(headers.get("Authorization", ""), form), timeout=timeout)
+        response = Response(answer, url, timeout=timeout)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
@@ -206,8 +210,8 @@ class HttpClient:
 
     def _pass_on_warnings(self, response: Response) -> None:
         """Log each ``Warning`` header once (distribution specification, "Warnings")."""
-        header = response.quotable(",".join(response.headers("Warning")).encode()[:_MAX_WARNINGS])
-        for text in _WARNING.findall(header):
+        header = ",".join(line.as_sent for line in response.headers("Warning"))
+        for text in _WARNING.findall(header[:_MAX_WARNINGS]):
             message = f"warning from {response.origin}: {sanitize(text)}"
             if message not in self._warned and self._warnings_left >= len(text):
                 self._warnings_left -= len(text)
@@ -215,14 +219,9 @@ class HttpClient:
                 _logger.warning("%s", message)
 
 
-def _secrets(authorization: str, form: bytes | None) -> list[str]:
-    """Return a request's secrets in all forms in which a server may quote them."""
-    secrets = [authorization, value := authorization.partition(" ")[2]]
-    with suppress(ValueError):
-        login = base64.b64decode(value, validate=True).decode("utf-8", "replace")
-        secrets += [login, login.partition(":")[2]] if authorization.startswith("Basic ") else []
-    for pair in (form or b"").decode().split("&"):
-        name, _, text = pair.partition("=")
-        if name in _SECRET_FIELDS:
-            secrets += [text, unquote_plus(text)]
-    return secrets
+def _note_secrets(url: str, authorization: str, proxy: Proxy | None) -> None:
+    """Note the secrets of a request before it is sent, because servers repeat what they receive."""
+    KNOWN.note(authorization.partition(" ")[2], *secret_values(url), passing=True)
+    if proxy is not None:
+        login = urlsplit(proxy.url)
+        KNOWN.note_login(unquote(login.username or ""), unquote(login.password or ""))

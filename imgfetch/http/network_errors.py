@@ -49,7 +49,7 @@ def mapped(url: str, proxy: Proxy | None = None) -> Iterator[None]:
         # (docs/registries.md#secrets-in-messages).
         raise _local_error(url, error) or _transport_error(url, error, proxy) from _system_error(error)
     except (UnicodeError, ValueError) as error:  # a host name or a header that cannot be encoded
-        raise UnusableError(f"cannot request {shown_url(url)}: {sanitize(str(error))}") from error
+        raise UnusableError(f"cannot request {shown_url(url)}: {sanitize(str(error))}") from None
 
 
 def _local_error(url: str, error: Exception) -> ResourceError | None:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from imgfetch.errors import RegistryError
 from imgfetch.http.origin import Origin
-from imgfetch.text import shown_url
+from imgfetch.text import ServerText, shown_url
 from imgfetch.tolerance import Tolerance
 
 MAX_REDIRECTS = 10
@@ -18,7 +18,7 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def target(
-    location: str,
+    location: ServerText,
     chain: Sequence[str],
     status: int,
     tolerance: Tolerance,
@@ -36,7 +36,7 @@ def target(
     """
     if not location:
         raise _lost(status, chain, "redirect without a Location header")
-    target = _resolved(chain[-1], location)
+    target = _resolved(chain[-1], location.as_sent)
     reached = [*chain, target]
     if target in chain:
         raise _lost(status, reached, "redirect loop")

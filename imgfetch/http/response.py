@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 import requests
@@ -14,7 +14,7 @@ from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
 from imgfetch.layers import content_encoding
-from imgfetch.text import sanitize, shown_url
+from imgfetch.text import ServerText, shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
 """Maximum bytes that are read of an error's body."""
@@ -31,7 +31,7 @@ class Response:
 
     Attributes:
         url: the printable final URL.
-        address: the final URL as sent, which may contain secrets; the base of relative URLs.
+        address: the final URL as sent, the base of relative URLs; the server that redirected to it chose it.
         start: the offset of the body's first byte in the whole content.
 
     Raises:
@@ -40,27 +40,24 @@ class Response:
         UnsupportedError: decoding a document needs too much memory.
     """
 
-    def __init__(
-        self, response: requests.Response, url: str, secrets: Sequence[str] = (), *, timeout: float = READ_TIMEOUT
-    ) -> None:
-        """Wrap the response to a request for ``url`` that contained ``secrets``."""
+    def __init__(self, response: requests.Response, url: str, *, timeout: float = READ_TIMEOUT) -> None:
+        """Wrap the response to a request for ``url``."""
         self._response = response
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self.status = response.status_code
-        self.reason = sanitize(response.reason or "", 80)
+        self.reason = ServerText(response.reason or "").shown(80)
         self.url = shown_url(url)
         self.origin = Origin.of(url)
-        self.address = url
+        self.address = ServerText(url)
         self.start = 0
         self._timeout = timeout
 
-    def header(self, name: str) -> str:
-        """Return a header, or the empty string."""
-        return self._response.headers.get(name, "")
+    def header(self, name: str) -> ServerText:
+        """Return a header, or the empty text."""
+        return ServerText(self._response.headers.get(name, ""))
 
-    def headers(self, name: str) -> list[str]:
+    def headers(self, name: str) -> list[ServerText]:
         """Return all lines of a header that may occur several times."""
-        return list(self._response.raw.headers.getlist(name))
+        return [ServerText(line) for line in self._response.raw.headers.getlist(name)]
 
     @property
     def name(self) -> str:
@@ -70,13 +67,13 @@ class Response:
     @property
     def codings(self) -> tuple[str, ...]:
         """The ``Content-Encoding``, in the order in which it was applied; empty for identity."""
-        names = (name.strip().lower() for name in self.header("Content-Encoding").split(","))
+        names = (name.strip().lower() for name in self.header("Content-Encoding").as_sent.split(","))
         return tuple(name for name in names if name not in ("", "identity"))
 
     @property
     def content_length(self) -> int | None:
         """The ``Content-Length``, or ``None`` if missing or malformed."""
-        text = self.header("Content-Length").strip()
+        text = self.header("Content-Length").as_sent.strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
 
     def continues(self, offset: int, size: int) -> bool:
@@ -85,7 +82,7 @@ class Response:
         Source: RFC 9110, section 14.4: ``bytes first-last/(complete-length / "*")``, in one line.
         """
         lines = self.headers("Content-Range")
-        match = _RANGE.fullmatch(lines[0].strip()) if len(lines) == 1 else None
+        match = _RANGE.fullmatch(lines[0].as_sent.strip()) if len(lines) == 1 else None
         if match is None:
             return False
         first, last, length = int(match[1]), int(match[2]), match[3]
@@ -123,18 +120,11 @@ class Response:
             raise VerificationError(f"{label} exceeds {limit} bytes")
         return raw
 
-    def excerpt(self) -> str:
-        """Return the start of an error's body for quoting, or ``""`` if it cannot be read."""
+    def excerpt(self) -> ServerText:
+        """Return the start of an error's body, or an empty text if it cannot be read."""
         with suppress(ImgfetchError):
-            return self.quotable(self.document(MAX_SKIPPED_BODY, "the error body"))
-        return ""
-
-    def quotable(self, body: bytes) -> str:
-        """Return a body's text without the request's secrets, which some servers repeat."""
-        text = body[:MAX_SKIPPED_BODY].decode("utf-8", "replace")
-        for secret in self._secrets:
-            text = text.replace(secret, "REDACTED")
-        return text
+            return text_of(self.document(MAX_SKIPPED_BODY, "the error body"))
+        return ServerText("")
 
     def keep(self) -> None:
         """Let the connection be used again, after a request with HEAD, which has no body."""
@@ -155,3 +145,8 @@ class Response:
             yield chunk
             if time.monotonic() > end:
                 raise TransportError(f"{label} arrives too slowly from {self.origin}: incomplete after {timeout:g} s")
+
+
+def text_of(body: bytes) -> ServerText:
+    """Return the start of a body as text."""
+    return ServerText(body[:MAX_SKIPPED_BODY].decode("utf-8", "replace"))

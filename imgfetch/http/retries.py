@@ -31,6 +31,7 @@ from typing import TypeVar
 
 from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
+from imgfetch.text import ServerText
 
 T = TypeVar("T")
 
@@ -169,14 +170,14 @@ class Retrier:
         return error.replace(details=(*error.details, *tried), tries=1)
 
 
-def retry_after(text: str, now: float | None = None) -> float | None:
+def retry_after(header: ServerText, now: float | None = None) -> float | None:
     """Return the seconds of a ``Retry-After``, or ``None`` if it is absent, past or malformed.
 
     Source: RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``.  urllib3's own
     ``Retry.parse_retry_after`` raises an error for some malformed values, which would hide the response's, and returns
     0 for past dates.
     """
-    text = text.strip()
+    text = header.as_sent.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= MAX_DIGITS else None
     with suppress(ValueError, OverflowError, TypeError, IndexError, AttributeError):

@@ -20,9 +20,9 @@ from imgfetch.errors import (
     UnavailableError,
 )
 from imgfetch.http.origin import login_command
-from imgfetch.http.response import Response
+from imgfetch.http.response import Response, text_of
 from imgfetch.http.retries import TEMPORARY, retry_after
-from imgfetch.text import quoted, sanitize
+from imgfetch.text import ServerText, quoted, sanitize
 
 MAX_QUOTED = 200
 """Characters of a server's text in a message."""
@@ -101,10 +101,10 @@ def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool
 
     Without ``quote``, only the title of an HTML page is shown.
     """
-    _, words = _words(response.quotable(body), response.header("Content-Type"))
+    _, words = _words(text_of(body), response.header("Content-Type"))
     if not quote and not words.startswith(_PAGE):
         words = f"{len(body)} bytes that are not the expected JSON"
-    kind = sanitize(response.header("Content-Type"), 80) or "no type"
+    kind = response.header("Content-Type").shown(80) or "no type"
     return RegistryError(
         f"unexpected content for {label}: {response.url} returned {response.status} with {kind}: {words}",
         url=response.url,
@@ -113,9 +113,9 @@ def not_the_protocol(response: Response, body: bytes, label: str, *, quote: bool
     )
 
 
-def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
+def _words(body: ServerText, content_type: ServerText) -> tuple[tuple[str, ...], str]:
     """Return the codes and the text of an error body (docs/registries.md#error-bodies)."""
-    text = text.strip()
+    text, kind = body.as_sent.strip(), content_type.as_sent
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):
@@ -123,8 +123,8 @@ def _words(text: str, content_type: str) -> tuple[tuple[str, ...], str]:
     if isinstance(parsed, dict):
         codes, words = _json_words(parsed)
         return codes, words or sanitize(text, MAX_QUOTED)
-    is_xml = text.startswith("<?xml") or ("xml" in content_type and "html" not in content_type)
-    if (text.startswith("<") and not is_xml) or "html" in content_type:
+    is_xml = text.startswith("<?xml") or ("xml" in kind and "html" not in kind)
+    if (text.startswith("<") and not is_xml) or "html" in kind:
         match = _TITLE.search(text)
         return (), f"{_PAGE}, {quoted(match[1].strip(), MAX_QUOTED)}" if match else _PAGE
     return (), sanitize(text, MAX_QUOTED)
@@ -153,11 +153,11 @@ def _wait_hint(wait: float | None, max_wait: float, otherwise: str) -> str:
 
 def _pull_limit(response: Response, words: str, wait: float | None) -> tuple[str, tuple[str, ...]] | None:
     """Return hint and details if Docker Hub's pull limit is reached (docs/registries.md#docker-hub-limits)."""
-    limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").strip())
-    remaining = response.header("RateLimit-Remaining").partition(";")[0].strip() or "0"
+    limit = _LIMIT.fullmatch(response.header("RateLimit-Limit").as_sent.strip())
+    remaining = response.header("RateLimit-Remaining").as_sent.partition(";")[0].strip() or "0"
     if not (limit and remaining == "0") and "pull rate limit" not in words.lower():
         return None
-    source = sanitize(response.header("Docker-RateLimit-Source").strip(), 80)
+    source = response.header("Docker-RateLimit-Source").shown(80).strip()
     details: tuple[str, ...] = () if wait is not None else ("imgfetch did not retry because that would not help.",)
     if limit is not None:
         counted = f" for the {'address' if _is_address(source) else 'user'} {source}" if source else ""

@@ -56,8 +56,9 @@ def loads(raw: bytes, what: str, *, as_go: bool = False, is_finite: bool = True)
     except RecursionError:
         raise VerificationError(f"{what} is nested too deeply") from None
     except ValueError as error:
+        # Not the cause, because the error contains the document, and perhaps a key as it was sent.
         reason = sanitize(str(error))
-        raise VerificationError(f"{what} is not valid JSON ({len(raw)} bytes): {reason}") from error
+        raise VerificationError(f"{what} is not valid JSON ({len(raw)} bytes): {reason}") from None
 
 
 def count_values(raw: bytes) -> int:

@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 
 def validator(response: Response) -> str:
     """Return the strong ``ETag`` of a response, which identifies its bytes (RFC 9110, section 8.8.1), or nothing."""
-    etag = response.header("ETag")
+    etag = response.header("ETag").as_sent
     return etag if _STRONG_ETAG.fullmatch(etag) else ""
 
 

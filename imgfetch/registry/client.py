@@ -38,7 +38,7 @@ from imgfetch.registry import blobs, elsewhere, links
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.elsewhere import Elsewhere
 from imgfetch.registry.tags import Page, listed, parse_page
-from imgfetch.text import quoted, sanitize
+from imgfetch.text import quoted
 from imgfetch.tolerance import Tolerance
 
 _HUB_HOST = "registry-1.docker.io"
@@ -162,7 +162,7 @@ class Registry(Source):
         def read(path: str) -> Page:
             with self._get(path, reference, what, downgrade=False) as response:
                 raw = self._body(response, reference, what, "check the name")
-                place = links.Page(self._base, path, response.address, what)
+                place = links.Page(self._base, path, response.address.as_sent, what)
                 return Page(parse_page(raw, what), response.url, place.following(response.headers("Link")))
 
         first = f"/v2/{reference.repository}/tags/list"
@@ -230,7 +230,7 @@ class Registry(Source):
             if reference.digest is None:
                 self._compare_header(response, raw, what)
             self._note_limit(response)
-            return Document(raw, response.header("Content-Type"), response.url)
+            return Document(raw, response.header("Content-Type").as_sent, response.url)
 
     def _stated_digest(self, reference: Reference) -> Digest | None:
         """Return the digest that a HEAD request gets; ``None`` after any failure, which a GET request must confirm."""
@@ -238,8 +238,8 @@ class Registry(Source):
         what, is_pinned = f"the digest of {reference}", reference.digest is not None
         try:
             with self._get(path, reference, what, method="HEAD", accept=mediatypes.ACCEPT, downgrade=is_pinned) as head:
-                digest = Digest.parse(head.header("Docker-Content-Digest").strip())
-                is_schema1 = mediatypes.essence(head.header("Content-Type")) in mediatypes.SCHEMA1
+                digest = Digest.parse(head.header("Docker-Content-Digest").as_sent.strip())
+                is_schema1 = mediatypes.essence(head.header("Content-Type").as_sent) in mediatypes.SCHEMA1
                 is_wanted = digest == reference.digest if is_pinned else digest.algorithm == _ALGORITHM
                 if head.status != HTTPStatus.OK or is_schema1 or not is_wanted:
                     return None  # and close the connection, because some servers send a body
@@ -263,17 +263,17 @@ class Registry(Source):
 
     def _note_limit(self, response: Response) -> None:
         """Keep Docker Hub's number of pulls left."""
-        remaining = response.header("RateLimit-Remaining").partition(";")[0].strip()
+        remaining = response.header("RateLimit-Remaining").as_sent.partition(";")[0].strip()
         if remaining.isascii() and remaining.isdigit() and len(remaining) < 10:  # noqa: PLR2004  # no larger limit makes sense
             self.pulls_left = int(remaining)
 
     def _compare_header(self, response: Response, raw: bytes, what: str) -> None:
         """Warn of a header that contradicts the body; the body counts (docs/registries.md#digests-from-headers)."""
-        header = response.header("Docker-Content-Digest").strip()
-        digest = Digest.of(raw)
-        if header.startswith("sha256:") and header != str(digest):
+        header = response.header("Docker-Content-Digest")
+        digest, said = Digest.of(raw), header.as_sent.strip()
+        if said.startswith("sha256:") and said != str(digest):
             self._tolerance.warn(
-                f"{response.origin} sent a wrong Docker-Content-Digest header, {sanitize(header, 80)}; "
+                f"{response.origin} sent a wrong Docker-Content-Digest header, {header.shown(80)}; "
                 f"{what} has the digest {digest}"
             )
 

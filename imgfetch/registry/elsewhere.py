@@ -60,7 +60,7 @@ class Elsewhere:
         with self._lock:
             authenticator = self._authenticators.get(refusal.origin) or self._new(refusal.origin)
             self._authenticators[refusal.origin] = authenticator
-        ask = partial(request, refusal.address, identify=False)
+        ask = partial(request, refusal.address.as_sent, identify=False)
         repository, response = _repository(refusal) or repository, refusal
         try:
             header = authenticator.authorization(repository)
@@ -95,7 +95,7 @@ def rejected(response: Response, base: str, what: str, hint: str, max_wait: floa
 
 
 def _match(response: Response) -> re.Match[str] | None:
-    return _PATH.fullmatch(urlsplit(response.address).path)
+    return _PATH.fullmatch(urlsplit(response.address.as_sent).path)
 
 
 def _repository(response: Response) -> str:

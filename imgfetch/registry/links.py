@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from imgfetch.errors import RegistryError
-from imgfetch.text import shown_url
+from imgfetch.text import ServerText, shown_url
 
 MAX_HEADER = 64 * 1024
 MAX_URL = 4000
@@ -38,13 +38,13 @@ class Page(NamedTuple):
     address: str
     what: str
 
-    def following(self, lines: Iterable[str]) -> str:
+    def following(self, lines: Iterable[ServerText]) -> str:
         """Return the path and query of the next page, or nothing if this page is the last one.
 
         Raises:
             RegistryError: the header announces a page that cannot be requested.
         """
-        header = ", ".join(lines)
+        header = ", ".join(line.as_sent for line in lines)
         if len(header) > MAX_HEADER:
             raise self._lost(f"its Link header exceeds {MAX_HEADER} bytes")
         links = _split(header)

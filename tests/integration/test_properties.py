@@ -6,6 +6,7 @@ import io
 import string
 import tarfile
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -23,7 +24,7 @@ from imgfetch.http.retries import retry_after
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from imgfetch.text import sanitize
+from imgfetch.text import ServerText, sanitize
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=300, database=None)
 settings.load_profile("steady")
@@ -104,6 +105,14 @@ def rendered(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, dict[str, str]
     return lines, meant
 
 
+def texts(lines: list[str]) -> list[ServerText]:
+    return [ServerText(line) for line in lines]
+
+
+def as_sent(parameters: Mapping[str, ServerText]) -> dict[str, str]:
+    return {name: value.as_sent for name, value in parameters.items()}
+
+
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
@@ -111,13 +120,13 @@ def _escaped(value: str) -> str:
 @given(rendered())
 def test_challenges_are_read_back_as_they_were_meant(case: tuple[list[str], list[tuple[str, dict[str, str]]]]) -> None:
     lines, meant = case
-    found = [(challenge.scheme, dict(challenge.parameters)) for challenge in challenges.parse(lines)]
+    found = [(challenge.scheme, as_sent(challenge.parameters)) for challenge in challenges.parse(texts(lines))]
     assert found == meant
 
 
 @given(st.lists(st.text(max_size=80) | st.text('Basic realm="x\\", =/~', max_size=80), max_size=4))
 def test_no_header_breaks_the_reading_of_challenges(lines: list[str]) -> None:
-    for challenge in challenges.parse(lines):
+    for challenge in challenges.parse(texts(lines)):
         assert challenge.scheme == challenge.scheme.lower()
 
 
@@ -168,7 +177,7 @@ def test_what_is_no_range_of_the_rest_is_refused(value: str) -> None:
 
 @given(st.integers(0, 10**9))
 def test_seconds_are_read(seconds: int) -> None:
-    assert retry_after(str(seconds)) == seconds
+    assert retry_after(ServerText(str(seconds))) == seconds
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2068, 1, 1)), st.integers(-(10**6), 10**6))  # noqa: DTZ001
@@ -181,12 +190,12 @@ def test_dates_are_read_in_all_three_forms(moment: datetime, ahead: int) -> None
         f"{moment:%a %b %e %H:%M:%S %Y}",
     ]
     for form in forms:
-        assert retry_after(form, now) == (ahead if ahead > 0 else None), form
+        assert retry_after(ServerText(form), now) == (ahead if ahead > 0 else None), form
 
 
 @given(st.text(max_size=60) | st.text("0123456789:, GMTJanFeb-+", max_size=40))
 def test_no_retry_after_breaks_its_reading(text: str) -> None:
-    found = retry_after(text, 0.0)
+    found = retry_after(ServerText(text), 0.0)
     assert found is None or found >= 0
 
 

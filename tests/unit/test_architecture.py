@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,21 @@ OPENERS = {
     "cli/stdout.py": "os.open",  # /dev/null
 }
 """The calls that open files, by module; the store has its own rules."""
+READERS = {
+    "auth/authenticator.py": "answer _respond",  # the URL that was asked; scopes, realm and service of a challenge
+    "auth/challenges.py": "parse",
+    "http/client.py": "_pass_on_warnings",
+    "http/redirects.py": "target",
+    "http/response.py": "codings content_length continues",
+    "http/retries.py": "retry_after",
+    "http/status_errors.py": "_words _pull_limit",
+    "registry/blobs.py": "validator",
+    "registry/client.py": "read _document _stated_digest _note_limit _compare_header",
+    "registry/elsewhere.py": "answer _match",
+    "registry/links.py": "following",
+    "text.py": "shown __bool__",
+}
+"""The functions that read a server's text as it was sent, by module; each parses it or compares it."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in ROOF)
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -120,6 +136,67 @@ def test_files_are_opened_in_few_places(path: Path) -> None:
     }
     allowed = OPENERS.get(str(path.relative_to(PACKAGE)), "any" if folder_of(path) == "store" else "")
     assert allowed == "any" or found == set(allowed.split())
+
+
+@each_module
+def test_a_servers_text_is_read_as_it_was_sent_in_few_places(path: Path) -> None:
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    found = {name for function in functions for name in [innermost(function)] if name}
+    assert found == set(READERS.get(str(path.relative_to(PACKAGE)), "").split())
+
+
+def innermost(function: ast.FunctionDef) -> str:
+    """Return a function's name if it, and no function within it, reads a server's text."""
+    inner = {
+        id(node)
+        for each in ast.walk(function)
+        if each is not function and isinstance(each, ast.FunctionDef)
+        for node in ast.walk(each)
+    }
+    reads = (node for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "as_sent")
+    return function.name if any(id(node) not in inner for node in reads) else ""
+
+
+def test_one_module_reads_the_responses_of_the_library_below() -> None:
+    readers = {
+        path.relative_to(PACKAGE)
+        for path in PACKAGE.glob("http/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"answer", "self._response"}
+    }
+    assert readers == {Path("http/response.py")}
+
+
+REFUSED = """
+from imgfetch.errors import ImgfetchError, RegistryError
+from imgfetch.http.response import Response
+from imgfetch.text import quoted, sanitize, shown_url
+
+def wrong(response: Response) -> object:
+    said = response.header("Location")
+    ImgfetchError(said)  # type: ignore[arg-type]
+    ImgfetchError("the server said " + said)  # type: ignore[operator]
+    RegistryError("x", url=said, status=200)  # type: ignore[arg-type]
+    RegistryError("x", url=response.address, status=200)  # type: ignore[arg-type]
+    RegistryError("x", url="", status=200, codes=(said,))  # type: ignore[arg-type]
+    ImgfetchError("x", hint=response.excerpt())  # type: ignore[arg-type]
+    ImgfetchError("x", details=tuple(response.headers("Warning")))  # type: ignore[arg-type]
+    ", ".join(response.headers("Warning"))  # type: ignore[arg-type]
+    shown_url(response.address)  # type: ignore[arg-type]
+    said.strip()  # type: ignore[attr-defined]
+    said[:80]  # type: ignore[index]
+    said == "text"  # type: ignore[comparison-overlap]
+    f"{response.document(80, 'x')}"  # type: ignore[str-bytes-safe]
+    "%s" % response.document(80, "x")  # type: ignore[str-bytes-safe]
+    return f"{said} {response.address} {response.excerpt()}"  # each of them shown safely
+"""
+
+
+def test_a_type_checker_refuses_every_other_way_to_show_what_a_server_said(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(REFUSED)
+    checked = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", tmp_path / "wrong.py"]
+    done = subprocess.run(checked, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout  # an error that is not refused would be an ignore that is not used
 
 
 @each_module

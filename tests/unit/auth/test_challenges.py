@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from imgfetch.auth.challenges import MAX_HEADER, Challenge, parse
+from imgfetch.auth import challenges as reader
+from imgfetch.auth.challenges import MAX_HEADER, Challenge
+from imgfetch.text import ServerText
+
+
+def parse(lines: list[str]) -> tuple[Challenge, ...]:
+    return reader.parse([ServerText(line) for line in lines])
 
 
 def basic(**parameters: str) -> Challenge:
-    return Challenge("basic", parameters)
+    return Challenge("basic", {name: ServerText(value) for name, value in parameters.items()})
 
 
 def bearer(**parameters: str) -> Challenge:
-    return Challenge("bearer", parameters)
+    return Challenge("bearer", {name: ServerText(value) for name, value in parameters.items()})
 
 
 BEARER = bearer(realm="https://auth.example/token", service="registry.example")
@@ -82,7 +88,7 @@ BEARER = bearer(realm="https://auth.example/token", service="registry.example")
         ),
         pytest.param(
             ['Digest realm="r", nonce="n", qop="auth,auth-int", algorithm=SHA-256'],
-            [Challenge("digest", {"realm": "r", "nonce": "n", "qop": "auth,auth-int", "algorithm": "SHA-256"})],
+            [bearer(realm="r", nonce="n", qop="auth,auth-int", algorithm="SHA-256")._replace(scheme="digest")],
             id="Digest",
         ),
         pytest.param(['Bearer realm="left open'], [bearer()], id="quote left open"),

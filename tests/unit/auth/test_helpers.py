@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import select
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from imgfetch.auth import helpers as credential_helpers
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
+from tests.stories import Log
 
 SECRET = "hunter2-s3cret"
 FAILED = "failed (exit status 1) and printed"
@@ -84,11 +87,49 @@ def test_a_helper_sees_the_environment(helper: Helper, monkeypatch: pytest.Monke
     assert found.username == "bob"
 
 
-def test_what_a_helper_says_on_its_standard_error_reaches_the_user(
-    helper: Helper, capfd: pytest.CaptureFixture[str]
+def test_each_line_that_a_helper_prints_as_an_error_is_a_warning(
+    helper: Helper, capfd: pytest.CaptureFixture[str], log: Log
 ) -> None:
-    helper(f"echo touch your key >&2; {answer()}").get("test", "quay.io")
-    assert capfd.readouterr() == ("", "touch your key\n")
+    helper(f"printf 'touch\\n\\nyour \\033[31mkey' >&2; {answer()}").get("test", "quay.io")
+    assert log.warnings == ["docker-credential-test: touch", r"docker-credential-test: your \x1b[31mkey"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_prompt_is_shown_while_the_helper_waits(
+    helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credential_helpers, "PAUSE", 0.05)
+    touched = tmp_path / "touched"
+
+    class Touch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "touch your key" in record.getMessage():
+                touched.touch()
+
+    logger, touch = logging.getLogger("imgfetch"), Touch()
+    logger.addHandler(touch)
+    try:
+        waits = f"printf 'touch your key' >&2; until [ -e {touched} ]; do sleep 0.05; done; {answer()}"
+        assert helper(waits).get("test", "quay.io")
+    finally:
+        logger.removeHandler(touch)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_secret_of_a_helper_is_not_in_what_it_prints_as_an_error(helper: Helper, log: Log, status: int) -> None:
+    with suppress(AuthenticationError):
+        helper(f"echo it is {SECRET} >&2; {answer()}; exit {status}").get("test", "quay.io")
+    assert log.warnings == ["docker-credential-test: it is REDACTED"]
+
+
+def test_an_endless_error_ends_with_the_time(helper: Helper, log: Log) -> None:
+    assert "did not answer within" in str(failure(helper("yes x >&2", timeout=0.5)))
+    assert 0 < len(log.warnings) <= credential_helpers.MAX_ERRORS
+
+
+def test_an_error_that_a_child_keeps_open_is_not_waited_for(helper: Helper, log: Log) -> None:
+    assert helper(f"(exec >&-; sleep 60) & echo said >&2; {answer()}", timeout=20).get("test", "quay.io")
+    assert log.warnings == ["docker-credential-test: said"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.manifest import parse_document
+from imgfetch.text import ServerText
 from imgfetch.tolerance import Tolerance
 from tests.images import ARM64, hello, image, index
 from tests.wire import BASE, HOST, Wire
@@ -451,5 +452,5 @@ def test_a_refresh_token_that_is_refused_is_told_cleaned(wire: Wire, transport: 
 
 
 def test_a_challenge_is_read_whatever_it_holds() -> None:
-    lines: Mapping[str, Any] = {name: challenges.parse([line]) for name, line in CHALLENGES.items()}
+    lines: Mapping[str, Any] = {name: challenges.parse([ServerText(line)]) for name, line in CHALLENGES.items()}
     assert lines["Basic"][0].scheme == "basic"

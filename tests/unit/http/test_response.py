@@ -14,6 +14,7 @@ from imgfetch.errors import TransportError, VerificationError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.response import Response
 from imgfetch.layers import content_encoding
+from imgfetch.text import ServerText
 from tests.codings import CODERS, Endless, deflated, zstd
 from tests.loopback import Answer, Loopback
 from tests.wire import Wire
@@ -115,12 +116,12 @@ def test_a_content_length_is_a_plain_number_or_nothing(answered: Ask, header: st
 def test_a_header_on_several_lines_is_read_line_by_line(answered: Ask) -> None:
     lines = HTTPHeaderDict([("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", 'Bearer realm="a, b"')])
     with answered(b"", lines) as response:
-        assert response.headers("www-authenticate") == ["Negotiate", 'Bearer realm="a, b"']
+        assert [line.as_sent for line in response.headers("www-authenticate")] == ["Negotiate", 'Bearer realm="a, b"']
 
 
 def test_an_absent_header_is_empty(answered: Ask) -> None:
     with answered(b"") as response:
-        assert response.header("Docker-Content-Digest") == ""
+        assert response.header("Docker-Content-Digest") == ServerText("")
         assert response.headers("WWW-Authenticate") == []
 
 
@@ -265,25 +266,25 @@ def test_no_more_comes_out_than_the_limit(coding: str) -> None:
 
 def test_the_excerpt_of_a_short_body_is_the_body(answered: Ask) -> None:
     with answered(b"denied") as response:
-        assert response.excerpt() == "denied"
+        assert response.excerpt() == ServerText("denied")
 
 
 def test_the_excerpt_of_a_compressed_body_is_decompressed(answered: Ask) -> None:
     with answered(gzip.compress(b"denied"), {"Content-Encoding": "gzip"}) as response:
-        assert response.excerpt() == "denied"
+        assert response.excerpt() == ServerText("denied")
 
 
 def test_an_excerpt_is_bounded(answered: Ask) -> None:
     body = Endless(b"x")
     with answered(io.BufferedReader(body, 4096)) as response:
-        assert len(response.excerpt()) <= 65536
+        assert len(response.excerpt().as_sent) <= 65536
     assert body.read_so_far <= 65536 + 2 * 4096
 
 
 def test_an_excerpt_is_empty_where_nothing_can_be_read(loopback: Loopback, transport: HttpClient) -> None:
     loopback.answers["/x"] = Answer(b"", 500, {"Content-Length": "100"})
     with transport.get(f"http://{loopback.host}/x") as response:
-        assert response.excerpt() == ""
+        assert response.excerpt() == ServerText("")
 
 
 # ---- the connection ----

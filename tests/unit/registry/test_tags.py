@@ -9,6 +9,7 @@ import pytest
 from imgfetch.errors import RegistryError
 from imgfetch.registry import links, tags
 from imgfetch.registry.tags import listed, parse_page
+from imgfetch.text import ServerText
 
 BASE = "https://registry.example"
 LIST = "/v2/x/tags/list"
@@ -16,7 +17,7 @@ NEXT = f"{LIST}?last=1"
 
 
 def following(*lines: str, address: str = BASE + LIST, base: str = BASE) -> str:
-    return links.Page(base, f"{LIST}?n=5", address, "the list").following(lines)
+    return links.Page(base, f"{LIST}?n=5", address, "the list").following(map(ServerText, lines))
 
 
 @pytest.mark.parametrize(
