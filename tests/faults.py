@@ -100,7 +100,7 @@ class Scenario:
             another scope than the challenge's, where they differ.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
-        ping: what it demands at its root, if that is another challenge.
+        ping: what it demands at its root, if that is another challenge, or a line end for none.
         hides: the status in the place of a challenge, for images that are private.
         wants: whose token is good, alice's or nobody's; by default each is.
         moved: where it redirects everything to, being a domain without a registry.
@@ -162,7 +162,7 @@ class Scenario:
     @property
     def root(self) -> str:
         """Return the challenge at the registry's root."""
-        return self.ping or (self.challenge if "manifest" in self.demands else "").strip()
+        return (self.ping or (self.challenge if "manifest" in self.demands else "")).strip()
 
     def ends(
         self,
@@ -729,6 +729,32 @@ def _credentials() -> dict[str, Scenario]:
             uses=2,
             ended='Bearer realm="{store}/nothing/{name}",error="invalid_token"',
         ).ends(asked={"token": 2}),
+        "c16-basic": challenged(
+            "it wants a password, which is stored",
+            'Basic realm="{url}/",service="ecr.amazonaws.com"',
+            wants="alice",
+            **stored(),
+        ),
+        "c16b-capitals": challenged(
+            "it wants a password, in capitals", 'BASIC realm="Sonatype Nexus"', wants="alice", **stored()
+        ),
+        "c17-closed": challenged("its root wants a token, and nothing else does", "", ping=BEARER, **stored()).ends(
+            asked={"token": 0}
+        ),
+        "c17b-open": challenged(
+            "its root is open, and the image wants a password",
+            'Basic realm="zot"',
+            ping="\n",
+            wants="alice",
+            **stored(),
+        ),
+        "c18-bare": challenged(
+            "two challenges, without a service and a scope", 'Bearer realm="{url}/token/{name}"\nBasic'
+        ).ends(asked={"token": 1}),
+        "c18b-scopes": challenged(
+            "two scopes in one parameter, and one without actions",
+            BEARER.replace('scope="', 'scope="repository:{name}: '),
+        ).ends(asked={"token": 1}),
         "c19-relative": pages("the next page of tags is relative", f'<{next_page.format("c19-relative")}>; rel="next"'),
         "c19b-query": pages("the next page of tags is a query", '<?last=1>; rel="next"'),
         "c19c-bare": pages(
