@@ -58,21 +58,22 @@ class Page(NamedTuple):
     def _path(self, target: str) -> str:
         """Return the path and query of a target at this registry.
 
-        A registry behind a proxy may name a host that only the proxy can reach, so the list's own path counts on every
-        host, but is requested here: credentials must not go to another host.
+        A registry behind a proxy may name a host that only the proxy can reach, and one that redirects elsewhere has the
+        list under another path there.  So the list's own path counts on every host, and so does the path of this page,
+        but the list is requested here: credentials must not go to another host.
         """
         text = target[1:-1].strip() if target.startswith("<") and target.endswith(">") else target
         if len(text) > MAX_URL or not _URL.fullmatch(text):
             raise self._lost("its link is malformed")
         try:
             url = urldefrag(urljoin(self.address, text)).url
-            parts = urlsplit(url)
+            parts, here = urlsplit(url), urlsplit(self.address).path
         except ValueError:
             raise self._lost("its link is malformed") from None
         if url.startswith(f"{self.base}/"):
             return url.removeprefix(self.base)
         own = self.path.partition("?")[0]
-        if parts.scheme in ("http", "https") and parts.path.endswith(own):
+        if parts.scheme in ("http", "https") and (parts.path.endswith(own) or parts.path == here):
             return f"{own}?{parts.query}"
         raise self._lost(f"its link leads elsewhere, to {shown_url(url)}")
 

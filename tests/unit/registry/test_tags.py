@@ -64,6 +64,14 @@ def test_a_relative_link_belongs_to_the_address_that_sent_the_page() -> None:
     assert following("<?last=1>; rel=next", address="https://cdn.example/v2/x/tags/list") == NEXT
 
 
+@pytest.mark.parametrize(
+    "target", ["?last=1", "/v2/org/x/tags/list?last=1", "https://inside.example/v2/org/x/tags/list?last=1"]
+)
+def test_a_list_with_another_path_behind_a_redirect_is_requested_by_its_own(target: str) -> None:
+    address = "https://moved.example/v2/org/x/tags/list?n=5"
+    assert following(f"<{target}>; rel=next", address=address) == NEXT
+
+
 def test_a_registry_below_a_path_is_asked_below_it() -> None:
     base = f"{BASE}/docker"
     assert following(f"</docker{NEXT}>; rel=next", address=base + LIST, base=base) == NEXT
@@ -75,7 +83,7 @@ def test_a_registry_below_a_path_is_asked_below_it() -> None:
     [
         ("<https://elsewhere.example/next>; rel=next", "leads elsewhere, to https://elsewhere.example/next"),
         ("<https://elsewhere.example/v2/y/tags/list?last=1>; rel=next", "leads elsewhere"),
-        ("<?last=1>; rel=next", "leads elsewhere"),
+        ("<page/2>; rel=next", "leads elsewhere"),
         ("<ftp://registry.example/v2/x/tags/list>; rel=next", "leads elsewhere"),
         (f"<https://registry.example.evil.example{NEXT[4:]}>; rel=next", "leads elsewhere"),
         (f"<{NEXT}; rel=next", "malformed"),
@@ -89,7 +97,7 @@ def test_a_registry_below_a_path_is_asked_below_it() -> None:
     ],
 )
 def test_a_next_page_that_cannot_be_requested_is_an_error(line: str, says: str) -> None:
-    address = "https://cdn.example/another/path" if line.startswith("<?") else BASE + LIST
+    address = "https://cdn.example/another/path" if line.startswith("<page") else BASE + LIST
     with pytest.raises(RegistryError, match="cannot read the next page of the list") as caught:
         following(line, address=address)
     assert says in str(caught.value)
