@@ -6,8 +6,9 @@ The format and the rules (docs/registries.md#credential-files, docs/registries.m
     key    := [ "http://" | "https://" ] host [ ":" port ] [ "/" path ]
     entry  := { "auth": base64 of user ":" password | "username", "password"; "identitytoken"; "registrytoken" }
 
-* The first source that has credentials for a repository wins.  Within a file, the host's own helper comes first, else
-  ``credsStore``, then ``auths``.  If the helper fails, the whole file is skipped.
+* The first source that has credentials for a repository wins.  podman's `GlobalHelpers` are sources before or after the
+  files.  Within a file, the host's own helper comes first, else ``credsStore``, then ``auths``.  If the helper fails,
+  the whole file is skipped.
 * A key with a path (podman) applies to all repositories below it, and the longest match wins.  As in docker, the path
   of a URL is ignored.
 * Hosts are compared whole, with their ports, ignoring case; all names of Docker Hub are equal.
@@ -20,11 +21,11 @@ import copy
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
@@ -45,6 +46,14 @@ _FIELDS: tuple[str, ...] = ("auth", "username", "password", "identitytoken", "re
 _logger = logging.getLogger(__name__)
 
 
+class GlobalHelpers(NamedTuple):
+    """The helpers for every registry, to be asked before or after the files, and the file that names them."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    source: str = "registries.conf"
+
+
 class Credentials:
     """Finder of credentials; thread-safe.
 
@@ -55,6 +64,7 @@ class Credentials:
         explicit: the credentials of the command line, for every registry of the run.
         inline: the text of ``$DOCKER_AUTH_CONFIG``.
         files: credential files in order of preference; missing ones are skipped.
+        helpers: podman's helpers for every registry.
         path: ``$PATH``, to find helpers in; ``None`` runs none.
     """
 
@@ -64,10 +74,17 @@ class Credentials:
         explicit: Login | None = None,
         inline: str | None = None,
         files: Sequence[Path] = (),
+        helpers: GlobalHelpers | None = None,
         path: str | None = None,
     ) -> None:
         self._explicit = explicit
-        self._sources = [partial(_Store.of_file, path) for path in files]
+        helpers = helpers or GlobalHelpers()
+        before, after = ([partial(_Store.of_helper, name, helpers.source) for name in names] for names in helpers[:2])
+        self._sources: list[Callable[[], _Store]] = [
+            *before,
+            *(partial(_Store.of_file, path) for path in files),
+            *after,
+        ]
         if inline is not None:
             self._sources.insert(0, partial(_Store.of_variable, inline))
         self._helpers = None if path is None else Helpers(path)
@@ -119,7 +136,7 @@ class Credentials:
         if not helper or self._helpers is None:
             return None
         try:
-            return self._helpers.get(helper, HUB_KEY if host == DOCKER_HUB else registry)
+            return self._helpers.get(helper, store.hub_key if host == DOCKER_HUB else registry)
         except AuthenticationError as error:
             raise AuthenticationError(f"{error} (named in {store.source})") from error
 
@@ -152,12 +169,18 @@ class _Store:
     auths: Mapping[str, object]
     helpers: Mapping[str, object]
     default: object
+    hub_key: str = HUB_KEY
 
     @classmethod
     def of_variable(cls, text: str) -> Self:
         """Read the text of ``$DOCKER_AUTH_CONFIG``, in which only ``auth`` counts."""
         found = members(text.encode("utf-8", "surrogateescape"), _VARIABLE) if text.strip() else {}
         return cls._made(_VARIABLE, _FIELDS[:1], {"auths": found.get("auths")})
+
+    @classmethod
+    def of_helper(cls, name: str, source: str) -> Self:
+        """Return a source without entries, whose helper podman asks about Docker Hub by its name."""
+        return cls(sanitize(source), (), {}, {}, name, hub_key=DOCKER_HUB)
 
     @classmethod
     def of_file(cls, path: Path) -> Self:

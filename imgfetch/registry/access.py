@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Self
 
 from imgfetch.auth import credentials
-from imgfetch.auth.credentials import Credentials
+from imgfetch.auth.credentials import Credentials, GlobalHelpers
 from imgfetch.auth.login import Login
 from imgfetch.auth.realms import RealmPolicy
 from imgfetch.http import proxies, tls
 from imgfetch.http.proxies import Proxies
 from imgfetch.http.tls import TlsConfig
 from imgfetch.registry import mirror_rules
+from imgfetch.registry.credential_helpers import read_helpers
 from imgfetch.registry.daemon_json import find_daemon_json, read_daemon_json
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
@@ -91,6 +92,7 @@ class RegistryConfig:
         home = None
         with suppress(RuntimeError):  # no HOME, and no such user
             home = Path.home()
+        podman = registries_conf_files(environment, home)
         docker = read_daemon_json(find_daemon_json(environment, home))
         logins = Credentials()
         if not anonymous:
@@ -98,6 +100,7 @@ class RegistryConfig:
                 explicit=Login(username, password, source="--username", is_explicit=True) if username else None,
                 inline=environment.get("DOCKER_AUTH_CONFIG") if authfile is None else None,
                 files=credentials.files(environment, home, authfile),
+                helpers=read_helpers(podman) if authfile is None else GlobalHelpers(),
                 path=environment.get("PATH", ""),
             )
         return cls(
@@ -110,7 +113,7 @@ class RegistryConfig:
             else mirror_rules.read(
                 urls=mirrors_first,
                 docker=docker,
-                registries_conf=registries_conf_files(environment, home),
+                registries_conf=podman,
             ),
             plain_http,
         )

@@ -58,8 +58,8 @@ class Page(NamedTuple):
     def _path(self, target: str) -> str:
         """Return the path and query of a target at this registry.
 
-        A registry behind a proxy may name a host that only the proxy can reach, and one that redirects elsewhere has the
-        list under another path there.  So the list's own path counts on every host, and so does the path of this page,
+        A registry behind a proxy may name a host that only the proxy can reach, and one that redirects elsewhere may
+        have the list under another path.  So the list's own path counts on every host, and so does that of this page,
         but the list is requested here: credentials must not go to another host.
         """
         text = target[1:-1].strip() if target.startswith("<") and target.endswith(">") else target

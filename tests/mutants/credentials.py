@@ -7,6 +7,12 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("credential_helpers:_ordered", "tuple(names[:place])", "()").noticed_by(
+        "test_podmans_helpers_are_asked_before_or_after_the_files"
+    ),
+    Mutant("RegistryConfig.from_environment", "if authfile is None else GlobalHelpers()", "").noticed_by(
+        "test_podmans_helpers_count_unless_the_user_names_a_file"
+    ),
     Mutant("credentials:_normalised", "host.lower()\n", "host.lower().partition(':')[0]\n").noticed_by(
         "test_a_key_is_for_no_other_host[a key without a port]", "test_each_port_of_a_host_has_a_login_of_its_own"
     ),

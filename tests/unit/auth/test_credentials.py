@@ -12,6 +12,8 @@ import pytest
 
 from imgfetch.auth.credentials import Credentials, Login, files
 from imgfetch.inputs import MAX_SETTINGS
+from imgfetch.registry.access import RegistryConfig
+from imgfetch.registry.credential_helpers import read_helpers
 from tests.stories import Log
 from tests.threads import together
 from tests.tools import in_time
@@ -555,6 +557,87 @@ def test_a_helper_is_asked_for_docker_hub_by_its_key(home: Home, registry: str, 
     home.helper("all", https___index_docker_io_v1_="hub")
     assert user(home.credentials(config).find(registry, "library/busybox")) == "hub"
     assert home.log() == [f"all {HUB}"]
+
+
+def global_helpers(home: Home, text: str) -> Credentials:
+    """Return who reads ``credential-helpers`` from registries.conf, beside a file with a login for each registry."""
+    conf = home.file(text, "registries.conf")
+    file = home.file(auths("quay.io", "docker.io"))
+    return Credentials(files=[file], helpers=read_helpers([conf]), path=str(home.bin))
+
+
+@pytest.mark.parametrize(
+    ("helpers", "found", "asked"),
+    [
+        ('["one"]', "from one", ["one quay.io"]),
+        ('["one", "two"]', "from one", ["one quay.io"]),
+        ('["none", "two"]', "from two", ["none quay.io", "two quay.io"]),
+        ('["none", "containers-auth.json", "two"]', "quay.io", ["none quay.io"]),
+        ('["containers-auth.json", "one"]', "quay.io", []),
+        ('["none"]', "quay.io", ["none quay.io"]),  # podman would not look at the file
+        ("[]", "quay.io", []),
+    ],
+)
+def test_podmans_helpers_are_asked_before_or_after_the_files(
+    home: Home, helpers: str, found: str, asked: list[str], log: Log
+) -> None:
+    for name in ("one", "two"):
+        home.helper(name, quay_io=f"from {name}")
+    home.helper("none")
+    assert user(global_helpers(home, f"credential-helpers = {helpers}").find("quay.io", "a/b")) == found
+    assert home.log() == asked
+    assert log.warnings == []
+
+
+def test_podmans_helpers_are_asked_after_the_files_for_what_is_in_none(home: Home) -> None:
+    home.helper("one", ghcr_io="from one")
+    found = global_helpers(home, 'Credential-Helpers = ["containers-auth.json", "one"]')
+    assert user(found.find("ghcr.io", "a/b")) == "from one"
+
+
+def test_podmans_helpers_know_docker_hub_by_its_name(home: Home) -> None:
+    home.helper("one", docker_io="hub")
+    assert user(global_helpers(home, 'credential-helpers = ["one"]').find("docker.io", "library/busybox")) == "hub"
+    assert home.log() == ["one docker.io"]
+
+
+def test_a_later_list_of_helpers_replaces_an_earlier_one(home: Home) -> None:
+    texts = [
+        'credential-helpers = ["a"]',
+        "",
+        'credential-helpers = ["b", "containers-auth.json", "c"]',
+        "[[registry]]",
+    ]
+    files = [home.file(text, f"{number}.conf") for number, text in enumerate(texts)]
+    assert read_helpers(files) == (("b",), ("c",), str(files[2]))
+
+
+@pytest.mark.parametrize("text", ['credential-helpers = "one"', "credential-helpers = [1]"])
+def test_a_malformed_list_of_helpers_is_told_and_left_out(home: Home, text: str, log: Log) -> None:
+    assert user(global_helpers(home, text).find("quay.io", "a/b")) == "quay.io"
+    (warning,) = log.warnings
+    assert "credential-helpers" in warning
+    assert "registries.conf" in warning
+
+
+def test_a_failing_helper_of_podman_is_told_with_the_file_and_the_next_source_asked(home: Home, log: Log) -> None:
+    assert user(global_helpers(home, 'credential-helpers = ["absent"]').find("quay.io", "a/b")) == "quay.io"
+    (warning,) = log.warnings
+    assert "docker-credential-absent is not on the PATH (named in " in warning
+    assert "registries.conf)" in warning
+
+
+@pytest.mark.parametrize(("options", "found"), [({}, "from one"), ({"authfile": Path("given.json")}, "given")])
+def test_podmans_helpers_count_unless_the_user_names_a_file(
+    home: Home, options: dict[str, Path], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.root)
+    home.helper("one", quay_io="from one")
+    home.file({"auths": {"quay.io": auth("given")}}, "given.json")
+    conf = home.file('credential-helpers = ["one"]', "registries.conf")
+    environment = {"CONTAINERS_REGISTRIES_CONF": str(conf), "PATH": str(home.bin)}
+    config = RegistryConfig.from_environment(environment, mirrors_first=None, **options)
+    assert user(config.credentials.find("quay.io", "a/b")) == found
 
 
 def test_a_helper_that_knows_no_login_leaves_it_to_the_entry_then_to_the_next_file(home: Home) -> None:
