@@ -777,6 +777,22 @@ def _credentials() -> dict[str, Scenario]:
             "the realm has an unknown scheme, and nothing replaces it",
             'Bearer realm="null://behind/token/{name}",service="fault"',
         ).ends(4, "cannot be used", "--realm-override"),
+        "c22-port": challenged(
+            "the password is for the same host without its port",
+            'Basic realm="x"',
+            wants="alice",
+            **stored("127.0.0.1"),
+        ).ends(4, "needs credentials", "docker login {host}"),
+        "c22b-path": challenged(
+            "the password is for this repository alone", 'Basic realm="x"', wants="alice", **stored("{host}/c22b-path")
+        ),
+        "c22c-other": challenged(
+            "the password is for another repository",
+            'Basic realm="x"',
+            wants="alice",
+            rule="matching-hosts",
+            **stored("{host}/c22c"),
+        ).ends(4, "needs credentials", "docker login {host}"),
         "c21-below": Scenario(
             "the API is below a path", below=True, arguments=f"--mirror mirrored.invalid={{url}}{BELOW}/v2", **mirror
         ),
