@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PlatformNotFoundError,
         RateLimitedError,
         RegistryError,
+        SeveralImagesError,
         StorageError,
         TransportError,
         UnavailableError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from imgfetch.http.retries import RetryPolicy
     from imgfetch.oci.digest import Digest
+    from imgfetch.oci.names import ImageRequest
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
     from imgfetch.progress import Item, Progress
@@ -52,6 +54,7 @@ __all__ = [
     "Client",
     "Digest",
     "Forecast",
+    "ImageRequest",
     "ImgfetchError",
     "Inspected",
     "InspectedImage",
@@ -72,6 +75,7 @@ __all__ = [
     "RetryPolicy",
     "Saved",
     "SavedImage",
+    "SeveralImagesError",
     "StorageError",
     "TransportError",
     "UnavailableError",
@@ -96,6 +100,7 @@ _HOMES: Mapping[str, str] = {
         "errors": " ".join(name for name in __all__ if name.endswith("Error")),
         "http.retries": "RetryPolicy",
         "oci.digest": "Digest",
+        "oci.names": "ImageRequest",
         "oci.platforms": "Platform",
         "oci.reference": "Reference",
         "progress": "Item Progress",

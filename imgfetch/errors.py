@@ -52,6 +52,12 @@ class ImgfetchError(Exception):
         if tries is not None:
             self.tries = tries
 
+    def within(self, place: str) -> Self:
+        """Return a copy whose message begins with a place, such as a line of a list."""
+        copy = self.replace()
+        copy.args = (f"{place}: {self}", *self.args[1:])
+        return copy
+
     def replace(self, **changes: Unpack[_Advice]) -> Self:
         """Return a copy with some attributes changed, and the same cause, context and traceback."""
         copy = type(self).__new__(type(self), *self.args)
@@ -190,6 +196,18 @@ class CutShortError(VerificationError):
     def __init__(self, message: str, *, missing: int = 0, **advice: Unpack[_Advice]) -> None:
         super().__init__(message, **advice)
         self.missing = missing
+
+
+class SeveralImagesError(ImgfetchError):
+    """Several images failed, each for its own reason.
+
+    Attributes:
+        errors: their errors, in the order in which the images were requested.
+    """
+
+    def __init__(self, message: str, *, errors: tuple[ImgfetchError, ...], **advice: Unpack[_Advice]) -> None:
+        super().__init__(message, **advice)
+        self.errors = errors
 
 
 class UnsupportedError(ImgfetchError):

@@ -24,12 +24,17 @@ def start(work: Callable[[], None], name: str) -> threading.Thread | None:
 
 
 def for_each(
-    items: Iterable[_Item], function: Callable[[_Item, Callable[[], bool]], None], *, jobs: int, name: str
+    items: Iterable[_Item],
+    function: Callable[[_Item, Callable[[], bool]], None],
+    *,
+    jobs: int,
+    name: str,
+    stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Call a function for each item, in the calling thread and up to ``jobs - 1`` others.
 
     It also receives a function that returns true after a failure in another thread.  No call begins then, and the first
-    failure is raised when all have ended.
+    failure is raised when all have ended.  ``stop`` is called after a failure or a signal, to end calls that wait.
     """
     found = list(items)
     waiting, failures, is_over = iter(found), list[BaseException](), threading.Event()
@@ -43,6 +48,7 @@ def for_each(
         except BaseException as error:  # noqa: BLE001  # raised below
             failures.append(error)
             is_over.set()
+            stop()
 
     others: list[threading.Thread | None] = []
     try:
@@ -50,6 +56,7 @@ def for_each(
         work()
     except BaseException:  # a signal outside of a call
         is_over.set()
+        stop()
         raise
     finally:
         for thread in filter(None, others):

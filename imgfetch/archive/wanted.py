@@ -34,10 +34,12 @@ class Wanted:
     Attributes:
         reference: its name, with a tag or a digest; ``None`` if a digest under any name will do.
         digest: that of its manifest or of an index that lists it; without a name, the image ID is possible, too.
+        platforms: the platforms for which it must contain the image, in place of those of all images.
     """
 
     reference: Reference | None
     digest: Digest | None
+    platforms: tuple[Platform, ...] = ()
 
     @classmethod
     def parse(cls, given: Wish) -> Wanted:
@@ -153,7 +155,7 @@ class Finder:
             yield from self._choices.get(of_name, ())
 
     def _other_platform(self, wanted: Wanted, found: Sequence[ArchivedImage]) -> str:
-        for platform in self._platforms:
+        for platform in wanted.platforms or self._platforms:
             if not any(image.config.platform.fit(platform) is not None for image in found):
                 there = _shortened(dict.fromkeys(str(image.config.platform) for image in found))
                 return f"{wanted} is in the archive only for {there}, not for {platform}"

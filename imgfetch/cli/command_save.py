@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
@@ -15,45 +14,60 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
-from imgfetch.errors import ImgfetchError
+from imgfetch.errors import ImgfetchError, StorageError
+from imgfetch.oci.names import ImageRequest
 from imgfetch.pull.client import Client, SaveOptions
 from imgfetch.pull.plan import ArchiveOptions
 from imgfetch.pull.results import Forecast, Saved
+from imgfetch.pull.together import combined
 from imgfetch.text import format_size, sanitize
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Write an archive, or one for each image."""
-    arguments.references = context.references(arguments)
+    arguments.wished = context.images(arguments)
     _check(arguments)
     if arguments.dry_run:
         return _forecast(arguments)
     client = Client(**context.client_settings(arguments))
     outputs = context.outputs(arguments)
-    for number, (references, output) in enumerate(outputs, 1):
+    failures: list[ImgfetchError] = []
+    for number, (images, output) in enumerate(outputs, 1):
         arguments.output = output
-        began = time.monotonic()
-        with _counting(len(outputs) - number, len(outputs), display):
-            saved = client.save(references, context.output(arguments), **_options(arguments, display))
-        display.close()
-        if not arguments.quiet:
-            _note(arguments, display)
-            _summarize(saved, arguments.output, time.monotonic() - began, display)
+        try:
+            failures += _save(client, images, arguments, display)
+        except StorageError:
+            raise
+        except ImgfetchError as error:
+            if not arguments.keep_going or not arguments.output_dir:
+                _report_untried(len(outputs) - number, len(outputs), display)
+                raise
+            failures.append(error)
+    if failures:
+        raise combined(failures, len(arguments.wished))
     return 0
 
 
-@contextmanager
-def _counting(left: int, total: int, display: Display) -> Iterator[None]:
+def _save(
+    client: Client, images: Sequence[ImageRequest], arguments: argparse.Namespace, display: Display
+) -> tuple[ImgfetchError, ...]:
+    """Write one archive, and return the errors of images that are left out."""
+    began = time.monotonic()
+    saved = client.save(images, context.output(arguments), **_options(arguments, display))
+    display.close()
+    if not arguments.quiet:
+        _note(arguments, display)
+        _summarize(saved, arguments.output, time.monotonic() - began, display)
+    return saved.failures
+
+
+def _report_untried(left: int, total: int, display: Display) -> None:
     """Report how many images are not tried because of an error."""
-    try:
-        yield
-    except ImgfetchError:
-        if left:
-            display.close()
-            display.message(
-                "info", f"{left} of {total} images {'was' if left == 1 else 'were'} not tried; the failure follows"
-            )
-        raise
+    if left:
+        display.close()
+        display.message(
+            "info", f"{left} of {total} images {'was' if left == 1 else 'were'} not tried; the failure follows"
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -77,7 +91,7 @@ def _check(arguments: argparse.Namespace) -> None:
         compressed.compression(Path(arguments.output))
     except ValueError as error:
         usage(arguments, f"-o {sanitize(arguments.output)}: {error}")
-    if arguments.name and len(arguments.references) > 1:
+    if arguments.name and len(arguments.wished) > 1:
         usage(arguments, "--name cannot be combined with several images")
 
 
@@ -103,6 +117,7 @@ def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
         "name": arguments.name,
         "base": arguments.base,
         "source_date_epoch": arguments.source_date_epoch,
+        "keep_going": arguments.keep_going,
     }
 
 
@@ -127,7 +142,7 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
 def _forecast(arguments: argparse.Namespace) -> int:
     """Print the cost of a save."""
     client = Client(**context.client_settings(arguments))
-    found = client.dry_run(arguments.references, cache_dir=context.cache(arguments), **_archive(arguments))
+    found = client.dry_run(arguments.wished, cache_dir=context.cache(arguments), **_archive(arguments))
     stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
     return 0
 
@@ -165,10 +180,10 @@ def _as_json(found: Forecast) -> dict[str, object]:
 def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
     """Report the archive: names, digests, platforms, size, seconds."""
     target = "stdout" if output == "-" else sanitize(output)
-    images = "; ".join(
+    named = [
         f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"
         for image in saved.images
-    )
+    ]
     bases = dict.fromkeys(sanitize(base) for image in saved.images for base in image.bases)
     advice = f"; load {', '.join(bases)} first, or the image may not run, though docker reports success"
     details = {
@@ -185,6 +200,9 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
             for image in saved.images
         ],
     }
+    for line in named if len(named) > 1 else ():
+        display.message("info", line)
+    images = named[0] if len(named) == 1 else _counted(saved)
     if saved.is_unchanged:
         display.message("unchanged", f"{target} already contains {images}; left untouched", details)
     else:
@@ -193,3 +211,9 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
             f"saved {images} to {target} ({format_size(saved.size)}, {seconds:.1f} s){advice if bases else ''}",
             details,
         )
+
+
+def _counted(saved: Saved) -> str:
+    names = len({reference for image in saved.images for reference in image.references})
+    images = len({image.digest for image in saved.images})
+    return f"{names} names, {images} images" if names != images else f"{images} images"

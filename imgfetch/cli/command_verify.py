@@ -11,7 +11,7 @@ from imgfetch.archive.source import name_of
 from imgfetch.archive.streams import size_of
 from imgfetch.archive.verify import Verified, verify
 from imgfetch.archive.wanted import Answer
-from imgfetch.cli import context, stdout
+from imgfetch.cli import context, lists, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.text import format_kinds, format_size, sanitize
@@ -25,7 +25,7 @@ _MAX_LINES = 20
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Verify an archive, and print a line for each finding, or for each image if there is none."""
     context.check_stdin(arguments)
-    wanted = [*arguments.wanted, *context.listed(arguments)]
+    wanted = [*arguments.wanted, *lists.read_wanted(arguments.images)]
     if not wanted and (arguments.images or arguments.platform):
         usage(arguments, "no image given; name one after FILE, or in a list with --images LIST")
     path = arguments.file

@@ -92,6 +92,7 @@ SAVE = (
             "leave out layers in this archive or image; the target must have it; repeatable",
         ),
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
+        switch("--keep-going", help="save the other images if some cannot be found"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
         JSON._replace(help="with --dry-run, print JSON"),
     ),

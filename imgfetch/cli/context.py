@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
@@ -16,19 +15,18 @@ import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal, regular
+from imgfetch.cli import lists
 from imgfetch.cli.options import usage
 from imgfetch.cli.shared_options import PLATFORM
 from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.inputs import STDIN, own_descriptor, read_settings
+from imgfetch.oci.names import ImageRequest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.store.directory import StoreDirectory
 from imgfetch.text import sanitize
 
-MAX_LINES = 10_000
-_MAX_LINE = 10_000
 _MAX_PASSWORD = 64 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +38,9 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
         usage(arguments, "--anonymous cannot be combined with --username or --authfile")
     if bool(arguments.username) != arguments.password_stdin:
         usage(arguments, "--username and --password-stdin must be used together")
-    asked = [*getattr(arguments, "references", ()), *getattr(arguments, "base", ()), getattr(arguments, "target", "")]
+    given = vars(arguments)
+    asked = [image.reference for image in given.get("wished", ())] or list(given.get("references", ()))
+    asked += [*given.get("base", ()), given.get("target", "")]
     registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
     if arguments.username and len(registries) > 1:
         usage(
@@ -86,13 +86,11 @@ def client_settings(arguments: argparse.Namespace) -> ClientSettings:
     }
 
 
-def references(arguments: argparse.Namespace) -> list[Reference]:
-    """Return the references of the command line, and then those in the files of `--images`."""
+def images(arguments: argparse.Namespace) -> list[ImageRequest]:
+    """Return the images of the command line, and then those in the files of `--images`."""
     check_stdin(arguments)
-    found = [*arguments.references, *listed(arguments)]
-    if not found:
-        usage(arguments, "no image given; the lists are empty")
-    return found
+    given = (ImageRequest(reference.with_default_tag()) for reference in arguments.references)
+    return [*given, *lists.read_images(arguments.images)]
 
 
 def check_stdin(arguments: argparse.Namespace) -> None:
@@ -100,49 +98,14 @@ def check_stdin(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     settings = [given.get("authfile"), *(given.get("ca_file") or ())]
     archives = [*given.get("base", []), given.get("target"), given.get("file")]
-    readers = ["the list of images"] * sum(map(_is_stdin, given.get("images", [])))
+    readers = ["the list of images"] * sum(map(lists.is_stdin, given.get("images", [])))
     readers += ["the password"] if given.get("password_stdin") else []
-    readers += ["a file with settings"] * sum(map(_is_stdin, settings))
-    readers += ["an archive"] * sum(map(_is_stdin, archives))
+    readers += ["a file with settings"] * sum(map(lists.is_stdin, settings))
+    readers += ["an archive"] * sum(map(lists.is_stdin, archives))
     if len(readers) > 1:
         one, other, *_ = readers
         given_twice = f"{one} twice" if one == other else f"both {one} and {other}"
         usage(arguments, f"stdin cannot be {given_twice}; read one of them from a file")
-
-
-def listed(arguments: argparse.Namespace) -> Iterator[Reference]:
-    """Yield the references in the files of `--images`."""
-    for name in arguments.images:
-        path, shown = (STDIN, "stdin") if name == "-" else (name, sanitize(name))
-        if _is_stdin(path) and sys.stdin is None:
-            continue
-        with storage_errors(shown, "read"):
-            content = read_settings(path)
-        lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="backslashreplace")
-        yield from read_list(lines, shown)
-
-
-def _is_stdin(name: object) -> bool:
-    return name == "-" or (isinstance(name, (str, Path)) and own_descriptor(name) == 0)
-
-
-def read_list(lines: Iterable[str], name: str) -> list[Reference]:
-    """Return the references in a file, one a line, in their order; ``name`` is the file's name in messages."""
-    references = []
-    for number, line in enumerate(lines, 1):
-        if number > MAX_LINES or len(line) > _MAX_LINE:
-            raise errors.InvalidReferenceError(
-                f"{name} is not a list of images: it has too many lines, or lines that are too long"
-            )
-        # No reference contains "#", so it begins a comment.  Some editors write a byte order mark at the start.
-        text = line.removeprefix("\ufeff" if number == 1 else "").partition("#")[0].strip()
-        if not text:
-            continue
-        try:
-            references.append(Reference.parse(text))
-        except errors.InvalidReferenceError as error:
-            raise errors.InvalidReferenceError(f"line {number} of {name}: {error}", hint=error.hint) from None
-    return references
 
 
 def default_platform(arguments: argparse.Namespace) -> Platform | None:
@@ -186,22 +149,25 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
     return directory
 
 
-def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[Reference], str]]:
+def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[ImageRequest], str]]:
     """Return the images of each archive, and its path; create the directory in --output-dir."""
     directory = arguments.output_dir
     if directory is None:
-        return [(arguments.references, arguments.output)]
-    paths: dict[str, Reference] = {}
-    for reference in dict.fromkeys(each.with_default_tag() for each in arguments.references):
-        path = str(directory / f"{(arguments.name or reference).file_name}.tar")
+        return [(arguments.wished, arguments.output)]
+    paths: dict[str, ImageRequest] = {}
+    for image in dict.fromkeys(image._replace(origin="") for image in arguments.wished):
+        path = str(directory / f"{(image.name or arguments.name or image.reference).file_name}.tar")
         if path in paths:
-            usage(arguments, f"{paths[path]} and {reference} would both be saved to {sanitize(path)}; use -o FILE")
-        paths[path] = reference
+            usage(
+                arguments,
+                f"{paths[path].reference} and {image.reference} would both be saved to {sanitize(path)}; use -o FILE",
+            )
+        paths[path] = image
     for path in paths:
         regular(path)  # raises an error before the first download
     with storage_errors(directory, "create"):
         directory.mkdir(parents=True, exist_ok=True)
-    return [([reference], path) for path, reference in paths.items()]
+    return [([image], path) for path, image in paths.items()]
 
 
 def output(arguments: argparse.Namespace) -> str | BinaryIO:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,6 +31,7 @@ EXIT_STATUS: Mapping[type[errors.ImgfetchError], int] = {
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _MAX_MESSAGE = 4000
 _MAX_CAUSES = 8
+_MAX_ERRORS = 20
 _LATER = frozenset({5, 7})  # another run may succeed
 
 
@@ -39,7 +40,7 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
 
     ``kept`` is the place of partial downloads that another run resumes, or an empty string.
     """
-    status = next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
+    status = _status(error)
     causes: list[str] = []
     hint = error.hint
     if lack := shortage.of(error):
@@ -55,9 +56,12 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     details += [f"  cause: {cause}" for cause in causes if not error.details]
     notes = [sanitize(note, _MAX_MESSAGE) for note in getattr(error, "__notes__", ())]
     details += [f"  before: {note}" for note in notes]
+    if isinstance(error, errors.SeveralImagesError):
+        details += _each(error.errors)
+        hint = hint or _common_hint(error.errors)
     kept = kept if status in _LATER and display.has_plan else ""
     lines = [message, *details, *([f"  {kept}"] if kept else []), *([f"  hint: {sanitize(hint)}"] if hint else [])]
-    members = {
+    members: dict[str, object] = {
         "status": status,
         "error": message,
         "causes": causes,
@@ -66,9 +70,39 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
         "kept": kept,
         "hint": hint,
     }
+    if isinstance(error, errors.SeveralImagesError):
+        members["errors"] = [
+            {"error": sanitize(str(each), _MAX_MESSAGE), "status": _status(each), "hint": each.hint}
+            for each in error.errors
+        ]
     display.close()
     display.message("error", "\n".join(lines), members)
     return status
+
+
+def _status(error: errors.ImgfetchError) -> int:
+    """Return an error's exit status; of several, the first that another run would not mend."""
+    if isinstance(error, errors.SeveralImagesError):
+        statuses = list(map(_status, error.errors))
+        return next((status for status in statuses if status not in _LATER), statuses[0])
+    return next(EXIT_STATUS[cls] for cls in type(error).__mro__ if cls in EXIT_STATUS)
+
+
+def _each(several: Sequence[errors.ImgfetchError]) -> Iterator[str]:
+    """Yield lines for several errors, with their hints if these differ."""
+    has_one_hint = bool(_common_hint(several))
+    for error in several[:_MAX_ERRORS]:
+        yield f"  {sanitize(str(error), _MAX_MESSAGE)}"
+        if error.hint and not has_one_hint:
+            yield f"    hint: {sanitize(error.hint)}"
+    if len(several) > _MAX_ERRORS:
+        yield f"  and {len(several) - _MAX_ERRORS} more; --progress json prints all"
+
+
+def _common_hint(several: Sequence[errors.ImgfetchError]) -> str | None:
+    """Return the hint that all errors have, if it is one."""
+    hints = {error.hint for error in several}
+    return hints.pop() if len(hints) == 1 else None
 
 
 class StopError(BaseException):

@@ -36,7 +36,8 @@ REFERENCES = (
     each(
         "-i --images FILE",
         str,
-        "also read images from FILE, one per line; # begins a comment; - is stdin; repeatable",
+        "also read images from FILE, one per line, with --platform and --name of its own; # begins a comment; "
+        "- is stdin; repeatable",
     ),
 )
 ACCESS = (

@@ -1,4 +1,4 @@
-"""Conversion of a caller's references and platforms: one or many, each as text or parsed.
+"""Conversion of a caller's images and platforms: one or many, each as text or parsed.
 
 Text is parsed by `Reference.parse` and `Platform.parse`, with their errors.
 """
@@ -7,12 +7,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 
-References = str | Reference | Iterable[str | Reference]
+
+class ImageRequest(NamedTuple):
+    """An image with options of its own.
+
+    Attributes:
+        reference: the image.
+        platforms: its platforms, in place of those of all images.
+        name: its name in an archive, if not its reference.
+        origin: the place where it is listed, such as ``images.txt:3``, for messages.
+    """
+
+    reference: Reference
+    platforms: tuple[Platform, ...] = ()
+    name: Reference | None = None
+    origin: str = ""
+
+
+References = str | Reference | ImageRequest | Iterable[str | Reference | ImageRequest]
 Platforms = str | Platform | Iterable[str | Platform]
 
 _T = TypeVar("_T")
@@ -30,16 +47,23 @@ def reference(given: str | Reference) -> Reference:
     return Reference.parse(given) if isinstance(given, str) else given
 
 
-def references(given: References) -> tuple[Reference, ...]:
-    """Return one or more references.
+def images(given: References) -> tuple[ImageRequest, ...]:
+    """Return one or more images, with default tags.
 
     Raises:
         ValueError: the list is empty.
     """
-    several = tuple(reference(each) for each in one_or_many(given))
+    requests: tuple[str | Reference | ImageRequest, ...]
+    requests = (given,) if isinstance(given, ImageRequest) else one_or_many(given)
+    several = tuple(map(_request, requests))
     if not several:
         raise ValueError("the list of references is empty; give at least one")
     return several
+
+
+def _request(given: str | Reference | ImageRequest) -> ImageRequest:
+    request = given if isinstance(given, ImageRequest) else ImageRequest(reference(given))
+    return request._replace(reference=request.reference.with_default_tag())
 
 
 def platforms(given: Platforms | None) -> tuple[Platform, ...]:

@@ -15,11 +15,12 @@ from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ
 from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
-from imgfetch.oci.names import Platforms, References
+from imgfetch.oci.names import ImageRequest, Platforms, References
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
 from imgfetch.progress import Progress
+from imgfetch.pull import together
 from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
 from imgfetch.pull.make_plan import make_plan
@@ -145,6 +146,8 @@ class Client:
                 - ``base``: one or many archives, by path, or references.  Their layers are left out, because the target
                   host has them.
                 - ``source_date_epoch``: the time of every entry, in seconds since 1970.
+                - ``keep_going``: leave out images that cannot be found or are broken, unless all are;
+                  :attr:`Saved.failures` has their errors.
         """
         if jobs < 1:
             raise ValueError(f"jobs must be 1 or more, not {jobs}")
@@ -159,7 +162,7 @@ class Client:
             store = resolver.store
             existing = ExistingArchive.at(path, store) if path and if_changed else None
             resolver.expects_documents = existing is not None
-            plan = make_plan(request, resolver)
+            plan = make_plan(request, resolver, progress, jobs)
             if existing and existing.has(plan, store):
                 return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
             writer = Writer(plan, store, path)
@@ -204,18 +207,22 @@ class Client:
         it later is verified.  With ``platform`` or ``strict``, the documents are fetched and verified.
 
         Args:
-            references: one or many images, or indexes of several platforms.
+            references: one or many images, or indexes of several platforms; their own platforms are for `save`.
             platform: return the digest of the image for this platform.  By default it is that of the index, which is
                 the same on every machine.
         """
-        parsed, wanted = names.references(references), names.platform(platform)
+        images, wanted = names.images(references), names.platform(platform)
         with ExitStack() as stack:
             resolver, _ = self._open(stack)
-            quota, pinned = Quota(resolver.source), []
-            for number, reference in enumerate(parsed, 1):
-                pinned.append(_pinned(reference.with_default_tag(), wanted, resolver))
-                quota.check(parsed[number:])
-            return tuple(pinned)
+            quota, waiting = Quota(resolver.source), {image.reference for image in images}
+
+            def pin(image: ImageRequest) -> Reference:
+                waiting.discard(image.reference)
+                found = _pinned(image.reference, wanted, resolver)
+                quota.check(frozenset(waiting))
+                return found
+
+            return tuple(reference for _, reference in together.each(images, pin, stop=resolver.stop))
 
     def tags(self, repository: str | Reference) -> tuple[str, ...]:
         """Return all tags of a repository, such as ``quay.io/x/y``, in the registry's order.

@@ -6,50 +6,102 @@ An index is kept as it is, or reduced to the images that are selected.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
-from imgfetch.errors import PlatformNotFoundError, UnsupportedError, VerificationError
+from imgfetch.defaults import JOBS
+from imgfetch.errors import ImgfetchError, PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, manifest_demands, mediatypes, platforms
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_MANIFESTS, Image, Index, Manifest
+from imgfetch.oci.names import ImageRequest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.progress import Progress
+from imgfetch.pull import together
 from imgfetch.pull.base import BaseLayers
 from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
 from imgfetch.pull.plan import Plan, SaveRequest
 from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
 
+_SEVERAL = 2
+_MAX_NAMED = 8
 
-def make_plan(request: SaveRequest, resolver: Resolver) -> Plan:
+_logger = logging.getLogger(__name__)
+
+
+def make_plan(request: SaveRequest, resolver: Resolver, progress: Progress | None = None, jobs: int = JOBS) -> Plan:
     """Find the images of an archive and the blobs that it needs, and store their documents."""
     base = _base_layers(request, resolver)
     selections: list[Selection] = []
     layers: list[Layer] = []
-    quota = Quota(resolver.source)
-    for number, reference in enumerate(request.references, 1):
-        selection = _select(resolver.document(reference), reference, request, resolver)
-        quota.check(request.references[number:])
-        if base:
-            selection = base.left_out_of(selection, by_chain=request.format.is_by_chain)
-        for warning in _warnings(selection, reference, request, resolver):
+    lacking: dict[Platform, list[Reference]] = {}
+    failures: list[ImgfetchError] = []
+    for image, (selected, absent) in _selected(request, resolver, progress, jobs, failures):
+        for platform in absent:
+            lacking.setdefault(platform, []).append(image.reference)
+        selection = base.left_out_of(selected, by_chain=request.format.is_by_chain) if base else selected
+        for warning in _warnings(selection, image.reference, request, resolver):
             resolver.tolerance.warn(warning)
-        for image in selection.images:
-            layers += layers_of(image)
+        for found in selection.images:
+            layers += layers_of(found)
         layers += others_of(selection)
-        selections.append(selection.named((request.name,)) if request.name else selection)
-    together = merged(selections)
-    needed = blobs_of(together)
+        name = image.name or request.name
+        selections.append(selection.named((name,)) if name else selection)
+    for platform, references in lacking.items():
+        _report_lacking(platform, references, len(request.images))
+    archived = merged(selections)
+    needed = blobs_of(archived)
     return Plan(
         request,
-        together,
+        archived,
         distinct(layer for layer in layers if layer.descriptor.digest in needed),
-        {index.digest: resolver.store.read(index.digest) for selection in together for index in selection.indexes},
+        {index.digest: resolver.store.read(index.digest) for selection in archived for index in selection.indexes},
+        tuple(failures),
+    )
+
+
+def _selected(
+    request: SaveRequest,
+    resolver: Resolver,
+    progress: Progress | None,
+    jobs: int,
+    failures: list[ImgfetchError],
+) -> list[tuple[ImageRequest, tuple[Selection, tuple[Platform, ...]]]]:
+    """Return the images that each part of a request selects, with the platforms that the image lacks.
+
+    If the request allows that, errors become ``failures``.
+    """
+    quota = Quota(resolver.source)
+    waiting = {image.reference for image in request.images}
+
+    def select(image: ImageRequest) -> tuple[Selection, tuple[Platform, ...]]:
+        waiting.discard(image.reference)
+        found = resolver.document(image.reference)
+        quota.check(frozenset(waiting))
+        return _select(found, image, request, resolver)
+
+    failed = failures.append if request.keep_going else None
+    return together.each(request.images, select, stop=resolver.stop, progress=progress, jobs=jobs, failed=failed)
+
+
+def _report_lacking(platform: Platform, references: Sequence[Reference], count: int) -> None:
+    """Warn that images of a list lack a platform, once for all of them."""
+    names = ", ".join(map(str, references[:_MAX_NAMED]))
+    more = f" and {len(references) - _MAX_NAMED} more" if len(references) > _MAX_NAMED else ""
+    _logger.warning(
+        "%d of %d images are not available for %s, and were saved without it: %s%s",
+        len(references),
+        count,
+        platform,
+        names,
+        more,
     )
 
 
@@ -71,15 +123,36 @@ def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:
         if isinstance(base, Path):
             found |= BaseLayers.of_archive(read_undamaged(base)[1])
         else:
-            found |= BaseLayers.of_selection(_select(resolver.document(base), base, request, resolver))
+            selection, _ = _select(resolver.document(base), ImageRequest(base), request, resolver)
+            found |= BaseLayers.of_selection(selection)
     return found if request.bases else None
 
 
-def _select(found: Index | Manifest, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
-    """Return the images of a document that a request asks for, with an index of them if they are several."""
+def _select(
+    found: Index | Manifest, wanted: ImageRequest, request: SaveRequest, resolver: Resolver
+) -> tuple[Selection, tuple[Platform, ...]]:
+    """Return the images of a document that a request asks for, and the platforms that it lacks."""
     if request.all_platforms:
-        return _everything(found, reference, request, resolver)
-    chosen = [resolver.chosen(found, reference, platform) for platform in request.platforms or (None,)]
+        return _everything(found, wanted, request, resolver), ()
+    if wanted.platforms or len(request.platforms) < _SEVERAL or len(request.images) < _SEVERAL:
+        required = wanted.platforms or request.platforms or (None,)
+        chosen = [resolver.chosen(found, wanted.reference, platform) for platform in required]
+        return _combined(found, wanted.reference, chosen, request, resolver), ()
+    available, lacking = list[Image](), dict[Platform, PlatformNotFoundError]()
+    for platform in request.platforms:
+        try:
+            available.append(resolver.chosen(found, wanted.reference, platform))
+        except PlatformNotFoundError as error:
+            lacking[platform] = error
+    if not available:
+        raise next(iter(lacking.values()))
+    return _combined(found, wanted.reference, available, request, resolver), tuple(lacking)
+
+
+def _combined(
+    found: Index | Manifest, reference: Reference, chosen: Sequence[Image], request: SaveRequest, resolver: Resolver
+) -> Selection:
+    """Return images of a document, with an index of them if they are several."""
     images: dict[Digest, Image] = {}
     for image in chosen:
         images.setdefault(image.manifest.descriptor.digest, image)
@@ -96,16 +169,16 @@ def _select(found: Index | Manifest, reference: Reference, request: SaveRequest,
     return Selection(preferred, tuple(in_order), indexes, parents=pinned(reference, in_order))
 
 
-def _everything(found: Index | Manifest, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
+def _everything(found: Index | Manifest, wanted: ImageRequest, request: SaveRequest, resolver: Resolver) -> Selection:
     """Return everything that an index lists, or the image if there is no index.
 
     The first platform of the request is for readers that know only one; by default it is this machine's.
     """
     if isinstance(found, Manifest):
-        return Selection.of(resolver.image(found, reference))
-    walk = _IndexWalk(resolver, reference)
+        return Selection.of(resolver.image(found, wanted.reference))
+    walk = _IndexWalk(resolver, wanted.reference)
     walk.add(found)
-    return walk.selection(request.platforms[0] if request.platforms else platforms.default())
+    return walk.selection(next(iter((*wanted.platforms, *request.platforms)), platforms.default()))
 
 
 class _IndexWalk:

@@ -15,11 +15,11 @@ from imgfetch.archive.selection import Selection, merged
 from imgfetch.archive.tarlayout import Content, TarLayout
 from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
-from imgfetch.errors import InvalidReferenceError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci import mediatypes, names
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.names import Platforms, References, one_or_many
+from imgfetch.oci.names import ImageRequest, Platforms, References, one_or_many
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item
@@ -40,6 +40,7 @@ class ArchiveOptions(TypedDict, total=False):
     name: str | Reference | None
     base: Base | Iterable[Base]
     source_date_epoch: int
+    keep_going: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SaveRequest:
     `Client.save` documents its options.  No platform stands for this machine's, and ``mtime`` is in seconds since 1970.
     """
 
-    references: tuple[Reference, ...]
+    images: tuple[ImageRequest, ...]
     platforms: tuple[Platform, ...] = ()
     all_platforms: bool = False
     archive_format: ArchiveFormat = FORMAT
@@ -58,6 +59,7 @@ class SaveRequest:
     bases: tuple[Reference | Path, ...] = ()
     mtime: int = MTIME
     keep_index: bool = False
+    keep_going: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and options that contradict each other."""
@@ -69,14 +71,16 @@ class SaveRequest:
                 raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
         if not 0 <= self.mtime <= MAX_OCTAL:
             raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {self.mtime}")
-        if self.format.has_one_platform and (self.all_platforms or len(self.platforms) > 1):
+        most = max(len(self.platforms), *(len(image.platforms) for image in self.images))
+        if self.format.has_one_platform and (self.all_platforms or most > 1):
             raise ValueError(f"an archive in the format {self.archive_format} holds only one platform")
         if self.keep_index and self.is_plain:
             raise ValueError("an archive that keeps the index cannot have decompressed layers")
         if self.bases and self.is_plain:
             raise ValueError("an archive with a base cannot have decompressed layers")
-        if self.name and self.name.digest:
-            raise InvalidReferenceError(f"{self.name} has a digest, which a name in an archive cannot have")
+        for name in (self.name, *(image.name for image in self.images)):
+            if name and name.digest:
+                raise InvalidReferenceError(f"{name} has a digest, which a name in an archive cannot have")
 
     @classmethod
     def parse(
@@ -91,11 +95,12 @@ class SaveRequest:
         name: str | Reference | None = None,
         base: Base | Iterable[Base] = (),
         source_date_epoch: int = MTIME,
+        keep_going: bool = False,
     ) -> Self:
         """Parse the arguments of `Client.save`, which documents the errors."""
         bases: tuple[Base, ...] = one_or_many(base)
         return cls(
-            tuple(each.with_default_tag() for each in names.references(references)),
+            names.images(references),
             names.platforms(platform),
             all_platforms,
             archive_format,
@@ -104,6 +109,7 @@ class SaveRequest:
             tuple(map(_base, bases)),
             source_date_epoch,
             keep_index,
+            keep_going,
         )
 
     @property
@@ -139,12 +145,14 @@ class Plan(NamedTuple):
         selections: its images, as the registry has them.
         layers: the blobs to be fetched, each once.
         indexes: the documents of the indexes that it contains.
+        failures: the errors of images that are left out.
     """
 
     request: SaveRequest
     selections: tuple[Selection, ...]
     layers: tuple[Layer, ...]
     indexes: Mapping[Digest, bytes]
+    failures: tuple[ImgfetchError, ...] = ()
 
     @property
     def items(self) -> list[Item]:

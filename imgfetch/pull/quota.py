@@ -26,7 +26,7 @@ class Quota:
         left = self._source.pulls_left if isinstance(self._source, Mirrored) else {}
         if not left.keys() - self._told:
             return
-        wanted = Counter(reference.registry for reference in set(remaining))
+        wanted = Counter(reference.registry for reference in remaining)
         for registry, count in left.items():
             if count < wanted[registry] and registry not in self._told:
                 self._told.add(registry)

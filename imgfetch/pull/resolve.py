@@ -60,6 +60,11 @@ class Resolver:
         found = self.source.manifest(reference) if self.tolerance.is_strict else self.source.resolve(reference)
         return found if isinstance(found, Digest) else self.document(reference, received=found).descriptor.digest
 
+    def stop(self) -> None:
+        """End all requests, now and later."""
+        self.source.abort()
+        self.retries.stop()
+
     def chosen(self, found: Index | Manifest, reference: Reference, platform: Platform | None) -> Image:
         """Return the image for a platform in the document that ``reference`` points at.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from imgfetch.archive.selection import blobs_of
+from imgfetch.errors import ImgfetchError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
@@ -49,11 +50,13 @@ class Saved:
         images: its images.
         size: its length in bytes.
         is_unchanged: whether it existed already, and was left untouched.
+        failures: the errors of images that were left out, with ``keep_going``.
     """
 
     images: tuple[SavedImage, ...]
     size: int
     is_unchanged: bool = False
+    failures: tuple[ImgfetchError, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, size: int, *, is_unchanged: bool = False) -> Self:
@@ -70,7 +73,7 @@ class Saved:
             for selection in plan.selections
             for image in selection.images
         )
-        return cls(images, size, is_unchanged)
+        return cls(images, size, is_unchanged, plan.failures)
 
 
 def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInfo], size: int) -> Saved:

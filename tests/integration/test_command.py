@@ -47,7 +47,7 @@ def test_quiet_still_says_what_went_wrong(command: Command, loopback: Loopback, 
 def test_progress_is_one_json_object_a_line(reference: str, command: Command, tmp_path: Path) -> None:
     done = command("save", reference, "--progress", "json", "-o", tmp_path / "y.tar", *PLATFORM)
     events = [json.loads(line) for line in done.err.splitlines()]
-    assert {"planned", "started", "advanced", "finished", "saved"} == {event["event"] for event in events}
+    assert {"resolving", "planned", "started", "advanced", "finished", "saved"} == {event["event"] for event in events}
     sizes = {layer.digest: len(layer.content) for layer in BUILT.layers}
     assert {blob["digest"]: blob["size"] for blob in events[0]["blobs"]} == sizes
     assert events[0]["bytes"] == sum(sizes.values())

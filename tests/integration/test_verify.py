@@ -173,10 +173,11 @@ def test_a_list_of_images_is_verified(bundle: Path, command: Command, tmp_path: 
 
 def test_an_empty_list_or_a_platform_alone_is_a_usage_error(archive: Path, command: Command, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    for options in (("-i", tmp_path / "empty"), ("--platform", "linux/amd64")):
-        done = command("verify", archive, *options)
-        assert done.status == 2
-        assert "no image given; name one after FILE, or in a list with --images LIST" in done.err
+    done = command("verify", archive, "-i", tmp_path / "empty")
+    assert (done.status, "empty lists no image" in done.err) == (2, True)
+    done = command("verify", archive, "--platform", "linux/amd64")
+    assert done.status == 2
+    assert "no image given; name one after FILE, or in a list with --images LIST" in done.err
 
 
 def test_each_platform_is_verified(loopback: Loopback, save: Save, command: Command, tmp_path: Path) -> None:
@@ -367,7 +368,7 @@ def test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice(command: Comman
 def test_one_bar_is_drawn_for_a_file(archive: Path, command: Command) -> None:
     done = command("verify", archive, "--progress", "bar")
     assert "total" not in done.err
-    assert len(set(re.findall(r"(\S+) *: *\d+%", done.err))) == 1
+    assert set(re.findall(r"\r(\S+) ", done.err)) == {"y.tar"}
     with stdin_of(archive.read_bytes()):
         done = command("verify", "-", "--progress", "bar")
     assert "stdin" in done.err

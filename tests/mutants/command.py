@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant("names:one_or_many", "(str, bytes, os.PathLike)", "(bytes, os.PathLike)").noticed_by(
         "test_references_are_one_or_many", "test_verify_takes_one_or_many_names_or_none"
     ),
-    Mutant("names:references", "if not several", "if False").noticed_by("test_an_empty_list_of_references_is_an_error"),
+    Mutant("names:images", "if not several", "if False").noticed_by("test_an_empty_list_of_references_is_an_error"),
     Mutant("SaveRequest.__post_init__", "value not in known", "False").noticed_by(
         "test_a_choice_that_does_not_exist_is_an_error"
     ),

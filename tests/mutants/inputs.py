@@ -75,10 +75,10 @@ MUTANTS = (
     Mutant("TlsConfig.level_of", "_is_named(host, port, self.insecure)", "True").noticed_by(
         "test_a_host_that_a_file_calls_insecure_is_no_warning"
     ),
-    Mutant("context:listed", "read_settings(path)", 'open(path, "rb").read()').noticed_by(
+    Mutant("lists:_read", "read_settings(path)", 'open(path, "rb").read()').noticed_by(
         "test_a_list_that_is_no_regular_file_is_refused"
     ),
-    Mutant("context:_is_stdin", "own_descriptor(name) == 0", "False").noticed_by("test_stdin_is_read_once"),
+    Mutant("lists:is_stdin", "own_descriptor(name) == 0", "False").noticed_by("test_stdin_is_read_once"),
     Mutant("context:_password", "if len(line) > _MAX_PASSWORD:", "if False:").noticed_by(
         "test_a_password_without_an_end_is_a_usage_error"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("context:read_list", "number > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
+    Mutant("lists:parse", "len(lines) > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
     Mutant("_Candidate.blob", "local_errors=StorageError", "local_errors=()").noticed_by(
         "test_a_full_disk_is_no_reason_to_ask_elsewhere"
     ),

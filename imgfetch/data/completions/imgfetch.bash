@@ -8,7 +8,7 @@
 _shtab_imgfetch_cache_subparsers=(dir list prune)
 _shtab_imgfetch_subparsers=(save digest tags inspect verify cache completion)
 
-_shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --keep-index --name -o --output --output-dir --format --layers --base --if-changed --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
+_shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --keep-index --name -o --output --output-dir --format --layers --base --if-changed --keep-going --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
 _shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_tags_option_strings=(--sort --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_inspect_option_strings=(--platform --json --raw -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
@@ -59,6 +59,7 @@ _shtab_imgfetch_save_pos_0_nargs='*'
 _shtab_imgfetch_save___all_platforms_nargs=0
 _shtab_imgfetch_save___keep_index_nargs=0
 _shtab_imgfetch_save___if_changed_nargs=0
+_shtab_imgfetch_save___keep_going_nargs=0
 _shtab_imgfetch_save___dry_run_nargs=0
 _shtab_imgfetch_save___json_nargs=0
 _shtab_imgfetch_save___no_cache_nargs=0

@@ -81,7 +81,7 @@ _shtab_imgfetch_completion_options=(
 _shtab_imgfetch_completion_defaults_added=0
 
 _shtab_imgfetch_digest_options=(
-  "*"{-i,--images}"[also read images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[also read images from FILE, one per line, with --platform and --name of its own\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[print the digest of this platform\'s manifest (default\: the multi-platform index if there is one)]:OS/ARCH[/VARIANT]:"
   "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
   {-u,--username}"[log in as USER\; needs --password-stdin]:USER:"
@@ -137,7 +137,7 @@ _shtab_imgfetch_inspect_options=(
 _shtab_imgfetch_inspect_defaults_added=0
 
 _shtab_imgfetch_save_options=(
-  "*"{-i,--images}"[also read images from FILE, one per line\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "*"{-i,--images}"[also read images from FILE, one per line, with --platform and --name of its own\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
   "--all-platforms[save every platform, and everything else in the index]"
   "--keep-index[also keep the index, but only the chosen platforms\' images]"
@@ -148,6 +148,7 @@ _shtab_imgfetch_save_options=(
   "--layers[store layers as in the registry, or decompressed (default\: original)]:layers:(original plain)"
   "*--base[leave out layers in this archive or image\; the target must have it\; repeatable]:FILE|REF:_files"
   "--if-changed[leave FILE unchanged if it already contains exactly these images]"
+  "--keep-going[save the other images if some cannot be found]"
   "--dry-run[show what would be downloaded and written, and exit]"
   "--json[with --dry-run, print JSON]"
   {-j,--jobs}"[number of layers to download at a time (default\: 4)]:N:"

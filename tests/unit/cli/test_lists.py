@@ -2,29 +2,113 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
-from imgfetch.cli import context
-from imgfetch.errors import InvalidReferenceError
+from imgfetch.archive.wanted import Wanted
+from imgfetch.cli import lists
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError
+from imgfetch.oci.names import ImageRequest
+from imgfetch.oci.platforms import Platform
+from imgfetch.oci.reference import Reference
+
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+TWO = "quay.io/x/y:1\nz\n"
 
 
-def test_a_list_has_comments_blank_lines_and_a_byte_order_mark() -> None:
-    lines = ["\ufeffquay.io/x/y:1 # the first\r\n", "\n", "   # nothing\n", "\tz\n"]
-    assert list(map(str, context.read_list(lines, "list"))) == ["quay.io/x/y:1", "docker.io/library/z"]
+def read(directory: Path, content: bytes | str, name: str = "list.txt") -> list[ImageRequest]:
+    (directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return lists.read_images([str(directory / name)])
+
+
+def names(images: list[ImageRequest]) -> list[str]:
+    return [str(image.reference) for image in images]
+
+
+def test_a_list_has_comments_and_blank_lines(tmp_path: Path) -> None:
+    found = read(tmp_path, "quay.io/x/y:1 # the first\n\n   # nothing\n\tz\n")
+    assert names(found) == ["quay.io/x/y:1", "docker.io/library/z:latest"]
+    assert [image.origin for image in found] == [f"{tmp_path}/list.txt:1", f"{tmp_path}/list.txt:4"]
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
-    [(["x", "two words"], "line 2 of list"), (["x" * 20_000], "too long"), (["\x1b[31m"], "line 1 of list")],
-    ids=["words", "long", "escape"],
+    "content",
+    [
+        pytest.param(TWO.encode("utf-16"), id="UTF-16"),
+        pytest.param(b"\xfe\xff" + TWO.encode("utf-16-be"), id="UTF-16 big-endian"),
+        pytest.param(TWO.encode("utf-8-sig"), id="UTF-8 with a mark"),
+        pytest.param(TWO.replace("\n", "\r\n").encode(), id="CRLF"),
+        pytest.param(TWO.replace("\n", "\r\n").encode("utf-16"), id="UTF-16 and CRLF, as PowerShell writes"),
+        pytest.param(TWO.rstrip("\n").encode(), id="no end of line"),
+    ],
 )
-def test_a_bad_line_is_told_with_its_number_and_no_control_characters(lines: list[str], said: str) -> None:
-    with pytest.raises(InvalidReferenceError, match=said) as raised:
-        context.read_list(lines, "list")
+def test_a_list_may_come_from_any_editor(content: bytes, tmp_path: Path) -> None:
+    assert names(read(tmp_path, content)) == ["quay.io/x/y:1", "docker.io/library/z:latest"]
+
+
+def test_a_line_may_have_platforms_and_a_name(tmp_path: Path) -> None:
+    (image, plain) = read(tmp_path, "x:1 --platform linux/arm64,linux/amd64 --name=team/x:stable  # why\ny\n")
+    assert image.platforms == (Platform("linux", "arm64"), Platform("linux", "amd64"))
+    assert str(image.name) == "docker.io/team/x:stable"
+    assert (plain.platforms, plain.name) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("x y", "'y' after the image is neither --platform nor --name"),
+        ("x --nam y", "'--nam' after the image is neither --platform nor --name"),
+        ("x --name", "--name has no value"),
+        ("x --platform=", "--platform has no value"),
+        ("x --platform linux/nothing/at/all", "platform"),
+        (f"x --name y@{DIGEST}", "the name of an image in an archive cannot have a digest"),
+        ("x#y", "'x#y'"),
+        ("\x1b[31m", "invalid reference"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_place_and_no_control_characters(line: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ImgfetchError) as raised:
+        read(tmp_path, f"z\n{line}\n")
+    assert str(raised.value).startswith(f"{tmp_path}/list.txt:2: ")
+    assert said in str(raised.value)
     assert "\x1b" not in str(raised.value)
 
 
-def test_there_is_an_end_to_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "MAX_LINES", 2)
+def test_all_bad_lines_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SeveralImagesError) as raised:
+        read(tmp_path, "X\ny\nz:1 w\n")
+    assert [str(error).split(": ")[0] for error in raised.value.errors] == [
+        f"{tmp_path}/list.txt:1",
+        f"{tmp_path}/list.txt:3",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# nothing\n", "\ufeff"])
+def test_a_list_without_images_is_an_error_that_names_it(content: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidReferenceError, match=r"list\.txt lists no image"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("content", ["x\n" * (lists.MAX_LINES + 1), "x" * 20_000])
+def test_there_is_an_end_to_a_list(content: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidReferenceError, match="too long"):
-        context.read_list(["x", "y", "z"], "list")
+        read(tmp_path, content)
+
+
+def test_a_list_for_verify_may_have_digests_names_and_platforms(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{DIGEST} --platform linux/arm64\nx:1 --name y:2\nz@{DIGEST}\n")
+    digest, named, pinned = lists.read_wanted([str(tmp_path / "list")])
+    assert digest == Wanted(None, Wanted.parse(DIGEST).digest, (Platform("linux", "arm64"),))
+    assert named == Wanted(Reference.parse("y:2"), None)
+    assert (str(pinned.reference), str(pinned.digest)) == (f"docker.io/library/z@{DIGEST}", DIGEST)
+
+
+def test_stdin_is_a_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InvalidReferenceError, match="stdin lists no image"):
+        lists.read_images(["-"])
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr(lists, "read_settings", lambda _: b"x:1\n")
+    assert names(lists.read_images(["-"])) == ["docker.io/library/x:1"]

@@ -1,0 +1,85 @@
+"""Work on several images at a time, with one error for all that fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from imgfetch import threads
+from imgfetch.errors import ImgfetchError, SeveralImagesError, StorageError
+from imgfetch.oci.names import ImageRequest
+from imgfetch.progress import Progress
+
+AT_A_TIME = 8
+
+_Result = TypeVar("_Result")
+
+
+def each(
+    images: Sequence[ImageRequest],
+    function: Callable[[ImageRequest], _Result],
+    *,
+    stop: Callable[[], None],
+    progress: Progress | None = None,
+    jobs: int = AT_A_TIME,
+    failed: Callable[[ImgfetchError], None] | None = None,
+) -> list[tuple[ImageRequest, _Result]]:
+    """Return all images with the results of a function, in their order.
+
+    The first image comes alone: afterwards the registry's pull limit is known, and perhaps a token is here.
+
+    Args:
+        images: they are announced to ``progress``.
+        function: it is called for each image.
+        stop: ends the calls that are running, after a signal or an error of this machine.
+        progress: receives each image when its result is here.
+        jobs: the number of calls at a time.
+        failed: receives each error instead of raising it, unless the function fails for all images.
+
+    Raises:
+        SeveralImagesError: the function has raised errors for several images.
+        ImgfetchError: the error of the only image, with its place.
+    """
+    progress = progress or Progress()
+    results: dict[int, _Result] = {}
+    failures: dict[int, ImgfetchError] = {}
+    lock = threading.Lock()
+
+    def work(number: int, _: object) -> None:
+        image = images[number]
+        try:
+            result = function(image)
+        except StorageError:  # of this machine, and so of every image
+            raise
+        except ImgfetchError as error:
+            failures[number] = _located(error, image)
+        else:
+            results[number] = result
+        with lock:
+            progress.resolving(len(results) + len(failures), len(images), str(image.reference))
+
+    progress.resolving(0, len(images), str(images[0].reference))
+    work(0, None)
+    threads.for_each(range(1, len(images)), work, jobs=min(jobs, AT_A_TIME), name="imgfetch-resolve", stop=stop)
+    errors = [failures[number] for number in sorted(failures)]
+    if errors and (failed is None or not results):
+        raise combined(errors, len(images))
+    for error in errors:
+        if failed:
+            failed(error)
+    return [(images[number], results[number]) for number in sorted(results)]
+
+
+def _located(error: ImgfetchError, image: ImageRequest) -> ImgfetchError:
+    """Return an error with the place where its image is listed, and the image unless the message has it."""
+    if str(image.reference) not in str(error):
+        error = error.within(str(image.reference))
+    return error.within(image.origin) if image.origin else error
+
+
+def combined(errors: Sequence[ImgfetchError], count: int) -> ImgfetchError:
+    """Return one error for those of some of ``count`` images."""
+    if len(errors) == 1:
+        return errors[0]
+    return SeveralImagesError(f"{len(errors)} of {count} images failed", errors=tuple(errors))
