@@ -141,7 +141,11 @@ def test_a_list_names_images_with_comments_and_blank_lines(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("content", "status", "said"),
-    [("quay.io/x/y:1\nNO SUCH\n", 2, "images.txt:2: "), ("# nothing\n", 2, "images.txt lists no image"), (None, 7, "No such file")],
+    [
+        ("quay.io/x/y:1\nNO SUCH\n", 2, "images.txt:2: "),
+        ("# nothing\n", 2, "images.txt lists no image"),
+        (None, 7, "No such file"),
+    ],
     ids=["malformed", "empty", "missing"],
 )
 def test_a_list_that_is_wrong_is_told(desk: Desk, content: str | None, status: int, said: str) -> None:
