@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[f25f-head]"
     ),
     Mutant("Registry._stated_digest", "head.keep()", "pass").noticed_by(
-        "test_digests_of_a_real_registry_cost_one_request_each_on_one_connection"
+        "test_digests_of_a_real_registry_cost_one_request_each_on_eight_connections_at_most"
     ),
     Mutant("Resolver.digest", "if self.tolerance.is_strict", "if False").noticed_by(
         "test_strict_verifies_the_digest_that_is_stated"
