@@ -19,6 +19,7 @@ import html
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple, Self
 
@@ -63,7 +64,7 @@ class Secrets:
     def note_login(self, username: str, password: str) -> None:
         """Add a password; one that is too short to be noticed alone, with its user name."""
         pair = f"{username}:{password}"
-        self.note(password if len(password) >= LEAST else pair, _base64(pair.encode("utf-8", "surrogateescape")))
+        self.note(password if len(password) >= LEAST else pair, _base64(_utf8(pair)))
 
     def forget(self) -> None:
         """Remove all secrets."""
@@ -137,13 +138,19 @@ KNOWN = Secrets()
 
 def _forms(secret: str) -> set[str]:
     """Return the texts that stand for a secret, apart from escapes."""
-    raw = secret.encode("utf-8", "surrogateescape")
+    raw = _utf8(secret)
     texts = {secret, raw.decode("latin-1"), raw.decode("utf-8", "replace")}
     texts |= {reading for text in list(texts) for reading, _ in _readings(text)}
     texts.add(_base64(raw))
     if len(raw) >= ENOUGH:  # inside other base64, without the characters that depend on what is beside it
         texts |= {_base64(raw[skip : len(raw) - (len(raw) - skip) % 3]) for skip in (1, 2)}
     return {form for text in texts if len(form := text.translate(_FOLDED)) >= LEAST}
+
+
+def _utf8(text: str) -> bytes:
+    with suppress(UnicodeEncodeError):
+        return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "replace")
 
 
 def _base64(raw: bytes) -> str:

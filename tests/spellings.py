@@ -55,7 +55,7 @@ SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "base64": _base64,
     "base64 without padding": lambda text: _base64(text).rstrip("="),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64 of more": lambda text: _base64(f"x-password: {text}"),
+    "base64 of more": lambda text: _base64(f"my password: {text}"),
     "base64 in a URL": lambda text: _percent(_base64(text)),
     "Latin-1": lambda text: text.encode().decode("latin-1"),
     "Python": lambda text: repr(text.encode())[2:-1],

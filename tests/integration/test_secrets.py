@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from imgfetch.errors import ImgfetchError
 from imgfetch.pull.client import Client
 from imgfetch.redaction import Secrets
 from imgfetch.registry.access import RegistryConfig
-from tests.images import hello, image
+from tests.images import DOCKER_GZIP, Blob, Built, hello, image, index
 from tests.integration.conftest import Command
 from tests.loopback import Loopback, serving
 from tests.spellings import PASSWORD, SPELLINGS, shows
@@ -71,6 +72,7 @@ CHANNELS: dict[str, Reply] = {
     "a body": lambda said, _: reply(body=f"you sent {said}"),
     "a JSON body": lambda said, _: reply(body=f'{{"errors":[{{"code":"DENIED","message":{in_json(said)}}}]}}'),
     "an error's code": lambda said, _: reply(body=f'{{"errors":[{{"code":{in_json(said)}}}]}}'),
+    "JSON without words": lambda said, _: reply(body=f'{{"x": {in_json(said)}}}'),
     "JSON that is cut": lambda said, _: reply(body=f'{{"errors":[{{"message":"{said}'),
     "the title of a page": lambda said, _: reply(body=f"<html><title>{said.replace('<', '')}</title>"),
     "a page in the place of a manifest": lambda said, _: reply("200 OK", f"<html><title>{said}"),
@@ -231,3 +233,60 @@ def test_a_failing_helper_prints_no_secret(
     assert "REDACTED" in text
     assert not shows(text, PASSWORD)
     assert not shows(text, LOGIN)
+
+
+def changed(value: object, said: str, path: str = "") -> Iterator[tuple[str, object]]:
+    """Yield a document with a text in the place of each value and of each key, and the changed place."""
+    yield path, said
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield f"{path}/{key} as a key", {said if each == key else each: value[each] for each in value}
+            yield from ((place, {**value, key: other}) for place, other in changed(member, said, f"{path}/{key}"))
+    if isinstance(value, list):
+        for at, member in enumerate(value):
+            others = changed(member, said, f"{path}/{at}")
+            yield from ((place, [*value[:at], other, *value[at + 1 :]]) for place, other in others)
+
+
+def documents(said: str) -> Iterator[tuple[str, Built]]:
+    """Yield indexes that contain a text in one place of the index, of its manifest, or of the manifest's config."""
+    made = hello("x", DOCKER_GZIP)
+    extra = {"annotations": {"a": "b"}, "urls": ["http://192.0.2.1/"], "artifactType": "t", "data": "eA=="}
+    config = {
+        "os.version": "1",
+        "os.features": ["a"],
+        "variant": "v8",
+        "author": "a",
+        "created": "2020-01-01T00:00:00Z",
+    }
+    good = image(replace(made, extra=extra), config=config, manifest={"annotations": {"a": "b"}, "artifactType": "t"})
+    platform = {"os": "linux", "architecture": "amd64", "variant": "v1", "os.version": "1", "os.features": ["a"]}
+    good = replace(good, platform=platform)
+    for place, document in changed(json.loads(index(good).raw), said):
+        yield f"index{place}", replace(index(good), raw=json.dumps(document).encode())
+    for place, document in changed(json.loads(good.raw), said):
+        yield f"manifest{place}", index(replace(good, raw=json.dumps(document).encode()))
+    for place, document in changed(json.loads(good.config.content), said):
+        blob = Blob(json.dumps(document).encode(), good.config.media_type)
+        manifest = {**json.loads(good.raw), "config": blob.descriptor}
+        built = Built(json.dumps(manifest).encode(), good.media_type, (blob, *good.layers), platform=platform)
+        yield f"config{place}", index(built)
+
+
+DOCUMENTS = dict(documents(PASSWORD))
+
+
+@pytest.mark.parametrize("place", DOCUMENTS)
+def test_no_exception_or_log_holds_a_secret_that_a_document_contains(place: str, loopback: Loopback, log: Log) -> None:
+    reference = loopback.add(NAME, "v1", DOCUMENTS[place])
+    path = f"/v2/{NAME}/manifests/v1"
+    loopback.guard(path, f"Basic {LOGIN}", "Basic realm=x", loopback.answers[path])  # type: ignore[arg-type]
+    config = RegistryConfig(Credentials(explicit=Login(USER, PASSWORD)), plain_http=True)
+    client = Client(config, retries=0, timeout=5)
+    held = ""
+    for operation in (functools.partial(client.save, output=io.BytesIO()), client.inspect):
+        try:
+            operation(reference)
+        except ImgfetchError as error:
+            held += f"{story(error)}\n{[vars(link) for link in chain(error)]}\n"
+    assert not shows(f"{held}{log.text}", PASSWORD)

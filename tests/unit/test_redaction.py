@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets as chance
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgfetch.redaction import ENOUGH, LEAST, MAX_PASSING, WORD, Secrets
 from tests.spellings import PASSWORD, SPELLINGS, shows
@@ -30,6 +33,13 @@ def test_a_secret_is_removed_in_every_spelling(spell: Callable[[str], str], secr
     assert "REDACTED" in left
     assert left.startswith("you sent '")
     assert left.endswith("', which is wrong")
+
+
+@pytest.mark.parametrize("secret", ["pass%41word", "&amp;pass\\word", "a%2Fpass%2Fwith%2Fescapes"])
+def test_a_secret_with_escapes_is_removed_where_they_are_undone(secret: str) -> None:
+    undone = secret.replace("%41", "A").replace("%2F", "/").replace("&amp;", "&")
+    for spelling in (secret, undone, quote(secret), quote(undone)):
+        assert redacted(f"it is '{spelling}'", secret) == "it is 'REDACTED'"
 
 
 def test_a_text_without_a_secret_stays_as_it_is() -> None:
@@ -66,9 +76,19 @@ def test_a_user_name_is_no_secret() -> None:
 
 
 def test_fewer_characters_than_enough_of_a_long_secret_stay() -> None:
-    token = chance.token_hex(40)
-    assert redacted(token[:ENOUGH], token) == "REDACTED"
+    token = chance.token_hex(41)
+    for piece in (token[:ENOUGH], token[-ENOUGH:], *(token[start:][:24] for start in range(len(token) - 24))):
+        assert redacted(f"-{piece}-", token) == "-REDACTED-"
     assert redacted(token[: ENOUGH - 1], token) == token[: ENOUGH - 1]
+
+
+def test_only_the_secret_is_removed_of_a_long_escape() -> None:
+    text = "".join(f"%{code:02X}" for code in f"é {PASSWORD} é".encode())
+    assert redacted(text, PASSWORD) == "%C3%A9%20REDACTED%20%C3%A9"
+
+
+def test_a_short_secret_is_removed_where_its_bytes_are_taken_for_latin_1() -> None:
+    assert redacted("pässwörd".encode().decode("latin-1"), "pässwörd") == "REDACTED"
 
 
 def test_passing_secrets_are_forgotten_for_others_and_lasting_ones_are_not() -> None:
@@ -80,6 +100,16 @@ def test_passing_secrets_are_forgotten_for_others_and_lasting_ones_are_not() -> 
     assert noted.redacted(f"{PASSWORD} {passing[0][:40]} {passing[-1][:40]}") == f"REDACTED {passing[0][:40]} REDACTED"
     noted.forget()
     assert noted.redacted(PASSWORD) == PASSWORD
+
+
+@given(st.text(max_size=60), st.text(min_size=WORD, max_size=60), st.text(max_size=60))
+def test_no_text_breaks_the_redaction_nor_hides_a_secret(before: str, secret: str, behind: str) -> None:
+    assert secret.lower() not in redacted(before + secret + behind, secret).lower().replace("redacted", "")
+
+
+@given(st.text('%25\\\\ux41;&#xamp"', max_size=60), st.text('%25\\ux41;&#"', min_size=ENOUGH, max_size=40))
+def test_escapes_that_are_cut_or_nested_do_not_break_the_redaction(text: str, secret: str) -> None:
+    assert secret not in redacted(text + secret, secret)
 
 
 @pytest.mark.parametrize("secret", ["a" * 100_000, "ab" * 50_000, "a%2561" * 10_000], ids=["one", "two", "escapes"])
