@@ -58,6 +58,7 @@ def _save(
     if not arguments.quiet:
         _note(arguments, display)
         _summarize(saved, arguments.output, time.monotonic() - began, display)
+        _list_sources(saved, display)
     return saved.failures
 
 
@@ -190,6 +191,7 @@ def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> N
         "output": output,
         "size": saved.size,
         "seconds": round(seconds, 3),
+        "received": dict(saved.received),
         "images": [
             {
                 "references": [str(reference) for reference in image.references],
@@ -217,3 +219,10 @@ def _counted(saved: Saved) -> str:
     names = len({reference for image in saved.images for reference in image.references})
     images = len({image.digest for image in saved.images})
     return f"{names} names, {images} images" if names != images else f"{images} images"
+
+
+def _list_sources(saved: Saved, display: Display) -> None:
+    """Report how much each mirror, and the registry itself, has sent."""
+    if any(saved.received.values()):
+        shares = ", ".join(f"{format_size(count)} from {sanitize(name)}" for name, count in saved.received.items())
+        display.message("info", f"received {shares}")

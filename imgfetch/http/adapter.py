@@ -9,13 +9,15 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
 import requests.adapters
 import requests.utils
 from urllib3 import PoolManager
+
+from imgfetch.http import interrupt
 
 MAX_INTERIM = 100
 """Most interim responses (RFC 9110, section 15.2) before the final one."""
@@ -83,6 +85,8 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: Any = None) -> None:  # noqa: ANN401  # as in http.client
         super().__init__(sock, debuglevel, method, url)
+        if mine := interrupt.current():
+            mine.watch(partial(socket.socket.shutdown, sock, socket.SHUT_RDWR))
         self._head = _Head(self.fp.detach(), sock)
         self._lines = _Lines(self._head)
         self.fp = self._lines

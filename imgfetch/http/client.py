@@ -24,7 +24,7 @@ import requests.adapters
 
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import TransportError
-from imgfetch.http import redirects
+from imgfetch.http import interrupt, redirects
 from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
@@ -53,6 +53,7 @@ class HttpClient:
         proxies: by default none.
         connect_timeout: the longest time to connect, in seconds.
         timeout: the longest time between two bytes, and for the head of a response.
+        pause: a lower limit for the time between two bytes of a body.
 
     Raises:
         TransportError: no response.
@@ -64,6 +65,7 @@ class HttpClient:
     proxies: Proxies = field(default_factory=Proxies)
     connect_timeout: float = CONNECT_TIMEOUT
     timeout: float = READ_TIMEOUT
+    pause: float = READ_TIMEOUT
 
     def __post_init__(self) -> None:
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
@@ -172,8 +174,9 @@ class HttpClient:
         form: bytes | None = None,
         identify: bool = True,
     ) -> Response:
-        if self._aborted:
-            raise TransportError(f"stopped before the request to {shown_url(url)}")
+        mine = interrupt.current()
+        if self._aborted or (mine and mine.is_set):
+            raise TransportError(f"stopped before the request to {shown_url(url)}", tries=1)
         timeout = min(timeout or self.timeout, self.timeout)
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
@@ -190,6 +193,7 @@ class HttpClient:
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
         response = Response(answer, url, timeout=timeout)
+        response.limit_pauses(self.pause)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()

@@ -11,6 +11,7 @@ import requests
 
 from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
+from imgfetch.http import interrupt
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
 from imgfetch.layers import content_encoding
@@ -50,6 +51,9 @@ class Response:
         self.address = ServerText(url)
         self.start = 0
         self._timeout = timeout
+        self._interrupt = interrupt.current()
+        if self._interrupt:
+            self._interrupt.watch(self.abort)
 
     def header(self, name: str) -> ServerText:
         """Return a header, or the empty text."""
@@ -87,6 +91,14 @@ class Response:
             return False
         first, last, length = int(match[1]), int(match[2]), match[3]
         return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
+
+    def limit_pauses(self, seconds: float) -> None:
+        """Lower the limit for the time between two bytes."""
+        if seconds < self._timeout:
+            self._timeout = seconds
+            connection = getattr(self._response.raw, "connection", None)
+            if connection is not None and connection.sock is not None:
+                connection.sock.settimeout(seconds)
 
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield at most ``limit`` bytes of the undecoded body."""
@@ -132,6 +144,8 @@ class Response:
 
     def close(self) -> None:
         """Return the connection to the pool if the body was read to its end, and close it otherwise."""
+        if self._interrupt:
+            self._interrupt.watch(None)
         self._response.close()
 
     def abort(self) -> None:

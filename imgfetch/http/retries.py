@@ -6,7 +6,8 @@
   fewer attempts than the limit (`ImgfetchError.tries`): one, for example, if it is another status, or a 429 that
   reports Docker Hub's pull limit without a ``Retry-After``.
 * The limit is 5 attempts, or ``--retries`` plus one; at most 3 for a token (`imgfetch.auth.tokens.TOKEN_TRIES`), and 1
-  at a mirror (`imgfetch.pull.client` for manifests, `imgfetch.pull.fetch` for blobs), before the next source.
+  at a mirror (`imgfetch.pull.client` for manifests, `imgfetch.pull.fetch` for blobs); others are asked meanwhile
+  (`imgfetch.registry.route`).
 * The pause is that of ``Retry-After``, if it is at least a second; if it exceeds ``--max-wait``, by default 60 s, there
   is no further attempt.  Otherwise it is 1 s after progress, or else 1, 2, 4, 8 s and so on up to 30 s, a quarter more
   or less, and never more than ``--max-wait``.

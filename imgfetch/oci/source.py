@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -57,11 +57,6 @@ class Source(Protocol):
         self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
     ) -> AbstractContextManager[Body]:
         """Open a blob, named ``what`` in messages, at ``offset`` or at its first byte."""
-
-    def mirrors(self, reference: Reference) -> Sequence[Source]:
-        """Return the mirrors of an image in the order to try them, and last the upstream, whose error counts."""
-        del reference
-        return (self,)
 
     def abort(self) -> None:
         """End every read permanently; any thread may call this."""

@@ -33,6 +33,7 @@ from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirrored import Mirrored
+from imgfetch.registry.server import LIMITS
 from imgfetch.store import eviction
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.folder import Folder
@@ -158,7 +159,7 @@ class Client:
             stream = None if path else stack.enter_context(opened(output, None))
             workspace = stack.enter_context(beside(path)) if path else None
             spare = (lambda: workspace.folder) if workspace else None
-            resolver, _ = self._open(stack, cache_dir, spare)
+            resolver, registry = self._open(stack, cache_dir, spare, is_serial=jobs == 1)
             store = resolver.store
             existing = ExistingArchive.at(path, store) if path and if_changed else None
             resolver.expects_documents = existing is not None
@@ -184,7 +185,7 @@ class Client:
             size = _size(out) if path else final.tar.size
         if store.uses_cache:
             eviction.trim(store.root, cache_size)
-        return finish(plan, final, downloads.contents, size)
+        return finish(plan, final, downloads.contents, size, registry.received)
 
     def dry_run(
         self,
@@ -254,10 +255,13 @@ class Client:
         stack: ExitStack,
         cache_dir: str | os.PathLike[str] | None = None,
         spare: Callable[[], Folder] | None = None,
+        *,
+        is_serial: bool = False,
     ) -> tuple[Resolver, Mirrored]:
         """Open a store and the registries for one call; the stack closes them.
 
-        ``spare`` returns the directory that is used without a cache, by default a temporary one.
+        ``spare`` returns the directory that is used without a cache, by default a temporary one.  ``is_serial`` asks
+        one mirror or registry after the other.
         """
         store = BlobStore(
             None if cache_dir is None else Path(cache_dir), spare or (lambda: stack.enter_context(temporary()))
@@ -265,10 +269,12 @@ class Client:
         stack.callback(store.close)
         store.prepare()
         tolerance, retries = Tolerance(strict=self._strict), self._retries.fresh()
-        registry = self._registry(stack, tolerance, retries)
+        registry = self._registry(stack, tolerance, retries, is_serial=is_serial)
         return Resolver(registry, store, tolerance, retries), registry
 
-    def _registry(self, stack: ExitStack, tolerance: Tolerance, retries: RetryPolicy) -> Mirrored:
+    def _registry(
+        self, stack: ExitStack, tolerance: Tolerance, retries: RetryPolicy, *, is_serial: bool = False
+    ) -> Mirrored:
         """Return a source of all registries and their mirrors, each of which is opened at its first request."""
 
         def open_endpoint(endpoint: Endpoint) -> Source:
@@ -281,12 +287,13 @@ class Client:
                 path=endpoint.path,
                 connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
                 timeout=self._timeout,
+                pause=LIMITS.upstream if endpoint.is_mirror else self._timeout,
                 tolerance=tolerance,
                 patience=RetryPolicy(retries=0, max_wait=retries.max_wait) if endpoint.is_mirror else retries,
             )
             return stack.enter_context(registry)
 
-        return Mirrored(self._config.mirrors, open_endpoint)
+        return Mirrored(self._config.mirrors, open_endpoint, is_serial=is_serial, limits=LIMITS)
 
 
 def _size(file: BinaryIO) -> int:

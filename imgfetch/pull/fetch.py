@@ -1,22 +1,29 @@
-"""Downloads one blob from the first source that serves it, and resumes interrupted downloads.
+"""Downloads one blob from the first place that serves it, and resumes interrupted downloads.
 
 Every attempt sends a new request to the registry, for the missing bytes only, because the last redirect's URL or the
 token may have expired (docs/registries.md#expired-signed-urls).  `PartialBlob` accepts the missing bytes and the whole
-blob alike.  A mirror gets one attempt, the upstream as many as the `RetryPolicy` and the error allow:
-`imgfetch.pull.start` bounds their number.
+blob alike.  A `Route` finds the place; a mirror gets one attempt, the upstream as many as the `RetryPolicy` and the
+error allow: `imgfetch.pull.start` bounds their number.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from functools import partial
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.reference import Reference
-from imgfetch.oci.source import Source
+from imgfetch.oci.source import Body, Source
 from imgfetch.pull.start import Start
+from imgfetch.registry.mirrored import Candidate, Mirrored
+from imgfetch.registry.route import Asker, Entrant, Route
+from imgfetch.registry.server import Server
+from imgfetch.registry.stream import Stream
 from imgfetch.store.partial import PartialBlob
 
 _logger = logging.getLogger(__name__)
@@ -36,23 +43,48 @@ def receive(
     if part.is_full:  # an earlier run ended after the last byte
         with suppress(ResumeError):
             return part.finish()
-    *mirrors, upstream = source.mirrors(reference)
-    for each in (*mirrors, upstream):
-        start = Start(part, what, retries.attempts(None if each is upstream else 1))
-        while True:
-            body = None
+    route = _route(source, reference, part, what, retries)
+    while True:
+        with route.open() as (entrant, body):
+            if isinstance(body, Stream):
+                body.is_left = partial(route.is_left, entrant, part.descriptor.size)
             try:
-                with each.blob(reference, part.descriptor, what, offset=start.next()) as body:
-                    start.answered(body.start)
-                    return part.receive(body)
+                return part.receive(body)
+            except StorageError:  # of the store's disk
+                raise
             except ImgfetchError as error:
-                # With a body, a StorageError is about the store's disk; without, about a file such as a certificate.
-                if retries.is_stopped or (body is not None and isinstance(error, StorageError)):
-                    raise
-                try:
-                    start.failed(error)
-                except ImgfetchError:
-                    if each is upstream:
-                        raise
-                    break  # a mirror, which has reported it: the next source
-    raise AssertionError("the upstream's last error is raised")
+                failure = error
+        if retries.is_stopped:
+            raise failure
+        route.failed(entrant, failure)
+
+
+def _route(source: Source, reference: Reference, part: PartialBlob, what: str, retries: RetryPolicy) -> Route[Body]:
+    def asker(source: Source) -> _Asker:
+        is_mirror = isinstance(source, Candidate) and source.endpoint.is_mirror
+        return _Asker(source, reference, part, what, Start(part, what, retries.attempts(1 if is_mirror else None)))
+
+    if isinstance(source, Mirrored):
+        return source.route(reference, asker)
+    return Route((), Entrant(Server(), asker(source)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asker(Asker[Body]):
+    """The requests for a blob at one place."""
+
+    source: Source
+    reference: Reference
+    part: PartialBlob
+    what: str
+    start: Start
+
+    def request(self) -> Callable[[], AbstractContextManager[Body]]:
+        offset = self.start.next()
+        return lambda: self.source.blob(self.reference, self.part.descriptor, self.what, offset=offset)
+
+    def answered(self, answer: Body) -> None:
+        self.start.answered(answer.start)
+
+    def failed(self, error: ImgfetchError) -> None:
+        self.start.failed(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from imgfetch.archive.selection import blobs_of
@@ -51,12 +51,14 @@ class Saved:
         size: its length in bytes.
         is_unchanged: whether it existed already, and was left untouched.
         failures: the errors of images that were left out, with ``keep_going``.
+        received: the bytes of layers and configs by the mirror or registry that sent them, if there are mirrors.
     """
 
     images: tuple[SavedImage, ...]
     size: int
     is_unchanged: bool = False
     failures: tuple[ImgfetchError, ...] = ()
+    received: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Plan, size: int, *, is_unchanged: bool = False) -> Self:
@@ -76,7 +78,9 @@ class Saved:
         return cls(images, size, is_unchanged, plan.failures)
 
 
-def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInfo], size: int) -> Saved:
+def finish(
+    plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInfo], size: int, received: Mapping[str, int]
+) -> Saved:
     """Return the archive that was written, and warn if old readers refuse it, or a digest is not the registry's."""
     kept = {selection.root.digest for selection in layout.selections}
     for selection in plan.selections:
@@ -106,7 +110,7 @@ def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInf
                 selection.references[0],
                 selection.root.digest,
             )
-    return Saved.of(plan, size)
+    return replace(Saved.of(plan, size), received=received)
 
 
 class Blob(NamedTuple):

@@ -73,6 +73,7 @@ class Registry(Source):
         path: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
+        pause: float = READ_TIMEOUT,
         tolerance: Tolerance | None = None,
         patience: RetryPolicy | None = None,
         oddities: Tolerance | None = None,
@@ -86,6 +87,7 @@ class Registry(Source):
             path: the path below which the API is, such as ``/repository/hub``; by default the API is at ``/v2/``.
             connect_timeout: the longest time to connect, in seconds.
             timeout: the longest time without data, in seconds.
+            pause: a lower limit for that time within a response.
             tolerance: receives warnings; by default they are logged.
             patience: the attempts for a document or a token; by default one.
             oddities: the old name of ``tolerance``.
@@ -105,6 +107,7 @@ class Registry(Source):
             proxies=self._access.proxies,
             connect_timeout=connect_timeout,
             timeout=timeout,
+            pause=pause,
         )
         self._root = f"{_HUB_HOST if name == DOCKER_HUB else name}{path}"
         self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._root}"

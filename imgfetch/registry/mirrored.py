@@ -1,27 +1,24 @@
-"""A registry and its mirrors as one source, which tries them one after the other.
+"""A registry and its mirrors as one source.
 
-`Mirrors.endpoints` lists them (docs/registries.md#mirror-failures):
+`Mirrors.endpoints` lists them, and a `Route` searches them (docs/registries.md#mirror-failures):
 
-* The upstream is tried last, and only its error is raised.  A mirror's error is a warning, and a note on that error.
 * A mirror for digests only is never used to resolve a tag.
 * A mirror's manifest is checked before it is returned: it must have the requested digest, or under a tag be a manifest
   or an index.  The caller verifies the upstream's manifest, as with any registry.
-* Each blob begins with the first mirror again: a mirror that lacks a blob, or sends other bytes, is skipped for that
-  blob.  The next one resumes an interrupted download.
 * A mirror receives the image's name there, and only credentials for its own host
   (docs/registries.md#mirror-credentials).  Messages have the user's name of the image.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
-from imgfetch.errors import ImgfetchError, StorageError, TransportError, UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError, VerificationError
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import parse_document
@@ -29,11 +26,13 @@ from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.registry.race import Races
+from imgfetch.registry.route import Asker, Entrant, Route
+from imgfetch.registry.server import LIMITS, Limits, Server
+from imgfetch.registry.stream import Stream
 from imgfetch.tolerance import Tolerance
 
 T = TypeVar("T")
-
-_logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -53,50 +52,84 @@ class Mirrored(Source):
     Its methods raise the upstream's error, or an `UnsupportedError` for an image that the configuration blocks.
     """
 
-    def __init__(self, mirrors: Mirrors, open_endpoint: Callable[[Endpoint], Source]) -> None:
-        """Take the mirrors, and a function that opens a registry at its first request; its owner closes it."""
+    def __init__(
+        self,
+        mirrors: Mirrors,
+        open_endpoint: Callable[[Endpoint], Source],
+        *,
+        is_serial: bool = False,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """Take the mirrors, and a function that opens a registry at its first request; its owner closes it.
+
+        ``is_serial`` sends one request at a time for each manifest or blob.
+        """
         self._mirrors = mirrors
         self._open_endpoint = open_endpoint
         self._opened: dict[Endpoint, Source] = {}
-        self._told: set[str] = set()
-        self._is_aborted = False
+        self._servers: dict[Endpoint, Server] = {}
+        self._races = Races(is_serial=is_serial)
+        self._limits = limits
         self._lock = threading.Lock()
 
     def abort(self) -> None:
         """End every read, and send no more requests."""
+        self._races.stop()
         with self._lock:
-            self._is_aborted = True
             opened = tuple(self._opened.values())
         for source in opened:
             source.abort()
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
         """Return the manifest or index that ``reference`` points at, which messages call ``label``."""
-        return self._first(reference, lambda place: place.manifest(reference, label=label))
+        return self._first(reference, lambda candidate: candidate.manifest(reference, label=label))
 
     def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
         """Return the digest or the document that ``reference`` points at, from the place that `manifest` asks."""
-        return self._first(reference, lambda place: place.resolve(reference, label=label))
+        return self._first(reference, lambda candidate: candidate.resolve(reference, label=label))
 
-    def _first(self, reference: Reference, ask: Callable[[Source], T]) -> T:
+    def _first(self, reference: Reference, ask: Callable[[Candidate], T]) -> T:
         """Return the answer of the first mirror that has one and may resolve the reference, or the upstream's."""
-        *mirrors, upstream = self.mirrors(reference)
-        for mirror in mirrors:
-            if reference.digest or not mirror.endpoint.by_digest_only:
-                with suppress(ImgfetchError):  # the mirror has reported it
-                    return ask(mirror)
-        return ask(upstream)
+        route = self.route(reference, lambda candidate: _Question(candidate, ask), resolves=reference.digest is None)
+        with route.open() as (_, answer):
+            return answer
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        """Open a blob at the upstream, the last of `mirrors`."""
-        with self.mirrors(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
+        """Open a blob at the upstream."""
+        with self._candidates(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
             yield body
 
-    def mirrors(self, reference: Reference) -> tuple[_Candidate, ...]:
-        """Return the mirrors of an image, and last the upstream."""
-        failures: list[str] = []
-        return tuple(_Candidate(self, endpoint, failures) for endpoint in self._mirrors.endpoints(reference))
+    def route(
+        self, reference: Reference, asker: Callable[[Candidate], Asker[T]], *, resolves: bool = False
+    ) -> Route[T]:
+        """Return the search for something of an image; ``resolves`` leaves out the mirrors for digests only."""
+        *mirrors, upstream = (
+            Entrant(each.server, asker(each))
+            for each in self._candidates(reference)
+            if not (resolves and each.endpoint.by_digest_only)
+        )
+        return Route(mirrors, upstream, races=self._races, limits=self._limits)
+
+    def _candidates(self, reference: Reference) -> list[Candidate]:
+        return [Candidate(self, endpoint, self._server(endpoint)) for endpoint in self._mirrors.endpoints(reference)]
+
+    def _server(self, endpoint: Endpoint) -> Server:
+        name = f"mirror {endpoint.registry}" if endpoint.is_mirror else endpoint.registry
+        with self._lock:
+            return self._servers.setdefault(_anywhere(endpoint), Server(name, self._limits))
+
+    @property
+    def received(self) -> dict[str, int]:
+        """The bytes of blobs by the mirrors and registries that sent them, if an image has mirrors."""
+        with self._lock:
+            servers = list(self._servers.items())
+        if not any(endpoint.is_mirror for endpoint, _ in servers):
+            return {}
+        received: Counter[str] = Counter()
+        for _, server in servers:
+            received[server.name] += server.received
+        return dict(received)
 
     def tags(self, reference: Reference) -> Iterator[str]:
         """Yield the tags of a repository at the upstream, because a mirror may have only some."""
@@ -116,45 +149,33 @@ class Mirrored(Source):
 
     def open(self, endpoint: Endpoint) -> Source:
         """Return the registry at an endpoint, opened at its first request and never after `abort`."""
-        anywhere = endpoint._replace(repository="", by_digest_only=False)
+        anywhere = _anywhere(endpoint)
         with self._lock:
-            if self._is_aborted:
+            if self._races.is_stopped:
                 raise TransportError("stopped because another download failed")
             if anywhere not in self._opened:
                 self._opened[anywhere] = self._open_endpoint(endpoint)
             return self._opened[anywhere]
 
-    def report(self, failure: str) -> None:
-        """Warn once of a mirror's failure, and not of reads that `abort` ends."""
-        with self._lock:
-            is_new = not self._is_aborted and failure not in self._told
-            self._told.add(failure)
-        if is_new:
-            _logger.warning("%s; trying the next source", failure)
-
 
 @dataclass(eq=False, repr=False)
-class _Candidate(Source):
-    """A registry or mirror as the source of one image.
-
-    A mirror's error is reported before it is raised, because the caller tries the next candidate then.  The upstream's
-    error gets the mirrors' failures as notes.
-    """
+class Candidate(Source):
+    """A registry or mirror as the source of one image."""
 
     mirrored: Mirrored
     endpoint: Endpoint
-    failures: list[str]
+    server: Server
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
-        with self._noting():
-            source, there, label = self._asked(reference, label)
-            return self._checked(source.manifest(there, label=label), reference)
+        """Return a manifest; that of a mirror is checked."""
+        source, there, label = self._asked(reference, label)
+        return self._checked(source.manifest(there, label=label), reference)
 
     def resolve(self, reference: Reference, *, label: str = "") -> Digest | Document:
-        with self._noting():
-            source, there, label = self._asked(reference, label)
-            found = source.resolve(there, label=label)
-            return found if isinstance(found, Digest) else self._checked(found, reference)
+        """Return a digest or a manifest; a mirror's manifest is checked."""
+        source, there, label = self._asked(reference, label)
+        found = source.resolve(there, label=label)
+        return found if isinstance(found, Digest) else self._checked(found, reference)
 
     def _asked(self, reference: Reference, label: str) -> tuple[Source, Reference, str]:
         """Return the source, the image's name there, and the name of its manifest in messages."""
@@ -169,34 +190,37 @@ class _Candidate(Source):
         return document
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
-        with ExitStack() as stack:
-            with self._noting():
-                source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
-                body = stack.enter_context(source.blob(there, descriptor, what, offset=offset))
-            with self._noting(local_errors=StorageError):  # an error of the disk to which the body is written
-                yield body
+    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Stream]:
+        """Open a blob, and wait for its first bytes."""
+        source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
+        with source.blob(there, descriptor, what, offset=offset) as body, self.server.download():
+            yield Stream(body, self.server)
 
     def abort(self) -> None:
+        """End every read everywhere."""
         self.mirrored.abort()
 
-    @contextmanager
-    def _noting(self, local_errors: type[ImgfetchError] | tuple[()] = ()) -> Iterator[None]:
-        """Report a mirror's error, or add the mirrors' failures to the upstream's; pass ``local_errors`` unchanged."""
-        try:
-            yield
-        except ImgfetchError as error:
-            if isinstance(error, local_errors):
-                pass
-            elif self.endpoint.is_mirror:
-                cause = f" ({error.__cause__})" if isinstance(error.__cause__, ImgfetchError) else ""
-                self.failures.append(f"mirror {self.endpoint.registry}: {error}{cause}")
-                self.mirrored.report(self.failures[-1])
-            else:
-                for failure in self.failures:
-                    if failure not in getattr(error, "__notes__", ()):
-                        error.add_note(failure)
-            raise
+
+@dataclass(frozen=True, eq=False)
+class _Question(Asker[T]):
+    """A request for a document or a digest at one place."""
+
+    candidate: Candidate
+    ask: Callable[[Candidate], T]
+
+    def request(self) -> Callable[[], AbstractContextManager[T]]:
+        return lambda: nullcontext(self.ask(self.candidate))
+
+    def answered(self, answer: T) -> None:
+        pass
+
+    def failed(self, error: ImgfetchError) -> None:
+        raise error
+
+
+def _anywhere(endpoint: Endpoint) -> Endpoint:
+    """Return the registry of an endpoint, without an image."""
+    return endpoint._replace(repository="", by_digest_only=False)
 
 
 def _check(document: Document, reference: Reference) -> None:

@@ -6,13 +6,13 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("lists:parse", "len(lines) > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
-    Mutant("_Candidate.blob", "local_errors=StorageError", "local_errors=()").noticed_by(
+    Mutant("fetch:receive", "except StorageError:", "except AssertionError:").noticed_by(
         "test_a_full_disk_is_no_reason_to_ask_elsewhere"
     ),
     Mutant("parse_location", "if rest:", "if not rest:").noticed_by(
         "test_a_name_starts_with_a_registry_and_perhaps_a_path"
     ),
-    Mutant("Mirrored.report", "not self._is_aborted and failure", "failure").noticed_by(
+    Mutant("Route.failed", "self._races.is_stopped or ", "").noticed_by(
         "test_a_read_that_is_ended_is_no_mirrors_fault"
     ),
     Mutant("Registry._get", "accept != _ANYTHING", "False").noticed_by(
@@ -42,10 +42,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Resolver.digest", "if self.tolerance.is_strict", "if False").noticed_by(
         "test_strict_verifies_the_digest_that_is_stated"
     ),
-    Mutant("Mirrored._first", "reference.digest or not mirror.endpoint.by_digest_only", "True").noticed_by(
+    Mutant("Mirrored._first", "reference.digest is None", "False").noticed_by(
         "test_a_mirror_for_digests_is_not_asked_for_the_digest_of_a_tag"
     ),
-    Mutant("_Candidate.resolve", "self._checked(found, reference)", "found").noticed_by(
+    Mutant("Candidate.resolve", "self._checked(found, reference)", "found").noticed_by(
         "test_a_mirrors_document_in_the_place_of_a_digest_is_checked"
     ),
     Mutant("Registry._body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),

@@ -1,0 +1,236 @@
+"""No mirror costs a save more than a moment, whatever it does, and none that works is left for the registry itself."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from imgfetch.auth.credentials import Credentials
+from imgfetch.auth.login import Login
+from imgfetch.http.retries import RetryPolicy
+from imgfetch.pull.client import Client
+from imgfetch.pull.results import Saved
+from imgfetch.registry.access import RegistryConfig
+from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.registry.server import LIMITS
+from tests.images import OCI_TAR, image, layer, tar
+from tests.integration.conftest import Command
+from tests.mirrors import MirrorServer
+from tests.stories import Log
+
+LAYERS = 6
+SIZE = 400_000
+_RNG = random.Random(1)
+IMAGE = image(*[layer(tar({f"{number}": _RNG.randbytes(SIZE)}), OCI_TAR) for number in range(LAYERS)])
+HURRIED = LIMITS._replace(first_byte=0.2, upstream=1.0, interval=0.2, slow=2_000_000, slow_for=0.5, worth=0.1)
+SLOW = 600_000.0
+_LONGEST = 30.0
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Log:
+    return Log(caplog)
+
+
+def eventually(is_true: Callable[[], bool]) -> bool:
+    """Wait for something, and return whether it happened."""
+    end = time.monotonic() + _LONGEST
+    while not is_true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return is_true()
+
+
+class Desk:
+    """Saves an image through mirrors, the registry itself being the last of the servers."""
+
+    def __init__(self, stack: ExitStack, target: Path) -> None:
+        self._stack = stack
+        self.target = target
+        self.servers: list[MirrorServer] = []
+
+    def serve(self, *servers: MirrorServer) -> None:
+        self.servers = [self._stack.enter_context(server) for server in servers]
+
+    @property
+    def reference(self) -> str:
+        return f"{self.servers[-1].host}/team/app:1"
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        return tuple(f"{self.servers[-1].host}={mirror.url}" for mirror in self.servers[:-1])
+
+    def save(self, *, jobs: int = 4, timeout: float = 60, mirrors: tuple[str, ...] = (), login: bool = False) -> Saved:
+        logins = Credentials(explicit=Login("alice", "secret", source="a test", is_explicit=True) if login else None)
+        config = RegistryConfig(logins, mirrors=Mirrors(urls=mirrors or self.mirrors), plain_http=True)
+        client = Client(config, retries=RetryPolicy(retries=0), timeout=timeout)
+        return client.save(self.reference, self.target, platform="linux/amd64", jobs=jobs)
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing is requested any longer, by no thread."""
+        return not any(server.waiting[0] for server in self.servers) and not any(
+            thread.name == "imgfetch-request" for thread in threading.enumerate()
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr("imgfetch.pull.client.LIMITS", HURRIED)
+    with ExitStack() as stack:
+        yield Desk(stack, tmp_path / "app.tar")
+
+
+def whole(*servers: MirrorServer) -> bool:
+    """Return whether each layer came, from one server or from several."""
+    return sum(server.sent for server in servers) >= LAYERS * SIZE
+
+
+def test_a_silent_mirror_gets_one_request_in_a_run(desk: Desk, log: Log) -> None:
+    desk.serve(silent := MirrorServer(IMAGE, is_silent=True), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    saved = desk.save()
+    assert len(silent.requests) == 1
+    assert len(good.requests) == LAYERS + 2
+    assert desk.servers[-1].requests == []
+    assert saved.received == {
+        f"mirror {silent.host}": 0,
+        f"mirror {good.host}": saved.received[f"mirror {good.host}"],
+        desk.servers[-1].host: 0,
+    }
+    assert whole(good)
+    (warning,) = log.warnings
+    assert warning.startswith(f"mirror {silent.host}: sent nothing for ")
+
+
+def test_a_request_that_lost_is_ended_and_leaves_no_thread_and_no_connection(desk: Desk) -> None:
+    desk.serve(MirrorServer(IMAGE, is_silent=True), MirrorServer(IMAGE), MirrorServer(IMAGE))
+    desk.save()
+    assert eventually(desk.is_quiet)  # long before its timeout of a minute
+
+
+def test_a_mirror_that_cannot_be_connected_to_does_not_delay_the_end(desk: Desk) -> None:
+    desk.serve(good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    with ExitStack() as stack:
+        hole = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # a full queue, to which nobody can connect
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.1)
+            with suppress(TimeoutError):
+                waiting.connect(hole.getsockname())
+        black = f"{desk.servers[-1].host}=http://127.0.0.1:{hole.getsockname()[1]}"
+        desk.save(mirrors=(black, *desk.mirrors))
+        left = [thread for thread in threading.enumerate() if thread.name == "imgfetch-request"]
+        assert all(thread.daemon for thread in left)
+    assert len(good.requests) == LAYERS + 2
+
+
+def test_a_mirror_that_is_slow_is_left_for_a_faster_one_and_never_for_the_registry_itself(desk: Desk, log: Log) -> None:
+    desk.serve(slow := MirrorServer(IMAGE, rate=SLOW), fast := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    desk.save()
+    assert desk.servers[-1].requests == []
+    assert fast.sent > slow.sent
+    assert any(start for _, start in fast.blobs)  # it sends the rest
+    (warning,) = log.warnings
+    assert warning.startswith(f"mirror {slow.host} is slow (")
+    assert warning.endswith(f"kB/s): trying mirror {fast.host}")
+
+
+def test_a_slow_mirror_is_kept_if_it_is_the_only_one(desk: Desk, log: Log) -> None:
+    desk.serve(slow := MirrorServer(IMAGE, rate=2 * SLOW), MirrorServer(IMAGE))
+    desk.save()
+    assert whole(slow)
+    assert desk.servers[-1].requests == []
+    (warning,) = log.warnings
+    assert warning.startswith(f"mirror {slow.host} is slow (")
+    assert "--no-mirror" in warning
+
+
+def test_of_two_slow_mirrors_neither_is_left_again_and_again(desk: Desk) -> None:
+    desk.serve(MirrorServer(IMAGE, rate=2 * SLOW), MirrorServer(IMAGE, rate=SLOW), MirrorServer(IMAGE))
+    desk.save()
+    assert desk.servers[-1].requests == []
+    requests = [digest for server in desk.servers for digest, _ in server.blobs]
+    assert max(map(requests.count, requests)) <= 3  # there, and back
+
+
+@pytest.mark.parametrize("breaks", [True, False], ids=["breaks", "stalls"])
+def test_a_mirror_that_dies_is_followed_by_the_next_one_from_the_missing_byte(
+    desk: Desk, log: Log, *, breaks: bool
+) -> None:
+    desk.serve(
+        dying := MirrorServer(IMAGE, lasts=1_200_000, breaks=breaks), good := MirrorServer(IMAGE), MirrorServer(IMAGE)
+    )
+    desk.save()
+    assert any(start for _, start in good.blobs)
+    assert desk.servers[-1].requests == []
+    assert good.sent <= LAYERS * SIZE - 800_000  # nothing twice, but for what was on its way
+    assert len(dying.blobs) <= 4 + 1 + 1  # the downloads that it interrupts, the config, and one that has just begun
+    (warning,) = log.warnings
+    assert warning.startswith(f"mirror {dying.host}: ")
+
+
+def test_mirrors_that_are_all_silent_are_followed_by_the_registry_itself(desk: Desk, log: Log) -> None:
+    desk.serve(MirrorServer(IMAGE, is_silent=True), MirrorServer(IMAGE, is_silent=True), MirrorServer(IMAGE))
+    desk.save()
+    assert [len(server.requests) for server in desk.servers] == [1, 1, LAYERS + 2]
+    assert len(log.warnings) == 2
+
+
+def test_with_one_job_there_is_one_request_at_a_time(desk: Desk, log: Log) -> None:
+    silent, good, last = (MirrorServer(IMAGE, is_silent=first) for first in (True, False, False))
+    silent.waiting = good.waiting
+    desk.serve(silent, good, last)
+    desk.save(jobs=1, timeout=1.5)
+    assert good.waiting[1] == 1
+    assert len(silent.requests) == 1  # its timeout, once
+    assert last.requests == []
+    assert len(log.warnings) == 1
+
+
+def test_a_silent_mirror_costs_a_download_that_is_resumed_one_timeout(desk: Desk) -> None:
+    desk.serve(MirrorServer(IMAGE, lasts=1_000_000, breaks=True))
+    with pytest.raises(Exception, match="partway"):
+        desk.save(jobs=1, mirrors=("unused.example=https://unused.example",))
+    desk.serve(silent := MirrorServer(IMAGE, lasts=0), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    desk.save(jobs=1, timeout=1.5)
+    assert len(silent.blobs) == 1
+    assert any(start for _, start in good.blobs)
+
+
+def test_the_credentials_of_the_registry_itself_are_sent_to_no_mirror_that_races_it(desk: Desk) -> None:
+    desk.serve(
+        MirrorServer(IMAGE, is_silent=True),
+        MirrorServer(IMAGE, is_private=True),
+        MirrorServer(IMAGE, is_private=True),
+    )
+    desk.save(login=True)
+    *mirrors, upstream = desk.servers
+    assert any(upstream.authorizations)
+    for mirror in mirrors:
+        assert mirror.requests
+        assert not any(mirror.authorizations)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_last_lines_say_how_much_came_from_where(desk: Desk, command: Command, *, quiet: bool) -> None:
+    desk.serve(silent := MirrorServer(IMAGE, is_silent=True), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    options = [option for mirror in desk.mirrors for option in ("--mirror", mirror)]
+    done = command("save", desk.reference, "-o", desk.target, "--platform", "linux/amd64", *options, *["-q"] * quiet)
+    assert done.status == 0, done.err
+    line = f"imgfetch: received 0 B from mirror {silent.host}, 2.41 MB from mirror {good.host}, 0 B from "
+    assert (line in done.err) == (not quiet)
+
+
+def test_the_event_of_a_save_has_the_bytes_from_each_place(desk: Desk, command: Command) -> None:
+    desk.serve(good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    options = ["--mirror", *desk.mirrors, "--progress", "json"]
+    done = command("save", desk.reference, "-o", desk.target, "--platform", "linux/amd64", *options)
+    events = [json.loads(line) for line in done.err.splitlines()]
+    (saved,) = [event for event in events if event["event"] == "saved"]
+    assert saved["received"][f"mirror {good.host}"] > LAYERS * SIZE

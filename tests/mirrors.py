@@ -1,0 +1,150 @@
+"""A mirror that is as fast, slow, silent or mortal as it is told."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+
+from tests.images import Built
+from tests.loopback import LoopbackServer
+
+_STEP = 16 * 1024
+_LONGEST = 60.0
+
+
+class MirrorServer(LoopbackServer):
+    """A registry of one image.
+
+    Attributes:
+        rate: bytes a second of all answers together.
+        is_silent: take requests and say nothing until the client goes away.
+        lasts: bytes of blobs after which it is silent, or broken if `breaks`.
+        breaks: break connections instead of being silent.
+        is_private: ask for a login.
+        requests: the path and the first byte of each request, in order.
+        sent: bytes of blobs that were sent.
+        waiting: the number of requests that are being answered, and the most there were at a time; several servers
+            may share it.
+        authorizations: the ``Authorization`` headers that came.
+    """
+
+    def __init__(
+        self,
+        built: Built,
+        *,
+        rate: float = 1e9,
+        is_silent: bool = False,
+        lasts: float = 1e18,
+        breaks: bool = False,
+        is_private: bool = False,
+    ) -> None:
+        super().__init__(_handler(self))
+        self.rate = rate
+        self.is_silent = is_silent
+        self.lasts = lasts
+        self.breaks = breaks
+        self.is_private = is_private
+        self.requests: list[tuple[str, int]] = []
+        self.authorizations: list[str] = []
+        self.sent = 0
+        self.waiting = [0, 0]
+        self.contents = {blob.digest: blob.content for blob in built.blobs}
+        self.documents = dict.fromkeys(("1", built.digest), (built.raw, built.media_type))
+        self.lock = threading.Lock()
+        self._free = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    @property
+    def blobs(self) -> list[tuple[str, int]]:
+        """The digest and first byte of each request for a blob."""
+        return [(path.rpartition("/")[2], start) for path, start in self.requests if "/blobs/" in path]
+
+    def pace(self, size: int) -> None:
+        """Wait until so many bytes may be sent."""
+        with self.lock:
+            self.sent += size
+            self._free = max(self._free, time.monotonic()) + size / self.rate
+            wait = self._free - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+
+
+def _handler(mirror: MirrorServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # a class of small methods
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = _LONGEST
+
+        def handle(self) -> None:
+            with suppress(OSError):
+                super().handle()
+
+        def do_GET(self) -> None:
+            match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(match[1]) if match else 0
+            with mirror.lock:
+                mirror.requests.append((self.path, start))
+                mirror.authorizations.append(self.headers.get("Authorization", ""))
+                mirror.waiting[0] += 1
+                mirror.waiting[1] = max(mirror.waiting)
+            try:
+                self._answer(self.path.rpartition("/")[2], start)
+            except OSError:  # the client went away
+                self.close_connection = True
+            finally:
+                with mirror.lock:
+                    mirror.waiting[0] -= 1
+
+        def _answer(self, name: str, start: int) -> None:
+            if mirror.is_silent:
+                self._end()
+            elif mirror.is_private and not self.headers.get("Authorization"):
+                self._head(401, 0, extra={"WWW-Authenticate": 'Basic realm="r"'})
+            elif name in mirror.documents:
+                self._head(200, len(mirror.documents[name][0]), mirror.documents[name][1])
+                self.wfile.write(mirror.documents[name][0])
+            elif name in mirror.contents:
+                self._blob(mirror.contents[name], start)
+            else:
+                self._head(404, 0)
+
+        def _blob(self, content: bytes, start: int) -> None:
+            if mirror.sent >= mirror.lasts:
+                self._end()
+                return
+            extra = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+            self._head(206 if start else 200, len(content) - start, "application/octet-stream", extra)
+            for at in range(start, len(content), _STEP):
+                if mirror.sent >= mirror.lasts:
+                    self._end()
+                    return
+                piece = content[at : at + _STEP]
+                mirror.pace(len(piece))
+                self.wfile.write(piece)
+
+        def _end(self) -> None:
+            """Say no more, or break the connection."""
+            self.close_connection = True
+            if mirror.breaks:
+                self.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self.connection.settimeout(_LONGEST)
+                self.connection.recv(1)  # until the client goes away
+
+        def _head(self, status: int, length: int, media_type: str = "", extra: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": media_type, "Content-Length": str(length), **(extra or {})}.items():
+                if value:
+                    self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    return Handler

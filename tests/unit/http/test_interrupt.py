@@ -1,0 +1,98 @@
+"""A request can be ended from another thread, before and after its response begins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from imgfetch.errors import TransportError
+from imgfetch.http.client import HttpClient
+from imgfetch.http.interrupt import Interrupt, current
+from imgfetch.tolerance import Tolerance
+from tests.loopback import Answer, Loopback, Request
+
+_LONGEST = 30.0
+
+
+@pytest.fixture
+def held(loopback: Loopback) -> threading.Event:
+    """Let the server wait in the middle of ``/body`` and before the head of ``/head``."""
+    event = threading.Event()
+
+    def head(_: Request) -> Answer:
+        event.wait(_LONGEST)
+        return Answer(b"late")
+
+    loopback.answers |= {"/head": head, "/body": Answer(b"x" * 1000, hold=event), "/good": Answer(b"good")}
+    return event
+
+
+def read(client: HttpClient, url: str, interrupt: Interrupt) -> list[BaseException]:
+    """Read a document in a thread that is interrupted, and return the error."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with interrupt, client.get(url) as response:
+                list(response.chunks(10_000))
+        except TransportError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(0.3)
+    interrupt.set()
+    thread.join(_LONGEST / 2)  # before the server would answer
+    assert not thread.is_alive()
+    return errors
+
+
+@pytest.mark.parametrize("path", ["/head", "/body"])
+def test_a_request_is_ended_while_it_waits(loopback: Loopback, held: threading.Event, path: str) -> None:
+    assert read(HttpClient(tolerance=Tolerance()), f"http://{loopback.host}{path}", Interrupt())
+    assert not held.is_set()
+    held.set()
+
+
+def test_after_that_its_thread_sends_no_request(loopback: Loopback, held: threading.Event) -> None:
+    held.set()
+    interrupt = Interrupt()
+    interrupt.set()
+    (error,) = read(HttpClient(tolerance=Tolerance()), f"http://{loopback.host}/good", interrupt)
+    assert isinstance(error, TransportError)
+    assert error.tries == 1  # nor does it try again
+    assert loopback.paths == []
+
+
+def test_other_threads_are_not_interrupted(loopback: Loopback, held: threading.Event) -> None:
+    client = HttpClient(tolerance=Tolerance())
+    read(client, f"http://{loopback.host}/head", Interrupt())
+    held.set()
+    assert current() is None
+    with client.get(f"http://{loopback.host}/good") as response:
+        assert b"".join(response.chunks(100)) == b"good"
+
+
+def test_a_connection_that_serves_another_request_is_not_ended(loopback: Loopback, held: threading.Event) -> None:
+    held.set()
+    client, interrupt = HttpClient(tolerance=Tolerance()), Interrupt()
+    url = f"http://{loopback.host}/good"
+    with interrupt, client.get(url) as first:
+        list(first.chunks(100))
+    with client.get(url) as second:  # by the same connection
+        interrupt.set()
+        assert b"".join(second.chunks(100)) == b"good"
+
+
+def test_what_fails_to_end_a_request_does_no_harm() -> None:
+    def broken() -> None:
+        raise OSError
+
+    interrupt = Interrupt()
+    interrupt.watch(broken)
+    interrupt.set()
+    ended: list[Callable[[], object]] = []
+    interrupt.watch(lambda: ended.append(broken))
+    assert ended  # at once, because it comes too late
