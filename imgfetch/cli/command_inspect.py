@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 
 from imgfetch.cli import context, stdout
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     elif arguments.json:
         stdout.show([json.dumps(_as_json(found), indent=1)])
     else:
-        stdout.show(_lines(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else _MAX_LINE))
+        stdout.show(_lines(found, shutil.get_terminal_size().columns if stdout.is_terminal() else _MAX_LINE))
     return 0
 
 

@@ -36,8 +36,8 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
     """Return the settings for access to registries."""
     if arguments.anonymous and (arguments.username or arguments.authfile):
         usage(arguments, "--anonymous cannot be combined with --username or --authfile")
-    if bool(arguments.username) != arguments.password_stdin:
-        usage(arguments, "--username and --password-stdin must be used together")
+    if arguments.password_stdin and not arguments.username:
+        usage(arguments, "--password-stdin needs --username")
     given = vars(arguments)
     asked = [image.reference for image in given.get("wished", ())] or list(given.get("references", ()))
     asked += [*given.get("base", ()), given.get("target", "")]
@@ -55,7 +55,7 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
         os.environ,
         anonymous=arguments.anonymous,
         username=arguments.username or "",
-        password=_password(arguments) if arguments.password_stdin else "",
+        password=password(arguments) if arguments.username else "",
         authfile=arguments.authfile,
         ca_files=arguments.ca_file,
         certs_dir=arguments.certs_dir,
@@ -180,7 +180,15 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
     return chosen
 
 
-def _password(arguments: argparse.Namespace) -> str:
+def password(arguments: argparse.Namespace) -> str:
+    """Read the password from stdin, or ask for it at the terminal."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        import getpass  # noqa: PLC0415  # rarely needed
+
+        entered = getpass.getpass(f"Password of {sanitize(arguments.username)}: ")
+        return entered or usage(arguments, "the password is empty")
+    if not arguments.password_stdin:
+        usage(arguments, "--username needs a password: pass it on stdin with --password-stdin, or use a terminal")
     line = sys.stdin.buffer.readline(_MAX_PASSWORD + 1) if sys.stdin else b""
     password = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not password:

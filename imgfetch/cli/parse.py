@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WHOLE = "(0|[1-9][0-9]{0,18})"  # Python refuses to convert thousands of digits
 _FRACTION = r"(?:\.([0-9]{1,3}))?"
+_HOST = re.compile(r"(?!\.)[^/]*[.:][^/]*/|localhost/")
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _MAX_SIZE = 2**63 - 1
 _MAX_SPAN = 999_999 * 86400
 
@@ -32,6 +34,10 @@ def reference(text: str) -> Reference:
     """Convert the name of an image."""
     from imgfetch.oci.reference import Reference  # noqa: PLC0415
 
+    if text.endswith(_ARCHIVES) and not _HOST.match(text):
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} looks like a file, not an image; to write it, use -o {quoted(text)}"
+        )
     try:
         return Reference.parse(text)
     except errors.InvalidReferenceError as error:

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from imgfetch.cli import stdout
 from imgfetch.cli.commands import FAMILIES, TREE
 from imgfetch.cli.examples import EXAMPLES
 from imgfetch.cli.options import usage
@@ -32,6 +33,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print an error, and exit."""
         self.exit(2, f"imgfetch: error: {message.removeprefix('argument ')}\nTry '{self.prog} --help'\n")
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401  # as in argparse
+        """Print the help, and report an error if that fails."""
+        if file is None:
+            stdout.show_text(self.format_help())
+        else:
+            super().print_help(file)
 
     def overview(self) -> NoReturn:
         """Print the help as an error, because no command is given, and exit."""

@@ -43,7 +43,7 @@ REFERENCES = (
 ACCESS = (
     Group(
         "credentials",
-        once("-u --username USER", str, "log in as USER; needs --password-stdin"),
+        once("-u --username USER", str, "log in as USER; asks for the password at a terminal"),
         switch("--password-stdin", help="read the password or token from stdin"),
         Option("--password", str, argparse.SUPPRESS, action=NoPassword),
         once("--authfile FILE", Path, "read credentials from FILE instead of docker's and podman's files"),

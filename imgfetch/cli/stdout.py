@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from imgfetch.errors import StorageError
 
@@ -18,15 +19,28 @@ def show(lines: Iterable[str]) -> None:
     Raises:
         StorageError: a disk is full, or another reason to write no more.
     """
+    show_text("".join(f"{line}\n" for line in lines))
+
+
+def show_text(text: str) -> None:
+    """Write a text; a closed pipe ends the command as for `show`.
+
+    A character that the encoding of stdout lacks is written as a Python escape.
+    """
     with _ending_with_the_reader():
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+        _stream().write(text.encode(sys.stdout.encoding or "ascii", "backslashreplace"))
+
+
+def is_terminal() -> bool:
+    """Return whether stdout is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def can_show(character: str) -> bool:
     """Return whether stdout's encoding has a character."""
     try:
         character.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, AttributeError):  # stdout is None if it is closed
         return False
     return True
 
@@ -34,7 +48,14 @@ def can_show(character: str) -> bool:
 def show_bytes(raw: bytes) -> None:
     """Write bytes unchanged; a closed pipe ends the command as for `show`."""
     with _ending_with_the_reader():
-        sys.stdout.buffer.write(raw)
+        _stream().write(raw)
+
+
+def _stream() -> BinaryIO:
+    if sys.stdout is None:
+        raise StorageError("cannot write to stdout: it is closed")
+    sys.stdout.flush()
+    return sys.stdout.buffer
 
 
 @contextmanager

@@ -366,7 +366,7 @@ def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell) -> N
 
 
 def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invocation, "_password", lambda _: PASSWORD)
+    monkeypatch.setattr(invocation, "password", lambda _: PASSWORD)
     err = tell.of(demand('Basic realm="x"'), 4, "--username", "bob", "--password-stdin")
     assert "rejected the credentials of bob from --username" in err
     assert "hint: check the given user name and password" in err
