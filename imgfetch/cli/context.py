@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import logging
 import os
 import sys
@@ -183,8 +184,6 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
 def password(arguments: argparse.Namespace) -> str:
     """Read the password from stdin, or ask for it at the terminal."""
     if sys.stdin is not None and sys.stdin.isatty():
-        import getpass  # noqa: PLC0415  # rarely needed
-
         entered = getpass.getpass(f"Password of {sanitize(arguments.username)}: ")
         return entered or usage(arguments, "the password is empty")
     if not arguments.password_stdin:

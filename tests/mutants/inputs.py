@@ -79,7 +79,7 @@ MUTANTS = (
         "test_a_list_that_is_no_regular_file_is_refused"
     ),
     Mutant("lists:is_stdin", "own_descriptor(name) == 0", "False").noticed_by("test_stdin_is_read_once"),
-    Mutant("context:_password", "if len(line) > _MAX_PASSWORD:", "if False:").noticed_by(
+    Mutant("context:password", "if len(line) > _MAX_PASSWORD:", "if False:").noticed_by(
         "test_a_password_without_an_end_is_a_usage_error"
     ),
 )
