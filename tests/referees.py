@@ -1,8 +1,8 @@
 """The results of other clients with the fault registry, as a record: ``python -m tests.referees [NAME…]`` renews it.
 
 Where one of them gets an image, so does imgfetch, unless a written rule says why not: ``rule`` of a scenario.  They are
-crane, skopeo and docker of the tree of newer engines, each with its own options for the same request, and none of them
-has longer than `LIMIT` for it.
+crane, skopeo and docker of the tree of newer engines, and docker 20.10 of the machine.  Each has its own options for
+the same request, and none of them has longer than `LIMIT` for it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests import modern
 from tests.engines import Command, output
 from tests.faults import SCENARIOS, FaultRegistry, Scenario, reference, served, stripped
 from tests.modern import Tree
-from tests.readers import docker
-from tests.readers.engine import version_in
+from tests.readers import docker, installed
+from tests.readers.engine import Programs, version_in
 
 RECORD = Path(__file__).parents[1] / "fixtures" / "referees.json"
 LIMIT = 25.0  # seconds for each, in which docker repeats what failed after 5 s, and after 10 s more
@@ -138,9 +138,9 @@ def _skopeo(tree: Tree) -> Referee:
 
 
 @contextmanager
-def _docker(tree: Tree, directory: Path) -> Iterator[Referee]:
+def _docker(directory: Path, programs: Programs) -> Iterator[Referee]:
     """Start a dockerd, which verifies no certificate of this machine and has no proxy."""
-    with docker(directory, tree.program) as running:
+    with docker(directory, programs) as running:
 
         def pull(pull: Pull) -> Result:
             if pull.is_verified or pull.has_proxy:
@@ -190,14 +190,16 @@ def ready(tree: Tree, workers: int = WORKERS) -> Iterator[Referees]:
     directory = Path(tempfile.mkdtemp(dir=tree.directory))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        (directory / "docker").mkdir()
         made = []
         for number in range(workers):
             place = directory / f"servers-{number}"
             place.mkdir()
             made.append(stack.enter_context(served(place)))
-        daemon = stack.enter_context(_docker(tree, directory / "docker"))
-        yield Referees({"crane": _crane(tree), "docker": daemon, "skopeo": _skopeo(tree)}, made, directory)
+        clients = {"crane": _crane(tree), "skopeo": _skopeo(tree)}
+        for name, programs in {"docker": tree.program, "docker-20.10": installed}.items():
+            (directory / name).mkdir()
+            clients[name] = stack.enter_context(_docker(directory / name, programs))
+        yield Referees(clients, made, directory)
 
 
 def recorded() -> tuple[dict[str, str], dict[str, dict[str, Result]]]:
@@ -214,9 +216,10 @@ def _write(versions: Mapping[str, str], exits: Mapping[str, Mapping[str, Result]
 
 
 def main(*names: str) -> int | str:
-    """Record scenarios; without names, those that the record lacks."""
+    """Record scenarios; without names, those that the record lacks, and with ``all`` every one."""
     exits = recorded()[1] if RECORD.exists() else {}
-    chosen = list(names) or [name for name in SCENARIOS if name not in exits]
+    lacking = [name for name in SCENARIOS if name not in exits]
+    chosen = list(SCENARIOS) if names == ("all",) else list(names) or lacking
     try:
         tree = modern.tree(Path(tempfile.mkdtemp(prefix="referees-")))
     except (pytest.fail.Exception, pytest.skip.Exception) as reason:

@@ -81,13 +81,14 @@ class Authenticator:
         if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
-        try:
-            return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
-        except AuthenticationError as error:
-            if (renewed := self._renew(repository, used)) is None:
-                raise
-            _logger.info("%s", error)
-            return renewed
+        with self._lock:
+            try:
+                return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
+            except AuthenticationError as error:
+                if (renewed := self._renew(repository, used)) is None:
+                    raise
+                _logger.info("%s", error)
+                return renewed
 
     def volunteer(self, refusal: Response, repository: str, label: str) -> str | None:
         """Return the ``Authorization`` header after a 403 or 404 for a request without one, if there are credentials.
@@ -103,7 +104,8 @@ class Authenticator:
             root = f"{self.base}/v2/"
             offered = self._ping(root)
             if choice.is_usable(offered):
-                return self._respond(refusal, offered, asked=root, repository=repository, used=None, label=label)
+                with self._lock:
+                    return self._respond(refusal, offered, asked=root, repository=repository, used=None, label=label)
         except AuthenticationError as error:
             _logger.warning("%s", error)
         except ImgfetchError as error:
@@ -115,11 +117,13 @@ class Authenticator:
         with self._lock:
             self._settled.add(repository)
 
-    def prove(self, repository: str) -> None:
-        """Remember the token server whose token a request succeeded with."""
+    def prove(self, repository: str, used: str) -> None:
+        """Remember the token server that issued the token in the header ``used``, with which a request succeeded."""
         with self._lock:
-            if repository in self._grants:
-                self._proven[repository] = self._grants[repository]
+            grant = self._grants.get(repository)
+            token = self._tokens.get(grant) if grant else None
+            if grant and token and token.authorization == used:
+                self._proven[repository] = grant
 
     def anonymous(self, repository: str, used: str) -> Token | None:
         """Return an anonymous token if ``used`` is the header with a token for stored credentials."""
@@ -158,26 +162,25 @@ class Authenticator:
         label: str,
     ) -> str:
         """Answer one of the challenges that the URL ``asked`` offered."""
-        with self._lock:
-            challenge = choice.choose(offered, refusal, label, self.name)
-            login = self._login(repository)
-            if challenge.scheme == "basic" or (login and login.registry_token):
-                login = self._presented[repository] = choice.check(
-                    login, challenge, refusal, used, label=label, registry=self.name
-                )
-                return login.authorization
-            announced = tuple(dict.fromkeys(challenge.parameter("scope").as_sent.split()))[:_MAX_SCOPES]
-            grant = Grant(
-                self._realm(challenge.parameter("realm").as_sent, asked, label),
-                challenge.parameter("service").as_sent,
-                self._scopes(announced, repository, is_refused=used is not None),
-                f"{self.name}/{repository}",
-                announced,
+        challenge = choice.choose(offered, refusal, label, self.name)
+        login = self._login(repository)
+        if challenge.scheme == "basic" or (login and login.registry_token):
+            login = self._presented[repository] = choice.check(
+                login, challenge, refusal, used, label=label, registry=self.name
             )
-            self._grants[repository] = grant
-            if used is not None:
-                self._forget(used)
-            return self._header(grant, repository)
+            return login.authorization
+        announced = tuple(dict.fromkeys(challenge.parameter("scope").as_sent.split()))[:_MAX_SCOPES]
+        grant = Grant(
+            self._realm(challenge.parameter("realm").as_sent, asked, label),
+            challenge.parameter("service").as_sent,
+            self._scopes(announced, repository, is_refused=used is not None),
+            f"{self.name}/{repository}",
+            announced,
+        )
+        self._grants[repository] = grant
+        if used is not None:
+            self._forget(used)
+        return self._header(grant, repository)
 
     def hint(self, repository: str) -> str:
         """Return a hint that names the credentials, if any, that a repository was requested with."""
@@ -208,14 +211,12 @@ class Authenticator:
 
         See docs/registries.md#challenges-for-a-token-that-has-ended.
         """
-        with self._lock:
-            proven = self._proven.get(repository)
-            latest = self._grants.get(repository)
-            if not (used and proven and latest) or (latest is not proven and latest.realm == proven.realm):
-                return None  # without such a token, or its server has just been asked
-            self._grants[repository] = proven
-            self._forget(used)
-            return self._header(proven, repository)
+        proven, latest = self._proven.get(repository), self._grants.get(repository)
+        if not (used and proven and latest) or (latest is not proven and latest.realm == proven.realm):
+            return None  # without such a token, or its server has just been asked
+        self._grants[repository] = proven
+        self._forget(used)
+        return self._header(proven, repository)
 
     def _realm(self, text: str, asked: str, label: str) -> Realm:
         try:

@@ -62,7 +62,7 @@ class Exchange:
         elif self._anonymous is not None:
             self.authenticator.leave_out(self.repository, self._anonymous)
         else:
-            self.authenticator.prove(self.repository)
+            self.authenticator.prove(self.repository, self.header)
 
     def _leaves_credentials_out(self) -> bool:
         """Replace a token for stored credentials by an anonymous one, once (docs/registries.md#expired-credentials)."""

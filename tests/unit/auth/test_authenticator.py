@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 import imgfetch.auth.grants
 from imgfetch.errors import (
@@ -616,6 +618,32 @@ def test_threads_whose_token_is_refused_together_share_the_new_one(wire: Wire, r
     give_tokens(wire, "one", "two")
     registry.manifest(REFERENCE)
     assert together(*[lambda: read_blob(registry)] * 3) == []
+    assert wire.asked.count(REALM) == 2
+
+
+def test_threads_that_begin_while_an_ended_token_is_replaced_wait_for_the_new_one(
+    wire: Wire, registry: Registry
+) -> None:
+    failures: list[BaseException] = []
+    readers = [threading.Thread(target=lambda: failures.extend(together(lambda: read_blob(registry)))) for _ in "abcd"]
+
+    def denied(_: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        for reader in readers:
+            if reader.ident is None:
+                reader.start()
+        time.sleep(0.1)
+        return 401, {}, ""
+
+    wire.guard(MANIFEST, "Bearer one", CHALLENGE)
+    wire.guard(BLOB_URL, "Bearer two", f'Bearer realm="{OTHER}",error="invalid_token"', body=CONTENT)
+    wire.add_callback("GET", OTHER, callback=denied)
+    give_tokens(wire, "one", "two")
+    registry.manifest(REFERENCE)
+    assert read_blob(registry) == CONTENT
+    for reader in readers:
+        reader.join(30)
+    assert failures == []
+    assert wire.asked.count(OTHER) == 1
     assert wire.asked.count(REALM) == 2
 
 
