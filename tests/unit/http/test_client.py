@@ -11,9 +11,11 @@ import pytest
 
 from imgfetch.errors import RegistryError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
+from imgfetch.http.origin import Origin
 from imgfetch.registry.client import Registry
 from imgfetch.tolerance import Tolerance
 from imgfetch.version import VERSION
+from tests.addresses import LOOPBACK, LOOPBACK_SPELLINGS, NEVER, SPELLINGS
 from tests.codings import Endless
 from tests.loopback import Answer, Loopback, serving
 from tests.stories import Log
@@ -236,6 +238,14 @@ def test_a_redirect_loop_ends_at_once(wire: Wire, transport: HttpClient, chain: 
     assert wire.urls == chain
 
 
+def test_a_loop_that_does_not_lead_back_to_the_first_url_ends_too(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, STORE)
+    wire.redirect(STORE, STORE)
+    with pytest.raises(RegistryError, match="redirect loop"):
+        ask(transport, HOME)
+    assert wire.urls == [HOME, STORE]
+
+
 def test_ten_redirects_are_followed(wire: Wire, transport: HttpClient) -> None:
     for number in range(10):
         wire.redirect(f"{STORE}/{number}", f"{STORE}/{number + 1}")
@@ -293,6 +303,14 @@ def test_authorization_goes_to_its_own_origin_only(
     assert wire.authorizations == [TOKEN, TOKEN if goes_along else None]
 
 
+def test_each_origin_is_sent_its_own_validator(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, "https://elsewhere.example/")
+    wire.redirect("https://elsewhere.example/", STORE)
+    wire.get(STORE, body=b"content")
+    ask(transport, HOME, offset=5, validators={Origin.of(HOME): '"home"', Origin.of(STORE): '"store"'})
+    assert [request.headers.get("If-Range") for request in wire.sent] == ['"home"', None, '"store"']
+
+
 def test_a_redirect_to_plain_http_is_refused_where_content_is_not_checked_by_digest(
     wire: Wire, transport: HttpClient
 ) -> None:
@@ -335,6 +353,35 @@ def test_a_redirect_that_makes_nothing_worse_is_followed_in_silence(
     wire.get(target, body=b"content")
     assert ask(transport, home) == b"content"
     assert log.warnings == []
+
+
+@pytest.mark.parametrize("host", [*NEVER, *LOOPBACK, *SPELLINGS, *LOOPBACK_SPELLINGS])
+def test_a_redirect_to_a_forbidden_address_is_not_followed(wire: Wire, transport: HttpClient, host: str) -> None:
+    wire.redirect(HOME, f"https://{host}/data")
+    with pytest.raises((RegistryError, TransportError)):
+        ask(transport, HOME)
+    assert wire.urls == [HOME]
+
+
+def test_a_way_over_the_loopback_ends_for_a_registry_that_is_elsewhere(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, STORE)
+    wire.redirect(STORE, "https://localhost:5000/data")
+    with pytest.raises(RegistryError, match="unsafe address"):
+        ask(transport, HOME)
+    assert wire.urls == [HOME, STORE]
+
+
+def test_a_second_redirect_to_plain_http_is_refused_too(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect("http://registry.example/x", STORE)
+    wire.redirect(STORE, "http://store.example/data")
+    with pytest.raises(RegistryError, match="from https to http"):
+        ask(transport, "http://registry.example/x")
+
+
+def test_a_redirect_to_the_loopback_is_followed_from_the_loopback_only(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect("http://localhost:5000/x", "http://127.0.0.1:5000/data")
+    wire.get("http://127.0.0.1:5000/data", body=b"content")
+    assert ask(transport, "http://localhost:5000/x") == b"content"
 
 
 def test_a_redirect_to_a_private_address_is_followed(wire: Wire, transport: HttpClient) -> None:

@@ -31,10 +31,12 @@ from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
+from imgfetch.registry.blobs import MAX_URLS
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import images
+from tests.addresses import LOOPBACK, LOOPBACK_SPELLINGS, NEVER, SPELLINGS
 from tests.codings import CODERS, Endless, zstd
 from tests.loopback import Answer, Loopback
 from tests.stores import add
@@ -563,6 +565,40 @@ def test_a_url_that_is_not_for_http_is_passed_over(wire: Wire, registry: Registr
     wire.get("https://files.example/2", body=CONTENT)
     assert read_blob(registry, foreign(url, "https://files.example/2")) == CONTENT
     assert wire.urls == [BLOB_URL, "https://files.example/2"]
+
+
+@pytest.mark.parametrize("host", [*NEVER, *LOOPBACK, *SPELLINGS, *LOOPBACK_SPELLINGS])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_url_at_a_forbidden_address_is_not_requested(wire: Wire, registry: Registry, scheme: str, host: str) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.get("https://files.example/2", body=CONTENT)
+    assert read_blob(registry, foreign(f"{scheme}://{host}/layer", "https://files.example/2")) == CONTENT
+    assert wire.urls == [BLOB_URL, "https://files.example/2"]
+
+
+@pytest.mark.parametrize("host", [*NEVER, *LOOPBACK, *SPELLINGS, *LOOPBACK_SPELLINGS])
+def test_a_url_that_redirects_to_a_forbidden_address_is_not_followed(wire: Wire, registry: Registry, host: str) -> None:
+    wire.get(BLOB_URL, status=404)
+    wire.redirect("https://files.example/1", f"http://{host}/layer")
+    wire.get("https://files.example/2", body=CONTENT)
+    assert read_blob(registry, foreign("https://files.example/1", "https://files.example/2")) == CONTENT
+    assert wire.urls == [BLOB_URL, "https://files.example/1", "https://files.example/2"]
+
+
+def test_a_registry_on_the_loopback_may_have_a_layer_elsewhere_on_the_loopback(loopback: Loopback) -> None:
+    with Loopback() as files, Registry(loopback.host) as registry:
+        files.answers["/layer"] = Answer(CONTENT)
+        assert read_blob(registry, foreign(f"http://{files.host}/layer")) == CONTENT
+
+
+def test_the_urls_of_a_layer_are_requested_up_to_a_bound(wire: Wire, registry: Registry) -> None:
+    wire.get(BLOB_URL, status=404)
+    urls = [f"https://files.example/{number}" for number in range(MAX_URLS + 1)]
+    for url in urls[:-1]:
+        wire.get(url, status=404)
+    with pytest.raises(NotFoundError):
+        read_blob(registry, foreign(*urls))
+    assert wire.urls == [BLOB_URL, *urls[:-1]]
 
 
 def test_a_login_in_a_url_is_not_sent(loopback: Loopback) -> None:
