@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -83,6 +84,7 @@ class HttpClient:
         method: str = "GET",
         accept: str = "*/*",
         authorization: str | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
         downgrade: bool = False,
         same_host: bool = False,
         identify: bool = True,
@@ -98,6 +100,7 @@ class HttpClient:
             accept: the ``Accept`` header.
             authorization: the ``Authorization`` header, sent only to the origin of ``url``
                 (docs/registries.md#who-receives-credentials).
+            more: further headers, sent like ``authorization``.
             downgrade: follow a redirect from https to http; only for content verified by digest.
             same_host: refuse a redirect to another host.
             identify: present a client certificate to the origin of ``url``.
@@ -108,7 +111,8 @@ class HttpClient:
         home, chain = Origin.of(url), [url]
         while True:
             origin = Origin.of(chain[-1])
-            headers = {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
+            headers = dict(more) if origin == home else {}
+            headers |= {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
             if authorization and origin == home:
                 headers["Authorization"] = authorization
             if offset and validators and origin in validators:

@@ -37,6 +37,13 @@ _PARTNERS = {".cert": ".key", ".key": ".cert"}
 _logger = logging.getLogger(__name__)
 
 
+class HostTls(NamedTuple):
+    """Authorities for one host, and its client certificates with their keys, which may be in the same file."""
+
+    ca_files: tuple[Path, ...] = ()
+    pairs: tuple[tuple[Path, Path], ...] = ()
+
+
 class TlsConfig(NamedTuple):
     """Trusted authorities and client certificates.
 
@@ -45,6 +52,7 @@ class TlsConfig(NamedTuple):
         certs_directories: parents of the hosts' directories; the first with files for a host wins.
         insecure: hosts to skip verification for, as ``host`` (all its ports) or ``host:port``.
         exempt: hosts that configuration files exempt from verification, which is logged without a warning.
+        hosts: certificates that configuration files name for a host and port.
         bundle: a file of authorities, or a directory by OpenSSL's rules, instead of the system's store.
         bundle_directory: additional authorities, in one directory by OpenSSL's rules or several separated by ``:``.
     """
@@ -53,6 +61,7 @@ class TlsConfig(NamedTuple):
     certs_directories: tuple[Path, ...] = ()
     insecure: frozenset[str] = frozenset()
     exempt: frozenset[str] = frozenset()
+    hosts: Mapping[tuple[str, int], HostTls] = {}
     bundle: Path | None = None
     bundle_directory: Path | None = None
 
@@ -70,7 +79,7 @@ class TlsConfig(NamedTuple):
         Raises:
             StorageError: a file is unreadable or malformed.
         """
-        files = self._own_files(host, port)
+        files, own = self._own_files(host, port), self.hosts.get((host.lower(), port), HostTls())
         if self.is_insecure(host, port):
             level = self.level_of(host, port)
             reason = "--insecure" if level == logging.WARNING else "a configuration file"
@@ -84,8 +93,12 @@ class TlsConfig(NamedTuple):
             context = self.common()
             for path in (file for file in files if file.suffix == ".crt"):
                 _add_ca(context, path)
+            for path in own.ca_files:
+                _add_ca(context, path, source="the CA file")
         if client_certificate:
             _add_client_cert(context, files)
+            for certificate, key in reversed(own.pairs):  # as there, the first of one kind is used
+                _load_pair(context, certificate, key)
         return context
 
     def common(self) -> ssl.SSLContext:

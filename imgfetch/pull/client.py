@@ -285,6 +285,8 @@ class Client:
                 access=self._config.at(endpoint),
                 scheme=endpoint.scheme,
                 path=endpoint.path,
+                namespace=endpoint.namespace,
+                headers=endpoint.headers,
                 connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
                 timeout=self._timeout,
                 pause=LIMITS.upstream if endpoint.is_mirror else self._timeout,

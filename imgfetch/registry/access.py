@@ -19,6 +19,7 @@ from imgfetch.registry import mirror_rules
 from imgfetch.registry.credential_helpers import read_helpers
 from imgfetch.registry.daemon_json import find_daemon_json, read_daemon_json
 from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.hosts_toml import hosts_directories
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.registries_conf import registries_conf_files
 
@@ -48,6 +49,8 @@ class RegistryConfig:
         own = self
         if endpoint.insecure:
             own = replace(own, trust=own.trust._replace(exempt=own.trust.exempt | {endpoint.registry}))
+        if any(endpoint.tls):
+            own = replace(own, trust=own.trust._replace(hosts={**own.trust.hosts, endpoint.address: endpoint.tls}))
         if endpoint.is_mirror:
             own = replace(own, credentials=own.credentials.without_explicit(), plain_http=False)
         return own
@@ -114,6 +117,7 @@ class RegistryConfig:
                 urls=mirrors_first,
                 docker=docker,
                 registries_conf=podman,
+                certs_directories=hosts_directories(environment, home, certs_dir),
             ),
             plain_http,
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Self
+from urllib.parse import quote
 
 from imgfetch.auth.authenticator import Authenticator
 from imgfetch.auth.exchange import Exchange
@@ -34,14 +35,14 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
+from imgfetch.redaction import KNOWN
 from imgfetch.registry import blobs, elsewhere, links
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.elsewhere import Elsewhere
+from imgfetch.registry.endpoints import HUB_HOST
 from imgfetch.registry.tags import Page, listed, parse_page
 from imgfetch.text import quoted
 from imgfetch.tolerance import Tolerance
-
-_HUB_HOST = "registry-1.docker.io"
 
 _ALGORITHM = "sha256"
 _ANYTHING = "*/*"
@@ -71,6 +72,8 @@ class Registry(Source):
         access: RegistryConfig | None = None,
         scheme: str = "",
         path: str = "",
+        namespace: str = "",
+        headers: Iterable[tuple[str, str]] = (),
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
         pause: float = READ_TIMEOUT,
@@ -85,6 +88,8 @@ class Registry(Source):
             access: credentials, certificates and proxies.
             scheme: ``http`` or ``https``; by default https, with a fallback to http for loopback and insecure hosts.
             path: the path below which the API is, such as ``/repository/hub``; by default the API is at ``/v2/``.
+            namespace: the registry that it is a mirror of, if that must be told (docs/registries.md#which-mirrors).
+            headers: further headers for its own origin, such as those of a gateway; their values are secret.
             connect_timeout: the longest time to connect, in seconds.
             timeout: the longest time without data, in seconds.
             pause: a lower limit for that time within a response.
@@ -109,7 +114,10 @@ class Registry(Source):
             timeout=timeout,
             pause=pause,
         )
-        self._root = f"{_HUB_HOST if name == DOCKER_HUB else name}{path}"
+        self._root = f"{HUB_HOST if name == DOCKER_HUB else name}{path}"
+        self._query = f"ns={quote(namespace, safe='')}" if namespace else ""
+        self._headers = dict(headers)
+        KNOWN.note(*self._headers.values())
         self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._root}"
         try:
             origin = Origin.of(self._base)
@@ -311,7 +319,8 @@ class Registry(Source):
                     validators=validators,
                 )
                 try:
-                    response = stack.enter_context(request(f"{base}{path}", authorization=exchange.header))
+                    url = self._url(base, path)
+                    response = stack.enter_context(request(url, authorization=exchange.header, more=self._headers))
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
@@ -331,6 +340,10 @@ class Registry(Source):
                     exchange.succeeded()
                 yield response
                 return
+
+    def _url(self, base: str, path: str) -> str:
+        separator = "&" if "?" in path else "?"
+        return f"{base}{path}{separator}{self._query}" if self._query else f"{base}{path}"
 
     def _falls_back(self, base: str, error: TransportError) -> bool:
         """Switch to http if the registry has never spoken TLS (docs/registries.md#plain-http); return ``True`` then."""

@@ -6,6 +6,9 @@ Mirrors are tried in this order, the registry itself last (docs/registries.md#wh
   ``https://harbor.example/hub`` has ``hub/library/busybox``.
 * ``registry-mirrors`` in docker's ``daemon.json``: :mod:`imgfetch.registry.daemon_json`.
 * the matching ``[[registry]]`` of podman's ``registries.conf``: :mod:`imgfetch.registry.registries_conf`.
+* the hosts of containerd's ``hosts.toml``: :mod:`imgfetch.registry.hosts_toml`.
+
+The registry itself is what podman's file puts in its place, or else containerd's.
 """
 
 from __future__ import annotations
@@ -18,16 +21,18 @@ from imgfetch.errors import UnsupportedError
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.daemon_json import DockerConfig, InsecureRegistries
 from imgfetch.registry.endpoints import Endpoint, below, parse_mirror
+from imgfetch.registry.hosts_toml import HostDirectories
 from imgfetch.registry.registries_conf import Rule, read_rules
 from imgfetch.text import sanitize
 
 
 @dataclass(frozen=True)
 class Mirrors:
-    """The mirrors of ``--mirror`` and docker, the tables of registries.conf, and docker's insecure registries."""
+    """The mirrors of each tool, in their order, and docker's insecure registries."""
 
     urls: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    hosts: HostDirectories = field(default_factory=HostDirectories)
     insecure: InsecureRegistries = field(default_factory=InsecureRegistries)
 
     def __post_init__(self) -> None:
@@ -46,20 +51,31 @@ class Mirrors:
             raise UnsupportedError(f"{reference} is blocked by {sanitize(rule.file)} (prefix {rule.prefix})")
         registry, rest = reference.registry.lower(), f"/{reference.repository}"
         mirrors = [below(root, reference, rest) for served, root in map(parse_mirror, self.urls) if served == registry]
-        upstream = Endpoint(reference.registry, reference.repository, is_mirror=False)
-        found = dict.fromkeys((*mirrors, *(rule.endpoints(reference) if rule else (upstream,))))
+        itself = Endpoint(reference.registry, reference.repository, is_mirror=False)
+        *podman, replaced = rule.endpoints(reference) if rule else (itself,)
+        *containerd, server = self.hosts.endpoints(reference)
+        upstream = server if replaced == itself else replaced
         return tuple(
-            place._replace(insecure=True) if self.insecure.includes(place.registry) else place for place in found
+            place._replace(insecure=True) if self.insecure.includes(place.registry) else place
+            for place in dict.fromkeys((*mirrors, *podman, *containerd, upstream))
         )
 
 
-def read(*, urls: Iterable[str] = (), docker: DockerConfig | None = None, registries_conf: Sequence[Path]) -> Mirrors:
+def read(
+    *,
+    urls: Iterable[str] = (),
+    docker: DockerConfig | None = None,
+    registries_conf: Sequence[Path] = (),
+    certs_directories: Sequence[Path] = (),
+) -> Mirrors:
     """Read the configuration; a malformed file is ignored with a warning.
 
     Each of ``urls`` is ``[REGISTRY=]URL``.  If two files of ``registries_conf`` have the same prefix, the later counts.
+    The files in ``certs_directories`` are read when they are needed.
 
     Raises:
         InvalidReferenceError: one of ``urls`` is malformed, or has credentials.
     """
     docker = docker or DockerConfig()
-    return Mirrors((*urls, *docker.mirrors), read_rules(registries_conf), docker.insecure)
+    hosts = HostDirectories(tuple(certs_directories))
+    return Mirrors((*urls, *docker.mirrors), read_rules(registries_conf), hosts, docker.insecure)

@@ -104,11 +104,14 @@ class Mirrored(Source):
         self, reference: Reference, asker: Callable[[Candidate], Asker[T]], *, resolves: bool = False
     ) -> Route[T]:
         """Return the search for something of an image; ``resolves`` leaves out the mirrors for digests only."""
-        *mirrors, upstream = (
+        found = [
             Entrant(each.server, asker(each))
             for each in self._candidates(reference)
             if not (resolves and each.endpoint.by_digest_only)
-        )
+        ]
+        if not found:
+            raise UnsupportedError(f"the configuration allows no place to resolve the tag of {reference}")
+        *mirrors, upstream = found
         return Route(mirrors, upstream, races=self._races, limits=self._limits)
 
     def _candidates(self, reference: Reference) -> list[Candidate]:

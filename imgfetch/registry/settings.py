@@ -38,6 +38,11 @@ def read_toml(path: Path) -> object:
     return json.loads(json.dumps(_toml(read_settings(path, MAX_TOML).decode()), default=str))
 
 
+def note_read(path: Path) -> None:
+    """Log that a file's settings are used."""
+    _logger.info("using %s", sanitize(str(path)))
+
+
 def find_files(folder: Path, pattern: str) -> list[Path]:
     """Return the files in a folder whose names match a pattern, sorted."""
     found: list[Path] = []

@@ -27,7 +27,7 @@ import requests
 from imgfetch.errors import StorageError
 from imgfetch.http import tls
 from imgfetch.http.adapter import ContextAdapter
-from imgfetch.http.tls import TlsConfig
+from imgfetch.http.tls import HostTls, TlsConfig
 from tests import certificates
 from tests.certificates import Certificates
 from tests.tools import in_time, tool
@@ -436,6 +436,46 @@ def test_of_several_client_certificates_the_first_by_name_is_shown(
     directory = put(certs / REGISTRY, ca_crt=made.ca, a_cert=made.client_cert, a_key=made.client_key)
     put(directory, b_cert=made.server_cert, b_key=made.server_key)
     assert greet(context_by(certs), strict_server) == "client"
+
+
+def of_host(*authorities: Path, pair: tuple[Path, Path] | None = None) -> TlsConfig:
+    """Return the settings for one host and port alone, as hosts.toml and registries.yaml have them."""
+    return TlsConfig(hosts={(REGISTRY, 443): HostTls(authorities, (pair,) if pair else ())})
+
+
+@pytest.mark.parametrize("is_one_file", [False, True], ids=["two files", "one file"])
+def test_certificates_for_one_host_are_used_there(
+    strict_server: Server, made: Certificates, tmp_path: Path, *, is_one_file: bool
+) -> None:
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.client_cert.read_bytes() + made.client_key.read_bytes())
+    pair = (both, both) if is_one_file else (made.client_cert, made.client_key)
+    trust = of_host(made.another_ca, made.ca, pair=pair)
+    assert greet(trust.context(REGISTRY, 443), strict_server) == "client"
+    assert greet(trust.context(REGISTRY.upper(), 443), strict_server) == "client"
+    with pytest.raises(OSError, match=r"certificate required|reset|broken pipe|EOF"):
+        greet(trust.context(REGISTRY, 443, client_certificate=False), strict_server)
+
+
+@pytest.mark.parametrize(("host", "port"), [(REGISTRY, 8443), ("cache.registry.example", 443)])
+def test_certificates_for_one_host_are_used_nowhere_else(
+    server: Server, strict_server: Server, made: Certificates, host: str, port: int
+) -> None:
+    trust = of_host(made.ca, pair=(made.client_cert, made.client_key))
+    doubted(trust.context(host, port), server)
+    believing = trust._replace(ca_files=(made.ca,))
+    assert greet(believing.context(host, port), server) == "nobody"
+    with pytest.raises(OSError, match=r"certificate required|reset|broken pipe|EOF"):
+        greet(believing.context(host, port), strict_server)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"], ids=["absent", "empty", "malformed"])
+def test_an_authority_for_one_host_that_cannot_be_used_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"the CA file .*ca\.pem: (not a valid PEM|No such file)"):
+        of_host(path).context(REGISTRY, 443)
 
 
 @pytest.mark.parametrize(("there", "wanted"), [("client.cert", "client.key"), ("client.key", "client.cert")])
