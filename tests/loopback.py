@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     method: str = "GET"
+    when: float = field(default_factory=time.monotonic, compare=False)
 
 
 _NOTHING_MUCH = Answer(b"{}")

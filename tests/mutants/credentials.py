@@ -7,6 +7,36 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "TlsConfig.context", "self.hosts.get((host.lower(), port), HostTls())", "[*self.hosts.values()][0]"
+    ).noticed_by("test_certificates_for_one_host_are_used_nowhere_else"),
+    Mutant("TlsConfig.context", "if client_certificate:", "if True:").noticed_by(
+        "test_certificates_for_one_host_are_used_there"
+    ),
+    Mutant("HttpClient.get", "dict(more) if origin == home else {}", "dict(more)").noticed_by(
+        "test_headers_go_to_their_own_host_alone"
+    ),
+    Mutant("Registry._get", "self._transport.get,", "self._transport.get, more=self._headers,").noticed_by(
+        "test_headers_go_to_their_own_host_alone"
+    ),
+    Mutant("Registry.__init__", "KNOWN.note(*self._headers.values())", "pass").noticed_by(
+        "test_headers_go_to_their_own_host_alone"
+    ),
+    Mutant("hosts_toml:_host", "insecure=skips", "insecure=True").noticed_by(
+        "test_each_place_is_trusted_by_its_own_settings_alone"
+    ),
+    Mutant("hosts_toml:_host", "_RESOLVE not in capabilities", "False").noticed_by(
+        "test_a_tag_is_resolved_only_where_that_is_allowed"
+    ),
+    Mutant("hosts_toml:_headers", " and _VALUE.fullmatch(text)", "").noticed_by(
+        "test_a_file_that_containerd_refuses_counts_as_absent_with_one_warning"
+    ),
+    Mutant("hosts_toml:_headers", " or name.lower() in _OUR_HEADERS", "").noticed_by(
+        "test_a_file_that_containerd_refuses_counts_as_absent_with_one_warning"
+    ),
+    Mutant("HostDirectories.endpoints", "if not found:", "if False:").noticed_by(
+        "test_where_no_host_may_be_used_to_pull_nobody_is_asked"
+    ),
     Mutant("credential_helpers:_ordered", "tuple(names[:place])", "()").noticed_by(
         "test_podmans_helpers_are_asked_before_or_after_the_files"
     ),
