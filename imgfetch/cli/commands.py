@@ -217,6 +217,7 @@ TREE: Mapping[str, Command] = {
     "cache prune": Command(
         "remove blobs that no running save needs, least recently used first", "[OPTIONS]", CACHE_PRUNE
     ),
+    "makefile": Command("print rules for GNU make: pin, fetch, bundle", "", (Group("options"),)),
     "completion": Command("print a shell completion script", "|".join(SHELLS), COMPLETION),
 }
 """The commands by name, with the words before other commands, which are `FAMILIES`."""

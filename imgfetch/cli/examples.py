@@ -61,6 +61,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("shrink the cache to 2 GB", "imgfetch cache prune --keep 2GB"),
         ("empty the cache", "imgfetch cache prune"),
     ),
+    "makefile": (
+        ("write them beside a Makefile that includes them", "imgfetch makefile > make.mk"),
+        ("show how they are used", "imgfetch makefile | head -n 24"),
+        ("compare them with those of another version", "imgfetch makefile | diff make.mk -"),
+    ),
     "completion": (
         ("for bash, in ~/.bashrc", 'eval "$(imgfetch completion bash)"'),
         ("for zsh, in ~/.zshrc", 'eval "$(imgfetch completion zsh)"'),

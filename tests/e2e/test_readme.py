@@ -144,7 +144,7 @@ def test_every_command_runs(registry: Loopback, environment: Mapping[str, str], 
             directory = tmp_path / f"makefile-{number}"
             directory.mkdir()
             (directory / "Makefile").write_text(text)
-            shutil.copy2(PROJECT / "docs/make.mk", directory)
+            shutil.copy2(PROJECT / "imgfetch/data/make.mk", directory)
             text = "$ make images/app.tar\n" if "%" in text else ""
         for command in commands(text) if language in ("console", "make") else ():
             shell = [tool("bash"), "-euo", "pipefail", "-c", command]

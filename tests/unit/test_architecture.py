@@ -49,6 +49,7 @@ OPENERS = {
     "archive/output.py": "os.open Path(f'/proc/self/fdinfo/{descriptor}').read_bytes",  # devices and pipes
     "archive/source.py": "os.open",  # archives, which may be pipes
     "pull/write.py": "open",  # by an opener of `inputs`
+    "cli/command_makefile.py": "rules.read_bytes",  # likewise
     "cli/command_completion.py": "script.read_bytes",  # a file of the package
     "cli/stdout.py": "os.open",  # /dev/null
 }

@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_imgfetch_cache_subparsers=(dir list prune)
-_shtab_imgfetch_subparsers=(save digest tags inspect verify cache completion)
+_shtab_imgfetch_subparsers=(save digest tags inspect verify cache makefile completion)
 
 _shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --keep-index --name -o --output --output-dir --format --layers --base --if-changed --keep-going --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
 _shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
@@ -17,6 +17,7 @@ _shtab_imgfetch_cache_dir_option_strings=(--cache-dir -h --help)
 _shtab_imgfetch_cache_list_option_strings=(--cache-dir --json -h --help)
 _shtab_imgfetch_cache_prune_option_strings=(--cache-dir --keep --older-than -h --help)
 _shtab_imgfetch_cache_option_strings=(-h --help)
+_shtab_imgfetch_makefile_option_strings=(-h --help)
 _shtab_imgfetch_completion_option_strings=(-h --help)
 _shtab_imgfetch_option_strings=(--version -h --help)
 
@@ -53,7 +54,7 @@ _shtab_imgfetch_save___format_choices=(docker docker-classic oci)
 _shtab_imgfetch_save___layers_choices=(original plain)
 _shtab_imgfetch_cache_pos_0_choices=(dir list prune)
 _shtab_imgfetch_completion_pos_0_choices=(bash zsh fish)
-_shtab_imgfetch_pos_0_choices=(save digest tags inspect verify cache completion)
+_shtab_imgfetch_pos_0_choices=(save digest tags inspect verify cache makefile completion)
 
 _shtab_imgfetch_save_pos_0_nargs='*'
 _shtab_imgfetch_save___all_platforms_nargs=0
@@ -124,6 +125,8 @@ _shtab_imgfetch_cache_prune___help_nargs=0
 _shtab_imgfetch_cache_pos_0_nargs=A...
 _shtab_imgfetch_cache__h_nargs=0
 _shtab_imgfetch_cache___help_nargs=0
+_shtab_imgfetch_makefile__h_nargs=0
+_shtab_imgfetch_makefile___help_nargs=0
 _shtab_imgfetch_completion__h_nargs=0
 _shtab_imgfetch_completion___help_nargs=0
 _shtab_imgfetch_pos_0_nargs=A...

@@ -50,7 +50,7 @@ function _shtab_imgfetch_using
   test "$_shtab_imgfetch_cmdpath" = "$argv"
 end
 
-set -g _shtab_imgfetch_commands save digest tags inspect verify cache 'cache dir' 'cache list' 'cache prune' completion
+set -g _shtab_imgfetch_commands save digest tags inspect verify cache 'cache dir' 'cache list' 'cache prune' makefile completion
 set -g _shtab_imgfetch_opts_with_value --authfile --base --ca-file --cache-dir --cache-size --certs-dir --format --images --insecure --jobs --keep --layers --max-layer-size --max-wait --mirror --name --older-than --output --output-dir --platform --progress --realm-override --retries --timeout --trust-realm --username -i -j -o -u
 
 complete -c imgfetch -e
@@ -186,6 +186,8 @@ complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l cache-dir -xka "(
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l keep -x -d 'stop when the cache has shrunk to SIZE (default: 0)'
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l older-than -x -d 'remove only blobs that have not been used for TIME, such as 90min, 12h or 30d'
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -s h -l help -d 'show this help'
+complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a makefile -d 'Print rules for GNU make: pin, fetch, bundle.'
+complete -c imgfetch -n '_shtab_imgfetch_using makefile' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a completion -d 'Print a shell completion script.'
 complete -c imgfetch -n '_shtab_imgfetch_using completion' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using completion; and test $_shtab_imgfetch_npos -eq 0' -ka "bash zsh fish" -d 'the shell to write the script for'

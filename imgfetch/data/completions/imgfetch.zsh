@@ -14,6 +14,7 @@ _shtab_imgfetch_commands() {
     completion:'Print a shell completion script.'
     digest:'Print image names with their digests, for pinning.'
     inspect:'Show an image or an archive: platforms, config, layers.'
+    makefile:'Print rules for GNU make: pin, fetch, bundle.'
     save:'Download images, verify them, and write them to an archive.'
     tags:'Print the tags of a repository.'
     verify:'Verify an archive offline.'
@@ -136,6 +137,13 @@ _shtab_imgfetch_inspect_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_inspect_defaults_added=0
 
+_shtab_imgfetch_makefile_options=(
+  "(- : *)"{-h,--help}"[show this help]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_makefile_defaults_added=0
+
 _shtab_imgfetch_save_options=(
   "*"{-i,--images}"[also read images from FILE, one per line, with --platform and --name of its own\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
@@ -246,6 +254,7 @@ _shtab_imgfetch() {
         completion) _arguments -C -s $_shtab_imgfetch_completion_options ;;
         digest) _arguments -C -s $_shtab_imgfetch_digest_options ;;
         inspect) _arguments -C -s $_shtab_imgfetch_inspect_options ;;
+        makefile) _arguments -C -s $_shtab_imgfetch_makefile_options ;;
         save) _arguments -C -s $_shtab_imgfetch_save_options ;;
         tags) _arguments -C -s $_shtab_imgfetch_tags_options ;;
         verify) _arguments -C -s $_shtab_imgfetch_verify_options ;;
