@@ -163,31 +163,6 @@ def test_a_digest_that_cannot_be_had_by_head_fails_as_a_save_does(
         assert words.format(**names) in done.err
 
 
-@pytest.mark.parametrize("retries", ["0", "4"])
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("r-")])
-def test_a_part_of_an_earlier_run_that_cannot_be_resumed_stops_no_later_run(
-    servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, retries: str
-) -> None:
-    monkeypatch.setattr(
-        context, "retries", lambda arguments: RetryPolicy(retries=arguments.retries, pause=lambda _: None)
-    )
-    built = servers["http"].built(name)
-    for server in servers.values():
-        server.forget()
-    servers["http"].next_reply(name, "layer")  # the one that is cut
-    servers["store"].next_reply(name, "data")
-    part = tmp_path / "cache" / "parts" / "sha256" / built.layers[0].digest[7:]
-    part.parent.mkdir(parents=True)
-    part.parents[2].chmod(0o700)
-    part.write_bytes(built.layers[0].content[:1_000_000])
-    target = tmp_path / "y.tar"
-    arguments = ("--retries", retries, "--cache-dir", part.parents[2], "--platform", "linux/amd64")
-    done = command("save", reference(name, servers), "-o", target, *arguments)
-    assert done.status == 0, done.err
-    assert check_archive(target) == [blob.digest for blob in built.layers]
-    assert not part.exists()
-
-
 def _about(waits: list[float], expected: tuple[int, ...]) -> bool:
     """Compare waits with their expectation, a quarter more or less being left to chance (2.0)."""
     return len(waits) == len(expected) and all(

@@ -64,6 +64,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Start.failed", "has_other=is_too_few", "has_other=is_too_few and self._attempts._limit > 1").noticed_by(
         "test_a_mirror_that_does_not_resume_is_asked_for_the_whole_blob"
     ),
+    Mutant("Start._progress", "(PROGRESS if before else 1)", "PROGRESS").noticed_by(
+        "test_after_a_refusal_a_download_has_the_attempts_of_one_with_an_empty_cache"
+    ),
+    Mutant("Start._progress", "before, reached = self._whole,", "before, reached = self._furthest,").noticed_by(
+        "test_bytes_of_an_earlier_run_are_no_measure_for_the_progress_of_a_whole_download"
+    ),
+    Mutant("Start._progress", "max(before, reached)", "reached").noticed_by(
+        "test_a_server_that_cuts_sometimes_early_and_sometimes_late_is_left_too"
+    ),
     Mutant("Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
         "test_a_server_without_ranges_is_asked_no_more_often_than_others"
     ),

@@ -418,6 +418,26 @@ def test_a_request_for_the_whole_blob_gets_all_attempts(store: BlobStore) -> Non
     assert registry.offsets == [40, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("sent", "rest"), [(30, 40), (60, 60)], ids=["before the part's end", "behind it"])
+def test_after_a_refusal_a_download_has_the_attempts_of_one_with_an_empty_cache(
+    store: BlobStore, sent: int, rest: int
+) -> None:
+    put_part(store, LAYER.content[:40])
+    registry = Script([sent, 10**6], unavailable)
+    fetch(registry, store)
+    assert registry.offsets == [40] * 4 + [0] + [rest] * 3 + [0]
+    assert store.read(BLOB.digest) == LAYER.content
+
+
+def test_bytes_of_an_earlier_run_are_no_measure_for_the_progress_of_a_whole_download(store: BlobStore) -> None:
+    content = bytes(5 * PROGRESS)
+    blob = Descriptor.of(content, "")
+    put_part(store, content[: 4 * PROGRESS], blob)
+    registry = Script([1, 2, 3, PROGRESS + 3, 4, 5, 6, 10**8], content=content, has_ranges=False)
+    fetch(registry, store, blob=blob)
+    assert registry.offsets == [4 * PROGRESS] * 8
+
+
 def test_the_error_is_that_of_the_request_for_the_whole_blob(store: BlobStore) -> None:
     path = put_part(store, LAYER.content[:40])
     for refusal in (missing, unavailable):
@@ -455,6 +475,15 @@ def test_bytes_that_had_come_before_are_no_progress(store: BlobStore) -> None:
         fetch(registry, store, blob=blob)
     assert registry.offsets == [0] + [2 * PROGRESS] * 4
     assert caught.value.details[0].startswith("Tried 5 times")
+
+
+def test_a_server_that_cuts_sometimes_early_and_sometimes_late_is_left_too(store: BlobStore) -> None:
+    content = bytes(9 * PROGRESS)
+    blob = Descriptor.of(content, "")
+    registry = Script([2 * PROGRESS, 1] * 50, content=content, has_ranges=False)
+    with pytest.raises(TransportError):
+        fetch(registry, store, blob=blob)
+    assert len(registry.offsets) == 5
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
