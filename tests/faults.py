@@ -110,6 +110,7 @@ class Scenario:
         scope: what a token for the layer has to be for besides.
         error: why it is refused otherwise, as the challenge has it.
         ended: what it demands of who has a token that was used too often, if that is another challenge.
+        ended_by: the status of that refusal; with another one than 401, there is no challenge.
         once: a signed URL is good for one request.
         arguments: more arguments, in which the same names stand.
         environment: variables.
@@ -142,6 +143,7 @@ class Scenario:
     scope: str = ""
     error: str = ""
     ended: str | None = None
+    ended_by: int = 401
     once: bool = False
     arguments: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -324,7 +326,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 with registry.lock:
                     registry.asked[name, "refused"] += 1
                     registry.last = name
-                self._refuse(name, "" if scenario.hides else demand, Reply(scenario.hides or 401))
+                status = scenario.hides or (scenario.ended_by if self._has_used_up(scenario) else 401)
+                self._refuse(name, demand if status == 401 else "", Reply(status))
                 return
             if scenario.wants == "nobody" and self.headers.get("Authorization") == f"Bearer {MEMBER}":
                 self._send(Reply(403), errors("DENIED"), "application/json")
@@ -378,6 +381,11 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 error = f',error="{scenario.error}"' if scenario.error else ""
                 return f'Bearer realm="{{url}}/token/{{name}}",service="fault",scope="{scenario.scope}"{error}'
             return None
+
+        def _has_used_up(self, scenario: Scenario) -> bool:
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            with registry.lock:
+                return token in registry.granted and 0 < scenario.uses < registry.used[token]
 
         def _grant(self, name: str) -> bytes:
             """Return a token that no other one is equal to."""
@@ -769,6 +777,23 @@ def _credentials() -> dict[str, Scenario]:
             "two scopes in one parameter, and one without actions",
             BEARER.replace('scope="', 'scope="repository:{name}: '),
         ).ends(asked={"token": 1}),
+        "x25-400": challenged(
+            "a token has ended, which a 400 without a challenge says", BEARER, uses=2, ended_by=400
+        ).ends(asked={"token": 2}),
+        "x25b-403": challenged("a token has ended, which a 403 says", BEARER, uses=2, ended_by=403).ends(
+            asked={"token": 2}
+        ),
+        "x25c-404": challenged(
+            "a token has ended when the download is resumed, which a 404 says",
+            BEARER,
+            replies=of_layer(Reply(cut=CUT), None),
+            demands=frozenset({"layer"}),
+            uses=1,
+            ended_by=404,
+        ).ends(waits=(1,), asked={"token": 2}, sent={"layer": LAYER_SIZE}),
+        "x25d-gone": challenged(
+            "a layer is not there, and no new token helps", BEARER, replies=of_layer(bare(404))
+        ).ends(3, "the registry has lost this blob"),
         "c19-relative": pages("the next page of tags is relative", f'<{next_page.format("c19-relative")}>; rel="next"'),
         "c19b-query": pages("the next page of tags is a query", '<?last=1>; rel="next"'),
         "c19c-bare": pages(

@@ -54,12 +54,14 @@ class Authenticator:
     fetch_token: Callable[[Grant, Login | None], Token]
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
         self._proven: dict[str, Grant] = {}
         self._presented: dict[str, Login] = {}
         self._settled: set[str] = set()
+        self._accepted: set[str] = set()
+        self._renewed_in_vain: set[str] = set()
         self._anonymous: set[str] = set()
 
     def authorization(self, repository: str) -> str | None:
@@ -81,7 +83,7 @@ class Authenticator:
         if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
-        with self._lock:
+        with self._lock:  # no other thread may use a challenge that leads nowhere
             try:
                 return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
             except AuthenticationError as error:
@@ -117,13 +119,37 @@ class Authenticator:
         with self._lock:
             self._settled.add(repository)
 
-    def prove(self, repository: str, used: str) -> None:
-        """Remember the token server that issued the token in the header ``used``, with which a request succeeded."""
+    def prove(self, repository: str, used: str, *, is_renewed: bool) -> None:
+        """Remember the token that a request succeeded with, and its token server."""
         with self._lock:
-            grant = self._grants.get(repository)
-            token = self._tokens.get(grant) if grant else None
-            if grant and token and token.authorization == used:
-                self._proven[repository] = grant
+            self._accepted.add(used)
+            if is_renewed:
+                self._renewed_in_vain.discard(repository)
+            for grant, token in self._tokens.items():
+                if token.authorization == used:
+                    self._proven[repository] = grant
+
+    def renew(self, repository: str, used: str) -> str | None:
+        """Return the header with a new token after an error for one that was accepted before, and may have ended.
+
+        It is ``None`` if such a token did not help before (docs/registries.md#ended-tokens).
+        """
+        with self._lock:
+            grant = self._proven.get(repository)
+            if grant is None or used not in self._accepted:
+                return None
+            token = self._tokens.get(grant)
+            if token is None or token.authorization == used:  # otherwise another thread has replaced it
+                if repository in self._renewed_in_vain:
+                    return None
+                self._renewed_in_vain.add(repository)
+                self._forget(used)
+            try:
+                header = self._header(grant, repository)
+            except ImgfetchError as error:
+                _logger.info("%s", error)
+                return None
+            return header if header != used else None
 
     def anonymous(self, repository: str, used: str) -> Token | None:
         """Return an anonymous token if ``used`` is the header with a token for stored credentials."""
@@ -209,7 +235,7 @@ class Authenticator:
     def _renew(self, repository: str, used: str | None) -> str | None:
         """Replace a token that has ended at its own token server, after a challenge that leads to none.
 
-        See docs/registries.md#challenges-for-a-token-that-has-ended.
+        See docs/registries.md#ended-tokens.
         """
         proven, latest = self._proven.get(repository), self._grants.get(repository)
         if not (used and proven and latest) or (latest is not proven and latest.realm == proven.realm):

@@ -15,6 +15,8 @@ MAX_ROUNDS = 2
 
 _HIDDEN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """Statuses by which some registries hide private images (docs/registries.md#missing-or-private)."""
+_ENDED = (HTTPStatus.BAD_REQUEST, *_HIDDEN)
+"""Statuses by which some registries refuse a token that has ended (docs/registries.md#ended-tokens)."""
 
 
 @dataclass(eq=False, repr=False)
@@ -37,6 +39,7 @@ class Exchange:
         self.header = self.authenticator.authorization(self.repository)
         self._rounds = MAX_ROUNDS
         self._anonymous: Token | None = None
+        self._is_renewed = False
 
     def goes_on(self, response: Response) -> bool:
         """Return whether the request should be repeated with the new `header`.
@@ -53,6 +56,8 @@ class Exchange:
         if response.status in _HIDDEN and self.header is None:
             self.header = self.authenticator.volunteer(response, self.repository, self.label)
             return self.header is not None
+        if response.status in _ENDED and self._renews():
+            return True
         return response.status == HTTPStatus.FORBIDDEN and self._leaves_credentials_out()
 
     def succeeded(self) -> None:
@@ -62,7 +67,16 @@ class Exchange:
         elif self._anonymous is not None:
             self.authenticator.leave_out(self.repository, self._anonymous)
         else:
-            self.authenticator.prove(self.repository, self.header)
+            self.authenticator.prove(self.repository, self.header, is_renewed=self._is_renewed)
+
+    def _renews(self) -> bool:
+        """Replace a token that was accepted before, once."""
+        if self._is_renewed or self.header is None:
+            return False
+        renewed = self.authenticator.renew(self.repository, self.header)
+        self._is_renewed = renewed is not None
+        self.header = renewed or self.header
+        return self._is_renewed
 
     def _leaves_credentials_out(self) -> bool:
         """Replace a token for stored credentials by an anonymous one, once (docs/registries.md#expired-credentials)."""

@@ -28,7 +28,7 @@ SHORT: Mapping[str, Callable[[bytes], bytes]] = {
     "half of it": lambda content: content[: len(content) // 2],
     "as many zeros": lambda content: bytes(len(content) // 2),
 }
-"""What an earlier run may have left of a blob, so that a server is asked for the rest."""
+"""Parts of a blob, of which a server is asked for the rest."""
 LEFT: Mapping[str, Callable[[bytes], bytes]] = {
     **SHORT,
     "all but a byte": lambda content: content[:-1],

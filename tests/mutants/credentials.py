@@ -71,6 +71,21 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Exchange._leaves_credentials_out", "self._rounds = 0", "pass").noticed_by(
         "test_an_image_that_is_denied_without_credentials_too_is_reported_with_them[401]"
     ),
+    Mutant("Exchange.goes_on", "response.status in _ENDED and", "False and").noticed_by(
+        "test_an_error_for_a_token_that_was_accepted_before_is_answered_with_one_fresh_token"
+    ),
+    Mutant("Authenticator.renew", " or used not in self._accepted", "").noticed_by(
+        "test_an_error_for_a_token_that_was_never_accepted_is_final"
+    ),
+    Mutant("Authenticator.renew", "self._renewed_in_vain.add(repository)", "pass").noticed_by(
+        "test_a_fresh_token_that_does_not_help_is_not_fetched_again"
+    ),
+    Mutant("Authenticator.renew", "header if header != used else None", "header").noticed_by(
+        "test_a_fresh_token_that_does_not_help_is_not_fetched_again"
+    ),
+    Mutant("Authenticator.prove", "token.authorization == used", "grant == self._grants[repository]").noticed_by(
+        "test_of_two_token_servers_that_is_remembered_whose_token_was_accepted"
+    ),
     Mutant("Authenticator._renew", "self._proven.get(repository)", "self._grants.get(repository)").noticed_by(
         "test_a_token_that_was_never_accepted_is_not_replaced_where_its_challenge_leads_nowhere"
     ),

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 import imgfetch.auth.grants
+from imgfetch.auth.authenticator import Authenticator
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -535,6 +536,62 @@ def test_a_token_that_was_never_accepted_is_not_replaced_where_its_challenge_lea
     wire.challenge(MANIFEST, 'Basic realm="harbor"')
     give_tokens(wire, "one")
     assert "expects a user name and password" in str(refusal(registry))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_an_error_for_a_token_that_was_accepted_before_is_answered_with_one_fresh_token(
+    wire: Wire, registry: Registry, status: int
+) -> None:
+    wire.guard(MANIFEST, "Bearer one", CHALLENGE)
+    wire.get(BLOB_URL, status=status)
+    wire.get(BLOB_URL, body=CONTENT)
+    give_tokens(wire, "one", "two")
+    registry.manifest(REFERENCE)
+    assert read_blob(registry) == CONTENT
+    assert wire.asked[3:] == [BLOB_URL, REALM, BLOB_URL]
+    assert wire.authorizations[-1] == "Bearer two"
+
+
+@pytest.mark.parametrize("tokens", [("one", "two"), ("one", "one")], ids=["another token", "the same token"])
+def test_a_fresh_token_that_does_not_help_is_not_fetched_again(
+    wire: Wire, registry: Registry, tokens: tuple[str, ...]
+) -> None:
+    wire.guard(MANIFEST, "Bearer one", CHALLENGE)
+    wire.get(BLOB_URL, status=404)
+    give_tokens(wire, *tokens)
+    registry.manifest(REFERENCE)
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            read_blob(registry)
+    assert wire.asked[3:].count(REALM) == 1
+    assert wire.asked[3:].count(BLOB_URL) == 3 + (tokens[1] != "one")
+
+
+def test_an_error_for_a_token_that_was_never_accepted_is_final(wire: Wire, registry: Registry) -> None:
+    wire.challenge(MANIFEST, CHALLENGE)
+    wire.get(MANIFEST, status=404)
+    give_tokens(wire, "one")
+    with pytest.raises(NotFoundError):
+        registry.manifest(REFERENCE)
+    assert wire.asked == [MANIFEST, REALM, MANIFEST]
+
+
+def test_of_two_token_servers_that_is_remembered_whose_token_was_accepted(
+    wire: Wire, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew = Authenticator._renew
+
+    def meanwhile(self: Authenticator, repository: str, used: str | None) -> str | None:
+        self.prove(repository, "Bearer one", is_renewed=False)  # a request of another thread, sent before
+        return renew(self, repository, used)
+
+    monkeypatch.setattr(Authenticator, "_renew", meanwhile)
+    wire.guard(MANIFEST, "Bearer one", CHALLENGE)
+    wire.guard(BLOB_URL, "Bearer two", f'Bearer realm="{OTHER}"', body=CONTENT)
+    wire.get(OTHER, status=401)
+    give_tokens(wire, "one", "two")
+    registry.manifest(REFERENCE)
+    assert read_blob(registry) == CONTENT
 
 
 @pytest.mark.parametrize("error", ["", ',error="insufficient_scope"'], ids=["silently", "insufficient_scope"])
