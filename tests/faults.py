@@ -13,6 +13,7 @@ import itertools
 import json
 import random
 import re
+import shlex
 import socket
 import ssl
 import struct
@@ -1522,7 +1523,10 @@ def main() -> int:
         for name, scenario in SCENARIOS.items():
             expected = f"exit {scenario.status}" if scenario.status else "works"
             expected += f" (not yet: {scenario.pending})" if scenario.pending else ""
-            variables = "".join(f"{key}={value} " for key, value in scenario.environment.items()).format(**names)
+            if scenario.tags or scenario.tags_say:
+                expected = f"imgfetch tags {'lists ' + ' '.join(scenario.tags) if scenario.tags else 'fails'}"
+            given = {key: value.format(**names) for key, value in scenario.environment.items()}
+            variables = "".join(f"{key}={shlex.quote(value)} " for key, value in given.items())
             arguments = f" {scenario.arguments}".rstrip().format(**names)
             print(f"{variables}{reference(name, servers)}{arguments}\n    {scenario.what}; {expected}", flush=True)
         print(
