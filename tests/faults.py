@@ -1256,6 +1256,24 @@ SCENARIOS: dict[str, Scenario] = {
     "f54b-endless": Scenario("redirects without end", of_layer(redirect("{path}?x"))).ends(1, "more than 10 redirects"),
     "f54c-nowhere": Scenario("a redirect without a Location", of_layer(bare(307))).ends(1, "without a Location"),
     "f55-relative": Scenario("a relative redirect", of_layer(redirect("/data/{blob}"), data=(None,))),
+    "f55b-own": Scenario(
+        "a relative redirect to storage that wants no token",
+        of_layer(redirect("/data/{blob}"), data=(None,)),
+        challenge=BEARER,
+    ).ends(asked={"data": 1}),
+    "f55c-token": Scenario(
+        "a relative redirect to storage that wants the token",
+        of_layer(redirect("/data/{blob}"), data=(None,)),
+        challenge=BEARER,
+        demands=frozenset({"manifest", "config", "layer", "other", "data"}),
+    ).ends(asked={"data": 1}),
+    "f55d-password": Scenario(
+        "a relative redirect to storage that wants no password",
+        of_layer(redirect("/data/{blob}"), data=(None,)),
+        challenge='Basic realm="x"',
+        wants="alice",
+        **stored(),
+    ).ends(asked={"data": 1}),
     "f56-store": Scenario("a store that wants no token of the registry", of_layer(TO_STORE), challenge=BEARER),
     "f57-http": Scenario(
         "a redirect from https to http", of_layer(TO_STORE), tls=True, arguments="--ca-file {ca}"

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
@@ -40,6 +41,7 @@ from imgfetch.version import USER_AGENT
 _CONNECTIONS = 64
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MAX_WARNINGS = 4096
+_DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 _logger = logging.getLogger(__name__)
 
@@ -98,9 +100,9 @@ class HttpClient:
             url: sent unchanged.
             method: ``GET`` or ``HEAD``.
             accept: the ``Accept`` header.
-            authorization: the ``Authorization`` header, sent only to the origin of ``url``
-                (docs/registries.md#who-receives-credentials).
-            more: further headers, sent like ``authorization``.
+            authorization: the ``Authorization`` header, sent only to the origin of ``url``, and after a redirect to its
+                storage only if that demands it (docs/registries.md#who-receives-credentials).
+            more: further headers, sent only to the origin of ``url``.
             downgrade: follow a redirect from https to http; only for content verified by digest.
             same_host: refuse a redirect to another host.
             identify: present a client certificate to the origin of ``url``.
@@ -113,11 +115,15 @@ class HttpClient:
             origin = Origin.of(chain[-1])
             headers = dict(more) if origin == home else {}
             headers |= {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
-            if authorization and origin == home:
-                headers["Authorization"] = authorization
             if offset and validators and origin in validators:
                 headers["If-Range"] = validators[origin]
-            response = self._send(chain[-1], headers, timeout, method=method, identify=identify and origin == home)
+            mine = {"Authorization": authorization} if authorization and origin == home else {}
+            is_storage = not same_host and _is_storage(chain)
+            send = partial(self._send, chain[-1], timeout=timeout, method=method, identify=identify and origin == home)
+            response = send(headers if is_storage else headers | mine)
+            if is_storage and mine and response.status in _DENIED:
+                response.close()
+                response = send(headers | mine)
             if response.status not in redirects.STATUSES:
                 break
             response.close()
@@ -225,6 +231,11 @@ class HttpClient:
                 self._warnings_left -= len(text)
                 self._warned.add(message)
                 _logger.warning("%s", message)
+
+
+def _is_storage(chain: list[str]) -> bool:
+    """Return whether redirects have left the API of a registry, which is below ``/v2/``."""
+    return len(chain) > 1 and "/v2/" not in urlsplit(chain[-1]).path
 
 
 def _note_secrets(url: str, authorization: str, proxy: Proxy | None) -> None:

@@ -40,12 +40,25 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("redirects:_resolved", 'location.encode("latin-1").decode("utf-8")', "location").noticed_by(
         "test_a_signed_url_goes_over_the_wire_as_it_stands_in_location"
     ),
-    Mutant("HttpClient.get", "if authorization and origin == home:", "if authorization:").noticed_by(
+    Mutant("HttpClient.get", "if authorization and origin == home else", "if authorization else").noticed_by(
         f"{_OWN_ORIGIN}[another host]"
     ),
     Mutant(
-        "HttpClient.get", "if authorization and origin == home:", "if authorization and origin.host == home.host:"
+        "HttpClient.get",
+        "if authorization and origin == home else",
+        "if authorization and origin.host == home.host else",
     ).noticed_by(f"{_OWN_ORIGIN}[another port]", f"{_OWN_ORIGIN}[another scheme]"),
+    Mutant(
+        "HttpClient.get",
+        "response = send(headers if is_storage else headers | mine)",
+        "response = send(headers | mine)",
+    ).noticed_by("test_authorization_does_not_go_to_the_registrys_own_storage_for_another_reason[400]"),
+    Mutant("HttpClient.get", "and response.status in _DENIED", "and response.status >= 400").noticed_by(
+        "test_authorization_does_not_go_to_the_registrys_own_storage_for_another_reason[404]"
+    ),
+    Mutant("client:_is_storage", "urlsplit(chain[-1]).path", "chain[-1]").noticed_by(
+        "test_authorization_goes_to_its_own_origin_only[outside the API]"
+    ),
     Mutant("HttpClient.get", "identify=identify and origin == home", "identify=identify").noticed_by(
         "test_s08_a_redirects_target_sees_no_client_certificate"
     ),

@@ -473,8 +473,8 @@ def test_s07_another_port_of_the_same_host_is_sent_nothing_on_the_wire(loopback:
 def test_s07_authorization_comes_back_with_a_redirect_that_comes_home(wire: Wire) -> None:
     wire.challenge(MANIFEST, ASKS_BASIC)
     wire.redirect(MANIFEST, STORE)
-    wire.redirect(STORE, f"{BASE}/home")
-    wire.get(f"{BASE}/home", body=b"{}")
+    wire.redirect(STORE, f"{BASE}/v2/home")
+    wire.get(f"{BASE}/v2/home", body=b"{}")
     ask()
     assert wire.authorizations == [None, BASIC, None, BASIC]
 

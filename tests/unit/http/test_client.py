@@ -86,10 +86,10 @@ def test_netrc_is_not_consulted(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password PASSWORD\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    loopback.redirect("/from", "/to")
-    loopback.answers["/to"] = Answer(b"x")
-    ask(transport, f"http://{loopback.host}/from", authorization=authorization)
-    assert loopback.paths == ["/from", "/to"]
+    loopback.redirect("/v2/from", "/v2/to")
+    loopback.answers["/v2/to"] = Answer(b"x")
+    ask(transport, f"http://{loopback.host}/v2/from", authorization=authorization)
+    assert loopback.paths == ["/v2/from", "/v2/to"]
     assert loopback.authorizations == [authorization] * 2
 
 
@@ -282,16 +282,20 @@ def test_a_redirect_to_what_http_cannot_reach_is_an_error(wire: Wire, transport:
 @pytest.mark.parametrize(
     ("home", "target", "goes_along"),
     [
-        pytest.param(HOME, "https://registry.example/data", True, id="same origin"),
-        pytest.param(HOME, "https://REGISTRY.example:443/data", True, id="same origin, spelled otherwise"),
-        pytest.param(HOME, "https://store.example/data", False, id="another host"),
-        pytest.param(HOME, "https://cdn.registry.example/data", False, id="a subdomain"),
-        pytest.param(HOME, "https://registry.example.evil.example/data", False, id="a name that begins alike"),
-        pytest.param(HOME, "https://registry.example:8443/data", False, id="another port"),
-        pytest.param(HOME, "http://registry.example/data", False, id="another scheme"),
-        pytest.param(HOME, "http://registry.example:443/data", False, id="another scheme on the same port"),
-        pytest.param("http://registry.example/x", "https://registry.example/data", False, id="http to https"),
-        pytest.param("https://registry.example:8443/x", "https://registry.example/data", False, id="from another port"),
+        pytest.param(HOME, "https://registry.example/v2/data", True, id="same origin"),
+        pytest.param(HOME, "https://REGISTRY.example:443/v2/data", True, id="same origin, spelled otherwise"),
+        pytest.param(HOME, "https://registry.example/path/v2/data", True, id="an API below a path"),
+        pytest.param(HOME, "https://registry.example/data?to=/v2/", False, id="outside the API"),
+        pytest.param(HOME, "https://store.example/v2/data", False, id="another host"),
+        pytest.param(HOME, "https://cdn.registry.example/v2/data", False, id="a subdomain"),
+        pytest.param(HOME, "https://registry.example.evil.example/v2/data", False, id="a name that begins alike"),
+        pytest.param(HOME, "https://registry.example:8443/v2/data", False, id="another port"),
+        pytest.param(HOME, "http://registry.example/v2/data", False, id="another scheme"),
+        pytest.param(HOME, "http://registry.example:443/v2/data", False, id="another scheme on the same port"),
+        pytest.param("http://registry.example/x", "https://registry.example/v2/data", False, id="http to https"),
+        pytest.param(
+            "https://registry.example:8443/x", "https://registry.example/v2/data", False, id="from another port"
+        ),
     ],
 )
 def test_authorization_goes_to_its_own_origin_only(
@@ -301,6 +305,36 @@ def test_authorization_goes_to_its_own_origin_only(
     wire.get(target, body=b"content")
     assert ask(transport, home, authorization=TOKEN, downgrade=True) == b"content"
     assert wire.authorizations == [TOKEN, TOKEN if goes_along else None]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_authorization_goes_to_the_registrys_own_storage_if_that_demands_it(
+    wire: Wire, transport: HttpClient, status: int
+) -> None:
+    wire.redirect(HOME, "/storage/data")
+    wire.get("https://registry.example/storage/data", status=status)
+    wire.get("https://registry.example/storage/data", body=b"content")
+    assert ask(transport, HOME, authorization=TOKEN) == b"content"
+    assert wire.authorizations == [TOKEN, None, TOKEN]
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_authorization_does_not_go_to_the_registrys_own_storage_for_another_reason(
+    wire: Wire, transport: HttpClient, status: int
+) -> None:
+    wire.redirect(HOME, "/storage/data")
+    wire.get("https://registry.example/storage/data", status=status)
+    with transport.get(HOME, authorization=TOKEN) as response:
+        assert response.status == status
+    assert wire.authorizations == [TOKEN, None]
+
+
+def test_another_storage_that_demands_authorization_is_not_sent_any(wire: Wire, transport: HttpClient) -> None:
+    wire.redirect(HOME, "https://store.example/data")
+    wire.get("https://store.example/data", status=401)
+    with transport.get(HOME, authorization=TOKEN) as response:
+        assert response.status == 401
+    assert wire.authorizations == [TOKEN, None]
 
 
 def test_each_origin_is_sent_its_own_validator(wire: Wire, transport: HttpClient) -> None:
