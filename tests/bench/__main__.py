@@ -18,7 +18,7 @@ from pathlib import Path
 
 from imgfetch.cli.parse import size
 from tests import engines
-from tests.bench import contenders, report, workload
+from tests.bench import contenders, mirrors, report, workload
 from tests.bench.contenders import Contender, Source
 from tests.bench.link import link
 from tests.bench.measuring import Usage, measured, middle
@@ -51,8 +51,12 @@ def main() -> int:
         cases = _on_loopback(scratch, large, small, [warm, ours, plain, *peers, *floors], arguments.rounds)
         if arguments.link:
             cases |= _on_link(scratch, large, [ours, floors[0]], arguments.rounds, arguments.link)
+        source, chains = mirrors.contenders(stack, arguments.imgfetch, scratch)
+        cases["mirrors"] = Case(
+            "Mirrors", mirrors.ABOUT, _runs(chains, source, scratch / "image.tar", arguments.rounds)
+        )
         start = [measured([[arguments.imgfetch, "--version"]]) for _ in range(2 * arguments.rounds + 1)]
-        goals = _goals(cases, large, middle(start))
+        goals = _goals(cases, large, middle(start)) + mirrors.goals(cases["mirrors"])
         about = {
             "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
             "machine": report.machine(scratch),

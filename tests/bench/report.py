@@ -123,6 +123,8 @@ _NOTES = """## Notes
 - crane decompresses nothing.
 - "Written" counts the bytes that the kernel saw the processes write. imgfetch writes each layer into its cache and into
   the archive, which makes the next save cheap. It also waits until the archive is on the disk; the others do not.
+- The system counts at least the memory of the benchmark itself, which starts the programs: with the mirrors, that is a
+  whole image.
 - The pipes are a lower bound: each program does one thing and writes nothing.
 """
 
