@@ -56,7 +56,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_request_is_ended_while_it_waits[/head]"
     ),
     Mutant("Response.__init__", "self._interrupt = interrupt.current()", "self._interrupt = None").noticed_by(
-        "test_a_request_is_ended_while_it_waits[/body]"
+        "test_a_connection_that_serves_another_request_is_not_ended"
     ),
     Mutant("HttpClient._send", " or (mine and mine.is_set)", "").noticed_by(
         "test_after_that_its_thread_sends_no_request"
