@@ -25,6 +25,7 @@ class MirrorServer(LoopbackServer):
         lasts: bytes of blobs after which it is silent, or broken if `breaks`.
         breaks: break connections instead of being silent.
         is_private: ask for a login.
+        status: the status of all answers, if there is one.
         requests: the path and the first byte of each request, in order.
         sent: bytes of blobs that were sent.
         waiting: the number of requests that are being answered, and the most there were at a time; several servers
@@ -41,6 +42,7 @@ class MirrorServer(LoopbackServer):
         lasts: float = 1e18,
         breaks: bool = False,
         is_private: bool = False,
+        status: int = 0,
     ) -> None:
         super().__init__(_handler(self))
         self.rate = rate
@@ -48,6 +50,7 @@ class MirrorServer(LoopbackServer):
         self.lasts = lasts
         self.breaks = breaks
         self.is_private = is_private
+        self.status = status
         self.requests: list[tuple[str, int]] = []
         self.authorizations: list[str] = []
         self.sent = 0
@@ -104,6 +107,8 @@ def _handler(mirror: MirrorServer) -> type[BaseHTTPRequestHandler]:  # noqa: C90
         def _answer(self, name: str, start: int) -> None:
             if mirror.is_silent:
                 self._end()
+            elif mirror.status:
+                self._head(mirror.status, 0)
             elif mirror.is_private and not self.headers.get("Authorization"):
                 self._head(401, 0, extra={"WWW-Authenticate": 'Basic realm="r"'})
             elif name in mirror.documents:

@@ -101,7 +101,7 @@ class Route(Generic[T]):
         if entrant is self._upstream:
             self._is_upstream_waiting = self._has_another(entrant, error)
             return
-        is_silent = seconds >= self._limits.upstream
+        is_silent = seconds >= self._limits.first_byte and is_outage(error)
         self._report(entrant.server, error, is_silent=is_silent)
         self._undecided[entrant] = error
         (self._skipped if is_silent else self._mirrors).append(entrant)
@@ -126,7 +126,7 @@ class Route(Generic[T]):
             self._prefer(faster)
             self._warn_of_slowness(server, "slow", f"trying {faster.name}")
         elif server.slow_for >= self._limits.slow_for:
-            plan = "no other mirror is faster; to use the registry itself, add --no-mirror"
+            plan = "no other mirror is faster; the registry itself may be, with --no-mirror"
             self._warn_of_slowness(server, "kept", plan)
         return faster is not None
 

@@ -108,6 +108,37 @@ def test_a_silent_mirror_gets_one_request_in_a_run(desk: Desk, log: Log) -> None
     assert warning.startswith(f"mirror {silent.host}: sent nothing for ")
 
 
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_mirror_that_answers_that_it_does_not_work_gets_one_request_in_a_run(
+    desk: Desk, log: Log, status: int, jobs: int
+) -> None:
+    desk.serve(bad := MirrorServer(IMAGE, status=status), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    desk.save(jobs=jobs)
+    assert [len(server.requests) for server in desk.servers] == [1, LAYERS + 2, 0]
+    (warning,) = log.warnings
+    assert warning.startswith(f"mirror {bad.host}: ")
+    assert whole(good)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        pytest.param("http://unknown.invalid", "unknown.invalid", id="unknown"),
+        pytest.param("http://127.0.0.1:1", "refused", id="refused"),
+    ],
+)
+def test_a_mirror_that_cannot_be_reached_is_one_warning(
+    desk: Desk, log: Log, host: str, reason: str, jobs: int
+) -> None:
+    desk.serve(good := MirrorServer(IMAGE), MirrorServer(IMAGE))
+    desk.save(jobs=jobs, mirrors=(f"{desk.servers[-1].host}={host}", *desk.mirrors))
+    assert whole(good)
+    (warning,) = log.warnings
+    assert reason in warning
+
+
 def test_a_request_that_lost_is_ended_and_leaves_no_thread_and_no_connection(desk: Desk) -> None:
     desk.serve(MirrorServer(IMAGE, is_silent=True), MirrorServer(IMAGE), MirrorServer(IMAGE))
     desk.save()
@@ -170,7 +201,7 @@ def test_a_mirror_that_dies_is_followed_by_the_next_one_from_the_missing_byte(
     assert any(start for _, start in good.blobs)
     assert desk.servers[-1].requests == []
     assert good.sent <= LAYERS * SIZE - 800_000  # nothing twice, but for what was on its way
-    assert len(dying.blobs) <= 4 + 1 + 1  # the downloads that it interrupts, the config, and one that has just begun
+    assert len(dying.blobs) <= 1 + 4 + 4  # the config, the downloads that it interrupts, and the next ones
     (warning,) = log.warnings
     assert warning.startswith(f"mirror {dying.host}: ")
 
@@ -186,7 +217,7 @@ def test_with_one_job_there_is_one_request_at_a_time(desk: Desk, log: Log) -> No
     silent, good, last = (MirrorServer(IMAGE, is_silent=first) for first in (True, False, False))
     silent.waiting = good.waiting
     desk.serve(silent, good, last)
-    desk.save(jobs=1, timeout=1.5)
+    desk.save(jobs=1, timeout=0.5)
     assert good.waiting[1] == 1
     assert len(silent.requests) == 1  # its timeout, once
     assert last.requests == []
@@ -198,7 +229,7 @@ def test_a_silent_mirror_costs_a_download_that_is_resumed_one_timeout(desk: Desk
     with pytest.raises(Exception, match="partway"):
         desk.save(jobs=1, mirrors=("unused.example=https://unused.example",))
     desk.serve(silent := MirrorServer(IMAGE, lasts=0), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
-    desk.save(jobs=1, timeout=1.5)
+    desk.save(jobs=1, timeout=0.5)
     assert len(silent.blobs) == 1
     assert any(start for _, start in good.blobs)
 
