@@ -61,15 +61,14 @@ def receive(
 
 def _route(source: Source, reference: Reference, part: PartialBlob, what: str, retries: RetryPolicy) -> Route[Body]:
     def asker(source: Source) -> _Asker:
-        is_mirror = isinstance(source, Candidate) and source.endpoint.is_mirror
-        return _Asker(source, reference, part, what, Start(part, what, retries.attempts(1 if is_mirror else None)))
+        return _Asker(source, reference, part, what, retries)
 
     if isinstance(source, Mirrored):
         return source.route(reference, asker)
     return Route((), Entrant(Server(), asker(source)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Asker(Asker[Body]):
     """The requests for a blob at one place."""
 
@@ -77,14 +76,21 @@ class _Asker(Asker[Body]):
     reference: Reference
     part: PartialBlob
     what: str
-    start: Start
+    retries: RetryPolicy
+
+    def __post_init__(self) -> None:
+        is_mirror = isinstance(self.source, Candidate) and self.source.endpoint.is_mirror
+        self._start = Start(self.part, self.what, self.retries.attempts(1 if is_mirror else None))
 
     def request(self) -> Callable[[], AbstractContextManager[Body]]:
-        offset = self.start.next()
+        offset = self._start.next()
         return lambda: self.source.blob(self.reference, self.part.descriptor, self.what, offset=offset)
 
     def answered(self, answer: Body) -> None:
-        self.start.answered(answer.start)
+        self._start.answered(answer.start)
 
     def failed(self, error: ImgfetchError) -> None:
-        self.start.failed(error)
+        self._start.failed(error)
+
+    def begin_anew(self) -> None:
+        self._start = Start(self.part, self.what, self.retries.attempts())

@@ -220,6 +220,9 @@ class _Question(Asker[T]):
     def failed(self, error: ImgfetchError) -> None:
         raise error
 
+    def begin_anew(self) -> None:
+        pass
+
 
 def _anywhere(endpoint: Endpoint) -> Endpoint:
     """Return the registry of an endpoint, without an image."""

@@ -8,7 +8,7 @@ The rule (docs/registries.md#mirror-failures):
 * With one request at a time, each place is asked when the one before has failed.
 
 Only the upstream's last error is raised.  A mirror's failure is a warning, and a note on that error.  If the upstream
-cannot be reached, the mirrors that were skipped are asked once more, because nothing else is left.
+cannot be reached, the mirrors that were skipped or interrupted are asked once more, because nothing else is left.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Asker(Protocol[T]):
     def failed(self, error: ImgfetchError) -> None:
         """Prepare the next request after a failure, or raise the error if there is none."""
 
+    def begin_anew(self) -> None:
+        """Have all the attempts that the upstream has."""
+
 
 class Entrant(NamedTuple, Generic[T]):
     """A place on a route."""
@@ -72,6 +75,8 @@ class Route(Generic[T]):
         self._skipped = [each for each in mirrors if each not in self._mirrors]
         self._failures = [each.server.failure for each in self._skipped]
         self._undecided: dict[Entrant[T], ImgfetchError] = {}
+        self._answered: set[Entrant[T]] = set()
+        self._is_last_resort = False
         self._left: set[Server] = set()
         self._error: ImgfetchError | None = None
         if self._mirrors and (faster := self._faster_than(self._mirrors[0].server)):
@@ -104,7 +109,7 @@ class Route(Generic[T]):
         is_silent = seconds >= self._limits.first_byte and is_outage(error)
         self._report(entrant.server, error, is_silent=is_silent)
         self._undecided[entrant] = error
-        (self._skipped if is_silent else self._mirrors).append(entrant)
+        (self._skipped if is_silent and not self._is_last_resort else self._mirrors).append(entrant)
 
     def _has_another(self, entrant: Entrant[T], error: ImgfetchError) -> bool:
         """Return whether there is another request after a failure."""
@@ -113,6 +118,8 @@ class Route(Generic[T]):
         except ImgfetchError as final:
             if entrant is self._upstream:
                 self._error = final
+            elif entrant in self._answered:
+                self._skipped.append(entrant)
             return False
         return True
 
@@ -171,6 +178,8 @@ class Route(Generic[T]):
     def _judge(self, winner: Entrant[T], race: Race[Entrant[T], T]) -> None:
         """Decide about the places that the winner overtook."""
         winner.server.answered()
+        if winner is not self._upstream:
+            self._answered.add(winner)
         for runner in reversed(race.running):
             if runner.who is self._upstream:
                 self._is_upstream_waiting = True
@@ -182,14 +191,18 @@ class Route(Generic[T]):
                 self._mirrors.insert(0, runner.who)
 
     def _start_over(self) -> None:
-        """Ask the mirrors that were skipped, if the upstream cannot be reached, or raise its error."""
+        """Ask the mirrors that were skipped or interrupted, if the upstream cannot be reached, or raise its error."""
         if self._error is None:
             raise AssertionError("the upstream is asked before its error is raised")
-        self._mirrors, self._skipped = self._skipped, []
-        if not self._mirrors or not is_outage(self._error):
+        if self._is_last_resort or not self._skipped or not is_outage(self._error):
             for failure in dict.fromkeys(self._failures):
                 self._error.add_note(failure)
             raise self._error
+        self._is_last_resort = True
+        self._mirrors, self._skipped = self._skipped, []
+        for each in self._answered:
+            self._undecided.pop(each, None)
+            each.asker.begin_anew()
 
     def _faster_than(self, server: Server) -> Server | None:
         """Return a mirror that is, or may be, much faster, and may be asked."""

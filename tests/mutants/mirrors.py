@@ -20,8 +20,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Route._judge", "runner.seconds >= self._limits.first_byte", "True").noticed_by(
         "test_a_place_that_lost_before_its_time_was_up_is_well"
     ),
-    Mutant("Route.failed", "(self._skipped if is_silent else self._mirrors)", "self._mirrors").noticed_by(
+    Mutant("Route.failed", "is_silent and not self._is_last_resort", "False").noticed_by(
         "test_a_mirror_that_was_silent_gets_no_other_request"
+    ),
+    Mutant("Route._has_another", "entrant in self._answered", "False").noticed_by(
+        "test_a_mirror_that_was_interrupted_is_retried_if_the_registry_itself_cannot_be_reached"
+    ),
+    Mutant("Route._start_over", "self._is_last_resort or ", "").noticed_by(
+        "test_a_mirror_that_was_interrupted_is_retried_if_the_registry_itself_cannot_be_reached"
     ),
     Mutant("Route._start_over", " or not is_outage(self._error)", "").noticed_by(
         "test_mirrors_that_were_skipped_are_no_resort_for_what_the_registry_itself_refuses"

@@ -460,6 +460,19 @@ def test_what_a_mirror_sent_before_it_broke_off_is_continued_elsewhere(
     assert registries["docker.io"].offsets == [7]
 
 
+def test_a_mirror_that_broke_off_is_asked_again_if_the_registry_itself_cannot_be_reached(
+    registries: Registries, store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_descriptor: Descriptor, _what: str, offset: int) -> FakeBody:
+        return FakeBody(CONTENT[offset : offset + 7], start=offset)
+
+    monkeypatch.setattr(registries["one.example"], "answer", answer)
+    registries["docker.io"].contents[str(BLOB.digest)] = TransportError("no route", tries=1)
+    retries = RetryPolicy(retries=len(CONTENT), pause=lambda _: None)
+    Resolver(registries.mirrored, store, Tolerance(), retries).fetch(TAGGED, BLOB, WHAT)
+    assert store.read(BLOB.digest) == CONTENT
+
+
 def put_part(store: BlobStore, content: bytes) -> None:
     part = store.root / "parts" / "sha256" / BLOB.digest.encoded
     part.parent.mkdir(parents=True)

@@ -76,6 +76,9 @@ class FakePlace(Asker[str]):
         if self.attempts <= 0:
             raise error
 
+    def begin_anew(self) -> None:
+        self.attempts = 2
+
 
 class Places:
     """Two mirrors and the registry itself; what is silent answers when the test ends."""
@@ -238,6 +241,27 @@ def test_mirrors_that_were_skipped_are_no_resort_for_what_the_registry_itself_re
     with pytest.raises(ImgfetchError, match="not found"):
         places.ask()
     assert places.requests == [0, 1, 1]
+
+
+def test_a_mirror_that_was_interrupted_is_retried_if_the_registry_itself_cannot_be_reached(places: Places) -> None:
+    places.two.errors, places.upstream.errors = [missing("it")], [TransportError("no route")]
+    route = places.route()
+    answers = []
+    for _ in range(3):
+        with route.open() as (entrant, answer):
+            answers.append(answer)
+        route.failed(entrant, RESET)
+    with pytest.raises(TransportError, match="no route"):
+        route.open().__enter__()
+    assert answers == ["one"] * 3  # and as often as the registry itself would be
+    assert places.requests == [3, 1, 1]
+
+
+def test_a_mirror_that_never_answered_is_not_retried(places: Places) -> None:
+    places.one.errors, places.two.errors, places.upstream.errors = [RESET], [missing("it")], [RESET]
+    with pytest.raises(TransportError):
+        places.ask()
+    assert places.requests == [1, 1, 1]
 
 
 # ---- what is ill ----
