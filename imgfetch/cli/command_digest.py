@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 
 from imgfetch.cli import context, stdout
@@ -23,11 +24,23 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
             "digest accepts only one platform; without --platform, it prints the digest of the multi-platform index",
         )
     pinned = Client(**context.client_settings(arguments)).pin(arguments.wished, platform=arguments.platform)
-    if arguments.keep_tag:
+    if arguments.json:
+        stdout.show([json.dumps([_as_json(*each) for each in zip(pinned, arguments.wished, strict=True)], indent=1)])
+    elif arguments.keep_tag:
         stdout.show(map(_line, pinned, arguments.wished))
     else:
         stdout.show(str(replace(reference, tag=None)) for reference in pinned)
     return 0
+
+
+def _as_json(pinned: Reference, image: ImageRequest) -> dict[str, object]:
+    return {
+        "reference": str(image.reference),
+        "digest": str(pinned.digest),
+        "pinned": str(pinned),
+        "platforms": list(map(str, image.platforms)),
+        "name": str(image.name) if image.name else None,
+    }
 
 
 def _line(pinned: Reference, image: ImageRequest) -> str:

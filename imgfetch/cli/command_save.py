@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imgfetch.archive import compressed
 from imgfetch.archive.formats import FORMATS
-from imgfetch.cli import context, stdout
+from imgfetch.cli import context, stdout, summary
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
@@ -32,10 +32,13 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     client = Client(**context.client_settings(arguments))
     outputs = context.outputs(arguments)
     failures: list[ImgfetchError] = []
+    archives: list[dict[str, object]] = []
     for number, (images, output) in enumerate(outputs, 1):
         arguments.output = output
         try:
-            failures += _save(client, images, arguments, display)
+            saved, seconds = _save(client, images, arguments, display)
+            failures += saved.failures
+            archives.append(summary.as_json(saved, output, seconds))
         except StorageError:
             raise
         except ImgfetchError as error:
@@ -43,6 +46,8 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
                 _report_untried(len(outputs) - number, len(outputs), display)
                 raise
             failures.append(error)
+    if arguments.json:
+        stdout.show([json.dumps(archives if arguments.output_dir else archives[0], indent=1)])
     if failures:
         raise combined(failures, len(arguments.wished))
     return 0
@@ -50,16 +55,16 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 def _save(
     client: Client, images: Sequence[ImageRequest], arguments: argparse.Namespace, display: Display
-) -> tuple[ImgfetchError, ...]:
-    """Write one archive, and return the errors of images that are left out."""
+) -> tuple[Saved, float]:
+    """Write one archive, and return it with the seconds that this took."""
     began = time.monotonic()
     saved = client.save(images, context.output(arguments), **_options(arguments, display))
+    seconds = time.monotonic() - began
     display.close()
     if not arguments.quiet:
         _note(arguments, display)
-        _summarize(saved, arguments.output, time.monotonic() - began, display)
-        _list_sources(saved, display)
-    return saved.failures
+        summary.summarize(saved, arguments.output, seconds, display)
+    return saved, seconds
 
 
 def _report_untried(left: int, total: int, display: Display) -> None:
@@ -82,8 +87,8 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
     if arguments.keep_index and (plain := _plain(arguments)):
         usage(arguments, f"--keep-index keeps the registry's digests and cannot be combined with {plain}")
-    if arguments.json and not arguments.dry_run:
-        usage(arguments, "--json requires --dry-run; for a save, use --progress json")
+    if arguments.json and arguments.output == "-" and not (arguments.dry_run or arguments.output_dir):
+        usage(arguments, "--json prints to stdout, where the archive would be; add -o FILE")
     if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
         usage(arguments, f"--output-dir cannot be combined with {'--dry-run' if arguments.dry_run else '-o'}")
     if arguments.if_changed and arguments.output == "-" and not arguments.output_dir:
@@ -176,53 +181,3 @@ def _as_json(found: Forecast) -> dict[str, object]:
         "archive_size": found.archive_size,
         "pulls_left": found.pulls_left,
     }
-
-
-def _summarize(saved: Saved, output: str, seconds: float, display: Display) -> None:
-    """Report the archive: names, digests, platforms, size, seconds."""
-    target = "stdout" if output == "-" else sanitize(output)
-    named = [
-        f"{', '.join(str(reference) for reference in image.references)} {image.digest} {image.platform}"
-        for image in saved.images
-    ]
-    bases = dict.fromkeys(sanitize(base) for image in saved.images for base in image.bases)
-    advice = f"; load {', '.join(bases)} first, or the image may not run, though docker reports success"
-    details = {
-        "output": output,
-        "size": saved.size,
-        "seconds": round(seconds, 3),
-        "received": dict(saved.received),
-        "images": [
-            {
-                "references": [str(reference) for reference in image.references],
-                "digest": str(image.digest),
-                "image_id": str(image.image_id),
-                "platform": str(image.platform),
-            }
-            for image in saved.images
-        ],
-    }
-    for line in named if len(named) > 1 else ():
-        display.message("info", line)
-    images = named[0] if len(named) == 1 else _counted(saved)
-    if saved.is_unchanged:
-        display.message("unchanged", f"{target} already contains {images}; left untouched", details)
-    else:
-        display.message(
-            "saved",
-            f"saved {images} to {target} ({format_size(saved.size)}, {seconds:.1f} s){advice if bases else ''}",
-            details,
-        )
-
-
-def _counted(saved: Saved) -> str:
-    names = len({reference for image in saved.images for reference in image.references})
-    images = len({image.digest for image in saved.images})
-    return f"{names} names, {images} images" if names != images else f"{images} images"
-
-
-def _list_sources(saved: Saved, display: Display) -> None:
-    """Report how much each mirror, and the registry itself, has sent."""
-    if any(saved.received.values()):
-        shares = ", ".join(f"{format_size(count)} from {sanitize(name)}" for name, count in saved.received.items())
-        display.message("info", f"received {shares}")

@@ -94,7 +94,7 @@ SAVE = (
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--keep-going", help="save the other images if some cannot be found"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
-        JSON._replace(help="with --dry-run, print JSON"),
+        JSON,
     ),
     Group(
         "download and cache",
@@ -130,6 +130,7 @@ DIGEST = (
             help="print the digest of this platform's manifest (default: the multi-platform index if there is one)"
         ),
         switch("--keep-tag", help="print NAME:TAG@DIGEST, so that save keeps the tag"),
+        JSON._replace(help="print a JSON array"),
     ),
     *_ASK,
 )

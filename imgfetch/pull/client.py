@@ -28,6 +28,7 @@ from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import Resolver
 from imgfetch.pull.results import Forecast, Saved, finish, forecast
+from imgfetch.pull.tally import Tally
 from imgfetch.pull.write import ExistingArchive, Writer
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
@@ -153,7 +154,7 @@ class Client:
         if jobs < 1:
             raise ValueError(f"jobs must be 1 or more, not {jobs}")
         request = SaveRequest.parse(references, **archive)
-        progress = progress or Progress()
+        progress = tally = Tally(progress or Progress())
         with ExitStack() as stack:
             path = regular(output)
             stream = None if path else stack.enter_context(opened(output, None))
@@ -185,7 +186,8 @@ class Client:
             size = _size(out) if path else final.tar.size
         if store.uses_cache:
             eviction.trim(store.root, cache_size)
-        return finish(plan, final, downloads.contents, size, registry.received)
+        saved = finish(plan, final, downloads.contents, size, registry.received)
+        return replace(saved, downloaded=tally.downloaded, cached=tally.cached)
 
     def dry_run(
         self,

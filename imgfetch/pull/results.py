@@ -51,6 +51,8 @@ class Saved:
         size: its length in bytes.
         is_unchanged: whether it existed already, and was left untouched.
         failures: the errors of images that were left out, with ``keep_going``.
+        downloaded: the bytes of layers that were received, some of them perhaps twice.
+        cached: the bytes of layers that were in the cache, or here from an earlier attempt.
         received: the bytes of layers and configs by the mirror or registry that sent them, if there are mirrors.
     """
 
@@ -59,6 +61,8 @@ class Saved:
     is_unchanged: bool = False
     failures: tuple[ImgfetchError, ...] = ()
     received: Mapping[str, int] = field(default_factory=dict)
+    downloaded: int = 0
+    cached: int = 0
 
     @classmethod
     def of(cls, plan: Plan, size: int, *, is_unchanged: bool = False) -> Self:

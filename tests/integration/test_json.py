@@ -39,8 +39,11 @@ def keys(value: object) -> Iterator[str]:
         ("verify --json", ("verify", "ARCHIVE", "--json")),
         ("save --dry-run --json", ("save", "REFERENCE", "--dry-run", "--json")),
         ("cache list --json", ("cache", "list", "--json")),
+        ("save --json", ("save", "REFERENCE", "--json", "-o", "OUTPUT", "-q")),
+        ("save --json", ("save", "REFERENCE", "--json", "--output-dir", "DIRECTORY", "-q")),
+        ("digest --json", ("digest", "REFERENCE", "--json")),
     ],
-    ids=["inspect", "inspect a file", "verify", "dry run", "cache list"],
+    ids=["inspect", "inspect a file", "verify", "dry run", "cache list", "save", "output-dir", "digest"],
 )
 def test_every_member_is_described(
     title: str, arguments: tuple[str, ...], loopback: Loopback, command: Command, tmp_path: Path
@@ -48,7 +51,12 @@ def test_every_member_is_described(
     reference = loopback.add("team/app", "1", BUILT)
     archive = tmp_path / "y.tar"
     assert command("save", reference, "-o", archive, "--all-platforms").status == 0
-    replaced = {"REFERENCE": reference, "ARCHIVE": str(archive)}
+    replaced = {
+        "REFERENCE": reference,
+        "ARCHIVE": str(archive),
+        "OUTPUT": str(tmp_path / "other.tar"),
+        "DIRECTORY": str(tmp_path / "directory"),
+    }
     done = command(*(replaced.get(argument, argument) for argument in arguments))
     assert done.status == 0
     found = set(keys(json.loads(done.out)))
@@ -63,7 +71,26 @@ def test_every_event_and_its_members_are_described(loopback: Loopback, command: 
     said += command("save", reference, *arguments, "--if-changed").err.splitlines()
     said += command("save", f"{reference}0", *arguments).err.splitlines()
     events = [json.loads(line) for line in said]
-    described = section("save --progress json")
+    described = section("save --progress json") | section("save --json")
     assert {"planned", "started", "finished", "saved", "unchanged", "error"} <= {event["event"] for event in events}
     for event in events:
         assert {event["event"], *keys(event)} <= described, event
+
+
+def test_the_json_of_a_save_has_its_bytes_and_those_of_the_next_one_are_cached(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("team/app", "1", IMAGE)
+    arguments = ("save", reference, "--json", "-o", tmp_path / "y.tar", "--platform", "linux/amd64")
+    first, second = (json.loads(command(*arguments).out) for _ in range(2))
+    size = sum(len(layer.content) for layer in IMAGE.layers)
+    assert (first["downloaded"], first["cached"]) == (size, 0)
+    assert (second["downloaded"], second["cached"]) == (0, size)
+    assert first["size"] == second["size"] == (tmp_path / "y.tar").stat().st_size
+    assert f"0 B downloaded, {size} B cached, " in command(*arguments).err
+
+
+def test_the_json_of_an_archive_on_stdout_is_a_usage_error(loopback: Loopback, command: Command) -> None:
+    done = command("save", loopback.add("team/app", "1", IMAGE), "--json")
+    assert (done.status, done.out) == (2, "")
+    assert "--json prints to stdout, where the archive would be; add -o FILE" in done.err

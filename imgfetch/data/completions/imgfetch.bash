@@ -9,7 +9,7 @@ _shtab_imgfetch_cache_subparsers=(dir list prune)
 _shtab_imgfetch_subparsers=(save digest tags inspect verify cache makefile completion)
 
 _shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --keep-index --name -o --output --output-dir --format --layers --base --if-changed --keep-going --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
-_shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
+_shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_tags_option_strings=(--sort --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_inspect_option_strings=(--platform --json --raw -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_verify_option_strings=(-i --images --platform --json -q --quiet --progress -h --help)
@@ -77,6 +77,7 @@ _shtab_imgfetch_save__h_nargs=0
 _shtab_imgfetch_save___help_nargs=0
 _shtab_imgfetch_digest_pos_0_nargs='*'
 _shtab_imgfetch_digest___keep_tag_nargs=0
+_shtab_imgfetch_digest___json_nargs=0
 _shtab_imgfetch_digest___password_stdin_nargs=0
 _shtab_imgfetch_digest___anonymous_nargs=0
 _shtab_imgfetch_digest___no_mirror_nargs=0
