@@ -672,7 +672,6 @@ def test_an_image_gets_another_name(desk: Desk) -> None:
         ("x:1", "--format", "docker-classic", "--all-platforms"),
         ("x:1", "--format", "docker-classic", "--platform", "linux/amd64,linux/arm64"),
         ("x:1", "--base", "y:1", "--layers", "plain"),
-        ("x:1", "--json"),
         ("x:1", "--if-changed"),
         ("x:1", "--realm-override", "a.example=https://b.example", "--realm-override", "a.example=https://c.example"),
     ],
