@@ -20,7 +20,9 @@ from pathlib import Path
 from imgfetch.cli import context
 from imgfetch.cli import main as cli
 from imgfetch.http.retries import RetryPolicy
+from imgfetch.pull import client
 from tests.faults import SCENARIOS, plain_environment, reference, served, stripped
+from tests.mirrors import HURRIED
 
 ROUNDS = 10
 SEED = 20
@@ -77,6 +79,7 @@ def main(directory: str) -> int:
     for name in stripped(os.environ):
         del os.environ[name]
     os.environ["IMGFETCH_CACHE_DIR"] = f"{directory}/cache"
+    client.LIMITS = HURRIED
     context.retries = lambda arguments: RetryPolicy(
         retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None
     )

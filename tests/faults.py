@@ -846,6 +846,35 @@ def _credentials() -> dict[str, Scenario]:
     }
 
 
+def _mirrored() -> dict[str, Scenario]:
+    """Return a scenario for each fault of a mirror; the registry itself has the image too."""
+    silent, down, slow, other = (
+        f"--mirror {{host}}=http://{{{name}}}" for name in ("silent", "down", "slow", "store_host")
+    )
+    dead, rest = of_layer(Reply(cut=CUT, reset=True), None), {"layer-resumed": (None,)}
+    return {
+        "m01-silent": Scenario("a mirror is silent, and another one is good", arguments=f"{silent} {other}").ends(
+            0, "mirror {silent}: sent nothing for "
+        ),
+        "m02-all": Scenario("all mirrors are silent", arguments=f"{silent} {silent}/team").ends(
+            0, "mirror {silent}: sent nothing for "
+        ),
+        "m03-down": Scenario("a mirror is overloaded", arguments=f"{down} {other}").ends(0, "mirror {down}: "),
+        "m04-closed": Scenario(
+            "nobody listens at a mirror", arguments=f"--mirror {{host}}=http://{{closed}} {other}"
+        ).ends(0, "mirror {closed}: "),
+        "m05-dies": Scenario("a mirror dies in the middle", {**dead, **rest}, arguments=other).ends(
+            0, "mirror {store_host}: ", asked={"layer": 1, "layer-resumed": 1}
+        ),
+        "m06-stalls": Scenario(
+            "a mirror stalls in the middle", {**of_layer(Reply(cut=CUT, stall=8), None), **rest}, arguments=other
+        ).ends(0, "mirror {store_host}: ", asked={"layer": 1, "layer-resumed": 1}),
+        "m07-slow": Scenario("a mirror is slow, and another one is good", arguments=f"{slow} {other}").ends(
+            0, "mirror {slow} is slow (", "): trying mirror {store_host}"
+        ),
+    }
+
+
 def _refusing() -> dict[str, Scenario]:
     """Return a scenario for each refusal, of the registry and of its storage."""
     found = {
@@ -1460,6 +1489,7 @@ SCENARIOS: dict[str, Scenario] = {
         "60 challenges of 60 kB behind the right one", "\n".join([BEARER, *["a," * 30_000] * 60])
     ),
     **_credentials(),
+    **_mirrored(),
     **_refusing(),
 }
 
@@ -1481,7 +1511,10 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
             "expired": stack.enter_context(secured(made.expired_cert)),
             "misnamed": stack.enter_context(secured(made.wrong_name_cert)),
             "store": stack.enter_context(FaultRegistry(SCENARIOS)),
-            "proxy": stack.enter_context(_Proxy()),
+            "proxy": stack.enter_context(_Static(Reply(407))),
+            "silent": stack.enter_context(_Static(Reply(stall=LONGEST))),
+            "down": stack.enter_context(_Static(Reply(503))),
+            "slow": stack.enter_context(_Slow(SCENARIOS)),
         }
         held = stack.enter_context(socket.socket())
         held.bind(("127.0.0.1", 0))  # bound, and nobody listens
@@ -1490,7 +1523,7 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
                 "closed": f"127.0.0.1:{held.getsockname()[1]}",
                 "store": f"http://{servers['store'].host}",
                 "store_host": servers["store"].host,
-                "proxy": servers["proxy"].host,
+                **{name: servers[name].host for name in ("proxy", "silent", "down", "slow")},
                 "tls": servers["https"].host,
                 "expired": servers["expired"].host,
                 "misnamed": servers["misnamed"].host,
@@ -1500,13 +1533,20 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
         yield servers
 
 
-class _Proxy(FaultRegistry):
-    """Lets nobody through."""
+class _Static(FaultRegistry):
+    """Gives the same answer to everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply: Reply) -> None:
         super().__init__({})
         handler: Any = self._server.RequestHandlerClass
-        handler.do_GET = lambda handler: handler._send(Reply(407), b"", "text/plain")
+        handler.do_GET = lambda handler: handler._send(reply, b"", "text/plain")
+
+
+class _Slow(FaultRegistry):
+    """Sends 200 kB a second at most, for each answer."""
+
+    def next_reply(self, name: str, part: str) -> Reply:
+        return replace(super().next_reply(name, part), step=20_000)
 
 
 def reference(name: str, servers: Mapping[str, FaultRegistry]) -> str:

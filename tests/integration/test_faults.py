@@ -18,6 +18,7 @@ from imgfetch.cli import context
 from imgfetch.http.retries import RetryPolicy
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
+from tests.mirrors import HURRIED
 
 Servers = dict[str, FaultRegistry]
 
@@ -84,6 +85,7 @@ def test_a_fault_ends_as_the_matrix_says(
     name: str, servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario, waits = SCENARIOS[name], noted_waits(monkeypatch)
+    monkeypatch.setattr("imgfetch.pull.client.LIMITS", HURRIED)
     names = begin(name, servers, tmp_path, monkeypatch)
     target = tmp_path / "out" / "y.tar"
     target.parent.mkdir()

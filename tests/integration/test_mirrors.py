@@ -20,17 +20,15 @@ from imgfetch.pull.client import Client
 from imgfetch.pull.results import Saved
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirror_rules import Mirrors
-from imgfetch.registry.server import LIMITS
 from tests.images import OCI_TAR, image, layer, tar
 from tests.integration.conftest import Command
-from tests.mirrors import MirrorServer
+from tests.mirrors import HURRIED, MirrorServer
 from tests.stories import Log
 
 LAYERS = 6
 SIZE = 400_000
 _RNG = random.Random(1)
 IMAGE = image(*[layer(tar({f"{number}": _RNG.randbytes(SIZE)}), OCI_TAR) for number in range(LAYERS)])
-HURRIED = LIMITS._replace(first_byte=0.2, upstream=1.0, interval=0.2, slow=2_000_000, slow_for=0.5, worth=0.1)
 SLOW = 600_000.0
 _LONGEST = 30.0
 

@@ -19,6 +19,7 @@ from imgfetch.http.retries import RetryPolicy
 from tests import faults
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
+from tests.mirrors import HURRIED
 
 Servers = dict[str, FaultRegistry]
 State = list[tuple[FaultRegistry, faults.State]]
@@ -54,6 +55,7 @@ def visit(servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytes
         lambda arguments: RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None),
     )
     monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr("imgfetch.pull.client.LIMITS", HURRIED)
     for variable in stripped(os.environ):
         monkeypatch.delenv(variable)
 
