@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from imgfetch.auth.helpers import Helpers, members
@@ -65,6 +66,7 @@ class Credentials:
         inline: the text of ``$DOCKER_AUTH_CONFIG``.
         files: credential files in order of preference; missing ones are skipped.
         helpers: podman's helpers for every registry.
+        others: entries like those in ``auths``, by the names of other files, which come last.
         path: ``$PATH``, to find helpers in; ``None`` runs none.
     """
 
@@ -75,6 +77,7 @@ class Credentials:
         inline: str | None = None,
         files: Sequence[Path] = (),
         helpers: GlobalHelpers | None = None,
+        others: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
         path: str | None = None,
     ) -> None:
         self._explicit = explicit
@@ -84,6 +87,7 @@ class Credentials:
             *before,
             *(partial(_Store.of_file, path) for path in files),
             *after,
+            *(partial(_Store.of_entries, *other) for other in others.items()),
         ]
         if inline is not None:
             self._sources.insert(0, partial(_Store.of_variable, inline))
@@ -181,6 +185,11 @@ class _Store:
     def of_helper(cls, name: str, source: str) -> Self:
         """Return a source without entries, whose helper podman asks about Docker Hub by its name."""
         return cls(sanitize(source), (), {}, {}, name, hub_key=DOCKER_HUB)
+
+    @classmethod
+    def of_entries(cls, source: str, auths: Mapping[str, object]) -> Self:
+        """Return a source with the entries of another file."""
+        return cls(sanitize(source), _FIELDS, auths, {}, None)
 
     @classmethod
     def of_file(cls, path: Path) -> Self:

@@ -22,6 +22,7 @@ from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.hosts_toml import hosts_directories
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.registries_conf import registries_conf_files
+from imgfetch.registry.registries_yaml import read_registries_yaml
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class RegistryConfig:
             home = Path.home()
         podman = registries_conf_files(environment, home)
         docker = read_daemon_json(find_daemon_json(environment, home))
+        k3s = read_registries_yaml()
         logins = Credentials()
         if not anonymous:
             logins = Credentials(
@@ -104,11 +106,14 @@ class RegistryConfig:
                 inline=environment.get("DOCKER_AUTH_CONFIG") if authfile is None else None,
                 files=credentials.files(environment, home, authfile),
                 helpers=read_helpers(podman) if authfile is None else GlobalHelpers(),
+                others={k3s.file: k3s.logins} if authfile is None else {},
                 path=environment.get("PATH", ""),
             )
         return cls(
             logins,
-            tls.from_environment(environment, home, ca_files=ca_files, certs_dir=certs_dir, insecure=insecure),
+            tls.from_environment(environment, home, ca_files=ca_files, certs_dir=certs_dir, insecure=insecure)._replace(
+                hosts=k3s.hosts, exempt=k3s.insecure
+            ),
             proxies.from_environment(environment, docker.proxies, docker.file),
             RealmPolicy(frozenset(host.lower() for host in trust_realms), realm_overrides or {}),
             Mirrors(insecure=docker.insecure)
@@ -118,6 +123,7 @@ class RegistryConfig:
                 docker=docker,
                 registries_conf=podman,
                 certs_directories=hosts_directories(environment, home, certs_dir),
+                k3s=k3s,
             ),
             plain_http,
         )

@@ -7,6 +7,7 @@ Mirrors are tried in this order, the registry itself last (docs/registries.md#wh
 * ``registry-mirrors`` in docker's ``daemon.json``: :mod:`imgfetch.registry.daemon_json`.
 * the matching ``[[registry]]`` of podman's ``registries.conf``: :mod:`imgfetch.registry.registries_conf`.
 * the hosts of containerd's ``hosts.toml``: :mod:`imgfetch.registry.hosts_toml`.
+* the endpoints in the ``registries.yaml`` of k3s or rke2: :mod:`imgfetch.registry.registries_yaml`.
 
 The registry itself is what podman's file puts in its place, or else containerd's.
 """
@@ -23,6 +24,7 @@ from imgfetch.registry.daemon_json import DockerConfig, InsecureRegistries
 from imgfetch.registry.endpoints import Endpoint, below, parse_mirror
 from imgfetch.registry.hosts_toml import HostDirectories
 from imgfetch.registry.registries_conf import Rule, read_rules
+from imgfetch.registry.registries_yaml import RegistriesYaml
 from imgfetch.text import sanitize
 
 
@@ -33,6 +35,7 @@ class Mirrors:
     urls: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     hosts: HostDirectories = field(default_factory=HostDirectories)
+    k3s: RegistriesYaml = field(default_factory=RegistriesYaml)
     insecure: InsecureRegistries = field(default_factory=InsecureRegistries)
 
     def __post_init__(self) -> None:
@@ -55,9 +58,12 @@ class Mirrors:
         *podman, replaced = rule.endpoints(reference) if rule else (itself,)
         *containerd, server = self.hosts.endpoints(reference)
         upstream = server if replaced == itself else replaced
+        others = dict.fromkeys((*mirrors, *podman, *containerd, *self.k3s.endpoints(reference)))
+        found = [*others, upstream]
+        while found[1:] and _is_same(found[-2], upstream):
+            del found[-2]
         return tuple(
-            place._replace(insecure=True) if self.insecure.includes(place.registry) else place
-            for place in dict.fromkeys((*mirrors, *podman, *containerd, upstream))
+            place._replace(insecure=True) if self.insecure.includes(place.registry) else place for place in found
         )
 
 
@@ -67,6 +73,7 @@ def read(
     docker: DockerConfig | None = None,
     registries_conf: Sequence[Path] = (),
     certs_directories: Sequence[Path] = (),
+    k3s: RegistriesYaml | None = None,
 ) -> Mirrors:
     """Read the configuration; a malformed file is ignored with a warning.
 
@@ -78,4 +85,15 @@ def read(
     """
     docker = docker or DockerConfig()
     hosts = HostDirectories(tuple(certs_directories))
-    return Mirrors((*urls, *docker.mirrors), read_rules(registries_conf), hosts, docker.insecure)
+    return Mirrors(
+        (*urls, *docker.mirrors), read_rules(registries_conf), hosts, k3s or RegistriesYaml(), docker.insecure
+    )
+
+
+def _is_same(mirror: Endpoint, upstream: Endpoint) -> bool:
+    """Return whether a mirror is the registry itself, which comes behind it anyway."""
+    mirror, upstream = (
+        place._replace(scheme=place.scheme.replace("https", ""), is_mirror=False, by_digest_only=False)
+        for place in (mirror, upstream)
+    )
+    return mirror == upstream

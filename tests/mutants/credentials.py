@@ -7,6 +7,33 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("registries_yaml:_configs", "if key == _ALL:", "if False:").noticed_by(
+        "test_a_part_that_cannot_be_used_is_left_out_with_a_warning"
+    ),
+    Mutant(
+        "registries_yaml:_address", 'Origin("https", *Endpoint(registry, "").address).host_and_port', "registry"
+    ).noticed_by("test_a_host_that_is_not_verified_is_so_at_its_port_alone"),
+    Mutant("registries_yaml:_content", '{Endpoint(registry, "").address: found', "{(registry, 443): found").noticed_by(
+        "test_certificates_are_for_their_host_and_port"
+    ),
+    Mutant("registries_yaml:_loaded", "yaml.BaseLoader", "yaml.UnsafeLoader").noticed_by("test_tags_construct_nothing"),
+    Mutant("registries_yaml:_loaded", "path, MAX_YAML", "path").noticed_by(
+        "test_a_file_that_k3s_refuses_counts_as_absent_with_one_warning"
+    ),
+    Mutant("registries_yaml:_loaded", "not valid YAML{", "not valid YAML: {error}{").noticed_by(
+        "test_a_file_that_k3s_refuses_counts_as_absent_with_one_warning"
+    ),
+    Mutant("registries_yaml:_table", "if _MERGE in value:", "if False:").noticed_by(
+        "test_a_file_that_k3s_refuses_counts_as_absent_with_one_warning"
+    ),
+    Mutant(
+        "RegistryConfig.from_environment",
+        "{k3s.file: k3s.logins} if authfile is None else {}",
+        "{k3s.file: k3s.logins}",
+    ).noticed_by("test_credentials_of_docker_and_podman_come_first_and_a_named_file_stands_alone"),
+    Mutant("Rewrite.apply", "match.end() > end or match.start() == 0", "True").noticed_by(
+        "test_a_rule_replaces_what_go_replaces"
+    ),
     Mutant(
         "TlsConfig.context", "self.hosts.get((host.lower(), port), HostTls())", "[*self.hosts.values()][0]"
     ).noticed_by("test_certificates_for_one_host_are_used_nowhere_else"),

@@ -29,7 +29,7 @@ FOLDERS = {
     "store": (("layers",), ""),
     "http": (("layers",), "idna requests truststore urllib3"),
     "auth": (("http",), "publicsuffixlist"),
-    "registry": (("auth",), ""),
+    "registry": (("auth",), "yaml"),
     "pull": (("registry", "store", "archive"), ""),
     "cli": (("pull",), "platformdirs tqdm"),
 }
@@ -39,6 +39,7 @@ LAZY = {
     "cli/displays.py": "tqdm is slow to import, and needed on terminals only",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
+    "registry/registries_yaml.py": "PyYAML is an extra, and needed on machines with k3s only",
     "cli/parser.py": "the same boundary: the search for what a misspelt word may mean",
 }
 """The modules that import something in a function, and why."""

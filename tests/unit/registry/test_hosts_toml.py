@@ -82,6 +82,15 @@ def roots(tmp_path: Path) -> Roots:
         ('server = "https://registry-1.docker.io"', [ITSELF]),
         ('server = "https://registry-1.docker.io/v2/"', [ITSELF]),
         ('server = "http://docker.io"', ["docker.io/library/busybox http upstream"]),
+        ('server = "https://docker.io"\n[host."https://registry-1.docker.io"]', [ITSELF]),  # as in containerd's manual
+        (
+            '[host."https://registry-1.docker.io"]\n[host."https://a.example"]',
+            ["docker.io/library/busybox https", "a.example/library/busybox https", ITSELF],
+        ),
+        (
+            '[host."http://registry-1.docker.io"]',
+            ["docker.io/library/busybox http", ITSELF],
+        ),
         (
             'server = "https://a.example"\n[host."https://b.example"]\ncapabilities = ["pull", "resolve"]',
             ["b.example/library/busybox https", "a.example/library/busybox https upstream"],
@@ -345,7 +354,8 @@ def test_docker_hubs_own_certificates_are_for_the_host_that_serves_it(roots: Roo
 def test_a_place_that_is_a_mirror_is_told_for_which_registry(wire: Wire, roots: Roots) -> None:
     mirror, itself = roots.endpoints('[host."https://one.example"]', TEAM)
     assert (mirror.namespace, itself.namespace) == ("registry.example:5000", "")
-    assert [place.namespace for place in roots.endpoints('[host."https://registry-1.docker.io"]')] == ["", ""]
+    hub = roots.endpoints('[host."https://registry-1.docker.io"]\n[host."https://one.example"]')
+    assert [place.namespace for place in hub] == ["", "docker.io", ""]
     for url in (f"manifests/{TEAM.tag}", f"blobs/{BLOB.digest}"):
         wire.get(f"https://one.example/v2/team/app/{url}", body=CONTENT)
     with Registry(mirror.registry, scheme=mirror.scheme, namespace=mirror.namespace) as registry:
