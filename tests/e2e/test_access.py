@@ -155,6 +155,28 @@ def test_basic_with_a_password_from_stdin(tls_registry: RealRegistry, made: Cert
     save(f"{tls_registry.host}/team/app:v1", *arguments, input=f"{PASSWORD}\n".encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('server = "https://{host}"\nca = "own.pem"', 0),
+        ('[host."https://{host}"]\nca = ["own.pem"]', 0),
+        ('[host."https://{host}"]\nskip_verify = true', 0),
+        ('server = "https://{host}"\n[host."https://other.invalid"]\nca = "own.pem"', 5),
+        ('server = "https://{host}"\nca = "missing.pem"', 7),
+    ],
+)
+def test_a_hosts_toml_has_the_authority_for_its_host(
+    tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving, tmp_path: Path, *, text: str, status: int
+) -> None:
+    home.docker_config(auths(tls_registry.host))
+    folder = tmp_path / "certs" / "registry.invalid"
+    folder.mkdir(parents=True)
+    (folder / "hosts.toml").write_text(text.format(host=tls_registry.host))
+    (folder / "own.pem").write_bytes(made.ca.read_bytes())
+    said = save("registry.invalid/team/app:v1", "--certs-dir", str(tmp_path / "certs"), status=status)
+    assert f"using {folder / 'hosts.toml'}" in said
+
+
 def test_basic_with_a_credential_helper(
     tls_registry: RealRegistry, made: Certificates, home: Home, save: Saving, tmp_path: Path
 ) -> None:
