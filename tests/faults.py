@@ -353,14 +353,18 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
 
         def _variant(self, scenario: Scenario, part: str) -> str:
             """Return the name of the replies to a request for a part."""
+            if "Range" in self.headers and f"{part}-resumed" in scenario.replies:
+                return f"{part}-resumed"
+            if f"{part}-wide" in scenario.replies and self._is_wide(scenario):
+                return f"{part}-wide"
+            if "Authorization" in self.headers and f"{part}-alice" in scenario.replies:
+                return f"{part}-alice"
+            return part
+
+        def _is_wide(self, scenario: Scenario) -> bool:
+            """Return whether a token is requested for another scope than that of the challenge."""
             known = re.findall(r'scope="([^"]*)"', scenario.challenge.format(**registry.names, name=self._name))
-            asked = parse_qs(urlsplit(self.path).query).get("scope", [])
-            fits = {
-                f"{part}-resumed": "Range" in self.headers,
-                f"{part}-wide": asked != known,
-                f"{part}-alice": "Authorization" in self.headers,
-            }
-            return next((name for name, does in fits.items() if does and name in scenario.replies), part)
+            return parse_qs(urlsplit(self.path).query).get("scope", []) != known
 
         @property
         def _name(self) -> str:
