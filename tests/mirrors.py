@@ -13,7 +13,7 @@ from imgfetch.registry.server import LIMITS
 from tests.images import Built
 from tests.loopback import LoopbackServer
 
-HURRIED = LIMITS._replace(first_byte=0.2, upstream=1.0, interval=0.2, slow=2_000_000, slow_for=0.5, worth=0.1)
+HURRIED = LIMITS._replace(first_byte=0.5, upstream=2.0, interval=0.2, slow=2_000_000, slow_for=0.5, worth=0.1)
 """Limits with which tests need not wait long."""
 _STEP = 16 * 1024
 _LONGEST = 60.0

@@ -19,7 +19,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from imgfetch.errors import ImgfetchError, RegistryError, TransportError, UnavailableError, VerificationError
+from imgfetch.errors import (
+    ImgfetchError,
+    RegistryError,
+    ResumeError,
+    TransportError,
+    UnavailableError,
+    VerificationError,
+)
 
 
 class Limits(NamedTuple):
@@ -104,7 +111,8 @@ class Server:
     def failed(self, error: ImgfetchError) -> None:
         """Note a failure, which may make it ill."""
         with self._lock:
-            self._wrong += isinstance(error, VerificationError)
+            # The earlier bytes of a resumed download may be another server's.
+            self._wrong += isinstance(error, VerificationError) and not isinstance(error, ResumeError)
             if is_outage(error) or self._wrong >= self._limits.wrong:
                 asked = error.retry_after if isinstance(error, UnavailableError) else None
                 self._skip(max(self._pause, asked or 0.0))

@@ -215,7 +215,7 @@ def test_with_one_job_there_is_one_request_at_a_time(desk: Desk, log: Log) -> No
     silent, good, last = (MirrorServer(IMAGE, is_silent=first) for first in (True, False, False))
     silent.waiting = good.waiting
     desk.serve(silent, good, last)
-    desk.save(jobs=1, timeout=0.5)
+    desk.save(jobs=1, timeout=1)
     assert good.waiting[1] == 1
     assert len(silent.requests) == 1  # its timeout, once
     assert last.requests == []
@@ -227,7 +227,7 @@ def test_a_silent_mirror_costs_a_download_that_is_resumed_one_timeout(desk: Desk
     with pytest.raises(Exception, match="partway"):
         desk.save(jobs=1, mirrors=("unused.example=https://unused.example",))
     desk.serve(silent := MirrorServer(IMAGE, lasts=0), good := MirrorServer(IMAGE), MirrorServer(IMAGE))
-    desk.save(jobs=1, timeout=0.5)
+    desk.save(jobs=1, timeout=1)
     assert len(silent.blobs) == 1
     assert any(start for _, start in good.blobs)
 

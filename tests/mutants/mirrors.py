@@ -82,6 +82,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Server.failed", " or self._wrong >= self._limits.wrong", "").noticed_by(
         "test_a_mirror_that_sends_wrong_bytes_for_several_blobs_is_ill"
     ),
+    Mutant("Server.failed", " and not isinstance(error, ResumeError)", "").noticed_by(
+        "test_a_mirror_is_well_if_the_wrong_bytes_may_be_those_of_another_one"
+    ),
     Mutant("Server._tick", "if self._waiting:", "if True:").noticed_by(
         "test_the_time_between_two_reads_is_not_the_mirrors"
     ),

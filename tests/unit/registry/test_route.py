@@ -13,13 +13,14 @@ from imgfetch import threads
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.registry.race import Races
 from imgfetch.registry.route import Asker, Entrant, Route
-from imgfetch.registry.server import LIMITS, Server
+from imgfetch.registry.server import LIMITS, Limits, Server
 from imgfetch.registry.stream import LeftError
 from tests.fakes import missing
 from tests.stories import Log
 
+CALM = LIMITS._replace(first_byte=5, upstream=10)
+RACING = LIMITS._replace(first_byte=0.1, upstream=5)
 HURRIED = LIMITS._replace(first_byte=0.1, upstream=0.5)
-LATE = LIMITS._replace(first_byte=0.1, upstream=5)
 RESET = TransportError("reset")
 _LONGEST = 30.0
 
@@ -89,12 +90,12 @@ class Places:
         for place in self.all:
             place.at_a_time = self.one.at_a_time
 
-    def route(self, limits: object = LATE, *, is_serial: bool = False, races: Races | None = None) -> Route[str]:
+    def route(self, limits: Limits = CALM, *, is_serial: bool = False, races: Races | None = None) -> Route[str]:
         mirrors = [self.one.entrant, self.two.entrant]
         races = races or Races(is_serial=is_serial)
-        return Route(mirrors, self.upstream.entrant, races=races, limits=limits)  # type: ignore[arg-type]
+        return Route(mirrors, self.upstream.entrant, races=races, limits=limits)
 
-    def ask(self, limits: object = LATE, *, is_serial: bool = False) -> str:
+    def ask(self, limits: Limits = CALM, *, is_serial: bool = False) -> str:
         with self.route(limits, is_serial=is_serial).open() as (entrant, answer):
             assert entrant.server.name == answer
             return answer
@@ -126,7 +127,7 @@ def test_a_mirror_that_answers_is_the_only_one_asked(places: Places) -> None:
 
 def test_a_silent_mirror_is_raced_by_the_next_one(places: Places, log: Log) -> None:
     places.one.until = places.end
-    assert places.ask() == "two"
+    assert places.ask(RACING) == "two"
     assert places.requests == [1, 1, 0]
     assert places.one.server.is_ill
     (warning,) = log.warnings
@@ -135,21 +136,21 @@ def test_a_silent_mirror_is_raced_by_the_next_one(places: Places, log: Log) -> N
 
 def test_a_silent_mirror_is_not_asked_again(places: Places) -> None:
     places.one.until = places.end
-    assert [places.ask() for _ in range(3)] == ["two"] * 3
+    assert [places.ask(RACING) for _ in range(3)] == ["two"] * 3
     assert places.requests == [1, 3, 0]
 
 
 def test_a_mirror_that_is_raced_may_win(places: Places) -> None:
     places.one.until, places.two.until = threading.Event(), places.end
     threading.Timer(0.3, places.one.until.set).start()
-    assert places.ask() == "one"
+    assert places.ask(RACING) == "one"
     assert places.requests == [1, 1, 0]
     assert not places.one.server.is_ill
 
 
 def test_the_answer_of_a_place_that_lost_is_closed(places: Places) -> None:
     places.one.until = threading.Event()
-    assert places.ask() == "two"
+    assert places.ask(RACING) == "two"
     places.one.until.set()
     for thread in threading.enumerate():
         if thread.name == "imgfetch-request":
@@ -159,18 +160,15 @@ def test_the_answer_of_a_place_that_lost_is_closed(places: Places) -> None:
 
 
 def test_a_place_that_lost_before_its_time_was_up_is_well(places: Places) -> None:
-    places.one.until = places.two.until = places.upstream.until = places.end
-    places.upstream.until = threading.Event()
-    threading.Timer(0.15, places.upstream.until.set).start()
-    limits = LIMITS._replace(first_byte=0.1, upstream=0.12)
-    assert places.ask(limits) == "upstream"
+    places.one.until = places.two.until = places.end
+    assert places.ask(LIMITS._replace(first_byte=0.4, upstream=0.45)) == "upstream"
+    assert places.requests == [1, 1, 1]
     assert [place.server.is_ill for place in places.all] == [True, False, False]
 
 
 def test_the_next_mirror_is_asked_at_once_after_a_failure(places: Places) -> None:
     places.one.errors = [missing("it")]
-    limits = LIMITS._replace(first_byte=5, upstream=10)
-    assert places.ask(limits) == "two"
+    assert places.ask() == "two"
     assert places.requests == [1, 1, 0]
 
 
@@ -282,7 +280,7 @@ def test_a_mirror_that_was_ill_for_long_is_tried_beside_the_next_one(places: Pla
     places.one.server = Server("one", LIMITS._replace(again=0))
     places.one.server.failed(RESET)
     places.one.until = places.end
-    assert places.ask(LIMITS._replace(first_byte=5, upstream=10)) == "two"  # without any delay
+    assert places.ask() == "two"  # without any delay
     assert places.requests == [1, 1, 0]
 
 
@@ -291,7 +289,7 @@ def test_a_mirror_that_was_ill_for_long_is_tried_beside_the_registry_itself(plac
     places.one.server.failed(RESET)
     places.two.server.failed(RESET)
     places.one.until = places.end
-    assert places.ask(LIMITS._replace(first_byte=5, upstream=10)) == "upstream"
+    assert places.ask() == "upstream"
     assert places.requests == [1, 0, 1]
 
 
@@ -338,9 +336,7 @@ def test_the_end_of_a_blob_is_not_worth_another_request(places: Places) -> None:
 
 def test_the_registry_itself_is_never_left(places: Places) -> None:
     places.one.until = places.two.until = places.end
-    places.upstream.until = threading.Event()
-    threading.Timer(0.15, places.upstream.until.set).start()
-    route = places.route(LIMITS._replace(first_byte=0.1, upstream=0.12))
+    route = places.route(LIMITS._replace(first_byte=0.4, upstream=0.45))
     with route.open() as (entrant, answer):
         assert answer == "upstream"
         measured(places.upstream, 1e4)
@@ -375,7 +371,7 @@ def test_one_request_at_a_time_gives_a_silent_mirror_up(places: Places) -> None:
 
 def test_several_requests_at_a_time_overlap(places: Places) -> None:
     places.one.until = places.end
-    assert places.ask() == "two"
+    assert places.ask(RACING) == "two"
     assert places.one.at_a_time[1] == 2
 
 

@@ -12,6 +12,7 @@ from imgfetch.errors import (
     ImgfetchError,
     RateLimitedError,
     RegistryError,
+    ResumeError,
     StorageError,
     TransportError,
     UnavailableError,
@@ -96,6 +97,12 @@ def test_a_mirror_that_sends_wrong_bytes_for_several_blobs_is_ill(server: Server
     for expected in (False, True):
         server.failed(VerificationError("wrong bytes"))
         assert server.is_ill == expected
+
+
+def test_a_mirror_is_well_if_the_wrong_bytes_may_be_those_of_another_one(server: Server) -> None:
+    for _ in range(9):
+        server.failed(ResumeError("wrong bytes"))
+    assert not server.is_ill
 
 
 def test_an_ill_mirror_is_tried_by_one_request_after_a_while(server: Server, clock: Clock) -> None:
