@@ -304,7 +304,7 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             """Let the client speak to nobody else than us, who speak no TLS."""
             name = self.path.partition(".")[0]
             reply = registry.next_reply(name, "connect") if name in registry.scenarios else Reply(403)
-            if reply.status != 200:
+            if reply.status != 200 or reply.raw is not None:
                 self._send(reply, b"", "text/plain")
                 return
             self.send_response(200, "Connection established")
@@ -877,6 +877,40 @@ def _mirrored() -> dict[str, Scenario]:
             0, "mirror {slow} is slow (", "): trying mirror {store_host}"
         ),
     }
+
+
+TRAILERS = Reply(
+    raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + (b"X-Slow: " + b"a" * 50 + b"\r\n") * 300,
+    step=60,
+)
+EXTENSION = Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;slow=" + b"a" * 18_000, step=60)
+HEADERS = Reply(raw=b"HTTP/1.1 200 OK\r\n" + (b"X-Slow: " + b"a" * 50 + b"\r\n") * 90, step=60)
+HANDSHAKE = Reply(raw=b"\x16\x03\x03\x40\x00\x02" + bytes(300), step=1)
+
+
+def _trickling() -> dict[str, Scenario]:
+    """Return the scenarios of servers that send something all the time, and nothing useful."""
+    hasty = "--timeout 0.5"
+    found = {}
+    for name, what, slow in (
+        ("x26-trailers", "trailers without end", TRAILERS),
+        ("x27-extension", "an extension of a chunk without end", EXTENSION),
+        ("x28-headers", "headers that trickle", HEADERS),
+    ):
+        found |= {
+            name: Scenario(f"{what}, once for a layer", of_layer(slow, None), arguments=hasty).ends(waits=(0,)),
+            f"{name}-manifest": Scenario(
+                f"{what}, of a manifest", manifest(slow), arguments=f"{hasty} --retries 1"
+            ).ends(5, "{host}", "Tried 2 times", waits=(0,), asked={"manifest": 2}),
+            f"{name}-token": token(f"{what}, once for a token", slow, None, arguments=hasty).ends(waits=(0,)),
+        }
+    found["x29-tunnel"] = Scenario(
+        "a proxy's answer trickles", {"connect": (HEADERS,)}, arguments=f"{hasty} --retries 1", **TUNNEL
+    ).ends(5, "through the proxy {host}", "stopped responding", "Tried 2 times", waits=(0,), asked={"connect": 2})
+    found["x29b-handshake"] = Scenario(
+        "a handshake trickles", {"hello": (HANDSHAKE,)}, arguments=f"{hasty} --retries 1", **TUNNEL
+    ).ends(5, "x29b-handshake.invalid:443", "Tried 2 times", waits=(0,), asked={"hello": 2})
+    return found
 
 
 def _refusing() -> dict[str, Scenario]:
@@ -1494,6 +1528,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     **_credentials(),
     **_mirrored(),
+    **_trickling(),
     **_refusing(),
 }
 

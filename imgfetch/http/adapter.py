@@ -1,4 +1,4 @@
-"""Adapter for requests with its own TLS context and a time limit for the head of each response."""
+"""Adapter for requests with its own TLS context and a deadline for each read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import http.client
 import io
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from functools import cache, partial
 from http import HTTPStatus
@@ -17,45 +16,28 @@ import requests.adapters
 import requests.utils
 from urllib3 import PoolManager
 
-from imgfetch.http import interrupt
+from imgfetch.http import deadline, interrupt
+from imgfetch.http.deadline import Deadline
 
 MAX_INTERIM = 100
 """Most interim responses (RFC 9110, section 15.2) before the final one."""
-_TIMEOUT = 60.0
-"""Seconds for a head if a connection has no timeout."""
 
 
-class _Head(io.RawIOBase):
-    """The bytes of a connection, of which a response's head must be complete within a time.
+class _Reader(io.RawIOBase):
+    """The bytes of a connection, each before a deadline."""
 
-    The libraries limit only the time between two bytes.  A server that sends a header byte by byte, or endless
-    ``100 Continue``, would block imgfetch forever.
-    """
-
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: Deadline) -> None:
         self._raw = raw
         self._connection = connection
-        self._end = time.monotonic() + (connection.gettimeout() or _TIMEOUT)
-        self.is_complete = False
+        self._deadline = deadline
 
     def readable(self) -> bool:
         """Return ``True``."""
         return True
 
-    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401  # as in io
-        """Read some bytes, before the head's end as long as its time lasts."""
-        if self.is_complete:
-            return self._raw.readinto(buffer)
-        timeout, left = self._connection.gettimeout(), self._end - time.monotonic()
-        try:
-            if left > 0:
-                self._connection.settimeout(left)
-                return self._raw.readinto(buffer)
-            raise TimeoutError
-        except TimeoutError:
-            raise TimeoutError("no complete response header before the timeout") from None
-        finally:
-            self._connection.settimeout(timeout)
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  # as in io
+        """Read some bytes."""
+        return self._deadline.read_into(self._connection, buffer)
 
     def close(self) -> None:
         """Close the connection, unless it is kept."""
@@ -77,7 +59,7 @@ class _Lines(io.BufferedReader):
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that fails if its head is not complete, within the connection's timeout.
+    """A response that fails if its head is not complete, or if it does not keep the thread's `Deadline`.
 
     The library takes the end of the connection for the end of the head, and any interim response but ``100 Continue``
     for the final one (docs/registries.md#heads-of-responses).
@@ -87,13 +69,14 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, debuglevel, method, url)
         if mine := interrupt.current():
             mine.watch(partial(socket.socket.shutdown, sock, socket.SHUT_RDWR))
-        self._head = _Head(self.fp.detach(), sock)
-        self._lines = _Lines(self._head)
+        self._deadline = deadline.current() or Deadline()
+        self._deadline.begin(sock.gettimeout())
+        self._lines = _Lines(_Reader(self.fp.detach(), sock, self._deadline))
         self.fp = self._lines
 
     def begin(self) -> None:
         super().begin()
-        self._head.is_complete = True
+        self._deadline.begin()
         self._lines.is_in_head = False
 
     def _read_status(self) -> tuple[str, int, str]:

@@ -28,6 +28,7 @@ from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import TransportError
 from imgfetch.http import interrupt, redirects
 from imgfetch.http.adapter import ContextAdapter
+from imgfetch.http.deadline import NOTICE, Deadline
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies, Proxy
@@ -77,6 +78,7 @@ class HttpClient:
         self._aborted = False
         self._warnings_left = _MAX_WARNINGS
         self._warned: set[str] = set()
+        self._announced: set[str] = set()
 
     @contextmanager
     def get(
@@ -191,7 +193,8 @@ class HttpClient:
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         _note_secrets(url, headers.get("Authorization", ""), proxy)
-        with mapped(url, proxy):
+        deadline = Deadline(timeout, waiting=partial(self._announce, url))
+        with mapped(url, proxy), deadline.applied():
             headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.
@@ -199,17 +202,25 @@ class HttpClient:
             answer = adapter.send(
                 prepared,
                 stream=True,
-                timeout=(self.connect_timeout, timeout),
+                timeout=(min(self.connect_timeout, timeout), timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        response = Response(answer, url, timeout=timeout)
-        response.limit_pauses(self.pause)
+        deadline.lower(self.pause)
+        response = Response(answer, url, deadline)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
             raise proxy_error(proxy, f"{response.status} {response.reason}")
         self._pass_on_warnings(response)
         return response
+
+    def _announce(self, url: str) -> None:
+        """Report that a server is silent, once for all attempts at one thing."""
+        with self._lock:
+            is_new = (thing := url.partition("?")[0]) not in self._announced
+            self._announced.add(thing)
+        if is_new:
+            _logger.warning("waiting for %s: nothing received for %.0f s", Origin.of(url), NOTICE)
 
     def _adapter(self, origin: Origin, *, identify: bool) -> requests.adapters.HTTPAdapter:
         """Return an origin's adapter; connections are never shared between certificates."""

@@ -123,7 +123,8 @@ def _other_error(url: str, causes: list[BaseException], proxy: Proxy | None) -> 
                 return _not_connected(origin, proxy, "connection timed out")
             case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
                 return TransportError(
-                    f"{port} stopped responding: {shown_url(url)} sent no data before the timeout",
+                    f"{port}{_way(origin, proxy) if proxy else ''}"
+                    f" stopped responding: {shown_url(url)} sent no data before the timeout",
                     hint=f"{_AGAIN}; --timeout SECONDS allows longer pauses",
                 )
             case urllib3.exceptions.LocationParseError() | requests.exceptions.InvalidURL():

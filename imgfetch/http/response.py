@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import requests
 
-from imgfetch.defaults import READ_TIMEOUT
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
 from imgfetch.http import interrupt
+from imgfetch.http.deadline import Deadline
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
 from imgfetch.layers import content_encoding
@@ -22,8 +21,6 @@ MAX_SKIPPED_BODY = 64 * 1024
 DOCUMENT_TIMEOUT = 120.0
 """Seconds for a whole document; layers have no such limit."""
 CHUNK = 256 * 1024
-MIN_PROGRESS = 1024
-"""Bytes that must arrive within each timeout (docs/registries.md#timeouts)."""
 _RANGE = re.compile(r"bytes[ \t]+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
@@ -41,8 +38,8 @@ class Response:
         UnsupportedError: decoding a document needs too much memory.
     """
 
-    def __init__(self, response: requests.Response, url: str, *, timeout: float = READ_TIMEOUT) -> None:
-        """Wrap the response to a request for ``url``."""
+    def __init__(self, response: requests.Response, url: str, deadline: Deadline | None = None) -> None:
+        """Wrap the response to a request for ``url``, whose connection keeps the deadline."""
         self._response = response
         self.status = response.status_code
         self.reason = ServerText(response.reason or "").shown(80)
@@ -50,7 +47,7 @@ class Response:
         self.origin = Origin.of(url)
         self.address = ServerText(url)
         self.start = 0
-        self._timeout = timeout
+        self._deadline = deadline or Deadline()
         self._interrupt = interrupt.current()
         if self._interrupt:
             self._interrupt.watch(self.abort)
@@ -92,32 +89,25 @@ class Response:
         first, last, length = int(match[1]), int(match[2]), match[3]
         return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
 
-    def limit_pauses(self, seconds: float) -> None:
-        """Lower the limit for the time between two bytes."""
-        if seconds < self._timeout:
-            self._timeout = seconds
-            connection = getattr(self._response.raw, "connection", None)
-            if connection is not None and connection.sock is not None:
-                connection.sock.settimeout(seconds)
-
     def chunks(self, limit: int) -> Iterator[bytes]:
         """Yield at most ``limit`` bytes of the undecoded body."""
-        left, before, since = limit, limit, time.monotonic()
-        while left > 0:
-            with mapped(self.url):
-                chunk = self._response.raw.read1(min(CHUNK, left), decode_content=False)
-            if not chunk:
-                return
-            left -= len(chunk)
+        while limit > 0 and (chunk := self._read(min(CHUNK, limit))):
+            limit -= len(chunk)
+            self._deadline.count(len(chunk))
             yield chunk
-            if time.monotonic() - since > self._timeout:
-                if before - left < MIN_PROGRESS:
-                    came = f"{before - left} bytes in {self._timeout:g} s"
-                    raise TransportError(
-                        f"{self.origin} is too slow: {came} of {self.url}",
-                        hint="run the same command again; --timeout SECONDS allows longer pauses",
-                    )
-                before, since = left, time.monotonic()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            with mapped(self.url):
+                chunk: bytes = self._response.raw.read1(size, decode_content=False)
+                return chunk
+        except TransportError as error:
+            if came := self._deadline.shortfall:
+                raise TransportError(
+                    f"{self.origin} is too slow: {came} of {self.url}",
+                    hint="run the same command again; --timeout SECONDS allows longer pauses",
+                ) from error.__cause__
+            raise
 
     def document(self, limit: int, label: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
         """Return a JSON body of up to ``limit`` bytes; ``timeout`` is for all of it.
@@ -125,7 +115,14 @@ class Response:
         An unrequested ``Content-Encoding`` is decoded unless the bytes are already JSON
         (docs/registries.md#content-encoding).
         """
-        raw = b"".join(self._in_time(self.chunks(limit + 1), timeout, label))
+        self._deadline.limit(timeout)
+        try:
+            raw = b"".join(self.chunks(limit + 1))
+        except TransportError as error:
+            if self._deadline.is_over:
+                late = f"{label} arrives too slowly from {self.origin}: incomplete after {timeout:g} s"
+                raise TransportError(late) from error.__cause__
+            raise
         if self.codings and not raw.lstrip().startswith((b"{", b"[")):
             raw = b"".join(content_encoding.undo([raw], self.codings, limit + 1, label))
         if len(raw) > limit:
@@ -152,13 +149,6 @@ class Response:
         """End a read in another thread."""
         with suppress(Exception):
             self._response.raw.shutdown()
-
-    def _in_time(self, chunks: Iterator[bytes], timeout: float, label: str) -> Iterator[bytes]:
-        end = time.monotonic() + timeout
-        for chunk in chunks:
-            yield chunk
-            if time.monotonic() > end:
-                raise TransportError(f"{label} arrives too slowly from {self.origin}: incomplete after {timeout:g} s")
 
 
 def text_of(body: bytes) -> ServerText:

@@ -67,7 +67,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient._send", " or (mine and mine.is_set)", "").noticed_by(
         "test_after_that_its_thread_sends_no_request"
     ),
-    Mutant("Response.limit_pauses", "seconds < self._timeout", "False").noticed_by(
+    Mutant("HttpClient._send", "deadline.lower(self.pause)", "pass").noticed_by(
         "test_a_mirror_that_dies_is_followed_by_the_next_one_from_the_missing_byte[stalls]"
     ),
     Mutant("Server.may_try", "self._skipped_until = now + self._pause", "pass").noticed_by(

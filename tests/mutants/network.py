@@ -109,6 +109,34 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("ImgfetchError.replace", "copy.with_traceback(self.__traceback__)", "copy").noticed_by(
         "test_an_error_that_is_given_up_keeps_its_cause_and_its_traceback"
     ),
+    Mutant("Deadline.read_into", "min(self._left, self._in_all)", "self.timeout").noticed_by(
+        "test_bytes_that_trickle_end_at_the_deadline_like_silence"
+    ),
+    Mutant("Deadline.read_into", "min(self._left, self._in_all)", "self._left").noticed_by(
+        "test_all_of_it_has_a_limit_too"
+    ),
+    Mutant("Deadline.read_into", "error.errno is not None", "False").noticed_by(
+        "test_a_connection_that_the_system_gives_up_is_not_waited_for"
+    ),
+    Mutant("Deadline.count", "self._content >= MIN_PROGRESS", "self._content").noticed_by(
+        "test_too_little_content_gives_no_more_time_and_is_described"
+    ),
+    Mutant("Deadline.lower", "self._left = min(self._left, timeout)", "pass").noticed_by(
+        "test_a_lower_limit_counts_at_once"
+    ),
+    Mutant("Deadline._wait", "notify, self._waiting = self._waiting, None", "notify = self._waiting").noticed_by(
+        "test_silence_is_reported_once_and_long_before_it_ends"
+    ),
+    Mutant("Response.chunks", "self._deadline.count(len(chunk))", "pass").noticed_by(
+        "test_a_blob_that_comes_steadily_has_no_time_limit"
+    ),
+    Mutant("Response.document", "self._deadline.limit(timeout)", "pass").noticed_by(
+        "test_a_document_that_comes_steadily_has_a_time_limit_too"
+    ),
+    Mutant("HttpClient._send", ", deadline.applied()", "").noticed_by("test_a_body_that_trickles_is_given_up"),
+    Mutant("HttpClient._announce", "if is_new:", "if True:").noticed_by(
+        "test_a_silent_server_is_named_once_for_all_attempts"
+    ),
     Mutant("_Lines.readline", "self.is_in_head and", "False and").noticed_by(
         "test_a_connection_that_ends_inside_the_head_is_broken_and_no_answer"
     ),

@@ -31,12 +31,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Downloads._work", " or is_done()", "").noticed_by(
         "test_without_a_thread_layers_are_brought_as_they_are_awaited"
     ),
-    Mutant("_Head.readinto", "if left > 0:", "if left := max(left, 5):").noticed_by(
-        "test_a_head_that_never_ends_is_given_up[continue]"
-    ),
-    Mutant("_Response.begin", "self._head.is_complete = True", "pass").noticed_by(
-        "test_the_body_has_the_usual_time_between_two_bytes"
-    ),
     Mutant("compressed:_zstd", "(os.cpu_count() or 1, 1, 0)", "(os.cpu_count() or 1, 1)").noticed_by(
         "test_every_command_works_without_a_thread[save {reference} -o y.tar.zst]"
     ),

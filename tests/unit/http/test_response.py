@@ -211,11 +211,6 @@ def test_a_document_that_breaks_off_is_a_transport_error(loopback: Loopback, tra
         document(transport.get(f"http://{loopback.host}/x"))
 
 
-def test_a_document_that_comes_too_slowly_is_a_transport_error(answered: Ask) -> None:
-    with answered(JSON) as response, pytest.raises(TransportError, match=r"the manifest .* registry\.example"):
-        response.document(1000, "the manifest", timeout=-1.0)
-
-
 # ---- content codings ----
 
 
