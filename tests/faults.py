@@ -826,7 +826,7 @@ def _credentials() -> dict[str, Scenario]:
             'Basic realm="x"',
             wants="alice",
             **stored("127.0.0.1"),
-        ).ends(4, "needs credentials", "docker login {host}"),
+        ).ends(4, "needs credentials", "imgfetch login {host}"),
         "c22b-path": challenged(
             "the password is for this repository alone", 'Basic realm="x"', wants="alice", **stored("{host}/c22b-path")
         ),
@@ -836,7 +836,7 @@ def _credentials() -> dict[str, Scenario]:
             wants="alice",
             rule="matching-hosts",
             **stored("{host}/c22c"),
-        ).ends(4, "needs credentials", "docker login {host}"),
+        ).ends(4, "needs credentials", "imgfetch login {host}"),
         "c21-below": Scenario(
             "the API is below a path", below=True, arguments=f"--mirror mirrored.invalid={{url}}{BELOW}/v2", **mirror
         ),
@@ -1034,7 +1034,7 @@ SCENARIOS: dict[str, Scenario] = {
         4, "digest", "negotiate"
     ),
     "f16b-basic": challenged("it wants a password", 'Basic realm="Sonatype Nexus"').ends(
-        4, "user name and password", "Sonatype Nexus", "docker login"
+        4, "user name and password", "Sonatype Nexus", "imgfetch login"
     ),
     "f17-html": token("the token server sends a page", HTML).ends(4, "Welcome to the hotel", "text/html"),
     "f18-empty": token("the token is empty", replied(token="")).ends(4, "no usable token"),

@@ -200,7 +200,7 @@ class Authenticator:
             self._realm(challenge.parameter("realm").as_sent, asked, label),
             challenge.parameter("service").as_sent,
             self._scopes(announced, repository, is_refused=used is not None),
-            f"{self.name}/{repository}",
+            f"{self.name}/{repository}".rstrip("/"),
             announced,
         )
         self._grants[repository] = grant
@@ -210,10 +210,9 @@ class Authenticator:
 
     def hint(self, repository: str) -> str:
         """Return a hint that names the credentials, if any, that a repository was requested with."""
+        used = self.sent(repository)
         with self._lock:
             grant = self._grants.get(repository)
-            token = self._tokens.get(grant) if grant else None
-            used = self._presented.get(repository) or (token.login if token else None)
             is_kept = repository in self._settled or (grant is not None and grant.realm.refused)
             found = self._login(repository) if is_kept else None
         if used is not None:
@@ -224,6 +223,18 @@ class Authenticator:
         if found is not None and grant is None:
             return f"imgfetch did not send {found.description}, because {self.name} does not ask for credentials"
         return f"if the image needs credentials (none were sent), log in: {login_command(self.name)}"
+
+    def sent(self, repository: str) -> Login | None:
+        """Return the credentials that were sent for a repository, to the registry or for its token."""
+        with self._lock:
+            grant = self._grants.get(repository)
+            token = self._tokens.get(grant) if grant else None
+            return self._presented.get(repository) or (token.login if token else None)
+
+    def is_challenged(self, repository: str) -> bool:
+        """Return whether the registry has asked for a token for a repository."""
+        with self._lock:
+            return repository in self._grants
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
         """Request the registry's root for the challenge that the 401 lacked (docs/registries.md#first-request)."""
@@ -274,7 +285,8 @@ class Authenticator:
         See docs/registries.md#token-requests.
         """
         grant = self._grants.get(repository)
-        known = grant.scopes if grant else (f"repository:{repository}:pull",)
+        own = (f"repository:{repository}:pull",) if repository else ()
+        known = grant.scopes if grant else own
         if is_refused and announced and set(announced) <= set(known):
             return announced
         return tuple(dict.fromkeys([*announced, *known]))[:_MAX_SCOPES]

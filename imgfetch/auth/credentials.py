@@ -236,6 +236,11 @@ class _Store:
         return Login.stored(username, password, self.source, identity, registry)
 
 
+def same_host(key: str, registry: str) -> bool:
+    """Return whether a key of a credential file is that of a registry."""
+    return _normalised(key) == _normalised(registry)
+
+
 def _normalised(key: str) -> str:
     """Return ``host[:port][/path]`` without a URL's path."""
     rest = _SCHEME.sub("", key)
@@ -273,6 +278,11 @@ def _content(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise AuthenticationError(f"cannot read {sanitize(str(path))}: {error.strerror}") from error
+
+
+def own_file(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> Path | None:
+    """Return the file in which docker stores credentials, or ``None`` without a home directory."""
+    return next(iter(files(environment, home, authfile)), None)
 
 
 def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:

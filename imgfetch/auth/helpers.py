@@ -19,7 +19,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
@@ -70,13 +70,33 @@ class Helpers:
             raise answer
         return answer
 
-    def _ask(self, name: str, key: str) -> Login | None:
-        if not _NAME.fullmatch(name):
-            raise AuthenticationError(f"{quoted(name, _MAX_SHOWN)} is not a valid name of a credential helper")
-        helper = f"docker-credential-{name}"
+    def store(self, name: str, key: str, login: Login) -> None:
+        """Store credentials under a key."""
+        entry = {"ServerURL": key, "Username": login.username, "Secret": login.password}
+        self._command(name, "store", json.dumps(entry))
+
+    def erase(self, name: str, key: str) -> bool:
+        """Remove the credentials under a key, and return whether there were any."""
+        return self._command(name, "erase", key)
+
+    def _command(self, name: str, action: str, given: str) -> bool:
+        """Run a helper that prints nothing but errors; return ``False`` if it has no such key."""
+        helper = _checked(name)
         printed = _Printed(helper)
         try:
-            status = _converse(printed, _program(helper, self._path), key, self._timeout)
+            status = _converse(printed, [_program(helper, self._path), action], given, self._timeout)
+        finally:
+            printed.show_errors()
+        text = printed.output.decode("utf-8", "replace").strip()
+        if status and text != NOT_FOUND:
+            raise AuthenticationError(f"{helper} failed (exit status {status}) and printed {_shown(text)}")
+        return status == 0
+
+    def _ask(self, name: str, key: str) -> Login | None:
+        helper = _checked(name)
+        printed = _Printed(helper)
+        try:
+            status = _converse(printed, [_program(helper, self._path), "get"], key, self._timeout)
             with suppress(AuthenticationError):  # so that its secret is known before its errors are shown
                 _answer(helper, printed.output)
         finally:
@@ -181,13 +201,19 @@ class _Printed:
         self._errors.clear()
 
 
-def _converse(printed: _Printed, program: Path, key: str, timeout: float) -> int:
-    """Run a helper, receive what it prints, and return its exit status."""
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise AuthenticationError(f"{quoted(name, _MAX_SHOWN)} is not a valid name of a credential helper")
+    return f"docker-credential-{name}"
+
+
+def _converse(printed: _Printed, command: Sequence[str | Path], given: str, timeout: float) -> int:
+    """Run a helper with some input, receive what it prints, and return its exit status."""
     end, helper = time.monotonic() + timeout, printed.helper
     try:
-        with _running(program) as (process, stdin, stdout, stderr):
+        with _running(command) as (process, stdin, stdout, stderr):
             with suppress(OSError), stdin:  # a helper need not read
-                stdin.write(key.encode())
+                stdin.write(given.encode("utf-8", "surrogateescape"))
             printed.receive(stdout, stderr, end)
             if len(printed.output) > MAX_OUTPUT:
                 raise AuthenticationError(f"{helper} printed more than {MAX_OUTPUT} bytes")
@@ -206,7 +232,9 @@ def _converse(printed: _Printed, program: Path, key: str, timeout: float) -> int
 
 
 @contextmanager
-def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
+def _running(
+    command: Sequence[str | Path],
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
     """Start a helper, with pipes for its three streams; on exit, kill it and its children unless it has been reaped.
 
     Its own session allows killing the whole group, and makes a prompt on the terminal fail instead of hang until the
@@ -214,7 +242,7 @@ def _running(program: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]
     """
     pipe = subprocess.PIPE
     process = subprocess.Popen(  # noqa: S603  # the user's own configuration names it
-        [program, "get"], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
+        command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
     )
     try:
         with cast("IO[bytes]", process.stdout) as stdout, cast("IO[bytes]", process.stderr) as stderr:

@@ -61,9 +61,14 @@ class Login:
         return cls(username, secret, identity, registry, source)
 
     @property
+    def shown_username(self) -> str:
+        """The user name, for messages."""
+        return sanitize(self.username, 80)
+
+    @property
     def description(self) -> str:
         """User and source, for messages."""
-        whose = f"the credentials of {sanitize(self.username, 80)}" if self.username and self.password else "a token"
+        whose = f"the credentials of {self.shown_username}" if self.username and self.password else "a token"
         return f"{whose} from {sanitize(self.source)}"
 
     @property
@@ -85,7 +90,7 @@ def login_again(registry: str, login: Login) -> str:
         return "check the given user name and password"
     host = registry.partition(":")[0].lower()
     if host == _PUBLIC_ECR:
-        return f"ECR credentials expire after 12 hours; public images need none: docker logout {_PUBLIC_ECR}"
+        return f"ECR credentials expire after 12 hours; public images need none: imgfetch logout {_PUBLIC_ECR}"
     if host.endswith(_AMAZON):
         again = f"log in again (aws ecr get-login-password): {login_command(registry)}"
         return f"ECR credentials expire after 12 hours; {again}"

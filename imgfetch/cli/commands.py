@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 from imgfetch import defaults
@@ -183,6 +184,17 @@ VERIFY = (
     ),
     Group("progress", QUIET._replace(help="show no progress"), SHOWN),
 )
+_REGISTRY = Option(
+    "registry REGISTRY", parse.registry, "such as quay.io (default: docker.io)", default="docker.io", nargs="?"
+)
+LOGIN = (Group("registry", _REGISTRY), *_ASK)
+LOGOUT = (
+    Group(
+        "registry",
+        _REGISTRY,
+        once("--authfile FILE", Path, "remove them from FILE instead of docker's file"),
+    ),
+)
 CACHE_LIST = (Group("options", CACHE_DIR, JSON),)
 CACHE_PRUNE = (
     Group(
@@ -210,6 +222,8 @@ TREE: Mapping[str, Command] = {
     "tags": Command("print the tags of a repository", "[OPTIONS] REPOSITORY", TAGS),
     "inspect": Command("show an image or an archive: platforms, config, layers", "[OPTIONS] REF|FILE", INSPECT),
     "verify": Command("verify an archive offline", "[OPTIONS] FILE [NAME...]", VERIFY),
+    "login": Command("check credentials at a registry, and store them as docker does", "[OPTIONS] [REGISTRY]", LOGIN),
+    "logout": Command("remove stored credentials", "[OPTIONS] [REGISTRY]", LOGOUT),
     "cache": Command("show or prune the cache of verified blobs", "COMMAND [OPTIONS]", (Group("options"),)),
     "cache dir": Command("print the cache directory", "[OPTIONS]", (Group("options", CACHE_DIR),)),
     "cache list": Command(

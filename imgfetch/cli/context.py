@@ -16,6 +16,8 @@ import platformdirs
 
 from imgfetch import errors
 from imgfetch.archive.output import is_terminal, regular
+from imgfetch.auth import credentials
+from imgfetch.auth.keyring import Keyring
 from imgfetch.cli import lists
 from imgfetch.cli.options import usage
 from imgfetch.cli.shared_options import PLATFORM
@@ -113,6 +115,19 @@ def default_platform(arguments: argparse.Namespace) -> Platform | None:
     """Return the platform that the environment names, if any."""
     platforms = cast(list[Platform], PLATFORM.from_environment(arguments, os.environ))
     return next(iter(platforms), None)
+
+
+def keyring(arguments: argparse.Namespace) -> Keyring:
+    """Return the storage of credentials."""
+    home = None
+    with suppress(RuntimeError):  # no HOME, and no such user
+        home = Path.home()
+    file = credentials.own_file(os.environ, home, arguments.authfile)
+    if file is None:
+        raise errors.StorageError(
+            "cannot find docker's config.json: there is no home directory", hint="pass --authfile"
+        )
+    return Keyring(file, os.environ.get("PATH", ""))
 
 
 def retries(arguments: argparse.Namespace) -> RetryPolicy:

@@ -41,6 +41,16 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("verify that it contains the images in a list", "imgfetch verify -i images.lock bundle.tar"),
         ("verify an image that docker saves", "docker save app:1 | imgfetch verify - app:1"),
     ),
+    "login": (
+        ("log in at Docker Hub, and enter the password", "imgfetch login -u alice"),
+        ("log in with a token from a file", "imgfetch login quay.io -u team+robot --password-stdin < token.txt"),
+        ("log in at a registry with a CA of its own", "imgfetch login registry.example -u alice --ca-file ca.pem"),
+    ),
+    "logout": (
+        ("remove the credentials for Docker Hub", "imgfetch logout"),
+        ("remove those for another registry", "imgfetch logout quay.io"),
+        ("remove them from another file", "imgfetch logout quay.io --authfile auth.json"),
+    ),
     "cache": (
         ("show the size of the cache", "imgfetch cache list | tail -n 1"),
         ("shrink it to 2 GB", "imgfetch cache prune --keep 2GB"),

@@ -44,6 +44,22 @@ def reference(text: str) -> Reference:
         raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
+def registry(text: str) -> str:
+    """Convert the name of a registry, which may be a URL."""
+    from imgfetch.oci.reference import DOCKER_HUB, parse_location  # noqa: PLC0415
+
+    name = re.sub("^https?://", "", text).rstrip("/")
+    if name in ("index.docker.io/v1", "index.docker.io", "registry-1.docker.io"):
+        return DOCKER_HUB
+    try:
+        found, path = parse_location(f"{name}/x")
+    except errors.InvalidReferenceError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
+    if path != "x":
+        raise argparse.ArgumentTypeError(f"must be HOST or HOST:PORT, not {quoted(text)}")
+    return found.lower()
+
+
 def file(text: str) -> str:
     """Convert the path of an archive; ``-`` is stdin."""
     from imgfetch.inputs import STDIN  # noqa: PLC0415

@@ -21,7 +21,6 @@ _ELSEWHERE = {
     **dict.fromkeys(("pull", "fetch", "download", "export", "get"), "did you mean 'save'?"),
     **dict.fromkeys(("load", "import"), "to load an archive, run: docker load -i FILE"),
     **dict.fromkeys(("clean", "clear"), "did you mean 'cache prune'?"),
-    "login": "run docker login or podman login, or use --username with --password-stdin",
     "help": "run: imgfetch --help",
 }
 """Commands of other tools, with what to do instead."""

@@ -125,4 +125,4 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 def login_command(registry: str) -> str:
     """Return the command to log in to a registry, for hints."""
-    return "docker login" if registry in _HUB_HOSTS else f"docker login {sanitize(registry)}"
+    return "imgfetch login" if registry in _HUB_HOSTS else f"imgfetch login {sanitize(registry)}"

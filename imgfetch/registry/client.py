@@ -17,6 +17,7 @@ from imgfetch.auth.exchange import Exchange
 from imgfetch.auth.tokens import TokenClient
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
+    AuthenticationError,
     ImgfetchError,
     InvalidReferenceError,
     NotTlsError,
@@ -178,6 +179,26 @@ class Registry(Source):
 
         first = f"/v2/{reference.repository}/tags/list"
         yield from listed(lambda path: self._retries.repeat(partial(read, path)), first, what)
+
+    def check_login(self) -> bool:
+        """Send the credentials to the registry's root, as docker does; return ``False`` if it asks for none.
+
+        Source: OCI distribution specification, "Determining Support".
+        """
+        root, what = Reference(self.name, ""), f"the root of {self.name}"
+
+        def ask() -> bool:
+            with self._get("/v2/", root, what, downgrade=False) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise self._refused(response, root, what)
+            return self._authenticator.sent("") is not None
+
+        is_sent = self._retries.repeat(ask)
+        if not is_sent and self._authenticator.is_challenged(""):
+            raise AuthenticationError(
+                f"cannot check the credentials for {self.name}", hint=self._authenticator.hint("")
+            )
+        return is_sent
 
     @contextmanager
     def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:

@@ -26,6 +26,7 @@ from tests.conftest import Run
 from tests.engines import RealRegistry
 from tests.faults import served
 from tests.images import hello, image
+from tests.loopback import Answer, Loopback
 from tests.modern import Tree
 from tests.tokenserver import PASSWORD, REFRESH_TOKEN, USER, TokenServer
 from tests.tools import missing, root, tool
@@ -271,7 +272,7 @@ def test_what_is_private_says_so_without_a_login(
 ) -> None:
     said = save(f"{token_registry.host}/private/app:v1", status=4)
     assert "does not exist or needs credentials" in said
-    assert f"docker login {token_registry.host}" in said
+    assert f"imgfetch login {token_registry.host}" in said
     assert server.requests
 
 
@@ -717,3 +718,171 @@ def test_nothing_secret_is_in_anything_that_was_logged(logged: list[str], tokens
     for secret in (*SECRETS, *tokens.given):
         assert secret not in everything
     assert "Authorization" not in everything
+
+
+# `imgfetch login` and `logout`, and other programs that use what they store.
+
+
+INPUT = f"{PASSWORD}\n".encode()
+
+
+def config_of(home: Home) -> Any:
+    return json.loads((home.path / ".docker" / "config.json").read_text())
+
+
+def test_a_login_is_checked_and_stored_for_this_user_alone(
+    token_registry: RealRegistry, server: TokenServer, home: Home, run: Run, save: Saving
+) -> None:
+    done = run("login", token_registry.host, "-u", USER, "--password-stdin", input=INPUT)
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    path = home.path / ".docker" / "config.json"
+    assert f"logged in to {token_registry.host} as {USER}; credentials are in {path}" in done.stderr.decode()
+    assert config_of(home) == auths(token_registry.host)
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert [request[2].get("Authorization") for request in server.requests] == [BASIC]
+    save(f"{token_registry.host}/private/app:v1")
+    done = run("logout", token_registry.host)
+    assert (done.returncode, config_of(home)) == (0, {"auths": {}})
+    save.target.unlink()
+    save(f"{token_registry.host}/private/app:v1", status=4)
+
+
+def test_a_wrong_password_is_not_stored(token_registry: RealRegistry, home: Home, run: Run) -> None:
+    done = run("login", token_registry.host, "-u", USER, "--password-stdin", input=b"wrong\n")
+    assert done.returncode == 4
+    assert "incorrect username or password" in done.stderr.decode()
+    assert not (home.path / ".docker").exists()
+
+
+def test_a_wrong_password_for_basic_is_not_stored(
+    tls_registry: RealRegistry, made: Certificates, home: Home, run: Run
+) -> None:
+    arguments = ("login", tls_registry.host, "-u", USER, "--password-stdin", "--ca-file", str(made.ca))
+    done = run(*arguments, input=b"wrong\n")
+    assert (done.returncode, (home.path / ".docker").exists()) == (4, False)
+    assert run(*arguments, input=INPUT).returncode == 0
+    assert config_of(home) == auths(tls_registry.host)
+
+
+def test_a_login_never_goes_to_a_token_server_of_somebody_else(home: Home, run: Run) -> None:
+    with Loopback() as registry, Loopback() as proxy:
+        challenge = 'Bearer realm="http://auth.example/token",service="x"'
+        registry.guard("/v2/", "Bearer anonymous", challenge)
+        proxy.answers["http://auth.example/token"] = Answer(b'{"token": "anonymous"}')
+        env = {"HTTP_PROXY": f"http://{proxy.host}"}
+        done = run("login", registry.host, "-u", USER, "--password-stdin", input=INPUT, env=env)
+        assert done.returncode == 4, done.stderr
+        assert b"withheld" in done.stderr
+        assert proxy.authorizations == [None]
+    assert not (home.path / ".docker").exists()
+
+
+def test_a_registry_that_asks_for_nothing_cannot_check_a_login(tmp_path: Path, home: Home, run: Run) -> None:
+    with engines.docker_registry(tmp_path) as registry:
+        done = run("login", registry.host, "-u", USER, "--password-stdin", input=INPUT)
+        assert done.returncode == 0
+        assert f"{registry.host} asks for no credentials, so they were not checked" in done.stderr.decode()
+        assert config_of(home) == auths(registry.host)
+
+
+def test_everything_else_in_the_file_is_kept(token_registry: RealRegistry, home: Home, run: Run) -> None:
+    before = {
+        "HttpHeaders": {"X-Meta": "é"},
+        "Auths": {"https://index.docker.io/v1/": {"auth": "eDp5"}, "quay.io": {"identitytoken": "t"}},
+        "psFormat": "table {{.ID}}",
+    }
+    path = home.docker_config(before)
+    linked = path.rename(path.with_name("real.json"))
+    path.symlink_to(linked)
+    assert run("login", token_registry.host, "-u", USER, "--password-stdin", input=INPUT).returncode == 0
+    wanted = {**before["Auths"], token_registry.host: {"auth": BASIC.split()[1]}}  # type: ignore[dict-item]
+    assert (config_of(home), path.is_symlink()) == ({**before, "Auths": wanted}, True)
+    assert run("logout").returncode == 0
+    assert config_of(home)["Auths"].keys() == {"quay.io", token_registry.host}
+    assert run("logout", "QUAY.io").returncode == 0
+    done = run("logout", "quay.io")
+    assert b"there are no stored credentials for quay.io" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["{oops", "[]", '{"auths": []}', '{"credsStore": 1}'])
+def test_a_file_that_is_malformed_stays_as_it_is(
+    token_registry: RealRegistry, home: Home, run: Run, content: str
+) -> None:
+    path = home.docker_config(content)
+    done = run("login", token_registry.host, "-u", USER, "--password-stdin", input=INPUT)
+    assert done.returncode == 4, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert path.read_text() == content
+
+
+HELPER = """\
+#!/bin/sh
+# A helper with a file for each key.
+key=$(cat)
+case $1 in
+    store) echo "$key" > "$0.stored" ;;
+    get) test -e "$0.stored" && cat "$0.stored" || { echo "credentials not found in native keychain"; exit 1; } ;;
+    erase) test -e "$0.stored" && rm "$0.stored" || { echo "credentials not found in native keychain"; exit 1; } ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("member", ["credsStore", "credHelpers"])
+def test_a_helper_stores_the_password_and_the_file_does_not(
+    token_registry: RealRegistry, home: Home, run: Run, tmp_path: Path, member: str
+) -> None:
+    helper = tmp_path / "bin" / "docker-credential-tests"
+    helper.parent.mkdir()
+    helper.write_text(HELPER)
+    helper.chmod(0o755)
+    config = {member: "tests" if member == "credsStore" else {token_registry.host: "tests"}}
+    home.docker_config(config)
+    env = {"PATH": f"{helper.parent}:{os.environ['PATH']}"}
+    done = run("login", token_registry.host, "-u", USER, "--password-stdin", input=INPUT, env=env)
+    assert (done.returncode, b"credentials are in docker-credential-tests" in done.stderr) == (0, True), done.stderr
+    assert config_of(home) == {**config, "auths": {token_registry.host: {}}}
+    stored = json.loads(Path(f"{helper}.stored").read_text())
+    assert stored == {"ServerURL": token_registry.host, "Username": USER, "Secret": PASSWORD}
+    reference = f"{token_registry.host}/private/app:v1"
+    assert run("digest", reference, env=env).stdout == f"{reference.removesuffix(':v1')}@{BUILT.digest}\n".encode()
+    assert run("logout", token_registry.host, env=env).returncode == 0
+    assert not Path(f"{helper}.stored").exists()
+    assert config_of(home) == {**config, "auths": {}}
+
+
+def test_a_helper_that_fails_stores_nothing_elsewhere(
+    token_registry: RealRegistry, home: Home, run: Run, tmp_path: Path
+) -> None:
+    helper = tmp_path / "bin" / "docker-credential-tests"
+    helper.parent.mkdir()
+    helper.write_text("#!/bin/sh\necho locked; exit 1\n")
+    helper.chmod(0o755)
+    home.docker_config({"credsStore": "tests"})
+    env = {"PATH": f"{helper.parent}:{os.environ['PATH']}"}
+    done = run("login", token_registry.host, "-u", USER, "--password-stdin", input=INPUT, env=env)
+    assert done.returncode == 4
+    assert b"docker-credential-tests failed (exit status 1) and printed 'locked'" in done.stderr
+    assert config_of(home) == {"credsStore": "tests"}
+
+
+@pytest.mark.parametrize("option", [(), ("--authfile",)])
+def test_skopeo_uses_what_a_login_has_stored(
+    token_registry: RealRegistry, home: Home, run: Run, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    file = tmp_path / "auth.json" if option else home.path / ".docker" / "config.json"
+    place = (*option, str(file)) if option else ()
+    assert run("login", token_registry.host, "-u", USER, "--password-stdin", *place, input=INPUT).returncode == 0
+    command = [tool("skopeo"), "list-tags", "--tls-verify=false", "--authfile", file]
+    done = subprocess.run([*command, f"docker://{token_registry.host}/private/app"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Tags"] == ["v1"]
+
+
+def test_imgfetch_removes_a_login_of_podman(token_registry: RealRegistry, home: Home, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "auth.json"
+    login = [tool("podman"), "login", "--tls-verify=false", "--authfile", file, "-u", USER, "--password-stdin"]
+    subprocess.run([*login, token_registry.host], input=INPUT, check=True, capture_output=True, timeout=60)
+    assert json.loads(file.read_text()) == auths(token_registry.host)
+    assert run("logout", token_registry.host, "--authfile", str(file)).returncode == 0
+    assert json.loads(file.read_text()) == {"auths": {}}
+    assert not (home.path / ".docker").exists()

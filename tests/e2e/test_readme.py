@@ -94,6 +94,7 @@ def registry(loopback: Loopback) -> Loopback:
     for path, answer in list(loopback.answers.items()):
         if path.startswith("/v2/private/"):
             loopback.answers[path] = only_with_credentials(answer)
+    loopback.answers["/v2/"] = only_with_credentials(Answer(b"{}"))
     return loopback
 
 

@@ -169,7 +169,7 @@ BROKEN: dict[str, Broken] = {
     # Status 4.
     "a login wanted": answering(
         "manifests/v1", Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="Team"'})
-    ).ends(4, 'expects a user name and password (Basic, realm "Team")', "docker login"),
+    ).ends(4, 'expects a user name and password (Basic, realm "Team")', "imgfetch login"),
     "access denied": answering("manifests/v1", Answer(b'{"errors":[{"code":"DENIED"}]}', 403)).ends(
         4, "cannot get the manifest of", "DENIED"
     ),

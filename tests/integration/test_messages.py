@@ -320,7 +320,7 @@ def test_m05_a_registry_that_asks_for_a_password_is_told_with_realm_and_command(
     err = tell.of(demand('Basic realm="Team registry"'), 4)
     assert f"the manifest of {tell.app} needs credentials" in err
     assert f'{tell.host} expects a user name and password (Basic, realm "Team registry")' in err
-    assert f"hint: log in: docker login {tell.host}, or pass --username with --password-stdin" in err
+    assert f"hint: log in: imgfetch login {tell.host}, or pass --username with --password-stdin" in err
     assert "Nexus" not in err
 
 
@@ -344,7 +344,7 @@ def test_m06_a_registry_that_refuses_a_login_is_told_with_user_file_and_its_word
     err = tell.of(replace(demand('Basic realm="x"'), body=body), 4)
     assert f"{tell.host} rejected the credentials of alice from {path}" in err
     assert "account is locked" in err
-    assert f"hint: log in again: docker login {tell.host}" in err
+    assert f"hint: log in again: imgfetch login {tell.host}" in err
 
 
 @pytest.mark.parametrize("refusing", [401, 403])
@@ -354,13 +354,13 @@ def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(refusing: 
     assert f"the token server http://{tell.host}/token, named by the registry, rejected" in err
     assert f"the credentials of alice from {path}" in err
     assert "incorrect username or password" in err
-    assert f"hint: log in again: docker login {tell.host}" in err
+    assert f"hint: log in again: imgfetch login {tell.host}" in err
 
 
 def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell) -> None:
     err = tell.of_token(Answer(status=401), 4)
     assert "rejected a request without credentials" in err
-    assert f"hint: log in: docker login {tell.host}" in err
+    assert f"hint: log in: imgfetch login {tell.host}" in err
     assert "password" not in err.lower()
     assert err.lower().count("credential") == 1  # that of the request without any
 
@@ -375,8 +375,8 @@ def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(tell: Tell, m
 @pytest.mark.parametrize(
     ("host", "says"),
     [
-        ("public.ecr.aws", "public images need none: docker logout public.ecr.aws"),
-        (ECR, f"log in again (aws ecr get-login-password): docker login {ECR}"),
+        ("public.ecr.aws", "public images need none: imgfetch logout public.ecr.aws"),
+        (ECR, f"log in again (aws ecr get-login-password): imgfetch login {ECR}"),
     ],
 )
 def test_m06_a_login_of_ecr_is_said_to_last_12_hours(host: str, says: str, tell: Tell, home: Path) -> None:
@@ -393,7 +393,7 @@ def test_m06_a_login_that_may_not_see_the_image_is_named(tell: Tell, home: Path)
     path = log_in(home, tell.host)
     err = tell.of_token(Answer(b'{"token":"t"}'), 4)
     assert f"imgfetch used the credentials of alice from {path}, which may lack access" in err
-    assert f"log in again: docker login {tell.host}" in err
+    assert f"log in again: imgfetch login {tell.host}" in err
 
 
 # ---- the manifest is not there ----
@@ -413,7 +413,7 @@ def test_m07_an_image_that_is_not_there_is_told_by_its_exact_name_with_both_poss
 ) -> None:
     err = tell.of(answer, status)
     assert f"{says.replace('APP', tell.app)}: {tell.host} returned" in err
-    assert f"docker login {tell.host}" in err
+    assert f"imgfetch login {tell.host}" in err
     assert "check the name and tag" in err
 
 
@@ -428,7 +428,7 @@ def test_m07_on_docker_hub_library_is_explained(tell: Tell) -> None:
     assert "the manifest of docker.io/library/busybox:latest was not found" in err
     assert "registry-1.docker.io returned 404" in err
     assert "means library/NAME" in err
-    assert "if the image needs credentials (none were sent), log in: docker login\n" in f"{err}\n"
+    assert "if the image needs credentials (none were sent), log in: imgfetch login\n" in f"{err}\n"
 
 
 # ---- nobody is at the token server ----
@@ -481,7 +481,7 @@ def test_m09_docker_hubs_limit_of_pulls_is_told_with_limit_who_is_counted_and_wh
     assert "The limit is 100 pulls per 6 hours for the address 192.0.2.7; 0 are left." in err
     assert "imgfetch did not retry" in err
     assert re.search(
-        r"hint: log in \(docker login\), use a mirror \(--mirror HOST\), or try again at about \d\d:\d\d$", err
+        r"hint: log in \(imgfetch login\), use a mirror \(--mirror HOST\), or try again at about \d\d:\d\d$", err
     )
 
 

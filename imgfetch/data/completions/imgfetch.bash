@@ -6,13 +6,15 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_imgfetch_cache_subparsers=(dir list prune)
-_shtab_imgfetch_subparsers=(save digest tags inspect verify cache makefile completion)
+_shtab_imgfetch_subparsers=(save digest tags inspect verify login logout cache makefile completion)
 
 _shtab_imgfetch_save_option_strings=(-i --images --platform --all-platforms --keep-index --name -o --output --output-dir --format --layers --base --if-changed --keep-going --dry-run --json -j --jobs --cache-dir --no-cache --cache-size --max-layer-size -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -q --quiet --progress -v --verbose --strict -h --help)
 _shtab_imgfetch_digest_option_strings=(-i --images --platform --keep-tag --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_tags_option_strings=(--sort --json -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_inspect_option_strings=(--platform --json --raw -u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
 _shtab_imgfetch_verify_option_strings=(-i --images --platform --json -q --quiet --progress -h --help)
+_shtab_imgfetch_login_option_strings=(-u --username --password-stdin --authfile --anonymous --trust-realm --realm-override --mirror --no-mirror --ca-file --certs-dir --insecure --plain-http --retries --max-wait --timeout -v --verbose --strict -h --help)
+_shtab_imgfetch_logout_option_strings=(--authfile -h --help)
 _shtab_imgfetch_cache_dir_option_strings=(--cache-dir -h --help)
 _shtab_imgfetch_cache_list_option_strings=(--cache-dir --json -h --help)
 _shtab_imgfetch_cache_prune_option_strings=(--cache-dir --keep --older-than -h --help)
@@ -46,6 +48,10 @@ _shtab_imgfetch_inspect___certs_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_imgfetch_verify_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_verify__i_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_verify___images_COMPGEN=_shtab_compgen_files
+_shtab_imgfetch_login___authfile_COMPGEN=_shtab_compgen_files
+_shtab_imgfetch_login___ca_file_COMPGEN=_shtab_compgen_files
+_shtab_imgfetch_login___certs_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_imgfetch_logout___authfile_COMPGEN=_shtab_compgen_files
 _shtab_imgfetch_cache_dir___cache_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_imgfetch_cache_list___cache_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_imgfetch_cache_prune___cache_dir_COMPGEN=_shtab_compgen_dirs
@@ -54,7 +60,7 @@ _shtab_imgfetch_save___format_choices=(docker docker-classic oci)
 _shtab_imgfetch_save___layers_choices=(original plain)
 _shtab_imgfetch_cache_pos_0_choices=(dir list prune)
 _shtab_imgfetch_completion_pos_0_choices=(bash zsh fish)
-_shtab_imgfetch_pos_0_choices=(save digest tags inspect verify cache makefile completion)
+_shtab_imgfetch_pos_0_choices=(save digest tags inspect verify login logout cache makefile completion)
 
 _shtab_imgfetch_save_pos_0_nargs='*'
 _shtab_imgfetch_save___all_platforms_nargs=0
@@ -116,6 +122,17 @@ _shtab_imgfetch_verify__q_nargs=0
 _shtab_imgfetch_verify___quiet_nargs=0
 _shtab_imgfetch_verify__h_nargs=0
 _shtab_imgfetch_verify___help_nargs=0
+_shtab_imgfetch_login___password_stdin_nargs=0
+_shtab_imgfetch_login___anonymous_nargs=0
+_shtab_imgfetch_login___no_mirror_nargs=0
+_shtab_imgfetch_login___plain_http_nargs=0
+_shtab_imgfetch_login__v_nargs=0
+_shtab_imgfetch_login___verbose_nargs=0
+_shtab_imgfetch_login___strict_nargs=0
+_shtab_imgfetch_login__h_nargs=0
+_shtab_imgfetch_login___help_nargs=0
+_shtab_imgfetch_logout__h_nargs=0
+_shtab_imgfetch_logout___help_nargs=0
 _shtab_imgfetch_cache_dir__h_nargs=0
 _shtab_imgfetch_cache_dir___help_nargs=0
 _shtab_imgfetch_cache_list___json_nargs=0

@@ -50,7 +50,7 @@ function _shtab_imgfetch_using
   test "$_shtab_imgfetch_cmdpath" = "$argv"
 end
 
-set -g _shtab_imgfetch_commands save digest tags inspect verify cache 'cache dir' 'cache list' 'cache prune' makefile completion
+set -g _shtab_imgfetch_commands save digest tags inspect verify login logout cache 'cache dir' 'cache list' 'cache prune' makefile completion
 set -g _shtab_imgfetch_opts_with_value --authfile --base --ca-file --cache-dir --cache-size --certs-dir --format --images --insecure --jobs --keep --layers --max-layer-size --max-wait --mirror --name --older-than --output --output-dir --platform --progress --realm-override --retries --timeout --trust-realm --username -i -j -o -u
 
 complete -c imgfetch -e
@@ -173,6 +173,28 @@ complete -c imgfetch -n '_shtab_imgfetch_using verify' -s q -l quiet -d 'show no
 complete -c imgfetch -n '_shtab_imgfetch_using verify' -l progress -x -d 'how to show progress on stderr (default: auto, which is bar on a terminal and plain elsewhere)'
 complete -c imgfetch -n '_shtab_imgfetch_using verify' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using verify; and test $_shtab_imgfetch_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'an archive from imgfetch or another tool, compressed or not; a directory with an OCI image layout; - is stdin'
+complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a login -d 'Check credentials at a registry, and store them as docker does.'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -s u -l username -x -d 'log in as USER; asks for the password at a terminal'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l password-stdin -d 'read the password or token from stdin'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l authfile -xka "(__fish_complete_path (commandline -ct))" -d 'read credentials from FILE instead of docker'"'"'s and podman'"'"'s files'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l anonymous -d 'use no credentials'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l trust-realm -x -d 'also send credentials to token server HOST; repeatable'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l realm-override -x -d 'when a registry names a token server on HOST, use URL instead; repeatable'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l mirror -x -d 'try this mirror of REGISTRY (or Docker Hub) first; repeatable'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l no-mirror -d 'use no mirrors, not even configured ones'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l ca-file -xka "(__fish_complete_path (commandline -ct))" -d 'trust this CA in addition to the system'"'"'s; repeatable'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l certs-dir -xka "(__fish_complete_directories)" -d 'look for a host'"'"'s certificates first in DIR (laid out like docker'"'"'s certs.d)'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l insecure -x -d 'do not verify the certificate of HOST[:PORT]; repeatable'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l plain-http -d 'use http instead of https for registries'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l retries -x -d 'number of retries after the first attempt (default: 4)'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l max-wait -x -d 'longest wait the registry may request (default: 60)'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l timeout -x -d 'drop a connection after SECONDS without data (default: 60)'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -s v -l verbose -d 'log requests to stderr; -vv logs more'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -l strict -d 'treat warnings about nonconforming images or registries as errors'
+complete -c imgfetch -n '_shtab_imgfetch_using login' -s h -l help -d 'show this help'
+complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a logout -d 'Remove stored credentials.'
+complete -c imgfetch -n '_shtab_imgfetch_using logout' -l authfile -xka "(__fish_complete_path (commandline -ct))" -d 'remove them from FILE instead of docker'"'"'s file'
+complete -c imgfetch -n '_shtab_imgfetch_using logout' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a cache -d 'Show or prune the cache of verified blobs.'
 complete -c imgfetch -n '_shtab_imgfetch_using cache' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using cache; and test $_shtab_imgfetch_npos -eq 0' -a dir -d 'Print the cache directory.'

@@ -14,6 +14,8 @@ _shtab_imgfetch_commands() {
     completion:'Print a shell completion script.'
     digest:'Print image names with their digests, for pinning.'
     inspect:'Show an image or an archive: platforms, config, layers.'
+    login:'Check credentials at a registry, and store them as docker does.'
+    logout:'Remove stored credentials.'
     makefile:'Print rules for GNU make: pin, fetch, bundle.'
     save:'Download images, verify them, and write them to an archive.'
     tags:'Print the tags of a repository.'
@@ -138,6 +140,40 @@ _shtab_imgfetch_inspect_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_inspect_defaults_added=0
 
+_shtab_imgfetch_login_options=(
+  {-u,--username}"[log in as USER\; asks for the password at a terminal]:USER:"
+  "--password-stdin[read the password or token from stdin]"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirrors, not even configured ones]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look for a host\'s certificates first in DIR (laid out like docker\'s certs.d)]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http instead of https for registries]"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait the registry may request (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":such as quay.io (default\: docker.io):"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_login_defaults_added=0
+
+_shtab_imgfetch_logout_options=(
+  "--authfile[remove them from FILE instead of docker\'s file]:FILE:_files"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":such as quay.io (default\: docker.io):"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_logout_defaults_added=0
+
 _shtab_imgfetch_makefile_options=(
   "(- : *)"{-h,--help}"[show this help]"
 )
@@ -255,6 +291,8 @@ _shtab_imgfetch() {
         completion) _arguments -C -s $_shtab_imgfetch_completion_options ;;
         digest) _arguments -C -s $_shtab_imgfetch_digest_options ;;
         inspect) _arguments -C -s $_shtab_imgfetch_inspect_options ;;
+        login) _arguments -C -s $_shtab_imgfetch_login_options ;;
+        logout) _arguments -C -s $_shtab_imgfetch_logout_options ;;
         makefile) _arguments -C -s $_shtab_imgfetch_makefile_options ;;
         save) _arguments -C -s $_shtab_imgfetch_save_options ;;
         tags) _arguments -C -s $_shtab_imgfetch_tags_options ;;

@@ -140,7 +140,7 @@ def test_a_registry_that_asks_for_no_credentials_is_asked_once_and_receives_none
     hint = str(caught.value.hint)
     assert "imgfetch did not send the credentials of alice" in hint
     assert "registry.example does not ask for credentials" in hint
-    assert "docker login" not in hint
+    assert "imgfetch login" not in hint
 
 
 def test_a_missing_image_of_a_registry_that_has_answered_without_credentials_makes_no_ping(

@@ -261,7 +261,7 @@ def test_without_a_login_no_login_is_called_refused(wire: Wire, transport: HttpC
     error = failure(transport, None)
     assert requests_of(wire) == [("GET", REALM, None)]
     assert "a request without credentials" in str(error)
-    assert "docker login registry.example" in str(error.hint)
+    assert "imgfetch login registry.example" in str(error.hint)
     assert "password" not in shown(error)
 
 
@@ -339,7 +339,7 @@ def test_without_a_login_no_trust_is_asked_for(wire: Wire, transport: HttpClient
     wire.get(FOREIGN, status=401)
     error = failure(transport, None, grant(FOREIGN))
     assert "--trust-realm" not in shown(error)
-    assert "docker login" in shown(error)
+    assert "imgfetch login" in shown(error)
 
 
 def test_an_http_realm_that_wants_a_login_is_named_with_the_rule_and_the_option(

@@ -409,17 +409,17 @@ def test_a_challenges_and_a_token_servers_words_are_cleaned(
 @pytest.mark.parametrize(
     ("registry", "source", "says"),
     [
-        ("registry.example:5000", "/x", "log in again: docker login registry.example:5000"),
-        ("docker.io", "/x", "log in again: docker login"),
-        ("registry-1.docker.io", "/x", "log in again: docker login"),
-        ("public.ecr.aws", "/x", "12 hours; public images need none: docker logout public.ecr.aws"),
+        ("registry.example:5000", "/x", "log in again: imgfetch login registry.example:5000"),
+        ("docker.io", "/x", "log in again: imgfetch login"),
+        ("registry-1.docker.io", "/x", "log in again: imgfetch login"),
+        ("public.ecr.aws", "/x", "12 hours; public images need none: imgfetch logout public.ecr.aws"),
         (
             "1.dkr.ecr.us-east-1.amazonaws.com",
             "/x",
-            "12 hours; log in again (aws ecr get-login-password): docker login 1.",
+            "12 hours; log in again (aws ecr get-login-password): imgfetch login 1.",
         ),
         ("1.dkr.ecr.cn-north-1.amazonaws.com.cn", "/x", "12 hours; log in again"),
-        ("evil-amazonaws.com", "/x", "log in again: docker login evil-amazonaws.com"),
+        ("evil-amazonaws.com", "/x", "log in again: imgfetch login evil-amazonaws.com"),
         ("public.ecr.aws", "--username", "check the given user name and password"),
     ],
 )

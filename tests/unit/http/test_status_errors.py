@@ -163,7 +163,7 @@ def test_the_limit_of_pulls_is_told_with_who_is_counted_and_is_not_tried_again(r
         "The limit is 100 pulls per 6 hours for the address 192.0.2.7; 0 are left.",
         "imgfetch did not retry because that would not help.",
     )
-    hint = "log in (docker login), use a mirror (--mirror HOST), or try again "
+    hint = "log in (imgfetch login), use a mirror (--mirror HOST), or try again "
     assert error.hint in (hint + before, hint + at_about(21600))
 
 
@@ -184,7 +184,7 @@ def test_the_limit_of_pulls_is_known_by_its_words(rejected: Reject) -> None:
     error = rejected(429, PULL_LIMIT, url=HUB)
     assert error.tries == 1
     assert error.details == ("imgfetch did not retry because that would not help.",)
-    assert error.hint == "log in (docker login), use a mirror (--mirror HOST), or try again later"
+    assert error.hint == "log in (imgfetch login), use a mirror (--mirror HOST), or try again later"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_other_limits_are_tried_again(rejected: Reject, body: str, headers: dict
 def test_a_window_of_any_length_is_told(rejected: Reject, window: str) -> None:
     error = rejected(429, "", {"RateLimit-Limit": f"5;w={window}"})
     assert "5 pulls per" in error.details[0]
-    assert str(error.hint).startswith("log in (docker login registry.example)")
+    assert str(error.hint).startswith("log in (imgfetch login registry.example)")
 
 
 def test_a_time_beyond_all_clocks_is_no_bug(rejected: Reject) -> None:

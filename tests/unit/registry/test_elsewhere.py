@@ -95,7 +95,7 @@ def test_an_image_that_another_registry_denies_is_reported_with_its_name_there(
     shown = f"{caught.value}; {caught.value.hint}"
     for words in (f"ghcr.io returned {status}", "registry.example redirected to ghcr.io", "ghcr.io/owner/app"):
         assert words in shown
-    for words in ("storage", "signed", "docker login registry.example"):
+    for words in ("storage", "signed", "imgfetch login registry.example"):
         assert words not in shown
 
 
