@@ -118,7 +118,7 @@ class Route(Generic[T]):
         except ImgfetchError as final:
             if entrant is self._upstream:
                 self._error = final
-            elif entrant in self._answered:
+            elif entrant in self._answered and is_outage(final):
                 self._skipped.append(entrant)
             return False
         return True
