@@ -107,7 +107,7 @@ class Route(Generic[T]):
             self._is_upstream_waiting = self._has_another(entrant, error)
             return
         is_silent = seconds >= self._limits.first_byte and is_outage(error)
-        self._report(entrant.server, error, is_silent=is_silent)
+        self._report(entrant.server, error, "trying the next source", is_silent=is_silent)
         self._undecided[entrant] = error
         (self._skipped if is_silent and not self._is_last_resort else self._mirrors).append(entrant)
 
@@ -185,7 +185,7 @@ class Route(Generic[T]):
                 self._is_upstream_waiting = True
             elif runner.seconds >= self._limits.first_byte:
                 silence = TransportError(f"sent nothing for {runner.seconds:.1f} s")
-                self._report(runner.who.server, silence, is_silent=True)
+                self._report(runner.who.server, silence, f"continuing with {winner.server.name}", is_silent=True)
                 self._skipped.append(runner.who)
             else:
                 self._mirrors.insert(0, runner.who)
@@ -213,7 +213,7 @@ class Route(Generic[T]):
         """Ask a mirror before the others."""
         self._mirrors.sort(key=lambda each: each.server is not server)
 
-    def _report(self, server: Server, error: ImgfetchError, *, is_silent: bool) -> None:
+    def _report(self, server: Server, error: ImgfetchError, plan: str, *, is_silent: bool) -> None:
         """Note the failure of a mirror; warn once that it is ill, and once that it lacks something."""
         server.failed(error)
         if is_silent and self._races.is_serial:
@@ -222,7 +222,7 @@ class Route(Generic[T]):
         server.failure = f"{server.name}: {error}{cause}"
         self._failures.append(server.failure)
         is_new = server.is_news("illness" if server.is_ill else "failure")
-        _logger.log(logging.WARNING if is_new else logging.INFO, "%s; trying the next source", server.failure)
+        _logger.log(logging.WARNING if is_new else logging.INFO, "%s; %s", server.failure, plan)
 
     def _warn_of_slowness(self, server: Server, topic: str, plan: str) -> None:
         if server.is_news(topic):
