@@ -152,7 +152,14 @@ class Downloads:
 
         def fill(part: PartialBlob) -> LayerInfo | None:
             self.progress.started(item)
-            return receive(self.source, layer.reference, part, layer.what, retries=self.retries)
+            return receive(
+                self.source,
+                layer.reference,
+                part,
+                layer.what,
+                retries=self.retries,
+                interrupted=partial(self.progress.interrupted, item),
+            )
 
         brought = self.store.bring(
             descriptor,

@@ -23,19 +23,27 @@ from imgfetch.pull.start import Start
 from imgfetch.registry.mirrored import Candidate, Mirrored
 from imgfetch.registry.route import Asker, Entrant, Route
 from imgfetch.registry.server import Server
-from imgfetch.registry.stream import Stream
+from imgfetch.registry.stream import LeftError, Stream
 from imgfetch.store.partial import PartialBlob
+from imgfetch.text import format_size
 
 _logger = logging.getLogger(__name__)
 
 
 def receive(
-    source: Source, reference: Reference, part: PartialBlob, what: str, *, retries: RetryPolicy
+    source: Source,
+    reference: Reference,
+    part: PartialBlob,
+    what: str,
+    *,
+    retries: RetryPolicy,
+    interrupted: Callable[[str], None] = lambda _: None,
 ) -> LayerInfo | None:
     """Download the missing bytes of a claimed blob, verify all of it, and return the findings about a layer.
 
     The blob is of the image ``reference``, and is called ``what`` in messages; ``retries`` has the attempts at the
-    upstream, whose last error is raised.
+    upstream, whose last error is raised.  ``interrupted`` receives a sentence for each response that ends in the middle
+    of the blob, if another request follows.
     """
     part.rehash()
     if part.size:
@@ -57,6 +65,9 @@ def receive(
         if retries.is_stopped:
             raise failure
         route.failed(entrant, failure)
+        if route.has_next and not isinstance(failure, LeftError):
+            place = f"{format_size(part.size)} of {format_size(part.descriptor.size)}"
+            interrupted(f"{what}: interrupted at {place}, resuming ({failure})")
 
 
 def _route(source: Source, reference: Reference, part: PartialBlob, what: str, retries: RetryPolicy) -> Route[Body]:

@@ -123,6 +123,11 @@ class Route(Generic[T]):
             return False
         return True
 
+    @property
+    def has_next(self) -> bool:
+        """Return whether a place is left to be asked."""
+        return bool(self._mirrors) or self._is_upstream_waiting
+
     def is_left(self, entrant: Entrant[T], size: int, count: int) -> bool:
         """Return whether the rest of a blob, after ``count`` bytes, is to be requested from a faster mirror."""
         server = entrant.server

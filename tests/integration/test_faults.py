@@ -186,3 +186,29 @@ def test_ten_rounds_of_all_faults_leave_nothing_and_take_little_memory(tmp_path:
     peak = int(done.stdout.split()[-1])
     print(done.stdout)
     assert peak < 200 * 1024**2
+
+
+def test_the_first_interruption_of_a_layer_is_told_and_no_other(
+    servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted_waits(monkeypatch)
+    begin("f45-cut", servers, tmp_path, monkeypatch)
+    arguments = ("save", reference("f45-cut", servers), "-o", tmp_path / "y.tar", "--platform", "linux/amd64")
+    done = command(*arguments)
+    assert done.status == 0
+    assert done.err.count(": interrupted at 1.5 MB of 2.1 MB, resuming (") == 1
+    assert done.err.count("resuming") == 1
+    for server in servers.values():
+        server.forget()
+    events = command(*arguments, "--no-cache", "--progress", "json").err.splitlines()
+    assert sum('"event": "interrupted"' in event for event in events) == 2
+
+
+def test_a_failure_that_ends_the_save_is_not_called_an_interruption(
+    servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted_waits(monkeypatch)
+    begin("f45-cut", servers, tmp_path, monkeypatch)
+    done = command("save", reference("f45-cut", servers), "-o", tmp_path / "y.tar", "--retries", "0")
+    assert done.status == 5
+    assert "resuming" not in done.err
