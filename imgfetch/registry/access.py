@@ -19,7 +19,7 @@ from imgfetch.registry import mirror_rules
 from imgfetch.registry.credential_helpers import read_helpers
 from imgfetch.registry.daemon_json import find_daemon_json, read_daemon_json
 from imgfetch.registry.endpoints import Endpoint
-from imgfetch.registry.hosts_toml import hosts_directories
+from imgfetch.registry.hosts_toml import HostDirectories, hosts_directories
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.registries_conf import registries_conf_files
 from imgfetch.registry.registries_yaml import read_registries_yaml
@@ -98,7 +98,7 @@ class RegistryConfig:
             home = Path.home()
         podman = registries_conf_files(environment, home)
         docker = read_daemon_json(find_daemon_json(environment, home))
-        k3s = read_registries_yaml()
+        k3s, directories = read_registries_yaml(), hosts_directories(environment, home, certs_dir)
         logins = Credentials()
         if not anonymous:
             logins = Credentials(
@@ -116,13 +116,13 @@ class RegistryConfig:
             ),
             proxies.from_environment(environment, docker.proxies, docker.file),
             RealmPolicy(frozenset(host.lower() for host in trust_realms), realm_overrides or {}),
-            Mirrors(insecure=docker.insecure)
+            Mirrors(insecure=docker.insecure, hosts=HostDirectories(directories), are_skipped=True)
             if mirrors_first is None
             else mirror_rules.read(
                 urls=mirrors_first,
                 docker=docker,
                 registries_conf=podman,
-                certs_directories=hosts_directories(environment, home, certs_dir),
+                certs_directories=directories,
                 k3s=k3s,
             ),
             plain_http,

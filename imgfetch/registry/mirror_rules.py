@@ -34,9 +34,11 @@ class Mirrors:
 
     urls: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    insecure: InsecureRegistries = field(default_factory=InsecureRegistries)
     hosts: HostDirectories = field(default_factory=HostDirectories)
     k3s: RegistriesYaml = field(default_factory=RegistriesYaml)
-    insecure: InsecureRegistries = field(default_factory=InsecureRegistries)
+    are_skipped: bool = False
+    """True to ask the registry itself, by what containerd's file says about it, and nobody else."""
 
     def __post_init__(self) -> None:
         """Raise `InvalidReferenceError` for a mirror's URL that is malformed or has credentials."""
@@ -48,23 +50,29 @@ class Mirrors:
         Raises:
             UnsupportedError: the configuration blocks it, or gives it an empty name.
         """
+        itself = Endpoint(reference.registry, reference.repository, is_mirror=False)
+        rule = self._rule(reference)
+        *podman, replaced = rule.endpoints(reference) if rule else (itself,)
+        *containerd, server = self.hosts.endpoints(reference)
+        upstream = server if replaced == itself else replaced
+        registry, rest = reference.registry.lower(), f"/{reference.repository}"
+        mirrors = [below(root, reference, rest) for served, root in map(parse_mirror, self.urls) if served == registry]
+        found = [*dict.fromkeys((*mirrors, *podman, *containerd, *self.k3s.endpoints(reference))), upstream]
+        while found[1:] and _is_same(found[-2], upstream):
+            del found[-2]
+        if self.are_skipped:
+            found = [upstream if upstream.renamed(reference) == reference and not upstream.path else itself]
+        return tuple(
+            place._replace(insecure=True) if self.insecure.includes(place.registry) else place for place in found
+        )
+
+    def _rule(self, reference: Reference) -> Rule | None:
+        """Return podman's table for an image."""
         matching = [rule for rule in self.rules if rule.rest(reference) is not None]
         rule = max(matching, key=lambda rule: (len(rule.prefix), not rule.prefix.startswith("*.")), default=None)
         if rule and rule.blocked:
             raise UnsupportedError(f"{reference} is blocked by {sanitize(rule.file)} (prefix {rule.prefix})")
-        registry, rest = reference.registry.lower(), f"/{reference.repository}"
-        mirrors = [below(root, reference, rest) for served, root in map(parse_mirror, self.urls) if served == registry]
-        itself = Endpoint(reference.registry, reference.repository, is_mirror=False)
-        *podman, replaced = rule.endpoints(reference) if rule else (itself,)
-        *containerd, server = self.hosts.endpoints(reference)
-        upstream = server if replaced == itself else replaced
-        others = dict.fromkeys((*mirrors, *podman, *containerd, *self.k3s.endpoints(reference)))
-        found = [*others, upstream]
-        while found[1:] and _is_same(found[-2], upstream):
-            del found[-2]
-        return tuple(
-            place._replace(insecure=True) if self.insecure.includes(place.registry) else place for place in found
-        )
+        return rule
 
 
 def read(
@@ -84,9 +92,12 @@ def read(
         InvalidReferenceError: one of ``urls`` is malformed, or has credentials.
     """
     docker = docker or DockerConfig()
-    hosts = HostDirectories(tuple(certs_directories))
     return Mirrors(
-        (*urls, *docker.mirrors), read_rules(registries_conf), hosts, k3s or RegistriesYaml(), docker.insecure
+        (*urls, *docker.mirrors),
+        read_rules(registries_conf),
+        docker.insecure,
+        HostDirectories(tuple(certs_directories)),
+        k3s or RegistriesYaml(),
     )
 
 

@@ -204,7 +204,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("InsecureRegistries.includes", "name == DOCKER_HUB or", "").noticed_by(
         "test_a_registry_is_insecure_by_its_name_or_its_address"
     ),
-    Mutant("RegistryConfig.from_environment", "Mirrors(insecure=docker.insecure)", "Mirrors()").noticed_by(
+    Mutant("RegistryConfig.from_environment", "Mirrors(insecure=docker.insecure, ", "Mirrors(").noticed_by(
         "test_the_configuration_has_all_that_the_file_says"
     ),
     Mutant("daemon_json:_insecure", "if not _NAME.fullmatch(name):", "if False:").noticed_by(

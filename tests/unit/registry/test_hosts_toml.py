@@ -13,7 +13,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
-from imgfetch.registry.hosts_toml import hosts_directories
+from imgfetch.registry.hosts_toml import HostDirectories, hosts_directories
 from imgfetch.registry.mirror_rules import Mirrors, read
 from imgfetch.registry.mirrored import Mirrored
 from imgfetch.registry.settings import MAX_TOML
@@ -404,3 +404,24 @@ def test_a_tag_is_resolved_only_where_that_is_allowed(roots: Roots, text: str, a
     ):
         mirrored.manifest(HUB)
     assert list(registries) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[host."https://h.example"]\nca = "h.pem"', Endpoint("docker.io", "library/busybox", is_mirror=False)),
+        ('server = "https://s.example"\nca = "s.pem"', Endpoint("docker.io", "library/busybox", is_mirror=False)),
+        (
+            'server = "https://docker.io/x"\nskip_verify = true',
+            Endpoint("docker.io", "library/busybox", is_mirror=False),
+        ),
+        (
+            'server = "https://docker.io"\nca = "/own.pem"\n[host."https://h.example"]',
+            Endpoint("docker.io", "library/busybox", is_mirror=False, tls=HostTls((Path("/own.pem"),))),
+        ),
+    ],
+)
+def test_without_mirrors_the_registry_itself_keeps_its_settings(roots: Roots, text: str, found: Endpoint) -> None:
+    roots.put(text)
+    mirrors = Mirrors(hosts=HostDirectories((roots.path / "a",)), are_skipped=True)
+    assert mirrors.endpoints(HUB) == (found,)
