@@ -68,7 +68,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_after_that_its_thread_sends_no_request"
     ),
     Mutant("HttpClient._send", "deadline.lower(self.pause)", "pass").noticed_by(
-        "test_a_mirror_that_dies_is_followed_by_the_next_one_from_the_missing_byte[stalls]"
+        "test_pauses_within_a_body_have_a_limit_of_their_own"
     ),
     Mutant("Server.may_try", "self._skipped_until = now + self._pause", "pass").noticed_by(
         "test_an_ill_mirror_is_tried_by_one_request_after_a_while"

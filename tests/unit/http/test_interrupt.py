@@ -96,3 +96,21 @@ def test_what_fails_to_end_a_request_does_no_harm() -> None:
     ended: list[Callable[[], object]] = []
     interrupt.watch(lambda: ended.append(broken))
     assert ended  # at once, because it comes too late
+
+
+def test_pauses_within_a_body_have_a_limit_of_their_own(loopback: Loopback, held: threading.Event) -> None:
+    client = HttpClient(tolerance=Tolerance(), timeout=2 * _LONGEST, pause=0.3)
+    with (
+        client.get(f"http://{loopback.host}/body") as response,
+        pytest.raises(TransportError, match="sent no data before the timeout"),
+    ):
+        list(response.chunks(10_000))
+    assert not held.is_set()
+    held.set()
+
+
+def test_the_wait_for_a_response_is_no_pause_within_it(loopback: Loopback, held: threading.Event) -> None:
+    threading.Timer(1, held.set).start()
+    client = HttpClient(tolerance=Tolerance(), timeout=2 * _LONGEST, pause=0.3)
+    with client.get(f"http://{loopback.host}/head") as response:
+        assert b"".join(response.chunks(100)) == b"late"
