@@ -20,7 +20,7 @@ from imgfetch.inputs import read_settings
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.registry.endpoints import parse_mirror
-from imgfetch.registry.settings import tolerated
+from imgfetch.registry.settings import note_read, tolerated
 from imgfetch.text import quoted
 
 _SYSTEM = Path("/etc/docker/daemon.json")
@@ -84,7 +84,8 @@ def read_daemon_json(path: Path) -> DockerConfig:
             {key: text for key in _PROXY_KEYS if (text := proxies.text(key).strip())},
             str(path),
         )
-    return config  # noqa: RET504  # an error is tolerated before the assignment
+        note_read(path)
+    return config
 
 
 def _mirrors(members: strictjson.Object, path: Path) -> Iterator[str]:

@@ -18,7 +18,7 @@ from imgfetch.errors import ImgfetchError, InvalidReferenceError, UnsupportedErr
 from imgfetch.oci import strictjson
 from imgfetch.oci.reference import Reference, parse_location
 from imgfetch.registry.endpoints import Endpoint, below
-from imgfetch.registry.settings import find_files, flag, read_toml, tolerated
+from imgfetch.registry.settings import find_files, flag, note_read, read_toml, tolerated
 from imgfetch.text import quoted
 
 SYSTEM = Path("/etc/containers")
@@ -73,6 +73,7 @@ def read_rules(paths: Iterable[Path]) -> tuple[Rule, ...]:
         with tolerated(str(path)):
             for rule in _rules(path):
                 rules[rule.prefix] = rule
+            note_read(path)
     return tuple(rules.values())
 
 

@@ -70,6 +70,19 @@ def test_an_image_comes_from_a_host_of_containerd_that_wants_a_header(
     assert BASIC.split()[1] not in done.err
 
 
+def test_the_files_that_are_used_are_named(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+    (tmp_path / "registries.conf").write_text("")
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "daemon.json").write_text("{}")
+    err = command("digest", loopback.add("app", "1", BUILT), "-v").err
+    assert f"using {tmp_path / 'docker' / 'daemon.json'}\n" in err
+    assert f"using {tmp_path / 'registries.conf'}\n" in err
+
+
 @pytest.mark.parametrize("options", [(), ("--no-mirror",)], ids=["", "--no-mirror"])
 def test_a_server_of_containerd_is_asked_instead_of_the_registry(
     loopback: Loopback, command: Command, tmp_path: Path, options: tuple[str, ...]
