@@ -159,12 +159,10 @@ def _mirrors(entries: Mapping[str, object], insecure: frozenset[str], path: Path
                 place = _place(url)
                 is_vague = place.scheme == "http" and _address(place.registry) in insecure  # https comes first there
                 places.append(place._replace(scheme="" if is_vague else place.scheme))
-        rewrites = _table(table.get("rewrite"), f"'rewrite' of mirror {key!r}")
+        rules = _table(table.get("rewrite"), f"'rewrite' of mirror {key!r}")
+        mirror = YamlMirror(tuple(places), tuple(_rewrites(rules, f"mirror {key!r} in {path}")))
         with tolerated(f"mirror {key!r} in {path}"):
-            yield (
-                key if key == _ALL else _registry(key),
-                YamlMirror(tuple(places), tuple(_rewrites(rewrites, f"mirror {key!r} in {path}"))),
-            )
+            yield key if key == _ALL else _registry(key), mirror
 
 
 def _rewrites(rules: Mapping[str, object], what: str) -> Iterator[Rewrite]:

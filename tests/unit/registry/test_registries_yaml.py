@@ -151,6 +151,7 @@ def test_a_part_that_cannot_be_used_is_left_out_with_a_warning(file: Path, log: 
         "mirrors: {docker.io: {endpoint: https://m.example}}",
         "mirrors: {docker.io: {endpoint: [[a]]}}",
         "mirrors: {docker.io: {rewrite: [a]}}",
+        "mirrors: {docker.io: {rewrite: {a: [b]}}}",
         "configs: [a]",
         "configs: {m.example: a}",
         "configs: {m.example: {tls: [a]}}",
