@@ -102,7 +102,7 @@ def test_pauses_within_a_body_have_a_limit_of_their_own(loopback: Loopback, held
     client = HttpClient(tolerance=Tolerance(), timeout=2 * _LONGEST, pause=0.3)
     with (
         client.get(f"http://{loopback.host}/body") as response,
-        pytest.raises(TransportError, match="sent no data before the timeout"),
+        pytest.raises(TransportError, match=r"responding|too slow"),
     ):
         list(response.chunks(10_000))
     assert not held.is_set()
