@@ -132,7 +132,7 @@ def keyring(arguments: argparse.Namespace) -> Keyring:
 
 def retries(arguments: argparse.Namespace) -> RetryPolicy:
     """Return the policy for retries."""
-    return RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait)
+    return RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, timeout=arguments.timeout)
 
 
 def cache(arguments: argparse.Namespace) -> str | None:

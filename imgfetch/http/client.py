@@ -11,6 +11,7 @@ It uses only the adapter of `requests`, because sessions add (docs/registries.md
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ class HttpClient:
         trust: the trusted certificates; by default the system's.
         proxies: by default none.
         connect_timeout: the longest time to connect, in seconds.
-        timeout: the longest time between two bytes, and for the head of a response.
+        timeout: the longest time between two bytes, and for the heads of a response and the redirects before it.
         pause: a lower limit for the time between two bytes of a body.
 
     Raises:
@@ -112,7 +113,8 @@ class HttpClient:
             offset: the first byte to request; a server may still send all of them.
             validators: strong ``ETag`` values by the origin that sent them.
         """
-        home, chain = Origin.of(url), [url]
+        home, chain, within = Origin.of(url), [url], self._deadline(timeout)
+        within.limit(within.timeout)  # the heads of all responses together
         while True:
             origin = Origin.of(chain[-1])
             headers = dict(more) if origin == home else {}
@@ -121,7 +123,7 @@ class HttpClient:
                 headers["If-Range"] = validators[origin]
             mine = {"Authorization": authorization} if authorization and origin == home else {}
             is_storage = not same_host and _is_storage(chain)
-            send = partial(self._send, chain[-1], timeout=timeout, method=method, identify=identify and origin == home)
+            send = partial(self._send, chain[-1], within=within, method=method, identify=identify and origin == home)
             response = send(headers if is_storage else headers | mine)
             if is_storage and mine and response.status in _DENIED:
                 response.close()
@@ -138,6 +140,8 @@ class HttpClient:
                 same_host=same_host,
             )
             chain.append(next_url)
+        within.limit(math.inf)
+        within.lower(self.pause)
         with self._registered(response):
             yield response
 
@@ -145,7 +149,7 @@ class HttpClient:
     def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
         """Send a form, which may contain a secret, and yield the response; redirects are not followed."""
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        with self._registered(self._send(url, headers, timeout, method="POST", form=form)) as response:
+        with self._registered(self._send(url, headers, self._deadline(timeout), method="POST", form=form)) as response:
             yield response
 
     @contextmanager
@@ -180,7 +184,7 @@ class HttpClient:
         self,
         url: str,
         headers: dict[str, str],
-        timeout: float | None,
+        within: Deadline,
         *,
         method: str,
         form: bytes | None = None,
@@ -189,12 +193,11 @@ class HttpClient:
         mine = interrupt.current()
         if self._aborted or (mine and mine.is_set):
             raise TransportError(f"stopped before the request to {shown_url(url)}", tries=1)
-        timeout = min(timeout or self.timeout, self.timeout)
+        timeout = within.timeout
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         _note_secrets(url, headers.get("Authorization", ""), proxy)
-        deadline = Deadline(timeout, waiting=partial(self._announce, url))
-        with mapped(url, proxy), deadline.applied():
+        with mapped(url, proxy), within.applied(partial(self._announce, url)):
             headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.
@@ -205,14 +208,16 @@ class HttpClient:
                 timeout=(min(self.connect_timeout, timeout), timeout),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        deadline.lower(self.pause)
-        response = Response(answer, url, deadline)
+        response = Response(answer, url, within)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
             raise proxy_error(proxy, f"{response.status} {response.reason}")
         self._pass_on_warnings(response)
         return response
+
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(min(timeout or self.timeout, self.timeout))
 
     def _announce(self, url: str) -> None:
         """Report that a server is silent, once for all attempts at one thing."""

@@ -34,10 +34,9 @@ class Deadline:
         timeout: the seconds of each such period.
     """
 
-    def __init__(self, timeout: float = READ_TIMEOUT, *, waiting: Callable[[], object] = lambda: None) -> None:
-        """Take the function to be called once, after `NOTICE` seconds of silence."""
+    def __init__(self, timeout: float = READ_TIMEOUT) -> None:
         self.timeout = timeout
-        self._waiting: Callable[[], object] | None = waiting
+        self._waiting: Callable[[], object] | None = None
         self._silent = 0.0
         self._in_all = math.inf
         self.begin()
@@ -53,7 +52,7 @@ class Deadline:
         self._left = min(self._left, timeout)
 
     def limit(self, seconds: float) -> None:
-        """Limit the time for all that is still to come."""
+        """Limit the time for all that is still to come, in place of an earlier limit."""
         self._in_all = seconds
 
     def count(self, size: int) -> None:
@@ -109,8 +108,12 @@ class Deadline:
             notify()
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Let the connections that this thread reads from keep the deadline."""
+    def applied(self, waiting: Callable[[], object]) -> Iterator[None]:
+        """Let the response that this thread waits for keep the deadline.
+
+        ``waiting`` is called once, after `NOTICE` seconds of silence.
+        """
+        self._waiting = waiting
         _thread.deadline = self
         try:
             yield

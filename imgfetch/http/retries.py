@@ -15,7 +15,8 @@
   blob does another follow, from byte 0 (`imgfetch.pull.start`).
 
 Only progress restarts the count: new bytes of a blob, as its caller reports and bounds them (`imgfetch.pull.start`).
-Elapsed time is not progress: a silent server fails like any other.
+Elapsed time is not progress: a silent server fails like any other.  Attempts that bring nothing have a time together,
+without the pauses: `RetryPolicy.idle_limit`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
 from typing import TypeVar
 
-from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, RETRIES
+from imgfetch.defaults import LONGEST_WAIT, MAX_WAIT, READ_TIMEOUT, RETRIES
 from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError, VerificationError
 from imgfetch.text import ServerText
 
@@ -59,21 +60,33 @@ class RetryPolicy:
     Args:
         retries: attempts after the first one.
         max_wait: the longest pause in seconds; a longer ``Retry-After`` is an error.
+        timeout: the longest time without data, in seconds.
         pause: waits some seconds or until `stop`; for tests.
     """
 
     def __init__(
-        self, *, retries: int = RETRIES, max_wait: float = MAX_WAIT, pause: Callable[[float], object] | None = None
+        self,
+        *,
+        retries: int = RETRIES,
+        max_wait: float = MAX_WAIT,
+        timeout: float = READ_TIMEOUT,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self.retries = retries
         self.max_wait = min(max_wait, LONGEST_WAIT)
+        self.timeout = timeout
         self._stopped = threading.Event()
         self._given = pause
         self._pause = pause or self._stopped.wait
 
     def fresh(self) -> RetryPolicy:
         """Return a policy with the same limits for another run."""
-        return RetryPolicy(retries=self.retries, max_wait=self.max_wait, pause=self._given)
+        return RetryPolicy(retries=self.retries, max_wait=self.max_wait, timeout=self.timeout, pause=self._given)
+
+    @property
+    def idle_limit(self) -> float:
+        """Return the seconds after which no attempt follows others that brought nothing: a timeout for each."""
+        return (self.retries + 1) * max(self.timeout, READ_TIMEOUT)
 
     def stop(self) -> None:
         """End all current and future pauses."""
@@ -116,14 +129,17 @@ class Retrier:
         self._refused = refused
         self._counts: Counter[type[ImgfetchError]] = Counter()
         self._all = 0
+        self._idle = 0.0
         self._began = self._last = time.monotonic()
 
-    def failed(self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False) -> int:
+    def failed(
+        self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False, is_idle: bool = True
+    ) -> int:
         """Wait until the next attempt, and return the number of attempts left by the operation's limit.
 
-        If the last attempt ``progressed``, the count restarts.  If no further attempt makes sense, also because of the
-        ``error``'s own limit, it is raised, with the number of attempts.  If the caller ``has_other`` means, the result
-        is `NONE_LEFT` at once instead, and this failure is not counted.
+        If the last attempt ``progressed``, the count restarts; if it brought nothing, it ``is_idle``.  If no further
+        attempt makes sense, also because of the ``error``'s own limit, it is raised, with the number of attempts.  If
+        the caller ``has_other`` means, the result is `NONE_LEFT` at once instead, and this failure is not counted.
         """
         self._all += 1
         # Each kind of wrong content has a count: its bytes are not progress, and it is unrelated to other failures.
@@ -132,8 +148,11 @@ class Retrier:
         count = 1 if is_anew else self._counts[kind] + 1
         limit = self._limit_after(error)
         wait = self._wait(error, count, is_anew=is_anew)
-        if count >= limit or wait is None:
+        took = time.monotonic() - self._last
+        self._idle = self._idle + took if is_idle and not progressed else 0.0
+        if count >= limit or wait is None or self._idle >= self._retries.idle_limit:
             if has_other and not self._retries.is_stopped:
+                self._last += took
                 return NONE_LEFT
             raise self._final(error)
         self._counts[kind] = count

@@ -11,7 +11,7 @@ from typing import BinaryIO, Unpack
 
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.output import Output, opened, regular
-from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ_TIMEOUT
+from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ_TIMEOUT, RETRIES
 from imgfetch.files import storage_errors
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
@@ -99,7 +99,9 @@ class Client:
         open_registry: OpenRegistry | None = None,
     ) -> None:
         self._config = config or RegistryConfig()
-        self._retries = RetryPolicy(retries=retries) if isinstance(retries, int) else retries or RetryPolicy()
+        if retries is None or isinstance(retries, int):
+            retries = RetryPolicy(retries=RETRIES if retries is None else retries, timeout=timeout)
+        self._retries = retries
         self._timeout = timeout
         self._strict = strict
         self._open_registry = open_registry

@@ -80,7 +80,7 @@ class Start:
             self._whole = 0
         is_too_few = is_rest and gained < (1 if self._was_whole else PROGRESS)
         self._was_whole = self._was_whole or not is_rest
-        left = self._attempts.failed(error, progressed=is_progress, has_other=is_too_few)
+        left = self._attempts.failed(error, progressed=is_progress, has_other=is_too_few, is_idle=gained <= 0)
         if is_too_few and left <= 1:
             kind = "layer" if self._part.descriptor.media_type in mediatypes.LAYER_COMPRESSION else "blob"
             _logger.warning(

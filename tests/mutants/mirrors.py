@@ -67,7 +67,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient._send", " or (mine and mine.is_set)", "").noticed_by(
         "test_after_that_its_thread_sends_no_request"
     ),
-    Mutant("HttpClient._send", "deadline.lower(self.pause)", "pass").noticed_by(
+    Mutant("HttpClient.get", "within.lower(self.pause)", "pass").noticed_by(
         "test_pauses_within_a_body_have_a_limit_of_their_own"
     ),
     Mutant("Server.may_try", "self._skipped_until = now + self._pause", "pass").noticed_by(

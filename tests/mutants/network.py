@@ -133,7 +133,24 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Response.document", "self._deadline.limit(timeout)", "pass").noticed_by(
         "test_a_document_that_comes_steadily_has_a_time_limit_too"
     ),
-    Mutant("HttpClient._send", ", deadline.applied()", "").noticed_by("test_a_body_that_trickles_is_given_up"),
+    Mutant("HttpClient._send", ", within.applied(partial(self._announce, url))", "").noticed_by(
+        "test_a_body_that_trickles_is_given_up"
+    ),
+    Mutant("HttpClient.get", "within.limit(within.timeout)", "pass").noticed_by(
+        "test_redirects_have_the_time_of_one_response_together"
+    ),
+    Mutant("HttpClient.get", "within.limit(math.inf)", "pass").noticed_by(
+        "test_a_blob_that_comes_steadily_has_no_time_limit"
+    ),
+    Mutant("Retrier.failed", "self._idle + took if is_idle", "0.0 if is_idle").noticed_by(
+        "test_attempts_that_bring_nothing_have_a_time_together"
+    ),
+    Mutant("Retrier.failed", "self._idle + took if is_idle", "self._idle + took if True").noticed_by(
+        "test_time_that_brings_bytes_does_not_count"
+    ),
+    Mutant("Start.failed", "is_idle=gained <= 0", "is_idle=True").noticed_by(
+        "test_a_slow_line_that_brings_bytes_has_all_attempts"
+    ),
     Mutant("HttpClient._announce", "if is_new:", "if True:").noticed_by(
         "test_a_silent_server_is_named_once_for_all_attempts"
     ),

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -119,9 +120,8 @@ def test_a_lower_limit_counts_at_once(connect: Callable[..., Connection]) -> Non
 def test_silence_is_reported_once_and_long_before_it_ends(connect: Callable[..., Connection]) -> None:
     told: list[float] = []
     connection = connect((NOTICE - 1, 1), (NOTICE - 1, 1), (500, 1))
-    limit = Deadline(60, waiting=lambda: told.append(connection.now))
-    limit.count(MIN_PROGRESS)
-    with pytest.raises(TimeoutError):
+    limit = Deadline(60)
+    with limit.applied(lambda: told.append(connection.now)), pytest.raises(TimeoutError):
         received(limit, connection, 3)
     assert told == [pytest.approx(3 * NOTICE - 2)]
 
@@ -223,6 +223,26 @@ def test_a_tunnel_that_never_opens_is_given_up(first: bytes, start: bytes, piece
         ):
             pass
         client.close()
+
+
+def test_redirects_have_the_time_of_one_response_together() -> None:
+    numbers = itertools.count()
+
+    def serve(connection: socket.socket) -> None:
+        connection.settimeout(0.4)
+        connection.recv(65536)
+        with suppress(TimeoutError):
+            connection.recv(1)
+        connection.sendall(b"HTTP/1.1 307 There\r\nContent-Length: 0\r\nLocation: /%d\r\n\r\n" % next(numbers))
+
+    client = HttpClient(tolerance=Tolerance(), timeout=1.0)
+    with (
+        serving(serve) as host,
+        pytest.raises(TransportError, match="stopped responding"),
+        client.get(f"http://{host}/"),
+    ):
+        pass
+    client.close()
 
 
 def test_no_thread_watches_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:

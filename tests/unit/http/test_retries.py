@@ -136,7 +136,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("seconds", [1, 59, 60, 61, 3600])
 def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clock) -> None:
     waits: list[float] = []
-    attempts = RetryPolicy(pause=waits.append).attempts()
+    attempts = RetryPolicy(timeout=10**6, pause=waits.append).attempts()
     for _ in range(4):
         clock.now += seconds
         attempts.failed(TransportError("silent"))
@@ -145,6 +145,43 @@ def test_the_time_that_an_attempt_took_is_no_progress(seconds: float, clock: Clo
         attempts.failed(TransportError("silent"))
     assert len(waits) == 4
     assert caught.value.details == (f"Tried 5 times in {5 * seconds:.0f} s.",)
+
+
+@pytest.mark.parametrize(("timeout", "tries"), [(1, 3), (60, 3), (100, 5)])
+def test_attempts_that_bring_nothing_have_a_time_together(timeout: float, tries: int, clock: Clock) -> None:
+    attempts = RetryPolicy(timeout=timeout, pause=lambda _: None).attempts()
+    for _ in range(tries - 1):
+        clock.now += 100
+        attempts.failed(TransportError("silent"))
+    clock.now += 100
+    with pytest.raises(TransportError) as caught:
+        attempts.failed(TransportError("silent"))
+    assert caught.value.details == (f"Tried {tries} times in {tries}00 s.",)
+
+
+def test_time_that_brings_bytes_does_not_count(clock: Clock) -> None:
+    attempts = RetryPolicy(pause=lambda _: None).attempts()
+    for is_idle in (True, False, True, False):
+        clock.now += 200
+        attempts.failed(TransportError("slow"), is_idle=is_idle)
+
+
+def test_pauses_that_a_server_asks_for_do_not_count(clock: Clock) -> None:
+    def pause(seconds: float) -> None:
+        clock.now += seconds
+
+    attempts = RetryPolicy(max_wait=3600, pause=pause).attempts()
+    for _ in range(4):
+        clock.now += 10
+        attempts.failed(unavailable(3600))
+
+
+def test_after_that_time_what_else_can_be_tried_is_tried(clock: Clock) -> None:
+    attempts = RetryPolicy(pause=lambda _: None).attempts()
+    clock.now += 301
+    assert attempts.failed(TransportError("silent"), has_other=True) == retries.NONE_LEFT
+    with pytest.raises(TransportError):
+        attempts.failed(TransportError("silent"))
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(2, "INFO"), (4, "WARNING"), (60, "WARNING")])

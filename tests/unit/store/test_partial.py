@@ -23,6 +23,7 @@ from imgfetch.errors import (
     UnavailableError,
     VerificationError,
 )
+from imgfetch.http import retries
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.layers.diffid import DiffIdCheck
 from imgfetch.layers.windows import TOTAL, WINDOWS
@@ -37,7 +38,7 @@ from imgfetch.store.folder import Folder
 from imgfetch.store.partial import PartialBlob
 from imgfetch.tolerance import Tolerance
 from tests import images
-from tests.fakes import FakeBody, FakeRegistry
+from tests.fakes import Clock, FakeBody, FakeRegistry
 
 LAYER = images.hello()
 BLOB = Descriptor(LAYER.media_type, Digest.parse(LAYER.digest), len(LAYER.content))
@@ -436,6 +437,23 @@ def test_bytes_of_an_earlier_run_are_no_measure_for_the_progress_of_a_whole_down
     registry = Script([1, 2, 3, PROGRESS + 3, 4, 5, 6, 10**8], content=content, has_ranges=False)
     fetch(registry, store, blob=blob)
     assert registry.offsets == [4 * PROGRESS] * 8
+
+
+def test_a_slow_line_that_brings_bytes_has_all_attempts(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(retries.time, "monotonic", lambda: clock.now)
+
+    class Slow(Script):
+        def answer(self, descriptor: Descriptor, what: str, offset: int) -> FakeBody | Exception:
+            clock.now += 1000
+            return super().answer(descriptor, what, offset)
+
+    fetch(registry := Slow([10] * 4 + [10**6]), store)
+    assert registry.offsets == [0, 10, 20, 30, 40]
+    silent = Slow([0] * 9)
+    with pytest.raises(TransportError):
+        fetch(silent, BlobStore(store.root / "other"))
+    assert silent.offsets == [0]
 
 
 def test_the_error_is_that_of_the_request_for_the_whole_blob(store: BlobStore) -> None:
