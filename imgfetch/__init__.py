@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from imgfetch.progress import Item, Progress
     from imgfetch.pull.client import Client
     from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
-    from imgfetch.pull.results import Forecast, Saved, SavedImage
+    from imgfetch.pull.results import Forecast, ForecastImage, Saved, SavedImage
     from imgfetch.pull.shortcuts import dry_run, inspect, pin, save, tags
     from imgfetch.registry.access import RegistryConfig
     from imgfetch.registry.client import Registry
@@ -54,6 +54,7 @@ __all__ = [
     "Client",
     "Digest",
     "Forecast",
+    "ForecastImage",
     "ImageRequest",
     "ImgfetchError",
     "Inspected",
@@ -106,7 +107,7 @@ _HOMES: Mapping[str, str] = {
         "progress": "Item Progress",
         "pull.client": "Client",
         "pull.inspection": "Inspected InspectedImage InspectedLayer",
-        "pull.results": "Forecast Saved SavedImage",
+        "pull.results": "Forecast ForecastImage Saved SavedImage",
         "pull.shortcuts": "dry_run inspect pin save tags",
         "registry.access": "RegistryConfig",
         "registry.client": "Registry",

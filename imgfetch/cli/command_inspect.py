@@ -11,12 +11,14 @@ from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.pull.client import Client
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
 from imgfetch.text import format_kinds, format_size, sanitize
 
-_BAR = 24
+_BAR = 12
+_SHORT = 12
 _LEFT = 13
 _MAX_LINE = 2000
 
@@ -51,33 +53,54 @@ def _several(images: Sequence[InspectedImage]) -> str:
 def _lines(found: Inspected, width: int) -> Iterator[str]:
     yield sanitize(found.source, width)
     yield from _fields(("kind", found.kind))
-    if found.root:
-        yield from _fields(("digest", str(found.root.digest)), ("media type", sanitize(found.root.media_type)))
+    if found.root and found.root.digest != _only_digest(found):
+        yield _digest_line("digest", found.root.digest, width)
+        yield from _fields(("media type", sanitize(found.root.media_type)))
     if found.file_size is not None:
         yield from _fields(("size", format_size(found.file_size)))
-    yield from _list("platforms", [_listed(manifest) for manifest in found.manifests])
+    yield from _list("platforms", [_listed(manifest, width) for manifest in found.manifests])
     yield from _fields(("artifacts", format_kinds(found.others)))
     for note in found.notes:
         yield from _fields(("note", sanitize(note, width)))
     for image in found.images:
-        yield ""
+        names = sanitize(", ".join(image.names) or "an image without a name", width)
+        if names != sanitize(found.source, width):
+            yield from ("", names)
+        elif found.manifests:
+            yield ""
         yield from _image_lines(image, width)
 
 
-def _listed(manifest: Descriptor) -> str:
+def _only_digest(found: Inspected) -> Digest | None:
+    """Return the digest of the only image, which is shown with it."""
+    return found.images[0].digest if len(found.images) == 1 else None
+
+
+def _digest_line(name: str, digest: Digest, width: int) -> str:
+    """Return a line with a whole digest, without columns if they make it too long."""
+    line = f"  {name:<{_LEFT}}{digest}"
+    return line if len(line) <= width else f"{name} {digest}"
+
+
+def _listed(manifest: Descriptor, width: int) -> str:
     what = "attestation" if manifest.is_attestation else str(manifest.platform or "no platform")
-    return f"{what:<16} {manifest.digest}"
+    return f"{what:<16} {_digest(manifest.digest, width - _LEFT - 19)}"
+
+
+def _digest(digest: Digest, room: int) -> str:
+    """Return a digest, or its algorithm and first digits where there is no room for all."""
+    return str(digest) if len(str(digest)) <= room else f"{digest.algorithm}:{digest.encoded[:_SHORT]}"
 
 
 def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
     details = image.details
-    yield sanitize(", ".join(image.names) or "an image without a name", width)
     room = max(width - _LEFT - 2, 40)
+    yield from _fields(("platform", str(image.platform)))
+    if image.digest:
+        yield _digest_line("digest", image.digest, width)
+    yield from _fields(("media type", sanitize(image.media_type)))
+    yield _digest_line("image ID", image.image_id, width)
     yield from _fields(
-        ("platform", str(image.platform)),
-        ("digest", str(image.digest or "")),
-        ("media type", sanitize(image.media_type)),
-        ("image ID", str(image.image_id)),
         ("created", sanitize(details.created)),
         ("author", sanitize(details.author, room)),
         ("entrypoint", _arguments(details.entrypoint, room)),
@@ -100,10 +123,10 @@ def _image_lines(image: InspectedImage, width: int) -> Iterator[str]:
 def _layer_lines(layer: InspectedLayer, largest: int, width: int) -> Iterator[str]:
     bar = "" if layer.state != "present" else _drawn(layer.size, largest)
     note = layer.state if layer.state != "present" else layer.compression
-    line = f"    {format_size(layer.size):>8} {bar:<{_BAR}} {note:<8} "
+    digest = _digest(layer.digest or layer.diff_id, width - _BAR - 44)
+    line = f"    {format_size(layer.size):>8} {bar:<{_BAR}} {note:<8} {digest} "
     step = sanitize(" ".join(layer.created_by.split()), max(width - len(line), 20))
     yield f"{line}{step}".rstrip()
-    yield f"        {layer.digest or layer.diff_id}"
 
 
 def _drawn(count: int, largest: int) -> str:

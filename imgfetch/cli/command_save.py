@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
 from imgfetch.archive.formats import FORMATS
 from imgfetch.cli import context, stdout, summary
+from imgfetch.cli.board import format_blobs
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
@@ -18,7 +19,7 @@ from imgfetch.errors import ImgfetchError, StorageError
 from imgfetch.oci.names import ImageRequest
 from imgfetch.pull.client import Client, SaveOptions
 from imgfetch.pull.plan import ArchiveOptions
-from imgfetch.pull.results import Forecast, Saved
+from imgfetch.pull.results import Blob, Forecast, Saved
 from imgfetch.pull.together import combined
 from imgfetch.text import format_size, sanitize
 
@@ -153,23 +154,48 @@ def _forecast(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(found: Forecast) -> list[str]:
-    blobs = [f"{blob.state:<9}  {blob.digest}  {format_size(blob.size):>7}" for blob in found.blobs]
+_STATES = {"fetched": "download", "continued": "resume", "cached": "cached", "left out": "left out"}
+"""What will happen to a blob, by `Blob.state`."""
+
+
+def _lines(found: Forecast) -> Iterator[str]:
+    """Yield a line for each image with its blobs below it, and then the sums."""
+    waiting = {blob.digest: blob for blob in found.blobs}
+    for image in found.images:
+        names = ", ".join(map(str, image.references))
+        yield f"{names} {image.platform}: {format_blobs(len(image.layers))}, {format_size(image.size)}"
+        for digest in image.layers:
+            blob = waiting.pop(digest, None)
+            yield _line(blob) if blob else f"  {'shared':<8}  {digest}"
+    yield from (["blobs beside the images:", *map(_line, waiting.values())] if waiting else ())
     count = found.requests
+    to_fetch = f"{format_size(found.missing)} to download in {count} request{'' if count == 1 else 's'}"
     total = (
         f"size of the archive: {format_size(found.archive_size)}"
         if found.archive_size is not None
         else "the size of the archive depends on the content of the layers"
     )
-    left = [f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items()]
-    sums = f"{format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"
-    to_fetch = f"{format_size(found.missing)} to download in {count} request{'' if count == 1 else 's'}"
-    return [*found.names, *blobs, f"{to_fetch}, {sums}", *left]
+    yield f"{to_fetch}, {format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"
+    yield from (f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items())
+
+
+def _line(blob: Blob) -> str:
+    return f"  {_STATES[blob.state]:<8}  {blob.digest}  {format_size(blob.size):>7}"
 
 
 def _as_json(found: Forecast) -> dict[str, object]:
     return {
         "images": list(found.names),
+        "contents": [
+            {
+                "references": list(map(str, image.references)),
+                "digest": str(image.digest),
+                "platform": str(image.platform),
+                "size": image.size,
+                "layers": list(map(str, image.layers)),
+            }
+            for image in found.images
+        ],
         "blobs": [
             {"digest": str(blob.digest), "size": blob.size, "state": blob.state, "missing": blob.missing}
             for blob in found.blobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
@@ -133,6 +133,24 @@ class Blob(NamedTuple):
     missing: int
 
 
+class ForecastImage(NamedTuple):
+    """An image of an archive that is not written yet.
+
+    Attributes:
+        references: its names in the archive.
+        digest: its manifest's digest.
+        platform: its platform.
+        layers: the digests of its layers, each once.
+        size: the bytes of all its layers.
+    """
+
+    references: tuple[Reference, ...]
+    digest: Digest
+    platform: Platform
+    layers: tuple[Digest, ...]
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The cost of a save.
@@ -143,12 +161,14 @@ class Forecast:
         archive_size: the archive's length in bytes before any compression of the whole; ``None`` while it depends on
             layers that are not in the cache.
         pulls_left: the number of pulls left, by the registries that report it.
+        images: the archive's images.
     """
 
     names: tuple[str, ...]
     blobs: tuple[Blob, ...]
     archive_size: int | None
     pulls_left: dict[str, int]
+    images: tuple[ForecastImage, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -188,4 +208,18 @@ def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Foreca
     }
     blobs += [Blob(digest, descriptor.size, LEFT_OUT, 0) for digest, descriptor in left_out.items()]
     names = [name for selection in plan.selections for name in map(str, selection.references)]
-    return Forecast(tuple(names), tuple(blobs), layout.tar.size if layout else None, pulls_left)
+    total = layout.tar.size if layout else None
+    return Forecast(tuple(names), tuple(blobs), total, pulls_left, tuple(_images(plan)))
+
+
+def _images(plan: Plan) -> Iterator[ForecastImage]:
+    for selection in plan.selections:
+        for image in selection.images:
+            layers = {layer.digest: layer.size for layer in image.manifest.layers}
+            yield ForecastImage(
+                selection.references,
+                image.manifest.descriptor.digest,
+                image.config.platform,
+                tuple(layers),
+                sum(layers.values()),
+            )
