@@ -837,6 +837,14 @@ def _credentials() -> dict[str, Scenario]:
             rule="matching-hosts",
             **stored("{host}/c22c"),
         ).ends(4, "needs credentials", "imgfetch login {host}"),
+        "c20d-loopback": replace(
+            named("gitea.example", "c20d-loopback", "localhost:3000"), what="the realm is the registry's own machine"
+        ).ends(4, "http://localhost:3000/token/c20d-loopback is forbidden", "--realm-override"),
+        "c20e-replaced": replace(
+            named("gitea.example", "c20e-replaced", "localhost:3000"),
+            what="the realm is the registry's own machine, and is replaced",
+            arguments="--plain-http --realm-override localhost:3000=http://gitea.example",
+        ),
         "c21-below": Scenario(
             "the API is below a path", below=True, arguments=f"--mirror mirrored.invalid={{url}}{BELOW}/v2", **mirror
         ),
@@ -1371,6 +1379,9 @@ SCENARIOS: dict[str, Scenario] = {
     "f58c-mapped": Scenario(
         "a redirect to a metadata service in IPv6", of_layer(redirect("http://[::ffff:169.254.169.254]/latest"))
     ).ends(1, "did not follow a redirect to an unsafe address", asked={"layer": 1}),
+    "f58d-internal": Scenario(
+        "a redirect to a host that only the registry knows", of_layer(redirect("http://s3.internal.invalid/{blob}"))
+    ).ends(5, "{host} redirects to s3.internal.invalid: cannot find s3.internal.invalid:80", waits=None),
     "f59-stall": Scenario(
         "nothing comes after 1.5 MB", of_layer(Reply(cut=CUT, stall=LONGEST), None), arguments="--timeout 0.5"
     ).ends(waits=(1,), sent={"layer": LAYER_SIZE}),

@@ -124,10 +124,11 @@ class HttpClient:
             mine = {"Authorization": authorization} if authorization and origin == home else {}
             is_storage = not same_host and _is_storage(chain)
             send = partial(self._send, chain[-1], within=within, method=method, identify=identify and origin == home)
-            response = send(headers if is_storage else headers | mine)
-            if is_storage and mine and response.status in _DENIED:
-                response.close()
-                response = send(headers | mine)
+            with _redirected(chain):
+                response = send(headers if is_storage else headers | mine)
+                if is_storage and mine and response.status in _DENIED:
+                    response.close()
+                    response = send(headers | mine)
             if response.status not in redirects.STATUSES:
                 break
             response.close()
@@ -247,6 +248,17 @@ class HttpClient:
                 self._warnings_left -= len(text)
                 self._warned.add(message)
                 _logger.warning("%s", message)
+
+
+@contextmanager
+def _redirected(chain: list[str]) -> Iterator[None]:
+    """Let an error say that a redirect led to the place that does not answer."""
+    try:
+        yield
+    except TransportError as error:
+        if len(chain) == 1:
+            raise
+        raise error.within(f"{Origin.of(chain[0])} redirects to {Origin.of(chain[-1])}")  # noqa: B904  # a copy
 
 
 def _is_storage(chain: list[str]) -> bool:
