@@ -155,7 +155,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
 
 _STATES = {"fetched": "download", "continued": "resume", "cached": "cached", "left out": "left out"}
-"""What will happen to a blob, by `Blob.state`."""
+"""Words for a blob that is to be saved, by `Blob.state`."""
 
 
 def _lines(found: Forecast) -> Iterator[str]:

@@ -70,9 +70,8 @@ def test_an_image_of_an_index_is_shown_and_no_layer_fetched(loopback: Loopback, 
         "LANG=C",
         "labels a=1",
         "b=2",
-        f"{format_size(len(BASE.content))} gzip ADD base",
-        f"{format_size(len(TOP.content))} gzip COPY top",
-        TOP.digest,
+        f"{format_size(len(BASE.content))} gzip {BASE.digest} ADD base",
+        f"{format_size(len(TOP.content))} gzip {TOP.digest} COPY top",
     ):
         assert line in lines, (line, lines)
     assert any(line.startswith("attestation ") for line in lines)
@@ -82,7 +81,7 @@ def test_an_image_of_an_index_is_shown_and_no_layer_fetched(loopback: Loopback, 
 def test_layers_are_drawn_to_scale(loopback: Loopback, command: Command) -> None:
     done = command("inspect", loopback.add("team/app", "1", ONE), "--platform", "linux/amd64")
     drawn = [line for line in done.out.splitlines() if "█" in line]
-    assert [line.count("█") for line in drawn] == [24, max(round(24 * len(TOP.content) / len(BASE.content)), 1)]
+    assert [line.count("█") for line in drawn] == [12, max(round(12 * len(TOP.content) / len(BASE.content)), 1)]
 
 
 def test_the_json_has_everything(loopback: Loopback, command: Command) -> None:
@@ -303,3 +302,24 @@ def test_a_file_that_is_none_is_told(command: Command, tmp_path: Path, content: 
 )
 def test_what_does_not_go_together_is_a_usage_error(command: Command, arguments: tuple[str, ...]) -> None:
     assert command("inspect", "x", *arguments).status == 2
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_terminal_shows_whole_digests_of_images_and_each_layer_in_a_line(
+    loopback: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr("imgfetch.cli.stdout.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = command("inspect", loopback.add("team/app", "1", MANY), "--platform", "linux/amd64")
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= columns
+    for digest in (MANY.digest, ONE.digest, ONE.config.digest):
+        assert any(line.endswith(digest) for line in lines)
+    assert sum("gzip" in line for line in lines) == len(ONE.layers)
+    assert any(TOP.digest[:19] in line and TOP.digest not in line for line in lines)
+
+
+def test_an_image_without_an_index_is_described_once(loopback: Loopback, command: Command) -> None:
+    done = command("inspect", loopback.add("team/app", "1", ONE), "--platform", "linux/amd64")
+    for text in ("team/app:1", ONE.digest, ONE.media_type):
+        assert done.out.count(text) == 1

@@ -872,8 +872,8 @@ def test_a_dry_run_is_readable_and_writes_nothing(desk: Desk) -> None:
     reference = desk.add("a", TWO)
     done = desk.command("save", reference, "--dry-run", "--base", desk.add("b", image(BASE)), *PLATFORM)
     assert reference in done.out
-    assert f"left out   {BASE.digest}" in done.out
-    assert f"fetched    {TOP.digest}" in done.out
+    assert f"left out  {BASE.digest}" in done.out
+    assert f"download  {TOP.digest}" in done.out
     assert "in 1 request, 0 B cached, " in done.out
     assert "left out; size of the archive: " in done.out
     assert not (desk.path / "y.tar").exists()
@@ -898,3 +898,14 @@ def test_the_size_of_an_archive_with_plain_layers_is_known_when_they_are_here(de
     assert json.loads(desk.command(*arguments).out)["archive_size"] is None
     desk.save("y.tar", reference, "--layers", "plain", *PLATFORM)
     assert json.loads(desk.command(*arguments).out)["archive_size"] == (desk.path / "y.tar").stat().st_size
+
+
+def test_a_dry_run_lists_the_layers_of_each_image_and_those_that_it_shares(desk: Desk) -> None:
+    one, two = desk.add("a", ONE), desk.add("b", TWO)
+    lines = desk.command("save", one, two, "--dry-run", *PLATFORM).out.splitlines()
+    heads = [number for number, line in enumerate(lines) if not line.startswith("  ")]
+    assert [lines[number].partition(" ")[0] for number in heads[:2]] == [one, two]
+    shared = {layer.digest for layer in ONE.layers} & {layer.digest for layer in TWO.layers}
+    assert shared
+    assert [line.split()[1] for line in lines if line.startswith("  shared")] == sorted(shared)
+    assert not [line for line in lines if line.startswith("  fetched")]
