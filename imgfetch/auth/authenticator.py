@@ -231,6 +231,12 @@ class Authenticator:
             token = self._tokens.get(grant) if grant else None
             return self._presented.get(repository) or (token.login if token else None)
 
+    def lacks_token(self, repository: str) -> bool:
+        """Return whether the last token request for a repository failed."""
+        with self._lock:
+            grant = self._grants.get(repository)
+            return grant is not None and grant not in self._tokens
+
     def is_challenged(self, repository: str) -> bool:
         """Return whether the registry has asked for a token for a repository."""
         with self._lock:

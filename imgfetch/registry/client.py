@@ -162,7 +162,8 @@ class Registry(Source):
 
         The digest is not verified (docs/registries.md#head-requests).
         """
-        return self._stated_digest(reference) or self.manifest(reference, label=label)
+        what = label or f"the manifest of {reference}"
+        return self._stated_digest(reference, what) or self.manifest(reference, label=what)
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
@@ -264,10 +265,13 @@ class Registry(Source):
             self._note_limit(response)
             return Document(raw, response.header("Content-Type").as_sent, response.url)
 
-    def _stated_digest(self, reference: Reference) -> Digest | None:
-        """Return the digest that a HEAD request gets; ``None`` after any failure, which a GET request must confirm."""
+    def _stated_digest(self, reference: Reference, what: str) -> Digest | None:
+        """Return the digest that a HEAD request gets; ``None`` after a failure, which a GET request must confirm.
+
+        Only the failure of a token server is final, because it does not know for which request a token is.
+        """
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
-        what, is_pinned = f"the digest of {reference}", reference.digest is not None
+        is_pinned = reference.digest is not None
         try:
             with self._get(path, reference, what, method="HEAD", accept=mediatypes.ACCEPT, downgrade=is_pinned) as head:
                 digest = Digest.parse(head.header("Docker-Content-Digest").as_sent.strip())
@@ -278,6 +282,8 @@ class Registry(Source):
                 head.keep()
                 return digest
         except ImgfetchError as error:
+            if self._authenticator.lacks_token(reference.repository):
+                raise
             _logger.info("a HEAD request for %s does not suffice: %s", reference, error)
             return None
 

@@ -36,6 +36,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Registry._stated_digest", "except ImgfetchError", "except VerificationError").noticed_by(
         "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[f25f-head]"
     ),
+    Mutant(
+        "Registry._stated_digest", "if self._authenticator.lacks_token(reference.repository):", "if False:"
+    ).noticed_by("test_a_digest_that_cannot_be_had_by_head_fails_as_a_save_does"),
     Mutant("Registry._stated_digest", "head.keep()", "pass").noticed_by(
         "test_digests_of_a_real_registry_cost_one_request_each_on_eight_connections_at_most"
     ),
