@@ -534,8 +534,8 @@ def bare(status: int) -> Reply:
     return Reply(status, body=b"")
 
 
-def redirect(location: str) -> Reply:
-    return Reply(307, {"Location": location}, b"")
+def redirect(location: str, **more: Any) -> Reply:
+    return Reply(307, {"Location": location}, b"", **more)
 
 
 def limit(wait: str) -> Reply:
@@ -919,6 +919,34 @@ def _trickling() -> dict[str, Scenario]:
         "a handshake trickles", {"hello": (HANDSHAKE,)}, arguments=f"{hasty} --retries 1", **TUNNEL
     ).ends(5, "x29b-handshake.invalid:443", "Tried 2 times", waits=(0,), asked={"hello": 2})
     return found
+
+
+def _endless() -> dict[str, Scenario]:
+    """Return the scenarios of servers that bring nothing new, however often they are asked."""
+    cut, early = Reply(cut=CUT, ranges=False), Reply(cut=1000, ranges=False)
+    ends = (5, "Tried 5 times", "partial downloads are kept")
+    return {
+        "x30-redirects": Scenario(
+            "each redirect takes a while, and they have no end",
+            of_layer(redirect("{path}?x", stall=0.2)),
+            arguments="--timeout 0.5 --retries 1",
+        ).ends(5, "{host} stopped responding", "Tried 2 times", waits=(0,)),
+        "x30b-token": token("a token never comes", Reply(stall=LONGEST), arguments="--timeout 0.2").ends(
+            4, "does not answer", "stopped responding", waits=(0, 1), asked={"token": 3}
+        ),
+        "x30c-store": Scenario(
+            "storage that never answers", of_layer(TO_STORE, data=(Reply(stall=LONGEST),)), arguments="--timeout 0.2"
+        ).ends(5, "{store_host} stopped responding", "Tried 5 times", waits=(0, 1, 3, 6), asked={"data": 5}),
+        "x31-store": Scenario(
+            "storage that cuts at 1.5 MB each time; ranges are ignored", of_layer(TO_STORE, data=(cut,))
+        ).ends(*ends, "{store_host} closed the connection", waits=(1, 1, 3, 6), asked={"data": 5}),
+        "x31b-alternately": Scenario(
+            "cut at 1.5 MB, then at 1 kB, and so on; ranges are ignored", of_layer(*[cut, early] * 20)
+        ).ends(*ends, waits=(1, 1, 3, 6), asked={"layer": 5}),
+        "x31c-chunks": Scenario(
+            "chunks that end at 1.5 MB each time; ranges are ignored", of_layer(replace(cut, chunked=True))
+        ).ends(*ends, waits=(1, 1, 3, 6), asked={"layer": 5}),
+    }
 
 
 def _refusing() -> dict[str, Scenario]:
@@ -1540,6 +1568,7 @@ SCENARIOS: dict[str, Scenario] = {
     **_credentials(),
     **_mirrored(),
     **_trickling(),
+    **_endless(),
     **_refusing(),
 }
 
