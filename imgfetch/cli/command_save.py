@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
+from imgfetch.archive.checksums import write_checksums
 from imgfetch.archive.formats import FORMATS
 from imgfetch.cli import context, stdout, summary
 from imgfetch.cli.board import format_blobs
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
                 _report_untried(len(outputs) - number, len(outputs), display)
                 raise
             failures.append(error)
+    if arguments.output_dir and archives:
+        write_checksums(arguments.output_dir, [Path(str(archive["output"])).name for archive in archives])
     if arguments.json:
         stdout.show([json.dumps(archives if arguments.output_dir else archives[0], indent=1)])
     if failures:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import ustar
+from imgfetch.archive.verify import verify
 from tests.images import OCI_TAR, hello, image, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Answer, Loopback
@@ -254,7 +255,9 @@ def test_an_archive_for_each_image_is_what_each_would_be_alone(
     done = command("save", one, two, one, "--output-dir", tmp_path / "a" / "b", *platform)
     assert done.status == 0, done.err
     host = loopback.host.replace(":", "_")
-    files = {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()}
+    checked = [tool("sha256sum"), "--check", "--strict", "SHA256SUMS"]
+    subprocess.run(checked, cwd=tmp_path / "a" / "b", check=True, capture_output=True)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").glob("*.tar")}
     assert sorted(files) == sorted([f"{host}_team_app_v1.tar", f"{host}_other_v2.tar"])
     assert done.err.count("imgfetch: saved ") == 2
     command("save", two, "-o", tmp_path / "alone.tar", *platform)
@@ -278,13 +281,33 @@ def test_the_first_failure_ends_a_save_of_several_archives(
     ]
 
 
+def test_the_other_archives_are_saved_if_asked_and_the_failures_reported_together(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    one, three = (loopback.add(name, "v1", image(hello(name))) for name in ("a", "c"))
+    gone = [f"{loopback.host}/gone:v{number}" for number in (1, 2)]
+    arguments = (one, gone[0], three, gone[1], "--platform", "linux/amd64", "--keep-going")
+    done = command("save", *arguments, "--output-dir", tmp_path / "out")
+    assert done.status == 3
+    assert "error: 2 of 4 images failed" in done.err
+    assert all(reference in done.err for reference in gone)
+    listed = (tmp_path / "out" / "SHA256SUMS").read_text()
+    assert len(listed.splitlines()) == len(list((tmp_path / "out").glob("*.tar"))) == 2
+    done = command("save", *arguments, "-o", tmp_path / "bundle.tar")
+    assert done.status == 3
+    assert "error: 2 of 4 images failed" in done.err
+    assert len(verify(tmp_path / "bundle.tar").images) == 2
+    done = command("save", *gone, "--keep-going", "-o", tmp_path / "none.tar")
+    assert (done.status, (tmp_path / "none.tar").exists()) == (3, False)
+
+
 def test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory(
     loopback: Loopback, command: Command, tmp_path: Path
 ) -> None:
     references = [loopback.add("/".join(["x" * 62] * 3), f"{'v' * 100}{number}", BUILT) for number in range(2)]
     options = ("--output-dir", tmp_path / "out", "--platform", "linux/amd64")
     assert command("save", *references, *options).status == 0
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.tar"))
     assert len(names) == 2
     assert all(name.endswith(".tar") and len(name) <= 255 for name in names)
     assert command("save", *references, *options, "--if-changed").err.count("left untouched") == 2
