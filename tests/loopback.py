@@ -154,6 +154,7 @@ def _handler(registry: Loopback) -> type[BaseHTTPRequestHandler]:  # noqa: C901 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
+        disable_nagle_algorithm = True  # or a body would wait for the acknowledgement of its header
 
         def handle_one_request(self) -> None:
             # As Go's server does: who speaks TLS to a plain port is told so at once.

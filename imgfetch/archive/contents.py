@@ -48,6 +48,7 @@ class ArchivedImage(NamedTuple):
 
     Attributes:
         names: its names in the archive, with tags and digests, sorted.
+        raw_config: the config's bytes.
         config_digest: the image ID.
         layers: base first.
         indexes: digests of the archive's indexes that list the image, the nearest first.
@@ -57,6 +58,7 @@ class ArchivedImage(NamedTuple):
 
     names: tuple[str, ...]
     config: Config
+    raw_config: bytes
     config_digest: Digest
     layers: tuple[ArchivedLayer, ...]
     manifest: Manifest | None = None
@@ -78,7 +80,7 @@ class ArchivedImage(NamedTuple):
     @property
     def content(self) -> object:
         """The config and the layers' names; two images with the same config may be compressed differently."""
-        return self.config.raw, tuple(layer.member for layer in self.layers)
+        return self.raw_config, tuple(layer.member for layer in self.layers)
 
 
 class Choice(NamedTuple):
@@ -182,7 +184,7 @@ def ambiguous_names(*descriptions: Description) -> Iterator[str]:
         targets: dict[str, Digest] = {}
         for choice in filter(lambda choice: choice.name, description.choices):
             for name in {without_digest(choice.name), *_as_podman_reads(choice.spelling)}:
-                configs.setdefault(name, []).append({image.config.raw for image in choice.images})
+                configs.setdefault(name, []).append({image.raw_config for image in choice.images})
                 if targets.setdefault(name, choice.target) != choice.target or _has_two_for_one_platform(choice.images):
                     ambiguous[name] = None
     for name, several in configs.items():
@@ -203,7 +205,7 @@ def _as_podman_reads(spelling: str) -> Iterator[str]:
 def _has_two_for_one_platform(images: Sequence[ArchivedImage]) -> bool:
     first: dict[Platform, bytes] = {}
     return any(
-        first.setdefault(image.listed_for or image.config.platform, image.config.raw) != image.config.raw
+        first.setdefault(image.listed_for or image.config.platform, image.raw_config) != image.raw_config
         for image in images
     )
 

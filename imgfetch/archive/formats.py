@@ -39,11 +39,11 @@ from typing import NamedTuple, Protocol
 
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, compact, path
 from imgfetch.archive.selection import Selection, blobs_of
-from imgfetch.archive.tarlayout import Content, Member
+from imgfetch.archive.tarlayout import Content, Documents, Member
 from imgfetch.oci import mediatypes
+from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 
 Annotations = Callable[[Reference], Mapping[str, str]]
@@ -60,12 +60,15 @@ _NOT_V1 = frozenset({"rootfs", "history"})
 class Members(Protocol):
     """A function that returns an archive's entries in order."""
 
-    def __call__(self, selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+    def __call__(
+        self, selections: Sequence[Selection], contents: Mapping[Digest, Content], documents: Documents, /
+    ) -> tuple[Member, ...]:
         """Return them.
 
         Args:
             selections: the archive's images.
             contents: content that the store does not have under its digest.
+            documents: the images' manifests and configs; receives new ones.
 
         Raises:
             VerificationError: a blob has two sizes.
@@ -87,7 +90,9 @@ class Format(NamedTuple):
     has_one_platform: bool = False
 
 
-def _docker_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+def _docker_members(
+    selections: Sequence[Selection], contents: Mapping[Digest, Content], _: Documents
+) -> tuple[Member, ...]:
     diff_ids = [selection.preferred.config.diff_ids for selection in selections]
     return (
         _LAYOUT,
@@ -98,7 +103,9 @@ def _docker_members(selections: Sequence[Selection], contents: Mapping[Digest, C
     )
 
 
-def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+def _oci_members(
+    selections: Sequence[Selection], contents: Mapping[Digest, Content], _: Documents
+) -> tuple[Member, ...]:
     """Return the entries of an OCI image layout alone.
 
     Its ``ref.name`` is the bare tag, as ORAS, umoci and buildkit expect, or the full name if several images have that
@@ -115,7 +122,9 @@ def _oci_members(selections: Sequence[Selection], contents: Mapping[Digest, Cont
     return (_LAYOUT, _index(selections, annotations), *_blobs(selections, contents))
 
 
-def _classic_members(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> tuple[Member, ...]:
+def _classic_members(
+    selections: Sequence[Selection], contents: Mapping[Digest, Content], documents: Documents
+) -> tuple[Member, ...]:
     """Return the entries for the preferred image of each selection, whose layers must be uncompressed."""
     layers: dict[str, tuple[Member, ...]] = {}
     configs: dict[str, Member] = {}
@@ -123,9 +132,11 @@ def _classic_members(selections: Sequence[Selection], contents: Mapping[Digest, 
     tops: list[str] = []
     for selection in selections:
         image, ids = selection.preferred, [""]
-        for (v1id, v1), layer in zip(_v1_chain(image), image.manifest.layers, strict=True):
+        raw_config = documents.read(image.manifest.config.digest)
+        for (v1id, v1), layer in zip(_v1_chain(image.config, raw_config), image.manifest.layers, strict=True):
             ids.append(v1id)
-            layers.setdefault(v1id, _v1_layer(v1id, v1, layer, contents))
+            if v1id not in layers:
+                layers[v1id] = _v1_layer(v1id, v1, layer, contents, documents)
         config = image.manifest.config
         name = f"{config.digest.encoded}.json"
         configs[name] = Member(name, config.size, config.digest)
@@ -208,29 +219,31 @@ def _repositories(selections: Iterable[Selection], tops: Iterable[str]) -> Membe
 
 
 def _v1_layer(
-    v1id: str, v1: Mapping[str, object], layer: Descriptor, contents: Mapping[Digest, Content]
+    v1id: str, v1: Mapping[str, object], layer: Descriptor, contents: Mapping[Digest, Content], documents: Documents
 ) -> tuple[Member, ...]:
+    raw = compact(v1)
+    described = Descriptor.of(raw, mediatypes.DOCKER_CONFIG)
+    documents.put(described, raw)  # the top layer's has most of the config
     return (
         Member(f"{v1id}/", 0),
         Member(f"{v1id}/VERSION", len(_V1_VERSION), _V1_VERSION),
-        _document(f"{v1id}/json", v1),
+        Member(f"{v1id}/json", described.size, described.digest),
         Member(f"{v1id}/layer.tar", layer.size, contents.get(layer.digest, layer.digest)),
     )
 
 
-def _v1_chain(image: Image) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _v1_chain(config: Config, raw: bytes) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield each layer's v1id and v1 JSON, base first.
 
     A v1id is the SHA-256 of the JSON with the layer's diff_id in place of the v1id.
     """
     parent = ""
-    diff_ids = image.config.diff_ids
+    diff_ids = config.diff_ids
     for number, diff_id in enumerate(diff_ids, 1):
         if number < len(diff_ids):
             v1: dict[str, object] = {"created": _V1_CREATED}
         else:
-            config = json.loads(image.config.raw)
-            v1 = {key: value for key, value in config.items() if key not in _NOT_V1}
+            v1 = {key: value for key, value in json.loads(raw).items() if key not in _NOT_V1}
         if parent:
             v1["parent"] = parent
         v1id = hashlib.sha256(compact({**v1, "layer_id": str(diff_id)})).hexdigest()

@@ -102,7 +102,7 @@ class _Reader:
         self.faults += _layer_sources(item, config.diff_ids)
         tags = dict.fromkeys(self._repo_tags(item))
         names = tuple(sorted({name for name, _ in tags}))
-        image = ArchivedImage(names, config, digest, tuple(map(self._layer, layers, config.diff_ids)))
+        image = ArchivedImage(names, config, raw, digest, tuple(map(self._layer, layers, config.diff_ids)))
         self._choices += [Choice(name, spelling, digest, (image,)) for name, spelling in tags]
         return image
 

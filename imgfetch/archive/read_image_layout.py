@@ -281,6 +281,7 @@ class _Reader:
         return ArchivedImage(
             names=entry_names.names(top),
             config=config,
+            raw_config=raw,
             config_digest=manifest.config.digest,
             layers=self._layers[key],
             manifest=manifest,

@@ -109,11 +109,11 @@ def _merged(of_layout: tuple[ArchivedImage, ...], of_docker: tuple[ArchivedImage
 def _disagreements(layout: Description, docker: Description) -> Iterator[str]:
     """Yield a finding for each image or name that only one of the two descriptions has."""
     contents = {image.content for image in layout.images}
-    configs = {image.config.raw for image in layout.images}
+    configs = {image.raw_config for image in layout.images}
     for image in docker.images:
         if image.content in contents:
             continue
-        if image.config.raw in configs:
+        if image.raw_config in configs:
             yield f"manifest.json and index.json list different layers for {image.config_digest}"
         else:
             yield f"index.json has no image with the config {image.config_digest}, which manifest.json has"

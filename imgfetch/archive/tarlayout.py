@@ -15,6 +15,7 @@ from imgfetch.defaults import MTIME
 from imgfetch.errors import VerificationError
 from imgfetch.layers import compression
 from imgfetch.layers.compression import decompress
+from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 
 _BUFFER = 256 * 1024
@@ -45,6 +46,16 @@ Opener = Callable[[Digest], AbstractContextManager[Readable]]
 """Opens a blob's content, perhaps after waiting for its download; its end raises an error if the bytes were wrong."""
 
 
+class Documents(Protocol):
+    """The manifests, indexes and configs of an archive, which are not kept in memory."""
+
+    def read(self, digest: Digest, /) -> bytes:
+        """Return a document."""
+
+    def put(self, descriptor: Descriptor, content: bytes, /) -> None:
+        """Add a document."""
+
+
 class Member(NamedTuple):
     """An entry of the archive; a directory's name ends with a slash."""
 
@@ -68,13 +79,13 @@ class TarLayout:
     def __init__(self, members: Iterable[Member], *, mtime: int = MTIME) -> None:
         """Place the members in order; ``mtime`` is the time of every entry in seconds since 1970."""
         self.members = tuple(members)
-        self._entries: list[tuple[int, bytes, Member]] = []
+        self._mtime = mtime
+        self._entries: list[tuple[int, Member]] = []
         self._places: dict[Blob, list[tuple[int, Member]]] = {}
         position = 0
         for member in self.members:
-            header = member.header(mtime)
-            position += len(header)
-            self._entries.append((position, header, member))
+            position += len(member.header(mtime))
+            self._entries.append((position, member))
             if not isinstance(member.content, bytes):
                 self._places.setdefault(member.content, []).append((position, member))
             position += ustar.padded(member.size)
@@ -104,8 +115,8 @@ class TarLayout:
                 out.write(b"".join((held, data[:-1])))
                 held = bytes(data[-1:])
 
-        for _, header, member in self._entries:
-            write(padding + header)
+        for member in self.members:
+            write(padding + member.header(self._mtime))
             if isinstance(member.content, bytes):
                 write(member.content)
             else:
@@ -116,7 +127,8 @@ class TarLayout:
 
     def matches(self, archive: BinaryIO) -> bool:
         """Compare an archive, positioned at its first byte, with this layout and the digest of every blob."""
-        for _, header, member in self._entries:
+        for member in self.members:
+            header = member.header(self._mtime)
             known = header if not isinstance(member.content, bytes) else header + member.content
             if archive.read(len(known)) != known:
                 return False
@@ -130,7 +142,8 @@ class TarLayout:
         """Replace a file's content with everything except the blobs, at full length."""
         out.truncate(0)
         out.truncate(self.size)
-        for position, header, member in self._entries:
+        for position, member in self._entries:
+            header = member.header(self._mtime)
             out.seek(position - len(header))
             out.write(header + member.content if isinstance(member.content, bytes) else header)
         out.flush()

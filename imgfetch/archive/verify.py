@@ -219,9 +219,9 @@ def _odd_configs(archive: Archive) -> Iterator[str]:
     """Yield a note for each group of readers that refuse a config, which is examined once for all its images."""
     together: dict[tuple[bytes, str], list[ArchivedImage]] = {}
     for image in archive.images:
-        together.setdefault((image.config.raw, image.config.media_type), []).append(image)
+        together.setdefault((image.raw_config, image.config.media_type), []).append(image)
     for images in together.values():
-        yield from config_demands.warnings(images[0].config, f"the config of {_name(*images)}")
+        yield from config_demands.warnings(images[0].config, images[0].raw_config, f"the config of {_name(*images)}")
 
 
 def _name(*images: ArchivedImage) -> str:

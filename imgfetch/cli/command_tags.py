@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Iterator, Sequence
 
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.pull.client import Client
+
+_NUMBER = re.compile("[0-9]+")
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -21,11 +24,30 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     found = Client(**context.client_settings(arguments)).tags(reference)
     if arguments.sort:
         found = tuple(sorted(found, key=natural))
-    stdout.show([json.dumps(found, indent=1)] if arguments.json else found)
+    stdout.show(_as_json(found) if arguments.json else found)
     return 0
 
 
-def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Return a sort key that puts 1.9 before 1.10; the text itself orders tags that differ only in leading zeros."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts), text
+def natural(tag: str) -> str:
+    """Return a sort key that puts 1.9 before 1.10; the tag itself orders tags that differ only in leading zeros.
+
+    It is a text, because a list of half a million keys with numbers takes 250 MiB.
+    """
+    return f"{_NUMBER.sub(_sortable, tag)}\0{tag}"
+
+
+def _sortable(number: re.Match[str]) -> str:
+    """Return a number with its length before it, to come before all letters."""
+    digits = number[0].lstrip("0")
+    return f"\1{chr(len(digits) + 1)}{digits}"
+
+
+def _as_json(tags: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a list."""
+    if not tags:
+        yield "[]"
+        return
+    yield "["
+    yield from (f" {json.dumps(tag)}," for tag in tags[:-1])
+    yield f" {json.dumps(tags[-1])}"
+    yield "]"

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import BinaryIO
 
 from imgfetch.errors import StorageError
 
+_BATCH = 10_000
+"""Lines that are written together; there may be half a million."""
 _PIPE_CLOSED = 141
 
 
@@ -19,7 +22,9 @@ def show(lines: Iterable[str]) -> None:
     Raises:
         StorageError: a disk is full, or another reason to write no more.
     """
-    show_text("".join(f"{line}\n" for line in lines))
+    rest = iter(lines)
+    while batch := list(islice(rest, _BATCH)):
+        show_text("".join(f"{line}\n" for line in batch))
 
 
 def show_text(text: str) -> None:

@@ -54,9 +54,9 @@ class RunConfig(NamedTuple):
     history: tuple[Step, ...] = ()
 
     @classmethod
-    def of(cls, document: object) -> Self:
-        """Read them from a parsed config; a member that is not of the right type counts as absent."""
-        members = strictjson.fields(document)
+    def read(cls, raw: bytes) -> Self:
+        """Read them from a valid config; a member that is not of the right type counts as absent."""
+        members = strictjson.fields(strictjson.loads(raw, "the config", as_go=True))
         run = strictjson.fields(members.get("config"))
         return cls(
             created=_text(members.get("created")),
@@ -81,19 +81,16 @@ class RunConfig(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """An image's config.
+    """The parts of an image's config that decide what is loaded.
 
     Attributes:
         diff_ids: the digests of the decompressed layers, base first.
         media_type: the one in the manifest.
-        run: its run settings and history.
     """
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
-    raw: bytes = field(default=b"", repr=False)
     media_type: str = field(default=mediatypes.OCI_CONFIG, compare=False)
-    run: RunConfig = field(default=RunConfig(), compare=False, repr=False)
 
     @classmethod
     @strictjson.blaming_the_publisher()
@@ -119,7 +116,7 @@ class Config:
                 diff_ids.append(Digest.parse(text))
             except VerificationError as error:
                 raise VerificationError(f"diff_id {number} of {what} is {error}") from None
-        return cls(Platform.from_json(members), tuple(diff_ids), raw, media_type, RunConfig.of(document))
+        return cls(Platform.from_json(members), tuple(diff_ids), media_type)
 
 
 def _step(value: object) -> Step:

@@ -43,9 +43,9 @@ class Demand(NamedTuple):
     members: Mapping[str, tuple[Demand, ...]] = {}
 
 
-def warnings(config: Config, what: str) -> Iterator[str]:
+def warnings(config: Config, raw: bytes, what: str) -> Iterator[str]:
     """Yield a sentence for each group of readers that refuse a config; ``what`` is its name in messages."""
-    yield from sentences(faults(config), what)
+    yield from sentences(faults(config, raw), what)
 
 
 def sentences(faults: Iterable[Fault], what: str) -> Iterator[str]:
@@ -58,9 +58,9 @@ def sentences(faults: Iterable[Fault], what: str) -> Iterator[str]:
         yield f"{what} has {listed(texts[:_MAX_SHOWN] + more)}, which {group}; {group.hint}"
 
 
-def faults(config: Config) -> Iterator[Fault]:
-    """Yield the parts of a config that some readers refuse."""
-    document = strictjson.loads(gojson.marked(config.raw), "the config", as_go=True)
+def faults(config: Config, raw: bytes) -> Iterator[Fault]:
+    """Yield the parts of a config, whose bytes are ``raw``, that some readers refuse."""
+    document = strictjson.loads(gojson.marked(raw), "the config", as_go=True)
     yield from misfits(document, _CONFIG)
     members = strictjson.fields(document)
     if not isinstance(strictjson.fields(members.get("rootfs")).get("type"), str):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
@@ -18,6 +19,7 @@ from imgfetch.oci.platforms import Platform
 
 KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
 _PLATFORM_KEYS = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
+_NONE: Mapping[str, str] = {}
 _UNUSED_IN_BLOBS = ("annotations", "artifactType", "platform")
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
@@ -35,7 +37,7 @@ class Document(NamedTuple):
     url: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """A pointer to content.
 
@@ -72,11 +74,11 @@ class Descriptor:
         except VerificationError as error:
             raise VerificationError(f"the digest of {what} is {error}") from None
         return cls(
-            media_type=mediatypes.essence(members.text("mediaType")),
+            media_type=sys.intern(mediatypes.essence(members.text("mediaType"))),
             digest=digest,
             size=members.count("size"),
             platform=_platform(members, what),
-            annotations=members.texts("annotations"),
+            annotations=members.texts("annotations") or _NONE,
             urls=tuple(url for url in members.items_of("urls") if isinstance(url, str)),
             artifact_type=members.text("artifactType"),
             data=_embedded(members, what),
@@ -86,6 +88,10 @@ class Descriptor:
     def of(cls, content: bytes, media_type: str, algorithm: str = "sha256") -> Self:
         """Describe ``content``."""
         return cls(media_type, Digest.of(content, algorithm), len(content))
+
+    def bare(self) -> Descriptor:
+        """Return the type, digest and size alone."""
+        return Descriptor(self.media_type, self.digest, self.size)
 
     def entry(self) -> dict[str, object]:
         """Return the members that every descriptor has, for a JSON document."""

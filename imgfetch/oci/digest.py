@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,7 +39,7 @@ class Digest:
             raise VerificationError(
                 "not a valid digest", wanted="sha256:<64 hex digits> or sha512:<128 hex digits>", got=shown
             )
-        return cls(match[1] or match[3], match[2] or match[4])
+        return cls(sys.intern(match[1] or match[3]), match[2] or match[4])
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Self:

@@ -1,13 +1,14 @@
 """Manifests and indexes, recognized by their content.
 
 Sources: OCI image specification ("Image Index", "Image Manifest"), docker's "Image Manifest V 2, Schema 2".
-Documents are kept and hashed exactly as received, and never serialized again.  Every `Index` and `Manifest`
-is valid, because only `parse_document` makes them.
+Documents are hashed and stored exactly as received, and never serialized again.  Only their parts stay in memory.
+Every `Index` and `Manifest` is valid, because only `parse_document` makes them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import sys
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from imgfetch.errors import UnsupportedError, VerificationError
@@ -56,7 +57,6 @@ class Index:
     descriptor: Descriptor
     manifests: tuple[Descriptor, ...]
     unreadable: tuple[Unreadable, ...] = ()
-    raw: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ class Manifest:
     descriptor: Descriptor
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    raw: bytes = field(default=b"", repr=False)
 
 
 class Image(NamedTuple):
@@ -124,9 +123,9 @@ def parse_document(
         )
     own = Descriptor(media_type, descriptor.digest, descriptor.size)
     if shape == "index":
-        return Index(own, *_manifests(members.items_of("manifests"), what), document.raw)
+        return Index(own, *_manifests(members.items_of("manifests"), what))
     config, layers = _config_and_layers(members, what)
-    return Manifest(own, config, layers, document.raw)
+    return Manifest(own, config, layers)
 
 
 @strictjson.blaming_the_publisher()
@@ -221,8 +220,11 @@ def _config_and_layers(members: strictjson.Object, what: str) -> tuple[Descripto
 
 
 def _as_written(layer: Descriptor, entry: object) -> Descriptor:
-    """Return a layer with its type as the manifest has it, because containerd knows no other spelling."""
-    return replace(layer, media_type=strictjson.Object(entry, "a layer").text("mediaType"))
+    """Return a layer with its type as the manifest has it, because containerd knows no other spelling.
+
+    It is fetched like any other, even if the manifest contains it.
+    """
+    return replace(layer, media_type=sys.intern(strictjson.Object(entry, "a layer").text("mediaType")), data=None)
 
 
 def _manifests(entries: list[object], what: str) -> tuple[tuple[Descriptor, ...], tuple[Unreadable, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imgfetch.archive.contents import ArchivedImage, ArchivedLayer
+from imgfetch.archive.image_layout import path
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.streams import Source
 from imgfetch.errors import PlatformNotFoundError
@@ -109,6 +110,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
     as_archived = ArchivedImage(
         tuple(map(str, image.references)),
         image.config,
+        resolver.store.read(manifest.config.digest),
         manifest.config.digest,
         tuple(
             ArchivedLayer(diff_id, "", layer.size, "", False, False, layer.digest, layer.media_type)  # noqa: FBT003
@@ -123,7 +125,7 @@ def inspect_reference(reference: Reference, platform: Platform | None, resolver:
         root=found.descriptor,
         manifests=found.manifests if isinstance(found, Index) else (),
         images=(_inspected(as_archived),),
-        raw=manifest.raw if platform else found.raw,
+        raw=resolver.store.read((manifest if platform else found).descriptor.digest),
     )
 
 
@@ -139,7 +141,7 @@ def inspect_file(source: Source, platform: Platform | None) -> Inspected:
         file_size=members.size,
         notes=tuple(archive.notes),
         others=archive.others,
-        raw=only.raw if only else None,
+        raw=members.document(path(only.descriptor.digest)) if only else None,
     )
 
 
@@ -158,7 +160,7 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
 
 
 def _inspected(image: ArchivedImage) -> InspectedImage:
-    details = image.config.run
+    details = RunConfig.read(image.raw_config)
     return InspectedImage(
         names=image.names,
         digest=image.manifest.descriptor.digest if image.manifest else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from imgfetch.archive.selection import Selection
@@ -45,7 +46,13 @@ def layers_of(image: Image) -> Iterator[Layer]:
     count = len(image.manifest.layers)
     for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
         what = f"layer {number}/{count} of {reference}"
-        yield Layer(descriptor, diff_id, what, reference, frozenset({descriptor.media_type}))
+        yield Layer(descriptor, diff_id, what, reference, _alone(descriptor.media_type))
+
+
+@lru_cache
+def _alone(media_type: str) -> frozenset[str]:
+    """Return a set that all layers of a type share, because there may be many."""
+    return frozenset({media_type})
 
 
 def others_of(selection: Selection) -> Iterator[Layer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
@@ -62,7 +63,6 @@ def make_plan(request: SaveRequest, resolver: Resolver, progress: Progress | Non
         request,
         archived,
         distinct(layer for layer in layers if layer.descriptor.digest in needed),
-        {index.digest: resolver.store.read(index.digest) for selection in archived for index in selection.indexes},
         tuple(failures),
     )
 
@@ -107,13 +107,14 @@ def _report_lacking(platform: Platform, references: Sequence[Reference], count: 
 
 def _warnings(selection: Selection, reference: Reference, request: SaveRequest, resolver: Resolver) -> Iterator[str]:
     """Yield a sentence for each group of readers that refuse a document of the archive."""
-    has_manifests = not request.format.has_one_platform
+    read, has_manifests = resolver.store.read, not request.format.has_one_platform
     for index in selection.indexes:
-        yield from manifest_demands.warnings(resolver.store.read(index.digest), f"the index of {reference}")
+        yield from manifest_demands.warnings(read(index.digest), f"the index of {reference}")
     for image in selection.images:
         if has_manifests:
-            yield from manifest_demands.warnings(image.manifest.raw, f"the manifest of {reference}")
-        yield from config_demands.warnings(image.config, f"the config of {reference}")
+            yield from manifest_demands.warnings(read(image.manifest.descriptor.digest), f"the manifest of {reference}")
+        raw = read(image.manifest.config.digest)
+        yield from config_demands.warnings(image.config, raw, f"the config of {reference}")
 
 
 def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:
@@ -198,8 +199,8 @@ class _IndexWalk:
             raise VerificationError(f"{self._reference} nests indexes more than {MAX_DEPTH} levels deep")
         if index.unreadable:
             raise index.unreadable[0].error
-        self._resolver.store.put(index.descriptor, index.raw)
         self._indexes.setdefault(index.descriptor.digest, index.descriptor)
+        self._resolver.store.reserve(descriptor.digest for descriptor in index.manifests)  # all at once
         for descriptor in index.manifests:
             entry = (descriptor.digest, descriptor.media_type, descriptor.size, descriptor.is_attestation)
             if entry in self._seen:
@@ -242,8 +243,8 @@ class _IndexWalk:
 
     def _add_statement(self, descriptor: Descriptor) -> None:
         for blob in self._resolver.statement(self._reference, descriptor):
-            self._others.setdefault(blob.digest, blob)
-        self._statements.setdefault(descriptor.digest, descriptor)
+            self._others.setdefault(blob.digest, replace(blob, data=None))
+        self._statements.setdefault(descriptor.digest, descriptor.bare())
 
 
 def _best(images: Sequence[Image], wanted: Platform) -> Image:
@@ -261,7 +262,8 @@ def _rewritten(resolver: Resolver, index: Index, images: Sequence[Image]) -> Des
 
     Some readers fail if a listed manifest is absent, or if another entry lists a manifest with a wrong type or size.
     """
-    document, unreadable = json.loads(index.raw), {entry.number for entry in index.unreadable}
+    document = json.loads(resolver.store.read(index.descriptor.digest))
+    unreadable = {entry.number for entry in index.unreadable}
     readable = [entry for number, entry in enumerate(document["manifests"], 1) if number not in unreadable]
     chosen = {image.entry: image for image in images}
     entries = [entry for entry, descriptor in zip(readable, index.manifests, strict=True) if descriptor in chosen]
@@ -269,7 +271,6 @@ def _rewritten(resolver: Resolver, index: Index, images: Sequence[Image]) -> Des
         if descriptor in chosen:
             _refuse_wrong_size(descriptor, chosen[descriptor].manifest)
     if len(entries) == len(document["manifests"]):  # everything is selected: keep the registry's bytes
-        resolver.store.put(index.descriptor, index.raw)
         return index.descriptor
     for image in images:  # images of nested indexes come last
         if image.manifest.descriptor.digest not in {Digest.parse(entry["digest"]) for entry in entries}:

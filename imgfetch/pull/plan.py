@@ -12,7 +12,7 @@ from imgfetch.archive import uncompressed
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.formats import FORMATS, Format
 from imgfetch.archive.selection import Selection, merged
-from imgfetch.archive.tarlayout import Content, TarLayout
+from imgfetch.archive.tarlayout import Content, Documents, TarLayout
 from imgfetch.archive.ustar import MAX_OCTAL
 from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
 from imgfetch.errors import ImgfetchError, InvalidReferenceError
@@ -144,14 +144,12 @@ class Plan(NamedTuple):
         request: the archive.
         selections: its images, as the registry has them.
         layers: the blobs to be fetched, each once.
-        indexes: the documents of the indexes that it contains.
         failures: the errors of images that are left out.
     """
 
     request: SaveRequest
     selections: tuple[Selection, ...]
     layers: tuple[Layer, ...]
-    indexes: Mapping[Digest, bytes]
     failures: tuple[ImgfetchError, ...] = ()
 
     @property
@@ -159,8 +157,10 @@ class Plan(NamedTuple):
         """The blobs to be fetched."""
         return [layer.item for layer in self.layers]
 
-    def layout(self, known: Mapping[Digest, LayerInfo]) -> ArchiveLayout | None:
+    def layout(self, known: Mapping[Digest, LayerInfo], documents: Documents) -> ArchiveLayout | None:
         """Return the layout, or ``None`` while it depends on layers about which there are no findings in ``known``.
+
+        ``documents`` has the manifests, indexes and configs, and receives those that are not the registry's.
 
         Without findings, a layer with a normal media type is expected to stay as it is.  If that proves wrong, `Writer`
         writes a file again, and ends a stream with an error.
@@ -176,10 +176,10 @@ class Plan(NamedTuple):
                 return None
         selections, contents = self.selections, dict[Digest, Content]()
         if plain:
-            rewritten = [uncompressed.rewritten(selection, plain, self.indexes) for selection in self.selections]
+            rewritten = [uncompressed.rewritten(selection, plain, documents) for selection in self.selections]
             selections = merged(selection for selection, _ in rewritten)
             contents = {digest: content for _, made in rewritten for digest, content in made.items()}
-        tar = TarLayout(self.request.format.members(selections, contents), mtime=self.request.mtime)
+        tar = TarLayout(self.request.format.members(selections, contents, documents), mtime=self.request.mtime)
         return ArchiveLayout(selections, frozenset(plain), tar)
 
 

@@ -7,6 +7,7 @@ Every document and config is verified by the digest and size that led to it, bef
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from imgfetch.tolerance import Tolerance
 
 MAX_DEPTH = 3
 """The most levels of indexes within indexes."""
+MAX_ALL_LAYERS = 50_000
+"""The most layers of all images of an archive together; readers of archives accept more."""
 MAX_LOOKS = 32
 """The most documents to fetch in the search for an image whose platform the index does not have."""
 
@@ -50,6 +53,10 @@ class Resolver:
     retries: RetryPolicy
     expects_documents: bool = False
     """True if the store probably has the documents, so that only their digests are needed."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._layers_left = MAX_ALL_LAYERS
 
     def digest(self, reference: Reference) -> Digest:
         """Return the digest of the document that ``reference`` points at.
@@ -112,7 +119,6 @@ class Resolver:
             if image is not None:
                 for error in skipped:
                     self.tolerance.warn(f"skipping an entry without a platform: {error}")
-                self.store.put(index.descriptor, index.raw)  # the archive may need it
                 return image._replace(indexes=(index.descriptor, *image.indexes))
         if skipped:
             raise skipped[0]
@@ -158,8 +164,8 @@ class Resolver:
         )
         if isinstance(parsed, Manifest):
             self.store.reserve([parsed.config.digest])
-            self.store.put(parsed.descriptor, document.raw)
-        elif parsed.unreadable:
+        self.store.put(parsed.descriptor, document.raw)
+        if isinstance(parsed, Index) and parsed.unreadable:
             number, error = len(parsed.unreadable), parsed.unreadable[0].error
             others = f" (and {number - 1} more)" if number > 1 else ""
             self.tolerance.warn(f"skipping an entry of an index that cannot be read{others}: {error}")
@@ -203,6 +209,7 @@ class Resolver:
 
     def image(self, manifest: Manifest, reference: Reference) -> Image:
         """Fetch a manifest's config and compare the two."""
+        self._count(manifest, reference)
         what = f"the config of {reference}"
         if manifest.config.is_embedded:
             self.store.put(manifest.config, manifest.config.data or b"")
@@ -215,7 +222,18 @@ class Resolver:
                 got=str(len(config.diff_ids)),
                 hint="the image is broken; try another tag, or tell the image's publisher",
             )
-        return Image(manifest, config, (reference,))
+        return Image(replace(manifest, config=manifest.config.bare()), config, (reference,))
+
+    def _count(self, manifest: Manifest, reference: Reference) -> None:
+        """Refuse more layers than an archive may list (docs/registries.md#limits-for-documents)."""
+        with self._lock:
+            self._layers_left -= len(manifest.layers)
+            if self._layers_left < 0:
+                raise VerificationError(
+                    f"{reference} has too many layers, together with all other images of the archive",
+                    wanted=f"at most {MAX_ALL_LAYERS}",
+                    got="more",
+                )
 
     def fetch(self, reference: Reference, descriptor: Descriptor, what: str) -> None:
         """Download a blob that is not a layer, unless it is in the store."""

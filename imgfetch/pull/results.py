@@ -193,7 +193,7 @@ class Forecast:
 
 def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Forecast:
     """Return the cost of carrying a plan out; blobs in the store need not be fetched."""
-    layout = plan.layout(remembered(plan, store))
+    layout = plan.layout(remembered(plan, store), store)
     blobs = []
     for layer in plan.layers:
         size, missing = layer.descriptor.size, store.bytes_missing([layer.descriptor])

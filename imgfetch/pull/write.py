@@ -72,7 +72,7 @@ class Writer:
     def prepare(self) -> ArchiveLayout | None:
         """Reserve the blobs and require the free space; return the layout if it does not depend on new layers."""
         self.store.reserve(layer.descriptor.digest for layer in self.plan.layers)
-        layout = self.plan.layout(remembered(self.plan, self.store))
+        layout = self.plan.layout(remembered(self.plan, self.store), self.store)
         while True:
             missing = self.store.bytes_missing(layer.descriptor for layer in self.plan.layers)
             try:
@@ -141,7 +141,7 @@ class Writer:
         layout.tar.stream(open_blob, out)
 
     def _final(self, downloads: Downloads) -> ArchiveLayout:
-        layout = self.plan.layout(downloads.contents)
+        layout = self.plan.layout(downloads.contents, self.store)
         assert layout is not None  # noqa: S101  # all layers have arrived
         return layout
 
@@ -206,7 +206,7 @@ class ExistingArchive(NamedTuple):
         for layer in plan.layers if plan.request.is_plain else ():
             if layer.diff_id and (found := self.members.get(blob_path(layer.diff_id))):
                 known.setdefault(layer.descriptor.digest, LayerInfo(layer.diff_id, "", found.entry.size))
-        return plan.layout(known)
+        return plan.layout(known, store)
 
 
 def _opened(path: Path) -> io.BufferedReader:

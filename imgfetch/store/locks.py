@@ -52,6 +52,7 @@ class StoreLocks:
         self._run = secrets.token_hex(8)
         self._held: FileLock | None = None
         self._needed: set[Digest] = set()
+        self._needs = ""
         self._waits: dict[Digest, Wait] = {}
         self._mutex = threading.Lock()
 
@@ -109,8 +110,8 @@ class StoreLocks:
                 return
             with self.alone(), self._errors("write", RUNS):
                 self._needed |= new
-                needs = json.dumps([str(digest) for digest in sorted(self._needed)])
-                self._directory.folder(RUNS).write(f"{self._run}.json", needs.encode())
+                self._needs += "".join(f',"{digest}"' for digest in new)  # not made anew: there may be thousands
+                self._directory.folder(RUNS).write(f"{self._run}.json", f"[{self._needs[1:]}]".encode())
 
     def close(self) -> None:
         """Release the reservations."""

@@ -1,9 +1,11 @@
-"""Memory does not grow with the image."""
+"""Memory does not grow with the image, its documents or the list of tags."""
 
 from __future__ import annotations
 
+import json
 import random
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ import zstandard
 from imgfetch.archive import ustar
 from tests.bounded import MEMORY, MIB, run
 from tests.engines import RealRegistry
-from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, image, sha256
-from tests.loopback import Loopback
+from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, Built, attestation, hello, image, index, sha256
+from tests.loopback import Answer, Loopback, Request
 
 LIMIT = 100 * MIB
 
@@ -87,3 +89,92 @@ def test_the_widest_windows_do_not_add_up(loopback: Loopback, tmp_path: Path) ->
         layers.append(Blob(b"\x28\xb5\x2f\xfd\0\x88" + blocks, OCI_ZSTD, sha256(bytes(count * size))))
     loopback.add("team/app", "v1", image(*layers))
     assert save(f"{loopback.host}/team/app:v1", tmp_path / "y.tar", "--no-cache", "-j", "3") < MEMORY
+
+
+# ---- documents ----
+
+
+MANY = 20
+"""Images, of which each has a manifest and a config as large as they may be."""
+TEXT = "x" * (4 * MIB - 4096)
+
+
+def with_large_documents(number: int) -> Built:
+    return image(
+        hello(),
+        platform={"os": "linux", "architecture": f"a{number}"},
+        manifest={"annotations": {"a": f"{number}{TEXT}"}},
+        manifest_indent=None,
+        config={"config": {"Labels": {"a": f"{number}{TEXT}"}}},
+    )
+
+
+def statements() -> Built:
+    """Return an index of indexes, each with an attestation that has a large annotation there."""
+    large = {"annotations": {"vnd.docker.reference.type": "attestation-manifest", "a": TEXT}}
+    stated = [attestation(image(hello(str(number)))) for number in range(45)]
+    return index(image(hello()), *(index(each, entries=[{**each.entry, **large}]) for each in stated))
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Loopback]:
+    """Serve images with large documents under tags of their own, and all of them under one."""
+    with Loopback() as loopback:
+        images = [with_large_documents(number) for number in range(MANY)]
+        for number, built in enumerate(images):
+            loopback.add("team/app", f"v{number}", built)
+        loopback.add("team/app", "all", index(*images))
+        loopback.add("team/app", "statements", statements())
+        yield loopback
+
+
+SAVES = {
+    "all platforms": (["all"], ["--all-platforms"]),
+    "all platforms, decompressed": (["all"], ["--all-platforms", "--layers", "plain"]),
+    "a list": ([f"v{number}" for number in range(MANY)], []),
+    "a list in docker's old format": ([f"v{number}" for number in range(MANY)], ["--format", "docker-classic"]),
+    "statements": (["statements"], ["--all-platforms"]),
+}
+
+
+@pytest.mark.parametrize(("tags", "options"), SAVES.values(), ids=SAVES.keys())
+def test_large_documents_do_not_add_up(tags: list[str], options: list[str], large: Loopback, tmp_path: Path) -> None:
+    references = [f"{large.host}/team/app:{tag}" for tag in tags]
+    ended = run(tmp_path, "save", "-q", *references, "-o", tmp_path / "y.tar", *options)
+    assert ended.status == 0, ended.err
+    assert ended.peak < MEMORY
+
+
+def test_layers_up_to_the_bound_fit_into_memory(loopback: Loopback, tmp_path: Path) -> None:
+    def digest(*names: object) -> str:
+        return sha256(repr(names).encode())
+
+    lost, images = hello().descriptor, []
+    for number in range(13):
+        layers = [{**lost, "digest": digest("layer", number, layer)} for layer in range(4096)]
+        rootfs = {"type": "layers", "diff_ids": [digest("diff", number, layer) for layer in range(4096)]}
+        platform = {"os": "linux", "architecture": f"a{number}"}
+        images.append(image(platform=platform, manifest={"layers": layers}, config={"rootfs": rootfs, "history": []}))
+    for count, status in ((12, 3), (13, 6)):  # the layers are missing, or too many
+        reference = loopback.add("team/app", f"v{count}", index(*images[:count]))
+        ended = run(tmp_path, "save", reference, "-o", tmp_path / "y.tar", "--all-platforms")
+        assert ended.status == status, ended.err
+        assert ("has too many layers" in ended.err) == (count > 12)
+        assert ended.peak < MEMORY
+
+
+@pytest.mark.parametrize("options", [[], ["--sort", "--json"]], ids=["as they come", "sorted, as JSON"])
+def test_half_a_million_tags_fit_into_memory(options: list[str], loopback: Loopback, tmp_path: Path) -> None:
+    count = 100_000
+
+    def page(request: Request) -> Answer:
+        number = int(request.path.partition("?page=")[2] or 0)
+        tags = [f"1.{tag % 977}.{tag}-rc{tag % 7}.alpine" for tag in range(number * count, (number + 1) * count)]
+        link = f'</v2/team/app/tags/list?page={number + 1}>; rel="next"' if number < 4 else ""
+        return Answer(json.dumps({"tags": tags}).encode(), headers={"Link": link})
+
+    loopback.answers["/v2/team/app/tags/list"] = page
+    ended = run(tmp_path, "tags", f"{loopback.host}/team/app", *options)
+    assert ended.status == 0, ended.err
+    assert ended.out.count("\n") >= 500_000
+    assert ended.peak < MEMORY

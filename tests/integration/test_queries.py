@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgfetch.cli.command_tags import natural
 from imgfetch.registry import tags as registry_module
@@ -199,6 +202,23 @@ def test_natural_order_takes_numbers_as_numbers() -> None:
         "v1.9-alpine",
         "v1.10",
     ]
+
+
+@given(st.lists(st.text("01239aB._-", min_size=1, max_size=8)))
+def test_natural_order_is_that_of_numbers_and_texts(tags: list[str]) -> None:
+    def parts(tag: str) -> tuple[list[tuple[int, int, str]], str]:
+        found = re.findall(r"[0-9]+|[^0-9]+", tag)
+        return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in found], tag
+
+    assert sorted(tags, key=natural) == sorted(tags, key=parts)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 25_000])
+def test_a_list_of_tags_is_written_as_one_json_array(count: int, loopback: Loopback, command: Command) -> None:
+    tags = [f"v{number}" for number in range(count)]
+    loopback.answers["/v2/x/tags/list"] = Answer(json.dumps({"tags": tags}).encode())
+    assert command("tags", f"{loopback.host}/x", "--json").out == f"{json.dumps(tags, indent=1)}\n"
+    assert command("tags", f"{loopback.host}/x").out == "".join(f"{tag}\n" for tag in tags)
 
 
 def limited(loopback: Loopback, left: str, *names: str) -> list[str]:

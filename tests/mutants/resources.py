@@ -5,6 +5,18 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("_IndexWalk._add_statement", "descriptor.bare()", "descriptor").noticed_by(
+        "test_large_documents_do_not_add_up[statements]"
+    ),
+    Mutant("Resolver._count", "self._layers_left < 0", "False").noticed_by(
+        "test_the_layers_of_all_images_have_a_bound_together"
+    ),
+    Mutant("uncompressed:_stored", "documents.put(descriptor, raw)", "pass").noticed_by(
+        "test_a_plan_is_laid_out_by_its_documents_alone"
+    ),
+    Mutant("command_tags:_sortable", '.lstrip("0")', "").noticed_by(
+        "test_natural_order_is_that_of_numbers_and_texts", "test_natural_order_takes_numbers_as_numbers"
+    ),
     Mutant("leave_out_the_working_directory", "del sys.path[0]", "pass").noticed_by(
         "test_no_command_executes_a_file_of_the_working_directory"
     ),

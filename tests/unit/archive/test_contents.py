@@ -303,7 +303,7 @@ def test_a_config_of_several_images_is_examined_once(tmp_path: Path, monkeypatch
     twin = image(*recompressed(odd).layers, config={"created": ""})
     examined: list[Config] = []
     faults = config_demands.faults
-    monkeypatch.setattr(config_demands, "faults", lambda config: examined.append(config) or faults(config))
+    monkeypatch.setattr(config_demands, "faults", lambda config, raw: examined.append(config) or faults(config, raw))
     assert findings(tmp_path, None, [item(odd, "app:1"), item(twin, "app:2")], odd, twin) == ()
     assert len(examined) == 1
     (note,) = (note for note in verify(tmp_path / "y.tar").notes if "created" in note)

@@ -73,8 +73,21 @@ def open_blob(wanted: Digest) -> io.BytesIO:
     return io.BytesIO(BLOBS[wanted.encoded])
 
 
+class NoDocuments:
+    """The documents of a format that reads none."""
+
+    def read(self, digest: Digest, /) -> bytes:
+        raise AssertionError(digest)
+
+    def put(self, descriptor: Descriptor, content: bytes, /) -> None:
+        raise AssertionError(descriptor, content)
+
+
+DOCUMENTS = NoDocuments()
+
+
 def members(*images: Image) -> tuple[Member, ...]:
-    return FORMATS["docker"].members([Selection.of(image) for image in images], {})
+    return FORMATS["docker"].members([Selection.of(image) for image in images], {}, DOCUMENTS)
 
 
 def written(*images: Image, mtime: int = 1) -> bytes:
@@ -302,7 +315,7 @@ def test_a_digest_that_decompression_has_changed_is_in_no_name() -> None:
 
 def test_images_with_the_same_tag_have_their_full_names_in_a_layout_alone() -> None:
     images = [image("x:1"), image("y:1", "y:2", manifest=M2, config=C2)]
-    found = FORMATS["oci"].members([Selection.of(each) for each in images], {})
+    found = FORMATS["oci"].members([Selection.of(each) for each in images], {}, DOCUMENTS)
     entries = json.loads(found[1].content)["manifests"]
     names = [each["annotations"]["org.opencontainers.image.ref.name"] for each in entries]
     assert names == ["docker.io/library/x:1", "docker.io/library/y:1", "2"]

@@ -35,13 +35,15 @@ def parsed(raw: bytes) -> Config:
 
 def warnings(member: str, value: str, *layers: Blob) -> list[str]:
     odd = Odd(member, value, Fate())
-    return list(config_demands.warnings(parsed(odd.config(*layers or (hello(),))), "the config of x"))
+    raw = odd.config(*layers or (hello(),))
+    return list(config_demands.warnings(parsed(raw), raw, "the config of x"))
 
 
 @pytest.mark.parametrize("name", ODD_CONFIGS)
 def test_the_readers_that_refuse_an_odd_config_are_named(name: str) -> None:
     odd = ODD_CONFIGS[name]
-    found = list(config_demands.faults(parsed(odd.config(hello()))))
+    raw = odd.config(hello())
+    found = list(config_demands.faults(parsed(raw), raw))
     refuse = {reader for fault in found for each in fault.readers.refuse for reader in READERS_OF_NAMES[each]}
     cannot_run = {reader for fault in found for each in fault.readers.cannot_run for reader in READERS_OF_NAMES[each]}
     assert (refuse, cannot_run - refuse) == (odd.fate.refuse, odd.fate.cannot_run)
@@ -63,7 +65,7 @@ def test_a_warning_names_member_value_and_readers() -> None:
 )
 def test_a_config_of_a_vague_type_is_warned_of(media_type: str, shown: str) -> None:
     raw = ODD_CONFIGS["created null"].config(hello())
-    (warning,) = config_demands.warnings(Config.from_json(raw, media_type, "it"), "the config of x")
+    (warning,) = config_demands.warnings(Config.from_json(raw, media_type, "it"), raw, "the config of x")
     assert warning == (
         f"the config of x has {shown}, which ctr 1.6 and ctr 2.1 load but cannot run; docker and podman run it"
     )

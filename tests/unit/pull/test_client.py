@@ -147,15 +147,28 @@ def test_a_client_has_all_its_retries_for_each_call() -> None:
         imgfetch.Client(retries=0, open_registry=open_registry).save(NAME, io.BytesIO(), platform="linux/amd64")
 
 
-def test_a_plan_is_laid_out_without_a_store(registry: FakeRegistry, tmp_path: Path) -> None:
+class Documents(dict[Digest, bytes]):
+    def read(self, digest: Digest, /) -> bytes:
+        return self[digest]
+
+    def put(self, descriptor: Descriptor, content: bytes, /) -> None:
+        assert descriptor == Descriptor.of(content, descriptor.media_type)
+        self[descriptor.digest] = content
+
+
+def test_a_plan_is_laid_out_by_its_documents_alone(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.add(MANY)
     store = BlobStore(tmp_path / "store")
     request = SaveRequest.parse(NAME, layers="plain", platform=["linux/amd64", "linux/arm64"])
     plan = make_plan(request, Resolver(registry, store, Tolerance(), RetryPolicy(retries=0)))
-    assert plan.layout({}) is None
+    (selection,) = plan.selections
+    described = [*selection.indexes, *(image.manifest.descriptor for image in selection.images)]
+    documents = Documents({each.digest: store.read(each.digest) for each in described})
+    assert plan.layout({}, documents) is None
     shutil.rmtree(tmp_path / "store")
     found = {layer.descriptor.digest: LayerInfo(layer.diff_id, "gzip", 1024) for layer in plan.layers if layer.diff_id}
-    layout = plan.layout(found)
+    layout = plan.layout(found, documents)
     assert layout is not None
     assert layout.plain == set(found)
+    assert layout.selections[0].root.digest in documents.keys() - {each.digest for each in described}
     assert not (tmp_path / "store").exists()

@@ -24,9 +24,10 @@ from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.descriptor import Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import Image
+from imgfetch.oci.manifest import Image, Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.pull import resolve
 from imgfetch.pull.resolve import Resolver
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
@@ -91,6 +92,23 @@ def test_a_manifest_and_its_config_are_found_and_kept(registry: Resolving) -> No
     assert image.references == (REFERENCE,)
     assert registry.asked == ["1", built.config.digest]  # no layer
     assert registry.kept() == {built.digest, built.config.digest}
+
+
+@pytest.mark.parametrize(("bound", "is_refused"), [(4, False), (3, True)])
+def test_the_layers_of_all_images_have_a_bound_together(
+    registry: Resolving, monkeypatch: pytest.MonkeyPatch, bound: int, *, is_refused: bool
+) -> None:
+    monkeypatch.setattr(resolve, "MAX_ALL_LAYERS", bound)
+    registry.add(images.image(images.hello("one"), images.hello("two")))
+    resolver = Resolver(registry, registry.store, Tolerance(), RetryPolicy(retries=0))
+    manifest = resolver.document(REFERENCE)
+    assert isinstance(manifest, Manifest)
+    resolver.image(manifest, REFERENCE)
+    if is_refused:
+        with pytest.raises(VerificationError, match="expected at most 3, got more"):
+            resolver.image(manifest, REFERENCE)
+    else:
+        resolver.image(manifest, REFERENCE)
 
 
 def test_a_config_that_is_in_the_store_is_not_asked_for(registry: Resolving) -> None:
@@ -584,19 +602,19 @@ def test_the_size_in_a_pinned_index_is_checked(registry: Resolving, by: int) -> 
         registry.resolve(reference=pinned(index.digest))
     assert caught.value.wanted == f"{size + by} bytes"
     assert caught.value.got == f"{size} bytes"
-    assert registry.kept() == set()
+    assert registry.kept() == {index.digest}
 
 
 def test_an_entrys_digest_is_checked(registry: Resolving) -> None:
     built = member()
-    registry.add(images.index(built))
+    index = registry.add(images.index(built))
     changed = built.raw.replace(b"schemaVersion", b"schemaVersiom")
     registry.documents[built.digest] = Document(changed, built.media_type)
     with pytest.raises(VerificationError) as caught:
         registry.resolve()
     assert caught.value.wanted == built.digest
     assert caught.value.got == f"sha256:{hashlib.sha256(changed).hexdigest()}"
-    assert registry.kept() == set()
+    assert registry.kept() == {index.digest}
 
 
 @pytest.mark.parametrize(
