@@ -28,6 +28,7 @@ class Certificates:
         server_key: the key of every server.
         expired_cert: a server's for the same names, no longer valid.
         wrong_name_cert: a server's for ``elsewhere.test`` only.
+        misplaced_cert: a server's with its address among the DNS names.
         client_cert: a client's, whose common name is ``client``.
         client_key: the client's key.
     """
@@ -38,6 +39,7 @@ class Certificates:
     server_key: Path
     expired_cert: Path
     wrong_name_cert: Path
+    misplaced_cert: Path
     client_cert: Path
     client_key: Path
 
@@ -56,6 +58,7 @@ def make(directory: Path) -> Certificates:
         server_key=directory / "server.key",
         expired_cert=_sign(directory, "server", "expired.crt", *NAMES, days=_EXPIRED),
         wrong_name_cert=_sign(directory, "server", "wrong-name.crt", "elsewhere.test"),
+        misplaced_cert=_sign(directory, "server", "misplaced.crt", "DNS:127.0.0.1"),
         client_cert=_sign(directory, "client", "client.cert", "client"),
         client_key=directory / "client.key",
     )
@@ -83,7 +86,7 @@ def _request(directory: Path, name: str) -> None:
 
 def _sign(directory: Path, name: str, to: str, *names: str, days: int = _DAYS) -> Path:
     extensions = directory / f"{to}.extensions"
-    alternatives = ",".join(f"{'IP' if name[0].isdigit() else 'DNS'}:{name}" for name in names)
+    alternatives = ",".join(name if ":" in name else f"{'IP' if name[0].isdigit() else 'DNS'}:{name}" for name in names)
     extensions.write_text(
         "basicConstraints=critical,CA:FALSE\n"
         "extendedKeyUsage=serverAuth,clientAuth\n"

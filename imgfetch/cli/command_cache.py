@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from imgfetch.cli import stdout
-from imgfetch.cli.context import cache_directory
+from imgfetch.cli.context import cache_directory, confirmed
 from imgfetch.cli.display import Display
 from imgfetch.store import eviction
-from imgfetch.text import format_age, format_size
+from imgfetch.text import format_age, format_size, sanitize
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -43,6 +43,12 @@ def _list(root: Path, *, as_json: bool) -> None:
 
 
 def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
+    if not arguments.keep and arguments.older_than is None and not arguments.force:
+        entries = eviction.entries(root)
+        size = format_size(sum(entry.size for entry in entries))
+        if entries and not confirmed(f"Remove all {len(entries)} blobs ({size}) in {sanitize(str(root))}?"):
+            display.message("info", "nothing was removed; --keep and --older-than remove a part")
+            return
     gone = eviction.prune(root, limit=arguments.keep, keep=lambda entry: entry.age < (arguments.older_than or 0))
     left = eviction.entries(root)
     display.message(

@@ -206,6 +206,7 @@ CACHE_PRUNE = (
             parse.span,
             "remove only blobs that have not been used for TIME, such as 90min, 12h or 30d",
         ),
+        switch("-f --force", help="do not ask before all blobs are removed"),
     ),
 )
 COMPLETION = (Group("shell", Option("shell", str, "the shell to write the script for", choices=SHELLS)),)

@@ -43,6 +43,10 @@ class Certificate(NamedTuple):
         more = f" and {len(self.names) - _MAX_NAMES} more" if len(self.names) > _MAX_NAMES else ""
         return f"{', '.join(self.names[:_MAX_NAMES])}{more}" or self.subject
 
+    def has_misplaced(self, host: str) -> bool:
+        """Return whether an address is among the DNS names, where no client looks for it."""
+        return host in self.names
+
     def __str__(self) -> str:
         return f'issued to "{self.subject}" by "{self.issuer}"'
 

@@ -172,8 +172,9 @@ def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, d
     found = certificate.fetch(origin.host, origin.port) if direct else None
     code = getattr(error, "verify_code", 0)
     about = f"; {found}" if found else ""
-    hint = f"pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/{place}/ca.crt"
+    hint = "the server needs another certificate; tell the registry's operator"
     if code in _UNKNOWN_ISSUERS:
+        hint = f"pass the CA certificate with --ca-file FILE, or copy it to ~/.config/containers/certs.d/{place}/ca.crt"
         issuer, about = (f' "{found.issuer}"', f'; issued to "{found.subject}"') if found else ("", "")
         reason = f"unknown issuer{issuer} ({reason})"
     elif code == _EXPIRED:
@@ -185,6 +186,9 @@ def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, d
     elif code in _OTHER_NAMES:
         reason = f"it is valid for {found.hosts}, not for {origin.host}" if found else reason
         hint = "use a host name that the certificate covers"
+        if found and found.has_misplaced(origin.host):
+            reason = f"it has {origin.host} as a DNS name, and not as an address"
+            hint = f"the server needs a certificate with IP:{origin.host}; a DNS entry does not count for an address"
     return CertificateError(
         f"cannot verify the certificate of {origin.host_and_port}: {reason}{about}",
         hint=f"{hint}; last resort: --insecure {place}",

@@ -244,6 +244,13 @@ def test_m02_another_name_is_told_with_the_name_that_the_certificate_has(
     assert "hint: use a host name that the certificate covers" in err
 
 
+def test_m02_an_address_among_the_dns_names_is_told(tell: Tell, made: certificates.Certificates) -> None:
+    with secured(made.misplaced_cert, made.server_key) as host:
+        err = tell(f"{host.replace('registry.example', '127.0.0.1')}/team/app", 5, "--ca-file", made.ca)
+    assert "it has 127.0.0.1 as a DNS name, and not as an address" in err
+    assert "hint: the server needs a certificate with IP:127.0.0.1" in err
+
+
 # ---- plain http on a TLS port ----
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -84,7 +85,7 @@ def test_any_locale_can_print_every_command(command: str, reference: str, direct
     assert done.stdout.isascii()
 
 
-def entered(command: list[str], answer: str) -> tuple[int, str]:
+def entered(command: list[str], answer: str, prompt: bytes = b": ") -> tuple[int, str]:
     """Run a command on a terminal, and answer its first prompt."""
     child, terminal = pty.fork()
     if not child:
@@ -95,7 +96,7 @@ def entered(command: list[str], answer: str) -> tuple[int, str]:
             printed += os.read(terminal, 4096)
         except OSError:  # all ends of the terminal are closed
             break
-        if b": " in printed and not is_answered:
+        if prompt in printed and not is_answered:
             is_answered = True
             os.write(terminal, f"{answer}\n".encode())
     os.close(terminal)
@@ -135,3 +136,19 @@ def test_a_second_image_that_is_a_file_is_recognised(file: str) -> None:
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert f"'{file}' looks like a file, not an image; to write it, use -o '{file}'" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "is_removed"), [("n", False), ("", False), ("y", True), ("YES", True)])
+def test_an_empty_cache_is_asked_for_at_a_terminal(directory: Path, *, answer: str, is_removed: bool) -> None:
+    line = [*IMGFETCH, "cache", "prune", "--cache-dir", str(directory / "cache")]
+    status, printed = entered(line, answer, prompt=b"[y/N] ")
+    assert status == 0, printed
+    assert re.search(r"Remove all \d+ blobs \([\d.]+ k?B\) in ", printed)
+    assert (list((directory / "cache" / "blobs" / "sha256").iterdir()) == []) is is_removed
+
+
+@pytest.mark.parametrize("options", [("--keep", "1TB"), ("--older-than", "1d"), ("--force",)])
+def test_a_part_of_the_cache_is_removed_without_a_question(directory: Path, options: tuple[str, ...]) -> None:
+    line = [*IMGFETCH, "cache", "prune", "--cache-dir", str(directory / "cache"), *options]
+    status, printed = entered(line, "n", prompt=b"[y/N] ")
+    assert (status, "[y/N]" in printed) == (0, False)

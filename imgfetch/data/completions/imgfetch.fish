@@ -208,6 +208,7 @@ complete -c imgfetch -n '_shtab_imgfetch_using cache; and test $_shtab_imgfetch_
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l cache-dir -xka "(__fish_complete_directories)" -d 'directory for verified blobs (default: the user'"'"'s cache directory)'
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l keep -x -d 'stop when the cache has shrunk to SIZE (default: 0)'
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -l older-than -x -d 'remove only blobs that have not been used for TIME, such as 90min, 12h or 30d'
+complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -s f -l force -d 'do not ask before all blobs are removed'
 complete -c imgfetch -n '_shtab_imgfetch_using cache prune' -s h -l help -d 'show this help'
 complete -c imgfetch -n '_shtab_imgfetch_using; and test $_shtab_imgfetch_npos -eq 0' -a makefile -d 'Print rules for GNU make: pin, fetch, bundle.'
 complete -c imgfetch -n '_shtab_imgfetch_using makefile' -s h -l help -d 'show this help'

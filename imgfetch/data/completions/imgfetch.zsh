@@ -69,6 +69,7 @@ _shtab_imgfetch_cache_prune_options=(
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
   "--keep[stop when the cache has shrunk to SIZE (default\: 0)]:SIZE:"
   "--older-than[remove only blobs that have not been used for TIME, such as 90min, 12h or 30d]:TIME:"
+  {-f,--force}"[do not ask before all blobs are removed]"
   "(- : *)"{-h,--help}"[show this help]"
 )
 

@@ -210,7 +210,14 @@ PASS_THE_CA = "pass the CA certificate with --ca-file FILE, or copy it to ~/.con
         (20, None, "unknown issuer (not yet)", PASS_THE_CA),
         (62, CERTIFICATE, "it is valid for a.example, b.example", "use a host name that the certificate covers"),
         (64, None, "127.0.0.1:9: not yet", "use a host name that the certificate covers"),
-        (1, None, "127.0.0.1:9: not yet", PASS_THE_CA),
+        (
+            64,
+            CERTIFICATE._replace(names=("127.0.0.1",)),
+            "it has 127.0.0.1 as a DNS name, and not as an address",
+            "the server needs a certificate with IP:127.0.0.1",
+        ),
+        (66, None, "127.0.0.1:9: not yet", "the server needs another certificate; tell the registry's operator"),
+        (1, None, "127.0.0.1:9: not yet", "the server needs another certificate; tell the registry's operator"),
     ],
 )
 def test_a_certificate_is_told_with_why_and_what_to_do(
