@@ -15,7 +15,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -30,6 +30,7 @@ from imgfetch.errors import TransportError
 from imgfetch.http import interrupt, redirects
 from imgfetch.http.adapter import ContextAdapter
 from imgfetch.http.deadline import NOTICE, Deadline
+from imgfetch.http.interrupt import Interrupt
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies, Proxy
@@ -75,6 +76,7 @@ class HttpClient:
     def __post_init__(self) -> None:
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
+        self._asking: set[Interrupt] = set()
         self._lock = threading.Lock()
         self._aborted = False
         self._warnings_left = _MAX_WARNINGS
@@ -168,12 +170,30 @@ class HttpClient:
             response.close()
 
     def abort(self) -> None:
-        """End all current and future reads."""
+        """End all current and future requests."""
         with self._lock:
             self._aborted = True
-            waiting = list(self._open)
+            waiting, asking = list(self._open), list(self._asking)
         for response in waiting:
             response.abort()
+        for each in asking:
+            each.set()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let `abort` end a request before its response begins."""
+        with ExitStack() as stack:
+            mine = interrupt.current() or stack.enter_context(Interrupt())
+            with self._lock:
+                self._asking.add(mine)
+                is_late = self._aborted
+            try:
+                if is_late:
+                    mine.set()
+                yield
+            finally:
+                with self._lock:
+                    self._asking.discard(mine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -198,7 +218,7 @@ class HttpClient:
         proxy = self.proxies.choose(url)
         adapter = self._adapter(Origin.of(url), identify=identify)
         _note_secrets(url, headers.get("Authorization", ""), proxy)
-        with mapped(url, proxy), within.applied(partial(self._announce, url)):
+        with mapped(url, proxy), self._interruptible(), within.applied(partial(self._announce, url)):
             headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
             prepared = requests.Request(method, url, headers=headers, data=form).prepare()
             # Signed URLs cover the literal text, which `prepare` rewrites.

@@ -67,6 +67,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient._send", " or (mine and mine.is_set)", "").noticed_by(
         "test_after_that_its_thread_sends_no_request"
     ),
+    Mutant("HttpClient.abort", "each.set()", "pass").noticed_by(
+        "test_abort_ends_requests_whose_response_has_not_begun"
+    ),
     Mutant("HttpClient.get", "within.lower(self.pause)", "pass").noticed_by(
         "test_pauses_within_a_body_have_a_limit_of_their_own"
     ),

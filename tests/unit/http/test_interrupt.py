@@ -12,6 +12,7 @@ from imgfetch.http.client import HttpClient
 from imgfetch.http.interrupt import Interrupt, current
 from imgfetch.tolerance import Tolerance
 from tests.loopback import Answer, Loopback, Request
+from tests.threads import together
 
 _LONGEST = 30.0
 
@@ -84,6 +85,29 @@ def test_a_connection_that_serves_another_request_is_not_ended(loopback: Loopbac
     with client.get(url) as second:  # by the same connection
         interrupt.set()
         assert b"".join(second.chunks(100)) == b"good"
+
+
+def test_abort_ends_requests_whose_response_has_not_begun(loopback: Loopback, held: threading.Event) -> None:
+    client, asked = HttpClient(tolerance=Tolerance()), threading.Event()
+
+    def silence(_: Request) -> Answer:
+        asked.set()
+        held.wait(2 * _LONGEST)
+        return Answer(b"late")
+
+    def request() -> None:
+        with client.get(f"http://{loopback.host}/silence"):
+            pass
+
+    def stop() -> None:
+        assert asked.wait(_LONGEST / 2)
+        client.abort()
+
+    loopback.answers["/silence"] = silence
+
+    assert [type(failure) for failure in together(request, stop)] == [TransportError]
+    assert not held.is_set()  # before the server would answer
+    held.set()
 
 
 def test_what_fails_to_end_a_request_does_no_harm() -> None:
