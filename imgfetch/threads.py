@@ -7,6 +7,7 @@ imgfetch then works in fewer threads, at last in the calling one alone, and more
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -30,11 +31,13 @@ def for_each(
     jobs: int,
     name: str,
     stop: Callable[[], None] = lambda: None,
+    grace: float | None = None,
 ) -> None:
     """Call a function for each item, in the calling thread and up to ``jobs - 1`` others.
 
     It also receives a function that returns true after a failure in another thread.  No call begins then, and the first
-    failure is raised when all have ended.  ``stop`` is called after a failure or a signal, to end calls that wait.
+    failure is raised when all have ended, or after ``grace`` seconds.  ``stop`` is called after a failure or a signal,
+    to end calls that wait.
     """
     found = list(items)
     waiting, failures, is_over = iter(found), list[BaseException](), threading.Event()
@@ -59,7 +62,13 @@ def for_each(
         stop()
         raise
     finally:
-        for thread in filter(None, others):
-            thread.join()
+        _join([thread for thread in others if thread], grace if is_over.is_set() else None)
     if failures:
         raise failures[0]
+
+
+def _join(started: Iterable[threading.Thread], grace: float | None) -> None:
+    """Wait until threads have ended, or for some seconds."""
+    end = None if grace is None else time.monotonic() + grace
+    for thread in started:
+        thread.join(None if end is None else max(0.0, end - time.monotonic()))

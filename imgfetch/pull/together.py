@@ -12,6 +12,7 @@ from imgfetch.oci.names import ImageRequest
 from imgfetch.progress import Progress
 
 AT_A_TIME = 8
+_GRACE = 0.5  # seconds for calls to end after `stop`; one that waits for a connection does not
 
 _Result = TypeVar("_Result")
 
@@ -61,7 +62,9 @@ def each(
 
     progress.resolving(0, len(images), str(images[0].reference))
     work(0, None)
-    threads.for_each(range(1, len(images)), work, jobs=min(jobs, AT_A_TIME), name="imgfetch-resolve", stop=stop)
+    threads.for_each(
+        range(1, len(images)), work, jobs=min(jobs, AT_A_TIME), name="imgfetch-resolve", stop=stop, grace=_GRACE
+    )
     errors = [failures[number] for number in sorted(failures)]
     if errors and (failed is None or not results):
         raise combined(errors, len(images))

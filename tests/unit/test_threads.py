@@ -99,3 +99,20 @@ def test_a_signal_ends_the_other_threads(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(KeyboardInterrupt):
         threads.for_each(range(4), wait, jobs=4, name="test")
     assert ended.wait(30)
+
+
+def test_a_call_that_does_not_end_delays_a_failure_by_the_grace_only() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def wait_or_fail(item: int, _: Callable[[], bool]) -> None:
+        if item:
+            begun.set()
+            assert ended.wait(30)
+        else:
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.for_each(range(2), wait_or_fail, jobs=2, name="test", grace=0.01)
+    assert not ended.is_set()
+    ended.set()
