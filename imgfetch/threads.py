@@ -6,6 +6,8 @@ imgfetch then works in fewer threads, at last in the calling one alone, and more
 
 from __future__ import annotations
 
+import mmap
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,14 +16,31 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 
 
+_STACK = 8 * 1024 * 1024
+"""Bytes of a thread's stack if they have no limit."""
+_RESERVE = 1024 * 1024
+"""Bytes that a thread needs beside its stack."""
+
+
 def start(work: Callable[[], None], name: str) -> threading.Thread | None:
-    """Return a thread that does some work, or ``None`` if the system has no thread left."""
+    """Return a thread that does some work, or ``None`` if the system has no thread or no memory left."""
     thread = threading.Thread(target=work, name=name, daemon=True)
     try:
+        _check_memory()
         thread.start()
-    except (RuntimeError, MemoryError):  # "can't start new thread"
+    except (RuntimeError, MemoryError, OSError):  # "can't start new thread"
         return None
     return thread
+
+
+def _check_memory() -> None:
+    """Raise ``OSError`` without memory for a thread.
+
+    Python would wait for ever for one that has its stack, but no memory to announce that it has begun.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    stack = _STACK if limit == resource.RLIM_INFINITY else limit
+    mmap.mmap(-1, (threading.stack_size() or stack) + _RESERVE).close()
 
 
 def for_each(

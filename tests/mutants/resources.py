@@ -29,10 +29,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("leave_out_the_working_directory", "sys.path[:1] == [_working_directory()]", "True").noticed_by(
         "test_another_first_directory_is_left_alone"
     ),
-    Mutant("threads:start", "(RuntimeError, MemoryError)", "MemoryError").noticed_by(
+    Mutant("threads:start", "(RuntimeError, MemoryError, OSError)", "(MemoryError, OSError)").noticed_by(
         "test_every_command_works_without_a_thread[digest {reference}]",
         "test_every_command_works_without_a_thread[save {reference} -o y.tar]",
         "test_a_thread_that_cannot_start_is_none",
+    ),
+    Mutant("threads:start", "_check_memory()", "pass").noticed_by(
+        "test_a_thread_without_memory_to_begin_is_none_and_not_waited_for"
     ),
     Mutant("threads:for_each", "if is_over.is_set():", "if False:").noticed_by(
         "test_the_first_failure_is_raised_and_no_call_begins_after_it"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +42,53 @@ def test_a_thread_that_cannot_start_is_none(monkeypatch: pytest.MonkeyPatch, lac
 
     monkeypatch.setattr(threading.Thread, "start", start)
     assert threads.start(list, "name") is None
+
+
+WITH_LITTLE_MEMORY = """
+import os, re, resource, signal, sys
+from imgfetch import threads
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+def fill(kept):
+    for size in (1000, 40):
+        try:
+            while True:
+                kept.append(bytes(size))
+        except MemoryError:
+            pass
+
+def begins(left):
+    kept = []
+    size = int(re.search(r"VmSize:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
+    limit(size)
+    fill(kept)
+    limit(size + left)
+    return threads.start(list, "name") is not None
+
+for left in map(int, sys.argv[1:]):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(begins(left))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+STACK = 8 * 1024**2
+
+
+def test_a_thread_without_memory_to_begin_is_none_and_not_waited_for() -> None:
+    sizes = [*range(STACK, STACK + 40 * 1024, 4096), 64 * 1024**2]
+    command = [sys.executable, "-c", WITH_LITTLE_MEMORY, *map(str, sizes)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        check=False,
+        timeout=400,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (STACK, resource.RLIM_INFINITY)),
+    )
+    assert done.stdout.split() == ["0"] * (len(sizes) - 1) + ["1"], done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 9])
