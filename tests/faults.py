@@ -782,6 +782,11 @@ def _credentials() -> dict[str, Scenario]:
             "two scopes in one parameter, and one without actions",
             BEARER.replace('scope="', 'scope="repository:{name}: '),
         ).ends(asked={"token": 1}),
+        "c18c-nameless": challenged(
+            "its root's challenge has a scope without a name, and others are bare",
+            "\n",
+            ping=BEARER.replace("{name}:", ":"),
+        ).ends(asked={"token": 1}),
         "x25-400": challenged(
             "a token has ended, which a 400 without a challenge says", BEARER, uses=2, ended_by=400
         ).ends(asked={"token": 2}),
