@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,8 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self._stream = _Stream(self.columns)
-        self.display = Bars(self._stream, columns=lambda: self.columns, clock=lambda: self.now, has_thread=False)
+        size = os.terminal_size((self.columns, self._stream.screen.lines))
+        self.display = Bars(self._stream, size=lambda: size, clock=lambda: self.now, has_thread=False)
         self._received: list[tuple[float, int]] = []
         self._next = self._began = 0.0
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from imgfetch.cli.live import Live
 
 _MOST_ROWS = 16
-_DEFAULT_COLUMNS = 80
+_DEFAULT_SIZE = os.terminal_size((80, 24))
 
 
 class Bars(Live):
@@ -25,12 +25,12 @@ class Bars(Live):
 
     interval = 0.1
 
-    def __init__(self, stream: TextIO, *, columns: Callable[[], int] | None = None, **options: Any) -> None:  # noqa: ANN401  # as in `Live`
-        """Draw on a terminal, whose width ``columns`` returns."""
+    def __init__(self, stream: TextIO, *, size: Callable[[], os.terminal_size] | None = None, **options: Any) -> None:  # noqa: ANN401  # as in `Live`
+        """Draw on a terminal, whose columns and lines ``size`` returns."""
         super().__init__(stream, **options)
         tqdm.set_lock(threading.RLock())  # else one for several processes, which may start another process
         tqdm.monitor_interval = 0
-        self._columns = columns or self._width
+        self._size = size or self._measured
         self._rows: list[tqdm[Never]] = []
 
     def close(self) -> None:
@@ -40,7 +40,9 @@ class Bars(Live):
             self._resize(0)
 
     def _draw(self) -> None:
-        texts = self._board.rows(max(self._columns() - 1, 1))[:_MOST_ROWS]  # some terminals wrap a full row
+        columns, lines = self._size()
+        most = max(min(lines - 1, _MOST_ROWS), 1)  # more rows than lines would scroll with each step
+        texts = self._board.rows(max(columns - 1, 1))[:most]  # some terminals wrap a full row
         self._resize(len(texts))
         for row, text in zip(self._rows, texts, strict=True):
             row.set_description_str(text, refresh=False)
@@ -63,10 +65,11 @@ class Bars(Live):
                     )
                 )
 
-    def _width(self) -> int:
+    def _measured(self) -> os.terminal_size:
         with suppress(OSError, ValueError):
-            return os.get_terminal_size(self._stream.fileno()).columns or _DEFAULT_COLUMNS
-        return _DEFAULT_COLUMNS
+            found = os.get_terminal_size(self._stream.fileno())
+            return os.terminal_size((found.columns or _DEFAULT_SIZE.columns, found.lines or _DEFAULT_SIZE.lines))
+        return _DEFAULT_SIZE
 
     def _print(self, text: str) -> None:
         with suppress(OSError, ValueError), self._lock:

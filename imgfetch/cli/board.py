@@ -6,6 +6,7 @@ Bytes from the cache and from an earlier attempt count as done, but never as spe
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -137,8 +138,8 @@ class Board:
             return [self._resolving_row(now)[:columns]]
         counts = [self._total, *(self._active.values() if self.blobs > 1 else ())]
         cells = [(each.label, _numbers(each.done, each.size), *self._ends(each, now)) for each in counts]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        return [_row(each, row, widths, columns) for each, row in zip(counts, cells, strict=True)]
+        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        return [_row(each, row, widths, columns)[:columns] for each, row in zip(counts, cells, strict=True)]
 
     def line(self) -> str:
         """Return the total as a line of a log."""
@@ -182,11 +183,23 @@ def _row(count: _Count, cells: Sequence[str], widths: Sequence[int], columns: in
         right += f" {speed:<{_SPEED}}"
         if columns - len(right) - label_width > _LEFT + _SHORTEST_BAR:
             right += f" {left:<{_LEFT}}"
-    room = columns - len(right) - 1
+    room = max(columns - len(right) - 1, 0)
     bar_width = min(room - label_width - 1, _BAR)
     bar = f" {_bar(count.done / max(count.size, 1), bar_width)}" if count.size and bar_width >= _SHORTEST_BAR else ""
     label_width = min(label_width, room)
-    return f"{label[:label_width]:<{label_width}}{bar} {right}".rstrip()
+    return f"{_fitted(label, label_width)}{bar} {right}".strip()
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text has."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else not unicodedata.combining(each) for each in text)
+
+
+def _fitted(text: str, columns: int) -> str:
+    """Return a text, cut or padded to fill so many columns."""
+    while _width(text) > columns:
+        text = text[:-1]
+    return text + " " * (columns - _width(text))
 
 
 def _bar(share: float, width: int) -> str:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
 import threading
 import time
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TextIO
@@ -14,6 +16,7 @@ import pytest
 
 from imgfetch.cli import displays
 from imgfetch.cli.bars import Bars
+from imgfetch.cli.board import Board
 from imgfetch.cli.display import Display, Events
 from imgfetch.cli.lines import Lines
 from imgfetch.cli.live import Live
@@ -53,7 +56,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def bars(stream: io.StringIO, clock: Clock) -> Bars:
-    return Bars(stream, columns=lambda: 80, clock=clock, has_thread=False)
+    return Bars(stream, size=lambda: os.terminal_size((80, 24)), clock=clock, has_thread=False)
 
 
 @pytest.fixture
@@ -424,6 +427,34 @@ def test_a_blob_has_the_name_of_its_image(bars: Bars, stream: io.StringIO) -> No
         bars.started(item)
     bars.tick()
     assert [bar[:20].strip() for bar in drawn(stream)[-2:]] == ["app:1.4 0123456789ab", "db:2 fedcba987654"]
+
+
+@pytest.mark.parametrize("columns", [*range(1, 60), 80, 200])
+@pytest.mark.parametrize("name", ["o.tar", "\u56fe\u50cf" * 20 + ".tar", "e\u0301" * 70 + ".tar"])
+def test_no_row_is_wider_than_the_terminal(columns: int, name: str, clock: Clock) -> None:
+    board = Board(clock)
+    board.planned([BASE, TOP])
+    for item in (BASE, TOP):
+        board.started(item)
+        board.advanced(item, 400_000)
+    rows = board.rows(columns)
+    board.reading(name, 4_000_000)
+    rows += board.rows(columns)
+    shown = [unicodedata.normalize("NFC", row) for row in rows]
+    assert max(len(row) + sum(character in "\u56fe\u50cf" for character in row) for row in shown) <= columns
+    assert all(rows)
+
+
+@pytest.mark.parametrize(("height", "rows"), [(1, 1), (2, 1), (5, 4), (12, 11), (50, 16)])
+def test_there_are_fewer_rows_than_the_terminal_has_lines(height: int, rows: int, stream: io.StringIO) -> None:
+    bars = Bars(stream, size=lambda: os.terminal_size((80, height)), has_thread=False)
+    items = [Item(f"sha256:{number:064}", 1000) for number in range(1, 65)]
+    bars.planned(items)
+    for item in items:
+        bars.started(item)
+    bars.tick()
+    assert len(bars._rows) == rows
+    bars.close()
 
 
 def test_bars_may_be_closed_twice_and_told_things_afterwards(bars: Bars, stream: io.StringIO) -> None:
