@@ -92,8 +92,11 @@ class _Response(http.client.HTTPResponse):
 
 @cache
 def _bounded(pool: type) -> type:
-    """Return a class of connection pools whose responses are of our class."""
-    connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Response})  # type: ignore[attr-defined]
+    """Return a class of connection pools whose responses are of our class, and whose handshakes keep their timeout."""
+    own: dict[str, Any] = {"response_class": _Response}
+    if connect := getattr(pool.ConnectionCls, "_connect_tls_proxy", None):  # type: ignore[attr-defined]
+        own["_connect_tls_proxy"] = lambda *arguments: deadline.share(connect(*arguments))
+    connection = type("_Connection", (pool.ConnectionCls,), own)  # type: ignore[attr-defined]
     return type("_Pool", (pool,), {"ConnectionCls": connection})
 
 

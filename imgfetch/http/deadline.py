@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ MIN_PROGRESS = 1024
 """Bytes of content that must arrive within each timeout."""
 NOTICE = 10.0
 """Seconds without a byte after which that is reported."""
+
+_LEAST = 0.001
+"""Seconds of a timeout that is over; 0 would mean not to block."""
 
 _thread = threading.local()
 
@@ -79,7 +83,7 @@ class Deadline:
             TimeoutError: the time is over.
         """
         while (left := min(self._left, self._in_all)) > 0:
-            until_notice = max(NOTICE - self._silent, 0.001) if self._waiting else math.inf
+            until_notice = max(NOTICE - self._silent, _LEAST) if self._waiting else math.inf
             connection.settimeout(min(left, until_notice))
             began = time.monotonic()
             try:
@@ -119,6 +123,25 @@ class Deadline:
             yield
         finally:
             _thread.deadline = None
+
+
+def share(connection: ssl.SSLSocket) -> ssl.SSLSocket:
+    """Let all reads of a connection by ``recv`` share its timeout, until that is set again; return the connection.
+
+    TLS within TLS receives as often as it needs to, and each time would have the whole timeout.
+    """
+    receive = connection.recv
+
+    def recv(buflen: int = 1024, flags: int = 0) -> bytes:
+        timeout, began = connection.gettimeout(), time.monotonic()
+        try:
+            return receive(buflen, flags)
+        finally:
+            if timeout is not None:
+                connection.settimeout(max(timeout - (time.monotonic() - began), _LEAST))
+
+    connection.recv = recv  # type: ignore[method-assign]
+    return connection
 
 
 def current() -> Deadline | None:

@@ -121,6 +121,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Deadline.read_into", "error.errno is not None", "False").noticed_by(
         "test_a_connection_that_the_system_gives_up_is_not_waited_for"
     ),
+    Mutant("deadline:share", "connection.recv = recv", "pass").noticed_by(
+        "test_a_handshake_within_the_tls_of_a_proxy_is_given_up_too"
+    ),
     Mutant("Deadline.count", "self._content >= MIN_PROGRESS", "self._content").noticed_by(
         "test_too_little_content_gives_no_more_time_and_is_described"
     ),

@@ -6,6 +6,7 @@ import errno
 import itertools
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from imgfetch.http import deadline
 from imgfetch.http.client import HttpClient
 from imgfetch.http.deadline import MIN_PROGRESS, NOTICE, Deadline
 from imgfetch.http.proxies import Proxies
+from imgfetch.http.tls import TlsConfig
 from imgfetch.tolerance import Tolerance
+from tests.certificates import Certificates
 from tests.loopback import serving
 
 Steps = list[tuple[float, int]]
@@ -219,6 +222,30 @@ def test_a_tunnel_that_never_opens_is_given_up(first: bytes, start: bytes, piece
         client = HttpClient(tolerance=Tolerance(), connect_timeout=0.5, proxies=proxies)
         with (
             pytest.raises(TransportError, match=r"timed out|stopped responding|before the timeout"),
+            client.get("https://registry.invalid/"),
+        ):
+            pass
+        client.close()
+
+
+def test_a_handshake_within_the_tls_of_a_proxy_is_given_up_too(made: Certificates) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.server_cert, made.server_key)
+    serve = trickling(b"\x16\x03\x03\x40\x00", b"\x02", first=OK + b"\r\n")
+
+    def secured(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as inner:
+            serve(inner)
+
+    with serving(secured) as host:
+        client = HttpClient(
+            tolerance=Tolerance(),
+            connect_timeout=1.0,
+            trust=TlsConfig(ca_files=(made.ca,)),
+            proxies=Proxies(https=f"https://{host.replace('127.0.0.1', 'localhost')}"),
+        )
+        with (
+            pytest.raises(TransportError, match=r"timed out|stopped responding"),
             client.get("https://registry.invalid/"),
         ):
             pass
