@@ -109,7 +109,7 @@ def _listed(found: Verified) -> Iterator[Listed]:
     for image in found.images:
         layers = tuple(layer.diff_id.encoded for layer in image.layers)
         digest = str(image.manifest.descriptor.digest) if image.manifest else ""
-        yield Listed(image.names, sha256(image.config.raw), layers, digest)
+        yield Listed(image.names, sha256(image.raw_config), layers, digest)
 
 
 def disagreements(approved: Sequence[Listed], notes: Sequence[str], answers: Answers) -> Iterator[str]:
