@@ -14,13 +14,11 @@ Every step takes linear time, also for a token and a text that were made for eac
 
 from __future__ import annotations
 
-import base64
-import html
+import binascii
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple, Self
 
 MASK = "REDACTED"
@@ -30,13 +28,13 @@ MAX_PASSING = 256 * 1024
 """Characters of the passing secrets that are remembered, such as signatures in URLs."""
 _LAYERS = 4
 
-_ESCAPE = re.compile(
+_ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+"  # of URLs and forms
     r"|(?:\\u[dD][89abAB][0-9A-Fa-f]{2})?\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[^ux]"  # of JSON, with surrogates
     r"|&(?:#[0-9]{1,12}|#[xX][0-9A-Fa-f]{1,12}|[A-Za-z]{2,12});?"  # of HTML
 )
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_FOLDED = str.maketrans(f" -_{ascii_uppercase}", f"++/{ascii_lowercase}")
+_FOLDED = str.maketrans(" -_", "++/") | {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 class Secrets:
@@ -154,7 +152,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode().rstrip("=")
+    return binascii.b2a_base64(raw, newline=False).decode().rstrip("=")
 
 
 def _pattern(form: str) -> str:
@@ -194,7 +192,7 @@ def _unescaped(text: str, offsets: Sequence[int]) -> tuple[str, list[int]]:
     pieces: list[str] = []
     new: list[int] = []
     position = 0
-    for match in _ESCAPE.finditer(text):
+    for match in re.finditer(_ESCAPE, text):
         start, meaning = match.start(), _meaning(match[0])
         pieces += [text[position:start], meaning]
         new += offsets[position:start]
@@ -209,6 +207,8 @@ def _meaning(escape: str) -> str:
     if escape.startswith("%"):
         return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "surrogateescape")
     if escape.startswith("&"):
+        import html  # noqa: PLC0415  # slow to import
+
         return html.unescape(escape)
     if len(escape) > len(r"\n"):  # in hexadecimal digits
         units = b"".join(int(digits, 16).to_bytes(2) for digits in re.split(r"\\[ux]", escape)[1:])

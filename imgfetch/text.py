@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from imgfetch import redaction
@@ -26,7 +25,6 @@ _LAST_BYTE = 0xFF
 _LAST_BMP = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ServerText:
     """Text that a server sent, which every way to show it redacts and makes safe.
 
@@ -36,7 +34,10 @@ class ServerText:
         as_sent: the text, for functions that parse or compare it and show none of it.
     """
 
-    as_sent: str
+    __slots__ = ("as_sent",)
+
+    def __init__(self, text: str) -> None:
+        self.as_sent = text
 
     def shown(self, limit: int = MAX_SHOWN) -> str:
         """Return the text for messages, cut to ``limit``."""

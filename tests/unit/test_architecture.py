@@ -37,6 +37,7 @@ FOLDERS = {
 LAZY = {
     "__init__.py": "a public name is imported when it is used, and what logs with it",
     "cli/displays.py": "tqdm is slow to import, and needed on terminals only",
+    "redaction.py": "the names of HTML's characters, for the few texts that have any",
     "cli/main.py": "the start-up boundary: --version and --help end before it",
     "cli/parse.py": "the same boundary: half of --version's time, for values that it does not have",
     "registry/registries_yaml.py": "PyYAML is an extra, and needed on machines with k3s only",
@@ -67,7 +68,7 @@ READERS = {
     "registry/client.py": "read _document _stated_digest _note_limit _compare_header",
     "registry/elsewhere.py": "answer _match",
     "registry/links.py": "following",
-    "text.py": "shown __bool__",
+    "text.py": "__init__ shown __bool__",
 }
 """The functions that read a server's text as it was sent, by module; each parses it or compares it."""
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}

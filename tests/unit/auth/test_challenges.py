@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from imgfetch.auth import challenges as reader
@@ -8,15 +10,21 @@ from imgfetch.text import ServerText
 
 
 def parse(lines: list[str]) -> tuple[Challenge, ...]:
-    return reader.parse([ServerText(line) for line in lines])
+    """Return challenges with their parameters as texts."""
+    found = reader.parse([ServerText(line) for line in lines])
+    return tuple(each._replace(parameters=as_sent(each.parameters)) for each in found)  # type: ignore[arg-type]
+
+
+def as_sent(parameters: Mapping[str, ServerText]) -> dict[str, str]:
+    return {name: value.as_sent for name, value in parameters.items()}
 
 
 def basic(**parameters: str) -> Challenge:
-    return Challenge("basic", {name: ServerText(value) for name, value in parameters.items()})
+    return Challenge("basic", parameters)  # type: ignore[arg-type]
 
 
 def bearer(**parameters: str) -> Challenge:
-    return Challenge("bearer", {name: ServerText(value) for name, value in parameters.items()})
+    return Challenge("bearer", parameters)  # type: ignore[arg-type]
 
 
 BEARER = bearer(realm="https://auth.example/token", service="registry.example")
