@@ -214,6 +214,19 @@ def test_no_event_shows_a_secret_that_a_server_repeats(
             assert not shows("\n".join(map(str, event.values())), PASSWORD)
 
 
+@pytest.mark.parametrize("words", [["digest"], ["tags"], ["inspect"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_no_query_shows_a_secret_that_a_server_repeats(
+    words: list[str], channel: str, command: Command, logged_in: Callable[[str], None]
+) -> None:
+    with registry(PASSWORD, functools.partial(CHANNELS[channel], PASSWORD)) as host:
+        logged_in(host)
+        target = f"{host}/{NAME}" if words == ["tags"] else f"{host}/{NAME}:v1"
+        done = command(*words, target, "--plain-http", "--timeout", "5", "-vv")
+        assert not shows(f"{done.out}\n{done.err}", PASSWORD)
+        assert not shows(f"{done.out}\n{done.err}", LOGIN)
+
+
 @each_spelling
 def test_a_failing_helper_prints_no_secret(
     spell: Callable[[str], str], command: Command, loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
