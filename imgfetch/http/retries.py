@@ -36,6 +36,7 @@ from imgfetch.errors import OFTEN, ImgfetchError, RefusedError, UnavailableError
 from imgfetch.text import ServerText
 
 T = TypeVar("T")
+Postpone = Callable[[float], object]
 
 ANNOUNCED = 3.0
 """Seconds beyond which a wait, or the failed attempt before it, is reported."""
@@ -133,13 +134,20 @@ class Retrier:
         self._began = self._last = time.monotonic()
 
     def failed(
-        self, error: ImgfetchError, *, progressed: bool = False, has_other: bool = False, is_idle: bool = True
+        self,
+        error: ImgfetchError,
+        *,
+        progressed: bool = False,
+        has_other: bool = False,
+        is_idle: bool = True,
+        postpone: Postpone | None = None,
     ) -> int:
         """Wait until the next attempt, and return the number of attempts left by the operation's limit.
 
         If the last attempt ``progressed``, the count restarts; if it brought nothing, it ``is_idle``.  If no further
         attempt makes sense, also because of the ``error``'s own limit, it is raised, with the number of attempts.  If
         the caller ``has_other`` means, the result is `NONE_LEFT` at once instead, and this failure is not counted.
+        ``postpone`` takes the seconds until the next attempt instead of a wait here.
         """
         self._all += 1
         # Each kind of wrong content has a count: its bytes are not progress, and it is unrelated to other failures.
@@ -157,9 +165,11 @@ class Retrier:
             raise self._final(error)
         self._counts[kind] = count
         self._report(error, f"retrying in {wait:.0f} s (attempt {count + 1} of {limit})", wait)
-        if not self._retries.wait(wait):
+        if postpone:
+            postpone(wait)
+        elif not self._retries.wait(wait):
             raise error
-        self._last = time.monotonic()
+        self._last = time.monotonic() + (wait if postpone else 0.0)
         return self._limit - count
 
     def _report(self, error: ImgfetchError, plan: str, wait: float) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from imgfetch.errors import ImgfetchError, ResumeError, StorageError
-from imgfetch.http.retries import RetryPolicy
+from imgfetch.http.retries import Postpone, RetryPolicy
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Body, Source
@@ -100,8 +100,8 @@ class _Asker(Asker[Body]):
     def answered(self, answer: Body) -> None:
         self._start.answered(answer.start)
 
-    def failed(self, error: ImgfetchError) -> None:
-        self._start.failed(error)
+    def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:
+        self._start.failed(error, postpone)
 
     def begin_anew(self) -> None:
         self._start = Start(self.part, self.what, self.retries.attempts())

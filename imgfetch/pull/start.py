@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 
 from imgfetch.errors import ImgfetchError, VerificationError
-from imgfetch.http.retries import NONE_LEFT, Retrier
+from imgfetch.http.retries import NONE_LEFT, Postpone, Retrier
 from imgfetch.oci import mediatypes
 from imgfetch.store.partial import PartialBlob
 
@@ -69,8 +69,8 @@ class Start:
         self._offset = min(self._offset, start)
         self._is_answered = True
 
-    def failed(self, error: ImgfetchError) -> None:
-        """Wait after a failure, and decide about the next request.
+    def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:
+        """Wait after a failure, unless that is postponed, and decide about the next request.
 
         Raises:
             ImgfetchError: ``error``, if no further request to this source makes sense.
@@ -80,7 +80,9 @@ class Start:
             self._whole = 0
         is_too_few = is_rest and gained < (1 if self._was_whole else PROGRESS)
         self._was_whole = self._was_whole or not is_rest
-        left = self._attempts.failed(error, progressed=is_progress, has_other=is_too_few, is_idle=gained <= 0)
+        left = self._attempts.failed(
+            error, progressed=is_progress, has_other=is_too_few, is_idle=gained <= 0, postpone=postpone
+        )
         if is_too_few and left <= 1:
             kind = "layer" if self._part.descriptor.media_type in mediatypes.LAYER_COMPRESSION else "blob"
             _logger.warning(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError, VerificationError
+from imgfetch.http.retries import Postpone
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import parse_document
@@ -217,7 +218,7 @@ class _Question(Asker[T]):
     def answered(self, answer: T) -> None:
         pass
 
-    def failed(self, error: ImgfetchError) -> None:
+    def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:  # noqa: ARG002  # as in `Asker`
         raise error
 
     def begin_anew(self) -> None:

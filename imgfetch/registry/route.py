@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from imgfetch.errors import ImgfetchError, TransportError
+from imgfetch.http.retries import Postpone
 from imgfetch.registry.race import Race, Races, Runner
 from imgfetch.registry.server import LIMITS, Limits, Server, is_outage
 from imgfetch.registry.stream import LeftError
@@ -40,8 +41,11 @@ class Asker(Protocol[T]):
     def answered(self, answer: T) -> None:
         """Take the answer that is used."""
 
-    def failed(self, error: ImgfetchError) -> None:
-        """Prepare the next request after a failure, or raise the error if there is none."""
+    def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:
+        """Prepare the next request after a failure, or raise the error if there is none.
+
+        ``postpone`` takes the seconds until that request; otherwise they pass here.
+        """
 
     def begin_anew(self) -> None:
         """Have all the attempts that the upstream has."""
@@ -68,6 +72,7 @@ class Route(Generic[T]):
         """Take the mirrors that are not ill, in order, and the upstream."""
         self._upstream = upstream
         self._is_upstream_waiting = True
+        self._upstream_from = 0.0
         self._races = races or Races()
         self._limits = limits
         self._trials = {each.server for each in mirrors if each.server.is_ill and each.server.may_try()}
@@ -96,25 +101,33 @@ class Route(Generic[T]):
         finally:
             runner.close()
 
-    def failed(self, entrant: Entrant[T], error: BaseException, seconds: float = 0.0) -> None:
-        """Take the failure of a request, perhaps after some seconds without a byte or in the middle of a blob."""
+    def failed(
+        self, entrant: Entrant[T], error: BaseException, seconds: float = 0.0, *, is_racing: bool = False
+    ) -> None:
+        """Take the failure of a request, perhaps after some seconds without a byte or in the middle of a blob.
+
+        The upstream's pause passes here, unless other places are asked meanwhile.
+        """
         if self._races.is_stopped or not isinstance(error, ImgfetchError):
             raise error
         if isinstance(error, LeftError):
             self._mirrors.append(entrant)
             return
         if entrant is self._upstream:
-            self._is_upstream_waiting = self._has_another(entrant, error)
+            self._is_upstream_waiting = self._has_another(entrant, error, self._postpone if is_racing else None)
             return
         is_silent = seconds >= self._limits.first_byte and is_outage(error)
         self._report(entrant.server, error, "trying the next source", is_silent=is_silent)
         self._undecided[entrant] = error
         (self._skipped if is_silent and not self._is_last_resort else self._mirrors).append(entrant)
 
-    def _has_another(self, entrant: Entrant[T], error: ImgfetchError) -> bool:
+    def _postpone(self, seconds: float) -> None:
+        self._upstream_from = time.monotonic() + seconds
+
+    def _has_another(self, entrant: Entrant[T], error: ImgfetchError, postpone: Postpone | None = None) -> bool:
         """Return whether there is another request after a failure."""
         try:
-            entrant.asker.failed(error)
+            entrant.asker.failed(error, postpone)
         except ImgfetchError as final:
             if entrant is self._upstream:
                 self._error = final
@@ -153,13 +166,13 @@ class Route(Generic[T]):
                 runner.who.asker.answered(runner.answer)
                 return runner
             if runner and runner.error:
-                self.failed(runner.who, runner.error, runner.seconds)
+                self.failed(runner.who, runner.error, runner.seconds, is_racing=bool(race.running))
             elif self._is_upstream_waiting and upstream <= 0:
                 self._is_upstream_waiting = False
                 self._ask(self._upstream, race)
             elif self._mirrors and mirror <= 0:
                 self._ask(self._mirrors.pop(0), race)
-            elif not race.running:
+            elif not (race.running or self._is_upstream_waiting):
                 self._start_over()
 
     def _waits(self, race: Race[Entrant[T], T], seconds: float) -> tuple[float, float]:
@@ -167,10 +180,11 @@ class Route(Generic[T]):
         is_idle = all(runner.who.server in self._trials for runner in race.running)
         if is_idle and self._mirrors:
             return 0.0, math.inf
+        pause = max(0.0, self._upstream_from - time.monotonic())
         if is_idle and (self._is_upstream_waiting or not race.running):
-            return math.inf, 0.0
+            return math.inf, pause
         mirror = max(0.0, self._limits.first_byte - race.running[-1].seconds) if self._mirrors else math.inf
-        upstream = max(0.0, self._limits.upstream - seconds) if self._is_upstream_waiting else math.inf
+        upstream = max(pause, self._limits.upstream - seconds) if self._is_upstream_waiting else math.inf
         return mirror, upstream
 
     def _ask(self, entrant: Entrant[T], race: Race[Entrant[T], T]) -> None:

@@ -14,6 +14,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Route._waits", "if is_idle and self._mirrors:", "if not race.running and self._mirrors:").noticed_by(
         "test_a_mirror_that_was_ill_for_long_is_tried_beside_the_next_one"
     ),
+    Mutant("Route._winner", "is_racing=bool(race.running)", "is_racing=False").noticed_by(
+        "test_a_mirror_may_answer_while_the_registry_itself_asks_for_a_pause"
+    ),
+    Mutant("Route._waits", "self._upstream_from - time.monotonic()", "0.0").noticed_by(
+        "test_the_registry_itself_is_asked_again_after_a_pause"
+    ),
     Mutant("Route.__init__", "each.server in self._trials]", "True]").noticed_by(
         "test_a_silent_mirror_is_not_asked_again"
     ),

@@ -176,6 +176,15 @@ def test_pauses_that_a_server_asks_for_do_not_count(clock: Clock) -> None:
         attempts.failed(unavailable(3600))
 
 
+def test_a_pause_that_passes_elsewhere_does_not_count_either(clock: Clock) -> None:
+    attempts = RetryPolicy(max_wait=3600).attempts()
+    for _ in range(4):
+        postponed: list[float] = []
+        attempts.failed(unavailable(3600), postpone=postponed.append)
+        assert postponed == [3600]
+        clock.now += 3610
+
+
 def test_after_that_time_what_else_can_be_tried_is_tried(clock: Clock) -> None:
     attempts = RetryPolicy(pause=lambda _: None).attempts()
     clock.now += 301

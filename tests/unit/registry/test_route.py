@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 
 from imgfetch import threads
 from imgfetch.errors import ImgfetchError, TransportError, VerificationError
+from imgfetch.http.retries import Postpone
 from imgfetch.registry.race import Races
 from imgfetch.registry.route import Asker, Entrant, Route
 from imgfetch.registry.server import LIMITS, Limits, Server
@@ -35,6 +37,7 @@ class FakePlace(Asker[str]):
         errors: raised by its first requests.
         until: silent before this is set.
         requests: the number of requests.
+        pause: the seconds until its next request.
         at_a_time: shared by all; the number of requests that are waiting, and the most there were.
     """
 
@@ -45,6 +48,7 @@ class FakePlace(Asker[str]):
     requests: int = 0
     closed: int = 0
     answers: list[str] = field(default_factory=list)
+    pause: float = 0.0
     at_a_time: list[int] = field(default_factory=lambda: [0, 0])
 
     def __post_init__(self) -> None:
@@ -73,10 +77,13 @@ class FakePlace(Asker[str]):
     def answered(self, answer: str) -> None:
         self.answers.append(answer)
 
-    def failed(self, error: ImgfetchError) -> None:
+    def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:
         self.attempts -= 1
         if self.attempts <= 0:
             raise error
+        if self.pause:
+            assert postpone, "the pause would delay the other places"
+            postpone(self.pause)
 
     def begin_anew(self) -> None:
         self.attempts = 2
@@ -194,6 +201,30 @@ def test_the_registry_itself_is_not_asked_before_that(places: Places) -> None:
     limits = LIMITS._replace(first_byte=0.1, upstream=20)
     assert places.ask(limits) == "one"
     assert places.requests == [1, 1, 0]
+
+
+def test_a_mirror_may_answer_while_the_registry_itself_asks_for_a_pause(places: Places) -> None:
+    places.one.until, places.two.errors = threading.Event(), [RESET]
+    places.upstream.errors, places.upstream.attempts, places.upstream.pause = [RESET], 2, _LONGEST
+    threading.Timer(1, places.one.until.set).start()
+    began = time.monotonic()
+    assert places.ask(HURRIED._replace(upstream=0.1)) == "one"
+    assert time.monotonic() - began < _LONGEST / 2
+    assert places.upstream.requests == 1
+
+
+@pytest.mark.parametrize("is_silent", [True, False], ids=["the mirror is silent", "the mirror has failed"])
+def test_the_registry_itself_is_asked_again_after_a_pause(places: Places, *, is_silent: bool) -> None:
+    until = threading.Event()
+    places.one.until, places.one.errors, places.two.errors = until, [RESET], [RESET]
+    places.upstream.errors, places.upstream.attempts, places.upstream.pause = [RESET], 2, 1.0
+    if not is_silent:
+        threading.Timer(0.5, until.set).start()
+    began = time.monotonic()
+    assert places.ask(HURRIED._replace(upstream=0.1)) == "upstream"
+    assert time.monotonic() - began >= places.upstream.pause
+    assert places.upstream.requests == 2
+    until.set()
 
 
 def test_the_registry_itself_is_asked_at_once_when_all_mirrors_are_ill(places: Places) -> None:
