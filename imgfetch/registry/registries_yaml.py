@@ -5,7 +5,8 @@ of images there.  ``configs`` has credentials and certificates of hosts.  A malf
 absent, with a warning.
 
 Every value is read as text, because the types of YAML depend on its reader, and PyYAML's `BaseLoader` constructs
-nothing else.  Aliases take no memory, because they are the same object, and merged mappings are not read.
+nothing else.  Aliases take no memory, because they are the same object, until the endpoints are read, whose number has
+a limit.  Merged mappings are not read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from imgfetch.text import sanitize
 PATHS = (Path("/etc/rancher/k3s/registries.yaml"), Path("/etc/rancher/rke2/registries.yaml"))
 MAX_YAML = 64 * 1024
 """Bytes of a file, which PyYAML reads in two seconds at most."""
+MAX_PLACES = 4096
+"""Endpoints and rewrites of all registries together, which aliases could multiply."""
 
 _ALL, _MERGE = "*", "<<"
 _NULLS = frozenset({"", "~", "null"})
@@ -148,18 +151,22 @@ def _configs(entries: Mapping[str, object], path: Path) -> Iterator[tuple[str, d
 
 
 def _mirrors(entries: Mapping[str, object], insecure: frozenset[str], path: Path) -> Iterator[tuple[str, YamlMirror]]:
+    left = MAX_PLACES
     for key, value in entries.items():
         table = _table(value, f"mirror {key!r}")
         urls = table.get("endpoint") or []
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
             raise VerificationError(f"'endpoint' of mirror {key!r} must be a list of URLs")
+        rules = _table(table.get("rewrite"), f"'rewrite' of mirror {key!r}")
+        left -= len(urls) + len(rules)
+        if left < 0:
+            raise UnsupportedError(f"it has more than {MAX_PLACES} endpoints and rewrites")
         places: list[Endpoint] = []
         for number, url in enumerate(urls, 1):
             with tolerated(f"endpoint {number} of mirror {key!r} in {path}"):
                 place = _place(url)
                 is_vague = place.scheme == "http" and _address(place.registry) in insecure  # https comes first there
                 places.append(place._replace(scheme="" if is_vague else place.scheme))
-        rules = _table(table.get("rewrite"), f"'rewrite' of mirror {key!r}")
         mirror = YamlMirror(tuple(places), tuple(_rewrites(rules, f"mirror {key!r} in {path}")))
         with tolerated(f"mirror {key!r} in {path}"):
             yield key if key == _ALL else _registry(key), mirror

@@ -16,6 +16,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("registries_yaml:_content", '{Endpoint(registry, "").address: found', "{(registry, 443): found").noticed_by(
         "test_certificates_are_for_their_host_and_port"
     ),
+    Mutant("registries_yaml:_mirrors", "left < 0", "False").noticed_by(
+        "test_aliases_do_not_multiply_endpoints_and_rewrites"
+    ),
     Mutant("registries_yaml:_loaded", "yaml.BaseLoader", "yaml.UnsafeLoader").noticed_by("test_tags_construct_nothing"),
     Mutant("registries_yaml:_loaded", "path, MAX_YAML", "path").noticed_by(
         "test_a_file_that_k3s_refuses_counts_as_absent_with_one_warning"

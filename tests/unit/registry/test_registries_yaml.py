@@ -13,7 +13,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.registry import registries_yaml
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirror_rules import Mirrors, read
-from imgfetch.registry.registries_yaml import MAX_YAML, RegistriesYaml, read_registries_yaml
+from imgfetch.registry.registries_yaml import MAX_PLACES, MAX_YAML, RegistriesYaml, read_registries_yaml
 from tests.stories import Log
 from tests.tools import in_time
 from tests.unit.registry.test_mirror_rules import places
@@ -189,6 +189,16 @@ def test_aliases_that_multiply_take_neither_time_nor_memory(file: Path) -> None:
     found = content(file, "\n".join([*lines, "mirrors: {docker.io: {endpoint: [m.example]}, quay.io: {x: *a59}}"]))
     assert set(found.mirrors) == {"docker.io", "quay.io"}
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "shared", ["endpoint: [" + "m.example," * 1500 + "]", "rewrite: {a: b, c: d, e: f, g: h, i: j}"]
+)
+def test_aliases_do_not_multiply_endpoints_and_rewrites(file: Path, log: Log, shared: str) -> None:
+    text = f"shared: &shared {{{shared}}}\nmirrors:\n" + "".join(f"  r{at}.example: *shared\n" for at in range(1000))
+    assert content(file, text) == RegistriesYaml()
+    (warning,) = log.warnings
+    assert warning == f"ignoring {file}: it has more than {MAX_PLACES} endpoints and rewrites"
 
 
 def test_tags_construct_nothing(file: Path, tmp_path: Path, log: Log) -> None:
