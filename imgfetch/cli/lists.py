@@ -12,7 +12,7 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,39 +57,44 @@ def is_stdin(name: object) -> bool:
     return name == "-" or (isinstance(name, (str, Path)) and own_descriptor(name) == 0)
 
 
-def parse(text: str, name: str, convert: Callable[[Sequence[str], str], _Item]) -> list[_Item]:
-    """Convert the lines of a list, whose ``name`` is for messages."""
-    found, mistakes = list[_Item](), list[ImgfetchError]()
-    lines = text.splitlines()
+def parse(
+    text: str, name: str, convert: Callable[[Sequence[str], str], _Item], mistakes: list[ImgfetchError]
+) -> Iterator[_Item]:
+    """Yield the converted lines of a list, whose ``name`` is for messages; malformed ones become ``mistakes``."""
+    lines, count = text.splitlines(), 0
     if len(lines) > MAX_LINES or any(len(line) > _MAX_LINE for line in lines):
-        raise InvalidReferenceError(
-            f"{name} is not a list of images: it has too many lines, or lines that are too long"
+        mistakes.append(
+            InvalidReferenceError(f"{name} is not a list of images: it has too many lines, or lines that are too long")
         )
+        return
     for number, line in enumerate(lines, 1):
         origin = f"{name}:{number}"
         if words := _COMMENT.sub("", line).split():
+            count += 1
             try:
-                found.append(convert(words, origin))
+                yield convert(words, origin)
             except ImgfetchError as error:
                 mistakes.append(error.within(origin))
-    if len(mistakes) > 1:
-        raise SeveralImagesError(f"{len(mistakes)} lines of {name} are malformed", errors=tuple(mistakes))
-    if mistakes:
-        raise mistakes[0]
-    if not found:
-        raise InvalidReferenceError(f"{name} lists no image", hint="write one image in each line, such as alpine:3.20")
-    return found
+    if not count:
+        hint = "write one image in each line, such as alpine:3.20"
+        mistakes.append(InvalidReferenceError(f"{name} lists no image", hint=hint))
 
 
 def _read(files: Iterable[str], convert: Callable[[Sequence[str], str], _Item]) -> list[_Item]:
-    found = list[_Item]()
+    found, mistakes, wrong = list[_Item](), list[ImgfetchError](), list[str]()
     for file in files:
         path, shown = (STDIN, "stdin") if file == "-" else (file, sanitize(file))
         content = b""
         if not is_stdin(path) or sys.stdin is not None:
             with storage_errors(shown, "read"):
                 content = read_settings(path)
-        found += parse(_decoded(content), shown, convert)
+        before = len(mistakes)
+        found += parse(_decoded(content), shown, convert, mistakes)
+        wrong += [shown] if len(mistakes) > before else []
+    if len(mistakes) > 1:
+        raise SeveralImagesError(f"{len(mistakes)} mistakes in {', '.join(wrong)}", errors=tuple(mistakes))
+    if mistakes:
+        raise mistakes[0]
     return found
 
 
@@ -101,8 +106,22 @@ def _decoded(content: bytes) -> str:
 
 def _image(words: Sequence[str], origin: str) -> ImageRequest:
     """Convert a line's words."""
-    text, *rest = words
-    options = dict.fromkeys(_OPTIONS, "")
+    options = _options(words[1:])
+    reference = Reference.parse(words[0]).with_default_tag()
+    platforms = dict.fromkeys(Platform.parse(each) for value in options["--platform"] for each in value.split(","))
+    names = {Reference.parse(value).with_default_tag() for value in options["--name"]}
+    if len(names) > 1:
+        raise InvalidReferenceError("--name is given twice", hint="an image may stand in several lines")
+    name = next(iter(names), None)
+    if name and name.digest:
+        raise InvalidReferenceError(f"the name of an image in an archive cannot have a digest: {quoted(str(name))}")
+    return ImageRequest(reference, tuple(platforms), name, origin)
+
+
+def _options(words: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of each option."""
+    rest = list(words)
+    options: dict[str, list[str]] = {option: [] for option in _OPTIONS}
     while rest:
         option, equals, value = rest.pop(0).partition("=")
         if option not in options:
@@ -110,15 +129,11 @@ def _image(words: Sequence[str], origin: str) -> ImageRequest:
                 f"{quoted(option)} after the image is neither {' nor '.join(_OPTIONS)}",
                 hint="write one image in each line; # begins a comment",
             )
-        options[option] = value if equals else rest.pop(0) if rest else ""
-        if not options[option]:
+        value = value if equals else rest.pop(0) if rest else ""
+        if not value:
             raise InvalidReferenceError(f"{option} has no value")
-    reference = Reference.parse(text).with_default_tag()
-    platforms = tuple(map(Platform.parse, options["--platform"].split(","))) if options["--platform"] else ()
-    name = Reference.parse(options["--name"]).with_default_tag() if options["--name"] else None
-    if name and name.digest:
-        raise InvalidReferenceError(f"the name of an image in an archive cannot have a digest: {quoted(str(name))}")
-    return ImageRequest(reference, platforms, name, origin)
+        options[option].append(value)
+    return options
 
 
 def _wanted(words: Sequence[str], origin: str) -> Wanted:

@@ -62,6 +62,7 @@ def test_a_line_may_have_platforms_and_a_name(tmp_path: Path) -> None:
         ("x --nam y", "'--nam' after the image is neither --platform nor --name"),
         ("x --name", "--name has no value"),
         ("x --platform=", "--platform has no value"),
+        ("x --name y --name z", "--name is given twice"),
         ("x --platform linux/nothing/at/all", "platform"),
         (f"x --name y@{DIGEST}", "the name of an image in an archive cannot have a digest"),
         ("x#y", "'x#y'"),
@@ -83,6 +84,27 @@ def test_all_bad_lines_are_told_at_once(tmp_path: Path) -> None:
         f"{tmp_path}/list.txt:1",
         f"{tmp_path}/list.txt:3",
     ]
+
+
+def test_the_mistakes_of_all_lists_are_told_at_once(tmp_path: Path) -> None:
+    files = {"a.txt": "X\nx\nY\n", "b.txt": "z\n", "c.txt": "", "d.txt": "x" * 20_000}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SeveralImagesError) as raised:
+        lists.read_images([str(tmp_path / name) for name in files])
+    assert str(raised.value) == f"4 mistakes in {tmp_path}/a.txt, {tmp_path}/c.txt, {tmp_path}/d.txt"
+    assert [str(error).removeprefix(f"{tmp_path}/")[:7] for error in raised.value.errors] == [
+        "a.txt:1",
+        "a.txt:3",
+        "c.txt l",
+        "d.txt i",
+    ]
+
+
+def test_a_repeated_platform_of_a_line_adds_to_the_first(tmp_path: Path) -> None:
+    (image,) = read(tmp_path, "x --platform linux/arm64 --platform=linux/amd64,linux/arm64 --name y --name y:latest\n")
+    assert image.platforms == (Platform("linux", "arm64"), Platform("linux", "amd64"))
+    assert str(image.name) == "docker.io/library/y:latest"
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "# nothing\n", "\ufeff"])
