@@ -10,7 +10,7 @@ from pathlib import Path
 from imgfetch.files import atomic_write, storage_errors
 from imgfetch.inputs import open_regular
 
-NAME = "SHA256SUMS"
+CHECKSUMS = "SHA256SUMS"
 _MODE = 0o666
 
 
@@ -24,5 +24,12 @@ def write_checksums(directory: Path, names: Iterable[str]) -> None:
     for name in sorted(names):
         with storage_errors(directory / name, "read"), os.fdopen(open_regular(directory / name), "rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
-    with atomic_write(directory / NAME, mode=_MODE, durable=True) as file:
+    with atomic_write(directory / CHECKSUMS, mode=_MODE, durable=True) as file:
         file.write("".join(lines).encode())
+
+
+def forget_checksums(directory: Path) -> None:
+    """Remove the file of checksums, if there is one, because an archive has changed."""
+    path = directory / CHECKSUMS
+    with storage_errors(path, "remove"):
+        path.unlink(missing_ok=True)

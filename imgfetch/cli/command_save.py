@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgfetch.archive import compressed
-from imgfetch.archive.checksums import write_checksums
+from imgfetch.archive.checksums import forget_checksums, write_checksums
 from imgfetch.archive.formats import FORMATS
 from imgfetch.cli import context, stdout, summary
 from imgfetch.cli.board import format_blobs
@@ -64,6 +64,8 @@ def _save(
     began = time.monotonic()
     saved = client.save(images, context.output(arguments), **_options(arguments, display))
     seconds = time.monotonic() - began
+    if arguments.output_dir and not saved.is_unchanged:
+        forget_checksums(arguments.output_dir)
     display.close()
     if not arguments.quiet:
         _note(arguments, display)
@@ -154,6 +156,8 @@ def _forecast(arguments: argparse.Namespace) -> int:
     client = Client(**context.client_settings(arguments))
     found = client.dry_run(arguments.wished, cache_dir=context.cache(arguments), **_archive(arguments))
     stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
+    if found.failures:
+        raise combined(found.failures, len(arguments.wished))
     return 0
 
 

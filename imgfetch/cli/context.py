@@ -15,6 +15,7 @@ from typing import BinaryIO, TypedDict, cast
 import platformdirs
 
 from imgfetch import errors
+from imgfetch.archive.checksums import CHECKSUMS
 from imgfetch.archive.output import is_terminal, regular
 from imgfetch.auth import credentials
 from imgfetch.auth.keyring import Keyring
@@ -180,15 +181,15 @@ def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[ImageRequest],
     if directory is None:
         return [(arguments.wished, arguments.output)]
     paths: dict[str, ImageRequest] = {}
-    for image in dict.fromkeys(image._replace(origin="") for image in arguments.wished):
+    for image in arguments.wished:
         path = str(directory / f"{(image.name or arguments.name or image.reference).file_name}.tar")
-        if path in paths:
+        other = paths.setdefault(path, image)
+        if other._replace(origin=image.origin) != image:
             usage(
                 arguments,
-                f"{paths[path].reference} and {image.reference} would both be saved to {sanitize(path)}; use -o FILE",
+                f"{other.reference} and {image.reference} would both be saved to {sanitize(path)}; use -o FILE",
             )
-        paths[path] = image
-    for path in paths:
+    for path in (*paths, str(directory / CHECKSUMS)):
         regular(path)  # raises an error before the first download
     with storage_errors(directory, "create"):
         directory.mkdir(parents=True, exist_ok=True)

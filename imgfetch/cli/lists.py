@@ -111,7 +111,7 @@ def _image(words: Sequence[str], origin: str) -> ImageRequest:
     platforms = dict.fromkeys(Platform.parse(each) for value in options["--platform"] for each in value.split(","))
     names = {Reference.parse(value).with_default_tag() for value in options["--name"]}
     if len(names) > 1:
-        raise InvalidReferenceError("--name is given twice", hint="an image may stand in several lines")
+        raise InvalidReferenceError("--name is given twice", hint="list the image once for each name")
     name = next(iter(names), None)
     if name and name.digest:
         raise InvalidReferenceError(f"the name of an image in an archive cannot have a digest: {quoted(str(name))}")

@@ -162,6 +162,7 @@ class Forecast:
             layers that are not in the cache.
         pulls_left: the number of pulls left, by the registries that report it.
         images: the archive's images.
+        failures: the errors of images that would be left out, with ``keep_going``.
     """
 
     names: tuple[str, ...]
@@ -169,6 +170,7 @@ class Forecast:
     archive_size: int | None
     pulls_left: dict[str, int]
     images: tuple[ForecastImage, ...] = ()
+    failures: tuple[ImgfetchError, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -209,7 +211,7 @@ def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Foreca
     blobs += [Blob(digest, descriptor.size, LEFT_OUT, 0) for digest, descriptor in left_out.items()]
     names = [name for selection in plan.selections for name in map(str, selection.references)]
     total = layout.tar.size if layout else None
-    return Forecast(tuple(names), tuple(blobs), total, pulls_left, tuple(_images(plan)))
+    return Forecast(tuple(names), tuple(blobs), total, pulls_left, tuple(_images(plan)), plan.failures)
 
 
 def _images(plan: Plan) -> Iterator[ForecastImage]:

@@ -301,6 +301,40 @@ def test_the_other_archives_are_saved_if_asked_and_the_failures_reported_togethe
     assert (done.status, (tmp_path / "none.tar").exists()) == (3, False)
 
 
+def test_a_failure_for_one_of_several_archives_names_file_and_line(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    gone = f"{loopback.host}/gone:v1"
+    (tmp_path / "list.txt").write_text(f"{loopback.add('a', 'v1', BUILT)}\n\n{gone}\n{gone}\n")
+    options = ("--output-dir", tmp_path / "out", "--platform", "linux/amd64")
+    done = command("save", "-i", tmp_path / "list.txt", *options)
+    assert done.status == 3
+    assert f"error: {tmp_path}/list.txt:3: " in done.err
+
+
+def test_no_checksum_of_a_replaced_archive_is_left_by_a_save_that_fails(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    kept, changed = loopback.add("a", "v1", BUILT), loopback.add("b", "v1", BUILT)
+    gone = f"{loopback.host}/gone:v1"
+    options = ("--output-dir", tmp_path, "--platform", "linux/amd64", "--if-changed")
+    assert command("save", kept, changed, *options).status == 0
+    before = (tmp_path / "SHA256SUMS").read_bytes()
+    assert command("save", kept, gone, *options).status == 3
+    assert (tmp_path / "SHA256SUMS").read_bytes() == before
+    loopback.add("b", "v1", image(hello("new")))
+    assert command("save", kept, changed, gone, *options).status == 3
+    assert not (tmp_path / "SHA256SUMS").exists()
+
+
+def test_a_forecast_fails_like_the_save_though_it_shows_what_can_be_saved(loopback: Loopback, command: Command) -> None:
+    one, gone = loopback.add("a", "v1", BUILT), f"{loopback.host}/gone:v1"
+    done = command("save", one, gone, "--dry-run", "--keep-going", "--platform", "linux/amd64")
+    assert done.status == 3
+    assert gone in done.err
+    assert f"{one} linux/amd64: 2 layers, " in done.out
+
+
 def test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory(
     loopback: Loopback, command: Command, tmp_path: Path
 ) -> None:

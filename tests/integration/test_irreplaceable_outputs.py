@@ -108,21 +108,24 @@ def test_an_entry_that_can_be_replaced_is(
     assert verify("y.tar").findings == ()
 
 
+@pytest.mark.parametrize("number", range(3), ids=["first archive", "second archive", "SHA256SUMS"])
 def test_every_file_in_an_output_directory_is_looked_at_before_the_first_download(
-    shared: Path, loopback: Loopback, command: Command
+    shared: Path, loopback: Loopback, command: Command, number: int
 ) -> None:
     one, two = loopback.add("a", "1", ONE), loopback.add("b", "1", TWO)
     options = ("--output-dir", ".", *PLATFORM)
     assert command("save", one, two, *options).status == 0
     before = len(loopback.paths)
-    first, second = sorted(shared.iterdir())
-    first.unlink()
-    os.chown(second, OTHER, -1)
+    files = sorted(shared.iterdir())
+    kept = files.pop(number)
+    for path in files:
+        path.unlink()
+    os.chown(kept, OTHER, -1)
     with as_nobody():
         done = command("save", one, two, *options)
     assert (done.status, len(loopback.paths)) == (7, before), done.err
-    assert f"cannot write {second.name}: {STICKY}" in done.err
-    assert list(shared.iterdir()) == [second]
+    assert f"cannot write {kept.name}: {STICKY}" in done.err
+    assert list(shared.iterdir()) == [kept]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_is_planted", "return is_shared and", "return").noticed_by(
         "test_another_users_pipe_in_a_directory_of_ours_is_used"
     ),
+    Mutant("context:outputs", "(*paths, str(directory / CHECKSUMS))", "paths").noticed_by(
+        "test_every_file_in_an_output_directory_is_looked_at_before_the_first_download[SHA256SUMS]"
+    ),
+    Mutant("command_save:_save", "not saved.is_unchanged", "False").noticed_by(
+        "test_no_checksum_of_a_replaced_archive_is_left_by_a_save_that_fails"
+    ),
     Mutant("context:outputs", "regular(path)", "pass").noticed_by(
         "test_every_file_in_an_output_directory_is_looked_at_before_the_first_download"
     ),
