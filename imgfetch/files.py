@@ -12,6 +12,7 @@ Both are a `StorageError`, exit status 7, with the same hint.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -31,6 +32,7 @@ _SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
+_UNUSABLE = "choose another --cache-dir, or save with --no-cache"
 _HINTS = {
     errno.EBUSY: "mount its directory instead of the file, or write to stdout: imgfetch save … > FILE",
     errno.EISDIR: "name a file in it, or write an archive for each image with --output-dir DIR",
@@ -76,9 +78,8 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             raise NoSpaceError(f"cannot {purpose} {shown}: {reason}", hint=_HINT, path=place) from error
         if lack := shortage.of(error):
             raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint, path=place) from error
-        hint = (
-            "choose another --cache-dir, or save with --no-cache" if purpose == "use" else _HINTS.get(error.errno or 0)
-        )
+        hints = _HINTS if purpose == "write" else {}
+        hint = _UNUSABLE if purpose == "use" else hints.get(error.errno or 0)
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint, path=place) from error
 
 
@@ -117,6 +118,19 @@ def atomic_write(path: Path, *, mode: int, durable: bool, folders: tuple[int, in
     finally:
         with suppress(OSError):
             os.unlink(part, dir_fd=parts)
+
+
+@contextmanager
+def locked_directory(path: Path) -> Iterator[None]:
+    """Wait for other processes that lock a directory, unless the file system has no locks."""
+    with storage_errors(path, "open"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:

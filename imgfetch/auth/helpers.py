@@ -39,6 +39,7 @@ PAUSE = 0.5
 """Seconds of silence after which its errors are shown, because it may wait for the user."""
 NOT_FOUND = "credentials not found in native keychain"
 
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _CHUNK = 64 * 1024
 _MAX_SHOWN = 200
@@ -72,6 +73,8 @@ class Helpers:
 
     def store(self, name: str, key: str, login: Login) -> None:
         """Store credentials under a key."""
+        if _NO_TEXT.search(login.password):
+            raise AuthenticationError(f"{_checked(name)} cannot store a password that is not UTF-8")
         entry = {"ServerURL": key, "Username": login.username, "Secret": login.password}
         self._command(name, "store", json.dumps(entry))
 

@@ -1,7 +1,7 @@
 """Storage of credentials where docker keeps them: a credential helper, or ``config.json``.
 
-The file keeps every member that imgfetch does not know, is replaced atomically, and is readable by its user only.  A
-file that cannot be parsed is an error and stays as it is.
+The file keeps every member that imgfetch does not know and its owner, is replaced atomically by one process at a time,
+and is readable by its user only.  A file that cannot be parsed is an error and stays as it is.
 """
 
 from __future__ import annotations
@@ -9,19 +9,23 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from imgfetch.auth.credentials import HUB_KEY, same_host
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
 from imgfetch.errors import AuthenticationError
-from imgfetch.files import atomic_write, storage_errors
+from imgfetch.files import atomic_write, locked_directory, storage_errors
 from imgfetch.inputs import read_settings
 from imgfetch.oci.reference import DOCKER_HUB
 from imgfetch.text import sanitize
 
 _PRIVATE, _PRIVATE_DIRECTORY = 0o600, 0o700
+
+_Content: TypeAlias = dict[str, dict[str, object]]
 
 
 class Keyring:
@@ -41,14 +45,13 @@ class Keyring:
 
     def keep(self, registry: str, login: Login) -> str:
         """Store credentials, and return the place for messages."""
-        content = self._read()
         key = _key(registry)
-        if helper := _helper(content, registry):
+        if helper := _helper(self._read(), registry):
             self._helpers.store(helper, key, login)
-            self._write(_with_entry(content, key, {}))
+            self._change(lambda content: _with_entry(content, key, {}))
             return f"docker-credential-{sanitize(helper)}"
         pair = f"{login.username}:{login.password}".encode("utf-8", "surrogateescape")
-        self._write(_with_entry(content, key, {"auth": base64.b64encode(pair).decode()}))
+        self._change(lambda content: _with_entry(content, key, {"auth": base64.b64encode(pair).decode()}))
         return sanitize(str(self._file))
 
     def forget(self, registry: str) -> bool:
@@ -56,14 +59,12 @@ class Keyring:
         content = self._read()
         helper = _helper(content, registry)
         is_erased = bool(helper) and self._helpers.erase(helper, _key(registry))
-        auths = _member(content, "auths")
-        known = content.get(auths, {})
-        left = {key: entry for key, entry in known.items() if not same_host(key, registry)}
-        if len(left) < len(known):
-            self._write({**content, auths: left})
-        return is_erased or len(left) < len(known)
+        is_known = _without_entries(content, registry) != content
+        if is_known:
+            self._change(lambda content: _without_entries(content, registry))
+        return is_erased or is_known
 
-    def _read(self) -> dict[str, dict[str, object]]:
+    def _read(self) -> _Content:
         """Return the file's members; those of credentials are objects."""
         with storage_errors(self._file, "read"):
             try:
@@ -73,44 +74,55 @@ class Keyring:
         if not raw.strip():
             return {}
         members(raw, sanitize(str(self._file)))
-        content: dict[str, dict[str, object]] = json.loads(raw.decode("utf-8-sig"))
+        content: _Content = json.loads(raw.decode("utf-8-sig"))
         for name in ("auths", "credHelpers"):
             key = _member(content, name)
-            if not isinstance(content.get(key, {}), dict):
-                raise AuthenticationError(f"{sanitize(str(self._file))} has an '{name}' that is not an object")
+            if content.get(key) is None:  # or null, as docker accepts
+                content.pop(key, None)
+            elif not isinstance(content[key], dict):
+                raise AuthenticationError(f"'{name}' in {sanitize(str(self._file))} is not an object")
         return content
 
-    def _write(self, content: Mapping[str, object]) -> None:
+    def _change(self, change: Callable[[_Content], Mapping[str, object]]) -> None:
+        """Replace the file, which no other process of imgfetch changes meanwhile."""
         with storage_errors(self._file.parent, "create"):
             self._file.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        with atomic_write(self._file, mode=_PRIVATE, durable=True) as file:
-            file.write(f"{json.dumps(content, indent=chr(9), ensure_ascii=False)}\n".encode())
+        with locked_directory(self._file.parent):
+            content = json.dumps(change(self._read()), indent=chr(9))
+            with atomic_write(self._file, mode=_PRIVATE, durable=True) as file:
+                with suppress(OSError):  # there is no file yet, or this user must not give files away
+                    owner = self._file.lstat()
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+                file.write(f"{content}\n".encode())
 
 
 def _key(registry: str) -> str:
     return HUB_KEY if registry == DOCKER_HUB else registry
 
 
-def _helper(content: Mapping[str, Mapping[str, object]], registry: str) -> str:
+def _helper(content: _Content, registry: str) -> str:
     """Return the name of the helper for a registry, or nothing."""
     own = content.get(_member(content, "credHelpers"), {})
     found: object = content.get(_member(content, "credsStore"), "")
     for key, name in own.items():
         if same_host(key, registry):
             found = name
-    if not isinstance(found, str):
+    if not isinstance(found or "", str):
         raise AuthenticationError("the name of a credential helper is not a string")
-    return found
+    return str(found or "")
 
 
-def _with_entry(
-    content: Mapping[str, Mapping[str, object]], key: str, entry: Mapping[str, str]
-) -> dict[str, Mapping[str, object]]:
+def _with_entry(content: _Content, key: str, entry: Mapping[str, str]) -> Mapping[str, object]:
     auths = _member(content, "auths")
-    kept = {name: value for name, value in content.get(auths, {}).items() if name != key}
-    return {**content, auths: {**kept, key: entry}}
+    return {**content, auths: {**content.get(auths, {}), key: entry}}
+
+
+def _without_entries(content: _Content, registry: str) -> Mapping[str, object]:
+    auths = _member(content, "auths")
+    left = {key: entry for key, entry in content.get(auths, {}).items() if not same_host(key, registry)}
+    return {**content, auths: left} if auths in content else content
 
 
 def _member(content: Mapping[str, object], name: str) -> str:
-    """Return a member's name as the file spells it, because docker accepts any case."""
-    return next((key for key in content if key.lower() == name.lower()), name)
+    """Return a member's name as the file spells it, because docker accepts any case, and the last one counts."""
+    return next((key for key in reversed(list(content)) if key.lower() == name.lower()), name)

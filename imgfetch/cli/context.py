@@ -187,7 +187,8 @@ def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[ImageRequest],
         if other._replace(origin=image.origin) != image:
             usage(
                 arguments,
-                f"{other.reference} and {image.reference} would both be saved to {sanitize(path)}; use -o FILE",
+                f"{other.reference} and {image.reference} would both be saved to {sanitize(path)}; "
+                "use -o FILE, or give one of them a --name in a list",
             )
     for path in (*paths, str(directory / CHECKSUMS)):
         regular(path)  # raises an error before the first download
@@ -209,8 +210,10 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
 def password(arguments: argparse.Namespace) -> str:
     """Read the password from stdin, or ask for it at the terminal."""
     if sys.stdin is not None and sys.stdin.isatty():
-        entered = getpass.getpass(f"Password of {sanitize(arguments.username)}: ")
-        return entered or usage(arguments, "the password is empty")
+        entered = ""
+        with suppress(EOFError, UnicodeDecodeError):
+            entered = getpass.getpass(f"Password of {sanitize(arguments.username)}: ")
+        return entered or usage(arguments, "the password is empty, or not in the encoding of the terminal")
     if not arguments.password_stdin:
         usage(arguments, "--username needs a password: pass it on stdin with --password-stdin, or use a terminal")
     line = sys.stdin.buffer.readline(_MAX_PASSWORD + 1) if sys.stdin else b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -85,10 +86,11 @@ def test_any_locale_can_print_every_command(command: str, reference: str, direct
     assert done.stdout.isascii()
 
 
-def entered(command: list[str], answer: str, prompt: bytes = b": ") -> tuple[int, str]:
-    """Run a command on a terminal, and answer its first prompt."""
+def entered(command: list[str], typed: bytes, prompt: bytes = b": ") -> tuple[int, str]:
+    """Run a command on a terminal, and type something at its first prompt."""
     child, terminal = pty.fork()
     if not child:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is ignored in the background of a shell
         os.execve(command[0], command, {**os.environ, "TERM": "dumb"})
     printed, is_answered, end = b"", False, time.monotonic() + 60
     while time.monotonic() < end:
@@ -98,7 +100,7 @@ def entered(command: list[str], answer: str, prompt: bytes = b": ") -> tuple[int
             break
         if prompt in printed and not is_answered:
             is_answered = True
-            os.write(terminal, f"{answer}\n".encode())
+            os.write(terminal, typed)
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), printed.decode()
 
@@ -116,11 +118,23 @@ def test_a_password_is_asked_for_at_a_terminal_and_not_shown(loopback: Loopback,
 
     for path in answers:
         loopback.answers[path] = protected
-    status, printed = entered([*IMGFETCH, "digest", reference, "-u", "me", *option.split()], "open sesame")
+    status, printed = entered([*IMGFETCH, "digest", reference, "-u", "me", *option.split()], b"open sesame\n")
     assert status == 0, printed
     assert printed.startswith("Password of me: ")
     assert BUILT.digest in printed
     assert "sesame" not in printed
+
+
+@pytest.mark.parametrize("answer", [b"\n", b"\x04", b"\xff\n"], ids=["empty", "end of input", "not text"])
+def test_no_password_at_a_terminal_is_a_usage_error(reference: str, answer: bytes) -> None:
+    status, printed = entered([*IMGFETCH, "digest", reference, "-u", "me"], answer)
+    assert status == 2, printed
+    assert "the password is empty, or not in the encoding of the terminal" in printed
+
+
+def test_an_interruption_at_the_prompt_for_a_password_ends_with_a_sentence(reference: str) -> None:
+    status, printed = entered([*IMGFETCH, "digest", reference, "-u", "me"], b"\x03")
+    assert (status, printed.split("me: ")[1].strip()) == (130, "imgfetch: error: interrupted")
 
 
 def test_without_a_terminal_a_password_is_never_waited_for(reference: str) -> None:
@@ -141,7 +155,7 @@ def test_a_second_image_that_is_a_file_is_recognised(file: str) -> None:
 @pytest.mark.parametrize(("answer", "is_removed"), [("n", False), ("", False), ("y", True), ("YES", True)])
 def test_an_empty_cache_is_asked_for_at_a_terminal(directory: Path, *, answer: str, is_removed: bool) -> None:
     line = [*IMGFETCH, "cache", "prune", "--cache-dir", str(directory / "cache")]
-    status, printed = entered(line, answer, prompt=b"[y/N] ")
+    status, printed = entered(line, f"{answer}\n".encode(), prompt=b"[y/N] ")
     assert status == 0, printed
     assert re.search(r"Remove all \d+ blobs \([\d.]+ k?B\) in ", printed)
     assert (list((directory / "cache" / "blobs" / "sha256").iterdir()) == []) is is_removed
@@ -150,5 +164,5 @@ def test_an_empty_cache_is_asked_for_at_a_terminal(directory: Path, *, answer: s
 @pytest.mark.parametrize("options", [("--keep", "1TB"), ("--older-than", "1d"), ("--force",)])
 def test_a_part_of_the_cache_is_removed_without_a_question(directory: Path, options: tuple[str, ...]) -> None:
     line = [*IMGFETCH, "cache", "prune", "--cache-dir", str(directory / "cache"), *options]
-    status, printed = entered(line, "n", prompt=b"[y/N] ")
+    status, printed = entered(line, b"n\n", prompt=b"[y/N] ")
     assert (status, "[y/N]" in printed) == (0, False)

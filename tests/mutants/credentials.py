@@ -7,6 +7,18 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("files:locked_directory", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass").noticed_by(
+        "test_no_entry_is_lost_when_several_processes_log_in"
+    ),
+    Mutant("Keyring._change", "os.fchown(file.fileno(), owner.st_uid, owner.st_gid)", "pass").noticed_by(
+        "test_the_file_keeps_its_owner"
+    ),
+    Mutant("Keyring._change", "mode=_PRIVATE, durable", "mode=0o644, durable").noticed_by(
+        "test_a_new_file_is_for_its_user_only", "test_the_file_keeps_its_owner"
+    ),
+    Mutant("Helpers.store", "if _NO_TEXT.search(login.password):", "if False:").noticed_by(
+        "test_a_helper_receives_the_password_and_the_file_an_empty_entry"
+    ),
     Mutant("registries_yaml:_configs", "if key == _ALL:", "if False:").noticed_by(
         "test_a_part_that_cannot_be_used_is_left_out_with_a_warning"
     ),
