@@ -134,5 +134,15 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
 
 
 def _together(first: Selection, second: Selection) -> Selection:
+    if _platforms(first) != _platforms(second):
+        raise InvalidReferenceError(
+            f"{first.references[0]} and {second.references[0]} would be the same index with different platforms",
+            hint="save them in two archives, or without --keep-index or --all-platforms",
+        )
     parents = {parent.digest: parent for parent in first.parents + second.parents}
     return first.named(first.references + second.references)._replace(parents=tuple(parents.values()))
+
+
+def _platforms(selection: Selection) -> tuple[Digest, ...]:
+    """Return the digests of the images that readers find by a selection's names, the preferred one first."""
+    return tuple(image.manifest.descriptor.digest for image in (selection.preferred, *selection.images))

@@ -185,6 +185,26 @@ def test_with_all_platforms_the_one_that_is_named_is_preferred(desk: Desk) -> No
     assert item["Config"] == blob(ARM64_IMAGE.config)
 
 
+@pytest.mark.parametrize("option", ["--keep-index", "--all-platforms"])
+def test_two_names_of_an_index_are_not_for_different_platforms(desk: Desk, option: str) -> None:
+    reference, images = desk.add("a", MANY), desk.path / "images.txt"
+    lines = [f"{reference} --platform linux/{machine} --name x:{machine}\n" for machine in ("amd64", "arm64")]
+    images.write_text("".join(lines))
+    desk.save("x.tar", "-i", images)
+    items = desk.document("x.tar", "manifest.json")
+    assert [item["Config"] for item in items] == [blob(AMD64_IMAGE.config), blob(ARM64_IMAGE.config)]
+    said = "x:amd64 and docker.io/library/x:arm64 would be the same index with different platforms"
+    assert said in desk.fail(2, "-i", images, option)
+    images.write_text(lines[1] + lines[1].replace("x:", "z:"))
+    desk.save("y.tar", "-i", images, option)
+
+
+def test_a_line_with_several_platforms_is_a_usage_error_where_an_archive_has_one(desk: Desk) -> None:
+    (desk.path / "images.txt").write_text(f"{desk.add('a', MANY)} --platform linux/amd64,linux/arm64\n")
+    said = desk.fail(2, "-i", desk.path / "images.txt", "--format", "docker-classic")
+    assert "--format docker-classic supports only one platform and cannot be combined with several platforms" in said
+
+
 def test_the_index_is_kept_with_the_chosen_images_alone(desk: Desk) -> None:
     reference = f"{desk.add('a', MANY)}@{MANY.digest}"
     desk.save("y.tar", reference, "--keep-index", *PLATFORM)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("selection:_together", "_platforms(first) != _platforms(second)", "False").noticed_by(
+        "test_two_names_of_an_index_are_not_for_different_platforms"
+    ),
     Mutant("scan:_layer", "is_compressed and", "").noticed_by("test_a_layer_of_an_unknown_compression_is_a_finding"),
     Mutant("verify:verify", "if unreadable and not findings:", "if unreadable:").noticed_by(
         "test_a_layer_that_imgfetch_cannot_read_is_told_among_the_findings"
