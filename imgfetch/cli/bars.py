@@ -44,9 +44,10 @@ class Bars(Live):
         most = max(min(lines - 1, _MOST_ROWS), 1)  # more rows than lines would scroll with each step
         texts = self._board.rows(max(columns - 1, 1))[:most]  # some terminals wrap a full row
         self._resize(len(texts))
-        for row, text in zip(self._rows, texts, strict=True):
-            row.set_description_str(text, refresh=False)
-            row.refresh()
+        with suppress(OSError, ValueError):  # the terminal is gone, which is no reason to fail
+            for row, text in zip(self._rows, texts, strict=True):
+                row.set_description_str(text, refresh=False)
+                row.refresh()
 
     def _resize(self, count: int) -> None:
         with suppress(OSError, ValueError):  # stderr is closed, which is no reason to fail

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from imgfetch.archive import compressed
@@ -84,7 +86,8 @@ def _report_untried(left: int, total: int, display: Display) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that cannot be combined."""
-    if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or len(arguments.platform) > 1):
+    most = max(len(arguments.platform), *(len(image.platforms) for image in arguments.wished))
+    if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or most > 1):
         several = "--all-platforms" if arguments.all_platforms else "several platforms in --platform"
         usage(
             arguments, f"--format {arguments.format} supports only one platform and cannot be combined with {several}"
@@ -93,7 +96,7 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
     if arguments.keep_index and (plain := _plain(arguments)):
         usage(arguments, f"--keep-index keeps the registry's digests and cannot be combined with {plain}")
-    if arguments.json and arguments.output == "-" and not (arguments.dry_run or arguments.output_dir):
+    if arguments.json and _is_stdout(arguments.output) and not (arguments.dry_run or arguments.output_dir):
         usage(arguments, "--json prints to stdout, where the archive would be; add -o FILE")
     if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
         usage(arguments, f"--output-dir cannot be combined with {'--dry-run' if arguments.dry_run else '-o'}")
@@ -105,6 +108,13 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(arguments, f"-o {sanitize(arguments.output)}: {error}")
     if arguments.name and len(arguments.wished) > 1:
         usage(arguments, "--name cannot be combined with several images")
+
+
+def _is_stdout(output: str) -> bool:
+    """Return whether an output is stdout, under any name."""
+    with suppress(OSError):
+        return os.path.samestat(os.stat(output), os.fstat(1))  # noqa: PTH116  # as `os.fstat`
+    return output == "-"
 
 
 def _options(arguments: argparse.Namespace, display: Display) -> SaveOptions:

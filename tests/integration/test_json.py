@@ -90,7 +90,10 @@ def test_the_json_of_a_save_has_its_bytes_and_those_of_the_next_one_are_cached(
     assert f"0 B downloaded, {size} B cached, " in command(*arguments).err
 
 
-def test_the_json_of_an_archive_on_stdout_is_a_usage_error(loopback: Loopback, command: Command) -> None:
-    done = command("save", loopback.add("team/app", "1", IMAGE), "--json")
+@pytest.mark.parametrize("output", [(), ("-o", "-"), ("-o", "/dev/stdout"), ("-o", "/proc/self/fd/1")], ids=" ".join)
+def test_the_json_of_an_archive_on_stdout_is_a_usage_error(
+    loopback: Loopback, command: Command, output: tuple[str, ...]
+) -> None:
+    done = command("save", loopback.add("team/app", "1", IMAGE), "--json", *output)
     assert (done.status, done.out) == (2, "")
     assert "--json prints to stdout, where the archive would be; add -o FILE" in done.err

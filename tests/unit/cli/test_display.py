@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -72,6 +73,13 @@ class Slow(io.StringIO):
         return super().write(text)
 
 
+class Broken(io.StringIO):
+    """A stream that accepts nothing, as a full disk or a terminal that is gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, text)
+
+
 def lines(stream: io.StringIO) -> list[str]:
     return stream.getvalue().splitlines()
 
@@ -99,6 +107,20 @@ def test_the_displays_have_names() -> None:
     assert {"auto", *ALL} == set(PROGRESS)
     for name, kind in ALL.items():
         assert type(displays.choose(name, io.StringIO(), {}, quiet=False)) is kind
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_stream_that_fails_is_no_reason_to_fail(name: str) -> None:
+    display = ALL[name](Broken())
+    display.resolving(0, 1, "a:1")
+    display.planned([BASE, TOP])
+    display.started(BASE)
+    display.advanced(BASE, 1)
+    if isinstance(display, Live):
+        display.tick()
+    display.finished(BASE, cached=False)
+    display.message("warning", "odd")
+    display.close()
 
 
 @pytest.mark.parametrize("name", ALL)
