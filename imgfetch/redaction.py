@@ -17,9 +17,8 @@ from __future__ import annotations
 import binascii
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Self
 
 MASK = "REDACTED"
 ENOUGH, WORD, LEAST = 16, 8, 4
@@ -44,20 +43,22 @@ class Secrets:
         self._lock = threading.Lock()
         self._forms: dict[str, frozenset[str]] = {}
         self._passing: dict[str, None] = {}
-        self._index: _Index | None = None
+        self._length = 0  # of those that are passing
+        self._index = _Index()
 
     def note(self, *secrets: str, passing: bool = False) -> None:
         """Add secrets, before anything can repeat them; those that are ``passing`` may be forgotten for others."""
         with self._lock:
             for secret in secrets:
-                if len(secret) < LEAST:
+                if len(secret) < LEAST or secret in self._forms:
                     continue
-                if secret not in self._forms:
-                    self._forms[secret] = frozenset(_forms(secret))
-                    self._index = None
-                    self._passing |= {secret: None} if passing else {}
-            while sum(map(len, self._passing)) > MAX_PASSING:
-                self._drop(next(iter(self._passing)))
+                self._forms[secret] = forms = frozenset(_forms(secret))
+                self._index.add(forms)
+                if passing:
+                    self._passing[secret] = None
+                    self._length += len(secret)
+            if self._length > MAX_PASSING:
+                self._forget_oldest()
 
     def note_login(self, username: str, password: str) -> None:
         """Add a password; one that is too short to be noticed alone, with its user name."""
@@ -67,56 +68,61 @@ class Secrets:
     def forget(self) -> None:
         """Remove all secrets."""
         with self._lock:
-            self._forms, self._passing, self._index = {}, {}, None
+            self._forms, self._passing, self._length, self._index = {}, {}, 0, _Index()
 
     def redacted(self, text: str) -> str:
         """Return ``text`` with `MASK` in place of each secret, in whatever spelling."""
         if not self._forms:
             return text
-        with self._lock:
-            index = self._index = self._index or _Index.of(self._forms.values())
         pieces, position = [], 0
-        for start, end in _joined(index.spans(text)):
+        for start, end in _joined(self._index.spans(text)):
             pieces += [text[position:start], MASK]
             position = end
         return "".join([*pieces, text[position:]])
 
-    def _drop(self, secret: str) -> None:
-        self._index = None
-        del self._passing[secret], self._forms[secret]
+    def _forget_oldest(self) -> None:
+        """Remove the older half of the passing secrets, because a new index for each would take long."""
+        while self._length > MAX_PASSING // 2:
+            secret = next(iter(self._passing))
+            self._length -= len(secret)
+            del self._passing[secret], self._forms[secret]
+        index = _Index()
+        index.add(set[str]().union(*self._forms.values()))
+        self._index = index
 
 
-class _Index(NamedTuple):
-    """All forms of secrets.
+class _Index:
+    """All forms of secrets, to which one thread may add while others search.
 
     Attributes:
         long: those of at least `ENOUGH` characters, one behind the other.
         windows: the places in ``long`` of their windows of `ENOUGH` characters, of which each `_STRIDE`-th is enough.
-        short: a pattern of all others.
+        short: all others, by their length.
     """
 
-    long: str
-    windows: Mapping[str, int]
-    short: re.Pattern[str]
+    def __init__(self) -> None:
+        self.long = ""
+        self.windows: dict[str, int] = {}
+        self.short: dict[int, set[str]] = {}
 
-    @classmethod
-    def of(cls, forms: Iterable[Iterable[str]]) -> Self:
-        every = set().union(*forms)
-        windows: dict[str, int] = {}
-        length = 0
-        long = [form for form in every if len(form) >= ENOUGH]
+    def add(self, forms: Collection[str]) -> None:
+        """Add forms of secrets."""
+        long = [form for form in forms if len(form) >= ENOUGH]
+        length = len(self.long)
+        self.long += "".join(long)  # before the windows, which lead there
         for form in long:
             last = len(form) - ENOUGH
-            windows |= {form[start : start + ENOUGH]: length + start for start in (*range(0, last, _STRIDE), last)}
+            self.windows |= {form[start : start + ENOUGH]: length + start for start in (*range(0, last, _STRIDE), last)}
             length += len(form)
-        short = sorted((form for form in every if len(form) < ENOUGH), key=len, reverse=True)
-        return cls("".join(long), windows, re.compile("|".join(map(_pattern, short)) or "(?!)"))
+        for form in forms:
+            if len(form) < ENOUGH:
+                self.short.setdefault(len(form), set()).add(form)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the secret parts of a text."""
         for reading, offsets in _readings(text):
             folded = reading.translate(_FOLDED)
-            for start, end in (*self._runs(folded), *(match.span() for match in self.short.finditer(folded))):
+            for start, end in (*self._runs(folded), *self._words(folded)):
                 yield offsets[start], offsets[end]
 
     def _runs(self, text: str) -> Iterator[tuple[int, int]]:
@@ -128,6 +134,13 @@ class _Index(NamedTuple):
                 )
                 place += ENOUGH
                 yield start - before, end + _common(text[end : end + _STRIDE], self.long[place : place + _STRIDE])
+
+    def _words(self, text: str) -> Iterator[tuple[int, int]]:
+        for length, forms in tuple(self.short.items()):
+            for start in range(len(text) - length + 1):
+                end = start + length
+                if text[start:end] in forms and (length >= WORD or _is_word(text, start, end)):
+                    yield start, end
 
 
 KNOWN = Secrets()
@@ -155,9 +168,9 @@ def _base64(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).decode().rstrip("=")
 
 
-def _pattern(form: str) -> str:
-    pattern = re.escape(form)
-    return pattern if len(form) >= WORD else rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
+def _is_word(text: str, start: int, end: int) -> bool:
+    beside = text[max(start - 1, 0) : start] + text[end : end + 1]
+    return not any(character.isascii() and character.isalnum() for character in beside)
 
 
 def _common(one: str, other: str) -> int:

@@ -44,15 +44,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "redaction:_forms", "texts |= {reading for text in list(texts) for reading, _ in _readings(text)}", "pass"
     ).noticed_by("test_a_secret_with_escapes_is_removed_where_they_are_undone"),
-    Mutant("_Index.of", "_STRIDE), last)", "_STRIDE),)").noticed_by(
+    Mutant("_Index.add", "_STRIDE), last)", "_STRIDE),)").noticed_by(
         "test_fewer_characters_than_enough_of_a_long_secret_stay"
     ),
     Mutant("_Index._runs", "yield start - before,", "yield start,").noticed_by(
         "test_fewer_characters_than_enough_of_a_long_secret_stay"
     ),
-    Mutant("redaction:_pattern", "len(form) >= WORD", "True").noticed_by(f"{_SHORT}[a word]"),
+    Mutant("_Index._words", "length >= WORD", "True").noticed_by(f"{_SHORT}[a word]"),
     Mutant("Secrets.note_login", "password if len(password) >= LEAST else pair", "password").noticed_by(
         "test_a_password_that_is_too_short_is_removed_with_its_user_name"
+    ),
+    Mutant("Secrets._forget_oldest", "> MAX_PASSING // 2", "> MAX_PASSING").noticed_by(
+        "test_each_secret_is_prepared_at_most_twice_however_many_there_are"
     ),
     Mutant("Secrets.note", "> MAX_PASSING", "> 10**9").noticed_by(
         "test_passing_secrets_are_forgotten_for_others_and_lasting_ones_are_not"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets as chance
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgfetch import redaction
 from imgfetch.redaction import ENOUGH, LEAST, MAX_PASSING, WORD, Secrets
 from tests.spellings import PASSWORD, SPELLINGS, shows
 
@@ -100,6 +101,22 @@ def test_passing_secrets_are_forgotten_for_others_and_lasting_ones_are_not() -> 
     assert noted.redacted(f"{PASSWORD} {passing[0][:40]} {passing[-1][:40]}") == f"REDACTED {passing[0][:40]} REDACTED"
     noted.forget()
     assert noted.redacted(PASSWORD) == PASSWORD
+
+
+def test_each_secret_is_prepared_at_most_twice_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    add, prepared = redaction._Index.add, 0
+
+    def counted(index: redaction._Index, forms: Collection[str]) -> None:
+        nonlocal prepared
+        prepared += sum(map(len, forms))
+        add(index, forms)
+
+    monkeypatch.setattr(redaction._Index, "add", counted)
+    noted, passing = Secrets(), [chance.token_hex(4096) for _ in range(3 * MAX_PASSING // 8192)]
+    for secret in passing:
+        noted.note(secret, passing=True)
+        assert noted.redacted(secret) == "REDACTED"
+    assert prepared <= 2 * sum(len(form) for secret in passing for form in redaction._forms(secret))
 
 
 @given(st.text(max_size=60), st.text(min_size=WORD, max_size=60), st.text(max_size=60))
