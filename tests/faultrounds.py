@@ -1,4 +1,4 @@
-"""Runs all faults ten times in random order in one process, and tells its peak of memory.
+"""Runs all faults four times in random order in one process, and tells its peak of memory.
 
 ``python -m tests.faultrounds DIRECTORY`` prints the seconds it took and the bytes; it fails where a run ends otherwise
 than expected, leaves a file or a thread, or prints a traceback.
@@ -24,7 +24,7 @@ from imgfetch.pull import client
 from tests.faults import SCENARIOS, plain_environment, reference, served, stripped
 from tests.mirrors import HURRIED
 
-ROUNDS = 10
+ROUNDS = 4
 SEED = 20
 
 

@@ -76,7 +76,7 @@ def each(
 
 def _located(error: ImgfetchError, image: ImageRequest) -> ImgfetchError:
     """Return an error with the place where its image is listed, and the image unless the message has it."""
-    if str(image.reference) not in str(error):
+    if image.reference.name not in str(error):
         error = error.within(str(image.reference))
     return error.within(image.origin) if image.origin else error
 
