@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import BinaryIO
 
 from imgfetch.errors import StorageError
 
@@ -33,7 +32,7 @@ def show_text(text: str) -> None:
     A character that the encoding of stdout lacks is written as a Python escape.
     """
     with _ending_with_the_reader():
-        _stream().write(text.encode(sys.stdout.encoding or "ascii", "backslashreplace"))
+        _write(text.encode(_encoding(), "backslashreplace"))
 
 
 def is_terminal() -> bool:
@@ -53,14 +52,20 @@ def can_show(character: str) -> bool:
 def show_bytes(raw: bytes) -> None:
     """Write bytes unchanged; a closed pipe ends the command as for `show`."""
     with _ending_with_the_reader():
-        _stream().write(raw)
+        _write(raw)
 
 
-def _stream() -> BinaryIO:
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "ascii"
+
+
+def _write(raw: bytes) -> None:
     if sys.stdout is None:
         raise StorageError("cannot write to stdout: it is closed")
     sys.stdout.flush()
-    return sys.stdout.buffer
+    rest = memoryview(raw)
+    while rest:  # with PYTHONUNBUFFERED, a part may be written before the reader goes away
+        rest = rest[sys.stdout.buffer.write(rest) :]
 
 
 @contextmanager
