@@ -166,7 +166,7 @@ class Client:
             store = resolver.store
             existing = ExistingArchive.at(path, store) if path and if_changed else None
             resolver.expects_documents = existing is not None
-            plan = make_plan(request, resolver, progress, jobs)
+            plan = make_plan(request, resolver, progress, is_serial=jobs == 1)
             if existing and existing.has(plan, store):
                 return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
             writer = Writer(plan, store, path)

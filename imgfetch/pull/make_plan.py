@@ -14,7 +14,6 @@ from pathlib import Path
 from imgfetch.archive.image_layout import compact
 from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
-from imgfetch.defaults import JOBS
 from imgfetch.errors import ImgfetchError, PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, manifest_demands, mediatypes, platforms
 from imgfetch.oci.descriptor import Descriptor
@@ -37,14 +36,16 @@ _MAX_NAMED = 8
 _logger = logging.getLogger(__name__)
 
 
-def make_plan(request: SaveRequest, resolver: Resolver, progress: Progress | None = None, jobs: int = JOBS) -> Plan:
+def make_plan(
+    request: SaveRequest, resolver: Resolver, progress: Progress | None = None, *, is_serial: bool = False
+) -> Plan:
     """Find the images of an archive and the blobs that it needs, and store their documents."""
     base = _base_layers(request, resolver)
     selections: list[Selection] = []
     layers: list[Layer] = []
     lacking: dict[Platform, list[Reference]] = {}
     failures: list[ImgfetchError] = []
-    for image, (selected, absent) in _selected(request, resolver, progress, jobs, failures):
+    for image, (selected, absent) in _selected(request, resolver, progress, failures, is_serial=is_serial):
         for platform in absent:
             lacking.setdefault(platform, []).append(image.reference)
         selection = base.left_out_of(selected, by_chain=request.format.is_by_chain) if base else selected
@@ -71,8 +72,9 @@ def _selected(
     request: SaveRequest,
     resolver: Resolver,
     progress: Progress | None,
-    jobs: int,
     failures: list[ImgfetchError],
+    *,
+    is_serial: bool,
 ) -> list[tuple[ImageRequest, tuple[Selection, tuple[Platform, ...]]]]:
     """Return the images that each part of a request selects, with the platforms that the image lacks.
 
@@ -88,7 +90,9 @@ def _selected(
         return _select(found, image, request, resolver)
 
     failed = failures.append if request.keep_going else None
-    return together.each(request.images, select, stop=resolver.stop, progress=progress, jobs=jobs, failed=failed)
+    return together.each(
+        request.images, select, stop=resolver.stop, progress=progress, is_serial=is_serial, failed=failed
+    )
 
 
 def _report_lacking(platform: Platform, references: Sequence[Reference], count: int) -> None:

@@ -23,7 +23,7 @@ def each(
     *,
     stop: Callable[[], None],
     progress: Progress | None = None,
-    jobs: int = AT_A_TIME,
+    is_serial: bool = False,
     failed: Callable[[ImgfetchError], None] | None = None,
 ) -> list[tuple[ImageRequest, _Result]]:
     """Return all images with the results of a function, in their order.
@@ -35,7 +35,7 @@ def each(
         function: it is called for each image.
         stop: ends the calls that are running, after a signal or an error of this machine.
         progress: receives each image when its result is here.
-        jobs: the number of calls at a time.
+        is_serial: one call at a time.
         failed: receives each error instead of raising it, unless the function fails for all images.
 
     Raises:
@@ -63,7 +63,12 @@ def each(
     progress.resolving(0, len(images), str(images[0].reference))
     work(0, None)
     threads.for_each(
-        range(1, len(images)), work, jobs=min(jobs, AT_A_TIME), name="imgfetch-resolve", stop=stop, grace=_GRACE
+        range(1, len(images)),
+        work,
+        jobs=1 if is_serial else AT_A_TIME,
+        name="imgfetch-resolve",
+        stop=stop,
+        grace=_GRACE,
     )
     errors = [failures[number] for number in sorted(failures)]
     if errors and (failed is None or not results):

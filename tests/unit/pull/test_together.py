@@ -44,13 +44,13 @@ def test_eight_images_are_resolved_at_a_time_after_the_first() -> None:
 
 def test_one_job_is_one_request_at_a_time() -> None:
     threads = set()
-    together.each(MANY, lambda _: threads.add(threading.get_ident()), stop=lambda: None, jobs=1)
+    together.each(MANY, lambda _: threads.add(threading.get_ident()), stop=lambda: None, is_serial=True)
     assert len(threads) == 1
 
 
 def test_progress_has_the_first_name_before_the_first_answer() -> None:
     progress = Recorded()
-    together.each(MANY[:3], lambda _: len(progress.calls), stop=lambda: None, progress=progress, jobs=1)
+    together.each(MANY[:3], lambda _: len(progress.calls), stop=lambda: None, progress=progress, is_serial=True)
     assert progress.calls == [
         (0, 3, "host.example/image-0:latest"),
         (1, 3, "host.example/image-0:latest"),
