@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_an_error_for_a_token_that_was_accepted_before_is_answered_with_one_fresh_token"
     ),
     Mutant("Authenticator.renew", " or used not in self._accepted", "").noticed_by(
-        "test_an_error_for_a_token_that_was_never_accepted_is_final"
+        "test_an_error_for_the_token_after_an_accepted_one_is_final"
     ),
     Mutant("Authenticator.renew", "self._renewed_in_vain.add(repository)", "pass").noticed_by(
         "test_a_fresh_token_that_does_not_help_is_not_fetched_again"
@@ -126,7 +126,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_fresh_token_that_does_not_help_is_not_fetched_again"
     ),
     Mutant("Authenticator.prove", "token.authorization == used", "grant == self._grants[repository]").noticed_by(
-        "test_of_two_token_servers_that_is_remembered_whose_token_was_accepted"
+        "test_the_token_server_of_an_accepted_token_is_remembered_and_not_that_of_the_last_challenge"
     ),
     Mutant("Authenticator._renew", "self._proven.get(repository)", "self._grants.get(repository)").noticed_by(
         "test_a_token_that_was_never_accepted_is_not_replaced_where_its_challenge_leads_nowhere"

@@ -79,9 +79,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Start.answered", "min(self._offset, start)", "self._offset").noticed_by(
         "test_a_server_without_ranges_is_asked_no_more_often_than_others"
     ),
-    Mutant("PartialBlob._absorb", "max(self.furthest, self.size)", "self.furthest + len(chunk)").noticed_by(
-        "test_bytes_that_had_come_before_are_no_progress"
-    ),
     Mutant("PartialBlob.discard", "self.furthest = 0", "pass").noticed_by(
         "test_after_a_mismatch_everything_is_progress_again"
     ),

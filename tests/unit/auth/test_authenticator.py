@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ import requests
 
 import imgfetch.auth.grants
 from imgfetch.auth.authenticator import Authenticator
+from imgfetch.auth.grants import Grant, Token
+from imgfetch.auth.realms import Realm
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
@@ -574,6 +577,30 @@ def test_an_error_for_a_token_that_was_never_accepted_is_final(wire: Wire, regis
     with pytest.raises(NotFoundError):
         registry.manifest(REFERENCE)
     assert wire.asked == [MANIFEST, REALM, MANIFEST]
+
+
+def test_an_error_for_the_token_after_an_accepted_one_is_final(wire: Wire, registry: Registry) -> None:
+    wire.challenge(MANIFEST, CHALLENGE)
+    wire.get(MANIFEST, body=b"{}")
+    wire.challenge(BLOB_URL, CHALLENGE)  # the first token has ended
+    wire.get(BLOB_URL, status=404)
+    give_tokens(wire, "one", "two")
+    registry.manifest(REFERENCE)
+    with pytest.raises(NotFoundError):
+        read_blob(registry)
+    assert wire.asked.count(REALM) == 2
+    assert wire.authorizations[-1] == "Bearer two"
+
+
+def test_the_token_server_of_an_accepted_token_is_remembered_and_not_that_of_the_last_challenge(
+    registry: Registry,
+) -> None:
+    authenticator = registry._authenticator
+    first, last = (Grant(Realm(url, url), "", (), "team/app") for url in (REALM, OTHER))
+    authenticator._tokens.update({first: Token("one", math.inf), last: Token("two", math.inf)})
+    authenticator._grants["team/app"] = last
+    authenticator.prove("team/app", "Bearer one", is_renewed=False)
+    assert authenticator._proven["team/app"] is first
 
 
 def test_of_two_token_servers_that_is_remembered_whose_token_was_accepted(
