@@ -58,7 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_one_request_at_a_time_asks_each_place_when_the_one_before_has_failed"
     ),
     Mutant("Races.begin", "runner.end()", "pass").noticed_by(
-        "test_a_request_that_lost_is_ended_and_leaves_no_thread_and_no_connection"
+        "test_a_request_that_was_not_taken_is_ended_with_its_race"
     ),
     Mutant("Runner.run", "if not self._interrupt.is_set:", "if True:").noticed_by(
         "test_the_answer_of_a_place_that_lost_is_closed"
