@@ -39,7 +39,9 @@ def main(words: list[str]) -> int:
         return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="imgfetch-mutants-") as directory:
-        every = [Copy(Path(directory) / f"copy-{number}") for number in range(os.cpu_count() or 1)]
+        every = [
+            Copy(Path(directory) / f"copy-{number}") for number in range((os.cpu_count() or 1) + 1)
+        ]  # many tests wait
         copies: SimpleQueue[Copy] = SimpleQueue()
         for copy in every:
             copies.put(copy)
