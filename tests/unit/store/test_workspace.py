@@ -66,7 +66,7 @@ def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
 
 def test_those_that_come_while_it_goes_do_not_lose_their_files(tmp_path: Path) -> None:
     def use(number: int) -> None:
-        for _ in range(100):
+        for _ in range(300):  # so that the race is lost at least once without the lock
             with workspace.beside(tmp_path / "y.tar") as made:
                 path = made.folder.path
                 (path / workspace.STORE).mkdir()
