@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -88,6 +88,12 @@ def format_size(count: int) -> str:
         if value < 999.5:  # noqa: PLR2004
             return f"{value:.3g} {unit}"
     return f"{value:.0f} TB"
+
+
+def format_some(names: Collection[str], most: int) -> str:
+    """Return names for people, and the number of those that are too many: ``a, b and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + more
 
 
 def format_kinds(kinds: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""A mirror that is as fast, slow, silent or mortal as it is told."""
+"""Mirrors that are fast, slow or silent, or that break, as a test chooses."""
 
 from __future__ import annotations
 

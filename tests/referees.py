@@ -64,7 +64,7 @@ class Pull:
 
     @property
     def is_verified(self) -> bool:
-        """True if certificates count: imgfetch is told which authority to trust."""
+        """True if certificates count: imgfetch has an option for the authority."""
         return "--ca-file" in self.scenario.arguments
 
     @property

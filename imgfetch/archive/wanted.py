@@ -14,6 +14,7 @@ from imgfetch.errors import InvalidReferenceError, VerificationError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.text import format_some
 
 _DIGITS = re.compile("[0-9a-f]{64}")
 _MAX_SHOWN = 5
@@ -222,5 +223,4 @@ def _full_names(images: Iterable[ArchivedImage]) -> list[str]:
 
 
 def _shortened(names: Collection[str]) -> str:
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    return ", ".join(list(names)[:_MAX_SHOWN]) + more
+    return format_some(names, _MAX_SHOWN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -104,8 +105,9 @@ class Live(Display):
                 self._drawn = self._clock()
                 self._draw()
 
+    @abstractmethod
     def _draw(self) -> None:
-        raise NotImplementedError
+        """Show the board."""
 
     def _read(self, count: int) -> None:
         self._count(None, count, is_received=True)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from imgfetch.text import sanitize
+from imgfetch.text import format_some, sanitize
 
 TIMEOUT = 5.0
 
@@ -40,8 +40,7 @@ class Certificate(NamedTuple):
     @property
     def hosts(self) -> str:
         """The hosts that it covers, for messages."""
-        more = f" and {len(self.names) - _MAX_NAMES} more" if len(self.names) > _MAX_NAMES else ""
-        return f"{', '.join(self.names[:_MAX_NAMES])}{more}" or self.subject
+        return format_some(self.names, _MAX_NAMES) or self.subject
 
     def has_misplaced(self, host: str) -> bool:
         """Return whether an address is among the DNS names, where no client looks for it."""

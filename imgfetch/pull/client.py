@@ -219,12 +219,12 @@ class Client:
         images, wanted = names.images(references), names.platform(platform)
         with ExitStack() as stack:
             resolver, _ = self._open(stack)
-            quota, waiting = Quota(resolver.source), {image.reference for image in images}
+            quota = Quota(resolver.source, (image.reference for image in images))
 
             def pin(image: ImageRequest) -> Reference:
-                waiting.discard(image.reference)
+                quota.began(image.reference)
                 found = _pinned(image.reference, wanted, resolver)
-                quota.check(frozenset(waiting))
+                quota.check()
                 return found
 
             return tuple(reference for _, reference in together.each(images, pin, stop=resolver.stop))

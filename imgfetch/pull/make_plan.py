@@ -29,6 +29,7 @@ from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
 from imgfetch.pull.plan import Plan, SaveRequest
 from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
+from imgfetch.text import format_some
 
 _SEVERAL = 2
 _MAX_NAMED = 8
@@ -80,13 +81,12 @@ def _selected(
 
     If the request allows that, errors become ``failures``.
     """
-    quota = Quota(resolver.source)
-    waiting = {image.reference for image in request.images}
+    quota = Quota(resolver.source, (image.reference for image in request.images))
 
     def select(image: ImageRequest) -> tuple[Selection, tuple[Platform, ...]]:
-        waiting.discard(image.reference)
+        quota.began(image.reference)
         found = resolver.document(image.reference)
-        quota.check(frozenset(waiting))
+        quota.check()
         return _select(found, image, request, resolver)
 
     failed = failures.append if request.keep_going else None
@@ -97,15 +97,12 @@ def _selected(
 
 def _report_lacking(platform: Platform, references: Sequence[Reference], count: int) -> None:
     """Warn that images of a list lack a platform, once for all of them."""
-    names = ", ".join(map(str, references[:_MAX_NAMED]))
-    more = f" and {len(references) - _MAX_NAMED} more" if len(references) > _MAX_NAMED else ""
     _logger.warning(
-        "%d of %d images are not available for %s, and were saved without it: %s%s",
+        "%d of %d images are not available for %s, and were saved without it: %s",
         len(references),
         count,
         platform,
-        names,
-        more,
+        format_some(list(map(str, references)), _MAX_NAMED),
     )
 
 

@@ -16,17 +16,22 @@ _logger = logging.getLogger(__name__)
 class Quota:
     """Compares the pulls that registries have left with the images that are still to be requested."""
 
-    def __init__(self, source: Source) -> None:
-        """Take the source of all images; only registries report a number."""
+    def __init__(self, source: Source, references: Iterable[Reference]) -> None:
+        """Take the source of all images, of which only registries report a number, and the images."""
         self._source = source
+        self._waiting = set(references)
         self._told: set[str] = set()
 
-    def check(self, remaining: Iterable[Reference]) -> None:
+    def began(self, reference: Reference) -> None:
+        """Note that an image is requested, which no longer remains."""
+        self._waiting.discard(reference)
+
+    def check(self) -> None:
         """Warn once for each registry with fewer pulls left than images remain, which cost at least one pull each."""
         left = self._source.pulls_left if isinstance(self._source, Mirrored) else {}
         if not left.keys() - self._told:
             return
-        wanted = Counter(reference.registry for reference in remaining)
+        wanted = Counter(reference.registry for reference in frozenset(self._waiting))
         for registry, count in left.items():
             if count < wanted[registry] and registry not in self._told:
                 self._told.add(registry)
