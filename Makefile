@@ -9,13 +9,13 @@ MUTANTS ?=
 FAULTS ?=
 COUNT ?= 20000
 SEED ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 # The tests start Python more than a thousand times, and to compile everything anew would be two fifths of each start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo dev format lint test mutants fuzz integration e2e engines coverage bench fixtures faults referees picture data man build clean check
+.PHONY: help demo dev format lint test mutants fuzz patchfuzz integration e2e engines coverage bench fixtures faults referees picture data man build clean check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,14 +43,18 @@ mutants: $(VENV)/.test ## break each check on purpose; fails unless a test notic
 fuzz: $(VENV)/.test ## compare verify with all readers on archives made by chance; COUNT=1000000 SEED=7
 	$(BIN)/python -m tests.oracle --count $(COUNT) $(addprefix --seed ,$(SEED))
 
+patchfuzz: $(VENV)/.test ## apply patches made by chance, and compare with a second reader; COUNT=100000 SEED=7
+	$(BIN)/python -m tests.patchfuzz --count $(COUNT) $(addprefix --seed ,$(SEED))
+
 integration: $(VENV)/.test ## the tests against a real registry
 	$(BIN)/python -m pytest tests/integration
 
 e2e: $(VENV)/.test ## the tests with docker, podman, skopeo and containerd; a missing tool is a failure
 	IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m pytest tests/e2e
 
-engines: $(VENV)/.test ## get newer engines for the tests from Debian's next suite, once; needs root, debootstrap and 1 GB
+engines: $(VENV)/.test ## get newer engines and signers for the tests from Debian, once; needs root, debootstrap and 1 GB
 	@IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m tests.modern
+	@IMGFETCH_REQUIRE_TOOLS=1 $(BIN)/python -m tests.debs
 
 coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 	$(BIN)/coverage erase
@@ -58,9 +62,10 @@ coverage: $(VENV)/.dev ## branch coverage of imgfetch/
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-bench: $(VENV)/.test ## measure against the peers that are installed; BENCH="--link 1gbit --docs" and others
+# truststore is for the earlier revision that is measured beside this one.
+bench: $(VENV)/.test ## measure speed, memory and growth; BENCH=--list, BENCH="--case cold --rounds 3", BENCH=--docs, BENCH=--patches
 	$(PYTHON) -m venv --clear $(VENV)/bench
-	$(VENV)/bench/bin/python -m pip install --quiet .
+	$(VENV)/bench/bin/python -m pip install --quiet '.[patch]' truststore
 	$(BIN)/python -m tests.bench --imgfetch $(VENV)/bench/bin/imgfetch $(BENCH)
 
 fixtures: $(VENV)/.test ## make the generated fixtures anew, bit for bit
@@ -93,16 +98,19 @@ clean: ## remove what was made
 
 check: lint test ## what one runs before a commit
 
-# pip searches for minutes before it reports an old Python, so this comes first.
+# pip searches for minutes before it reports an old Python, and venv leaves half an environment without ensurepip, which
+# Debian has in a package of its own.  So both are checked first.
 REQUIRE_PYTHON = import sys; sys.exit(None if sys.version_info >= (3, 11) else \
   "imgfetch needs Python 3.11 or later, and %s is %d.%d; try: make clean demo PYTHON=python3.11" \
   % ((sys.executable,) + tuple(sys.version_info[:2])))
+REQUIRE_ENSUREPIP = import importlib.util, sys; sys.exit(None if importlib.util.find_spec("ensurepip") else \
+  "%s cannot make a virtual environment, because ensurepip is missing; on Debian and Ubuntu: apt install python3-venv" \
+  % sys.executable)
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c '$(REQUIRE_PYTHON)'
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.run: $(VENV)/bin/python setup.cfg
+# An environment without pip is completed, such as one that an interrupted run has left.
+$(VENV)/.run: setup.cfg
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || { $(PYTHON) -c '$(REQUIRE_PYTHON)' && \
+	  $(PYTHON) -c '$(REQUIRE_ENSUREPIP)' && set -x && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -c '$(REQUIRE_PYTHON)'
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@

@@ -1,6 +1,7 @@
 """Download container images from a registry into a file that `docker load` accepts.
 
-`save`, `dry_run`, `pin`, `tags`, `inspect` and `verify` are the commands of the same names as functions.
+`save`, `pin`, `tags`, `inspect`, `verify` and `push` are commands as functions; `dry_run` and `save_each` are forms of
+`save`.  `make_patch` and `apply_patch` are the commands ``patch`` and ``apply``; `save_patch` is ``save --patch-from``.
 """
 
 # The first import of all; even `__future__` would be imported from the working directory.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         RegistryError,
         SeveralImagesError,
         StorageError,
+        TagExistsError,
         TransportError,
         UnavailableError,
         UnsupportedError,
@@ -37,13 +39,21 @@ if TYPE_CHECKING:
     from imgfetch.oci.names import ImageRequest
     from imgfetch.oci.platforms import Platform
     from imgfetch.oci.reference import Reference
+    from imgfetch.oci.referrers import Referrer
+    from imgfetch.patch.operations import apply_patch, make_patch
     from imgfetch.progress import Item, Progress
     from imgfetch.pull.client import Client
+    from imgfetch.pull.forecast import Forecast, ForecastImage
     from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
-    from imgfetch.pull.results import Forecast, ForecastImage, Saved, SavedImage
-    from imgfetch.pull.shortcuts import dry_run, inspect, pin, save, tags
+    from imgfetch.pull.patch import SavedPatch
+    from imgfetch.pull.results import Saved, SavedImage
+    from imgfetch.pull.save_each import SavedEach
+    from imgfetch.pull.shortcuts import dry_run, inspect, pin, push, save, save_each, save_patch, tags
     from imgfetch.registry.access import RegistryConfig
     from imgfetch.registry.client import Registry
+    from imgfetch.signatures.load import CertificateIdentity, load_policy
+    from imgfetch.signatures.policy import Policy
+    from imgfetch.upload.results import Pushed, PushedBlob, PushedImage
 
     Access = RegistryConfig
     Patience = RetryPolicy
@@ -51,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Access",
     "AuthenticationError",
+    "CertificateIdentity",
     "Client",
     "Digest",
     "Forecast",
@@ -67,27 +78,41 @@ __all__ = [
     "Patience",
     "Platform",
     "PlatformNotFoundError",
+    "Policy",
     "Progress",
+    "Pushed",
+    "PushedBlob",
+    "PushedImage",
     "RateLimitedError",
     "Reference",
+    "Referrer",
     "Registry",
     "RegistryConfig",
     "RegistryError",
     "RetryPolicy",
     "Saved",
+    "SavedEach",
     "SavedImage",
+    "SavedPatch",
     "SeveralImagesError",
     "StorageError",
+    "TagExistsError",
     "TransportError",
     "UnavailableError",
     "UnsupportedError",
     "VerificationError",
     "Verified",
     "__version__",
+    "apply_patch",
     "dry_run",
     "inspect",
+    "load_policy",
+    "make_patch",
     "pin",
+    "push",
     "save",
+    "save_each",
+    "save_patch",
     "tags",
     "verify",
 ]
@@ -104,13 +129,21 @@ _HOMES: Mapping[str, str] = {
         "oci.names": "ImageRequest",
         "oci.platforms": "Platform",
         "oci.reference": "Reference",
+        "oci.referrers": "Referrer",
+        "patch.operations": "apply_patch make_patch",
         "progress": "Item Progress",
         "pull.client": "Client",
         "pull.inspection": "Inspected InspectedImage InspectedLayer",
-        "pull.results": "Forecast ForecastImage Saved SavedImage",
-        "pull.shortcuts": "dry_run inspect pin save tags",
+        "pull.patch": "SavedPatch",
+        "pull.forecast": "Forecast ForecastImage",
+        "pull.results": "Saved SavedImage",
+        "pull.save_each": "SavedEach",
+        "pull.shortcuts": "dry_run inspect pin push save save_each save_patch tags",
+        "upload.results": "Pushed PushedBlob PushedImage",
         "registry.access": "RegistryConfig",
         "registry.client": "Registry",
+        "signatures.load": "CertificateIdentity load_policy",
+        "signatures.policy": "Policy",
     }.items()
     for name in names.split()
 }

@@ -6,8 +6,11 @@ place, and the expected and actual values.  ``hint`` is the next step for the us
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Required, Self, TypedDict, Unpack
+from typing import Required, Self, TypedDict, TypeVar, Unpack
+
+from imgfetch.text import format_some
 
 _MAX_NAMED = 16
 
@@ -58,12 +61,35 @@ class ImgfetchError(Exception):
         copy.args = (f"{place}: {self}", *self.args[1:])
         return copy
 
+    def of_image(self, name: str, what: str, origin: str = "") -> Self:
+        """Return a copy whose message names an image and the place where it is listed, unless it does already.
+
+        ``what`` is placed before a message that lacks the image's ``name``.
+        """
+        if origin and str(self).startswith(f"{origin}: "):
+            return self
+        error = self if name in str(self) else self.within(what)
+        return error.within(origin) if origin else error
+
     def replace(self, **changes: Unpack[_Advice]) -> Self:
         """Return a copy with some attributes changed, and the same cause, context and traceback."""
-        copy = type(self).__new__(type(self), *self.args)
-        copy.__dict__.update(self.__dict__, **changes)
+        copy = _restored(type(self), self.args, {**self.__dict__, **changes})
         copy.__cause__, copy.__suppress_context__ = self.__cause__, self.__suppress_context__
         return copy.with_traceback(self.__traceback__)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how to make the error in another process, such as the one that waits for a worker."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+_Error = TypeVar("_Error", bound=ImgfetchError)
+
+
+def _restored(kind: type[_Error], arguments: tuple[object, ...], attributes: Mapping[str, object]) -> _Error:
+    """Return a complete error; its constructor would add to the message again."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidReferenceError(ImgfetchError, ValueError):
@@ -214,6 +240,18 @@ class UnsupportedError(ImgfetchError):
     """Well-formed but unsupported: schema 1, a chart, an encrypted layer, a compression."""
 
 
+class TagExistsError(ImgfetchError):
+    """Tags that have other content, so that a push leaves them unless it is forced.
+
+    Attributes:
+        references: the tags.
+    """
+
+    def __init__(self, message: str, *, references: tuple[str, ...], **advice: Unpack[_Advice]) -> None:
+        super().__init__(message, **advice)
+        self.references = references
+
+
 class PlatformNotFoundError(ImgfetchError):
     """The image does not exist for the platform.
 
@@ -222,11 +260,9 @@ class PlatformNotFoundError(ImgfetchError):
         available: the image's platforms, in the index's order.
     """
 
-    def __init__(self, message: str, *, wanted: str, available: tuple[str, ...]) -> None:
-        there = ", ".join(available[:_MAX_NAMED]) or "none"
-        if len(available) > _MAX_NAMED:
-            there += f" and {len(available) - _MAX_NAMED} more"
-        super().__init__(message, hint=f"available: {there}; choose one with --platform")
+    def __init__(self, message: str, *, wanted: str, available: tuple[str, ...], suggestion: str = "") -> None:
+        there = format_some(available, _MAX_NAMED) or "none"
+        super().__init__(message, hint=f"available: {there}; choose one with --platform{suggestion}")
         self.wanted = wanted
         self.available = available
 

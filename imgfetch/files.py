@@ -31,13 +31,17 @@ BUFFER = 1024 * 1024
 _SYNC_INTERVAL = 0.1  # seconds
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-_HINT = "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
+NO_SPACE = "free some space, or choose another output or cache directory"
+NO_TEMPORARY_SPACE = "free some space for temporary files, or name another directory for them: TMPDIR=DIR"
+_TEMPORARY = "a temporary "
+"""The beginning of the names of temporary files in messages."""
 _UNUSABLE = "choose another --cache-dir, or save with --no-cache"
-_HINTS = {
-    errno.EBUSY: "mount its directory instead of the file, or write to stdout: imgfetch save … > FILE",
-    errno.EISDIR: "name a file in it, or write an archive for each image with --output-dir DIR",
+HINTS = {
+    errno.EBUSY: "mount its directory instead of the file",
+    errno.EISDIR: "name a file in it",
     errno.EPERM: "choose another name or directory; lsattr shows whether a file or directory is immutable",
 }
+"""The next step after a failure to write; `imgfetch.cli.advice` adds what the command can do."""
 
 
 class Identity(NamedTuple):
@@ -75,10 +79,11 @@ def storage_errors(path: Path | str, purpose: str) -> Iterator[None]:
             with suppress(OSError):  # a device has no free space
                 if place and not place.is_char_device():
                     reason += f" ({format_size(shutil.disk_usage(place.parent).free)} free)"
-            raise NoSpaceError(f"cannot {purpose} {shown}: {reason}", hint=_HINT, path=place) from error
+            advice = NO_TEMPORARY_SPACE if shown.startswith(_TEMPORARY) else NO_SPACE
+            raise NoSpaceError(f"cannot {purpose} {shown}: {reason}", hint=advice, path=place) from error
         if lack := shortage.of(error):
             raise ResourceError(f"cannot {purpose} {shown}: {reason}", hint=lack.hint, path=place) from error
-        hints = _HINTS if purpose == "write" else {}
+        hints = HINTS if purpose == "write" else {}
         hint = _UNUSABLE if purpose == "use" else hints.get(error.errno or 0)
         raise StorageError(f"cannot {purpose} {shown}: {reason}", hint=hint, path=place) from error
 
@@ -152,7 +157,7 @@ def require_free_space(needs: Iterable[tuple[Path, int, str]]) -> None:
             raise NoSpaceError(
                 f"not enough space in {sanitize(str(directory))}: {format_size(needed)} needed ({shares}), "
                 f"{format_size(free)} free",
-                hint=_HINT,
+                hint=NO_SPACE,
                 path=directory,
             )
 

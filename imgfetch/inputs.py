@@ -8,6 +8,7 @@ shell does for ``<(command)``; they may be pipes, but not terminals.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import select
@@ -75,6 +76,11 @@ def open_regular(path: str | os.PathLike[str], flags: int = 0) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def opened_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a regular file, and no pipe that another user has put there in the meantime; as `open_regular`."""
+    return open(os.fspath(path), "rb", opener=open_regular)
 
 
 def wait_for(file: int | BinaryIO) -> None:

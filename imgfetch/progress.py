@@ -42,13 +42,16 @@ class Progress:
         """Receive a blob whose download begins, or that is in the cache."""
 
     def advanced(self, item: Item, count: int) -> None:
-        """Receive the number of new bytes of a blob; negative when its download restarts."""
+        """Receive the number of new bytes of a blob; negative when it restarts, or when pieces of it are given up."""
 
     def resumed(self, item: Item, count: int) -> None:
         """Receive the number of a blob's bytes that an earlier attempt has left."""
 
     def interrupted(self, item: Item, reason: str) -> None:
         """Receive the reason why the download of a blob is interrupted, each time; it is tried again."""
+
+    def failed(self, item: Item) -> None:
+        """Receive a blob that is given up while others continue."""
 
     def finished(self, item: Item, *, cached: bool) -> None:
         """Receive a verified blob; ``cached`` if nothing was downloaded."""

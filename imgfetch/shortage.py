@@ -20,9 +20,9 @@ class Lack(NamedTuple):
 
 
 MEMORY = Lack(
-    "not enough memory", "use save -j 1, or raise the limit: ulimit -v, or that of the container or batch job"
+    "not enough memory", "raise the limit: ulimit -v, or that of the container or batch job; save needs less with -j 1"
 )
-FILES = Lack("too many open files", "use save -j 1, or raise the limit: ulimit -n 1024")
+FILES = Lack("too many open files", "raise the limit: ulimit -n 1024; save needs fewer with -j 1")
 PROCESSES = Lack(
     "cannot start a process or thread", "raise the limit: ulimit -u, or the container's limit of processes"
 )

@@ -21,6 +21,7 @@ MAX_SHOWN = 500
 _READ = 8
 """Characters that are read for one that is shown, because secrets are longer than what replaces them."""
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+_SIMILARITY = 0.65  # of sav and save: 0.86, of list and digest: 0.6
 _LAST_BYTE = 0xFF
 _LAST_BMP = 0xFFFF
 
@@ -90,10 +91,27 @@ def format_size(count: int) -> str:
     return f"{value:.0f} TB"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 image`` or ``3 images``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_some(names: Collection[str], most: int) -> str:
     """Return names for people, and the number of those that are too many: ``a, b and 3 more``."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(list(names)[:most]) + more
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is most like a misspelt one, or an empty text if none is."""
+    import difflib  # noqa: PLC0415  # few words are misspelt
+
+    return next(iter(difflib.get_close_matches(word, known, 1, _SIMILARITY)), "")
+
+
+def did_you_mean(word: str) -> str:
+    """Return a question with the `closest` word, or an empty text if there is none."""
+    return f"; did you mean '{word}'?" if word else ""
 
 
 def format_kinds(kinds: Iterable[str]) -> str:
@@ -114,7 +132,9 @@ def format_age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-_SHOWN_QUERY_KEYS = frozenset({"scope", "service", "client_id", "account", "ns", "n", "last", "digest"})
+_SHOWN_QUERY_KEYS = frozenset(
+    {"scope", "service", "client_id", "account", "ns", "n", "last", "digest", "mount", "from"}
+)
 
 
 def secret_values(address: str) -> list[str]:

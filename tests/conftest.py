@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from imgfetch.redaction import KNOWN
 from tests import certificates
 from tests.loopback import Loopback
 
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:  # in the background of a shell, or below nohup
+        signal.signal(_number, lambda *_: None)  # as before, but the commands that tests start do not ignore it
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=300, database=None)
+settings.load_profile("steady")
 os.umask(0o022)  # what a test leaves in a cache must not be writable by a group, for such files are not used
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]

@@ -6,7 +6,9 @@ Each has its own directories and its own socket or port, and is ended by its pro
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import os
 import socket
 import subprocess
 import time
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urljoin
 
 import requests
 
@@ -22,6 +25,7 @@ from tests.tools import missing, tool
 
 _START = 60.0  # seconds that a daemon gets to come up
 _COMMAND = 180.0  # seconds that a command gets
+_PORTS = itertools.count(10_000 + os.getpid() * 997 % 20_000)  # far from those of other workers
 
 
 Command = list[str | Path]
@@ -32,9 +36,12 @@ class ConsumerError(Exception):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port at which nobody listens, below those that the system gives to others before it is used."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the numbers do not end")
 
 
 def output(*command: str | Path, check: bool = True) -> str:
@@ -124,7 +131,7 @@ class RealRegistry:
         if session.head(f"{self.base}/v2/{repository}/blobs/{digest}", timeout=30).status_code == 200:
             return
         start = session.post(f"{self.base}/v2/{repository}/blobs/uploads/", timeout=30)
-        url = start.headers["Location"]
+        url = urljoin(start.url, start.headers["Location"])
         done = session.put(url, params={"digest": digest}, data=content, timeout=120)
         assert done.status_code == 201, done.text
 

@@ -54,6 +54,34 @@ class FakeBody:
 
 
 @dataclass
+class PacedBody(FakeBody):
+    """A body with a rate limit, which demands a pause before each read but the first.
+
+    Attributes:
+        waits: the seconds of a pause.
+        reads: the seconds of a read.
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    waits: float = 60.0
+    reads: float = 1.0
+    is_paid: bool = False
+
+    def __post_init__(self) -> None:
+        self.between = self.read
+
+    def pause(self) -> None:
+        if not self.is_paid:
+            self.clock.now += self.waits
+        self.is_paid = True
+
+    def read(self) -> None:
+        self.pause()
+        self.clock.now += self.reads
+        self.is_paid = False
+
+
+@dataclass
 class FakeRegistry(Source):
     """A registry that is two dictionaries, whose values may be errors.
 
@@ -64,6 +92,7 @@ class FakeRegistry(Source):
         asked: tags and digests, in order.
         offsets: where each request for a blob wanted it to begin.
         names: the names by which images were asked for.
+        most_bodies: the largest number of blobs that were open at a time.
     """
 
     documents: dict[str, Document | Exception] = field(default_factory=dict)
@@ -74,6 +103,8 @@ class FakeRegistry(Source):
     offsets: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     open_bodies: int = 0
+    most_bodies: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     aborted: threading.Event = field(default_factory=threading.Event)
 
     def add(self, built: Built, tag: str = "1") -> Built:
@@ -97,18 +128,25 @@ class FakeRegistry(Source):
         return found
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[FakeBody]:
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0, length: int | None = None
+    ) -> Iterator[FakeBody]:
         self.names.append(reference.name)
         self.asked.append(str(descriptor.digest))
         self.offsets.append(offset)
         found = self.answer(descriptor, what, offset)
         if isinstance(found, Exception):
             raise found
-        self.open_bodies += 1
+        if length is not None:
+            found = replace(found, content=found.content[:length])
+        with self.lock:
+            self.open_bodies += 1
+            self.most_bodies = max(self.most_bodies, self.open_bodies)
         try:
             yield found
         finally:
-            self.open_bodies -= 1
+            with self.lock:
+                self.open_bodies -= 1
 
     def answer(self, descriptor: Descriptor, what: str, offset: int) -> FakeBody | Exception:
         """Return the body or error for a request."""

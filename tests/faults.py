@@ -37,7 +37,7 @@ from imgfetch.archive import ustar
 from imgfetch.oci import mediatypes
 from tests import certificates
 from tests.images import OCI_TAR, Blob, Built, hello, image, layer
-from tests.loopback import LoopbackServer
+from tests.loopback import LoopbackServer, until_received
 
 LAYER_SIZE = 2 * 1024**2
 CUT = 1_500_000
@@ -61,6 +61,9 @@ class Reply:
         body: the body; ``None`` is the good one.
         ranges: honour ``Range``.
         shift: by how much the ``Content-Range`` of a 206 is wrong, and what is sent with it.
+        range: the ``Content-Range`` of a 206.
+        extra: bytes that are added to the body of a 206, or taken from it, with its length.
+        alters: change every byte of the body of a 206.
         cut: body bytes after which the connection ends.
         reset: end it by a reset, after the cut or after ``raw``.
         stall: seconds of silence after the cut, or before the head where there is no cut.
@@ -77,6 +80,9 @@ class Reply:
     body: bytes | None = None
     ranges: bool = True
     shift: int = 0
+    range: str = "bytes {first}-{last}/{total}"
+    extra: int = 0
+    alters: bool = False
     cut: int | None = None
     reset: bool = False
     stall: float = 0
@@ -96,9 +102,10 @@ class Scenario:
         what: what is broken.
         replies: by part (``manifest``, ``head`` for a manifest's headers alone, ``config``, ``layer``, ``token``,
             ``data``, of a proxy ``connect`` and ``hello``), the answers to the first, second, … request; ``None`` is
-            the good one, and the last one stays.  A part with ``-resumed`` has those to requests with ``Range``, where
+            the good one, and the last one stays.  A part with ``-piece`` has those to requests for some bytes of it,
+            where they differ; one with ``-resumed`` has those to requests with ``Range``, where
             they differ; ``token-alice`` those to requests with credentials, and ``token-wide`` those to requests for
-            another scope than the challenge's, where they differ.
+            another scope than the challenge's, where they differ.  Those of the second mirror begin with ``second-``.
         challenge: what the registry demands of who has no token; ``{host}`` is the registry's, ``{closed}`` a port at
             which nobody listens.  Lines become headers; one that is empty is none.
         ping: what it demands at its root, if that is another challenge, or a line end for none.
@@ -113,6 +120,7 @@ class Scenario:
         ended: what it demands of who has a token that was used too often, if that is another challenge.
         ended_by: the status of that refusal; with another one than 401, there is no challenge.
         once: a signed URL is good for one request.
+        in_pieces: the layer is large enough to come in pieces.
         arguments: more arguments, in which the same names stand.
         environment: variables.
         built: the image; by default one of two layers, the first of them large.
@@ -146,6 +154,7 @@ class Scenario:
     ended: str | None = None
     ended_by: int = 401
     once: bool = False
+    in_pieces: bool = False
     arguments: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     built: Built | None = None
@@ -208,7 +217,10 @@ class FaultRegistry(LoopbackServer):
         used: how often each token and each signature was shown.
         last: whom the last challenge was for; a ping does not say.
         scenarios: what it serves.
+        prefix: what the names of its replies begin with.
     """
+
+    prefix = ""
 
     def __init__(self, scenarios: Mapping[str, Scenario], context: ssl.SSLContext | None = None) -> None:
         super().__init__(_handler(self))
@@ -353,6 +365,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
 
         def _variant(self, scenario: Scenario, part: str) -> str:
             """Return the name of the replies to a request for a part."""
+            part = registry.prefix + part
+            if re.search(r"-\d", self.headers.get("Range", "")) and f"{part}-piece" in scenario.replies:
+                return f"{part}-piece"
             if "Range" in self.headers and f"{part}-resumed" in scenario.replies:
                 return f"{part}-resumed"
             if f"{part}-wide" in scenario.replies and self._is_wide(scenario):
@@ -418,11 +433,9 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 return
             body = content if reply.body is None else reply.body
             status, headers = reply.status, {"Content-Type": media_type, "Content-Length": str(len(body))}
-            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             if wanted and reply.ranges and status == 200 and reply.body is None:
-                start = int(wanted[1])
-                headers["Content-Range"] = f"bytes {start + reply.shift}-{len(body) - 1}/{len(body)}"
-                body = body[start + reply.shift :]
+                headers["Content-Range"], body = _partial(body, int(wanted[1]), int(wanted[2] or len(body) - 1), reply)
                 status, headers["Content-Length"] = 206, str(len(body))
             if reply.chunked or reply.plain:
                 headers["Content-Length"] = ""
@@ -468,7 +481,8 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
                 self.wfile.write(b"0\r\n\r\n")
 
         def _reset(self, *, after: int) -> None:
-            time.sleep(0.2 if after else 0)  # what was sent before a reset may be lost with it
+            if after:  # what the other side has not received would be lost
+                until_received(self.connection)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 
@@ -501,6 +515,13 @@ def _handler(registry: FaultRegistry) -> type[BaseHTTPRequestHandler]:  # noqa: 
             """Say nothing."""
 
     return Handler
+
+
+def _partial(content: bytes, first: int, last: int, reply: Reply) -> tuple[str, bytes]:
+    """Return the ``Content-Range`` and the body for a request for some bytes."""
+    body = content[first + reply.shift : last + 1 + reply.extra]
+    said = reply.range.format(first=first + reply.shift, last=last, total=len(content))
+    return said, bytes(255 - byte for byte in body) if reply.alters else body
 
 
 @lru_cache(maxsize=4)
@@ -969,6 +990,90 @@ def _refusing() -> dict[str, Scenario]:
         resumed = {"layer": (TO_STORE,), "data": (Reply(cut=CUT), None), "data-resumed": (refusal,)}
         found[f"r-{name}-store"] = Scenario(f"{what} from the storage", resumed).ends(waits=None)
     return found
+
+
+SLOWLY = 50_000  # bytes a tenth of a second, of a layer that comes in pieces
+
+
+@lru_cache(maxsize=2)
+def _large(size: int = 600_000) -> Built:
+    content = random.Random(size).randbytes(size)
+    raw = ustar.header("large", len(content), mtime=1) + content + ustar.padding(len(content)) + ustar.END
+    return image(layer(raw, OCI_TAR), hello("large"))
+
+
+ODD_PIECES: dict[str, tuple[str, Reply]] = {
+    "ignored": ("the whole layer", Reply(ranges=False)),
+    "416": ("416", bare(416)),
+    "404": ("404", bare(404)),
+    "429": ("429", limit("30")),
+    "503": ("503", UNAVAILABLE),
+    "start": ("another first byte", Reply(shift=1)),
+    "end": ("another last byte", Reply(range="bytes {first}-{total}/{total}")),
+    "total": ("another size of the whole", Reply(range="bytes {first}-{last}/{last}")),
+    "missing": ("no Content-Range", Reply(range="")),
+    "twice": ("two ranges", Reply(range="bytes {first}-{last}/{total}, bytes 0-1/2")),
+    "short": ("a byte less", Reply(extra=-1)),
+    "short-chunks": ("a byte less, without a length", Reply(extra=-1, chunked=True)),
+    "long": ("a byte more", Reply(extra=1)),
+    "long-chunks": ("a byte more, without a length", Reply(extra=1, chunked=True)),
+    "coded": ("a content coding", Reply(headers={"Content-Encoding": "gzip"})),
+    "multipart": ("parts", Reply(headers={"Content-Type": "multipart/byteranges; boundary=x"})),
+    "cut": ("the end of the connection", Reply(cut=1000)),
+    "reset": ("a reset", Reply(raw=b"", reset=True)),
+    "hang-up": ("no answer", Reply(raw=b"")),
+    "stall": ("silence", Reply(stall=LONGEST)),
+    "stall-late": ("silence after some bytes", Reply(cut=1000, stall=LONGEST)),
+    "wrong": ("wrong bytes", Reply(alters=True)),
+}
+
+
+def _in_pieces() -> dict[str, Scenario]:
+    """Return a scenario for each fault of a piece of a layer; the first response, and resumed ones, are good."""
+
+    def scenario(what: str, **replies: Sequence[Reply | None]) -> Scenario:
+        parts = {"layer": (Reply(step=SLOWLY),), "layer-resumed": (None,)}
+        named = {part.replace("_", "-"): value for part, value in replies.items()}
+        return Scenario(what, parts | named, in_pieces=True, built=_large()).ends()
+
+    found = {}
+    for name, (what, reply) in ODD_PIECES.items():
+        found[f"p-{name}"] = scenario(f"the first piece gets {what}", layer_piece=(reply,))
+        found[f"p-{name}-later"] = scenario(f"the third piece gets {what}", layer_piece=(None, None, reply))
+    stored = {"layer": (TO_STORE,), "layer_resumed": (TO_STORE,), "data": (Reply(step=SLOWLY),)}
+    return found | {
+        "p-good": scenario("nothing, and the layer comes in pieces", layer_piece=(Reply(),)),
+        "p-store": scenario("pieces get the whole layer from the storage", **stored, data_piece=(Reply(ranges=False),)),
+        "p-http10": scenario("pieces come by HTTP/1.0", layer_piece=(Reply(plain=True),)),
+    }
+
+
+def _from_mirrors() -> dict[str, Scenario]:
+    """Return a scenario for each fault of a mirror that sends pieces of a layer beside the first one, which is good."""
+    mirrors = "--mirror {host}=http://{store_host} --mirror {host}=http://{second}"
+
+    def scenario(what: str, **replies: Sequence[Reply | None]) -> Scenario:
+        parts = {"layer": (Reply(step=SLOWLY),), "layer-resumed": (Reply(step=SLOWLY),)}
+        named = {f"second-{part.replace('_', '-')}": value for part, value in replies.items()}
+        return Scenario(what, parts | named, in_pieces=True, built=_large(450_000), arguments=mirrors).ends()
+
+    found = {}
+    for name in ("ignored", "503", "start", "total", "short", "cut", "stall", "wrong"):
+        what, reply = ODD_PIECES[name]
+        found[f"p-second-{name}"] = scenario(f"the second mirror answers pieces with {what}", layer_piece=(reply,))
+        found[f"p-second-{name}-later"] = scenario(
+            f"the second mirror answers its third piece with {what}", layer_piece=(None, None, reply)
+        )
+    again = found["p-second-wrong-later"]
+    return found | {
+        "p-second-good": scenario("nothing, and two mirrors send pieces of a layer", layer_piece=(None,)),
+        "p-second-small": scenario(
+            "the second mirror sends another config",
+            config=(Reply(body=_large(450_000).config.content.replace(b"amd64", b"arm64")),),
+            layer_piece=(None,),
+        ).ends(asked={"second-config": 1, "second-layer-piece": 0}),
+        "p-second-wrong-later": again.ends(0, "downloading it again over one connection", asked={"layer": 2}),
+    }
 
 
 _AMBIGUOUS = Reply(body=json.dumps({**json.loads(good("f36").raw), "manifests": []}).encode())
@@ -1575,6 +1680,8 @@ SCENARIOS: dict[str, Scenario] = {
     **_trickling(),
     **_endless(),
     **_refusing(),
+    **_in_pieces(),
+    **_from_mirrors(),
 }
 
 
@@ -1599,6 +1706,7 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
             "silent": stack.enter_context(_Static(Reply(stall=LONGEST))),
             "down": stack.enter_context(_Static(Reply(503))),
             "slow": stack.enter_context(_Slow(SCENARIOS)),
+            "second": stack.enter_context(_Second(SCENARIOS)),
         }
         held = stack.enter_context(socket.socket())
         held.bind(("127.0.0.1", 0))  # bound, and nobody listens
@@ -1607,7 +1715,7 @@ def served(directory: Path) -> Iterator[dict[str, FaultRegistry]]:
                 "closed": f"127.0.0.1:{held.getsockname()[1]}",
                 "store": f"http://{servers['store'].host}",
                 "store_host": servers["store"].host,
-                **{name: servers[name].host for name in ("proxy", "silent", "down", "slow")},
+                **{name: servers[name].host for name in ("proxy", "silent", "down", "slow", "second")},
                 "tls": servers["https"].host,
                 "expired": servers["expired"].host,
                 "misnamed": servers["misnamed"].host,
@@ -1631,6 +1739,12 @@ class _Slow(FaultRegistry):
 
     def next_reply(self, name: str, part: str) -> Reply:
         return replace(super().next_reply(name, part), step=20_000)
+
+
+class _Second(FaultRegistry):
+    """Has replies of its own."""
+
+    prefix = "second-"
 
 
 def reference(name: str, servers: Mapping[str, FaultRegistry]) -> str:

@@ -24,6 +24,7 @@ class Form:
         suffix: how the file's name ends.
         keeps_digest: whether the manifest in it is the registry's.
         is_pinned: whether it is asked for by the digest of its index, which then stands beside it.
+        is_signed: whether the image has signatures and an attestation, by tags and as referrers.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Form:
     suffix: str = ".tar"
     keeps_digest: bool = True
     is_pinned: bool = False
+    is_signed: bool = False
 
 
 FORMS: Mapping[str, Form] = {
@@ -45,6 +47,11 @@ FORMS: Mapping[str, Form] = {
     "all platforms": Form("`--all-platforms`", (*PLATFORM, "--all-platforms")),
     "kept index": Form("`--keep-index`", (*PLATFORM, "--keep-index")),
     "two platforms": Form("`--platform P,P`", ("--platform", "linux/amd64,linux/arm64"), keeps_digest=False),
+    "signed": Form("`--signatures`", (*PLATFORM, "--signatures"), is_signed=True),
+    "signed index": Form(
+        "`--signatures --all-platforms`", (*PLATFORM, "--signatures", "--all-platforms"), is_signed=True
+    ),
+    "signed oci": Form("`--signatures --format oci`", (*PLATFORM, "--signatures", "--format", "oci"), is_signed=True),
     "gzip": Form("`.tar.gz`", suffix=".tar.gz"),
     "zstd": Form("`.tar.zst`", suffix=".tar.zst"),
 }
@@ -75,10 +82,17 @@ _NO_OCI = {
 }
 _PLAIN_ONLY = dict.fromkeys(("ctr-1.6", "ctr-2.1-local", "crane-0.20"), _PLAIN_TAR)
 
+_NEEDS_NAME = dict.fromkeys(
+    ("skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"), "it wants a name, because signatures are entries too"
+)
+
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "classic": dict.fromkeys(("skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"), _NO_LAYOUT),
     "oci": _NO_OCI,
     "oci plain": _NO_OCI,
+    "signed": _NEEDS_NAME,
+    "signed index": _NEEDS_NAME,
+    "signed oci": {**_NO_OCI, **_NEEDS_NAME, "podman-4.3": _ONE_IMAGE, "podman-5.8": _ONE_IMAGE},
     "gzip": {**_PLAIN_ONLY, "skopeo-1.9-docker-archive": "skopeo 1.9 reads no gzip, of its own archives either"},
     "zstd": {**_PLAIN_ONLY, "docker-20.10": "docker before 23 reads no zstd"},
     "oci bundle": {**_NO_OCI, "podman-4.3": _ONE_IMAGE, "podman-5.8": _ONE_IMAGE},

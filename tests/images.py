@@ -203,6 +203,39 @@ def attestation(subject: Built) -> Built:
     return image(statement, platform={"architecture": "unknown", "os": "unknown"})
 
 
+EMPTY = Blob(b"{}", "application/vnd.oci.empty.v1+json")
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+DSSE = "application/vnd.dsse.envelope.v1+json"
+
+
+def referrer(about: Built, artifact_type: str = BUNDLE, content: bytes = b'{"a": "bundle"}', **manifest: Any) -> Built:
+    """Return an artifact about an image or index; further arguments are members of its manifest."""
+    subject = {key: value for key, value in about.entry.items() if key != "platform"}
+    blob = Blob(content, artifact_type)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": mediatypes.OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": EMPTY.descriptor,
+        "layers": [blob.descriptor],
+        "subject": subject,
+        **manifest,
+    }
+    return Built(_json(document, None), mediatypes.OCI_MANIFEST, (EMPTY, blob))
+
+
+def cosigned(subject: Built, media_type: str = SIMPLE_SIGNING) -> Built:
+    """Return what cosign 2 keeps under a tag of the subject: an image whose layer is a statement."""
+    text = json.dumps({"critical": {"image": {"docker-manifest-digest": subject.digest}}}).encode()
+    return image(layer(text, media_type, raw=text), config={"created": "0001-01-01T00:00:00Z"}, manifest_indent=None)
+
+
+def cosign_tag(subject: Built, suffix: str = ".sig") -> str:
+    """Return a tag under which cosign 2 looks for what is about a manifest or index."""
+    return subject.digest.replace(":", "-") + suffix
+
+
 def index(
     *children: Built, docker: bool = False, entries: Sequence[Mapping[str, Any]] | None = None, **extra: Any
 ) -> Built:

@@ -6,7 +6,11 @@ test names.  The tests that want a real server start docker-registry instead.
 
 from __future__ import annotations
 
+import fcntl
+import select
 import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -102,17 +106,76 @@ class Answering:
         return answer(request) if callable(answer) else answer
 
 
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether a client that sends nothing more has closed its connection."""
+    try:
+        return bool(select.select([connection], [], [], 0)[0]) and not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
+
+
+def until_received(connection: socket.socket) -> None:
+    """Wait until everything that was sent is in the client's buffer, which it can read after a reset as well."""
+    end = time.monotonic() + _MAX_HOLD
+    while int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+        assert time.monotonic() < end, "the client does not receive"
+        time.sleep(0.005)
+
+
+class Requests:
+    """The requests that are being answered, on connections that their clients have not closed.
+
+    Attributes:
+        most: the most that there were at a time.
+    """
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._connections: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def answering(self, connection: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._connections.append(connection)
+            self.most = max(self.most, sum(not is_closed(each) for each in self._connections))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections.remove(connection)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that counts its connections."""
+
+    connections = 0
+    request_queue_size = 128  # a client that connects to a full queue tries again after a second
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        self.connections += 1
+        return super().get_request()
+
+
 class LoopbackServer:
     """A server on a free port of the loopback, to be used in a ``with`` statement."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def connections(self) -> int:
+        """The number of connections so far."""
+        return self._server.connections
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -9,12 +9,31 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
+from imgfetch.registry.connections import PieceLimits
 from imgfetch.registry.server import LIMITS
 from tests.images import Built
-from tests.loopback import LoopbackServer
+from tests.loopback import LoopbackServer, Requests
 
 HURRIED = LIMITS._replace(first_byte=0.5, upstream=2.0, interval=0.2, slow=2_000_000, slow_for=0.5, worth=0.1)
 """Limits with which tests need not wait long."""
+PATIENT = HURRIED._replace(upstream=30.0, interval=10.0, slow=100_000, slow_for=30.0)
+"""Limits for mirrors that are as fast as a busy machine lets them be, and may be silent."""
+PIECEMEAL = HURRIED._replace(
+    pieces=PieceLimits(
+        large=500_000,
+        shared=400_000,
+        tail=0.05,
+        alone=0.05,
+        worth=0.05,
+        seconds=0.2,
+        least=32_000,
+        most=100_000,
+        judged=1.0,
+        silent=0.3,
+        lost=0.8,
+    )
+)
+"""The same, with which small layers come in pieces."""
 _STEP = 16 * 1024
 _LONGEST = 60.0
 
@@ -27,12 +46,12 @@ class MirrorServer(LoopbackServer):
         is_silent: take requests and say nothing until the client goes away.
         lasts: bytes of blobs after which it is silent, or broken if `breaks`.
         breaks: break connections instead of being silent.
+        lies: change the bytes of layers.
         is_private: ask for a login.
         status: the status of all answers, if there is one.
         requests: the path and the first byte of each request, in order.
         sent: bytes of blobs that were sent.
-        waiting: the number of requests that are being answered, and the most there were at a time; several servers
-            may share it.
+        answering: the requests that are being answered; several servers may share it.
         authorizations: the ``Authorization`` headers that came.
     """
 
@@ -44,6 +63,7 @@ class MirrorServer(LoopbackServer):
         is_silent: bool = False,
         lasts: float = 1e18,
         breaks: bool = False,
+        lies: bool = False,
         is_private: bool = False,
         status: int = 0,
     ) -> None:
@@ -57,8 +77,10 @@ class MirrorServer(LoopbackServer):
         self.requests: list[tuple[str, int]] = []
         self.authorizations: list[str] = []
         self.sent = 0
-        self.waiting = [0, 0]
+        self.answering = Requests()
         self.contents = {blob.digest: blob.content for blob in built.blobs}
+        if lies:
+            self.contents |= {blob.digest: bytes(len(blob.content)) for blob in built.layers}
         self.documents = dict.fromkeys(("1", built.digest), (built.raw, built.media_type))
         self.lock = threading.Lock()
         self._free = 0.0
@@ -97,15 +119,11 @@ def _handler(mirror: MirrorServer) -> type[BaseHTTPRequestHandler]:  # noqa: C90
             with mirror.lock:
                 mirror.requests.append((self.path, start))
                 mirror.authorizations.append(self.headers.get("Authorization", ""))
-                mirror.waiting[0] += 1
-                mirror.waiting[1] = max(mirror.waiting)
             try:
-                self._answer(self.path.rpartition("/")[2], start)
+                with mirror.answering.answering(self.connection):
+                    self._answer(self.path.rpartition("/")[2], start)
             except OSError:  # the client went away
                 self.close_connection = True
-            finally:
-                with mirror.lock:
-                    mirror.waiting[0] -= 1
 
         def _answer(self, name: str, start: int) -> None:
             if mirror.is_silent:

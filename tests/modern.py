@@ -54,13 +54,18 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imgfetch-tests"
 
 
+def place() -> Path:
+    """Return the tree's directory, which `tree` makes."""
+    key = hashlib.sha256(" ".join(sorted(PACKAGES)).encode()).hexdigest()[:12]
+    return cache() / f"{SUITE}-{key}"
+
+
 def tree(directory: Path) -> Tree:
     """Return the tree, built now if it is not in the cache."""
     root()
     if subprocess.run([tool("unshare"), "-m", "true"], capture_output=True, check=False).returncode:
         missing("a mount namespace of one's own is not permitted")
-    key = hashlib.sha256(" ".join(sorted(PACKAGES)).encode()).hexdigest()[:12]
-    path = cache() / f"{SUITE}-{key}"
+    path = place()
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=_BUILD):

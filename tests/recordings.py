@@ -38,6 +38,19 @@ class _Stream(io.StringIO):
     def isatty(self) -> bool:
         return True
 
+    def resize(self, columns: int, lines: int, *, wraps: bool) -> None:
+        """Get another size; terminals wrap long rows, and keep the cursor at its character, or cut them."""
+        pieces = [
+            [row[at : at + columns] for at in range(0, len(row) or 1, columns)][: None if wraps else 1]
+            for row in self.rows()
+        ]
+        row, column = self.screen.cursor.y, self.screen.cursor.x
+        self.screen.resize(lines, columns)
+        self.screen.reset()
+        self._parser.feed("\r\n".join([piece for each in pieces for piece in each][:lines]))
+        self.screen.cursor.y = len([piece for each in pieces[:row] for piece in each]) + column // columns * wraps
+        self.screen.cursor.x = column % columns if wraps else min(column, columns - 1)
+
     def rows(self) -> list[str]:
         return "\n".join(row.rstrip() for row in self.screen.display).rstrip("\n").split("\n")
 
@@ -56,10 +69,27 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self._stream = _Stream(self.columns)
-        size = os.terminal_size((self.columns, self._stream.screen.lines))
-        self.display = Bars(self._stream, size=lambda: size, clock=lambda: self.now, has_thread=False)
+        self.display = Bars(self._stream, size=self._size, clock=lambda: self.now, has_thread=False)
         self._received: list[tuple[float, int]] = []
         self._next = self._began = 0.0
+
+    def _size(self) -> os.terminal_size:
+        return os.terminal_size((self._stream.screen.columns, self._stream.screen.lines))
+
+    def resize(self, columns: int, lines: int = 40, *, wraps: bool) -> None:
+        """Change the size of the terminal."""
+        self._stream.resize(columns, lines, wraps=wraps)
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows of the screen."""
+        return self._stream.rows()
+
+    @property
+    def expected(self) -> list[str]:
+        """The rows of progress that it should show now."""
+        columns, lines = self._size()
+        return [row.rstrip() for row in self.display._board.rows(columns - 1)][: lines - 1]
 
     def plan(self, blobs: Sequence[Item]) -> None:
         self._began = self.now

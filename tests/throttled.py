@@ -12,7 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
 from tests.images import Built
-from tests.loopback import LoopbackServer
+from tests.loopback import LoopbackServer, Requests
 
 _STEP = 16 * 1024
 
@@ -24,6 +24,7 @@ class Throttled(LoopbackServer):
         rate: bytes a second for each answer.
         sent: bytes of bodies that were sent, or tried to be.
         blobs: the digests asked for, in order, each with the first byte that was wanted.
+        sending: the blobs that are being sent.
     """
 
     def __init__(self, rate: float) -> None:
@@ -31,6 +32,7 @@ class Throttled(LoopbackServer):
         self.rate = rate
         self.sent = 0
         self.blobs: list[tuple[str, int]] = []
+        self.sending = Requests()
         self.documents: dict[str, tuple[bytes, str]] = {}
         self.contents: dict[str, bytes] = {}
         self.lock = threading.Lock()
@@ -65,12 +67,13 @@ def _handler(registry: Throttled) -> type[BaseHTTPRequestHandler]:  # noqa: C901
                 self.close_connection = True
 
         def _blob(self, digest: str, content: bytes) -> None:
-            match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            start = int(match[1]) if match else 0
+            match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            start, last = (int(match[1]), int(match[2] or len(content) - 1)) if match else (0, len(content) - 1)
             with registry.lock:
                 registry.blobs.append((digest, start))
-            extra = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-            self._send(206 if start else 200, content[start:], "application/octet-stream", extra)
+            extra = {"Content-Range": f"bytes {start}-{last}/{len(content)}"} if match else {}
+            with registry.sending.answering(self.connection):
+                self._send(206 if match else 200, content[start : last + 1], "application/octet-stream", extra)
 
         def _send(self, status: int, body: bytes, media_type: str, extra: dict[str, str] | None = None) -> None:
             self.send_response(status)

@@ -39,7 +39,7 @@ class TokenServer(LoopbackServer):
         subprocess.run(make, check=True, capture_output=True, timeout=60)
         self.life = 300.0
         """Seconds for which the registry accepts a token; the client is always told 300."""
-        self.knows_post = True
+        self.knows_post = self.allows_push = True
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.given: list[str] = []
         """Every token that was given."""
@@ -53,9 +53,10 @@ class TokenServer(LoopbackServer):
         access = []
         for scope in scopes:
             kind, _, rest = scope.partition(":")
-            name, _, _wanted = rest.rpartition(":")
+            name, _, wanted = rest.rpartition(":")
             if user or name.startswith(PUBLIC):
-                access.append({"type": kind, "name": name, "actions": actions or ["pull"]})
+                granted = ["pull", "push"] if user and self.allows_push and "push" in wanted else ["pull"]
+                access.append({"type": kind, "name": name, "actions": actions or granted})
         now = time.time()
         der = "".join(self.certificate.read_text().splitlines()[1:-1])
         header = {"typ": "JWT", "alg": "RS256", "x5c": [der]}

@@ -2,6 +2,9 @@
 
 The result is reproducible with the same libraries: it contains no time and no name, and zstd works in its parallel
 mode, because its serial mode, for a system without a thread, produces other bytes.
+
+zstd refers to content that is as far back as its window, so a second version of an image costs little.  A reader needs
+memory for the window, or for the whole archive if that is smaller, and refuses a large one (docs/archives.md#windows).
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -18,14 +22,19 @@ from typing import IO, BinaryIO, cast
 
 import zstandard
 
-from imgfetch.archive.directory import is_image_layout
+from imgfetch.archive.image_layout import is_image_layout
 from imgfetch.archive.streams import joined
+from imgfetch.defaults import ZSTD_WINDOW
 from imgfetch.layers.compression import HEAD, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
 _OTHER_SUFFIXES = re.compile(r"\.(?!tgz$)(7z|br|bz2|gz|lz|lz4|lzma|rar|sz|t[a-z]z|tbz2|t?zst|xz|zip)", re.IGNORECASE)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
+_MAX_THREADS = 8
+"""Those of zstd; each takes about 4 MiB."""
+_MAX_GO_WINDOW = 512 * 1024**2
+"""The largest window that programs in Go accept; see docs/archives.md#windows."""
 
 _logger = logging.getLogger(__name__)
 
@@ -54,31 +63,61 @@ def compression(path: Path | None) -> str:
     return found
 
 
+def is_compressed_name(name: str) -> bool:
+    """Return whether a name promises a compression, possible or not."""
+    try:
+        return bool(compression(Path(name)))
+    except ValueError:
+        return True
+
+
 @contextmanager
-def compressed(out: BinaryIO, compression: str) -> Iterator[BinaryIO]:
-    """Yield a file that compresses into ``out``."""
+def compressed(out: BinaryIO, compression: str, size: int, *, window: int = ZSTD_WINDOW) -> Iterator[BinaryIO]:
+    """Yield a file that compresses ``size`` bytes into ``out``; zstd's ``window`` becomes a power of two."""
     if compression == "gzip":
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as writer:
             yield cast(BinaryIO, writer)
     elif compression == "zstd":
-        with _zstd().stream_writer(cast(IO[bytes], out), closefd=False) as writer:
+        _warn_of(min(1 << _log(window), size))
+        with _zstd(size, window).stream_writer(cast(IO[bytes], out), size=size, closefd=False) as writer:
             yield cast(BinaryIO, writer)
     else:
         yield out
 
 
-def _zstd() -> zstandard.ZstdCompressor:
+def _warn_of(window: int) -> None:
+    """Name the readers that refuse a window."""
+    if window > ZSTD_WINDOW:
+        several = "docker, podman, ctr, skopeo" if window > _MAX_GO_WINDOW else "skopeo (oci-archive:)"
+        _logger.warning(
+            "the archive needs a window of %s MiB, so %s, imgfetch verify and zstd -d refuse it; "
+            "zstd -d --long=%s decompresses it",
+            math.ceil(window / 1024**2),
+            several,
+            _log(window),
+        )
+
+
+def _zstd(size: int, window: int) -> zstandard.ZstdCompressor:
     """Return a compressor in the parallel mode, whose bytes do not depend on the number of threads, if it can start."""
-    for count in (os.cpu_count() or 1, 1, 0):
-        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True, threads=count)
+    for count in (min(os.cpu_count() or 1, _MAX_THREADS), 1, 0):
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            _ZSTD_LEVEL, window_log=_log(window), enable_ldm=True, write_checksum=True, threads=count
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
         with suppress(zstandard.ZstdError):  # "not enough memory", for threads too
-            compressor.compressobj().compress(b"\0")  # starts the threads, and is then forgotten
+            compressor.compressobj(size=size).compress(b"\0")  # starts the threads, and is then forgotten
             break
     if not count:
         _logger.warning(
             "no thread is free for zstd, so the compressed file differs from other runs; its content does not"
         )
     return compressor
+
+
+def _log(size: int) -> int:
+    """Return the smallest exponent of two for a number."""
+    return (size - 1).bit_length()
 
 
 def compression_of(file: io.BufferedReader) -> str:

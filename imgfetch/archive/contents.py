@@ -13,6 +13,7 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Manifest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.oci.referrers import Referrer
 
 MAX_ALL_LAYERS = 100_000
 """Maximum layers of all images, each counted as often as a description leads to it."""
@@ -113,7 +114,8 @@ class Description:
         images: in the description's order.
         choices: the names and their images.
         members: the names of the members that it refers to.
-        others: other content than images, such as ``a signature``.
+        others: other content than images and referrers, such as ``a model``.
+        referrers: signatures and the like.
         faults: sentences about errors.
         notes: sentences about harmless peculiarities.
     """
@@ -122,6 +124,7 @@ class Description:
     choices: tuple[Choice, ...] = ()
     members: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,7 +137,8 @@ class Archive:
         kind: a description, such as ``an OCI image layout``.
         images: in the archive's order.
         choices: the names and their images.
-        others: other content than images, such as ``a signature``.
+        others: other content than images and referrers, such as ``a model``.
+        referrers: signatures and the like.
         faults: sentences about errors.
         notes: sentences about harmless peculiarities.
     """
@@ -143,6 +147,7 @@ class Archive:
     images: tuple[ArchivedImage, ...] = ()
     choices: tuple[Choice, ...] = ()
     others: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

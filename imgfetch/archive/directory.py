@@ -14,30 +14,15 @@ from itertools import islice
 from typing import BinaryIO
 
 from imgfetch.archive import foreign_members
+from imgfetch.archive.image_layout import is_image_layout
 from imgfetch.archive.lineends import LineEnds
 from imgfetch.archive.tarreader import DIRECTORY, FILE, MAX_ENTRIES, TarEntry
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.layers.compression import PIECE
 
 _FIRST = ("oci-layout", "index.json", "manifest.json")
-_MARKS = _FIRST[:2]
-"""Files of which an OCI image layout has both, and no other directory one."""
 _MAX_DEPTH = 8
 _MAX_LISTED = 1000
-
-
-def is_image_layout(directory: int | str | os.PathLike[str]) -> bool:
-    """Return whether a directory, perhaps an open one, is or claims to be an OCI image layout."""
-    names = _MARKS if isinstance(directory, int) else [os.path.join(directory, name) for name in _MARKS]  # noqa: PTH118
-    return any(_exists(name, directory if isinstance(directory, int) else None) for name in names)
-
-
-def _exists(name: str, directory: int | None) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except OSError:
-        return False
-    return True
 
 
 class DirectoryReader:

@@ -55,6 +55,11 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"PK\x05\x06", Foreign("an empty zip file", _AGAIN)),
     (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z file", _UNPACK)),
     (0, b"Rar!\x1a\x07", Foreign("a rar file", _UNPACK)),
+    (
+        0,
+        b"imgfetch patch ",
+        Foreign("a patch", "make the archive with imgfetch apply; inspect and verify read a patch only from a file"),
+    ),
     (0, b"!<arch>\n", Foreign("an ar archive, such as a Debian package", _READS)),
     (0, b"\xed\xab\xee\xdb", Foreign("an RPM package", _READS)),
     (0, b"070701", Foreign("a cpio archive", _READS)),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from imgfetch.archive.foreign import Foreign
-from imgfetch.text import sanitize
+from imgfetch.text import format_some, sanitize
 
 _MAX_SHOWN = 3
 _MAX_NAME = 60
@@ -67,7 +67,7 @@ def directory(names: Collection[str]) -> Foreign:
             return kind
     archives = [name for name in names if name.endswith(_ARCHIVES)]
     if archives:
-        return Foreign("a directory with archives", f"name one of them: {{name}}/{sanitize(min(archives), _MAX_NAME)}")
+        return Foreign("a directory with archives", f"name one of them: {{name}}/{sanitize(min(archives))}")
     return Foreign("a directory", "name an archive, or a directory that is an OCI image layout")
 
 
@@ -77,7 +77,7 @@ def _layout_inside(names: Sequence[str]) -> Foreign | None:
         parent, base = posixpath.split(name)
         is_top = base == "oci-layout" or (base in ("index.json", "manifest.json") and "/" not in parent)
         if parent and is_top:
-            inner = sanitize(parent, _MAX_NAME)
+            inner = sanitize(parent)  # whole, because people copy it from the hint
             kind = f"a tar archive with an image archive inside, in {inner}/"
             return Foreign(kind, f"unpack it, and pack the directory itself: tar -C {inner} -cf FILE .")
     return None
@@ -110,9 +110,8 @@ def unknown(names: Sequence[str]) -> Foreign:
     """Return the description of a tar archive of other files."""
     if not names:
         return Foreign("an empty tar archive", "write it again")
-    shown = ", ".join(sanitize(name, _MAX_NAME) for name in names[:_MAX_SHOWN])
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    shown = [sanitize(name, _MAX_NAME) for name in names[:_MAX_SHOWN]]
     return Foreign(
-        f"a tar archive of other files: {shown}{more}",
+        f"a tar archive of other files: {format_some([*shown, *names[_MAX_SHOWN:]], _MAX_SHOWN)}",
         "an image archive has index.json or manifest.json at its top, as written by imgfetch save or docker save",
     )

@@ -8,11 +8,12 @@
         of each selection   its indexes, if several platforms are saved
                             manifest, config and layers, base first, of each image
                             statements, such as attestations, then the blobs of them all
-                            the indexes from a requested digest down to its image
+                            the indexes from a requested or signed digest down to its image
+                            signatures and the like, each with its blobs
 
 Layers that ``--base`` leaves out are missing.  Blobs are identical to those of the registry, so the manifest digest
-survives in readers that keep it, except if layers are decompressed: then manifests change, and the last row is missing.
-``oci`` has the same without docker's two files; skopeo and others call it ``oci-archive``.
+survives in readers that keep it, except if layers are decompressed: then manifests change, and the last two rows are
+missing.  ``oci`` has the same without docker's two files; skopeo and others call it ``oci-archive``.
 
 ``docker-classic`` is that of `docker save` before 25, for docker before 1.10, MikroTik RouterOS, udocker, and scripts
 that look for ``*/layer.tar``::
@@ -37,7 +38,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, Protocol
 
-from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, compact, path
+from imgfetch.archive.image_layout import ABSENT, BASE, COSIGN, COSIGN_KINDS, KIND, NAME, REF_NAME, TAG, compact, path
 from imgfetch.archive.selection import Selection, blobs_of
 from imgfetch.archive.tarlayout import Content, Documents, Member
 from imgfetch.oci import mediatypes
@@ -45,6 +46,7 @@ from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
+from imgfetch.oci.referrers import Referrer
 
 Annotations = Callable[[Reference], Mapping[str, str]]
 """A function that returns the annotations for a name, which has either a tag or a digest."""
@@ -165,16 +167,35 @@ def _index(selections: Sequence[Selection], annotations: Annotations) -> Member:
     names with the requested digests are there too, by which containerd and Kubernetes look for images.
     """
     present = blobs_of(selections)
-    is_alone = sum(len(selection.names) for selection in selections) == 1
+    referrers = {each.descriptor.digest: each for selection in selections for each in selection.referrers}
+    is_alone = sum(len(selection.names) for selection in selections) == 1 and not referrers
+    signed = _signed(selections)
     entries: list[dict[str, object]] = []
     for selection in selections:
         absent = dict.fromkeys(str(blob.digest) for blob in selection.blobs() if blob.digest not in present)
         left_out = {ABSENT: " ".join(absent), BASE: " ".join(selection.bases)} if absent else {}
         names = dict.fromkeys([*selection.names, *(() if is_alone else selection.pins)])
         root = selection.root.entry()
-        entries += [{**root, "annotations": {**annotations(name), **left_out}} for name in names]
+        kind = {KIND: f"{COSIGN}{'imageIndex' if selection.indexes else 'image'}"} if selection.root == signed else {}
+        entries += [{**root, "annotations": {**annotations(name), **left_out, **kind}} for name in names]
+    entries += (_referrer(each, signed) for each in referrers.values())
     document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": entries}
     return _document("index.json", document)
+
+
+def _signed(selections: Iterable[Selection]) -> Descriptor | None:
+    """Return the first image or index that something refers to; cosign verifies only one."""
+    about = {referrer.subject for each in selections for referrer in each.referrers}
+    return next((each.root for each in selections if each.root.digest in about), None)
+
+
+def _referrer(referrer: Referrer, signed: Descriptor | None) -> dict[str, object]:
+    """Return the entry of a referrer; it has no name, or readers would give it to an image."""
+    entry = referrer.descriptor.entry()
+    if not referrer.tag:
+        return {**entry, "artifactType": referrer.artifact_type} if referrer.artifact_type else entry
+    kind = COSIGN_KINDS.get(referrer.tag.rpartition(".")[2]) if signed and signed.digest == referrer.subject else None
+    return {**entry, "annotations": {TAG: referrer.tag, **({KIND: kind} if kind else {})}}
 
 
 def _blobs(selections: Sequence[Selection], contents: Mapping[Digest, Content]) -> Iterator[Member]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
 
-from imgfetch.archive import entry_names
-from imgfetch.archive.contents import MAX_ALL_LAYERS, ArchivedImage, ArchivedLayer, Choice, Configs, Description
+from imgfetch.archive import ancestors, attached, entry_names
+from imgfetch.archive.contents import (
+    MAX_ALL_LAYERS,
+    ArchivedImage,
+    ArchivedLayer,
+    Choice,
+    Configs,
+    Description,
+)
+from imgfetch.archive.document_types import config_of, config_type, is_artifact, is_attestation, odd_types
 from imgfetch.archive.image_layout import ABSENT, BASE, NAME, REF_NAME, path
 from imgfetch.archive.scan import Scan
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.oci import manifest_demands, mediatypes, strictjson
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_MANIFESTS, Index, Manifest, listed, parse_document
+from imgfetch.oci.manifest import MAX_MANIFESTS, Index, Manifest, parse_document
+from imgfetch.oci.referrers import Attached, Referrer
 from imgfetch.text import quoted
 from imgfetch.tolerance import Tolerance
 
@@ -26,33 +34,33 @@ _VERSION = "1.0.0"
 _MAX_DEPTH = 3
 _MAX_VISITS = 20_000
 """Maximum entries of all indexes, each counted as often as an index leads to it."""
-_MAX_ANCESTORS = 64
-"""Maximum indexes above an image that count."""
+_MAX_PARTS = 20_000
+"""Maximum configs and layers of all signatures and other artifacts."""
 _INDEX_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "annotations"})
 _ENTRY_KEYS = frozenset({"mediaType", "digest", "size", "platform", "annotations", "artifactType"})
 _LAYOUT_KEYS = frozenset({"imageLayoutVersion"})
-
-_Above = Callable[[Digest], tuple[Digest, ...]]
 
 
 def read_image_layout(scan: Scan, configs: Configs) -> Description:
     """Return the contents of an OCI image layout."""
     reader = _Reader(scan, configs)
-    for step in (reader.read, reader.find_parents):
+    for step in (reader.read, reader.find_parents, reader.find_referrers):
         try:
             step()
         except ImgfetchError as error:
             reader.faults.append(str(error))
-    above = cache(partial(_above, reader.parents))
-    images = _with_indexes(_together(reader.images), above)
+    above = cache(partial(ancestors.above, reader.parents))
+    images = ancestors.with_indexes(ancestors.together(reader.images), above)
     indexes = {path(index) for image in images for index in image.indexes}
+    referrers = attached.attached(tuple(reader.referrers.values()), scan)
     return Description(
         images=tuple(images),
-        choices=tuple(_traced(choice, above) for choice in reader.choices),
+        choices=tuple(ancestors.traced(choice, above) for choice in reader.choices),
         members=frozenset(reader.members | indexes),
         others=tuple(reader.others),
-        faults=(*reader.faults, *_false_digests(images)),
-        notes=tuple(reader.notes),
+        referrers=referrers,
+        faults=(*reader.faults, *ancestors.false_digests(images)),
+        notes=(*reader.notes, *attached.notes(referrers)),
     )
 
 
@@ -63,14 +71,17 @@ class _Reader:
     images: list[ArchivedImage] = field(default_factory=list)
     members: set[str] = field(default_factory=lambda: {_LAYOUT, _INDEX})
     others: list[str] = field(default_factory=list)
+    referrers: dict[Digest, Referrer] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     parents: dict[Digest, dict[Digest, None]] = field(default_factory=dict)
+    _places: attached.Places = field(default_factory=attached.Places)
     _selectable: set[Digest] = field(default_factory=set)
     _documents: dict[tuple[Digest, str], Index | Manifest | None] = field(default_factory=dict)
     _layers: dict[tuple[Digest, str], tuple[ArchivedLayer, ...]] = field(default_factory=dict)
     _visits: int = 0
+    _parts: int = 0
     _listed: int = 0
 
     def read(self) -> None:
@@ -98,8 +109,9 @@ class _Reader:
                 self.faults.append(f"{what} has the media type {quoted(members.text('mediaType'))}")
             self.faults += entry_names.odd_names(descriptor, what)
             self._selectable = set()
+            self._places.visit(descriptor)
             found = tuple(self._images(descriptor, descriptor, 1))
-            self.faults += _false_platforms(descriptor, found, what)
+            self.faults += ancestors.false_platforms(descriptor, found, what)
             self.images += found
             self.choices += self._choices(descriptor, found)
             descriptors.append(descriptor)
@@ -122,6 +134,28 @@ class _Reader:
         for index in chain(visited, self._unreferenced({index.descriptor.digest for index in visited})):
             for child in index.manifests:
                 self.parents.setdefault(child.digest, {})[index.descriptor.digest] = None
+
+    def find_referrers(self) -> None:
+        """Find the complete referrers that no index lists, as ``cosign save`` 3 leaves bundles."""
+        for digest, raw in self.scan.blob_documents():
+            if path(digest) in self.members or b'"subject"' not in raw:
+                continue
+            try:
+                found = Attached.from_json(raw, path(digest))
+            except ImgfetchError:
+                continue
+            self._count_parts(found)
+            parts = {path(digest), *(path(blob.digest) for blob in found.blobs)}
+            own = Descriptor(found.media_type, digest, len(raw))
+            referrer = None if found.is_image else self._places.referrer(own, raw, found)
+            if referrer and {path(referrer.subject), *parts} <= self.scan.members.keys():
+                self.referrers[digest] = referrer
+                self.members |= parts
+
+    def _count_parts(self, found: Attached) -> None:
+        self._parts += len(found.blobs)
+        if self._parts > _MAX_PARTS:
+            raise VerificationError(f"the archive has artifacts of more than {_MAX_PARTS} parts")
 
     def _unreferenced(self, visited: Collection[Digest]) -> Iterator[Index]:
         for digest, raw in self.scan.blob_documents():
@@ -203,7 +237,7 @@ class _Reader:
         try:
             found = parse_document(Document(raw), own, what, Tolerance(), pinned=True)
         except UnsupportedError as error:
-            if _is_artifact(strictjson.loads(raw, what)):
+            if is_artifact(strictjson.loads(raw, what)):
                 self._other(descriptor, str(error).partition(" but ")[2])
             else:
                 self.faults.append(f"{what} is not a valid image: {error}")
@@ -215,25 +249,30 @@ class _Reader:
             self._other(descriptor, kind)
             return None
         document = strictjson.loads(raw, what)
-        if isinstance(found, Manifest) and (media_type := _config_type(document) or "") != found.config.media_type:
-            config = _config_of(what)
+        if isinstance(found, Manifest) and (media_type := config_type(document) or "") != found.config.media_type:
+            config = config_of(what)
             self.faults.append(f"{config} has the media type {quoted(media_type)}, which some readers do not know")
         self.notes += manifest_demands.warnings(raw, what)
-        self.faults += _odd_types(document, what)
+        self.faults += odd_types(document, what)
         return found
 
     def _other(self, descriptor: Descriptor, kind: str) -> None:
         """Note an artifact or the like, and the blobs of which it consists."""
         self._select(descriptor)
-        self.others.append(kind)
         self.members.add(path(descriptor.digest))
-        raw = self.scan.document(path(descriptor.digest))
+        raw, what = self.scan.document(path(descriptor.digest)) or b"", f"the manifest {descriptor.digest}"
         try:
-            blobs = listed(raw or b"", f"the manifest {descriptor.digest}")
+            found = Attached.from_json(raw, what)
         except ImgfetchError as error:
+            self.others.append(kind)
             self.faults.append(str(error))
             return
-        for blob in blobs:
+        self._count_parts(found)
+        if referrer := self._places.referrer(descriptor, raw, found):
+            self.referrers[descriptor.digest] = referrer
+        else:
+            self.others.append(kind)
+        for blob in found.blobs:
             self.members.add(path(blob.digest))
             if not self.scan.get(path(blob.digest)) and not blob.is_embedded and self.scan.is_whole:
                 self.faults.append(f"{blob.digest}, a part of {kind}, is not in the archive")
@@ -256,7 +295,7 @@ class _Reader:
         return raw if got == descriptor.digest else None
 
     def _image(self, top: Descriptor, manifest: Manifest, what: str) -> ArchivedImage | None:
-        what = _config_of(what)
+        what = config_of(what)
         raw = self._blob(manifest.config, what)
         if raw is None:
             return None
@@ -306,88 +345,3 @@ class _Reader:
             is_absent=not found,
             is_left_out=is_left_out,
         )
-
-
-def _config_of(manifest: str) -> str:
-    """Return the name of a manifest's config in messages."""
-    return f"the config of {manifest.removeprefix('the manifest ')}"
-
-
-def _config_type(document: object) -> str | None:
-    """Return the media type of a parsed manifest's config as it is written."""
-    media_type = strictjson.fields(strictjson.fields(document).get("config")).get("mediatype")
-    return media_type if isinstance(media_type, str) else None
-
-
-def _is_artifact(document: object) -> bool:
-    """Return whether a parsed manifest's types show that it is an artifact's."""
-    own = strictjson.fields(document).get("mediatype")
-    media_type = _config_type(document) or (own if isinstance(own, str) else "")
-    known = mediatypes.CONFIGS | mediatypes.VAGUE_CONFIGS | mediatypes.DOCUMENTS
-    return not mediatypes.is_of_images(media_type) and mediatypes.essence(media_type) not in known
-
-
-def _odd_types(document: object, what: str) -> Iterator[str]:
-    """Yield a finding for each media type of a parsed document or an entry that readers would not recognize."""
-    entries = strictjson.fields(document).get("manifests")
-    for each in (document, *(entries if isinstance(entries, list) else ())):
-        media_type = strictjson.fields(each).get("mediatype")
-        if isinstance(media_type, str) and media_type != mediatypes.essence(media_type):
-            yield f"{what} has the media type {quoted(media_type)}, which some readers do not know"
-
-
-def is_attestation(child: Descriptor) -> bool:
-    """Return whether every reader skips it; they go by the platform, not by annotations."""
-    return child.is_attestation and not (child.platform and child.platform.is_known)
-
-
-def _together(images: Iterable[ArchivedImage]) -> list[ArchivedImage]:
-    """Merge images that differ only in their names."""
-    found: dict[object, ArchivedImage] = {}
-    names: dict[object, set[str]] = {}
-    for image in images:
-        key = (image.manifest and image.manifest.descriptor.digest, image.listed_for, image.base)
-        found.setdefault(key, image)
-        names.setdefault(key, set()).update(image.names)
-    return [image._replace(names=tuple(sorted(names[key]))) for key, image in found.items()]
-
-
-def _false_digests(images: Iterable[ArchivedImage]) -> Iterator[str]:
-    """Yield a finding for each name with a digest that is neither its image's nor that of an index that lists it."""
-    for image in images:
-        for name in image.names:
-            digest = name.partition("@")[2]
-            if digest and digest not in map(str, image.digests):
-                yield f"the name {name} refers to an image with another digest, {image.digests[0]}"
-
-
-def _with_indexes(images: Iterable[ArchivedImage], above: _Above) -> list[ArchivedImage]:
-    """Add the indexes that list an image: they prove the image's origin."""
-    return [
-        image._replace(indexes=above(image.manifest.descriptor.digest)) if image.manifest else image for image in images
-    ]
-
-
-def _traced(choice: Choice, above: _Above) -> Choice:
-    """Add the indexes that list what a reader may select."""
-    return choice._replace(selectable=tuple((digest, *above(digest)) for (digest, *_) in choice.selectable))
-
-
-def _above(parents: Mapping[Digest, Collection[Digest]], digest: Digest) -> tuple[Digest, ...]:
-    """Return the indexes that list a document or an index above it, the nearest first; at most `_MAX_ANCESTORS`."""
-    found: dict[Digest, None] = {}
-    waiting = deque([digest])
-    while waiting and len(found) < _MAX_ANCESTORS:
-        more = [parent for parent in parents.get(waiting.popleft(), ()) if parent not in found]
-        more = more[: _MAX_ANCESTORS - len(found)]
-        found |= dict.fromkeys(more)
-        waiting += more
-    return tuple(found)
-
-
-def _false_platforms(entry: Descriptor, images: Iterable[ArchivedImage], what: str) -> Iterator[str]:
-    """Yield a finding if an entry for a platform has the image of another."""
-    for image in images:
-        own, listed_for = image.config.platform, image.listed_for
-        if entry.platform and listed_for and (own.os, own.architecture) != (listed_for.os, listed_for.architecture):
-            yield f"{what} is for {listed_for}, but its image is for {own}"

@@ -14,11 +14,11 @@ from imgfetch.archive.contents import Archive, ArchivedImage, Configs, Descripti
 from imgfetch.archive.read_docker import read_docker
 from imgfetch.archive.read_image_layout import read_image_layout
 from imgfetch.archive.scan import DOCUMENTS, Scan, blob_digest, scan
-from imgfetch.archive.streams import Source
+from imgfetch.archive.streams import Source, Spool
 from imgfetch.archive.tarreader import DIRECTORY
 from imgfetch.archive.writers import writer
 from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
-from imgfetch.text import sanitize
+from imgfetch.text import format_some, sanitize
 
 _DIRECTORIES = ("blobs", "blobs/sha256", "blobs/sha512", "ingest")
 """Directories that may be empty; ORAS leaves the last one."""
@@ -26,15 +26,17 @@ _MAX_SHOWN = 20
 """Maximum findings in an error."""
 
 
-def read_undamaged(source: Source) -> tuple[Scan, Archive]:
+def read_undamaged(source: Source, copy: Spool | None = None) -> tuple[Scan, Archive]:
     """Return an archive's members and contents, without decompressing layers.
+
+    The tar of an archive that is compressed as a whole is written to a temporary file, which ``copy`` opens.
 
     Raises:
         VerificationError: the archive is damaged or ambiguous.
         UnsupportedError: the file is not an image archive, or has no image.
         StorageError: the file cannot be read.
     """
-    members = scan(source)
+    members = scan(source, copy=copy)
     if members.cut_short:
         raise VerificationError(members.cut_short)
     try:
@@ -77,12 +79,19 @@ def read_archive(scan: Scan) -> Archive:
     faults += ambiguous_names(layout, docker)
     images = _merged(layout.images, docker.images)
     if not images and not layout.faults and not docker.faults:
-        if layout.others or scan.members.keys() <= {*DOCUMENTS, *_DIRECTORIES}:
-            raise _without_images(scan, layout.others)
+        others = (*layout.others, *(each.title for each in layout.referrers if not each.is_attached))
+        if others or scan.members.keys() <= {*DOCUMENTS, *_DIRECTORIES}:
+            raise _without_images(scan, others)
         faults.append("the archive has blobs or layers, but lists no image")
     notes = (*layout.notes, *docker.notes, *_unused(scan, layout.members | docker.members))
     return Archive(
-        writer(scan.members), images, (*layout.choices, *docker.choices), layout.others, tuple(faults), notes
+        kind=writer(scan.members),
+        images=images,
+        choices=(*layout.choices, *docker.choices),
+        others=layout.others,
+        referrers=layout.referrers,
+        faults=tuple(faults),
+        notes=notes,
     )
 
 
@@ -155,8 +164,7 @@ def _unused(scan: Scan, described: frozenset[str]) -> Iterator[str]:
     """Yield a note about blobs that nothing refers to, which no reader loads."""
     unused = [name for name in scan.members if blob_digest(name) and name not in described]
     if unused:
-        more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-        yield f"no image refers to {unused[0]}{more}"
+        yield f"no image refers to {format_some(unused, 1)}"
 
 
 def _not_an_archive(scan: Scan) -> ImgfetchError:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from imgfetch.archive.foreign_members import is_part_of_an_image
 from imgfetch.archive.source import Members, copied_as_text, cut_short, opened
-from imgfetch.archive.streams import Advanced, Source
+from imgfetch.archive.streams import Advanced, Source, Spool
 from imgfetch.archive.tarreader import DIRECTORY, FILE, SYMBOLIC_LINK, TarEntry
 from imgfetch.defaults import MAX_LAYER
 from imgfetch.errors import CutShortError, ImgfetchError, UnsupportedError, VerificationError
@@ -42,6 +42,7 @@ class ScannedMember(NamedTuple):
         contents: the layer's properties, if requested.
         failure: the reason why the content is not a valid layer.
         is_unreadable: whether it may be one for other readers, which allow it more memory.
+        offset: the position of the content in the tar.
     """
 
     entry: TarEntry
@@ -51,6 +52,7 @@ class ScannedMember(NamedTuple):
     contents: LayerInfo | None = None
     failure: str = ""
     is_unreadable: bool = False
+    offset: int = 0
 
 
 @dataclass(eq=False, repr=False)
@@ -119,7 +121,14 @@ def blob_digest(name: str) -> Digest | None:
     return Digest(parts[1], parts[2])
 
 
-def scan(source: Source, *, hashes: bool = False, diff_ids: str = "sha256", advanced: Advanced | None = None) -> Scan:
+def scan(
+    source: Source,
+    *,
+    hashes: bool = False,
+    diff_ids: str = "sha256",
+    advanced: Advanced | None = None,
+    copy: Spool | None = None,
+) -> Scan:
     """Read an archive once, without extracting anything.
 
     Args:
@@ -127,13 +136,14 @@ def scan(source: Source, *, hashes: bool = False, diff_ids: str = "sha256", adva
         hashes: whether to hash and decompress everything, instead of reading only documents.
         diff_ids: the hash algorithm for decompressed layers.
         advanced: called with numbers of bytes that have been read.
+        copy: opens a temporary file, which receives the tar of a compressed file.
 
     Raises:
         UnsupportedError: the file is not a tar archive.
         VerificationError: it is compressed, and damaged at its beginning.
         StorageError: the file cannot be read.
     """
-    with opened(source, advanced) as members:
+    with opened(source, advanced, copy) as members:
         return _Scanner(members, diff_ids if hashes else "").run()
 
 
@@ -153,12 +163,14 @@ class _Scanner:
             for entry in reader:
                 self._add(entry)
             found.is_whole = True
-        except CutShortError as error:
-            found.cut_short = cut_short(reader, error)
-            found.faults.append(found.cut_short)
         except VerificationError as error:
-            found.faults += [copied_as_text(reader.name)] if reader.line_ends.are_converted else []
-            found.faults.append(str(error))
+            # Converted line ends make a file longer, so a tar that ends early has another cause.
+            may_be_text = reader.is_compressed or not isinstance(error, CutShortError)
+            if may_be_text and reader.line_ends.are_converted:
+                found.faults.append(copied_as_text(reader.name))
+            elif isinstance(error, CutShortError):
+                found.cut_short = cut_short(reader, error)
+            found.faults.append(found.cut_short or str(error))
         found.faults += reader.warnings
         return found
 
@@ -174,7 +186,8 @@ class _Scanner:
                 raise VerificationError(f"more than {_MAX_FAULTS} members have faults")
             return
         if name:
-            self._found.members[name] = self._examined(entry, name)
+            offset = self._reader.position
+            self._found.members[name] = self._examined(entry, name)._replace(offset=offset)
 
     def _normal(self, entry: TarEntry) -> str:
         """Return a name as readers compare it: empty for the directory ``./`` itself."""
@@ -215,7 +228,7 @@ class _Scanner:
         if not self._diff_ids:
             return ScannedMember(entry, compression=compression or "")
         pieces: Iterable[bytes | memoryview] = chain([head], self._reader.pieces())
-        return _layer(entry, name, pieces, self._diff_ids, is_compressed=compression is not None)
+        return _layer(entry, name, pieces, self._diff_ids, compression)
 
 
 def _fault_of_kind(entry: TarEntry, name: str) -> str:
@@ -229,19 +242,23 @@ def _fault_of_kind(entry: TarEntry, name: str) -> str:
 
 
 def _layer(
-    entry: TarEntry, name: str, pieces: Iterable[bytes | memoryview], diff_ids: str, *, is_compressed: bool
+    entry: TarEntry, name: str, pieces: Iterable[bytes | memoryview], diff_ids: str, compression: str | None
 ) -> ScannedMember:
-    hasher = Hasher(_algorithm(name))
     check = DiffIdCheck(name, "", diff_ids)
+    algorithm = _algorithm(name)
+    # Content that is not compressed has one digest for both, if the algorithm is the same.
+    blob = None if compression == "plain" and diff_ids == algorithm else Hasher(algorithm)
     for piece in pieces:
-        hasher.update(piece)
+        if blob:
+            blob.update(piece)
         check.update(bytes(piece))
     try:
         contents = check.finish()
     except ImgfetchError as error:
-        is_unreadable = is_compressed and isinstance(error, UnsupportedError)
-        return ScannedMember(entry, digest=hasher.digest, failure=str(error), is_unreadable=is_unreadable)
-    return ScannedMember(entry, digest=hasher.digest, compression=contents.compression, contents=contents)
+        is_unreadable = compression is not None and isinstance(error, UnsupportedError)
+        return ScannedMember(entry, digest=(blob or check).digest, failure=str(error), is_unreadable=is_unreadable)
+    digest = blob.digest if blob else contents.diff_id
+    return ScannedMember(entry, digest=digest, compression=contents.compression, contents=contents)
 
 
 def _algorithm(name: str) -> str:

@@ -11,6 +11,7 @@ from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
+from imgfetch.oci.referrers import Referrer
 
 
 class Selection(NamedTuple):
@@ -23,8 +24,10 @@ class Selection(NamedTuple):
         statements: manifests that the index lists beside images, such as attestations.
         others: the blobs of the statements.
         parents: indexes the image was pinned through, stored only so that `verify` can prove the pinned digest.
+        referrers: signatures and the like, about the images, the indexes, the parents, or each other.
         left_out: the layers that the target host already has.
         bases: the names of the bases that have them.
+        origin: the place where the references are listed, for messages.
     """
 
     preferred: Image
@@ -33,8 +36,10 @@ class Selection(NamedTuple):
     statements: tuple[Descriptor, ...] = ()
     others: tuple[Descriptor, ...] = ()
     parents: tuple[Descriptor, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
     left_out: frozenset[Digest] = frozenset()
     bases: tuple[str, ...] = ()
+    origin: str = ""
 
     @classmethod
     def of(cls, image: Image) -> Self:
@@ -75,6 +80,14 @@ class Selection(NamedTuple):
         """Return the selection under other names."""
         return self._replace(preferred=self.preferred._replace(references=references))
 
+    def without_content(self) -> Self:
+        """Return the selection with referrers that are in the store alone, because there may be many images."""
+        bare = (
+            each._replace(raw=b"", blobs=tuple(replace(blob, data=None) for blob in each.blobs))
+            for each in self.referrers
+        )
+        return self._replace(referrers=tuple(bare))
+
     def blobs(self) -> Iterator[Descriptor]:
         """Yield all blobs in the archive's order, including repeated ones and those left out."""
         yield from self.indexes
@@ -85,6 +98,9 @@ class Selection(NamedTuple):
         yield from self.statements
         yield from self.others
         yield from self.parents
+        for referrer in self.referrers:
+            yield referrer.descriptor
+            yield from referrer.blobs
 
 
 def pinned(reference: Reference, images: Iterable[Image]) -> tuple[Descriptor, ...]:
@@ -122,25 +138,48 @@ def merged(selections: Iterable[Selection]) -> tuple[Selection, ...]:
         InvalidReferenceError: different images would have the same name.
     """
     found: dict[Digest, Selection] = {}
-    names: dict[str, Digest] = {}
+    names: dict[str, Selection] = {}
     for selection in selections:
         digest = selection.root.digest
         first = found.get(digest)
         found[digest] = _together(first, selection) if first else selection
         for name in map(str, selection.tags):
-            if names.setdefault(name, digest) != digest:
-                raise InvalidReferenceError(f"two different images would get the name {name}")
+            other = names.setdefault(name, selection)
+            if other.root.digest != digest:
+                raise InvalidReferenceError(
+                    f"two different images would get the name {name}{_places(other, selection)}",
+                    hint=_advice(other, selection),
+                )
     return tuple(found.values())
 
 
 def _together(first: Selection, second: Selection) -> Selection:
     if _platforms(first) != _platforms(second):
         raise InvalidReferenceError(
-            f"{first.references[0]} and {second.references[0]} would be the same index with different platforms",
+            f"{first.references[0]} and {second.references[0]} would be the same index with different platforms"
+            f"{_places(first, second)}",
             hint="save them in two archives, or without --keep-index or --all-platforms",
         )
     parents = {parent.digest: parent for parent in first.parents + second.parents}
-    return first.named(first.references + second.references)._replace(parents=tuple(parents.values()))
+    referrers = {referrer.descriptor.digest: referrer for referrer in first.referrers + second.referrers}
+    both = first.named(first.references + second.references)
+    return both._replace(parents=tuple(parents.values()), referrers=tuple(referrers.values()))
+
+
+def _advice(first: Selection, second: Selection) -> str:
+    """Return how to save two images that would get the same name."""
+    advice = "give one of them another name, with --name in a list"
+    here, there = ({str(image.config.platform) for image in selection.images} for selection in (first, second))
+    if here & there:
+        return advice
+    platforms = ",".join(sorted(here | there))
+    return f"for one image with several platforms, write one line with --platform {platforms}; else {advice}"
+
+
+def _places(*selections: Selection) -> str:
+    """Return the places where selections are listed, to follow a sentence."""
+    places = " and ".join(selection.origin for selection in selections if selection.origin)
+    return f" ({places})" if places else ""
 
 
 def _platforms(selection: Selection) -> tuple[Digest, ...]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,13 +17,12 @@ from typing import BinaryIO, Protocol
 from imgfetch.archive import foreign
 from imgfetch.archive.directory import DirectoryReader
 from imgfetch.archive.lineends import LineEnds
-from imgfetch.archive.streams import Advanced, CountedFile, Source, joined, size_of
+from imgfetch.archive.streams import BUFFER, Advanced, CountedFile, Resumed, Source, Spool, joined, name_of, size_of
 from imgfetch.archive.tarreader import TarEntry, TarReader
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.files import storage_errors
-from imgfetch.inputs import STDIN, own_descriptor
-from imgfetch.layers.compression import HEAD, PIECE, decompress, detect, is_header
-from imgfetch.text import sanitize
+from imgfetch.inputs import own_descriptor
+from imgfetch.layers.compression import HEAD, decompress, detect, is_header
 
 
 class Members(Protocol):
@@ -60,12 +58,13 @@ class Members(Protocol):
 
 
 @contextmanager
-def opened(source: Source, advanced: Advanced | None = None) -> Iterator[Members]:
+def opened(source: Source, advanced: Advanced | None = None, copy: Spool | None = None) -> Iterator[Members]:
     """Open an archive for one reading.
 
     Args:
         source: a path, also of a pipe or an OCI image layout that is a directory, or an open file.
         advanced: called with numbers of bytes that have been read; of a compressed file, before decompression.
+        copy: opens a temporary file, which receives the tar of a compressed file as it is read.
 
     Raises:
         UnsupportedError: it is neither a tar archive, perhaps compressed, nor an OCI image layout.
@@ -76,9 +75,9 @@ def opened(source: Source, advanced: Advanced | None = None) -> Iterator[Members
     path = Path(source) if isinstance(source, (str, os.PathLike)) else name
     with storage_errors(path, "read"):
         if not isinstance(source, (str, os.PathLike)):
-            yield _members(source, name, advanced)
+            yield _members(source, name, advanced, copy)
             return
-        descriptor = _open(os.fspath(source))
+        descriptor = open_descriptor(os.fspath(source))
         try:
             if os.isatty(descriptor):
                 raise UnsupportedError(f"{name} is a terminal, not an image archive", hint="name a file, or use a pipe")
@@ -87,18 +86,9 @@ def opened(source: Source, advanced: Advanced | None = None) -> Iterator[Members
                     yield reader
             else:
                 with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-                    yield _members(file, name, advanced)
+                    yield _members(file, name, advanced, copy)
         finally:
             os.close(descriptor)
-
-
-def name_of(source: Source) -> str:
-    """Return a source's name, safe to show."""
-    if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        return "stdin" if path == STDIN else sanitize(path)
-    name = getattr(source, "name", "")
-    return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
 
 
 def can_be_read_again(source: Source) -> bool:
@@ -108,7 +98,7 @@ def can_be_read_again(source: Source) -> bool:
     return size_of(source) is not None or Path(source).is_dir()
 
 
-def _open(path: str) -> int:
+def open_descriptor(path: str) -> int:
     """Open a path; an open file of this process is duplicated, because it may be a socket, or another user's file."""
     own = own_descriptor(path)
     if own is not None:
@@ -127,16 +117,13 @@ class _TarMembers(TarReader):
         self.is_compressed = is_compressed
 
 
-def _members(file: BinaryIO, name: str, advanced: Advanced | None) -> _TarMembers:
+def _members(file: BinaryIO, name: str, advanced: Advanced | None, copy: Spool | None) -> _TarMembers:
     """Return the members of a file, which is decompressed if necessary."""
     counted = CountedFile(file, advanced or (lambda _: None))
-    buffered = io.BufferedReader(counted, PIECE)
-    beginning = buffered.read(foreign.BEGINNING)
-    if buffered.seekable():
-        buffered.seek(-len(beginning), os.SEEK_CUR)
-        whole: BinaryIO = buffered
-    else:
-        whole = joined(chain([beginning], iter(partial(buffered.read, PIECE), b"")))
+    beginning = _read(counted, foreign.BEGINNING)
+    if counted.seekable():
+        counted.seek(-len(beginning), os.SEEK_CUR)
+    whole = io.BufferedReader(counted if counted.seekable() else Resumed(beginning, counted), BUFFER)
     compression = detect(beginning)
     if compression in ("plain", None):
         _refuse_foreign(beginning, name)
@@ -144,9 +131,33 @@ def _members(file: BinaryIO, name: str, advanced: Advanced | None) -> _TarMember
     if is_header(beginning[:HEAD]):
         raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
     pieces = decompress(whole, is_strict=True)
-    beginning = _beginning(pieces, counted, name)
+    if copy:
+        pieces = _copied(pieces, copy())
+    try:
+        beginning = _beginning(pieces, counted, name)
+    except UnsupportedError as error:
+        command = "zstd -d --long=31" if compression == "zstd" else f"{compression} -d"
+        hint = f"decompress it with {command}, and read the result, which may come through a pipe"
+        raise UnsupportedError(f"{name} cannot be read: {error}", hint=hint) from None
     _refuse_foreign(beginning, name, compression or "")
     return _TarMembers(joined(chain([beginning], pieces)), counted, name, is_compressed=True)
+
+
+def _read(file: CountedFile, size: int) -> bytes:
+    """Return the first bytes of a file, fewer only at its end."""
+    found = b""
+    while len(found) < size and (piece := file.read(size - len(found))):
+        found += piece
+    return found
+
+
+def _copied(pieces: Iterable[bytes], copy: BinaryIO) -> Iterator[bytes]:
+    for piece in pieces:
+        with storage_errors("a temporary file", "write"):
+            copy.write(piece)
+        yield piece
+    with storage_errors("a temporary file", "write"):
+        copy.flush()
 
 
 def _beginning(pieces: Iterator[bytes], file: CountedFile, name: str) -> bytes:
@@ -155,14 +166,11 @@ def _beginning(pieces: Iterator[bytes], file: CountedFile, name: str) -> bytes:
     try:
         while len(beginning) < foreign.BEGINNING and (piece := next(pieces, None)) is not None:
             beginning += piece
-    except CutShortError as error:
-        raise VerificationError(f"{name} is cut short: {error}", hint="copy or download it again") from None
     except VerificationError as error:
         if file.line_ends.are_converted:
             raise VerificationError(copied_as_text(name)) from None
-        raise VerificationError(f"{name} is damaged: {error}", hint="copy or download it again") from None
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{name} cannot be read: {error}") from None
+        state = "cut short" if isinstance(error, CutShortError) else "damaged"
+        raise VerificationError(f"{name} is {state}: {error}", hint="copy or download it again") from None
     return beginning
 
 

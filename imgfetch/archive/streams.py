@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.archive.lineends import LineEnds
-from imgfetch.inputs import wait_for
-from imgfetch.layers.compression import PIECE
+from imgfetch.inputs import STDIN, wait_for
+from imgfetch.text import sanitize
 
 Source = str | os.PathLike[str] | BinaryIO
+BUFFER = 64 * 1024
+"""Bytes that a reader of pieces buffers: fewer than a piece, because then most of a piece is not copied there."""
+
 Advanced = Callable[[int], None]
+Spool = Callable[[], BinaryIO]
+"""Opens a new file, for data that cannot be read at any position."""
 
 
 def size_of(source: Source) -> int | None:
@@ -26,9 +31,18 @@ def size_of(source: Source) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def joined(pieces: Iterator[bytes]) -> BinaryIO:
+def name_of(source: Source) -> str:
+    """Return a source's name, safe to show."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        return "stdin" if path == STDIN else sanitize(path)
+    name = getattr(source, "name", "")
+    return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
+
+
+def joined(pieces: Iterator[bytes], name: str = "") -> BinaryIO:
     """Return a file that can be read once; an error of the pieces is raised where it is read."""
-    return io.BufferedReader(_Pieces(pieces), PIECE)
+    return io.BufferedReader(_Pieces(pieces, name), BUFFER)
 
 
 class CountedFile(io.RawIOBase):
@@ -78,11 +92,34 @@ class CountedFile(io.RawIOBase):
         return count
 
 
+class Resumed(io.RawIOBase):
+    """A file whose beginning has been read, read again from there."""
+
+    def __init__(self, beginning: bytes, file: io.RawIOBase) -> None:
+        super().__init__()
+        self._left, self._file = memoryview(beginning), file
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
+        """Read some bytes."""
+        if not self._left:
+            return self._file.readinto(buffer) or 0
+        target = memoryview(buffer).cast("B")
+        count = min(len(self._left), len(target))
+        target[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+
 class _Pieces(io.RawIOBase):
     """A readable file made of pieces."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], name: str) -> None:
         super().__init__()
+        self.name = name
         self._pieces = pieces
         self._left = memoryview(b"")
 

@@ -125,6 +125,15 @@ class TarLayout:
             padding = ustar.padding(member.size)
         out.write(held + padding + ustar.END)
 
+    def parts(self) -> Iterator[Content]:
+        """Yield the archive from its first byte to its last, with each blob in the place of its content."""
+        padding = b""
+        for member in self.members:
+            yield padding + member.header(self._mtime)
+            yield member.content
+            padding = ustar.padding(member.size)
+        yield padding + ustar.END
+
     def matches(self, archive: BinaryIO) -> bool:
         """Compare an archive, positioned at its first byte, with this layout and the digest of every blob."""
         for member in self.members:
@@ -148,13 +157,13 @@ class TarLayout:
             out.write(header + member.content if isinstance(member.content, bytes) else header)
         out.flush()
 
-    def put(self, digest: Digest, position: int, data: bytes, out: BinaryIO) -> None:
+    def put(self, blob: Blob, position: int, data: bytes, out: BinaryIO) -> None:
         """Write a piece from ``position`` of a blob to its place in a file prepared by `scaffold`, from any thread.
 
-        Excess data is dropped, because it would overwrite another member.  The pieces are not verified here: if they
-        turn out to be wrong, the caller must replace them or call `place`.
+        A blob that is not a member has no place.  Excess data is dropped, because it would overwrite another member.
+        The pieces are not verified here: if they turn out to be wrong, the caller must replace them or call `place`.
         """
-        for start, member in self._places.get(digest, ()):
+        for start, member in self._places.get(blob, ()):
             _writer(out, start + position)(memoryview(data)[: max(member.size - position, 0)])
 
     def place(

@@ -143,6 +143,7 @@ class TarReader:
             self.warnings.append("the two zero blocks at the end of the tar are missing")
             return None
         if len(block) < BLOCK:
+            self.position += len(block)
             raise self._cut_short(BLOCK - len(block))
         if block.strip(b"\0"):
             self.position += BLOCK

@@ -49,6 +49,7 @@ def rewritten(
         images=tuple(images.values()),
         indexes=tuple(made),
         parents=() if new else selection.parents,
+        referrers=() if new else selection.referrers,
     )
     return changed, contents
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
-from imgfetch.archive.source import can_be_read_again, name_of
-from imgfetch.archive.streams import Advanced, Source
+from imgfetch.archive.signed import unsigned
+from imgfetch.archive.source import can_be_read_again
+from imgfetch.archive.streams import Advanced, Source, name_of
 from imgfetch.archive.wanted import Answer, Finder, Wanted, Wish
 from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import Platforms, one_or_many
+from imgfetch.oci.policy import SignaturePolicy
+from imgfetch.oci.referrers import Referrer
+from imgfetch.text import format_some
 
 _MAX_SENTENCES = 1000
 """Maximum findings, or notes."""
@@ -33,8 +38,11 @@ class Verified:
         findings: sentences about errors.
         notes: sentences about harmless peculiarities.
         answers: the images that were wanted.
-        others: other content than images, such as ``an attestation``.
+        others: other content than images and referrers, such as ``an attestation`` in an index.
+        referrers: signatures and the like, whose signers are not verified without a policy.
+        signers: the names of the policy's keys and identities, which have signed unless there are findings.
         is_cut_short: whether the file ends early, which is then the first finding and may be the cause of the others.
+        is_damaged: whether some content is not that of its digest, as after a faulty copy.
     """
 
     kind: str
@@ -43,7 +51,18 @@ class Verified:
     notes: tuple[str, ...]
     answers: tuple[Answer, ...] = ()
     others: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
+    signers: tuple[str, ...] = ()
     is_cut_short: bool = False
+    is_damaged: bool = False
+
+
+class Examined(NamedTuple):
+    """A verified archive with its members and contents, of which a damaged one may have none."""
+
+    verified: Verified
+    scan: Scan
+    archive: Archive
 
 
 def verify(
@@ -51,6 +70,7 @@ def verify(
     wanted: Wish | Iterable[Wish] = (),
     *,
     platform: Platforms | None = None,
+    policy: SignaturePolicy | None = None,
     advanced: Advanced | None = None,
 ) -> Verified:
     """Verify any tool's archive without network access and without extracting anything.
@@ -59,6 +79,8 @@ def verify(
         source: a path or an open file, compressed or not, such as a pipe; or the path of an OCI image layout.
         wanted: one or many images that the archive must contain: ``NAME:TAG``, ``NAME@DIGEST``, or a digest alone.
         platform: one or many platforms for which it must contain them.
+        policy: the keys and identities that must have signed the images that are wanted, or else all; see
+            `imgfetch.load_policy`.
         advanced: called with numbers of bytes that have been read.
 
     Raises:
@@ -68,6 +90,18 @@ def verify(
         VerificationError: the file is compressed and damaged at its beginning, or it changed while it was read.
         StorageError: the file cannot be read.
     """
+    return examine(source, wanted, platform=platform, policy=policy, advanced=advanced).verified
+
+
+def examine(
+    source: Source,
+    wanted: Wish | Iterable[Wish] = (),
+    *,
+    platform: Platforms | None = None,
+    policy: SignaturePolicy | None = None,
+    advanced: Advanced | None = None,
+) -> Examined:
+    """Verify an archive as `verify` does, and return its contents too."""
     wishes: tuple[Wish, ...] = one_or_many(wanted)
     several = dict.fromkeys(map(Wanted.parse, wishes))
     platforms = names.platforms(platform)
@@ -75,28 +109,34 @@ def verify(
     try:
         archive = read_archive(found)
     except VerificationError as error:
-        return _damaged(found, str(error))
+        return Examined(_damaged(found, str(error)), found, Archive())
     except UnsupportedError:
         if not is_damaged(found) and not any(_damaged_blobs(found)):
             raise
-        return _damaged(found)
+        return Examined(_damaged(found), found, Archive())
     scans = {"sha256": found, **dict(_scanned_again(source, found, archive))}
     answers = tuple(map(Finder(archive, platforms).answer, several))
     faults = chain(found.faults, _damaged_blobs(found), archive.faults, _layers(scans, archive))
-    findings = _ordered(found, chain(faults, (each.finding for each in answers if each.finding)))
+    images = [image for answer in answers for image in answer.images] if answers else None
+    unproved = unsigned(policy, found, archive, images) if policy else ()
+    findings = _ordered(found, chain(faults, (each.finding for each in answers if each.finding), unproved))
     unreadable = _limited(_unreadable(found, archive))
     if unreadable and not findings:
         raise UnsupportedError(unreadable[0], hint="other readers may load the image")
     notes = chain(archive.notes, _left_out(archive), _odd_configs(archive), _odd_layers(found, archive))
-    return Verified(
+    verified = Verified(
         archive.kind,
         archive.images,
         _limited(chain(findings, unreadable)),
         _limited(chain(notes, _known_causes(found, archive))),
         answers,
         archive.others,
+        archive.referrers,
+        policy.names if policy else (),
         is_cut_short=bool(found.cut_short),
+        is_damaged=bool(findings) and any(chain(_damaged_blobs(found), _layers(scans, archive))),
     )
+    return Examined(verified, found, archive)
 
 
 def _scanned_again(source: Source, found: Scan, archive: Archive) -> Iterator[tuple[str, Scan]]:
@@ -122,7 +162,14 @@ def _damaged(found: Scan, finding: str = "") -> Verified:
     """Return the result for an archive whose contents cannot be read."""
     findings = _ordered(found, [*found.faults, *_damaged_blobs(found), *filter(None, [finding])])
     causes = tuple(_known_causes(found, Archive()))
-    return Verified("a damaged archive", (), findings, causes, is_cut_short=bool(found.cut_short))
+    return Verified(
+        "a damaged archive",
+        (),
+        findings,
+        causes,
+        is_cut_short=bool(found.cut_short),
+        is_damaged=any(_damaged_blobs(found)),
+    )
 
 
 def _ordered(found: Scan, findings: Iterable[str]) -> tuple[str, ...]:
@@ -206,12 +253,11 @@ def _fault(found: Scan, layer: ArchivedLayer) -> str:
 def _left_out(archive: Archive) -> Iterator[str]:
     for image in archive.images:
         absent = [layer for layer in image.layers if layer.is_absent and layer.is_left_out]
-        digests = [str(layer.digest) for layer in absent[:_MAX_DIGESTS]]
-        more = [f"and {len(absent) - _MAX_DIGESTS} more"] if len(absent) > _MAX_DIGESTS else []
+        digests = [str(layer.digest) for layer in absent]
         if absent:
             yield (
                 f"{_name(image)} leaves out {len(absent)} of {len(image.layers)} layers, which the target host must "
-                f"have from {image.base or 'an unnamed base'}: {', '.join([*digests, *more])}"
+                f"have from {image.base or 'an unnamed base'}: {format_some(digests, _MAX_DIGESTS)}"
             )
 
 
@@ -227,5 +273,4 @@ def _odd_configs(archive: Archive) -> Iterator[str]:
 def _name(*images: ArchivedImage) -> str:
     """Return the names of images with one config."""
     found = sorted({name for image in images for name in image.names})
-    more = [f"{len(found) - _MAX_NAMES} more names"] if len(found) > _MAX_NAMES else []
-    return ", ".join([*found[:_MAX_NAMES], *more]) or str(images[0].config_digest)
+    return format_some(found, _MAX_NAMES) or str(images[0].config_digest)

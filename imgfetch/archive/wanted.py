@@ -17,15 +17,17 @@ from imgfetch.oci.reference import Reference
 from imgfetch.text import format_some
 
 _DIGITS = re.compile("[0-9a-f]{64}")
+_SHORT = re.compile("[0-9a-f]{7,63}")
 _MAX_SHOWN = 5
 _MAX_COMPARED = 1000
 _MAX_SUGGESTIONS = 20
-"""Missing images for which the names in the archive are listed, as many as are printed."""
+"""Missing images for which names in the archive are listed, as many as are printed."""
 _ALONE = "to accept any name, verify the digest alone"
 _HINT = (
-    "the digest of a multi-platform index is present only in archives saved by that digest, "
-    "and imgfetch digest --platform prints that of one image"
+    "the digest of a multi-platform index is present only in archives saved by that digest: save the image again by "
+    "it, for example with the list of imgfetch digest, or verify the digest that imgfetch digest --platform prints"
 )
+_NO_DIGEST = "no digest under that name, as after docker save; verify the name alone, or save the image with imgfetch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,9 @@ class Finder:
     def _other_platform(self, wanted: Wanted, found: Sequence[ArchivedImage]) -> str:
         for platform in wanted.platforms or self._platforms:
             if not any(image.config.platform.fit(platform) is not None for image in found):
-                there = _shortened(dict.fromkeys(str(image.config.platform) for image in found))
-                return f"{wanted} is in the archive only for {there}, not for {platform}"
+                there = dict.fromkeys(str(image.config.platform) for image in found)
+                only = f"{wanted} is in the archive only for {_shortened(there)}, not for {platform}"
+                return f"{only}{platform.suggestion(there)}"
         return ""
 
     def _missing(self, wanted: Wanted, named: Iterable[int], identified: Iterable[int]) -> str:
@@ -170,8 +173,10 @@ class Finder:
             return f"{wanted} is in the archive only {where}; {_ALONE}: {wanted.digest}"
         if named:
             digests = dict.fromkeys(str(digest) for number in named for digest in self._images[number].digests[:1])
-            there = _shortened(digests) or "no digest"
-            return f"{wanted} is not in the archive, which has {there} under that name; {_HINT}"
+            there = f"{_shortened(digests)} under that name; {_HINT}" if digests else _NO_DIGEST
+            return f"{wanted} is not in the archive, which has {there}"
+        if digest := self._abbreviated(wanted):
+            return f"{wanted} is not in the archive; if it is the beginning of a digest, write {digest}"
         contents = self._suggested(wanted)
         if wanted.reference is None:
             return f"no image with the digest {wanted} is in the archive{contents}"
@@ -181,12 +186,23 @@ class Finder:
     def _names(self) -> list[str]:
         return _full_names(self._images)
 
+    def _abbreviated(self, wanted: Wanted) -> Digest | None:
+        """Return the digest in the archive whose first digits were given, as docker shows them, in place of a name."""
+        name = str(wanted.reference or "").removeprefix("docker.io/library/").removesuffix(":latest")
+        is_short = wanted.digest is None and _SHORT.fullmatch(name)
+        digests = (*self._by_digest, *self._by_id) if is_short else ()
+        return next((digest for digest in digests if digest.encoded.startswith(name)), None)
+
     def _suggested(self, wanted: Wanted) -> str:
-        """Return the names in the archive, those that look like the wanted one first."""
+        """Return names in the archive: those that look like the wanted one first, and later only its other tags."""
         if not self._suggestions:
             return ""
+        is_first = self._suggestions == _MAX_SUGGESTIONS
         self._suggestions -= 1
-        same = [name for name in self._names if wanted.reference and name.startswith(f"{wanted.reference.name}:")]
+        own = (f"{wanted.reference.name}:", f"{wanted.reference.name}@") if wanted.reference else ()
+        same = [name for name in self._names if name.startswith(own)]
+        if not is_first:
+            return f", which contains {_shortened(same)}" if same else ""
         close = difflib.get_close_matches(str(wanted), self._names[:_MAX_COMPARED], _MAX_SHOWN, cutoff=0.75)
         shown = _shortened(dict.fromkeys([*same, *close, *self._names]))
         return f", which contains {shown or 'only images without names'}"
@@ -218,8 +234,13 @@ def _names_of(text: str) -> tuple[_Name, ...]:
 
 
 def _full_names(images: Iterable[ArchivedImage]) -> list[str]:
-    """Return the full names of images, without digests."""
-    return sorted({name.partition("@")[0] for image in images for name in image.names if "/" in name})
+    """Return the full names of images: with a tag, or else with a digest."""
+    found: set[str] = set()
+    for image in images:
+        names = {without_digest(name) for name in image.names if "/" in name}
+        tagged = {name.rpartition(":")[0] for name in names if "@" not in name}
+        found |= {name for name in names if "@" not in name or name.partition("@")[0] not in tagged}
+    return sorted(found)
 
 
 def _shortened(names: Collection[str]) -> str:

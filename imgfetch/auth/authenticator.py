@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, replace
 
 from imgfetch.auth import challenges, choice
 from imgfetch.auth.challenges import Challenge
@@ -40,6 +41,7 @@ class Authenticator:
         credentials: the sources of credentials.
         realms: the rules for token servers.
         fetch_token: requests a token: `TokenClient.fetch`.
+        pushes: request tokens to push as well, and never continue without the user's credentials.
 
     Raises:
         AuthenticationError: there are no credentials for a challenge, or the token server issues no token.
@@ -52,29 +54,68 @@ class Authenticator:
     credentials: Credentials
     realms: RealmPolicy
     fetch_token: Callable[[Grant, Login | None], Token]
+    pushes: bool = False
 
     def __post_init__(self) -> None:
-        self._lock = threading.RLock()
+        self._first = threading.RLock()
+        self._turns: dict[str, threading.RLock] = {}
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[Grant, Token] = {}
         self._proven: dict[str, Grant] = {}
+        self._usual: tuple[Grant, Login | None] | None = None
         self._presented: dict[str, Login] = {}
         self._settled: set[str] = set()
         self._accepted: set[str] = set()
+        self._rejected: set[str] = set()
         self._renewed_in_vain: set[str] = set()
         self._anonymous: set[str] = set()
 
     def authorization(self, repository: str) -> str | None:
         """Return the ``Authorization`` header for ``repository``; ``None`` before the first challenge.
 
-        A token that is about to expire is renewed.  The first request goes out without credentials
-        (docs/registries.md#first-request).
+        A token that is about to expire is renewed.  The first request goes out without credentials, unless the
+        registry's challenge is known from another repository (docs/registries.md#first-request).
         """
-        with self._lock:
+        with self._turn(repository):
             if repository in self._presented:
-                return self._presented[repository].authorization
+                header = self._presented[repository].authorization
+                return None if header in self._rejected else header
             grant = self._grants.get(repository)
-            return self._header(grant, repository) if grant else None
+            return self._header(grant, repository) if grant else self._expected(repository)
+
+    def _expected(self, repository: str) -> str | None:
+        """Return the header with a token as the registry wanted one for another repository, or ``None``.
+
+        Credentials that were not used for that repository wait for a challenge.
+        """
+        if self._usual is None or repository in self._settled:
+            return None
+        known, login = self._usual
+        if login != self._login(repository):
+            return None
+        scopes = self._own_scopes(repository)
+        grant = replace(known, scopes=scopes, subject=self._subject(repository), announced=scopes)
+        try:
+            header = self._header(grant, repository)
+        except AuthenticationError as error:
+            _logger.info("%s", error)
+            self._usual = None  # what failed once would cost an attempt for each repository
+            return None
+        self._grants[repository] = grant
+        return header
+
+    @contextmanager
+    def _turn(self, repository: str) -> Iterator[None]:
+        """Let one thread at a time decide for a repository, and for all of them until a token was accepted.
+
+        So wrong credentials are sent once, not by several threads.
+        """
+        with self._first:
+            if not self._proven:
+                yield
+                return
+        with self._turns.setdefault(repository, threading.RLock()):
+            yield
 
     def answer(self, refusal: Response, repository: str, used: str | None, label: str) -> str:
         """Return another ``Authorization`` header, after a 401 for the header ``used``, if any."""
@@ -83,11 +124,13 @@ class Authenticator:
         if not choice.is_usable(offered):
             asked = f"{self.base}/v2/"
             offered = self._ping(asked) or offered
-        with self._lock:  # no other thread may use a challenge that leads nowhere
+        with self._turn(repository):  # no other thread may use a challenge that leads nowhere
             try:
                 return self._respond(refusal, offered, asked=asked, repository=repository, used=used, label=label)
             except AuthenticationError as error:
                 if (renewed := self._renew(repository, used)) is None:
+                    if self.pushes and repository in self._proven:  # only a mount may be refused
+                        self._grants[repository] = self._proven[repository]
                     raise
                 _logger.info("%s", error)
                 return renewed
@@ -98,7 +141,7 @@ class Authenticator:
         Some registries hide private images in this way, and challenge at their root only
         (docs/registries.md#missing-or-private).
         """
-        with self._lock:
+        with self._turn(repository):
             if repository in self._settled or self._login(repository) is None:
                 return None
             self._settled.add(repository)
@@ -106,7 +149,7 @@ class Authenticator:
             root = f"{self.base}/v2/"
             offered = self._ping(root)
             if choice.is_usable(offered):
-                with self._lock:
+                with self._turn(repository):
                     return self._respond(refusal, offered, asked=root, repository=repository, used=None, label=label)
         except AuthenticationError as error:
             _logger.warning("%s", error)
@@ -116,25 +159,27 @@ class Authenticator:
 
     def settle(self, repository: str) -> None:
         """Remember that a repository needs no credentials."""
-        with self._lock:
+        with self._turn(repository):
             self._settled.add(repository)
 
     def prove(self, repository: str, used: str, *, is_renewed: bool) -> None:
         """Remember the token that a request succeeded with, and its token server."""
-        with self._lock:
+        with self._turn(repository):
             self._accepted.add(used)
             if is_renewed:
                 self._renewed_in_vain.discard(repository)
-            for grant, token in self._tokens.items():
+            for grant, token in tuple(self._tokens.items()):
                 if token.authorization == used:
                     self._proven[repository] = grant
+                    if grant.announced in (_scopes(repository, "pull"), self._own_scopes(repository)):
+                        self._usual = grant, token.login
 
     def renew(self, repository: str, used: str) -> str | None:
         """Return the header with a new token after an error for one that was accepted before, and may have ended.
 
         It is ``None`` if such a token did not help before (docs/registries.md#ended-tokens).
         """
-        with self._lock:
+        with self._turn(repository):
             grant = self._proven.get(repository)
             if grant is None or used not in self._accepted:
                 return None
@@ -153,12 +198,12 @@ class Authenticator:
 
     def anonymous(self, repository: str, used: str) -> Token | None:
         """Return an anonymous token if ``used`` is the header with a token for stored credentials."""
-        with self._lock:
+        with self._turn(repository):
             grant = self._grants.get(repository)
             token = self._tokens.get(grant) if grant else None
             if grant is None or token is None or token.authorization != used:
                 return None
-            if token.login is None or token.login.is_explicit:
+            if token.login is None or token.login.is_explicit or self.pushes:
                 return None
             try:
                 return self.fetch_token(grant, None)
@@ -168,7 +213,7 @@ class Authenticator:
 
     def leave_out(self, repository: str, token: Token) -> None:
         """Use no credentials for a repository from now on, but an anonymous token, with which a request succeeded."""
-        with self._lock:
+        with self._turn(repository):
             login = self._login(repository)
             self._anonymous.add(repository)
             self._tokens[self._grants[repository]] = token
@@ -191,6 +236,7 @@ class Authenticator:
         challenge = choice.choose(offered, refusal, label, self.name)
         login = self._login(repository)
         if challenge.scheme == "basic" or (login and login.registry_token):
+            used = self._rejected_header(login, used)
             login = self._presented[repository] = choice.check(
                 login, challenge, refusal, used, label=label, registry=self.name
             )
@@ -200,7 +246,7 @@ class Authenticator:
             self._realm(challenge.parameter("realm").as_sent, asked, label),
             challenge.parameter("service").as_sent,
             self._scopes(announced, repository, is_refused=used is not None),
-            f"{self.name}/{repository}".rstrip("/"),
+            self._subject(repository),
             announced,
         )
         self._grants[repository] = grant
@@ -208,10 +254,16 @@ class Authenticator:
             self._forget(used)
         return self._header(grant, repository)
 
+    def _rejected_header(self, login: Login | None, used: str | None) -> str | None:
+        """Return the header that was rejected, for this repository or another one, and was never accepted."""
+        if used is not None and used not in self._accepted:
+            self._rejected.add(used)
+        return login.authorization if login and login.authorization in self._rejected else used
+
     def hint(self, repository: str) -> str:
         """Return a hint that names the credentials, if any, that a repository was requested with."""
         used = self.sent(repository)
-        with self._lock:
+        with self._turn(repository):
             grant = self._grants.get(repository)
             is_kept = repository in self._settled or (grant is not None and grant.realm.refused)
             found = self._login(repository) if is_kept else None
@@ -226,20 +278,20 @@ class Authenticator:
 
     def sent(self, repository: str) -> Login | None:
         """Return the credentials that were sent for a repository, to the registry or for its token."""
-        with self._lock:
+        with self._turn(repository):
             grant = self._grants.get(repository)
             token = self._tokens.get(grant) if grant else None
             return self._presented.get(repository) or (token.login if token else None)
 
     def lacks_token(self, repository: str) -> bool:
         """Return whether the last token request for a repository failed."""
-        with self._lock:
+        with self._turn(repository):
             grant = self._grants.get(repository)
             return grant is not None and grant not in self._tokens
 
     def is_challenged(self, repository: str) -> bool:
         """Return whether the registry has asked for a token for a repository."""
-        with self._lock:
+        with self._turn(repository):
             return repository in self._grants
 
     def _ping(self, url: str) -> tuple[Challenge, ...]:
@@ -272,7 +324,7 @@ class Authenticator:
 
     def _forget(self, used: str) -> None:
         """Drop a rejected token, unless another thread has already replaced it."""
-        for grant, token in list(self._tokens.items()):
+        for grant, token in tuple(self._tokens.items()):
             if token.authorization == used:
                 del self._tokens[grant]
 
@@ -281,6 +333,9 @@ class Authenticator:
         if token is None or not token.is_fresh:
             token = self._tokens[grant] = self.fetch_token(grant, self._login(repository))
         return token.authorization
+
+    def _subject(self, repository: str) -> str:
+        return f"{self.name}/{repository}".rstrip("/")
 
     def _login(self, repository: str) -> Login | None:
         return None if repository in self._anonymous else self.credentials.find(self.name, repository)
@@ -291,8 +346,16 @@ class Authenticator:
         See docs/registries.md#token-requests.
         """
         grant = self._grants.get(repository)
-        own = (f"repository:{repository}:pull",) if repository else ()
+        own = self._own_scopes(repository)
         known = grant.scopes if grant else own
         if is_refused and announced and set(announced) <= set(known):
             return announced
         return tuple(dict.fromkeys([*announced, *known]))[:_MAX_SCOPES]
+
+    def _own_scopes(self, repository: str) -> tuple[str, ...]:
+        """Return the scopes that a pull or push needs."""
+        return _scopes(repository, "pull,push" if self.pushes else "pull")
+
+
+def _scopes(repository: str, actions: str) -> tuple[str, ...]:
+    return (f"repository:{repository}:{actions}",) if repository else ()

@@ -34,7 +34,7 @@ def choose(offered: tuple[Challenge, ...], refusal: Response, label: str, regist
     raise rejection(
         refusal,
         label,
-        hint=f"check the name and tag; if the image needs credentials, log in: {login_command(registry)}",
+        hint=f"check the name; if the image needs credentials, log in: {login_command(registry)}",
     )
 
 

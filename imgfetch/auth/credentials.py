@@ -65,6 +65,7 @@ class Credentials:
         explicit: the credentials of the command line, for every registry of the run.
         inline: the text of ``$DOCKER_AUTH_CONFIG``.
         files: credential files in order of preference; missing ones are skipped.
+        must_exist: whether the user named the files, so that a missing one is a problem.
         helpers: podman's helpers for every registry.
         others: entries like those in ``auths``, by the names of other files, which come last.
         path: ``$PATH``, to find helpers in; ``None`` runs none.
@@ -76,6 +77,7 @@ class Credentials:
         explicit: Login | None = None,
         inline: str | None = None,
         files: Sequence[Path] = (),
+        must_exist: bool = False,
         helpers: GlobalHelpers | None = None,
         others: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
         path: str | None = None,
@@ -85,7 +87,7 @@ class Credentials:
         before, after = ([partial(_Store.of_helper, name, helpers.source) for name in names] for names in helpers[:2])
         self._sources: list[Callable[[], _Store]] = [
             *before,
-            *(partial(_Store.of_file, path) for path in files),
+            *(partial(_Store.of_file, path, must_exist=must_exist) for path in files),
             *after,
             *(partial(_Store.of_entries, *other) for other in others.items()),
         ]
@@ -192,9 +194,9 @@ class _Store:
         return cls(sanitize(source), _FIELDS, auths, {}, None)
 
     @classmethod
-    def of_file(cls, path: Path) -> Self:
+    def of_file(cls, path: Path, *, must_exist: bool) -> Self:
         """Read a file; docker's old ``.dockercfg`` may consist of the entries that newer files have in ``auths``."""
-        source, raw = sanitize(str(path)), _content(path)
+        source, raw = sanitize(str(path)), _content(path, must_exist=must_exist)
         found = members(raw, source) if raw.strip() else {}
         is_old = path.name == _OLD_FILE and "auths" not in found
         return cls._made(source, _FIELDS, {"auths": found} if is_old else found)
@@ -270,13 +272,13 @@ def _decoded(auth: str) -> tuple[str, str]:
     return username, password
 
 
-def _content(path: Path) -> bytes:
-    """Return a file's content; nothing if it does not exist."""
+def _content(path: Path, *, must_exist: bool) -> bytes:
+    """Return a file's content; nothing if it does not exist and need not."""
     try:
         return read_settings(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
     except OSError as error:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not must_exist:
+            return b""
         raise AuthenticationError(f"cannot read {sanitize(str(path))}: {error.strerror}") from error
 
 
@@ -285,11 +287,16 @@ def own_file(environment: Mapping[str, str], home: Path | None, authfile: Path |
     return next(iter(files(environment, home, authfile)), None)
 
 
+def named_file(environment: Mapping[str, str], authfile: Path | None) -> Path | None:
+    """Return the credential file that the user named, if any."""
+    named = authfile or environment.get("REGISTRY_AUTH_FILE")
+    return Path(named) if named else None
+
+
 def files(environment: Mapping[str, str], home: Path | None, authfile: Path | None = None) -> tuple[Path, ...]:
     """Return the credential files in order of preference; only the user's file if there is one."""
-    alone = authfile or environment.get("REGISTRY_AUTH_FILE")
-    if alone:
-        return (Path(alone),)
+    if named := named_file(environment, authfile):
+        return (named,)
     docker = environment.get("DOCKER_CONFIG") or (home and home / ".docker")
     runtime = environment.get("XDG_RUNTIME_DIR")
     config = environment.get("XDG_CONFIG_HOME") or (home and home / ".config")

@@ -27,12 +27,14 @@ class Exchange:
         authenticator: the registry's.
         repository: the requested one.
         label: its name in messages.
+        expects_nothing: whether a 404 is a usual answer, as before a push, and so no sign of a token that has ended.
         header: the ``Authorization`` header of the next request, if any.
     """
 
     authenticator: Authenticator
     repository: str
     label: str
+    expects_nothing: bool = False
     header: str | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,8 @@ class Exchange:
         if response.status in _HIDDEN and self.header is None:
             self.header = self.authenticator.volunteer(response, self.repository, self.label)
             return self.header is not None
-        if response.status in _ENDED and self._renews():
+        is_usual = self.expects_nothing and response.status == HTTPStatus.NOT_FOUND
+        if response.status in _ENDED and not is_usual and self._renews():
             return True
         return response.status == HTTPStatus.FORBIDDEN and self._leaves_credentials_out()
 

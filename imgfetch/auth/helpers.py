@@ -71,6 +71,10 @@ class Helpers:
             raise answer
         return answer
 
+    def require(self, name: str) -> None:
+        """Raise an `AuthenticationError` if there is no such helper."""
+        _program(_checked(name), self._path)
+
     def store(self, name: str, key: str, login: Login) -> None:
         """Store credentials under a key."""
         if _NO_TEXT.search(login.password):

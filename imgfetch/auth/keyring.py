@@ -17,7 +17,7 @@ from typing import TypeAlias
 from imgfetch.auth.credentials import HUB_KEY, same_host
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
-from imgfetch.errors import AuthenticationError
+from imgfetch.errors import AuthenticationError, StorageError
 from imgfetch.files import atomic_write, locked_directory, storage_errors
 from imgfetch.inputs import read_settings
 from imgfetch.oci.reference import DOCKER_HUB
@@ -42,6 +42,22 @@ class Keyring:
     def __init__(self, file: Path, path: str) -> None:
         self._file = Path(os.path.realpath(file))
         self._helpers = Helpers(path)
+
+    def require(self, registry: str) -> None:
+        """Raise the error of `keep`, as far as it is known without credentials, before anybody enters some."""
+        file = sanitize(str(self._file))
+        try:
+            if helper := _helper(self._read(), registry):
+                self._helpers.require(helper)
+        except AuthenticationError as error:
+            raise error.replace(hint=f"mend {file}, or pass --authfile FILE") from None
+        parent = next(filter(os.path.exists, self._file.parents))  # a closed directory does not exist
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+            raise StorageError(
+                f"cannot write {file}: {sanitize(str(parent))} is not writable",
+                hint="pass --authfile FILE, or set DOCKER_CONFIG to another directory",
+                path=self._file,
+            )
 
     def keep(self, registry: str, login: Login) -> str:
         """Store credentials, and return the place for messages."""

@@ -68,7 +68,10 @@ class Login:
     @property
     def description(self) -> str:
         """User and source, for messages."""
-        whose = f"the credentials of {self.shown_username}" if self.username and self.password else "a token"
+        has_password = self.username and self.password
+        if self.is_explicit:  # in an option, or at the prompt of imgfetch login
+            return f"the given credentials of {self.shown_username}" if has_password else "the given token"
+        whose = f"the credentials of {self.shown_username}" if has_password else "a token"
         return f"{whose} from {sanitize(self.source)}"
 
     @property

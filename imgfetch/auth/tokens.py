@@ -56,6 +56,10 @@ class DeniedError(AuthenticationError):
 _NOT_THERE = (TransportError, UnavailableError, _FailedError)
 
 
+class RejectedError(DeniedError):
+    """A token server says that the credentials are wrong (RFC 9110, section 15.5.2), not that they have no access."""
+
+
 class TokenClient:
     """Client of the token servers of the registry at the URL ``base``; by default without retries.
 
@@ -70,6 +74,8 @@ class TokenClient:
         self._base = base
         self._identify = identify
         self._denied: set[tuple[str, Login]] = set()
+        self._accepted: set[tuple[str, Login]] = set()
+        self._rejected: dict[tuple[str, Login], BaseException | None] = {}
 
     def fetch(self, grant: Grant, login: Login | None) -> Token:
         """Return a token for ``grant``, with ``login`` (password or refresh token) if the server may receive it.
@@ -84,7 +90,7 @@ class TokenClient:
         if realm.refused and not realm.own:
             return self._kept_back(grant, login)
         try:
-            return self._ask_scopes(grant, login)
+            return self._ask_once(grant, login)
         except AuthenticationError as error:
             if login.is_explicit or not (isinstance(error, DeniedError) or realm.refused):
                 raise
@@ -97,6 +103,23 @@ class TokenClient:
                 )
                 return token
             raise
+
+    def _ask_once(self, grant: Grant, login: Login) -> Token:
+        """Request a token with credentials, unless the server has rejected them and never accepted them.
+
+        Many servers lock an account after a few wrong passwords, so a list of images must not send one for each.
+        """
+        url = grant.realm.url
+        if (url, login) in self._rejected:
+            raise self._denial(url, grant, login) from self._rejected[url, login]
+        try:
+            token = self._ask_scopes(grant, login)
+        except RejectedError as error:
+            if (url, login) not in self._accepted:
+                self._rejected[url, login] = error.__cause__
+            raise
+        self._accepted.add((url, login))
+        return token
 
     def _kept_back(self, grant: Grant, login: Login) -> Token:
         """Request a token anonymously because the server must not receive the credentials."""
@@ -204,13 +227,20 @@ class TokenClient:
         raise self._failed(url, grant, error.hint, details) from error
 
     def _refuse(self, response: Response, url: str, grant: Grant, login: Login | None) -> NoReturn:
+        kind = RejectedError if response.status == HTTPStatus.UNAUTHORIZED else DeniedError
+        raise self._denial(url, grant, login, kind) from AuthenticationError(answer_of(response))
+
+    def _denial(
+        self, url: str, grant: Grant, login: Login | None, kind: type[DeniedError] = DeniedError
+    ) -> DeniedError:
+        """Return the error for a server that rejects credentials, or an anonymous request."""
         asked = login.description if login else "a request without credentials"
         registry = str(Origin.of(self._base))
-        raise DeniedError(
+        return kind(
             f"cannot get an access token for {grant.subject}: the token server {shown_url(url)}, named by the "
             f"registry, rejected {asked}",
             hint=login_again(registry, login) if login else f"log in: {login_command(registry)}",
-        ) from AuthenticationError(answer_of(response))
+        )
 
     def _failed(self, url: str, grant: Grant, hint: str | None, details: tuple[str, ...] = ()) -> _FailedError:
         return _FailedError(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from imgfetch.progress import Item
-from imgfetch.text import format_size
+from imgfetch.text import counted, format_size
 
 WINDOW = 3.0
 """Seconds over which speeds are measured, and after which silence is shown."""
@@ -103,7 +103,9 @@ class Board:
         self.is_open = True
 
     def started(self, item: Item) -> None:
-        """Show a blob."""
+        """Show a blob; if it is shown already, it is tried elsewhere."""
+        before = self._active.get(item.name)
+        self._total.done -= before.done if before else 0
         label = f"{item.image} {item.short}" if self._has_images else item.short
         self._active[item.name] = _Count(label, item.size, Meter(self.clock()))
 
@@ -120,6 +122,14 @@ class Board:
         shown = self._active.pop(item.name, None)
         self._total.done += item.size - (shown.done if shown else 0)
         self.blobs_done += 1
+
+    def failed(self, item: Item) -> None:
+        """Expect a blob no longer."""
+        shown = self._active.pop(item.name, None)
+        self._total.done -= shown.done if shown else 0
+        if self._total.size is not None:
+            self._total.size -= item.size
+        self.blobs -= 1
 
     @property
     def is_complete(self) -> bool:
@@ -138,7 +148,7 @@ class Board:
             return [self._resolving_row(now)[:columns]]
         counts = [self._total, *(self._active.values() if self.blobs > 1 else ())]
         cells = [(each.label, _numbers(each.done, each.size), *self._ends(each, now)) for each in counts]
-        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        widths = [max(map(width_of, column)) for column in zip(*cells, strict=True)]
         return [_row(each, row, widths, columns)[:columns] for each, row in zip(counts, cells, strict=True)]
 
     def line(self) -> str:
@@ -171,7 +181,7 @@ class Board:
 
 def format_blobs(blobs: int) -> str:
     """Return a number of layers for people."""
-    return f"{blobs} layer{'' if blobs == 1 else 's'}"
+    return counted(blobs, "layer")
 
 
 def _row(count: _Count, cells: Sequence[str], widths: Sequence[int], columns: int) -> str:
@@ -190,16 +200,16 @@ def _row(count: _Count, cells: Sequence[str], widths: Sequence[int], columns: in
     return f"{_fitted(label, label_width)}{bar} {right}".strip()
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Return how many columns of a terminal a text has."""
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else not unicodedata.combining(each) for each in text)
 
 
 def _fitted(text: str, columns: int) -> str:
     """Return a text, cut or padded to fill so many columns."""
-    while _width(text) > columns:
+    while width_of(text) > columns:
         text = text[:-1]
-    return text + " " * (columns - _width(text))
+    return text + " " * (columns - width_of(text))
 
 
 def _bar(share: float, width: int) -> str:

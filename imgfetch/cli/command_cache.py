@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from imgfetch.cli import stdout
@@ -17,7 +18,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     """Show or prune the cache."""
     root = cache_directory(arguments)
     if arguments.command == "cache dir":
-        stdout.show([str(root)])
+        stdout.show_bytes(os.fsencode(root) + b"\n")  # for scripts: a name need not be text
     elif arguments.command == "cache list":
         _list(root, as_json=arguments.json)
     else:

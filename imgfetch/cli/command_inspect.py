@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from imgfetch.cli import context, stdout
+from imgfetch.cli import attached, context, patches, stdout
+from imgfetch.cli.board import width_of
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
+from imgfetch.patch.file import is_patch, opened_patch
 from imgfetch.pull.client import Client
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
 from imgfetch.text import format_kinds, format_size, sanitize
@@ -21,6 +25,7 @@ _BAR = 12
 _SHORT = 12
 _LEFT = 13
 _MAX_LINE = 2000
+_WHOLE_DIGEST = re.compile(r"sha(256|512):[0-9a-f]{64,}$")
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -31,6 +36,9 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         usage(arguments, "--json cannot be combined with --raw")
     if len(arguments.platform) > 1:
         usage(arguments, "inspect accepts only one platform; without --platform, it shows the image for this machine")
+    if isinstance(arguments.target, str) and is_patch(Path(arguments.target)):
+        _show_patch(arguments)
+        return 0
     platform = arguments.platform[0] if arguments.platform else None
     if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)
@@ -42,8 +50,23 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     elif arguments.json:
         stdout.show([json.dumps(_as_json(found), indent=1)])
     else:
-        stdout.show(_lines(found, shutil.get_terminal_size().columns if stdout.is_terminal() else _MAX_LINE))
+        width = shutil.get_terminal_size().columns if stdout.is_terminal() else _MAX_LINE
+        stdout.show(_fitted(line, width) for line in _lines(found, width))
     return 0
+
+
+def _show_patch(arguments: argparse.Namespace) -> None:
+    if arguments.raw or arguments.platform:
+        usage(arguments, f"{sanitize(arguments.target)} is a patch, without --raw and --platform")
+    path = Path(arguments.target)
+    with opened_patch(path) as patch:
+        head = patch.head
+    shown = (
+        [json.dumps(patches.as_json(head), indent=1)]
+        if arguments.json
+        else patches.lines(head, str(path), path.stat().st_size)
+    )
+    stdout.show(shown)
 
 
 def _several(images: Sequence[InspectedImage]) -> str:
@@ -60,6 +83,9 @@ def _lines(found: Inspected, width: int) -> Iterator[str]:
         yield from _fields(("size", format_size(found.file_size)))
     yield from _list("platforms", [_listed(manifest, width) for manifest in found.manifests])
     yield from _fields(("artifacts", format_kinds(found.others)))
+    subjects = {image.index: "the index" for image in found.images if image.index}
+    subjects |= {image.digest: ", ".join(image.names) for image in found.images if image.digest}
+    yield from _list("referrers", [sanitize(each, width) for each in attached.grouped(found.referrers, subjects)])
     for note in found.notes:
         yield from _fields(("note", sanitize(note, width)))
     for image in found.images:
@@ -69,6 +95,15 @@ def _lines(found: Inspected, width: int) -> Iterator[str]:
         elif found.manifests:
             yield ""
         yield from _image_lines(image, width)
+
+
+def _fitted(line: str, width: int) -> str:
+    """Cut a line that a terminal would wrap, unless it has a whole digest, which people copy."""
+    if width_of(line) <= width or _WHOLE_DIGEST.search(line):
+        return line
+    while width_of(line) >= width:
+        line = line[:-1]
+    return f"{line}…" if stdout.can_show("…") else line
 
 
 def _only_digest(found: Inspected) -> Digest | None:
@@ -170,7 +205,8 @@ def _as_json(found: Inspected) -> dict[str, object]:
             for manifest in found.manifests
         ],
         "notes": list(found.notes),
-        "others": list(found.others),
+        "others": [*found.others, *(each.title for each in found.referrers)],
+        "referrers": attached.as_json(found.referrers),
         "images": [_image_as_json(image) for image in found.images],
     }
 

@@ -14,6 +14,8 @@ from imgfetch.registry.client import Registry
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Check a user name and password at a registry, and store them where docker does."""
+    keyring = context.keyring(arguments)
+    keyring.require(arguments.registry)
     if not arguments.username:
         arguments.username = _username(arguments)
     config = context.access(arguments)
@@ -24,7 +26,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
             arguments.registry, access=config, timeout=arguments.timeout, patience=context.retries(arguments)
         )
         is_checked = stack.enter_context(registry).check_login()
-    place = context.keyring(arguments).keep(arguments.registry, login)
+    place = keyring.keep(arguments.registry, login)
     if not is_checked:
         display.message("warning", f"{arguments.registry} asks for no credentials, so they were not checked")
     display.message("info", f"logged in to {arguments.registry} as {login.shown_username}; credentials are in {place}")

@@ -6,96 +6,157 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from imgfetch.archive import compressed
-from imgfetch.archive.checksums import forget_checksums, write_checksums
 from imgfetch.archive.formats import FORMATS
-from imgfetch.cli import context, stdout, summary
-from imgfetch.cli.board import format_blobs
+from imgfetch.cli import context, forecast, lists, stdout, summary
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.defaults import LAYERS
-from imgfetch.errors import ImgfetchError, StorageError
+from imgfetch.errors import ImgfetchError
 from imgfetch.oci.names import ImageRequest
 from imgfetch.pull.client import Client, SaveOptions
 from imgfetch.pull.plan import ArchiveOptions
-from imgfetch.pull.results import Blob, Forecast, Saved
+from imgfetch.pull.results import Saved
 from imgfetch.pull.together import combined
-from imgfetch.text import format_size, sanitize
+from imgfetch.text import sanitize
+
+_COMPRESSED = {
+    "--base": "compares layers as the registry stores them",
+    "--keep-index": "keeps the registry's digests",
+    "--signatures": "needs the registry's digests",
+    "--referrers": "needs the registry's digests",
+}
+"""The options that need compressed layers, and why."""
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Write an archive, or one for each image."""
-    arguments.wished = context.images(arguments)
+    arguments.wished = _chosen(arguments, display)
     _check(arguments)
+    if not arguments.wished:
+        stdout.show(["[]"] if arguments.json else [])
+        return 0
     if arguments.dry_run:
-        return _forecast(arguments)
+        return _forecast(arguments, display)
+    arguments.policy = context.policy(arguments)
     client = Client(**context.client_settings(arguments))
-    outputs = context.outputs(arguments)
-    failures: list[ImgfetchError] = []
-    archives: list[dict[str, object]] = []
-    for number, (images, output) in enumerate(outputs, 1):
-        arguments.output = output
-        try:
-            saved, seconds = _save(client, images, arguments, display)
-            failures += saved.failures
-            archives.append(summary.as_json(saved, output, seconds))
-        except StorageError:
-            raise
-        except ImgfetchError as error:
-            if not arguments.keep_going or not arguments.output_dir:
-                _report_untried(len(outputs) - number, len(outputs), display)
-                raise
-            failures.append(error)
-    if arguments.output_dir and archives:
-        write_checksums(arguments.output_dir, [Path(str(archive["output"])).name for archive in archives])
-    if arguments.json:
-        stdout.show([json.dumps(archives if arguments.output_dir else archives[0], indent=1)])
+    save = _save_patch if arguments.patch_from else _save_each if arguments.output_dir else _save
+    failures = save(client, arguments, display)
     if failures:
         raise combined(failures, len(arguments.wished))
     return 0
 
 
-def _save(
-    client: Client, images: Sequence[ImageRequest], arguments: argparse.Namespace, display: Display
-) -> tuple[Saved, float]:
-    """Write one archive, and return it with the seconds that this took."""
+def _chosen(arguments: argparse.Namespace, display: Display) -> Sequence[ImageRequest]:
+    """Return the images, or those of the shard; an empty one is reported, and an error for a single archive."""
+    images = context.images(arguments)
+    if not arguments.shard:
+        return images
+    shard = lists.shard(images, *arguments.shard)
+    if not shard:
+        number, count = arguments.shard
+        reason = f"shard {number}/{count} is empty: there are {len(images)} images for {count} shards"
+        if not arguments.output_dir:
+            usage(arguments, f"{reason}; use fewer shards, or --output-dir")
+        if not arguments.quiet:
+            display.message("info", f"{reason}; nothing to save")
+    return shard
+
+
+def _save(client: Client, arguments: argparse.Namespace, display: Display) -> Sequence[ImgfetchError]:
+    """Write one archive, and return the errors of images that are left out."""
     began = time.monotonic()
-    saved = client.save(images, context.output(arguments), **_options(arguments, display))
+    saved = client.save(arguments.wished, context.output(arguments), **_options(arguments, display))
     seconds = time.monotonic() - began
-    if arguments.output_dir and not saved.is_unchanged:
-        forget_checksums(arguments.output_dir)
     display.close()
+    display.has_plan = False  # nothing partial is left
     if not arguments.quiet:
         _note(arguments, display)
+        summary.note_signers(arguments.policy, display)
         summary.summarize(saved, arguments.output, seconds, display)
-    return saved, seconds
+        summary.note_nameless(saved.images, display)
+        if arguments.signatures or arguments.referrers:
+            summary.note_referrers(saved.images, display)
+    if arguments.json:
+        stdout.show([json.dumps(summary.as_json(saved, arguments.output, seconds), indent=1)])
+    return saved.failures
 
 
-def _report_untried(left: int, total: int, display: Display) -> None:
-    """Report how many images are not tried because of an error."""
-    if left:
-        display.close()
-        display.message(
-            "info", f"{left} of {total} images {'was' if left == 1 else 'were'} not tried; the failure follows"
-        )
+def _save_patch(client: Client, arguments: argparse.Namespace, display: Display) -> Sequence[ImgfetchError]:
+    """Write a patch, and return the errors of images that are left out of its archive."""
+    began, output = time.monotonic(), context.output(arguments)
+    found = client.save_patch(
+        arguments.wished, arguments.patch_from, output, reading=display.reading, **_options(arguments, display)
+    )
+    seconds = time.monotonic() - began
+    display.close()
+    display.has_plan = False
+    if not arguments.quiet:
+        summary.note_signers(arguments.policy, display)
+        summary.summarize_patch(found, arguments.output, arguments.patch_from, seconds, display)
+        summary.note_nameless(found.archive.images, display)
+    if arguments.json:
+        stdout.show([json.dumps(summary.patch_as_json(found, arguments.output, seconds), indent=1)])
+    return found.archive.failures
+
+
+def _save_each(client: Client, arguments: argparse.Namespace, display: Display) -> Sequence[ImgfetchError]:
+    """Write an archive for each image, and return the errors of the others."""
+    began = time.monotonic()
+    archives: dict[Path, dict[str, object]] = {}
+
+    def show(path: Path, saved: Saved) -> None:
+        seconds = time.monotonic() - began
+        archives[path] = summary.as_json(saved, str(path), seconds)
+        if not arguments.quiet and (not saved.is_unchanged or arguments.progress == "json"):
+            summary.summarize(saved, str(path), seconds, display)
+
+    try:
+        done = client.save_each(arguments.wished, arguments.output_dir, saved=show, **_options(arguments, display))
+    except BaseException:
+        if display.has_plan:
+            display.close()
+            count = f"{len(archives)} of {len(arguments.wished)}"
+            display.message("info", f"{count} archives are complete; the failure follows")
+        raise
+    display.close()
+    display.has_plan = bool(done.failures)
+    if not arguments.quiet:
+        summary.count_unchanged(done.archives.values(), display)
+        summary.note_signers(arguments.policy, display)
+        images = [image for saved in done.archives.values() for image in saved.images]
+        summary.note_nameless(images, display)
+        if arguments.signatures or arguments.referrers:
+            summary.note_referrers(images, display)
+    if arguments.json:
+        stdout.show([json.dumps([archives[path] for path in done.archives], indent=1)])
+    return done.failures
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that cannot be combined."""
-    most = max(len(arguments.platform), *(len(image.platforms) for image in arguments.wished))
+    most = max(len(platforms) for platforms in (arguments.platform, *(image.platforms for image in arguments.wished)))
     if FORMATS[arguments.format].has_one_platform and (arguments.all_platforms or most > 1):
         several = "--all-platforms" if arguments.all_platforms else "several platforms in --platform"
         usage(
             arguments, f"--format {arguments.format} supports only one platform and cannot be combined with {several}"
         )
-    if arguments.base and (plain := _plain(arguments)):
-        usage(arguments, f"--base compares layers as the registry stores them and cannot be combined with {plain}")
-    if arguments.keep_index and (plain := _plain(arguments)):
-        usage(arguments, f"--keep-index keeps the registry's digests and cannot be combined with {plain}")
+    for option, reason in _COMPRESSED.items():
+        if vars(arguments)[_attribute(option)] and (plain := _plain(arguments)):
+            usage(arguments, f"{option} {reason} and cannot be combined with {plain}")
+    if arguments.patch_from:
+        _check_patch(arguments)
+    _check_output(arguments)
+    if arguments.name and len(arguments.wished) > 1:
+        usage(arguments, "--name cannot be combined with several images")
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Refuse options that the output does not have."""
     if arguments.json and _is_stdout(arguments.output) and not (arguments.dry_run or arguments.output_dir):
         usage(arguments, "--json prints to stdout, where the archive would be; add -o FILE")
     if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
@@ -103,11 +164,28 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.if_changed and arguments.output == "-" and not arguments.output_dir:
         usage(arguments, "--if-changed requires an output file; add -o FILE")
     try:
-        compressed.compression(Path(arguments.output))
+        compression = compressed.compression(Path(arguments.output))
     except ValueError as error:
         usage(arguments, f"-o {sanitize(arguments.output)}: {error}")
-    if arguments.name and len(arguments.wished) > 1:
-        usage(arguments, "--name cannot be combined with several images")
+    if arguments.zstd_window and compression != "zstd":
+        usage(arguments, "--zstd-window requires an output file whose name ends in .tar.zst")
+
+
+def _check_patch(arguments: argparse.Namespace) -> None:
+    """Refuse options that have no meaning for a patch."""
+    for option, reason in (
+        ("--output-dir", "writes one patch for all images"),
+        ("--if-changed", "makes a patch, which need not be the same with another zstd library"),
+        ("--zstd-window", "chooses the windows of a patch itself"),
+    ):
+        if vars(arguments)[_attribute(option)]:
+            usage(arguments, f"--patch-from {reason}, and cannot be combined with {option}")
+    context.refuse_to_replace(arguments.patch_from, arguments)
+    context.refuse_archive_name(arguments, "--patch-from")
+
+
+def _attribute(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def _is_stdout(output: str) -> bool:
@@ -121,6 +199,8 @@ def _options(arguments: argparse.Namespace, display: Display) -> SaveOptions:
     return {
         "if_changed": arguments.if_changed,
         "jobs": arguments.jobs,
+        "limit_rate": arguments.limit_rate,
+        "connections": arguments.connections,
         "cache_dir": context.cache(arguments),
         "cache_size": arguments.cache_size,
         "max_layer_size": arguments.max_layer_size,
@@ -134,17 +214,23 @@ def _archive(arguments: argparse.Namespace) -> ArchiveOptions:
         "platform": arguments.platform,
         "all_platforms": arguments.all_platforms,
         "keep_index": arguments.keep_index,
+        "signatures": arguments.signatures,
+        "referrers": arguments.referrers,
+        "policy": arguments.policy,
         "archive_format": arguments.format,
         "layers": arguments.layers,
         "name": arguments.name,
         "base": arguments.base,
         "source_date_epoch": arguments.source_date_epoch,
+        "zstd_window": arguments.zstd_window,
         "keep_going": arguments.keep_going,
     }
 
 
 def _plain(arguments: argparse.Namespace) -> str:
     """Return the option that decompresses the layers, or an empty text."""
+    if arguments.patch_from:
+        return "--patch-from"
     if FORMATS[arguments.format].is_uncompressed:
         return f"--format {arguments.format}"
     return f"--layers {arguments.layers}" if arguments.layers != LAYERS[0] else ""
@@ -161,66 +247,20 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
         )
 
 
-def _forecast(arguments: argparse.Namespace) -> int:
+def _forecast(arguments: argparse.Namespace, display: Display) -> int:
     """Print the cost of a save."""
+    arguments.policy = context.policy(arguments)
     client = Client(**context.client_settings(arguments))
-    found = client.dry_run(arguments.wished, cache_dir=context.cache(arguments), **_archive(arguments))
-    stdout.show([json.dumps(_as_json(found), indent=1)] if arguments.json else _lines(found))
+    found = client.dry_run(
+        arguments.wished,
+        output=None if arguments.output == "-" else arguments.output,
+        cache_dir=context.cache(arguments),
+        progress=display,
+        patch_from=arguments.patch_from,
+        **_archive(arguments),
+    )
+    display.close()
+    stdout.show([json.dumps(forecast.as_json(found), indent=1)] if arguments.json else forecast.lines(found))
     if found.failures:
         raise combined(found.failures, len(arguments.wished))
     return 0
-
-
-_STATES = {"fetched": "download", "continued": "resume", "cached": "cached", "left out": "left out"}
-"""Words for a blob that is to be saved, by `Blob.state`."""
-
-
-def _lines(found: Forecast) -> Iterator[str]:
-    """Yield a line for each image with its blobs below it, and then the sums."""
-    waiting = {blob.digest: blob for blob in found.blobs}
-    for image in found.images:
-        names = ", ".join(map(str, image.references))
-        yield f"{names} {image.platform}: {format_blobs(len(image.layers))}, {format_size(image.size)}"
-        for digest in image.layers:
-            blob = waiting.pop(digest, None)
-            yield _line(blob) if blob else f"  {'shared':<8}  {digest}"
-    yield from (["blobs beside the images:", *map(_line, waiting.values())] if waiting else ())
-    count = found.requests
-    to_fetch = f"{format_size(found.missing)} to download in {count} request{'' if count == 1 else 's'}"
-    total = (
-        f"size of the archive: {format_size(found.archive_size)}"
-        if found.archive_size is not None
-        else "the size of the archive depends on the content of the layers"
-    )
-    yield f"{to_fetch}, {format_size(found.cached)} cached, {format_size(found.left_out)} left out; {total}"
-    yield from (f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items())
-
-
-def _line(blob: Blob) -> str:
-    return f"  {_STATES[blob.state]:<8}  {blob.digest}  {format_size(blob.size):>7}"
-
-
-def _as_json(found: Forecast) -> dict[str, object]:
-    return {
-        "images": list(found.names),
-        "contents": [
-            {
-                "references": list(map(str, image.references)),
-                "digest": str(image.digest),
-                "platform": str(image.platform),
-                "size": image.size,
-                "layers": list(map(str, image.layers)),
-            }
-            for image in found.images
-        ],
-        "blobs": [
-            {"digest": str(blob.digest), "size": blob.size, "state": blob.state, "missing": blob.missing}
-            for blob in found.blobs
-        ],
-        "bytes": found.missing,
-        "cached": found.cached,
-        "left_out": found.left_out,
-        "requests": found.requests,
-        "archive_size": found.archive_size,
-        "pulls_left": found.pulls_left,
-    }

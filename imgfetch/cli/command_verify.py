@@ -5,50 +5,98 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from imgfetch.archive.contents import ArchivedImage
-from imgfetch.archive.source import name_of
-from imgfetch.archive.streams import size_of
+from imgfetch.archive.streams import name_of, size_of
 from imgfetch.archive.verify import Verified, verify
 from imgfetch.archive.wanted import Answer
-from imgfetch.cli import context, lists, stdout
+from imgfetch.cli import attached, context, lists, parse, patches, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
-from imgfetch.text import format_kinds, format_size, sanitize
+from imgfetch.errors import VerificationError
+from imgfetch.patch.file import is_patch, verified_head
+from imgfetch.text import counted, format_kinds, format_size, quoted, sanitize
 
 _BROKEN = 6
 _MAX_LINE = 2000
 _MAX_LINES = 20
 """Findings, or notes, that are printed one by one."""
+_AGAIN = "copy or download the file again"
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
-    """Verify an archive, and print a line for each finding, or for each image if there is none."""
+    """Verify an archive, and print a line for each image."""
     context.check_stdin(arguments)
+    if file := next((each for each in arguments.wanted if isinstance(each, str)), ""):
+        forgotten = parse.is_archive(file) and not parse.is_archive(arguments.file)
+        advice = f"did you mean -i {quoted(arguments.file)}?" if forgotten else "verify one archive at a time"
+        usage(arguments, f"{quoted(file)} is a file, not an image; {advice}")
     wanted = [*arguments.wanted, *lists.read_wanted(arguments.images)]
     if not wanted and (arguments.images or arguments.platform):
         usage(arguments, "no image given; name one after FILE, or in a list with --images LIST")
-    path = arguments.file
-    with display.reading(name_of(path), size_of(path)) as advanced:
-        verified = verify(path, wanted, platform=arguments.platform, advanced=advanced)
+    if is_patch(Path(arguments.file)):
+        return _verify_patch(arguments, display, wanted)
+    path, name = arguments.file, name_of(arguments.file)
+    policy = context.policy(arguments)
+    with display.reading(name, size_of(path)) as advanced:
+        verified = verify(path, wanted, platform=arguments.platform, policy=policy, advanced=advanced)
     display.close()
     if arguments.json:
         stdout.show([json.dumps(_as_json(verified), indent=1)])
-    else:
-        stdout.show([sanitize(line, _MAX_LINE) for line in _lines(verified)])
-    return _BROKEN if verified.findings else 0
+        return _BROKEN if verified.findings else 0
+    if verified.findings:
+        raise _failure(verified, name)
+    if not arguments.quiet:
+        stdout.show([sanitize(f"{name}: {line}", _MAX_LINE) for line in _lines(verified)])
+    return 0
+
+
+def _verify_patch(arguments: argparse.Namespace, display: Display, wanted: Sequence[object]) -> int:
+    """Verify that a patch is undamaged."""
+    path = Path(arguments.file)
+    name = name_of(arguments.file)
+    if wanted:
+        usage(arguments, f"{name} is a patch; to require an image, use imgfetch apply {name} --expect NAME")
+    if context.policy(arguments):
+        usage(arguments, f"{name} is a patch, which has no signatures; apply it, and verify the archive that it makes")
+    with display.reading(name, size_of(arguments.file)) as advanced:
+        head = verified_head(path, advanced)
+    display.close()
+    if arguments.json:
+        stdout.show([json.dumps(patches.as_json(head), indent=1)])
+    elif not arguments.quiet:
+        stdout.show(f"{name}: ok: a patch that makes {patches.described(image)}" for image in head.images)
+    return 0
+
+
+def _failure(verified: Verified, name: str) -> VerificationError:
+    """Return the findings as an error."""
+    findings, more = verified.findings, len(verified.findings) - 1
+    message, details = _named(findings[0], name), list[str]()
+    if verified.is_cut_short:
+        follow = "1 more finding may follow from it" if more == 1 else f"{more} more findings may follow from it"
+        message += f" ({follow}; --json prints all)" if more else ""
+    elif more:
+        message, details = f"{name}: {len(findings)} findings", [*_shortened(findings, "finding")]
+    details += (f"note: {note}" for note in _shortened(verified.notes, "note"))
+    return VerificationError(
+        message, details=tuple(details), hint=_AGAIN if verified.is_damaged and not verified.is_cut_short else None
+    )
+
+
+def _named(finding: str, name: str) -> str:
+    return finding if finding.startswith(f"{name} ") else f"{name}: {finding}"
 
 
 def _lines(verified: Verified) -> Iterator[str]:
-    if verified.is_cut_short:
-        more = len(verified.findings) - 1
-        follow = "1 more finding may follow from it" if more == 1 else f"{more} more findings may follow from it"
-        yield verified.findings[0] + (f" ({follow}; --json prints all)" if more else "")
-    elif verified.findings:
-        yield from _shortened(verified.findings, "finding")
-    else:
-        yield from _images(verified)
-    if verified.others and not verified.findings:
+    yield from _images(verified)
+    yield from (f"signed by {signer}" for signer in verified.signers)
+    named = [(image, ", ".join(image.names)) for image in verified.images if image.names]
+    names = {digest: f"the index of {name}" for image, name in named for digest in image.indexes}
+    names |= {image.manifest.descriptor.digest: name for image, name in named if image.manifest}
+    yield from (f"also contains {each}" for each in attached.grouped(verified.referrers, names))
+    if verified.others:
         yield f"also contains {format_kinds(verified.others)}"
     yield from (f"note: {note}" for note in _shortened(verified.notes, "note"))
 
@@ -57,7 +105,7 @@ def _shortened(sentences: Sequence[str], noun: str) -> Iterator[str]:
     yield from sentences[:_MAX_LINES]
     more = len(sentences) - _MAX_LINES
     if more > 0:
-        yield f"and {more} more {noun}{'' if more == 1 else 's'}; --json prints all"
+        yield f"and {counted(more, f'more {noun}')}; --json prints all"
 
 
 def _images(verified: Verified) -> Iterator[str]:
@@ -74,7 +122,7 @@ def _images(verified: Verified) -> Iterator[str]:
         - {image.content for answer in verified.answers for image in answer.images}
     )
     if others:
-        yield f"also contains {others} other image{'' if others == 1 else 's'}"
+        yield f"also contains {counted(others, 'other image')}"
 
 
 def _image(name: str, image: ArchivedImage) -> str:
@@ -92,7 +140,9 @@ def _as_json(verified: Verified) -> dict[str, object]:
         "cut_short": verified.is_cut_short,
         "notes": list(verified.notes),
         "wanted": [_answer_as_json(answer) for answer in verified.answers],
-        "others": list(verified.others),
+        "others": [*verified.others, *(each.title for each in verified.referrers)],
+        "referrers": attached.as_json(verified.referrers),
+        "signed_by": list(verified.signers) if not verified.findings else [],
         "images": [
             {
                 "names": list(image.names),

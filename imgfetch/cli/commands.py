@@ -19,6 +19,7 @@ from imgfetch.cli.shared_options import (
     QUIET,
     REFERENCES,
     SHOWN,
+    SIGNATURES,
     STRICT,
     VERBOSE,
 )
@@ -48,14 +49,20 @@ class Command(NamedTuple):
 
 
 _ASK = (*ACCESS, Group("messages", VERBOSE, STRICT))
+_FETCH = (*ACCESS, Group("progress and messages", QUIET, SHOWN, VERBOSE, STRICT))
 """The options of every command that only asks a registry."""
 SAVE = (
     Group(
         "images",
         *REFERENCES,
+        once(
+            "--shard N/COUNT", parse.shard, "save only the Nth, Nth+COUNT, ... image, so that COUNT hosts share a list"
+        ),
         PLATFORM,
         switch("--all-platforms", help="save every platform, and everything else in the index"),
         switch("--keep-index", help="also keep the index, but only the chosen platforms' images"),
+        switch("--signatures", help="also save cosign's and notation's signatures and attestations"),
+        switch("--referrers", help="also save everything that refers to the image, such as SBOMs and signatures"),
         once("--name NAME[:TAG]", parse.name, "name of the image in the archive (default: REF)"),
     ),
     Group(
@@ -69,17 +76,22 @@ SAVE = (
         once("--output-dir DIR", parse.directory, "write one archive per image into DIR: DIR/alpine_3.20.tar, ..."),
         once(
             "--format",
-            str,
+            parse.one_of(FORMATS),
             f"format of the archive (default: {defaults.FORMAT})",
             default=defaults.FORMAT,
             choices=FORMATS,
         ),
         once(
             "--layers",
-            str,
+            parse.one_of(defaults.LAYERS),
             f"store layers as in the registry, or decompressed (default: {defaults.LAYERS[0]})",
             default=defaults.LAYERS[0],
             choices=defaults.LAYERS,
+        ),
+        once(
+            "--zstd-window SIZE",
+            parse.window,
+            "for .tar.zst: refer up to SIZE back, from 1M to 2G, which becomes a power of two (default: 128M)",
         ),
         Option(
             "$SOURCE_DATE_EPOCH", parse.whole(0, 8**11 - 1), "", default=defaults.MTIME
@@ -92,18 +104,36 @@ SAVE = (
             parse.file_or_reference,
             "leave out layers in this archive or image; the target must have it; repeatable",
         ),
+        once(
+            "--patch-from FILE",
+            parse.file,
+            "write a patch for apply instead, from this archive, which the target has; needs imgfetch[patch]",
+        ),
         switch("--if-changed", help="leave FILE unchanged if it already contains exactly these images"),
         switch("--keep-going", help="save the other images if some cannot be found"),
         switch("--dry-run", help="show what would be downloaded and written, and exit"),
         JSON,
     ),
+    SIGNATURES,
     Group(
         "download and cache",
         Option(
             "-j --jobs N $IMGFETCH_JOBS",
             parse.whole(1, 64),
-            f"number of layers to download at a time (default: {defaults.JOBS})",
+            f"number of layers over 1 MiB to download at a time (default: {defaults.JOBS}); 1: one request at a time",
             default=defaults.JOBS,
+        ),
+        Option(
+            "--limit-rate RATE $IMGFETCH_LIMIT_RATE",
+            parse.rate,
+            "bytes a second of all connections together, such as 500k or 10M (default: no limit)",
+        ),
+        Option(
+            "--connections N $IMGFETCH_CONNECTIONS",
+            parse.whole(1, 64),
+            "maximum number of connections to one registry or mirror for large layers "
+            f"(default: {defaults.CONNECTIONS})",
+            default=defaults.CONNECTIONS,
         ),
         CACHE_DIR,
         switch("--no-cache", help="do not use the cache"),
@@ -120,8 +150,7 @@ SAVE = (
             default=defaults.MAX_LAYER,
         ),
     ),
-    *ACCESS,
-    Group("progress and messages", QUIET, SHOWN, VERBOSE, STRICT),
+    *_FETCH,
 )
 DIGEST = (
     Group(
@@ -131,9 +160,15 @@ DIGEST = (
             help="print the digest of this platform's manifest (default: the multi-platform index if there is one)"
         ),
         switch("--keep-tag", help="print NAME:TAG@DIGEST, so that save keeps the tag"),
+        once(
+            "-o --output FILE",
+            str,
+            "write to FILE, which is replaced only when all digests are known (default: -, stdout)",
+            default="-",
+        ),
         JSON._replace(help="print a JSON array"),
     ),
-    *_ASK,
+    *_FETCH,
 )
 TAGS = (
     Group(
@@ -182,7 +217,74 @@ VERIFY = (
         ),
         JSON,
     ),
-    Group("progress", QUIET._replace(help="show no progress"), SHOWN),
+    SIGNATURES,
+    Group("progress", QUIET._replace(help="print nothing unless the verification fails"), SHOWN),
+)
+PUSH = (
+    Group(
+        "images",
+        VERIFY[0].options[0],
+        Option("destination REGISTRY[/PREFIX]", str, "the registry, and the beginning of the images' names there"),
+        each(
+            "--rewrite OLD=NEW",
+            str,
+            "replace the beginning OLD of a name, such as quay.io/x=team/x, before PREFIX is added; repeatable",
+        ),
+    ),
+    Group(
+        "upload",
+        switch("-f --force", help="replace tags that exist with other content, and check images that seem complete"),
+        switch(
+            "--allow-digest-change",
+            help="push archives with decompressed layers or without manifests, which have lost their digests",
+        ),
+        switch("--dry-run", help="show the new names and what would be sent, and exit"),
+        JSON,
+        Option(
+            "-j --jobs N $IMGFETCH_JOBS",
+            parse.whole(1, 64),
+            f"number of blobs over 1 MiB to send at a time (default: {defaults.JOBS}); 1: one request at a time",
+            default=defaults.JOBS,
+        ),
+        CACHE_DIR._replace(help="directory that remembers unfinished uploads (default: the user's cache directory)"),
+        switch("--no-cache", help="do not use the cache"),
+    ),
+    *_FETCH,
+)
+PATCH = (
+    Group(
+        "archives",
+        Option("old OLD", parse.file, "the archive that the target host has, from any tool; - is stdin"),
+        Option("new NEW", parse.file, "the new archive, from imgfetch save; - is stdin"),
+        once("-o --output FILE", str, "patch to write (default: -, stdout)", default="-"),
+        switch("--dry-run", help="show which layers are in OLD, and sizes as far as they are known, and exit"),
+        switch("--raw", help="write a patch for zstd -d --long=31 --patch-from=OLD, up to 2 GiB; OLD has plain layers"),
+    ),
+    Group("progress", QUIET, SHOWN),
+)
+APPLY = (
+    Group(
+        "patches",
+        Option(
+            "patches PATCH",
+            parse.file,
+            "a patch, or several that follow one another, the oldest first; - is stdin",
+            nargs="+",
+        ),
+        each(
+            "--from PATH",
+            parse.file,
+            "an archive with the old image, or a directory of archives; - is stdin; repeatable",
+        ),
+        each(
+            "--expect NAME[:TAG][@DIGEST]",
+            parse.wanted,
+            "an image that the archive must contain; DIGEST may be the registry's; repeatable",
+        ),
+        once("-o --output FILE", str, "archive to write (default: -, stdout)", default="-"),
+        switch("--dry-run", help="verify the old image, show the new one, and exit"),
+    ),
+    Group("progress", QUIET, SHOWN),
 )
 _REGISTRY = Option(
     "registry REGISTRY", parse.registry, "such as quay.io (default: docker.io)", default="docker.io", nargs="?"
@@ -209,7 +311,9 @@ CACHE_PRUNE = (
         switch("-f --force", help="do not ask before all blobs are removed"),
     ),
 )
-COMPLETION = (Group("shell", Option("shell", str, "the shell to write the script for", choices=SHELLS)),)
+COMPLETION = (
+    Group("shell", Option("shell", parse.one_of(SHELLS), "the shell to write the script for", choices=SHELLS)),
+)
 FAMILIES = ("", "cache")
 TREE: Mapping[str, Command] = {
     "": Command(
@@ -223,6 +327,9 @@ TREE: Mapping[str, Command] = {
     "tags": Command("print the tags of a repository", "[OPTIONS] REPOSITORY", TAGS),
     "inspect": Command("show an image or an archive: platforms, config, layers", "[OPTIONS] REF|FILE", INSPECT),
     "verify": Command("verify an archive offline", "[OPTIONS] FILE [NAME...]", VERIFY),
+    "push": Command("push the images in an archive to a registry", "[OPTIONS] FILE REGISTRY[/PREFIX]", PUSH),
+    "patch": Command("make a patch from two archives, much smaller than the new one", "[OPTIONS] OLD NEW", PATCH),
+    "apply": Command("make the new archive from the old one and a patch", "[OPTIONS] PATCH... --from PATH", APPLY),
     "login": Command("check credentials at a registry, and store them as docker does", "[OPTIONS] [REGISTRY]", LOGIN),
     "logout": Command("remove stored credentials", "[OPTIONS] [REGISTRY]", LOGOUT),
     "cache": Command("show or prune the cache of verified blobs", "COMMAND [OPTIONS]", (Group("options"),)),

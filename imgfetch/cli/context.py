@@ -7,7 +7,6 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
@@ -15,23 +14,23 @@ from typing import BinaryIO, TypedDict, cast
 import platformdirs
 
 from imgfetch import errors
-from imgfetch.archive.checksums import CHECKSUMS
-from imgfetch.archive.output import is_terminal, regular
+from imgfetch.archive.output import is_terminal
 from imgfetch.auth import credentials
 from imgfetch.auth.keyring import Keyring
-from imgfetch.cli import lists
+from imgfetch.cli import lists, parse
 from imgfetch.cli.options import usage
-from imgfetch.cli.shared_options import PLATFORM
-from imgfetch.files import storage_errors
+from imgfetch.cli.shared_options import PLATFORM, SIGNATURES
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.names import ImageRequest
 from imgfetch.oci.platforms import Platform
+from imgfetch.oci.policy import SignaturePolicy
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.store.directory import StoreDirectory
-from imgfetch.text import sanitize
+from imgfetch.text import format_some, sanitize
 
 _MAX_PASSWORD = 64 * 1024
+_MAX_NAMED = 5
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +47,9 @@ def access(arguments: argparse.Namespace) -> RegistryConfig:
     registries = sorted({each.registry for each in asked if isinstance(each, Reference)})
     if arguments.username and len(registries) > 1:
         usage(
-            arguments, f"--username applies to one registry, but the images come from several: {', '.join(registries)}"
+            arguments,
+            "--username applies to one registry, but the images come from several: "
+            f"{format_some(registries, _MAX_NAMED)}; log in to each with imgfetch login REGISTRY",
         )
     if arguments.username is not None and ":" in arguments.username:
         usage(arguments, "a user name cannot contain ':'; pass the password with --password-stdin")
@@ -90,6 +91,15 @@ def client_settings(arguments: argparse.Namespace) -> ClientSettings:
     }
 
 
+def policy(arguments: argparse.Namespace) -> SignaturePolicy | None:
+    """Return the policy for signatures that the options make, if there are any."""
+    if all(vars(arguments)[option.name] in (None, []) for option in SIGNATURES.options):
+        return None
+    from imgfetch.cli import signers  # noqa: PLC0415  # few commands verify signatures
+
+    return signers.policy(arguments)
+
+
 def images(arguments: argparse.Namespace) -> list[ImageRequest]:
     """Return the images of the command line, and then those in the files of `--images`."""
     check_stdin(arguments)
@@ -100,12 +110,14 @@ def images(arguments: argparse.Namespace) -> list[ImageRequest]:
 def check_stdin(arguments: argparse.Namespace) -> None:
     """Report a usage error if stdin would be read twice."""
     given = vars(arguments)
-    settings = [given.get("authfile"), *(given.get("ca_file") or ())]
-    archives = [*given.get("base", []), given.get("target"), given.get("file")]
+    settings = [given.get("authfile"), given.get("trusted_root"), *(given.get("ca_file") or ()), *given.get("key", ())]
+    archives = [*given.get("base", []), *given.get("from", [])]
+    archives += map(given.get, ("target", "file", "old", "new", "patch_from"))
     readers = ["the list of images"] * sum(map(lists.is_stdin, given.get("images", [])))
     readers += ["the password"] if given.get("password_stdin") else []
     readers += ["a file with settings"] * sum(map(lists.is_stdin, settings))
     readers += ["an archive"] * sum(map(lists.is_stdin, archives))
+    readers += ["a patch"] * sum(map(lists.is_stdin, given.get("patches", [])))
     if len(readers) > 1:
         one, other, *_ = readers
         given_twice = f"{one} twice" if one == other else f"both {one} and {other}"
@@ -175,28 +187,6 @@ def cache_directory(arguments: argparse.Namespace) -> Path:
     return directory
 
 
-def outputs(arguments: argparse.Namespace) -> list[tuple[Sequence[ImageRequest], str]]:
-    """Return the images of each archive, and its path; create the directory in --output-dir."""
-    directory = arguments.output_dir
-    if directory is None:
-        return [(arguments.wished, arguments.output)]
-    paths: dict[str, ImageRequest] = {}
-    for image in arguments.wished:
-        path = str(directory / f"{(image.name or arguments.name or image.reference).file_name}.tar")
-        other = paths.setdefault(path, image)
-        if other._replace(origin=image.origin) != image:
-            usage(
-                arguments,
-                f"{other.reference} and {image.reference} would both be saved to {sanitize(path)}; "
-                "use -o FILE, or give one of them a --name in a list",
-            )
-    for path in (*paths, str(directory / CHECKSUMS)):
-        regular(path)  # raises an error before the first download
-    with storage_errors(directory, "create"):
-        directory.mkdir(parents=True, exist_ok=True)
-    return [([image], path) for path, image in paths.items()]
-
-
 def output(arguments: argparse.Namespace) -> str | BinaryIO:
     """Return the path of the archive, or stdout unless it is a terminal."""
     if arguments.output == "-" and sys.stdout is None:
@@ -205,6 +195,22 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
     if is_terminal(chosen):
         usage(arguments, "refusing to write an archive to the terminal; use -o FILE or redirect stdout")
     return chosen
+
+
+def refuse_to_replace(path: str, arguments: argparse.Namespace) -> None:
+    """Report a usage error if the output is an archive that is read."""
+    with suppress(OSError):
+        if arguments.output != "-" and Path(arguments.output).samefile(path):
+            usage(
+                arguments, f"-o {sanitize(arguments.output)} would replace the archive that is read; name another file"
+            )
+
+
+def refuse_archive_name(arguments: argparse.Namespace, writer: str) -> None:
+    """Report a usage error if a patch would have the name of an archive."""
+    if parse.is_archive(arguments.output):
+        shown = sanitize(arguments.output)
+        usage(arguments, f"{writer} writes a patch, but -o {shown} names an archive; name it such as NEW.patch")
 
 
 def password(arguments: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from imgfetch.defaults import NOTICE
 from imgfetch.progress import Item, Progress
 from imgfetch.text import sanitize
 
@@ -17,14 +18,14 @@ EVENT_INTERVAL = 0.5
 """Seconds between two events of one blob."""
 _MAX_MESSAGE = 4000
 _COLOURS = {"error": 31, "warning": 33}  # red and yellow, of ECMA-48
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_LEVELS = (NOTICE, logging.INFO, logging.DEBUG)
 
 
 class Display(Progress):
     """Messages alone; subclasses show progress as well.
 
     Attributes:
-        has_plan: true after the plan of a download that has blobs.
+        has_plan: true from the plan of a download that has blobs until all archives are written.
         has_colours: colour the first word of errors and warnings.
     """
 
@@ -68,8 +69,8 @@ class Events(Display):
     """A JSON object a line, for programs.
 
     Events: ``resolving`` (done, total, image), ``planned`` (blobs, bytes), ``started``, ``advanced``, ``resumed``,
-    ``interrupted`` and ``finished`` (digest, size, and done, message or cached), ``warning``, ``info`` and ``error``
-    (message, and members that the command adds), ``saved``.
+    ``interrupted``, ``failed`` and ``finished`` (digest, size, and done, message or cached), ``warning``, ``info`` and
+    ``error`` (message, and members that the command adds), ``saved``.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -126,6 +127,10 @@ class Events(Display):
         """Write the event of an interruption."""
         self._report("interrupted", {"digest": item.name, "size": item.size, "message": reason})
 
+    def failed(self, item: Item) -> None:
+        """Write the event of a blob that is given up."""
+        self._report("failed", {"digest": item.name, "size": item.size})
+
     def finished(self, item: Item, *, cached: bool) -> None:
         """Write the event of a verified blob."""
         self._report("finished", {"digest": item.name, "size": item.size, "cached": cached})
@@ -153,13 +158,13 @@ class _Handler(logging.Handler):
 
 
 @contextmanager
-def logged(display: Display, verbosity: int) -> Iterator[None]:
-    """Show log records in the block: warnings; with verbosity 1 also requests, with 2 also details."""
+def logged(display: Display, verbosity: int, *, quiet: bool = False) -> Iterator[None]:
+    """Show log records in the block: warnings, notices unless ``quiet``, and with ``verbosity`` requests or more."""
     handler = _Handler(display)
     logger = logging.getLogger("imgfetch")
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(_LEVELS[min(verbosity, 2)])
+    logger.setLevel(logging.WARNING if quiet and not verbosity else _LEVELS[min(verbosity, 2)])
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "save an image, for docker load -i on an offline host",
             "imgfetch save quay.io/prometheus/busybox -o busybox.tar",
         ),
-        ("pin a list of images", "imgfetch digest --keep-tag -i images.txt > images.lock"),
+        ("pin a list of images", "imgfetch digest --keep-tag -i images.txt -o images.lock"),
         ("verify an archive offline", "imgfetch verify busybox.tar"),
     ),
     "save": (
@@ -23,7 +23,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "digest": (
         ("pin an image", "imgfetch digest quay.io/prometheus/busybox:latest"),
-        ("pin a list of images for a later save", "imgfetch digest --keep-tag -i images.txt > images.lock"),
+        ("pin a list of images for a later save", "imgfetch digest --keep-tag -i images.txt -o images.lock"),
         ("print the digest for one platform", "imgfetch digest alpine:3.20 --platform linux/arm64"),
     ),
     "tags": (
@@ -40,6 +40,24 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("verify an archive", "imgfetch verify busybox.tar"),
         ("verify that it contains the images in a list", "imgfetch verify -i images.lock bundle.tar"),
         ("verify an image that docker saves", "docker save app:1 | imgfetch verify - app:1"),
+    ),
+    "push": (
+        ("push all images in an archive to an offline registry", "imgfetch push bundle.tar registry.example:5000"),
+        ("show the new names and what would be sent", "imgfetch push bundle.tar registry.example/mirror --dry-run"),
+        ("push them under another name", "imgfetch push bundle.tar registry.example --rewrite quay.io/team=apps"),
+    ),
+    "patch": (
+        ("make a patch", "imgfetch patch app-1.4.tar app-1.5.tar -o app-1.5.patch"),
+        ("write it to stdout", "imgfetch patch app-1.4.tar app-1.5.tar | ssh host 'cat > app.patch'"),
+        ("use an archive of docker as the old one", "imgfetch patch docker-save.tar app-1.5.tar -o app.patch"),
+    ),
+    "apply": (
+        ("make the new archive", "imgfetch apply app-1.5.patch --from app-1.4.tar -o app-1.5.tar"),
+        ("load the new image", "imgfetch apply app-1.5.patch --from /srv/archives | docker load"),
+        (
+            "require an image in the new archive",
+            "imgfetch apply app.patch --from old.tar --expect team/app:1.5 -o new.tar",
+        ),
     ),
     "login": (
         ("log in at Docker Hub, and enter the password", "imgfetch login -u alice"),

@@ -30,10 +30,11 @@ class Lines(Live):
         self._patience = SILENCE
 
     def planned(self, items: Sequence[Item]) -> None:
-        """Print the number of layers and their size."""
+        """Print the number of layers and their size, if there are any."""
         super().planned(items)
         self._reported, self._last = self._clock(), self._board.state
-        self._print(f"imgfetch: {format_blobs(len(items))}, {format_size(sum(item.size for item in items))}")
+        if items:
+            self._print(f"imgfetch: {format_blobs(len(items))}, {format_size(sum(item.size for item in items))}")
 
     def _opened(self) -> None:
         """Print nothing at once."""

@@ -10,24 +10,30 @@ All mistakes of all lists are reported together.
 from __future__ import annotations
 
 import codecs
+import errno
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from imgfetch.archive.wanted import Wanted
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.inputs import STDIN, own_descriptor, read_settings
+from imgfetch.oci import names
 from imgfetch.oci.names import ImageRequest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.text import quoted, sanitize
 
+if TYPE_CHECKING:
+    from imgfetch.archive.wanted import Wanted
+
 MAX_LINES = 10_000
 _MAX_LINE = 10_000
 _COMMENT = re.compile(r"(?:^|\s)#.*")  # a word may contain the character
+_HINT = "write one image in each line, such as alpine:3.20"
 _OPTIONS = ("--platform", "--name")
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 
@@ -52,6 +58,24 @@ def read_wanted(files: Iterable[str]) -> list[Wanted]:
     return _read(files, _wanted)
 
 
+def is_pinned(content: bytes) -> bool:
+    """Return whether a file is a list in which every image has a digest."""
+    mistakes: list[ImgfetchError] = []
+    images = list(parse(_decoded(content), "", _image, mistakes))
+    return not mistakes and all(image.reference.digest for image in images)
+
+
+def shard(images: Sequence[ImageRequest], number: int, count: int) -> list[ImageRequest]:
+    """Return the images of one of ``count`` shards, of which the first is number 1; together they are all images.
+
+    Images are dealt out in turn, each once.  So an image that is added at the end changes no other one's shard.
+    """
+    distinct: dict[ImageRequest, ImageRequest] = {}
+    for image in images:
+        distinct.setdefault(image._replace(origin=""), image)
+    return list(distinct.values())[number - 1 :: count]
+
+
 def is_stdin(name: object) -> bool:
     """Return whether a file's name stands for stdin."""
     return name == "-" or (isinstance(name, (str, Path)) and own_descriptor(name) == 0)
@@ -62,6 +86,9 @@ def parse(
 ) -> Iterator[_Item]:
     """Yield the converted lines of a list, whose ``name`` is for messages; malformed ones become ``mistakes``."""
     lines, count = text.splitlines(), 0
+    if "\0" in text:
+        mistakes.append(InvalidReferenceError(f"{name} is not a list of images, but binary", hint=_HINT))
+        return
     if len(lines) > MAX_LINES or any(len(line) > _MAX_LINE for line in lines):
         mistakes.append(
             InvalidReferenceError(f"{name} is not a list of images: it has too many lines, or lines that are too long")
@@ -76,8 +103,7 @@ def parse(
             except ImgfetchError as error:
                 mistakes.append(error.within(origin))
     if not count:
-        hint = "write one image in each line, such as alpine:3.20"
-        mistakes.append(InvalidReferenceError(f"{name} lists no image", hint=hint))
+        mistakes.append(InvalidReferenceError(f"{name} lists no image", hint=_HINT))
 
 
 def _read(files: Iterable[str], convert: Callable[[Sequence[str], str], _Item]) -> list[_Item]:
@@ -86,7 +112,7 @@ def _read(files: Iterable[str], convert: Callable[[Sequence[str], str], _Item]) 
         path, shown = (STDIN, "stdin") if file == "-" else (file, sanitize(file))
         content = b""
         if not is_stdin(path) or sys.stdin is not None:
-            with storage_errors(shown, "read"):
+            with _list_errors(shown):
                 content = read_settings(path)
         before = len(mistakes)
         found += parse(_decoded(content), shown, convert, mistakes)
@@ -96,6 +122,19 @@ def _read(files: Iterable[str], convert: Callable[[Sequence[str], str], _Item]) 
     if mistakes:
         raise mistakes[0]
     return found
+
+
+@contextmanager
+def _list_errors(shown: str) -> Iterator[None]:
+    """Raise a `StorageError` for a file that cannot be read, or is not a list."""
+    try:
+        with storage_errors(shown, "read"):
+            yield
+    except StorageError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno == errno.EINVAL:  # it does not have the form of a list
+            raise error.replace(hint=f"a list of images is a text file: {_HINT}") from cause
+        raise
 
 
 def _decoded(content: bytes) -> str:
@@ -109,13 +148,10 @@ def _image(words: Sequence[str], origin: str) -> ImageRequest:
     options = _options(words[1:])
     reference = Reference.parse(words[0]).with_default_tag()
     platforms = dict.fromkeys(Platform.parse(each) for value in options["--platform"] for each in value.split(","))
-    names = {Reference.parse(value).with_default_tag() for value in options["--name"]}
-    if len(names) > 1:
+    given = set(map(names.name, options["--name"]))
+    if len(given) > 1:
         raise InvalidReferenceError("--name is given twice", hint="list the image once for each name")
-    name = next(iter(names), None)
-    if name and name.digest:
-        raise InvalidReferenceError(f"the name of an image in an archive cannot have a digest: {quoted(str(name))}")
-    return ImageRequest(reference, tuple(platforms), name, origin)
+    return ImageRequest(reference, tuple(platforms), next(iter(given), None), origin)
 
 
 def _options(words: Sequence[str]) -> dict[str, list[str]]:
@@ -137,6 +173,8 @@ def _options(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _wanted(words: Sequence[str], origin: str) -> Wanted:
+    from imgfetch.archive.wanted import Wanted  # noqa: PLC0415
+
     wanted = Wanted.parse(words[0])
     if wanted.reference is None:
         words = ["x", *words[1:]]

@@ -82,6 +82,11 @@ class Live(Display):
             self._noted.add(item.name)
         self.message("info", reason)
 
+    def failed(self, item: Item) -> None:
+        """Show a blob no longer, and count it no more."""
+        with self._lock:
+            self._board.failed(item)
+
     def finished(self, item: Item, *, cached: bool) -> None:
         """Show a blob no longer."""
         del cached

@@ -40,8 +40,9 @@ def _end(message: str, lack: shortage.Lack | None) -> int:
     """Report a failure without a display, for which there may be no memory, and return the exit status."""
     if lack:
         message = f"{message or lack.reason}\nimgfetch:   hint: {lack.hint}"
-    with suppress(OSError):
-        os.write(2, f"imgfetch: error: {message}\n".encode())
+    if sys.stderr is not None:  # else another file may have its number
+        with suppress(OSError):
+            os.write(2, f"imgfetch: error: {message}\n".encode())
     stdout.give_up()
     return _LACKING
 
@@ -55,29 +56,31 @@ def _main(argv: Sequence[str] | None) -> int:
     if not arguments.command:
         arguments.parser.overview()
     fill_in(arguments, os.environ)
-    return _run(arguments)
+    return _run(arguments, is_program=argv is None)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, *, is_program: bool) -> int:
     """Run a command, and report its failure."""
     # Imported late so that --help and --version stay fast.
     from imgfetch.cli import displays, report  # noqa: PLC0415
     from imgfetch.cli.display import logged  # noqa: PLC0415
 
     display = displays.choose(arguments.progress, sys.stderr, os.environ, quiet=arguments.quiet)
-    with report.caught():
+    with report.caught(is_program=is_program):
         try:
-            with logged(display, arguments.verbose):
+            with logged(display, arguments.verbose, quiet=arguments.quiet):
                 status: int = _imported(arguments.command).run(arguments, display)
         except errors.ImgfetchError as error:
-            status = report.report(error, display, _kept(arguments))
+            status = report.report(_advised(error, arguments), display, _kept(arguments, has_plan=display.has_plan))
         except Exception as error:
             lack = shortage.of(error)
             if lack is None:
                 raise
-            status = report.report(errors.ResourceError(lack.reason, hint=lack.hint), display, _kept(arguments))
+            status = report.report(
+                errors.ResourceError(lack.reason, hint=lack.hint), display, _kept(arguments, has_plan=display.has_plan)
+            )
         except report.StopError as stop:
-            status = report.stopped(stop, display, _kept(arguments))
+            status = report.stopped(stop, display, _kept(arguments, has_plan=display.has_plan))
         finally:
             display.close()
     if status:
@@ -102,18 +105,33 @@ def _imported(command: str) -> ModuleType:
     return sys.modules[name]
 
 
-def _kept(arguments: argparse.Namespace) -> str:
-    """Return the place of the partial downloads, if they are kept."""
-    if arguments.command != "save":
+def _advised(error: errors.ImgfetchError, arguments: argparse.Namespace) -> errors.ImgfetchError:
+    """Return the error with a hint that depends on the command, if it has one."""
+    if not isinstance(error, errors.StorageError):
+        return error
+    from imgfetch.cli.advice import advised  # noqa: PLC0415
+
+    return advised(error, arguments)
+
+
+def _kept(arguments: argparse.Namespace, *, has_plan: bool) -> str:
+    """Return the place of the partial downloads, if there are any and they are kept."""
+    if arguments.command == "push" and has_plan:
+        return "uploaded blobs stay in the registry"
+    if arguments.command != "save" or not has_plan:
         return ""
+    from imgfetch.archive.checksums import CHECKSUMS  # noqa: PLC0415
     from imgfetch.cli.context import cache_directory  # noqa: PLC0415
     from imgfetch.store import workspace  # noqa: PLC0415
     from imgfetch.store.blobs import is_usable  # noqa: PLC0415
 
-    output = Path(arguments.output)
+    directory: Path | None = arguments.output_dir
+    output = directory / CHECKSUMS if directory else Path(arguments.output)
     with suppress(errors.StorageError):
-        if arguments.output != "-" and workspace.is_kept(output):
-            return f"partial downloads are kept in {sanitize(workspace.name(output))}, beside the output"
+        with workspace.kept(output) as folder:
+            if (directory or arguments.output != "-") and folder:
+                place = str(folder.path) if directory else f"{folder.path.name}, beside the output"
+                return f"partial downloads are kept in {sanitize(place)}"
         cache = cache_directory(arguments)
         if not arguments.no_cache and workspace.has_layers(cache) and is_usable(cache):
             return "partial downloads are kept in the cache"
@@ -132,5 +150,5 @@ def _versions() -> Iterator[str]:
     yield f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield f"gzip by {inflate.ENGINE}"
     yield ssl.OPENSSL_VERSION
-    for name in ("requests", "urllib3", "zstandard", "tqdm", "truststore", "platformdirs", "publicsuffixlist"):
+    for name in ("requests", "urllib3", "zstandard", "tqdm", "platformdirs", "publicsuffixlist"):
         yield f"{name} {importlib.metadata.version(name)}"

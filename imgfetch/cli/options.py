@@ -48,6 +48,11 @@ class Option(NamedTuple):
         """Its names on the command line."""
         return self._names_and_metavar()[0]
 
+    @property
+    def metavar(self) -> str | None:
+        """The name of its value in the help."""
+        return self._names_and_metavar()[1]
+
     def add_to(self, parser: argparse._ActionsContainer) -> None:
         """Add it to a parser; if it has a variable, ``None`` means that the command line does not give it."""
         names, metavar = self._names_and_metavar()

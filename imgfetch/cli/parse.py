@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from imgfetch import errors
-from imgfetch.defaults import LONGEST_WAIT, PROGRESS
-from imgfetch.text import quoted
+from imgfetch.defaults import LONGEST_WAIT, MIN_RATE, ZSTD_WINDOWS
+from imgfetch.text import closest, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from imgfetch.archive.wanted import Wanted
@@ -26,18 +26,33 @@ _WHOLE = "(0|[1-9][0-9]{0,18})"  # Python refuses to convert thousands of digits
 _FRACTION = r"(?:\.([0-9]{1,3}))?"
 _HOST = re.compile(r"(?!\.)[^/]*[.:][^/]*/|localhost/")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+_BARE_REGISTRY = re.compile(r"(?:localhost|[^/@:]*\.[^/@:]*|\[[^/@]*\]):[0-9]{2,5}/?")
 _MAX_SIZE = 2**63 - 1
 _MAX_SPAN = 999_999 * 86400
+_MAX_SHARDS = 10_000  # as many as a list has lines
 
 
-def reference(text: str) -> Reference:
-    """Convert the name of an image."""
-    from imgfetch.oci.reference import Reference  # noqa: PLC0415
-
-    if text.endswith(_ARCHIVES) and not _HOST.match(text):
+def image(text: str) -> Reference:
+    """Convert the name of an image, unless a file has that name."""
+    if _is_here(text):
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is a file here; did you mean -i {quoted(text)}? For an image, write its registry as well"
+        )
+    if is_archive(text):
         raise argparse.ArgumentTypeError(
             f"{quoted(text)} looks like a file, not an image; to write it, use -o {quoted(text)}"
         )
+    return reference(text)
+
+
+def reference(text: str) -> Reference:
+    """Convert the name of an image or a repository."""
+    from imgfetch.oci.reference import Reference  # noqa: PLC0415
+
+    if is_archive(text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} looks like a file, not an image")
+    if _BARE_REGISTRY.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is only a registry; write {text.rstrip('/')}/REPOSITORY")
     try:
         return Reference.parse(text)
     except errors.InvalidReferenceError as error:
@@ -74,10 +89,12 @@ def file_or_reference(text: str) -> str | Reference:
     return file(text) if text == "-" or looks_like_file(text) else reference(text)
 
 
-def wanted(text: str) -> Wanted:
-    """Convert the name of an image in an archive, or a digest."""
+def wanted(text: str) -> str | Wanted:
+    """Convert the name of an image in an archive, or a digest; the path of a file is returned as it is."""
     from imgfetch.archive.wanted import Wanted  # noqa: PLC0415
 
+    if _is_here(text) or is_archive(text):
+        return text
     try:
         return Wanted.parse(text)
     except errors.InvalidReferenceError as error:
@@ -95,11 +112,13 @@ def platforms(text: str) -> list[Platform]:
 
 
 def name(text: str) -> Reference:
-    """Convert a name without a digest."""
-    named = reference(text)
-    if named.digest:
-        raise argparse.ArgumentTypeError(f"the name of an image in an archive cannot have a digest: {quoted(text)}")
-    return named
+    """Convert an image's name in an archive."""
+    from imgfetch.oci import names  # noqa: PLC0415
+
+    try:
+        return names.name(reference(text))
+    except errors.InvalidReferenceError as error:
+        raise argparse.ArgumentTypeError(_with_hint(error)) from None
 
 
 def directory(text: str) -> Path:
@@ -122,6 +141,16 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def shard(text: str) -> tuple[int, int]:
+    """Convert a shard such as 3/16: its number, from 1 on, and the number of shards."""
+    match = re.fullmatch(f"{_WHOLE}/{_WHOLE}", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]) <= _MAX_SHARDS:
+        raise argparse.ArgumentTypeError(
+            f"must be N/COUNT, such as 3/16, with N from 1 to COUNT, and COUNT up to {_MAX_SHARDS}, not {quoted(text)}"
+        )
+    return int(match[1]), int(match[2])
+
+
 def seconds(text: str) -> float:
     """Convert a time in seconds."""
     if not re.fullmatch(_WHOLE + _FRACTION, text) or not 0 < float(text) <= LONGEST_WAIT:
@@ -131,7 +160,7 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def size(text: str) -> int:
+def size(text: str, *, form: str = "a size below 8 EiB, such as 500MB or 10GiB") -> int:
     """Convert a number of bytes."""
     match = re.fullmatch(rf"{_WHOLE}{_FRACTION} ?([kKMGT]i?)?B?", text)
     if match:
@@ -140,7 +169,25 @@ def size(text: str) -> int:
         count = int(number + fraction) * (1024 if unit.endswith("I") else 1000) ** power // 10 ** len(fraction)
         if count <= _MAX_SIZE:
             return int(count)
-    raise argparse.ArgumentTypeError(f"must be a size below 8 EiB, such as 500MB or 10GiB, not {quoted(text)}")
+    raise argparse.ArgumentTypeError(f"must be {form}, not {quoted(text)}")
+
+
+def rate(text: str) -> int:
+    """Convert a number of bytes a second; the unit may be written as progress shows it, as in 10 MB/s."""
+    count = size(text.removesuffix("/s"), form="a number of bytes a second, such as 500k or 10M")
+    if count < MIN_RATE:
+        raise argparse.ArgumentTypeError(f"must be {MIN_RATE} bytes a second or more, not {quoted(text)}")
+    return count
+
+
+def window(text: str) -> int:
+    """Convert the size of a zstd window to the next power of two, so that 256M are 256 MiB."""
+    form = "a size from 1M to 2G, such as 512M"
+    count = 1 << (size(text, form=form) - 1).bit_length()
+    smallest, largest = ZSTD_WINDOWS
+    if not smallest <= count <= largest:
+        raise argparse.ArgumentTypeError(f"must be {form}, not {quoted(text)}")
+    return count
 
 
 def span(text: str) -> int:
@@ -172,11 +219,17 @@ def overrides(text: str) -> list[tuple[str, str]]:
     return [override(part) for part in text.split()]
 
 
-def progress(text: str) -> str:
-    """Check the name of a display."""
-    if text not in PROGRESS:
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(PROGRESS)}, not {quoted(text)}")
-    return text
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """Return a function that checks a name."""
+
+    def check(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"must be one of {', '.join(names)}, not {quoted(text)}{did_you_mean(closest(text, names))}"
+            )
+        return text
+
+    return check
 
 
 def flag(text: str) -> bool:
@@ -184,6 +237,16 @@ def flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise argparse.ArgumentTypeError(f"must be 0 or 1, not {quoted(text)}")
     return text == "1"
+
+
+def is_archive(text: str) -> bool:
+    """Return whether a text has the form of an archive's name."""
+    return text.endswith(_ARCHIVES) and not _HOST.match(text)
+
+
+def _is_here(text: str) -> bool:
+    """Return whether a text is the path of a file rather than an image; no image at the top of Docker Hub has a dot."""
+    return "." in Path(text).name and not _HOST.match(text) and Path(text).is_file()
 
 
 def _with_hint(error: errors.ImgfetchError) -> str:

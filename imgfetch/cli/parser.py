@@ -10,20 +10,30 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from imgfetch.cli import stdout
-from imgfetch.cli.commands import FAMILIES, TREE
+from imgfetch.cli.commands import COMMANDS, FAMILIES, TREE
 from imgfetch.cli.examples import EXAMPLES
 from imgfetch.cli.options import usage
-from imgfetch.text import quoted
+from imgfetch.text import closest, did_you_mean, quoted, sanitize
 
+_SHORT = len("-v")
 _MANUAL = "Environment variables and exit statuses: man imgfetch"
 _PAGE = Path(__file__).parents[1] / "data" / "imgfetch.1"
 _ELSEWHERE = {
     **dict.fromkeys(("pull", "fetch", "download", "export", "get"), "did you mean 'save'?"),
+    **dict.fromkeys(("check", "validate", "test"), "did you mean 'verify'?"),
+    **dict.fromkeys(("pin", "lock", "resolve"), "did you mean 'digest'?"),
+    **dict.fromkeys(("show", "manifest", "config", "info"), "did you mean 'inspect'?"),
+    **dict.fromkeys(("signin", "auth"), "did you mean 'login'?"),
+    "signout": "did you mean 'logout'?",
+    **dict.fromkeys(("clean", "clear", "rm", "remove", "delete", "gc"), "did you mean 'cache prune'?"),
+    **dict.fromkeys(("list", "ls", "images"), "did you mean 'tags' or 'cache list'?"),
     **dict.fromkeys(("load", "import"), "to load an archive, run: docker load -i FILE"),
-    **dict.fromkeys(("clean", "clear"), "did you mean 'cache prune'?"),
-    "help": "run: imgfetch --help",
+    **dict.fromkeys(("copy", "cp", "sync"), "to copy between registries, run: skopeo copy"),
+    "version": "did you mean '--version'?",
+    "-V": "did you mean '--version'?",
+    "-p": "pass a password with --password-stdin",
 }
-"""Commands of other tools, with what to do instead."""
+"""Commands and options of other tools, with what to do instead."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,14 +78,26 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parsers = _parsers(argv)
     _check_names(argv, parsers)
     arguments, rest = parsers[""].parse_known_args(argv)
-    if rest and rest[0].startswith("-"):
+    if unknown := next((word for word in rest if word.startswith("-")), ""):
         # A password may follow the letter. See docs/registries.md#secrets-in-messages.
-        usage(arguments, f"unknown option {quoted(rest[0][:2])}")
+        option = unknown[:2]
+        usage(arguments, f"unknown option {quoted(option)}{_other_option(option, ())}")
     if rest:
-        usage(
-            arguments, f"unexpected argument {quoted(rest[0])}; put all arguments before the options, or all after them"
-        )
+        _add(arguments, rest)
     return arguments
+
+
+def _add(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    """Add the arguments that argparse leaves over because there are options before them."""
+    several = [option for option in TREE[arguments.command].all_options if option.nargs == "*"]
+    if not several:
+        usage(arguments, f"unexpected argument {quoted(words[0])}")
+    (option,) = several
+    try:
+        added = list(map(option.parse, words))
+    except argparse.ArgumentTypeError as error:
+        usage(arguments, f"{option.metavar}: {error}")
+    setattr(arguments, option.name, [*getattr(arguments, option.name), *added])
 
 
 def parser() -> Parser:
@@ -129,12 +151,14 @@ def _check_names(words: Sequence[str], parsers: Mapping[str, Parser]) -> None:
         option = word.partition("=")[0]
         if option == "--":
             return
-        if option.startswith("--") and " " not in option:  # argparse takes a word with a space for a value
+        lacks_dash = len(option) > _SHORT and f"-{option}" in _options(name)  # -output FILE would be -o utput
+        # argparse takes a word with a space for a value
+        if (option.startswith("--") and " " not in option) or lacks_dash:
             if option not in _options(name) | {"--password"}:
-                parsers[name].error(f"unknown option {quoted(option)}{_suggestion(option, _options(name))}")
+                parsers[name].error(f"unknown option {quoted(option)}{_other_option(option, _options(name))}")
         elif name in FAMILIES and not word.startswith("-"):
             if word not in _commands(name):
-                parsers[name].error(f"unknown command {quoted(word)}{_suggestion(word, _commands(name))}")
+                parsers[name].error(f"unknown command {quoted(word)}{_other_command(word, _commands(name))}")
             name = f"{name} {word}".strip()
 
 
@@ -147,9 +171,23 @@ def _commands(family: str) -> set[str]:
     return {word for parent, _, word in (name.rpartition(" ") for name in TREE if name) if parent == family}
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415  # few command lines have a misspelt word
+def _other_option(option: str, known: Iterable[str]) -> str:
+    """Return the commands that have an unknown option, or a suggestion."""
+    commands = [name for name in COMMANDS if option in _options(name)]
+    if option in _ELSEWHERE or not commands:
+        return _suggestion(option, known)
+    *most, last = commands
+    return f"; it is an option of imgfetch {' and '.join(filter(None, [', '.join(most), last]))}"
 
+
+def _other_command(word: str, known: Iterable[str]) -> str:
+    """Return how to save an image named in place of a command, or a suggestion."""
+    is_image = "/" in word or ":" in word
+    return f"; did you mean 'imgfetch save {sanitize(word)}'?" if is_image else _suggestion(word, known)
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
     if word in _ELSEWHERE:
         return f"; {_ELSEWHERE[word]}"
-    return "".join(f"; did you mean '{close}'?" for close in difflib.get_close_matches(word, known, 1))
+    names = {each.lstrip("-"): each for each in known}
+    return did_you_mean(names.get(closest(word.lstrip("-"), names), ""))

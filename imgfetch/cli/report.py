@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIG
 _MAX_MESSAGE = 4000
 _MAX_CAUSES = 8
 _MAX_ERRORS = 20
+_GRACE = 2.0  # seconds for a reader of stderr
 _LATER = frozenset({5, 7})  # another run may succeed
 
 
@@ -59,8 +61,13 @@ def report(error: errors.ImgfetchError, display: Display, kept: str) -> int:
     if isinstance(error, errors.SeveralImagesError):
         details += _each(error.errors)
         hint = hint or _common_hint(error.errors)
-    kept = kept if status in _LATER and display.has_plan else ""
-    lines = [message, *details, *([f"  {kept}"] if kept else []), *([f"  hint: {sanitize(hint)}"] if hint else [])]
+    kept = kept if status in _LATER else ""
+    lines = [
+        message,
+        *details,
+        *([f"  {kept}"] if kept else []),
+        *([f"  hint: {sanitize(hint, _MAX_MESSAGE)}"] if hint else []),
+    ]
     members: dict[str, object] = {
         "status": status,
         "error": message,
@@ -89,12 +96,13 @@ def _status(error: errors.ImgfetchError) -> int:
 
 
 def _each(several: Sequence[errors.ImgfetchError]) -> Iterator[str]:
-    """Yield lines for several errors, with their hints if these differ."""
-    has_one_hint = bool(_common_hint(several))
+    """Yield lines for several errors, each different hint once."""
+    shown = {_common_hint(several)}  # below all errors
     for error in several[:_MAX_ERRORS]:
         yield f"  {sanitize(str(error), _MAX_MESSAGE)}"
-        if error.hint and not has_one_hint:
-            yield f"    hint: {sanitize(error.hint)}"
+        if error.hint and error.hint not in shown:
+            yield f"    hint: {sanitize(error.hint, _MAX_MESSAGE)}"
+            shown.add(error.hint)
     if len(several) > _MAX_ERRORS:
         yield f"  and {len(several) - _MAX_ERRORS} more; --progress json prints all"
 
@@ -114,9 +122,11 @@ class StopError(BaseException):
 
 
 @contextmanager
-def caught() -> Iterator[None]:
+def caught(*, is_program: bool = False) -> Iterator[None]:
     """Make SIGINT, SIGTERM and SIGHUP raise a `StopError` in the block; a second signal ends the process.
 
+    If the block is all of a program, a second signal after it has no effect, because the process is about to end.
+    So does stderr if nobody reads it, because a thread that writes to it, or waits for one that does, would never end.
     A signal that is ignored, such as SIGHUP under nohup, stays ignored.
     """
     came: list[int] = []
@@ -125,16 +135,31 @@ def caught() -> Iterator[None]:
         if came:  # second signal: exit at once
             os._exit(128 + number)
         came.append(number)
+        signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
         raise StopError(number)
+
+    def check(_number: int, _frame: FrameType | None) -> None:
+        if came and not _is_writable(2):
+            os._exit(128 + came[0])
 
     before = {
         number: signal.signal(number, stop) for number in _WORDS if signal.getsignal(number) is not signal.SIG_IGN
     }
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, check)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if came and is_program else handler)
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Return whether a write would not wait for a reader."""
+    try:
+        return bool(select.select([], [descriptor], [], 0)[1])
+    except (OSError, ValueError):  # it is closed, so no write waits
+        return True
 
 
 def stopped(stop: StopError, display: Display, kept: str) -> int:

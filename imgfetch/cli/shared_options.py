@@ -26,19 +26,28 @@ STRICT = switch("--strict", help="treat warnings about nonconforming images or r
 QUIET = switch("-q --quiet", help="show only warnings and errors")
 SHOWN = Option(
     f"--progress {'|'.join(defaults.PROGRESS)} $IMGFETCH_PROGRESS",
-    parse.progress,
+    parse.one_of(defaults.PROGRESS),
     "how to show progress on stderr (default: auto, which is bar on a terminal and plain elsewhere)",
     default="auto",
 )
 VERBOSE = Option("-v --verbose", int, "log requests to stderr; -vv logs more", action="count", default=0)
 REFERENCES = (
-    Option("references REF", parse.reference, "an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]", nargs="*"),
+    Option("references REF", parse.image, "an image: [REGISTRY/]REPOSITORY[:TAG][@DIGEST]", nargs="*"),
     each(
         "-i --images FILE",
         str,
         "also read images from FILE, one per line, with --platform and --name of its own; # begins a comment; "
         "- is stdin; repeatable",
     ),
+)
+SIGNATURES = Group(
+    "signatures",
+    each("--key FILE", Path, "require a signature by this public key, such as cosign.pub; repeatable"),
+    once("--certificate-identity ID", str, "require a signature by a certificate for this email address or URI"),
+    once("--certificate-identity-regexp RE", str, "the same, for an identity in which RE is found"),
+    once("--certificate-oidc-issuer URL", str, "the issuer that checked the identity"),
+    once("--certificate-oidc-issuer-regexp RE", str, "the same, for an issuer in which RE is found"),
+    once("--trusted-root FILE", Path, "the trusted authorities and logs of certificates, in sigstore's JSON"),
 )
 ACCESS = (
     Group(

@@ -17,22 +17,19 @@
 #
 #     imgfetch verify images/bundle.tar -i images.lock
 #
-# IMGFETCH_FLAGS are options of every command, such as --mirror; IMGFETCH_SAVE_FLAGS are those of save, such as --format.
+# IMGFETCH_FLAGS are options of digest and save, such as --mirror; IMGFETCH_SAVE_FLAGS are those of save alone, such as
+# --limit-rate.
 # An archive is written again when its line in images.lock, its reference, its platform or the flags have changed; the
 # others are left as they are.  A name in images whose image.NAME is undefined, empty or more than one reference is an
 # error, as is a lock that was made for another reference.  An image.NAME that images does not list gets a warning.
 
 IMGFETCH ?= imgfetch
 IMGFETCH_FLAGS ?=
-IMGFETCH_SAVE_FLAGS ?= -q
+IMGFETCH_SAVE_FLAGS ?=
 IMAGES_DIR ?= images
 IMAGES_LOCK ?= images.lock
 
 .PHONY: images-pin images-fetch images-bundle images-checksums images-clean
-
-images-fetch: $(images:%=$(IMAGES_DIR)/%.tar)
-images-bundle: $(IMAGES_DIR)/bundle.tar
-images-checksums: $(IMAGES_DIR)/SHA256SUMS
 
 # A misspelt name must not bring a wrong image under a right name, so it ends make.
 image_reference = $(strip $(image.$(1)))
@@ -42,6 +39,8 @@ $(foreach variable,$(filter-out $(images:%=image.%) $(images:%=platform.%),$(fil
 $(if $(strip $(images)),,$(error images is undefined or empty; define it above the line that includes make.mk))
 $(if $(filter bundle,$(images)),$(error an image cannot be named bundle, because `make images-bundle` writes bundle.tar))
 $(if $(filter-out $(words $(sort $(images))),$(words $(images))),$(error images lists a name twice: $(images)))
+$(foreach name,$(images),$(if $(strip $(foreach mark,/ % : = ',$(findstring $(mark),$(name)))), \
+  $(error the name $(name) in images cannot be that of a file; use letters, digits and . _ -)))
 $(foreach name,$(images),$(if $(call image_reference,$(name)),, \
   $(error image.$(name) is undefined or empty; define it above the line that includes make.mk)))
 $(foreach name,$(images),$(if $(word 2,$(call image_reference,$(name))), \
@@ -50,14 +49,20 @@ $(foreach name,$(images),$(if $(word 2,$(call image_reference,$(name))), \
 $(foreach name,$(images),$(if $(word 2,$(platform.$(name))), \
   $(error platform.$(name) must be platforms separated by commas: $(platform.$(name)))))
 
+images-fetch: $(images:%=$(IMAGES_DIR)/%.tar)
+images-bundle: $(IMAGES_DIR)/bundle.tar
+images-checksums: $(IMAGES_DIR)/SHA256SUMS
+
 # One line for each image: NAME:TAG@DIGEST --platform PLATFORM # name-here reference-here.  `imgfetch save -i` and
 # `imgfetch verify -i` read it too.  Each image is pinned alone, and the file is replaced when all lines are there.
 define write_lock
 	@pin() { pinned=$$(printf '%s\n' "$$2 $$3" | $(IMGFETCH) digest $(IMGFETCH_FLAGS) --keep-tag -i -) && printf '%s # %s %s\n' "$$pinned" "$$1" "$$2"; }; \
 	  { $(foreach name,$(images),pin '$(name)' '$(call image_reference,$(name))' '$(call image_options,$(name))' &&) :; } > $(IMAGES_LOCK).new \
 	  || { rm -f $(IMAGES_LOCK).new; exit 1; }
-	@if cmp -s $(IMAGES_LOCK).new $(IMAGES_LOCK); then rm $(IMAGES_LOCK).new; \
-	  else mv $(IMAGES_LOCK).new $(IMAGES_LOCK); echo 'pinned $(words $(images)) images in $(IMAGES_LOCK)'; fi
+	@if cmp -s $(IMAGES_LOCK).new $(IMAGES_LOCK); then rm $(IMAGES_LOCK).new; echo '$(IMAGES_LOCK) is up to date'; \
+	  else changed=$$(cat $(IMAGES_LOCK) 2>/dev/null | grep -vxFf - $(IMAGES_LOCK).new | awk '{ printf " %s", $$(NF-1) }'); \
+	  mv $(IMAGES_LOCK).new $(IMAGES_LOCK); \
+	  echo "pinned $(words $(images)) image$(if $(word 2,$(images)),s) in $(IMAGES_LOCK)$${changed:+; new or changed:$$changed}"; fi
 endef
 
 images-pin:
@@ -77,12 +82,16 @@ pinned() { awk -v name="$$1" -v reference="$$2" -v options="$$3" ' \
 	  function last(text) { sub(/@.*/, "", text); sub(/.*\//, "", text); return text ~ /:/ ? text : text ":latest" } \
 	  { line = $$0; sub(/ *#.*/, "", line); given = line; sub(/^[^ ]+ */, "", given) } \
 	  $$1 ~ /@/ && $$(NF-1) == name && $$NF == reference && given == options && last($$1) == last(reference) { print line; found++ } \
-	  END { if (found != 1) { print name " is not in $(IMAGES_LOCK) as " reference " " options "; run make images-pin" > "/dev/stderr"; exit 1 } }' \
+	  END { if (found != 1) { print name " is not in $(IMAGES_LOCK) as " reference (options ? " " options : "") "; run make images-pin" > "/dev/stderr"; exit 1 } }' \
 	  $(IMAGES_LOCK); }; \
 	  lines=$$($(foreach name,$(1),pinned '$(name)' '$(call image_reference,$(name))' '$(call image_options,$(name))' &&) :)
 endef
-# The command that saves them.
-save_pinned = $(call image_pinned,$(1)) && printf '%s\n' "$$lines" | ( set -x; $(IMGFETCH) save $(IMGFETCH_FLAGS) $(IMGFETCH_SAVE_FLAGS) --if-changed -i - -o $@ )
+# The command that saves them, and shows itself in one line, whatever else make does at the same time.
+image_quoted = '$(subst ','\'',$(1))'
+image_save = $(strip $(IMGFETCH) save -q $(IMGFETCH_FLAGS) $(IMGFETCH_SAVE_FLAGS) --if-changed -i - -o $@)
+image_summary = $(if $(word 4,$(1)),$(words $(1)) images,$(foreach name,$(1),$(call image_reference,$(name))))
+save_pinned = $(call image_pinned,$(1)) && printf '+ %s (%s)\n' $(call image_quoted,$(image_save)) $(call image_quoted,$(call image_summary,$(1))) >&2 \
+  && printf '%s\n' "$$lines" | $(image_save)
 
 # When the flags or the references change, every archive is looked at again.
 images_wanted := $(strip $(IMGFETCH_FLAGS) $(IMGFETCH_SAVE_FLAGS) $(DOCKER_DEFAULT_PLATFORM) $(foreach name,$(images),$(name)=$(call image_reference,$(name)) $(call image_options,$(name))))
@@ -90,7 +99,7 @@ ifneq ($(images_wanted),$(strip $(shell cat $(IMAGES_DIR)/.wanted 2>/dev/null)))
 .PHONY: $(IMAGES_DIR)/.wanted
 endif
 $(IMAGES_DIR)/.wanted: | $(IMAGES_DIR)
-	@printf '%s\n' '$(subst ','\'',$(images_wanted))' > $@
+	@printf '%s\n' $(call image_quoted,$(images_wanted)) > $@
 
 # --if-changed leaves an archive alone that is what the lock asks for; `touch` then tells make that this was looked at.
 $(images:%=$(IMAGES_DIR)/%.tar): $(IMAGES_DIR)/%.tar: $(IMAGES_LOCK) $(IMAGES_DIR)/.wanted

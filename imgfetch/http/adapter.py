@@ -1,13 +1,19 @@
-"""Adapter for requests with its own TLS context and a deadline for each read."""
+"""Adapter for requests with its own TLS context and a deadline for each read.
+
+It repeats a request that a server answers by closing a connection that was kept (docs/registries.md#connections).
+"""
 
 from __future__ import annotations
 
 import base64
 import http.client
 import io
+import logging
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +24,14 @@ from urllib3 import PoolManager
 
 from imgfetch.http import deadline, interrupt
 from imgfetch.http.deadline import Deadline
+from imgfetch.http.origin import Origin
 
 MAX_INTERIM = 100
 """Most interim responses (RFC 9110, section 15.2) before the final one."""
+
+_REPEATABLE = ("GET", "HEAD")
+
+_logger = logging.getLogger(__name__)
 
 
 class _Reader(io.RawIOBase):
@@ -90,14 +101,76 @@ class _Response(http.client.HTTPResponse):
         raise http.client.HTTPException(f"more than {MAX_INTERIM} interim responses")
 
 
+class _Use(threading.local):
+    """This thread's use of connections: whether the last one was kept from an earlier request, and the next may be."""
+
+    is_kept = False
+    may_be_kept = True
+
+    def began(self, connection: Any) -> Any:  # noqa: ANN401  # as in urllib3
+        """Note a connection of a pool, and close it first if it must be a new one, as the pool does with a dead one."""
+        if not self.may_be_kept:
+            connection.close()
+        self.is_kept = connection.sock is not None
+        return connection
+
+    @contextmanager
+    def new(self) -> Iterator[None]:
+        """Let requests have new connections."""
+        self.may_be_kept = False
+        try:
+            yield
+        finally:
+            self.may_be_kept = True
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Return whether the last request was sent over a kept connection and got no byte."""
+        mine, within = interrupt.current(), deadline.current()
+        is_ended = mine is not None and mine.is_set  # by another thread, which shuts the connection down
+        return self.is_kept and within is not None and not within.has_received and not is_ended
+
+
+_use = _Use()
+
+
 @cache
 def _bounded(pool: type) -> type:
-    """Return a class of connection pools whose responses are of our class, and whose handshakes keep their timeout."""
+    """Return a class of connection pools with our responses, handshakes that keep their timeout, and a note of use."""
     own: dict[str, Any] = {"response_class": _Response}
     if connect := getattr(pool.ConnectionCls, "_connect_tls_proxy", None):  # type: ignore[attr-defined]
         own["_connect_tls_proxy"] = lambda *arguments: deadline.share(connect(*arguments))
+    own |= {"is_requesting": False, "send": _sending(pool.ConnectionCls.send)}  # type: ignore[attr-defined]
+    own["request"] = _requesting(pool.ConnectionCls.request)  # type: ignore[attr-defined]
     connection = type("_Connection", (pool.ConnectionCls,), own)  # type: ignore[attr-defined]
-    return type("_Pool", (pool,), {"ConnectionCls": connection})
+    take = pool._get_conn  # type: ignore[attr-defined]  # noqa: SLF001  # no public place knows whether it is new
+    own_pool = {"ConnectionCls": connection, "_get_conn": lambda *given, **named: _use.began(take(*given, **named))}
+    return type("_Pool", (pool,), own_pool)
+
+
+def _requesting(request: Callable[..., None]) -> Callable[..., None]:
+    """Return a method that sends a request; `_sending` gives only these the time for a response."""
+
+    def request_in_time(connection: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # as in urllib3
+        connection.is_requesting = True
+        try:
+            request(connection, *arguments, **options)
+        finally:
+            connection.is_requesting = False
+
+    return request_in_time
+
+
+def _sending(send: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return a method that sends within the time for a response, because urllib3 gives a body the time to connect."""
+
+    def send_in_time(connection: Any, data: Any) -> None:  # noqa: ANN401  # as in http.client
+        within = deadline.current()
+        if within is not None and connection.is_requesting and connection.sock is not None:
+            connection.sock.settimeout(within.timeout)
+        send(connection, data)
+
+    return send_in_time
 
 
 def _bound(manager: PoolManager) -> None:
@@ -120,6 +193,24 @@ class ContextAdapter(requests.adapters.HTTPAdapter):
         self._proxy_context = proxy_context
         super().__init__(pool_maxsize=most, max_retries=0)  # imgfetch retries itself
         _bound(self.poolmanager)
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:  # noqa: ANN401  # as in requests
+        """Send a request, once more over a new connection if a kept one turns out to be closed.
+
+        The server closed it before it saw the request, or without an answer.  Either way the request may be repeated
+        (RFC 9112, section 9.3.1), which does not count as an attempt.
+        """
+        _use.is_kept = False
+        if within := deadline.current():
+            within.begin()
+        try:
+            return super().send(request, *arguments, **options)
+        except requests.ConnectionError:  # not a timeout
+            if request.method not in _REPEATABLE or not _use.is_unanswered:
+                raise
+        _logger.info("%s had closed a connection; repeating the request", Origin.of(str(request.url)))
+        with _use.new():
+            return super().send(request, *arguments, **options)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None

@@ -40,7 +40,7 @@ class Certificate(NamedTuple):
     @property
     def hosts(self) -> str:
         """The hosts that it covers, for messages."""
-        return format_some(self.names, _MAX_NAMES) or self.subject
+        return format_some(self.names, _MAX_NAMES)
 
     def has_misplaced(self, host: str) -> bool:
         """Return whether an address is among the DNS names, where no client looks for it."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 import math
 import re
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
@@ -29,11 +30,13 @@ from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import TransportError
 from imgfetch.http import interrupt, redirects
 from imgfetch.http.adapter import ContextAdapter
+from imgfetch.http.body import Body
 from imgfetch.http.deadline import NOTICE, Deadline
 from imgfetch.http.interrupt import Interrupt
 from imgfetch.http.network_errors import mapped, proxy_error
 from imgfetch.http.origin import Origin
 from imgfetch.http.proxies import Proxies, Proxy
+from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.response import Response
 from imgfetch.http.tls import TlsConfig
 from imgfetch.redaction import KNOWN
@@ -60,6 +63,7 @@ class HttpClient:
         connect_timeout: the longest time to connect, in seconds.
         timeout: the longest time between two bytes, and for the heads of a response and the redirects before it.
         pause: a lower limit for the time between two bytes of a body.
+        rate_limit: the bytes a second of all bodies together, perhaps shared with other clients.
 
     Raises:
         TransportError: no response.
@@ -72,8 +76,10 @@ class HttpClient:
     connect_timeout: float = CONNECT_TIMEOUT
     timeout: float = READ_TIMEOUT
     pause: float = READ_TIMEOUT
+    rate_limit: RateLimit = field(default_factory=RateLimit)
 
     def __post_init__(self) -> None:
+        self._common = cache(self.trust.common)
         self._adapters: dict[tuple[Origin, bool], requests.adapters.HTTPAdapter] = {}
         self._open: set[Response] = set()
         self._asking: set[Interrupt] = set()
@@ -97,13 +103,15 @@ class HttpClient:
         identify: bool = True,
         timeout: float | None = None,
         offset: int = 0,
+        length: int | None = None,
         validators: Mapping[Origin, str] | None = None,
+        body: Body | None = None,
     ) -> Iterator[Response]:
         """Request ``url``, follow redirects, and yield the last response, whatever its status.
 
         Args:
             url: sent unchanged.
-            method: ``GET`` or ``HEAD``.
+            method: the method; a redirect is followed with ``GET`` and ``HEAD``, or if it keeps method and body.
             accept: the ``Accept`` header.
             authorization: the ``Authorization`` header, sent only to the origin of ``url``, and after a redirect to its
                 storage only if that demands it (docs/registries.md#who-receives-credentials).
@@ -113,26 +121,31 @@ class HttpClient:
             identify: present a client certificate to the origin of ``url``.
             timeout: a lower limit in seconds for the time between two bytes.
             offset: the first byte to request; a server may still send all of them.
+            length: the number of bytes to request; by default all from ``offset``.
             validators: strong ``ETag`` values by the origin that sent them.
+            body: the content to send, again after each redirect.
         """
         home, chain, within = Origin.of(url), [url], self._deadline(timeout)
-        within.limit(within.timeout)  # the heads of all responses together
+        within.limit(within.timeout + _patience(body))  # the heads of all responses together
         while True:
             origin = Origin.of(chain[-1])
             headers = dict(more) if origin == home else {}
-            headers |= {"Accept": accept, **({"Range": f"bytes={offset}-"} if offset else {})}
+            headers |= {"Accept": accept, **_range(offset, length)}
             if offset and validators and origin in validators:
                 headers["If-Range"] = validators[origin]
             mine = {"Authorization": authorization} if authorization and origin == home else {}
             is_storage = not same_host and _is_storage(chain)
-            send = partial(self._send, chain[-1], within=within, method=method, identify=identify and origin == home)
+            identified = identify and origin == home
+            send = partial(self._send, chain[-1], within=within, method=method, identify=identified, body=body)
             with _redirected(chain):
                 response = send(headers if is_storage else headers | mine)
                 if is_storage and mine and response.status in _DENIED:
+                    response.skip()
                     response.close()
                     response = send(headers | mine)
-            if response.status not in redirects.STATUSES:
+            if not redirects.is_followed(method, response.status):
                 break
+            response.skip()
             response.close()
             next_url = redirects.target(
                 response.header("Location"),
@@ -151,8 +164,9 @@ class HttpClient:
     @contextmanager
     def post(self, url: str, form: bytes, *, timeout: float | None = None) -> Iterator[Response]:
         """Send a form, which may contain a secret, and yield the response; redirects are not followed."""
-        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        with self._registered(self._send(url, headers, self._deadline(timeout), method="POST", form=form)) as response:
+        body = Body(len(form), lambda: form, "application/x-www-form-urlencoded")
+        headers, within = {"Accept": "application/json"}, self._deadline(timeout)
+        with self._registered(self._send(url, headers, within, method="POST", body=body)) as response:
             yield response
 
     @contextmanager
@@ -208,7 +222,7 @@ class HttpClient:
         within: Deadline,
         *,
         method: str,
-        form: bytes | None = None,
+        body: Body | None = None,
         identify: bool = True,
     ) -> Response:
         mine = interrupt.current()
@@ -219,17 +233,13 @@ class HttpClient:
         adapter = self._adapter(Origin.of(url), identify=identify)
         _note_secrets(url, headers.get("Authorization", ""), proxy)
         with mapped(url, proxy), self._interruptible(), within.applied(partial(self._announce, url)):
-            headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
-            prepared = requests.Request(method, url, headers=headers, data=form).prepare()
-            # Signed URLs cover the literal text, which `prepare` rewrites.
-            prepared.url = url
             answer = adapter.send(
-                prepared,
+                _prepared(method, url, headers, body),
                 stream=True,
-                timeout=(min(self.connect_timeout, timeout), timeout),
+                timeout=(min(self.connect_timeout, timeout), timeout + _patience(body)),
                 proxies={Origin.of(url).scheme: proxy.url} if proxy else {},
             )
-        response = Response(answer, url, within)
+        response = Response(answer, url, within, self.rate_limit)
         _logger.info("%s %s: %s %s", method, response.url, response.status, response.reason)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
@@ -253,11 +263,13 @@ class HttpClient:
         with self._lock:
             adapter = self._adapters.get((origin, identify))
             if adapter is None:
-                is_tls = origin.scheme == "https"
-                context = self.trust.context(origin.host, origin.port, client_certificate=identify) if is_tls else None
-                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self.trust.common)
+                context = self._context(origin, identify=identify) if origin.scheme == "https" else None
+                adapter = ContextAdapter(context, most=_CONNECTIONS, proxy_context=self._common)
                 self._adapters[origin, identify] = adapter
             return adapter
+
+    def _context(self, origin: Origin, *, identify: bool) -> ssl.SSLContext:
+        return self.trust.context(origin.host, origin.port, client_certificate=identify, common=self._common)
 
     def _pass_on_warnings(self, response: Response) -> None:
         """Log each ``Warning`` header once (distribution specification, "Warnings")."""
@@ -279,6 +291,30 @@ def _redirected(chain: list[str]) -> Iterator[None]:
         if len(chain) == 1:
             raise
         raise error.within(f"{Origin.of(chain[0])} redirects to {Origin.of(chain[-1])}")  # noqa: B904  # a copy
+
+
+def _range(offset: int, length: int | None) -> dict[str, str]:
+    """Return the header that requests a part of the content (RFC 9110, section 14.2)."""
+    if length is not None:
+        return {"Range": f"bytes={offset}-{offset + length - 1}"}
+    return {"Range": f"bytes={offset}-"} if offset else {}
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: Body | None) -> requests.PreparedRequest:
+    """Return a request for a URL as it is, because signatures cover its literal text."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(method)
+    prepared.prepare_headers({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers})
+    prepared.prepare_body(None, None)
+    if body is not None:
+        prepared.headers.update(body.headers)
+        prepared.body = body.content() if body.size else None  # its length is stated
+    prepared.url = url
+    return prepared
+
+
+def _patience(body: Body | None) -> float:
+    return body.patience if body else 0
 
 
 def _is_storage(chain: list[str]) -> bool:

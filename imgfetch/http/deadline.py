@@ -59,11 +59,26 @@ class Deadline:
         """Limit the time for all that is still to come, in place of an earlier limit."""
         self._in_all = seconds
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Limit the time for what is received in the block."""
+        before, self._in_all = self._in_all, min(seconds, self._in_all)
+        allowed = self._in_all
+        try:
+            yield
+        finally:
+            self._in_all += before - allowed
+
     def count(self, size: int) -> None:
         """Take the number of bytes of content that were received; enough of them begin a new period."""
         self._content += size
         if self._content >= MIN_PROGRESS:
             self.begin()
+
+    @property
+    def has_received(self) -> bool:
+        """Return whether a byte came in this period."""
+        return self._received > 0
 
     @property
     def is_over(self) -> bool:

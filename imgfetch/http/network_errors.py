@@ -186,7 +186,10 @@ def _certificate_error(origin: Origin, error: ssl.SSLCertVerificationError, *, d
     elif code in _OTHER_NAMES:
         reason = f"it is valid for {found.hosts}, not for {origin.host}" if found else reason
         hint = "use a host name that the certificate covers"
-        if found and found.has_misplaced(origin.host):
+        if found and not found.names:
+            reason = f'it names its host only as the common name "{found.subject}", which does not count any more'
+            hint = f"the server needs a certificate with {origin.host} as a subject alternative name"
+        elif found and found.has_misplaced(origin.host):
             reason = f"it has {origin.host} as a DNS name, and not as an address"
             hint = f"the server needs a certificate with IP:{origin.host}; a DNS entry does not count for an address"
     return CertificateError(

@@ -15,6 +15,14 @@ from imgfetch.tolerance import Tolerance
 MAX_REDIRECTS = 10
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
+_KEEPING = frozenset({307, 308})
+"""Statuses of redirects that keep the method and the body (RFC 9110, section 15.4)."""
+_READING = frozenset({"GET", "HEAD"})
+
+
+def is_followed(method: str, status: int) -> bool:
+    """Return whether a response is a redirect that is followed; others would turn an upload into a download."""
+    return status in (STATUSES if method in _READING else _KEEPING)
 
 
 def target(
@@ -36,7 +44,7 @@ def target(
     """
     if not location:
         raise _lost(status, chain, "redirect without a Location header")
-    target = _resolved(chain[-1], location.as_sent)
+    target = resolved(chain[-1], location.as_sent)
     reached = [*chain, target]
     if target in chain:
         raise _lost(status, reached, "redirect loop")
@@ -56,7 +64,7 @@ def target(
     return target
 
 
-def _resolved(url: str, location: str) -> str:
+def resolved(url: str, location: str) -> str:
     """Resolve a ``Location`` (RFC 9110, section 10.2.2) without re-encoding, which would break signed URLs."""
     with suppress(UnicodeError):  # headers are decoded as Latin-1, URLs are UTF-8
         location = location.encode("latin-1").decode("utf-8")

@@ -13,11 +13,14 @@ from imgfetch.http import interrupt
 from imgfetch.http.deadline import Deadline
 from imgfetch.http.network_errors import mapped
 from imgfetch.http.origin import Origin
+from imgfetch.http.ratelimit import RateLimit, Share
 from imgfetch.layers import content_encoding
 from imgfetch.text import ServerText, shown_url
 
 MAX_SKIPPED_BODY = 64 * 1024
 """Maximum bytes that are read of an error's body."""
+_SKIP = 1.0
+"""Seconds for the rest of a body that nobody needs; a new connection takes about as long."""
 DOCUMENT_TIMEOUT = 120.0
 """Seconds for a whole document; layers have no such limit."""
 CHUNK = 256 * 1024
@@ -38,7 +41,13 @@ class Response:
         UnsupportedError: decoding a document needs too much memory.
     """
 
-    def __init__(self, response: requests.Response, url: str, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self,
+        response: requests.Response,
+        url: str,
+        deadline: Deadline | None = None,
+        limit: RateLimit | None = None,
+    ) -> None:
         """Wrap the response to a request for ``url``, whose connection keeps the deadline."""
         self._response = response
         self.status = response.status_code
@@ -48,6 +57,7 @@ class Response:
         self.address = ServerText(url)
         self.start = 0
         self._deadline = deadline or Deadline()
+        self._share = Share(limit or RateLimit())
         self._interrupt = interrupt.current()
         if self._interrupt:
             self._interrupt.watch(self.abort)
@@ -77,30 +87,40 @@ class Response:
         text = self.header("Content-Length").as_sent.strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
 
-    def continues(self, offset: int, size: int) -> bool:
-        """Return whether the ``Content-Range`` of a 206 covers exactly the bytes from ``offset`` to ``size``.
+    def continues(self, offset: int, size: int, length: int | None = None) -> bool:
+        """Return whether the ``Content-Range`` of a 206 covers exactly the requested bytes of ``size``.
+
+        These are ``length`` from ``offset`` on, by default all.
 
         Source: RFC 9110, section 14.4: ``bytes first-last/(complete-length / "*")``, in one line.
         """
+        if self.header("Content-Type").as_sent.strip().lower().startswith("multipart/"):
+            return False  # its parts have ranges of their own
         lines = self.headers("Content-Range")
         match = _RANGE.fullmatch(lines[0].as_sent.strip()) if len(lines) == 1 else None
         if match is None:
             return False
-        first, last, length = int(match[1]), int(match[2]), match[3]
-        return first == offset and last == size - 1 and first <= last and (length == "*" or int(length) == size)
+        first, last, total = int(match[1]), int(match[2]), match[3]
+        end = size if length is None else offset + length
+        return first == offset and last == end - 1 and first <= last and (total == "*" or int(total) == size)
 
     def chunks(self, limit: int) -> Iterator[bytes]:
-        """Yield at most ``limit`` bytes of the undecoded body."""
-        while limit > 0 and (chunk := self._read(min(CHUNK, limit))):
+        """Yield at most ``limit`` bytes of the undecoded body, at the rate of the `RateLimit`."""
+        while limit > 0:
+            self.pause()
+            if not (chunk := self._read(int(min(CHUNK, self._share.chunk, limit)))):
+                break
             limit -= len(chunk)
-            self._deadline.count(len(chunk))
             yield chunk
+
+    def pause(self) -> None:
+        """Wait until the `RateLimit` allows more bytes; `chunks` then does not wait for that."""
+        self._share.pause()
 
     def _read(self, size: int) -> bytes:
         try:
             with mapped(self.url):
                 chunk: bytes = self._response.raw.read1(size, decode_content=False)
-                return chunk
         except TransportError as error:
             if came := self._deadline.shortfall:
                 raise TransportError(
@@ -108,16 +128,20 @@ class Response:
                     hint="run the same command again; --timeout SECONDS allows longer pauses",
                 ) from error.__cause__
             raise
+        self._deadline.count(len(chunk))
+        self._share.received(len(chunk))
+        return chunk
 
     def document(self, limit: int, label: str, *, timeout: float = DOCUMENT_TIMEOUT) -> bytes:
         """Return a JSON body of up to ``limit`` bytes; ``timeout`` is for all of it.
 
+        It is read without pauses, because a late document would look like a slow server; the next one waits instead.
         An unrequested ``Content-Encoding`` is decoded unless the bytes are already JSON
         (docs/registries.md#content-encoding).
         """
         self._deadline.limit(timeout)
         try:
-            raw = b"".join(self.chunks(limit + 1))
+            raw = self._read_up_to(limit + 1)
         except TransportError as error:
             if self._deadline.is_over:
                 late = f"{label} arrives too slowly from {self.origin}: incomplete after {timeout:g} s"
@@ -129,11 +153,27 @@ class Response:
             raise VerificationError(f"{label} exceeds {limit} bytes")
         return raw
 
+    def _read_up_to(self, limit: int) -> bytes:
+        body = bytearray()
+        while len(body) < limit and (chunk := self._read(min(CHUNK, limit - len(body)))):
+            body += chunk
+        return bytes(body)
+
     def excerpt(self) -> ServerText:
         """Return the start of an error's body, or an empty text if it cannot be read."""
         with suppress(ImgfetchError):
             return text_of(self.document(MAX_SKIPPED_BODY, "the error body"))
         return ServerText("")
+
+    def skip(self) -> None:
+        """Receive the rest of a short body, so that the connection can be used again (docs/registries.md#connections).
+
+        It is closed instead if the body is long, ends with the connection, or comes slowly.
+        """
+        size = 0 if self.header("Transfer-Encoding") else self.content_length
+        if size is not None and size <= MAX_SKIPPED_BODY:
+            with suppress(TransportError), self._deadline.within(_SKIP):
+                self._read_up_to(MAX_SKIPPED_BODY + 1)
 
     def keep(self) -> None:
         """Let the connection be used again, after a request with HEAD, which has no body."""
@@ -146,7 +186,8 @@ class Response:
         self._response.close()
 
     def abort(self) -> None:
-        """End a read in another thread."""
+        """End a read or a pause in another thread."""
+        self._share.end()
         with suppress(Exception):
             self._response.raw.shutdown()
 

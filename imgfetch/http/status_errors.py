@@ -22,7 +22,7 @@ from imgfetch.errors import (
 from imgfetch.http.origin import login_command
 from imgfetch.http.response import Response, text_of
 from imgfetch.http.retries import TEMPORARY, retry_after
-from imgfetch.text import ServerText, quoted, sanitize
+from imgfetch.text import ServerText, counted, quoted, sanitize
 
 MAX_QUOTED = 200
 """Characters of a server's text in a message."""
@@ -34,6 +34,7 @@ _MINUTE, _HOUR = 60, 3600
 _TODAY, _LONG = 12 * _HOUR, 1000 * 24 * _HOUR
 _LIMIT = re.compile(r"([0-9]{1,9});w=([0-9]{1,9})")
 _NO_REGISTRY = "check the host and the port: this may not be a registry, or a proxy may be answering for it"
+_USES_HTTPS = "this port expects https: leave out --plain-http, or write https:// in the mirror's address"
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
 
 
@@ -79,7 +80,13 @@ def rejection(
             hint=_wait_hint(wait, max_wait, "the problem is on the server's side; try again later"),
             tries=None if status in TEMPORARY else 1,
         )
-    return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=_NO_REGISTRY)
+    hint = _USES_HTTPS if _expects_https(response, words) else _NO_REGISTRY
+    return RegistryError(f"{label} is unavailable: {said}", url=url, status=status, codes=codes, hint=hint)
+
+
+def _expects_https(response: Response, words: str) -> bool:
+    """Return whether a server such as nginx, Apache or one in Go says that a request without TLS came to a TLS port."""
+    return response.url.startswith("http:") and response.status == HTTPStatus.BAD_REQUEST and "https" in words.lower()
 
 
 def answer_of(response: Response) -> str:
@@ -181,7 +188,7 @@ def _duration(seconds: float) -> str:
     if seconds < _HOUR:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / _MINUTE), 60)
-    named = f"{hours} hour{'' if hours == 1 else 's'}"
+    named = counted(hours, "hour")
     return f"{named} {minutes} min" if minutes else named
 
 

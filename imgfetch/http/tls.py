@@ -2,7 +2,7 @@
 
 A server is trusted if its certificate covers its name and leads to an authority in
 
-* the system's store, read by `truststore`, or ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` in its place;
+* the system's store, of `imgfetch.http.authorities`, or ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` in its place;
 * ``SSL_CERT_DIR``, in addition to either, as for OpenSSL and Go where the store is one file;
 * a ``--ca-file``, for every host;
 * a ``*.crt`` in the host's directory of a ``certs.d``, where a ``*.cert`` with its ``*.key`` is a client certificate.
@@ -13,24 +13,20 @@ Hosts named by ``--insecure``, or as insecure by docker's or podman's configurat
 from __future__ import annotations
 
 import logging
-import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-import truststore
-
 from imgfetch.errors import StorageError
+from imgfetch.http import authorities
 from imgfetch.http.origin import DEFAULT_PORTS
 from imgfetch.inputs import read_settings
 from imgfetch.text import sanitize
 
 _HUB = ("registry-1.docker.io", "docker.io")
 _HOST = re.compile(r"[\w:][\w.:%-]*")  # a safe directory name, unlike ".."
-_NOT_ASCII = re.compile(rb"[^\x00-\x7f]")  # in comments, which OpenSSL skips
-_HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
 _BUNDLE = "SSL_CERT_FILE or REQUESTS_CA_BUNDLE"
 _PARTNERS = {".cert": ".key", ".key": ".cert"}
 
@@ -73,28 +69,32 @@ class TlsConfig(NamedTuple):
         """Return the level of messages about a host without verification: a warning if this run asks for it."""
         return logging.WARNING if _is_named(host, port, self.insecure) else logging.INFO
 
-    def context(self, host: str, port: int, *, client_certificate: bool = True) -> ssl.SSLContext:
-        """Return a new context for one host, and warn if it is not verified.
+    def context(
+        self,
+        host: str,
+        port: int,
+        *,
+        client_certificate: bool = True,
+        common: Callable[[], ssl.SSLContext] | None = None,
+    ) -> ssl.SSLContext:
+        """Return the context for one host, and warn if it is not verified.
+
+        A host that needs nothing of its own has the context that ``common`` returns, by default `common`.
 
         Raises:
             StorageError: a file is unreadable or malformed.
         """
         files, own = self._own_files(host, port), self.hosts.get((host.lower(), port), HostTls())
         if self.is_insecure(host, port):
-            level = self.level_of(host, port)
-            reason = "--insecure" if level == logging.WARNING else "a configuration file"
-            _logger.log(
-                level, "the certificate of %s is not verified because of %s", sanitize(f"{host}:{port}"), reason
-            )
-            context = _context(ssl.SSLContext)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context = self._insecure(host, port)
+        elif not files and own == HostTls():
+            return (common or self.common)()
         else:
-            context = self.common()
+            context = self._new()
             for path in (file for file in files if file.suffix == ".crt"):
-                _add_ca(context, path)
+                authorities.add_file(context, path)
             for path in own.ca_files:
-                _add_ca(context, path, source="the CA file")
+                authorities.add_file(context, path, source="the CA file")
         if client_certificate:
             _add_client_cert(context, files)
             for certificate, key in reversed(own.pairs):  # as there, the first of one kind is used
@@ -102,16 +102,33 @@ class TlsConfig(NamedTuple):
         return context
 
     def common(self) -> ssl.SSLContext:
-        """Return a context with the authorities for every host."""
-        context = _context(ssl.SSLContext if self.bundle else truststore.SSLContext)
-        if self.bundle and self.bundle.is_dir():
-            _add_directories(context, self.bundle, _BUNDLE)
-        elif self.bundle:
-            _add_ca(context, self.bundle, source=_BUNDLE)
+        """Return a context with the authorities for every host, which nobody may change."""
+        has_own = self.bundle or self.bundle_directory or self.ca_files
+        return self._new() if has_own else authorities.system_context()
+
+    def _new(self) -> ssl.SSLContext:
+        """Return a new context with the authorities for every host."""
+        context = authorities.new_context()
+        if not self.bundle:
+            authorities.add_system(context)
+        elif self.bundle.is_dir():
+            authorities.add_directories(context, self.bundle, _BUNDLE)
+        else:
+            authorities.add_file(context, self.bundle, source=_BUNDLE)
         if self.bundle_directory:
-            _add_directories(context, self.bundle_directory, "SSL_CERT_DIR")
+            authorities.add_directories(context, self.bundle_directory, "SSL_CERT_DIR")
         for path in self.ca_files:
-            _add_ca(context, path, source="--ca-file")
+            authorities.add_file(context, path, source="--ca-file")
+        return context
+
+    def _insecure(self, host: str, port: int) -> ssl.SSLContext:
+        """Return a new context that verifies nothing, and warn about it."""
+        level = self.level_of(host, port)
+        reason = "--insecure" if level == logging.WARNING else "a configuration file"
+        _logger.log(level, "the certificate of %s is not verified because of %s", sanitize(f"{host}:{port}"), reason)
+        context = authorities.new_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         return context
 
     def _own_files(self, host: str, port: int) -> list[Path]:
@@ -165,14 +182,6 @@ def from_environment(
     )
 
 
-def _context(kind: type[ssl.SSLContext]) -> ssl.SSLContext:
-    """Require TLS 1.2, and accept chains that end at any trusted certificate, self-signed or not, as Go does."""
-    context = kind(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
-
-
 def _is_named(host: str, port: int, entries: Iterable[str]) -> bool:
     named = {entry.lower() for entry in entries}
     return any({name, name.strip("[]"), f"{name}:{port}"} & named for name in _names(host, port))
@@ -192,46 +201,9 @@ def _directory_names(host: str, port: int) -> list[str]:
 
 
 def _certificates(directory: Path) -> list[Path]:
-    files = _listed(directory)
+    files = authorities.listed(directory)
     # In a directory with containerd's hosts.toml, a pair may belong to a mirror.
     return [] if directory / "hosts.toml" in files else [file for file in files if file.suffix in {".crt", *_PARTNERS}]
-
-
-def _listed(directory: Path) -> list[Path]:
-    """Return the entries of a directory by name; none if it cannot be read."""
-    try:
-        return sorted(directory.iterdir())
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            _logger.debug("skipping %s: %s", sanitize(str(directory)), error.strerror)
-        return []
-
-
-def _add_ca(context: ssl.SSLContext, path: Path, *, source: str = "") -> None:
-    """Trust a file's authorities; like docker and podman, skip a ``*.crt`` of a directory that has none."""
-    try:
-        context.load_verify_locations(cadata=_NOT_ASCII.sub(b"?", read_settings(path)).decode("ascii"))
-    except (OSError, ValueError) as error:  # a `ValueError` if the file is empty
-        is_content = isinstance(error, (ssl.SSLError, ValueError))
-        reason = "not a valid PEM certificate" if is_content else getattr(error, "strerror", "")
-        message = f"{source or 'cannot use'} {sanitize(str(path))}: {reason}"
-        if source or isinstance(error, PermissionError):
-            hint = f"{source} expects CA certificates in PEM form" if source else None
-            raise StorageError(message, hint=hint) from error
-        _logger.warning("%s; skipping it", message)
-
-
-def _add_directories(context: ssl.SSLContext, directories: Path, source: str) -> None:
-    """Trust the authorities in directories by the rules of OpenSSL, which opens a file there when it needs it."""
-    listed = (path for directory in str(directories).split(os.pathsep) for path in _listed(Path(directory)))
-    for path in filter(lambda path: _HASHED.fullmatch(path.name), listed):
-        try:
-            read_settings(path)
-        except (FileNotFoundError, PermissionError, IsADirectoryError):  # OpenSSL skips it
-            continue
-        except OSError as error:
-            raise StorageError(f"{source} {sanitize(str(path))}: {error.strerror}", hint="remove it") from error
-    context.load_verify_locations(capath=directories)
 
 
 def _add_client_cert(context: ssl.SSLContext, files: list[Path]) -> None:

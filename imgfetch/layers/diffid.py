@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Self
 
 from imgfetch.defaults import MAX_LAYER
-from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, StorageError, UnsupportedError, VerificationError
 from imgfetch.layers.compression import HEAD, Decompressor, decompressor, detect
 from imgfetch.layers.layertar import LayerTar
 from imgfetch.layers.windows import WINDOWS
@@ -103,6 +103,7 @@ class DiffIdCheck:
         *,
         limit: int = MAX_LAYER,
         interrupt: Callable[[], None] | None = None,
+        copy: Callable[[int, bytes], None] | None = None,
     ) -> None:
         """Start before the layer's first byte.
 
@@ -112,6 +113,8 @@ class DiffIdCheck:
             algorithm: the algorithm of the expected ``diff_id``.
             limit: maximum bytes of the decompressed layer.
             interrupt: called often; raises an `ImgfetchError` to stop.
+            copy: called with each position in the decompressed layer and the bytes there; its `StorageError` is raised
+                by `update` and `finish`.
         """
         self._what = what
         self._media_type = media_type
@@ -119,12 +122,18 @@ class DiffIdCheck:
         self._tar = LayerTar()
         self._limit = limit
         self._interrupt = interrupt or (lambda: None)
+        self._copy = copy or (lambda _position, _data: None)
         self._size = 0
         self._head = b""
         self._compression: str | None = None
         self._decompressor: Decompressor | None = None
         self._lease = WINDOWS.lease(self._interrupt)
         self._error: ImgfetchError | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of what has been decompressed."""
+        return self._hasher.digest
 
     def update(self, data: bytes) -> None:
         """Process the next bytes of the stored layer."""
@@ -137,6 +146,8 @@ class DiffIdCheck:
             self._head += data
             if len(self._head) >= HEAD:
                 self._take(self._begin().feed(self._head))
+        except StorageError:
+            raise
         except ImgfetchError as error:
             # The traceback's frames refer to the decompressor, whose window would live as long as the error.
             error.__traceback__ = error.__context__ = None
@@ -197,6 +208,7 @@ class DiffIdCheck:
                 )
             self._hasher.update(piece)
             self._tar.feed(piece)
+            self._copy(self._size - len(piece), piece)
 
 
 def _mislabelled(media_type: str, compression: str) -> str:

@@ -1,15 +1,17 @@
 """Decompression of deflated data by ``zlib-ng``, or by ``zlib`` on machines for which zlib-ng has no wheels.
 
 Both share their origin and refuse the same streams, which Go's ``compress/flate`` refuses too.
-`isal` is a fifth faster but accepts an incomplete Huffman code, so it would silently accept a layer that nothing
+`isal` needs a third less time but accepts an incomplete Huffman code, so it would silently accept a layer that nothing
 else can read (RFC 1951, section 3.2.7; ``inflate_table`` in zlib's ``inftrees.c``).
 
-Both are wrapped in the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share.
+Both have the interface that `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` share, except zlib before Python 3.12.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Protocol
 
@@ -63,7 +65,9 @@ class Inflater:
 
     def __init__(self, library: ModuleType, wrapper: int) -> None:
         """Start before the stream; ``wrapper`` is `GZIP` or `ZLIB`."""
-        self._stream: zlib._Decompress = library.decompressobj(wrapper)
+        # It keeps the rest of its input, which otherwise is copied twice for each piece of output.
+        open_stream: Callable[[int], Stream] = getattr(library, "_ZlibDecompressor", partial(_Copying, library))
+        self._stream = open_stream(wrapper)
         self._damage: type[Exception] = library.error
 
     @property
@@ -74,7 +78,7 @@ class Inflater:
     @property
     def needs_input(self) -> bool:
         """As in `Stream`."""
-        return not self._stream.eof and not self._stream.unconsumed_tail
+        return not self._stream.eof and self._stream.needs_input
 
     @property
     def unused_data(self) -> bytes:
@@ -83,13 +87,35 @@ class Inflater:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """As in `Stream`."""
-        kept = self._stream.unconsumed_tail
         try:
-            return self._stream.decompress(kept + data if kept else data, max_length)
+            return self._stream.decompress(data, max_length)
         except self._damage as error:
             if str(error).startswith(_NO_MEMORY):
                 raise MemoryError from error
             raise InflateError(str(error)) from None
+
+
+class _Copying:
+    """A `Stream` by ``zlib`` before Python 3.12, which returns the rest of its input instead of keeping it."""
+
+    def __init__(self, library: ModuleType, wrapper: int) -> None:
+        self._stream: zlib._Decompress = library.decompressobj(wrapper)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        kept = self._stream.unconsumed_tail
+        return self._stream.decompress(kept + data if kept else data, max_length)
 
 
 def inflater(wrapper: int) -> Stream:

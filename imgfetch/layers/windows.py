@@ -3,7 +3,8 @@
 A decompressor needs a window of the last bytes that came out: 8 MiB for ``zstd -19`` and ``xz -6``, and up to 128 MiB.
 Several layers are decompressed at a time, so each decompressor leases its memory, and waits if there is no room.  Only
 a thread without a lease waits, and a lease that grows is given back first, so nobody waits for a thread that waits.
-A thread with a lease, for a file that is compressed as a whole, gets another one at once if the sum of its own fits.
+A thread with a lease, for a file that is compressed as a whole, gets another one at once if the sum of its own is not
+more than one thread may have.
 """
 
 from __future__ import annotations
@@ -19,15 +20,21 @@ from imgfetch.errors import UnsupportedError
 MAX_WINDOW = 128 * 1024 * 1024
 """Maximum bytes of a window, as in the zstd command without ``--long``."""
 TOTAL = MAX_WINDOW + 8 * 1024 * 1024
-"""Bytes of all leases together: of one window, and of a usual one for a layer in a file that is compressed."""
+"""Bytes of all leases together: of one window, and of a usual one."""
+NESTED = MAX_WINDOW + 32 * 1024 * 1024
+"""Bytes of one thread, for a layer in a file that is compressed: BuildKit and ``zstd -20`` make windows of 32 MiB."""
 _POLL = 0.1  # seconds between two calls of `interrupt` while waiting
 
 
 class Windows:
-    """A number of bytes that are leased.  Several threads may use it."""
+    """A number of bytes that are leased, of which a thread may have ``nested`` in several leases.
 
-    def __init__(self, total: int = TOTAL) -> None:
+    Several threads may use it.
+    """
+
+    def __init__(self, total: int = TOTAL, nested: int = TOTAL) -> None:
         self._total = self._free = total
+        self._nested = nested
         self._held: Counter[int] = Counter()  # bytes, by thread
         self._changed = threading.Condition()
 
@@ -45,7 +52,7 @@ class Windows:
         thread = threading.get_ident()
         with self._changed:
             own = self._held[thread]
-            if own + size > self._total:
+            if own + size > (self._nested if own else self._total):
                 raise UnsupportedError(
                     f"it needs {_mib(size)} of memory for a window, and {_mib(own)} are in use for the whole file",
                     hint="decompress the file itself, and try again",
@@ -111,5 +118,5 @@ def _mib(size: int) -> str:
     return f"{size // 1024**2} MiB"
 
 
-WINDOWS = Windows()
+WINDOWS = Windows(nested=NESTED)
 """Those of this process."""

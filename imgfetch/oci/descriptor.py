@@ -36,6 +36,11 @@ class Document(NamedTuple):
     content_type: str = ""
     url: str = ""
 
+    @property
+    def is_schema1(self) -> bool:
+        """True if the registry says that it is docker's old schema 1, whose digest may be that of a part of it."""
+        return mediatypes.essence(self.content_type) in mediatypes.SCHEMA1
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.oci import mediatypes, strictjson
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor, Document, platform_of
@@ -26,7 +26,7 @@ MAX_DOCUMENT = 4 * 1024 * 1024
 MAX_LAYERS = 4096
 MAX_MANIFESTS = 4096
 
-_KEYS = frozenset(
+KEYS = frozenset(
     {"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"}
 ) | {"fsLayers", "signatures", "history"}  # these are schema 1's
 
@@ -101,15 +101,12 @@ def parse_document(
         VerificationError: the document is malformed or ambiguous.
         UnsupportedError: it is well-formed but not an image: schema 1, an artifact.
     """
-    members = strictjson.Object(strictjson.loads(document.raw, what), what, _KEYS)
+    members = strictjson.Object(strictjson.loads(document.raw, what), what, KEYS)
     _refuse_ambiguity(members, what)
     shape = _shape(members)
     media_type = _media_type(members, document, descriptor, what, tolerance, pinned=pinned)
     if media_type in mediatypes.SCHEMA1 or shape == "schema 1":
-        raise UnsupportedError(
-            f"{what} uses schema 1, an old format that imgfetch does not support",
-            hint="ask the publisher to rebuild the image, or try another tag",
-        )
+        raise _schema1(what)
     if shape is None:
         raise mediatypes.not_an_image(what, media_type or "an unknown type", members.text("artifactType"))
     version = members.get("schemaVersion")
@@ -128,6 +125,28 @@ def parse_document(
     return Manifest(own, config, layers)
 
 
+def wrong_digest(document: Document, wanted: Digest, got: Digest, what: str) -> ImgfetchError:
+    """Return the error for a document with another digest than the requested one.
+
+    The digest of a signed schema 1 manifest is that of a part of it, so it says nothing.
+    """
+    if document.is_schema1:
+        return _schema1(what)
+    return VerificationError(
+        f"{what} has the wrong digest",
+        wanted=str(wanted),
+        got=str(got),
+        hint="do not use this image: the registry, or a proxy in between, sent different content",
+    )
+
+
+def _schema1(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{what} uses schema 1, an old format that imgfetch does not support",
+        hint="ask the publisher to rebuild the image, or try another tag",
+    )
+
+
 @strictjson.blaming_the_publisher()
 def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
     """Return the blobs that a manifest of any kind lists; ``what`` is its name in messages.
@@ -135,7 +154,7 @@ def listed(raw: bytes, what: str) -> tuple[Descriptor, ...]:
     Raises:
         VerificationError: the manifest is malformed.
     """
-    members = strictjson.Object(strictjson.loads(raw, what), what, _KEYS)
+    members = strictjson.Object(strictjson.loads(raw, what), what, KEYS)
     entries = [*members.items_of("layers"), *members.items_of("blobs")]
     if "config" in members:
         entries.insert(0, members["config"])

@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
+from imgfetch.errors import InvalidReferenceError
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.text import quoted
 
 
 class ImageRequest(NamedTuple):
@@ -45,6 +47,18 @@ def one_or_many(given: str | _T | Iterable[str | _T]) -> tuple[str | _T, ...]:
 def reference(given: str | Reference) -> Reference:
     """Return a reference."""
     return Reference.parse(given) if isinstance(given, str) else given
+
+
+def name(given: str | Reference) -> Reference:
+    """Return an image's name in an archive, with a default tag.
+
+    Raises:
+        InvalidReferenceError: it has a digest.
+    """
+    named = reference(given).with_default_tag()
+    if named.digest:
+        raise InvalidReferenceError(f"the name of an image in an archive cannot have a digest: {quoted(str(named))}")
+    return named
 
 
 def images(given: References) -> tuple[ImageRequest, ...]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import platform as machine
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from imgfetch.errors import InvalidPlatformError
-from imgfetch.text import quoted, sanitize
+from imgfetch.text import closest, did_you_mean, quoted, sanitize
 
 _TEXT = re.compile(
     r"(?P<os>[A-Za-z0-9_-]+)/(?P<architecture>[A-Za-z0-9_-]+)"
@@ -37,6 +38,16 @@ _ARCHITECTURES = {
     "loongarch64": ("loong64", ""),
 }
 _OSES = {"macos": "darwin"}
+_KNOWN_OSES = frozenset(
+    {"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd"}
+    | {"openbsd", "plan9", "solaris", "windows", "zos"}
+)
+_KNOWN_ARCHITECTURES = frozenset(
+    {"386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64", "mips64le"}
+    | {"mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64"}
+    | {"wasm"}
+)
+"""Go's names, as containerd lists them; others are valid, but not alone."""
 _DEFAULT_VARIANTS = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
 """The implied variant of an architecture without one (containerd's ``platforms`` package)."""
 
@@ -68,15 +79,23 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``OS/ARCH[/VARIANT][:OSVERSION]``.
+        """Read ``OS/ARCH[/VARIANT][:OSVERSION]``; without ``OS/``, it is linux, and ``OS`` alone is for this machine.
+
+        Source: containerd/platforms, ``Parse``, which docker uses.
 
         Raises:
             InvalidPlatformError: the text is malformed.
         """
-        match = _TEXT.fullmatch(text.strip())
+        words = text.strip()
+        name = _OSES.get(words.lower(), words.lower())
+        if name in _KNOWN_OSES:
+            return cls(name, default().architecture, default().variant)
+        first = words.partition("/")[0]
+        match = _TEXT.fullmatch(f"linux/{words}" if _is_architecture(first) else words)
         if match is None:
+            suggestion = did_you_mean(closest(first.lower(), (*_KNOWN_ARCHITECTURES, *_ARCHITECTURES, *_KNOWN_OSES)))
             raise InvalidPlatformError(
-                f"not a valid platform: {quoted(text)}",
+                f"not a valid platform: {quoted(text)}{suggestion}",
                 hint="write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7",
             )
         return cls(match["os"], match["architecture"], match["variant"] or "", match["os_version"] or "").normalized()
@@ -113,6 +132,12 @@ class Platform:
             return 0
         return _steps_down(here.architecture, here.variant, there.variant)
 
+    def suggestion(self, others: Iterable[str]) -> str:
+        """Return a question whether one of other platforms is meant, if this one has an unknown name."""
+        if self.os in _KNOWN_OSES and _is_architecture(self.architecture):
+            return ""
+        return did_you_mean(closest(str(self), others))
+
     @property
     def is_known(self) -> bool:
         """True if it names a machine; attestations use ``unknown/unknown``."""
@@ -123,6 +148,12 @@ class Platform:
         variant = f"/{self.variant}" if self.variant else ""
         version = f":{self.os_version}" if self.os_version else ""
         return sanitize(f"{self.os}/{self.architecture}{variant}{version}")
+
+
+def _is_architecture(text: str) -> bool:
+    """Return whether a text is the known name of an architecture."""
+    name = text.lower()
+    return name in _ARCHITECTURES or name in _KNOWN_ARCHITECTURES
 
 
 def default() -> Platform:

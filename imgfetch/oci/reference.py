@@ -35,6 +35,8 @@ MAX_REFERENCE = 4096
 
 _MAX_FILE_NAME = 255 - len(".tar.zst")
 """Bytes of a file name without a suffix that file systems accept with one."""
+_SHORT = 12
+"""Digits of a digest in a file name, as docker shows them."""
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io"})
 _HUB_NAMESPACE = "library"
 
@@ -106,12 +108,13 @@ class Reference:
 
     @property
     def file_name(self) -> str:
-        """A file name without a suffix, such as ``alpine_3.20`` or ``quay.io_team_app_1@sha256_…``.
+        """A file name without a suffix, such as ``alpine_3.20`` or ``quay.io_team_app_1@0a4eaa0eecf5``.
 
         Different references may have the same one.  Readers such as podman cannot open a path with a colon.  A name
         that is too long for a file ends in a hash of the whole name.
         """
-        name = str(self).removeprefix(f"{DOCKER_HUB}/").removeprefix(f"{_HUB_NAMESPACE}/")
+        digest = f"@{self.digest.encoded[:_SHORT]}" if self.digest else ""
+        name = f"{replace(self, digest=None)}{digest}".removeprefix(f"{DOCKER_HUB}/").removeprefix(f"{_HUB_NAMESPACE}/")
         name = name.replace("/", "_").replace(":", "_")
         if len(name) <= _MAX_FILE_NAME:
             return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
@@ -30,6 +30,14 @@ class Body(Protocol):
         """Yield at most ``limit`` bytes."""
 
 
+@runtime_checkable
+class Paced(Protocol):
+    """A `Body` with a limited rate."""
+
+    def pause(self) -> None:
+        """Wait until the limit allows more bytes, so that `Body.chunks` does not have to."""
+
+
 class Embedded(NamedTuple):
     """The body of a blob in memory."""
 
@@ -44,7 +52,13 @@ class Embedded(NamedTuple):
 
 
 class Source(Protocol):
-    """A registry or another source of images; :class:`imgfetch.Registry` is one."""
+    """A registry or another source of images; :class:`imgfetch.Registry` is one.
+
+    Attributes:
+        has_pieces: `blob` has the argument ``length``; a source may lack this attribute.
+    """
+
+    has_pieces: bool = False
 
     def manifest(self, reference: Reference, *, label: str = "") -> Document:
         """Return the document of ``reference``; ``label`` replaces its name in messages."""
@@ -54,9 +68,17 @@ class Source(Protocol):
         return self.manifest(reference, label=label)
 
     def blob(
-        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0, length: int | None = None
     ) -> AbstractContextManager[Body]:
-        """Open a blob, named ``what`` in messages, at ``offset`` or at its first byte."""
+        """Open a blob, named ``what`` in messages, at ``offset`` or at its first byte.
+
+        If the source ``has_pieces``, ``length`` requests so many bytes from ``offset``, and nothing else is accepted.
+        """
+
+    def piece(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int, length: int) -> bytes:
+        """Return so many bytes of a blob, or fewer; nothing verifies them.  The source must have pieces."""
+        with self.blob(reference, descriptor, what, offset=offset, length=length) as body:
+            return b"".join(body.chunks(length))
 
     def abort(self) -> None:
         """End every read permanently; any thread may call this."""

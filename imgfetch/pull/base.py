@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from imgfetch.archive.contents import Archive
 from imgfetch.archive.selection import Selection
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Image
+
+if TYPE_CHECKING:
+    from imgfetch.archive.contents import Archive
 
 _logger = logging.getLogger(__name__)
 

@@ -7,60 +7,60 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from imgfetch.archive.compressed import looks_like_file
-from imgfetch.archive.output import Output, opened, regular
-from imgfetch.defaults import CACHE_SIZE, CONNECT_TIMEOUT, JOBS, MAX_LAYER, READ_TIMEOUT, RETRIES
-from imgfetch.files import storage_errors
+from imgfetch.archive.output import Output
+from imgfetch.defaults import CACHE_SIZE, CONNECTIONS, JOBS, LAYERS, MAX_LAYER, READ_TIMEOUT, RETRIES
+from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
 from imgfetch.oci.names import ImageRequest, Platforms, References
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from imgfetch.oci.source import Source
 from imgfetch.progress import Progress
 from imgfetch.pull import together
-from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.inspection import Inspected, inspect_file, inspect_reference
+from imgfetch.pull.forecast import Forecast, forecast
 from imgfetch.pull.make_plan import make_plan
 from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import Resolver
-from imgfetch.pull.results import Forecast, Saved, finish, forecast
+from imgfetch.pull.results import Saved
+from imgfetch.pull.save import Saving, save
+from imgfetch.pull.save_each import SavedEach, save_each
+from imgfetch.pull.session import OpenRegistry, Sessions
 from imgfetch.pull.tally import Tally
-from imgfetch.pull.write import ExistingArchive, Writer
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.client import Registry
-from imgfetch.registry.endpoints import Endpoint
-from imgfetch.registry.mirrored import Mirrored
-from imgfetch.registry.server import LIMITS
-from imgfetch.store import eviction
-from imgfetch.store.blobs import BlobStore
-from imgfetch.store.folder import Folder
-from imgfetch.store.workspace import beside, temporary
-from imgfetch.tolerance import Tolerance
+from imgfetch.store.workspace import kept
 
-OpenRegistry = Callable[[str], Source]
-
-_MIRROR_CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection to a mirror, because another endpoint follows."""
+if TYPE_CHECKING:
+    from imgfetch.pull.inspection import Inspected
+    from imgfetch.pull.patch import Reading, SavedPatch
+    from imgfetch.upload.results import Pushed
+    from imgfetch.upload.session import PushOptions
 
 
-class DryRunOptions(ArchiveOptions, total=False):
+class _CommonOptions(ArchiveOptions, total=False):
+    cache_dir: str | os.PathLike[str] | None
+    progress: Progress | None
+
+
+class DryRunOptions(_CommonOptions, total=False):
     """The optional arguments of `Client.dry_run`, for functions that pass them on."""
 
-    cache_dir: str | os.PathLike[str] | None
+    output: str | os.PathLike[str] | None
+    patch_from: str | os.PathLike[str] | None
 
 
-class SaveOptions(DryRunOptions, total=False):
+class SaveOptions(_CommonOptions, total=False):
     """The optional arguments of `Client.save`, for functions that pass them on."""
 
     if_changed: bool
     jobs: int
+    limit_rate: int | None
+    connections: int
     cache_size: int
     max_layer_size: int
-    progress: Progress | None
 
 
 class Client:
@@ -98,13 +98,9 @@ class Client:
         strict: bool = False,
         open_registry: OpenRegistry | None = None,
     ) -> None:
-        self._config = config or RegistryConfig()
         if retries is None or isinstance(retries, int):
             retries = RetryPolicy(retries=RETRIES if retries is None else retries, timeout=timeout)
-        self._retries = retries
-        self._timeout = timeout
-        self._strict = strict
-        self._open_registry = open_registry
+        self._sessions = Sessions(config or RegistryConfig(), retries, timeout, strict, open_registry)
 
     def save(
         self,
@@ -113,6 +109,8 @@ class Client:
         *,
         if_changed: bool = False,
         jobs: int = JOBS,
+        limit_rate: int | None = None,
+        connections: int = CONNECTIONS,
         cache_dir: str | os.PathLike[str] | None = None,
         cache_size: int = CACHE_SIZE,
         max_layer_size: int = MAX_LAYER,
@@ -129,7 +127,11 @@ class Client:
             output: a path, or a binary stream, which needs no method but ``write``.  A path that ends in ``.tar.gz``,
                 ``.tgz`` or ``.tar.zst`` is compressed.
             if_changed: leave a file untouched that is byte-for-byte the archive.
-            jobs: the number of layers that are downloaded at a time.
+            jobs: the number of layers that are downloaded at a time; small ones may be eight, and with 1 there is one
+                request at a time.
+            limit_rate: the bytes a second of all connections together, at least 1000; by default there is no limit.
+            connections: the connections to one registry or mirror, at most: a large layer comes over several while that
+                is faster.  With 1, or one job, there is one for each layer.
             cache_dir: a directory that keeps verified blobs for the next run.  Without it only a failed save keeps
                 them, beside ``output``.
             cache_size: the size of the cache in bytes; the least recently used blobs are evicted.
@@ -143,6 +145,10 @@ class Client:
                   know only one.
                 - ``keep_index``: keep an index as it is, with the images for ``platform`` only, so that its digest
                   identifies them; ``ctr images import --all-platforms``, kind and k3s reject such an archive.
+                - ``signatures``: also save cosign's and notation's signatures and attestations, if there are any.
+                - ``referrers``: also save everything that refers to the image or its index, signatures included.
+                - ``policy``: the keys and identities that must have signed each image, by signatures at the registry;
+                  see `imgfetch.load_policy`.
                 - ``archive_format``: ``docker``, which ``docker load`` and all others read, ``docker-classic`` or
                   ``oci``.
                 - ``layers``: ``original``, as the registry has them, or ``plain``, decompressed.
@@ -150,84 +156,132 @@ class Client:
                 - ``base``: one or many archives, by path, or references.  Their layers are left out, because the target
                   host has them.
                 - ``source_date_epoch``: the time of every entry, in seconds since 1970.
+                - ``zstd_window``: the bytes, from 1 MiB to 2 GiB, to which content of a ``.tar.zst`` may refer back,
+                  rounded up to a power of two; by default 128 MiB, because some readers refuse more.
                 - ``keep_going``: leave out images that cannot be found or are broken, unless all are;
                   :attr:`Saved.failures` has their errors.
         """
-        if jobs < 1:
-            raise ValueError(f"jobs must be 1 or more, not {jobs}")
-        request = SaveRequest.parse(references, **archive)
-        progress = tally = Tally(progress or Progress())
-        with ExitStack() as stack:
-            path = regular(output)
-            stream = None if path else stack.enter_context(opened(output, None))
-            workspace = stack.enter_context(beside(path)) if path else None
-            spare = (lambda: workspace.folder) if workspace else None
-            resolver, registry = self._open(stack, cache_dir, spare, is_serial=jobs == 1)
-            store = resolver.store
-            existing = ExistingArchive.at(path, store) if path and if_changed else None
-            resolver.expects_documents = existing is not None
-            plan = make_plan(request, resolver, progress, is_serial=jobs == 1)
-            if existing and existing.has(plan, store):
-                return Saved.of(plan, existing.path.stat().st_size, is_unchanged=True)
-            writer = Writer(plan, store, path)
-            layout = writer.prepare()
-            out = stream or stack.enter_context(opened(output, workspace and workspace.folders))
-            progress.planned(plan.items)
-            with Downloads(
-                writer.layers,
-                resolver.source,
-                store,
-                jobs=jobs,
-                progress=progress,
-                tolerance=resolver.tolerance,
-                retries=resolver.retries,
-                max_layer_size=max_layer_size,
-                copy=writer.copier(layout, out),
-            ) as downloads:
-                final = writer.transfer(layout, downloads, out, jobs=jobs)
-            size = _size(out) if path else final.tar.size
-        if store.uses_cache:
-            eviction.trim(store.root, cache_size)
-        saved = finish(plan, final, downloads.contents, size, registry.received)
-        return replace(saved, downloaded=tally.downloaded, cached=tally.cached)
+        saving = self._saving(
+            references,
+            if_changed=if_changed,
+            jobs=jobs,
+            connections=connections,
+            limit_rate=limit_rate,
+            cache_dir=cache_dir,
+            cache_size=cache_size,
+            max_layer_size=max_layer_size,
+            progress=progress,
+            **archive,
+        )
+        return save(saving, output)
+
+    def save_each(
+        self,
+        references: References,
+        directory: str | os.PathLike[str],
+        *,
+        saved: Callable[[Path, Saved], object] = lambda *_: None,
+        **options: Unpack[SaveOptions],
+    ) -> SavedEach:
+        """Write an archive for each image into a directory, with a file ``SHA256SUMS``.
+
+        All images are resolved before the first layer is downloaded, and a layer of several images is downloaded once.
+        If anything fails, the archives that are complete stay, ``SHA256SUMS`` is missing, and no other file changes.
+
+        Args:
+            references: images; the name of an archive is that of the image, such as ``quay.io_team_app_1.tar``.
+            directory: the directory, which is created.
+            saved: is called with each archive's path when it is complete, from any thread, but one call at a time.
+            **options: those of `save`.  With ``keep_going``, a layer that fails too affects only the images that have
+                it; :attr:`SavedEach.failures` has the errors.
+        """
+        return save_each(self._saving(references, **options), Path(directory), saved)
+
+    def save_patch(
+        self,
+        references: References,
+        old: str | os.PathLike[str],
+        output: Output,
+        *,
+        reading: Reading | None = None,
+        **options: Unpack[SaveOptions],
+    ) -> SavedPatch:
+        """Write a patch that makes the archive of a save with ``layers="plain"`` where the layers of an old one are.
+
+        Layers that the old archive has are not downloaded.  `imgfetch.apply_patch` applies the patch.
+
+        Args:
+            references: one or many images.
+            old: the path of the archive that the target host has, of any tool; it is verified first.
+            output: the patch: a path, or a binary stream, which gets it when it is complete.
+            reading: returns a context manager that yields a function, which is called with numbers of bytes; once with
+                the name of the old archive while that is verified, and once with the size of the new one.
+            **options: those of `save`, but not ``if_changed`` and ``zstd_window``, nor those that need the registry's
+                layers, as ``base``.
+        """
+        from imgfetch.pull.patch import save_patch  # noqa: PLC0415  # other commands make no patch
+
+        if options.get("if_changed"):
+            raise ValueError("a patch cannot be compared with the archive that it would make")
+        if options.get("zstd_window") is not None:
+            raise ValueError("zstd_window is for archives, not for patches")
+        options["layers"] = LAYERS[1]
+        return save_patch(self._saving(references, **options), Path(old), output, reading)
 
     def dry_run(
         self,
         references: References,
         *,
+        output: str | os.PathLike[str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+        patch_from: str | os.PathLike[str] | None = None,
         **archive: Unpack[ArchiveOptions],
     ) -> Forecast:
-        """Return the cost of a `save`, whose arguments it has; no layer is fetched, no archive written."""
+        """Return the cost of a `save`, whose arguments it has; no layer is fetched, no archive written.
+
+        Without a cache, the partial downloads that a failed save has left beside ``output`` count.  With the archive
+        ``patch_from``, it is the cost of a `save_patch`; the layers of that archive are not verified.
+        """
+        old = None
+        if patch_from:
+            from imgfetch.patch.foreseen import OldLayers  # noqa: PLC0415
+
+            archive["layers"], old = LAYERS[1], OldLayers.of(Path(patch_from))
         request = SaveRequest.parse(references, **archive)
         with ExitStack() as stack:
-            resolver, registry = self._open(stack, cache_dir)
-            plan = make_plan(request, resolver)
-            return forecast(plan, resolver.store, registry.pulls_left)
+            left = stack.enter_context(kept(Path(output))) if output and not cache_dir else None
+            session = self._sessions.open(stack, cache_dir, (lambda: left) if left else None)
+            plan = make_plan(request, session.resolver, progress)
+            return forecast(plan, session.store, session.registry.pulls_left, old)
 
-    def pin(self, references: References, *, platform: Platforms | None = None) -> tuple[Reference, ...]:
+    def pin(
+        self, references: References, *, platform: Platforms | None = None, progress: Progress | None = None
+    ) -> tuple[Reference, ...]:
         """Return references with the digests that they have now.
 
         Each costs one request, and no pull at Docker Hub.  A digest is the registry's statement; whatever is fetched by
         it later is verified.  With ``platform`` or ``strict``, the documents are fetched and verified.
 
         Args:
-            references: one or many images, or indexes of several platforms; their own platforms are for `save`.
-            platform: return the digest of the image for this platform.  By default it is that of the index, which is
-                the same on every machine.
+            references: one or many images, or indexes of several platforms.
+            platform: return the digest of the image for this platform, or for the one that the request for the image
+                has.  By default it is that of the index, which is the same on every machine.
+            progress: is called as the digests arrive.
         """
         images, wanted = names.images(references), names.platform(platform)
         with ExitStack() as stack:
-            resolver, _ = self._open(stack)
+            resolver = self._sessions.open(stack).resolver
             quota = Quota(resolver.source, (image.reference for image in images))
 
             def pin(image: ImageRequest) -> Reference:
                 quota.began(image.reference)
-                found = _pinned(image.reference, wanted, resolver)
+                found = _pinned(image, wanted, resolver)
                 quota.check()
                 return found
 
-            return tuple(reference for _, reference in together.each(images, pin, stop=resolver.stop))
+            pinned = together.each(images, pin, stop=resolver.stop, progress=progress)
+            return tuple(reference for _, reference in pinned)
 
     def tags(self, repository: str | Reference) -> tuple[str, ...]:
         """Return all tags of a repository, such as ``quay.io/x/y``, in the registry's order.
@@ -236,8 +290,7 @@ class Client:
         """
         reference = names.reference(repository)
         with ExitStack() as stack:
-            registry = self._registry(stack, Tolerance(strict=self._strict), self._retries.fresh())
-            return tuple(dict.fromkeys(registry.tags(reference)))
+            return tuple(dict.fromkeys(self._sessions.registries(stack).tags(reference)))
 
     def inspect(self, target: str | Reference | Path, *, platform: Platforms | None = None) -> Inspected:
         """Return the description of an image, or of the images in a file.
@@ -246,70 +299,77 @@ class Client:
             target: a reference; or a file: a path, or a text that names a file or ends like an archive's name.
             platform: the image's platform; by default linux on this machine's architecture, and for a file all images.
         """
+        from imgfetch.pull.inspection import inspect_file, inspect_reference  # noqa: PLC0415
+
         wanted = names.platform(platform)
         if isinstance(target, Path) or (isinstance(target, str) and looks_like_file(target)):
             return inspect_file(Path(target), wanted)
         reference = names.reference(target).with_default_tag()
         with ExitStack() as stack:
-            resolver, _ = self._open(stack)
-            return inspect_reference(reference, wanted, resolver)
+            return inspect_reference(reference, wanted, self._sessions.open(stack).resolver)
 
-    def _open(
-        self,
-        stack: ExitStack,
-        cache_dir: str | os.PathLike[str] | None = None,
-        spare: Callable[[], Folder] | None = None,
-        *,
-        is_serial: bool = False,
-    ) -> tuple[Resolver, Mirrored]:
-        """Open a store and the registries for one call; the stack closes them.
+    def push(self, archive: str | os.PathLike[str], destination: str, **options: Unpack[PushOptions]) -> Pushed:
+        """Push all images of an archive to one registry, after every byte of it was verified.
 
-        ``spare`` returns the directory that is used without a cache, by default a temporary one.  ``is_serial`` asks
-        one mirror or registry after the other.
+        Digests stay as they are.  What the registry has already is not sent, and tags come last.
+
+        Args:
+            archive: a path: an archive of any tool, compressed or not, a pipe, or an OCI image layout.
+            destination: ``REGISTRY[/PREFIX]``; ``docker.io/library/alpine:3.20`` becomes
+                ``REGISTRY/PREFIX/library/alpine:3.20``.
+            **options: these:
+
+                - ``rewrite``: one or many replacements ``OLD=NEW`` of the beginning of a name, such as
+                  ``quay.io/x=team/x``, before the prefix is added.
+                - ``force``: replace tags that exist with other content, and send whatever is missing of images that the
+                  registry seems to have.  Without it, `TagExistsError` is raised before anything is sent.
+                - ``allow_digest_change``: push archives that have lost the digests of their origin: those with
+                  decompressed layers, and those without manifests, which get new ones.
+                - ``dry_run``: only ask the registry for what it lacks.
+                - ``jobs``: the number of blobs over 1 MiB that are sent at a time; with 1, there is one request at a
+                  time.
+                - ``cache_dir``: the directory that keeps the addresses of unfinished uploads for the next run.
+                - ``progress``: is called as the push advances.
+                - ``reading``: returns a context manager that yields a function, which is called with numbers of bytes
+                  while the archive is verified.
         """
-        store = BlobStore(
-            None if cache_dir is None else Path(cache_dir), spare or (lambda: stack.enter_context(temporary()))
+        from imgfetch.upload.session import Pusher  # noqa: PLC0415  # other commands send nothing
+
+        sessions = self._sessions
+        pusher = Pusher(sessions.config, sessions.retries, timeout=sessions.timeout, is_strict=sessions.is_strict)
+        return pusher.push(archive, destination, **options)
+
+    def _saving(
+        self,
+        references: References,
+        *,
+        if_changed: bool = False,
+        jobs: int = JOBS,
+        connections: int = CONNECTIONS,
+        limit_rate: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cache_size: int = CACHE_SIZE,
+        max_layer_size: int = MAX_LAYER,
+        progress: Progress | None = None,
+        **archive: Unpack[ArchiveOptions],
+    ) -> Saving:
+        return Saving(
+            SaveRequest.parse(references, **archive),
+            self._sessions,
+            Tally(progress or Progress()),
+            if_changed=if_changed,
+            jobs=jobs,
+            connections=connections,
+            rate_limit=RateLimit(limit_rate),
+            cache_dir=cache_dir,
+            cache_size=cache_size,
+            max_layer_size=max_layer_size,
         )
-        stack.callback(store.close)
-        store.prepare()
-        tolerance, retries = Tolerance(strict=self._strict), self._retries.fresh()
-        registry = self._registry(stack, tolerance, retries, is_serial=is_serial)
-        return Resolver(registry, store, tolerance, retries), registry
-
-    def _registry(
-        self, stack: ExitStack, tolerance: Tolerance, retries: RetryPolicy, *, is_serial: bool = False
-    ) -> Mirrored:
-        """Return a source of all registries and their mirrors, each of which is opened at its first request."""
-
-        def open_endpoint(endpoint: Endpoint) -> Source:
-            if self._open_registry is not None:
-                return self._open_registry(endpoint.registry)
-            registry = Registry(
-                endpoint.registry,
-                access=self._config.at(endpoint),
-                scheme=endpoint.scheme,
-                path=endpoint.path,
-                namespace=endpoint.namespace,
-                headers=endpoint.headers,
-                connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
-                timeout=self._timeout,
-                pause=LIMITS.upstream if endpoint.is_mirror else self._timeout,
-                tolerance=tolerance,
-                patience=RetryPolicy(retries=0, max_wait=retries.max_wait) if endpoint.is_mirror else retries,
-            )
-            return stack.enter_context(registry)
-
-        return Mirrored(self._config.mirrors, open_endpoint, is_serial=is_serial, limits=LIMITS)
 
 
-def _size(file: BinaryIO) -> int:
-    with storage_errors("the output", "write"):
-        file.flush()
-        return os.fstat(file.fileno()).st_size
-
-
-def _pinned(reference: Reference, platform: Platform | None, resolver: Resolver) -> Reference:
-    if platform is None:
+def _pinned(image: ImageRequest, platform: Platform | None, resolver: Resolver) -> Reference:
+    reference, several = image.reference, image.platforms or (platform,)
+    if platform is None or len(several) > 1:  # the index, as only it has several
         return replace(reference, digest=resolver.digest(reference))
-    image = resolver.chosen(resolver.document(reference), reference, platform)
-    return replace(reference, digest=image.manifest.descriptor.digest)
+    found = resolver.chosen(resolver.document(reference), reference, several[0])
+    return replace(reference, digest=found.manifest.descriptor.digest)

@@ -17,6 +17,7 @@ from imgfetch.oci.manifest import Index
 from imgfetch.oci.mediatypes import LAYER_COMPRESSION
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
+from imgfetch.oci.referrers import Referrer
 from imgfetch.pull.resolve import Resolver
 
 
@@ -87,7 +88,8 @@ class Inspected:
         images: the image for the platform, or those in the file.
         file_size: the file's length in bytes; ``None`` for a reference.
         notes: remarks that are not problems.
-        others: other content of a file than images, such as ``an attestation``.
+        others: other content of a file than images and referrers, such as ``an attestation`` in an index.
+        referrers: signatures and the like in a file.
         raw: the bytes of the manifest or index that the reference points at, or those of the file's only image.
     """
 
@@ -99,6 +101,7 @@ class Inspected:
     file_size: int | None = None
     notes: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
     raw: bytes | None
 
 
@@ -141,6 +144,7 @@ def inspect_file(source: Source, platform: Platform | None) -> Inspected:
         file_size=members.size,
         notes=tuple(archive.notes),
         others=archive.others,
+        referrers=archive.referrers,
         raw=members.document(path(only.descriptor.digest)) if only else None,
     )
 
@@ -151,10 +155,12 @@ def _for_platform(images: Iterable[ArchivedImage], platform: Platform | None, na
         return every
     fitting = [image for image in every if image.config.platform.fit(platform) is not None]
     if not fitting:
+        available = tuple(dict.fromkeys(str(image.config.platform) for image in every))
         raise PlatformNotFoundError(
             f"{name} has no image for {platform}",
             wanted=str(platform),
-            available=tuple(dict.fromkeys(str(image.config.platform) for image in every)),
+            available=available,
+            suggestion=platform.suggestion(available),
         )
     return fitting
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from imgfetch.oci.manifest import Image
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item
 
+Key = tuple[Digest, int, Digest | None]
+"""The digest, size and diff_id that an image states about a blob."""
+
 
 class Layer(NamedTuple):
     """A layer to be fetched.
@@ -24,6 +27,9 @@ class Layer(NamedTuple):
         what: its name in messages, such as ``layer 2/5 of quay.io/x/y:latest``.
         reference: the image that it is for.
         media_types: all types by which the images list it.
+        small: another blob of the image, which is small; a mirror shows with it that its bytes are right.
+        origin: the place where the image is listed, for messages.
+        elsewhere: the same blob of images in other repositories.
     """
 
     descriptor: Descriptor
@@ -31,6 +37,14 @@ class Layer(NamedTuple):
     what: str
     reference: Reference
     media_types: frozenset[str] = frozenset()
+    origin: str = ""
+    elsewhere: tuple[Layer, ...] = ()
+    small: Descriptor | None = None
+
+    @property
+    def key(self) -> Key:
+        """The statements of the image about the blob."""
+        return self.descriptor.digest, self.descriptor.size, self.diff_id
 
     @property
     def item(self) -> Item:
@@ -40,13 +54,21 @@ class Layer(NamedTuple):
         return Item(str(self.descriptor.digest), self.descriptor.size, image)
 
 
-def layers_of(image: Image) -> Iterator[Layer]:
+def layers_of(image: Image, origin: str = "") -> Iterator[Layer]:
     """Yield the layers of an image, base first, each as often as it is listed."""
     reference = image.references[0]
     count = len(image.manifest.layers)
     for number, (descriptor, diff_id) in enumerate(zip(image.manifest.layers, image.config.diff_ids, strict=True), 1):
         what = f"layer {number}/{count} of {reference}"
-        yield Layer(descriptor, diff_id, what, reference, _alone(descriptor.media_type))
+        yield Layer(
+            descriptor,
+            diff_id,
+            what,
+            reference,
+            _alone(descriptor.media_type),
+            origin,
+            small=image.manifest.config,
+        )
 
 
 @lru_cache
@@ -55,11 +77,14 @@ def _alone(media_type: str) -> frozenset[str]:
     return frozenset({media_type})
 
 
-def others_of(selection: Selection) -> Iterator[Layer]:
+def others_of(selection: Selection, origin: str = "") -> Iterator[Layer]:
     """Yield the other blobs of a selection, such as those of artifacts."""
     reference = selection.references[0]
     for descriptor in selection.others:
-        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference)
+        yield Layer(descriptor, None, f"a blob beside the images of {reference}", reference, origin=origin)
+    for referrer in selection.referrers:
+        for descriptor in referrer.blobs:
+            yield Layer(descriptor, None, f"a part of a {referrer.kind} of {reference}", reference, origin=origin)
 
 
 def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
@@ -76,3 +101,21 @@ def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
                 got=str(layer.diff_id),
             )
     return tuple(found.values())
+
+
+def shared(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return each blob of several archives once, in order; twice if they state different things about it."""
+    found: dict[Key, list[Layer]] = {}
+    for layer in layers:
+        found.setdefault(layer.key, []).append(layer)
+    return tuple(map(_joined, found.values()))
+
+
+def _joined(same: Sequence[Layer]) -> Layer:
+    """Return a blob with the other repositories that should have it."""
+    places: dict[str, Layer] = {}
+    for layer in same:
+        places.setdefault(layer.reference.name, layer)
+    first, *elsewhere = places.values()
+    media_types = frozenset().union(*(layer.media_types for layer in same))
+    return first._replace(media_types=media_types, elsewhere=tuple(elsewhere))

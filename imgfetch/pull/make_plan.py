@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from imgfetch.archive.image_layout import compact
-from imgfetch.archive.recognise import read_undamaged
 from imgfetch.archive.selection import Selection, blobs_of, merged, pinned
 from imgfetch.errors import ImgfetchError, PlatformNotFoundError, UnsupportedError, VerificationError
 from imgfetch.oci import config_demands, manifest_demands, mediatypes, platforms
@@ -25,7 +24,7 @@ from imgfetch.oci.reference import Reference
 from imgfetch.progress import Progress
 from imgfetch.pull import together
 from imgfetch.pull.base import BaseLayers
-from imgfetch.pull.layer import Layer, distinct, layers_of, others_of
+from imgfetch.pull.layer import distinct, layers_of, others_of
 from imgfetch.pull.plan import Plan, SaveRequest
 from imgfetch.pull.quota import Quota
 from imgfetch.pull.resolve import MAX_DEPTH, Resolver, two_sizes
@@ -41,69 +40,94 @@ def make_plan(
     request: SaveRequest, resolver: Resolver, progress: Progress | None = None, *, is_serial: bool = False
 ) -> Plan:
     """Find the images of an archive and the blobs that it needs, and store their documents."""
-    base = _base_layers(request, resolver)
-    selections: list[Selection] = []
-    layers: list[Layer] = []
-    lacking: dict[Platform, list[Reference]] = {}
     failures: list[ImgfetchError] = []
-    for image, (selected, absent) in _selected(request, resolver, progress, failures, is_serial=is_serial):
-        for platform in absent:
-            lacking.setdefault(platform, []).append(image.reference)
-        selection = base.left_out_of(selected, by_chain=request.format.is_by_chain) if base else selected
-        for warning in _warnings(selection, image.reference, request, resolver):
-            resolver.tolerance.warn(warning)
-        for found in selection.images:
-            layers += layers_of(found)
-        layers += others_of(selection)
-        name = image.name or request.name
-        selections.append(selection.named((name,)) if name else selection)
-    for platform, references in lacking.items():
-        _report_lacking(platform, references, len(request.images))
-    archived = merged(selections)
+    plans = [plan for _, plan in make_plans(request, resolver, failures, progress, is_serial=is_serial)]
+    archived = merged(selection for plan in plans for selection in plan.selections)
     needed = blobs_of(archived)
-    return Plan(
-        request,
-        archived,
-        distinct(layer for layer in layers if layer.descriptor.digest in needed),
-        tuple(failures),
-    )
+    layers = distinct(layer for plan in plans for layer in plan.layers if layer.descriptor.digest in needed)
+    return Plan(request, archived, layers, tuple(failures))
 
 
-def _selected(
+def make_plans(
     request: SaveRequest,
     resolver: Resolver,
-    progress: Progress | None,
     failures: list[ImgfetchError],
+    progress: Progress | None = None,
     *,
-    is_serial: bool,
-) -> list[tuple[ImageRequest, tuple[Selection, tuple[Platform, ...]]]]:
-    """Return the images that each part of a request selects, with the platforms that the image lacks.
+    is_serial: bool = False,
+    look: Callable[[ImageRequest], object] = lambda _: None,
+) -> list[tuple[ImageRequest, Plan]]:
+    """Find the images of a request, and return each with the plan of an archive of its own.
 
-    If the request allows that, errors become ``failures``.
+    If the request allows that, errors become ``failures``.  ``look`` is called before an image is requested.
     """
+    base = _base_layers(request, resolver)
     quota = Quota(resolver.source, (image.reference for image in request.images))
 
-    def select(image: ImageRequest) -> tuple[Selection, tuple[Platform, ...]]:
+    def plan(image: ImageRequest) -> tuple[Plan, tuple[Platform, ...]]:
+        look(image)
         quota.began(image.reference)
         found = resolver.document(image.reference)
         quota.check()
-        return _select(found, image, request, resolver)
+        selection, lacking = _select(found, image, request, resolver)
+        return _plan(image, selection, request, base, resolver), lacking
 
     failed = failures.append if request.keep_going else None
-    return together.each(
-        request.images, select, stop=resolver.stop, progress=progress, is_serial=is_serial, failed=failed
+    found = together.each(
+        request.images, plan, stop=resolver.stop, progress=progress, is_serial=is_serial, failed=failed
+    )
+    _report_lacking([(image.reference, lacking) for image, (_, lacking) in found], len(request.images))
+    return [(image, plan) for image, (plan, _) in found]
+
+
+def _plan(
+    image: ImageRequest, selected: Selection, request: SaveRequest, base: BaseLayers | None, resolver: Resolver
+) -> Plan:
+    """Return the plan of an archive of one image of a request."""
+    selection = base.left_out_of(selected, by_chain=request.format.is_by_chain) if base else selected
+    selection = _signed(selection, image.reference, request, resolver)
+    for warning in _warnings(selection, image.reference, request, resolver):
+        resolver.tolerance.warn(warning)
+    layers = [layer for found in selection.images for layer in layers_of(found, image.origin)]
+    layers += others_of(selection, image.origin)
+    name = image.name or request.name
+    named = selection.named((name,)) if name else selection
+    archived = (named._replace(origin=image.origin),)
+    needed = blobs_of(archived)
+    return Plan(
+        replace(request, images=(image,)),
+        archived,
+        distinct(layer for layer in layers if layer.descriptor.digest in needed),
     )
 
 
-def _report_lacking(platform: Platform, references: Sequence[Reference], count: int) -> None:
-    """Warn that images of a list lack a platform, once for all of them."""
-    _logger.warning(
-        "%d of %d images are not available for %s, and were saved without it: %s",
-        len(references),
-        count,
-        platform,
-        format_some(list(map(str, references)), _MAX_NAMED),
-    )
+def _signed(selection: Selection, reference: Reference, request: SaveRequest, resolver: Resolver) -> Selection:
+    """Return a selection with the signatures and the like that a request asks for; require those that it demands."""
+    if request.has_referrers:
+        from imgfetch.pull.signed import with_referrers  # noqa: PLC0415
+
+        selection = with_referrers(selection, reference, resolver, everything=request.referrers)
+    if request.policy:
+        from imgfetch.pull.signers import require_signatures  # noqa: PLC0415
+
+        require_signatures(request.policy, selection, reference, resolver)
+    return selection.without_content()
+
+
+def _report_lacking(found: Iterable[tuple[Reference, Iterable[Platform]]], count: int) -> None:
+    """Warn that images of a list lack platforms, once for each platform."""
+    lacking: dict[Platform, list[str]] = {}
+    for reference, platforms_ in found:
+        for platform in platforms_:
+            lacking.setdefault(platform, []).append(str(reference))
+    for platform, names in lacking.items():
+        _logger.warning(
+            "%d of %d images are not available for %s, and were saved without it: %s",
+            len(names),
+            count,
+            platform,
+            format_some(names, _MAX_NAMED),
+        )
 
 
 def _warnings(selection: Selection, reference: Reference, request: SaveRequest, resolver: Resolver) -> Iterator[str]:
@@ -123,6 +147,8 @@ def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:
     found = BaseLayers()
     for base in request.bases:
         if isinstance(base, Path):
+            from imgfetch.archive.recognise import read_undamaged  # noqa: PLC0415
+
             found |= BaseLayers.of_archive(read_undamaged(base)[1])
         else:
             selection, _ = _select(resolver.document(base), ImageRequest(base), request, resolver)

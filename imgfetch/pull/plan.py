@@ -14,13 +14,14 @@ from imgfetch.archive.formats import FORMATS, Format
 from imgfetch.archive.selection import Selection, merged
 from imgfetch.archive.tarlayout import Content, Documents, TarLayout
 from imgfetch.archive.ustar import MAX_OCTAL
-from imgfetch.defaults import FORMAT, LAYERS, MTIME, ArchiveFormat, LayerForm
-from imgfetch.errors import ImgfetchError, InvalidReferenceError
+from imgfetch.defaults import FORMAT, LAYERS, MTIME, ZSTD_WINDOWS, ArchiveFormat, LayerForm
+from imgfetch.errors import ImgfetchError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci import mediatypes, names
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import ImageRequest, Platforms, References, one_or_many
 from imgfetch.oci.platforms import Platform
+from imgfetch.oci.policy import SignaturePolicy
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item
 from imgfetch.pull.layer import Layer
@@ -35,11 +36,15 @@ class ArchiveOptions(TypedDict, total=False):
     platform: Platforms | None
     all_platforms: bool
     keep_index: bool
+    signatures: bool
+    referrers: bool
+    policy: SignaturePolicy | None
     archive_format: ArchiveFormat
     layers: LayerForm
     name: str | Reference | None
     base: Base | Iterable[Base]
     source_date_epoch: int
+    zstd_window: int | None
     keep_going: bool
 
 
@@ -60,6 +65,10 @@ class SaveRequest:
     mtime: int = MTIME
     keep_index: bool = False
     keep_going: bool = False
+    signatures: bool = False
+    referrers: bool = False
+    policy: SignaturePolicy | None = None
+    zstd_window: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and options that contradict each other."""
@@ -69,18 +78,20 @@ class SaveRequest:
         ):
             if value not in known:
                 raise ValueError(f"{label} must be one of {', '.join(known)}, not {value!r}")
-        if not 0 <= self.mtime <= MAX_OCTAL:
-            raise ValueError(f"source_date_epoch must be from 0 to {MAX_OCTAL}, not {self.mtime}")
+        _require("source_date_epoch", self.mtime, 0, MAX_OCTAL)
+        _require("zstd_window", self.zstd_window, *ZSTD_WINDOWS)
         most = max(len(self.platforms), *(len(image.platforms) for image in self.images))
         if self.format.has_one_platform and (self.all_platforms or most > 1):
             raise ValueError(f"an archive in the format {self.archive_format} holds only one platform")
         if self.keep_index and self.is_plain:
             raise ValueError("an archive that keeps the index cannot have decompressed layers")
+        if self.has_referrers and self.is_plain:
+            raise ValueError("an archive with signatures cannot have decompressed layers")
         if self.bases and self.is_plain:
             raise ValueError("an archive with a base cannot have decompressed layers")
         for name in (self.name, *(image.name for image in self.images)):
-            if name and name.digest:
-                raise InvalidReferenceError(f"{name} has a digest, which a name in an archive cannot have")
+            if name:
+                names.name(name)
 
     @classmethod
     def parse(
@@ -96,6 +107,10 @@ class SaveRequest:
         base: Base | Iterable[Base] = (),
         source_date_epoch: int = MTIME,
         keep_going: bool = False,
+        signatures: bool = False,
+        referrers: bool = False,
+        policy: SignaturePolicy | None = None,
+        zstd_window: int | None = None,
     ) -> Self:
         """Parse the arguments of `Client.save`, which documents the errors."""
         bases: tuple[Base, ...] = one_or_many(base)
@@ -110,12 +125,21 @@ class SaveRequest:
             source_date_epoch,
             keep_index,
             keep_going,
+            signatures,
+            referrers,
+            policy,
+            zstd_window,
         )
 
     @property
     def format(self) -> Format:
         """The properties of the archive's format."""
         return FORMATS[self.archive_format]
+
+    @property
+    def has_referrers(self) -> bool:
+        """True if the archive holds signatures too, or all referrers."""
+        return self.signatures or self.referrers
 
     @property
     def is_plain(self) -> bool:
@@ -190,6 +214,21 @@ def remembered(plan: Plan, store: BlobStore) -> dict[Digest, LayerInfo]:
         for layer in plan.layers
         if layer.diff_id and (found := store.remembered(layer.descriptor.digest, layer.diff_id.algorithm))
     }
+
+
+def sized(plan: Plan, sizes: Mapping[Digest, int | None]) -> dict[Digest, LayerInfo]:
+    """Return the properties of layers whose decompressed size is known by their diff_id, by their digests."""
+    return {
+        layer.descriptor.digest: LayerInfo(layer.diff_id, "", size)
+        for layer in plan.layers
+        if layer.diff_id and (size := sizes.get(layer.diff_id)) is not None
+    }
+
+
+def _require(label: str, number: int | None, smallest: int, largest: int) -> None:
+    """Refuse a number out of range."""
+    if number is not None and not smallest <= number <= largest:
+        raise ValueError(f"{label} must be from {smallest} to {largest}, not {number}")
 
 
 def _base(base: Base) -> Reference | Path:

@@ -18,7 +18,7 @@ from imgfetch.oci import mediatypes, platforms
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, Unreadable, listed, parse_document
+from imgfetch.oci.manifest import MAX_DOCUMENT, Image, Index, Manifest, Unreadable, listed, parse_document, wrong_digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.source import Source
@@ -82,17 +82,12 @@ class Resolver:
             seen = _Seen()
             image = self._search(found, reference, wanted, seen)
             if image is None:
-                raise PlatformNotFoundError(
-                    f"no {wanted} image in {reference}", wanted=str(wanted), available=seen.listed()
-                )
+                raise _missing(wanted, reference, seen.listed())
             return image
         image = self.image(found, reference)
         if image.config.platform.fit(wanted) is None and image.config.platform.is_known:
             if platform is not None:
-                available = (str(image.config.platform),)
-                raise PlatformNotFoundError(
-                    f"no {wanted} image in {reference}", wanted=str(wanted), available=available
-                )
+                raise _missing(wanted, reference, (str(image.config.platform),))
             _logger.warning(
                 "%s is for %s, not for %s; no other platform is available", reference, image.config.platform, wanted
             )
@@ -177,6 +172,16 @@ class Resolver:
         self.store.put(descriptor, document.raw)
         return listed(document.raw, what)
 
+    def raw(self, reference: Reference, descriptor: Descriptor | None = None) -> tuple[Descriptor, bytes]:
+        """Fetch and store a document that need not be an image's, by tag or by its descriptor in a list.
+
+        Its descriptor has no media type that the list does not state.
+        """
+        document, digest, _ = self._fetched(reference, descriptor)
+        own = Descriptor(descriptor.media_type if descriptor else "", digest, len(document.raw))
+        self.store.put(own, document.raw)
+        return own, document.raw
+
     def _fetched(
         self, reference: Reference, descriptor: Descriptor | None, received: Document | None = None
     ) -> tuple[Document, Digest, str]:
@@ -194,12 +199,7 @@ class Resolver:
         wanted = asked.digest
         digest = Digest.of(document.raw, wanted.algorithm if wanted else "sha256")
         if wanted is not None and digest != wanted:
-            raise VerificationError(
-                f"{what} has the wrong digest",
-                wanted=str(wanted),
-                got=str(digest),
-                hint="do not use this image: the registry, or a proxy in between, sent different content",
-            )
+            raise wrong_digest(document, wanted, digest, what)
         if descriptor is not None and descriptor.size != len(document.raw):
             error = two_sizes(what, descriptor, len(document.raw))
             if reference.digest:  # the archive has the index too
@@ -209,7 +209,7 @@ class Resolver:
 
     def image(self, manifest: Manifest, reference: Reference) -> Image:
         """Fetch a manifest's config and compare the two."""
-        self._count(manifest, reference)
+        self.count(len(manifest.layers), reference)
         what = f"the config of {reference}"
         if manifest.config.is_embedded:
             self.store.put(manifest.config, manifest.config.data or b"")
@@ -224,10 +224,10 @@ class Resolver:
             )
         return Image(replace(manifest, config=manifest.config.bare()), config, (reference,))
 
-    def _count(self, manifest: Manifest, reference: Reference) -> None:
+    def count(self, layers: int, reference: Reference) -> None:
         """Refuse more layers than an archive may list (docs/registries.md#limits-for-documents)."""
         with self._lock:
-            self._layers_left -= len(manifest.layers)
+            self._layers_left -= layers
             if self._layers_left < 0:
                 raise VerificationError(
                     f"{reference} has too many layers, together with all other images of the archive",
@@ -325,3 +325,9 @@ def _candidates(index: Index, wanted: Platform, seen: _Seen) -> list[Descriptor 
             ranked.append((fit, entry))
     ranked.sort(key=lambda pair: pair[0])
     return [descriptor for _, descriptor in ranked] + unnamed
+
+
+def _missing(wanted: Platform, reference: Reference, available: tuple[str, ...]) -> PlatformNotFoundError:
+    message = f"no {wanted} image in {reference}"
+    suggestion = wanted.suggestion(available)
+    return PlatformNotFoundError(message, wanted=str(wanted), available=available, suggestion=suggestion)

@@ -1,22 +1,19 @@
-"""The results of a save, and of its dry run before any layer is fetched."""
+"""The results of a save."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
-from imgfetch.archive.selection import blobs_of
 from imgfetch.errors import ImgfetchError
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from imgfetch.pull.plan import ArchiveLayout, Plan, remembered
-from imgfetch.store.blobs import BlobStore
-
-FETCHED, PARTLY, CACHED, LEFT_OUT = "fetched", "continued", "cached", "left out"
+from imgfetch.oci.referrers import Referrer
+from imgfetch.pull.plan import ArchiveLayout, Plan
 
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +29,7 @@ class SavedImage:
         platform: its platform.
         index: the digest of the registry's index that lists it, if several platforms are saved.
         bases: the names of the images that have the layers left out.
+        referrers: the signatures and the like in the archive, about this image, others with its names, or their index.
     """
 
     references: tuple[Reference, ...]
@@ -40,6 +38,7 @@ class SavedImage:
     platform: Platform
     index: Digest | None = None
     bases: tuple[str, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ class Saved:
     cached: int = 0
 
     @classmethod
-    def of(cls, plan: Plan, size: int, *, is_unchanged: bool = False) -> Self:
-        """Return the archive of a plan."""
+    def of(cls, plan: Plan, size: int, *, is_unchanged: bool = False, kept: Collection[Digest] = ()) -> Self:
+        """Return the archive of a plan; ``kept`` has the digests that are in it, if some are not."""
         images = tuple(
             SavedImage(
                 selection.references,
@@ -75,6 +74,7 @@ class Saved:
                 image.config.platform,
                 selection.root.digest if selection.indexes else None,
                 selection.bases,
+                selection.referrers if selection.root.digest in (kept or {selection.root.digest}) else (),
             )
             for selection in plan.selections
             for image in selection.images
@@ -82,9 +82,7 @@ class Saved:
         return cls(images, size, is_unchanged, plan.failures)
 
 
-def finish(
-    plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInfo], size: int, received: Mapping[str, int]
-) -> Saved:
+def finish(plan: Plan, layout: ArchiveLayout, contents: Mapping[Digest, LayerInfo], size: int) -> Saved:
     """Return the archive that was written, and warn if old readers refuse it, or a digest is not the registry's."""
     kept = {selection.root.digest for selection in layout.selections}
     for selection in plan.selections:
@@ -110,118 +108,9 @@ def finish(
             )
         if selection.root.digest not in kept:
             _logger.warning(
-                "the archive stores %s with decompressed layers, so its digest is not the registry's %s",
+                "the archive stores %s with decompressed layers, so its digest is not the registry's %s%s",
                 selection.references[0],
                 selection.root.digest,
+                ", and its signatures are left out" if selection.referrers else "",
             )
-    return replace(Saved.of(plan, size), received=received)
-
-
-class Blob(NamedTuple):
-    """A blob of a plan.
-
-    Attributes:
-        digest: its digest.
-        size: its length in bytes.
-        state: ``fetched``, ``continued`` where a part of it is in the store, ``cached``, or ``left out``.
-        missing: bytes to download.
-    """
-
-    digest: Digest
-    size: int
-    state: str
-    missing: int
-
-
-class ForecastImage(NamedTuple):
-    """An image of an archive that is not written yet.
-
-    Attributes:
-        references: its names in the archive.
-        digest: its manifest's digest.
-        platform: its platform.
-        layers: the digests of its layers, each once.
-        size: the bytes of all its layers.
-    """
-
-    references: tuple[Reference, ...]
-    digest: Digest
-    platform: Platform
-    layers: tuple[Digest, ...]
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """The cost of a save.
-
-    Attributes:
-        names: the names of the archive's images.
-        blobs: the layers, and other blobs that are not documents.
-        archive_size: the archive's length in bytes before any compression of the whole; ``None`` while it depends on
-            layers that are not in the cache.
-        pulls_left: the number of pulls left, by the registries that report it.
-        images: the archive's images.
-        failures: the errors of images that would be left out, with ``keep_going``.
-    """
-
-    names: tuple[str, ...]
-    blobs: tuple[Blob, ...]
-    archive_size: int | None
-    pulls_left: dict[str, int]
-    images: tuple[ForecastImage, ...] = ()
-    failures: tuple[ImgfetchError, ...] = ()
-
-    @property
-    def missing(self) -> int:
-        """Bytes to download."""
-        return sum(blob.missing for blob in self.blobs)
-
-    @property
-    def cached(self) -> int:
-        """Bytes that are in the cache."""
-        return sum(blob.size - blob.missing for blob in self.blobs if blob.state != LEFT_OUT)
-
-    @property
-    def left_out(self) -> int:
-        """Bytes that the archive leaves out."""
-        return sum(blob.size for blob in self.blobs if blob.state == LEFT_OUT)
-
-    @property
-    def requests(self) -> int:
-        """Requests for blobs, redirects and tokens not counted."""
-        return sum(blob.missing > 0 for blob in self.blobs)
-
-
-def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int]) -> Forecast:
-    """Return the cost of carrying a plan out; blobs in the store need not be fetched."""
-    layout = plan.layout(remembered(plan, store), store)
-    blobs = []
-    for layer in plan.layers:
-        size, missing = layer.descriptor.size, store.bytes_missing([layer.descriptor])
-        state = CACHED if not missing else FETCHED if missing == size else PARTLY
-        blobs.append(Blob(layer.descriptor.digest, size, state, missing))
-    present = blobs_of(plan.selections)
-    left_out = {
-        descriptor.digest: descriptor
-        for selection in plan.selections
-        for descriptor in selection.blobs()
-        if descriptor.digest not in present
-    }
-    blobs += [Blob(digest, descriptor.size, LEFT_OUT, 0) for digest, descriptor in left_out.items()]
-    names = [name for selection in plan.selections for name in map(str, selection.references)]
-    total = layout.tar.size if layout else None
-    return Forecast(tuple(names), tuple(blobs), total, pulls_left, tuple(_images(plan)), plan.failures)
-
-
-def _images(plan: Plan) -> Iterator[ForecastImage]:
-    for selection in plan.selections:
-        for image in selection.images:
-            layers = {layer.digest: layer.size for layer in image.manifest.layers}
-            yield ForecastImage(
-                selection.references,
-                image.manifest.descriptor.digest,
-                image.config.platform,
-                tuple(layers),
-                sum(layers.values()),
-            )
+    return Saved.of(plan, size, kept=kept)

@@ -13,6 +13,9 @@ mismatch has its own count:
 1. `ResumeError`: a resumed download is wrong.  The second leads to requests from byte 0 only, which never raise it.
 2. `VerificationError`: any other wrong size or content.  The second is raised, or if the request had ``Range``,
    followed by requests from byte 0 only.
+
+A download in pieces that ends early (`imgfetch.registry.stream.AloneError`) uses up none of the attempts.  Afterwards
+no piece comes from that place, or none of that blob, so it happens at most once for each place and once for the blob.
 """
 
 from __future__ import annotations

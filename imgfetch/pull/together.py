@@ -54,7 +54,7 @@ def each(
         except StorageError:  # of this machine, and so of every image
             raise
         except ImgfetchError as error:
-            failures[number] = _located(error, image)
+            failures[number] = error.of_image(image.reference.name, str(image.reference), image.origin)
         else:
             results[number] = result
         with lock:
@@ -77,13 +77,6 @@ def each(
         if failed:
             failed(error)
     return [(images[number], results[number]) for number in sorted(results)]
-
-
-def _located(error: ImgfetchError, image: ImageRequest) -> ImgfetchError:
-    """Return an error with the place where its image is listed, and the image unless the message has it."""
-    if image.reference.name not in str(error):
-        error = error.within(str(image.reference))
-    return error.within(image.origin) if image.origin else error
 
 
 def combined(errors: Sequence[ImgfetchError], count: int) -> ImgfetchError:

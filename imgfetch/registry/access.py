@@ -105,6 +105,7 @@ class RegistryConfig:
                 explicit=Login(username, password, source="--username", is_explicit=True) if username else None,
                 inline=environment.get("DOCKER_AUTH_CONFIG") if authfile is None else None,
                 files=credentials.files(environment, home, authfile),
+                must_exist=credentials.named_file(environment, authfile) is not None,
                 helpers=read_helpers(podman) if authfile is None else GlobalHelpers(),
                 others={k3s.file: k3s.logins} if authfile is None else {},
                 path=environment.get("PATH", ""),

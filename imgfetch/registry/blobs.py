@@ -1,5 +1,7 @@
 """Checks of the responses to requests for blobs, and the other URLs of a blob.
 
+A piece of a blob is accepted only if its response leaves no doubt (docs/registries.md#several-connections).
+
 Source: OCI distribution specification, "Pulling blobs"; RFC 9110, sections 8.8 and 14 (validators and ranges).
 """
 
@@ -17,6 +19,11 @@ from imgfetch.http.response import Response
 from imgfetch.oci.descriptor import Descriptor
 
 MAX_URLS = 8
+
+
+class PieceError(TransportError):
+    """A response that is not exactly the requested piece of a blob."""
+
 
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
@@ -47,6 +54,26 @@ def check_size(response: Response, descriptor: Descriptor, what: str) -> None:
             hint="try again with --no-mirror; if it still fails, check your proxy, or tell the registry's operator",
             tries=2,
         )
+
+
+def check_piece(response: Response, descriptor: Descriptor, offset: int, length: int) -> None:
+    """Refuse every response but a 206 with exactly the requested bytes, as they are.
+
+    Raises:
+        PieceError: it is another response.
+    """
+    got = response.content_length
+    if response.status != HTTPStatus.PARTIAL_CONTENT:
+        fault = f"status {response.status}"
+    elif not response.continues(offset, descriptor.size, length):
+        fault = "another range"
+    elif response.codings:
+        fault = "a content coding"
+    elif got is not None and got != length:
+        fault = f"a length of {got}"
+    else:
+        return
+    raise PieceError(f"{response.origin} answered a request for {length} bytes from byte {offset} with {fault}")
 
 
 def foreign(stack: ExitStack, transport: HttpClient, descriptor: Descriptor, home: Origin) -> Response | None:

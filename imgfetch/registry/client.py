@@ -25,8 +25,10 @@ from imgfetch.errors import (
     TransportError,
     VerificationError,
 )
+from imgfetch.http.body import Body
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
+from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.http.status_errors import not_the_protocol, rejection
@@ -37,17 +39,17 @@ from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
 from imgfetch.redaction import KNOWN
-from imgfetch.registry import blobs, elsewhere, links
+from imgfetch.registry import blobs, elsewhere
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.elsewhere import Elsewhere
 from imgfetch.registry.endpoints import HUB_HOST
-from imgfetch.registry.tags import Page, listed, parse_page
 from imgfetch.text import quoted
 from imgfetch.tolerance import Tolerance
 
 _ALGORITHM = "sha256"
 _ANYTHING = "*/*"
 _UNACCEPTED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
+_NO_SUCH_API = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class Registry(Source):
             ``strict``.
     """
 
+    has_pieces = True
+
     def __init__(
         self,
         name: str,
@@ -78,9 +82,11 @@ class Registry(Source):
         connect_timeout: float = CONNECT_TIMEOUT,
         timeout: float = READ_TIMEOUT,
         pause: float = READ_TIMEOUT,
+        rate_limit: RateLimit | None = None,
         tolerance: Tolerance | None = None,
         patience: RetryPolicy | None = None,
         oddities: Tolerance | None = None,
+        pushes: bool = False,
     ) -> None:
         """Store the settings; the first request opens a connection.
 
@@ -94,9 +100,11 @@ class Registry(Source):
             connect_timeout: the longest time to connect, in seconds.
             timeout: the longest time without data, in seconds.
             pause: a lower limit for that time within a response.
+            rate_limit: the bytes a second of all bodies, shared by the registries of a run; by default none.
             tolerance: receives warnings; by default they are logged.
             patience: the attempts for a document or a token; by default one.
             oddities: the old name of ``tolerance``.
+            pushes: request the access that a push needs; see `imgfetch.registry.uploads`.
 
         Raises:
             InvalidReferenceError: the name is malformed.
@@ -107,6 +115,7 @@ class Registry(Source):
             warnings.warn("Registry's argument oddities is now tolerance", DeprecationWarning, stacklevel=2)
         self._tolerance = tolerance or oddities or Tolerance()
         self._retries = patience or RetryPolicy(retries=0)
+        self._pushes = pushes
         self._transport = HttpClient(
             tolerance=self._tolerance,
             trust=self._access.trust,
@@ -114,6 +123,7 @@ class Registry(Source):
             connect_timeout=connect_timeout,
             timeout=timeout,
             pause=pause,
+            rate_limit=rate_limit or RateLimit(),
         )
         self._root = f"{HUB_HOST if name == DOCKER_HUB else name}{path}"
         self._query = f"ns={quote(namespace, safe='')}" if namespace else ""
@@ -165,11 +175,41 @@ class Registry(Source):
         what = label or f"the manifest of {reference}"
         return self._stated_digest(reference, what) or self.manifest(reference, label=what)
 
+    @contextmanager
+    def send(
+        self,
+        method: str,
+        path: str,
+        reference: Reference,
+        what: str,
+        *,
+        accept: str = _ANYTHING,
+        body: Body | None = None,
+    ) -> Iterator[Response]:
+        """Yield the response to a request of a push, whatever its status; see `imgfetch.registry.uploads`.
+
+        ``path`` may also be the address of an upload; only the registry's own origin receives credentials.
+        """
+        with self._get(path, reference, what, method=method, accept=accept, body=body, downgrade=False) as response:
+            yield response
+
+    @property
+    def base(self) -> str:
+        """The URL below which the API is."""
+        return self._base
+
+    def hint(self, repository: str) -> str:
+        """Return a hint that names the credentials, if any, that a repository was requested with."""
+        return self._authenticator.hint(repository)
+
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
 
         Source: OCI distribution specification, "Listing Tags".
         """
+        from imgfetch.registry import links  # noqa: PLC0415
+        from imgfetch.registry.tags import Page, listed, parse_page  # noqa: PLC0415
+
         what = label or f"the list of tags of {reference.name}"
 
         def read(path: str) -> Page:
@@ -181,17 +221,43 @@ class Registry(Source):
         first = f"/v2/{reference.repository}/tags/list"
         yield from listed(lambda path: self._retries.repeat(partial(read, path)), first, what)
 
+    def referrers(self, reference: Reference, digest: Digest, *, label: str = "") -> tuple[Descriptor, ...] | None:
+        """Return the list of a manifest's referrers, or ``None`` if the registry has no such lists.
+
+        Source: OCI distribution specification, "Listing Referrers".
+        """
+        from imgfetch.registry import links  # noqa: PLC0415
+        from imgfetch.registry.referrers import Page, listed, parse_list  # noqa: PLC0415
+
+        what = label or f"the list of referrers of {reference.name}@{digest}"
+        first = f"/v2/{reference.repository}/referrers/{digest}"
+
+        def read(path: str) -> Page | None:
+            with self._get(path, reference, what, downgrade=False, accept=mediatypes.OCI_INDEX) as response:
+                if path == first and response.status in _NO_SUCH_API:
+                    return None
+                raw = self._body(response, reference, what, "")
+                place = links.Page(self._base, path, response.address.as_sent, what)
+                return Page(parse_list(raw, what), response.url, place.following(response.headers("Link")))
+
+        return listed(lambda path: self._retries.repeat(partial(read, path)), first, what)
+
     def check_login(self) -> bool:
         """Send the credentials to the registry's root, as docker does; return ``False`` if it asks for none.
 
         Source: OCI distribution specification, "Determining Support".
         """
-        root, what = Reference(self.name, ""), f"the root of {self.name}"
+        from imgfetch.registry import logins  # noqa: PLC0415
+
+        root = Reference(self.name, "")
 
         def ask() -> bool:
-            with self._get("/v2/", root, what, downgrade=False) as response:
+            with self._get("/v2/", root, logins.root(self.name), downgrade=False) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise self._refused(response, root, what)
+                    hint, max_wait = self._authenticator.hint(""), self._retries.max_wait
+                    elsewhere = self._is_elsewhere(response)
+                    raise logins.refused(response, self.name, hint, max_wait, is_elsewhere=elsewhere)
+                logins.require_registry(response, self.name)
             return self._authenticator.sent("") is not None
 
         is_sent = self._retries.repeat(ask)
@@ -202,16 +268,21 @@ class Registry(Source):
         return is_sent
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Response]:
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0, length: int | None = None
+    ) -> Iterator[Response]:
         """Yield the response with a blob, named ``what`` in messages, before its body is read.
 
-        ``offset`` is the first missing byte; the response's ``start`` is that or 0.
+        ``offset`` is the first missing byte; the response's ``start`` is that or 0.  With ``length``, it is a piece.
 
         Source: OCI distribution specification, "Pulling blobs".
         """
         with ExitStack() as stack:
+            if length is not None:
+                yield self._open_piece(stack, reference, descriptor, what, offset=offset, length=length)
+                return
             rest = self._open_rest(stack, reference, descriptor, what, offset) if offset and self._sends_range else None
-            response = rest or self._open_blob(stack, reference, descriptor, what, 0)
+            response = rest or self._open_blob(stack, reference, descriptor, what)
             if response.status == HTTPStatus.NOT_FOUND:
                 hint = "the registry has lost this blob: use another tag, or ask the publisher to push the image again"
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
@@ -227,7 +298,7 @@ class Registry(Source):
     ) -> Response | None:
         """Request the rest of a blob; return ``None`` if that is refused (docs/registries.md#range-refused)."""
         with ExitStack() as until_refused:
-            response = self._open_blob(until_refused, reference, descriptor, what, offset)
+            response = self._open_blob(until_refused, reference, descriptor, what, offset=offset)
             if blobs.refuses_range(response, descriptor, offset):
                 if response.status == HTTPStatus.PARTIAL_CONTENT:
                     self._sends_range = False  # nor will later ones be right
@@ -236,21 +307,39 @@ class Registry(Source):
             stack.enter_context(until_refused.pop_all())
             return response
 
-    def _open_blob(
-        self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, offset: int
+    def _open_piece(
+        self, stack: ExitStack, reference: Reference, descriptor: Descriptor, what: str, *, offset: int, length: int
     ) -> Response:
-        """Request a blob from the registry, then from the descriptor's ``urls``."""
+        """Request a piece of a blob, and refuse anything else."""
+        if not self._sends_range:
+            raise blobs.PieceError(f"{self.name} sent another range than the requested one")
+        response = self._open_blob(stack, reference, descriptor, what, offset=offset, length=length)
+        blobs.check_piece(response, descriptor, offset, length)
+        response.start = offset
+        return response
+
+    def _open_blob(
+        self,
+        stack: ExitStack,
+        reference: Reference,
+        descriptor: Descriptor,
+        what: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+    ) -> Response:
+        """Request a blob from the registry, then from the descriptor's ``urls``; a piece only from the registry."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
         validators = self._validators.get(descriptor.digest)
-        request = self._get(path, reference, what, downgrade=True, offset=offset, validators=validators)
+        request = self._get(path, reference, what, downgrade=True, offset=offset, length=length, validators=validators)
         response = stack.enter_context(request)
-        if response.status == HTTPStatus.NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND and length is None:
             response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._base)) or response
         return response
 
     def _manifest(self, reference: Reference, what: str) -> Document:
         document = self._document(reference, what, mediatypes.ACCEPT)
-        if mediatypes.essence(document.content_type) in mediatypes.SCHEMA1:
+        if document.is_schema1:
             # An old Harbor responds with schema 1 to a joined list of types (containerd/containerd#5632).
             with suppress(RegistryError):
                 return self._document(reference, what, mediatypes.DOCKER_MANIFEST)
@@ -260,10 +349,11 @@ class Registry(Source):
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
         with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
             raw = self._body(response, reference, what, _hint(reference))
-            if reference.digest is None:
+            document = Document(raw, response.header("Content-Type").as_sent, response.url)
+            if reference.digest is None and not document.is_schema1:  # whose digest is that of a part
                 self._compare_header(response, raw, what)
             self._note_limit(response)
-            return Document(raw, response.header("Content-Type").as_sent, response.url)
+            return document
 
     def _stated_digest(self, reference: Reference, what: str) -> Digest | None:
         """Return the digest that a HEAD request gets; ``None`` after a failure, which a GET request must confirm.
@@ -326,14 +416,17 @@ class Registry(Source):
         method: str = "GET",
         accept: str = _ANYTHING,
         offset: int = 0,
+        length: int | None = None,
         validators: Mapping[Origin, str] | None = None,
+        body: Body | None = None,
     ) -> Iterator[Response]:
         """Yield the registry's response, after the further requests that the registry demands.
 
         These are: once by http, if it does not speak TLS; those with credentials or a token; and once with
         ``Accept: */*``, if it refuses the requested types (docs/registries.md#accept-header).
         """
-        exchange = Exchange(self._authenticator, reference.repository, what)
+        expects_nothing = self._pushes and method == "HEAD"
+        exchange = Exchange(self._authenticator, reference.repository, what, expects_nothing)
         while True:
             base = self._base
             with ExitStack() as stack:
@@ -343,32 +436,42 @@ class Registry(Source):
                     accept=accept,
                     downgrade=downgrade,
                     offset=offset,
+                    length=length,
                     validators=validators,
+                    body=body,
                 )
                 try:
                     url = self._url(base, path)
-                    response = stack.enter_context(request(url, authorization=exchange.header, more=self._headers))
+                    is_own = Origin.of(url) == Origin.of(base)
+                    header, more = (exchange.header, self._headers) if is_own else (None, {})
+                    response = stack.enter_context(request(url, authorization=header, more=more, identify=is_own))
                 except TransportError as error:
                     if not self._falls_back(base, error):
                         raise
-                    exchange = Exchange(self._authenticator, reference.repository, what)  # by http, no credentials yet
+                    # By http, there are no credentials yet.
+                    exchange = Exchange(self._authenticator, reference.repository, what, expects_nothing)
                     continue
                 self._has_answered = True
                 if exchange.goes_on(response):
+                    response.skip()
                     continue
-                if response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
+                if body is None and response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
                     response = self._elsewhere.answer(
                         response, request, stack, repository=reference.repository, what=what
                     )
                 if response.status in _UNACCEPTED and accept != _ANYTHING:
                     accept = _ANYTHING
+                    response.skip()
                     continue
-                if response.status < HTTPStatus.BAD_REQUEST:
+                is_missing = expects_nothing and response.status == HTTPStatus.NOT_FOUND and exchange.header is not None
+                if response.status < HTTPStatus.BAD_REQUEST or is_missing:
                     exchange.succeeded()
                 yield response
                 return
 
     def _url(self, base: str, path: str) -> str:
+        if path.startswith(("http://", "https://")):  # the address of an upload
+            return path
         separator = "&" if "?" in path else "?"
         return f"{base}{path}{separator}{self._query}" if self._query else f"{base}{path}"
 
@@ -405,6 +508,7 @@ class Registry(Source):
             credentials=access.credentials,
             realms=access.realms,
             fetch_token=TokenClient(self._transport, base, self._retries, identify=identify).fetch,
+            pushes=self._pushes,
         )
 
     def _is_elsewhere(self, response: Response) -> bool:
@@ -420,9 +524,10 @@ class Registry(Source):
 
 
 def _hint(reference: Reference) -> str:
+    if reference.digest:
+        check = "check the name and digest"
+    else:
+        check = f"check the name and tag (imgfetch tags {reference.name} prints the tags)"
     if reference.registry == DOCKER_HUB and reference.repository.startswith("library/"):
-        return (
-            "check the name and tag; on Docker Hub, NAME alone means library/NAME; "
-            "for another publisher's image, write USER/NAME"
-        )
-    return "check the name and tag"
+        check += "; on Docker Hub, NAME alone means library/NAME; for another publisher's image, write USER/NAME"
+    return check

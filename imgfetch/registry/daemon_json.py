@@ -72,8 +72,10 @@ def find_daemon_json(environment: Mapping[str, str], home: Path | None, *, syste
 
 
 def read_daemon_json(path: Path) -> DockerConfig:
-    """Read a file; members that cannot be used are left out."""
+    """Read a file, which need not exist; members that cannot be used are left out."""
     config = DockerConfig()
+    if not os.path.exists(path):  # noqa: PTH110  # no error for a closed directory
+        return config
     with tolerated(str(path)):
         content = strictjson.loads(read_settings(path).strip() or b"{}", "it")
         members = strictjson.Object(content, "it", _KEYS)

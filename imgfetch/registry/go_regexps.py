@@ -10,9 +10,9 @@ from imgfetch.errors import UnsupportedError
 from imgfetch.text import quoted
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))", re.ASCII)
-# Classes of POSIX and Unicode, quoted text, ends of a text, flags and groups that only one of them has; and repeated
-# groups, of which Go does not keep an empty repetition.
-_UNLIKE = re.compile(r"\[\[:|\)[*+{]|\\[pPQEzZC]|\(\?[^)]*U|\(\?[=!>]|\(\?<[=!]|\(\?\(")
+# Classes of POSIX and Unicode, quoted text, ends of a text, repetitions without a least number, flags and groups that
+# only one of them has; and repeated groups, of which Go does not keep an empty repetition.
+_UNLIKE = re.compile(r"\[\[:|\)[*+{]|\\[pPQEzZC]|\{,|\(\?[^)]*U|\(\?[=!>]|\(\?<[=!]|\(\?\(")
 
 
 class Rewrite(NamedTuple):

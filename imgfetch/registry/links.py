@@ -20,7 +20,7 @@ MAX_URL = 4000
 # Each alternative is tried once at each place: a URL ends at the next bracket, and a quoted text at the end at last.
 _PIECE = re.compile(r'<[^<>]*>|"(?:[^"\\]|\\.)*"?|[,;]|[^<",;]+|.', re.DOTALL)
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
-_URL = re.compile(r"[^\x00-\x20<>\"\\\x7f-\uffff]+")
+_URL = re.compile(r"[!#-;=?-\[\]-~]+")  # printable ASCII without space, quote, brackets and backslash
 
 
 class Page(NamedTuple):

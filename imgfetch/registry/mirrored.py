@@ -14,19 +14,22 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
-from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError, VerificationError
+from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError
+from imgfetch.http.ratelimit import RateLimit, Share
 from imgfetch.http.retries import Postpone
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import parse_document
+from imgfetch.oci.manifest import parse_document, wrong_digest
 from imgfetch.oci.reference import Reference
+from imgfetch.oci.referrers import is_of_referrers, list_tag
 from imgfetch.oci.source import Body, Source
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
+from imgfetch.registry.optional import LacksError
 from imgfetch.registry.race import Races
 from imgfetch.registry.route import Asker, Entrant, Route
 from imgfetch.registry.server import LIMITS, Limits, Server
@@ -47,6 +50,14 @@ class Listing(Protocol):
         """Yield the tags of a repository; ``label`` is the list's name in messages."""
 
 
+@runtime_checkable
+class Referring(Protocol):
+    """A source that lists the referrers of manifests, such as a `Registry`."""
+
+    def referrers(self, reference: Reference, digest: Digest, *, label: str = "") -> tuple[Descriptor, ...] | None:
+        """Return the entries of the list, or ``None`` if there are no such lists; ``label`` is for messages."""
+
+
 class Mirrored(Source):
     """Registries and their mirrors as one source.  Several threads may use it.
 
@@ -60,10 +71,11 @@ class Mirrored(Source):
         *,
         is_serial: bool = False,
         limits: Limits = LIMITS,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """Take the mirrors, and a function that opens a registry at its first request; its owner closes it.
 
-        ``is_serial`` sends one request at a time for each manifest or blob.
+        ``is_serial`` sends one request at a time for each manifest or blob.  ``rate_limit`` is that of its registries.
         """
         self._mirrors = mirrors
         self._open_endpoint = open_endpoint
@@ -71,11 +83,13 @@ class Mirrored(Source):
         self._servers: dict[Endpoint, Server] = {}
         self._races = Races(is_serial=is_serial)
         self._limits = limits
+        self._documents = Share(rate_limit or RateLimit())
         self._lock = threading.Lock()
 
     def abort(self) -> None:
         """End every read, and send no more requests."""
         self._races.stop()
+        self._documents.end()
         with self._lock:
             opened = tuple(self._opened.values())
         for source in opened:
@@ -89,17 +103,40 @@ class Mirrored(Source):
         """Return the digest or the document that ``reference`` points at, from the place that `manifest` asks."""
         return self._first(reference, lambda candidate: candidate.resolve(reference, label=label))
 
+    def referrers(self, reference: Reference, digest: Digest, *, label: str = "") -> tuple[Descriptor, ...] | None:
+        """Return the list of a manifest's referrers, or ``None`` without such lists.
+
+        A mirror's list counts unless it is empty, because a mirror may not fetch what its upstream lists.
+        """
+        repository = replace(reference, tag=list_tag(digest), digest=None)
+        return self._first(repository, lambda candidate: candidate.referrers(reference, digest, label=label))
+
     def _first(self, reference: Reference, ask: Callable[[Candidate], T]) -> T:
         """Return the answer of the first mirror that has one and may resolve the reference, or the upstream's."""
+        self._documents.await_others()  # before the race, in which the pause would look like a silent server
         route = self.route(reference, lambda candidate: _Question(candidate, ask), resolves=reference.digest is None)
         with route.open() as (_, answer):
             return answer
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Body]:
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0, length: int | None = None
+    ) -> Iterator[Body]:
         """Open a blob at the upstream."""
-        with self._candidates(reference)[-1].blob(reference, descriptor, what, offset=offset) as body:
+        with self._candidates(reference)[-1].blob(reference, descriptor, what, offset=offset, length=length) as body:
             yield body
+
+    def piece(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int, length: int) -> bytes:
+        """Return some bytes of a blob from the first mirror that is well, or from the upstream without any.
+
+        Raises:
+            UnsupportedError: it has no pieces.
+        """
+        *mirrors, upstream = self._candidates(reference)
+        candidate = next((mirror for mirror in mirrors if not mirror.server.is_ill), upstream)
+        if not candidate.has_pieces:
+            raise UnsupportedError(f"{candidate.server.name} has no pieces")
+        return candidate.piece(reference, descriptor, what, offset=offset, length=length)
 
     def route(
         self, reference: Reference, asker: Callable[[Candidate], Asker[T]], *, resolves: bool = False
@@ -113,7 +150,8 @@ class Mirrored(Source):
         if not found:
             raise UnsupportedError(f"the configuration allows no place to resolve the tag of {reference}")
         *mirrors, upstream = found
-        return Route(mirrors, upstream, races=self._races, limits=self._limits)
+        is_optional = resolves and is_of_referrers(reference.tag or "")
+        return Route(mirrors, upstream, races=self._races, limits=self._limits, is_optional=is_optional)
 
     def _candidates(self, reference: Reference) -> list[Candidate]:
         return [Candidate(self, endpoint, self._server(endpoint)) for endpoint in self._mirrors.endpoints(reference)]
@@ -181,6 +219,23 @@ class Candidate(Source):
         found = source.resolve(there, label=label)
         return found if isinstance(found, Digest) else self._checked(found, reference)
 
+    def referrers(self, reference: Reference, digest: Digest, *, label: str = "") -> tuple[Descriptor, ...] | None:
+        """Return the list of a manifest's referrers, or ``None`` without such lists.
+
+        Raises:
+            LacksError: this is a mirror, and its list is missing or empty.
+        """
+        source = self.mirrored.open(self.endpoint)
+        label = label or f"the list of referrers of {reference.name}@{digest}"
+        listed = (
+            source.referrers(self.endpoint.renamed(reference), digest, label=label)
+            if isinstance(source, Referring)
+            else None
+        )
+        if self.endpoint.is_mirror and not listed:
+            raise LacksError(f"{self.server.name} lists no referrers of {reference.name}@{digest}")
+        return listed
+
     def _asked(self, reference: Reference, label: str) -> tuple[Source, Reference, str]:
         """Return the source, the image's name there, and the name of its manifest in messages."""
         there = self.endpoint.renamed(reference)
@@ -194,11 +249,23 @@ class Candidate(Source):
         return document
 
     @contextmanager
-    def blob(self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0) -> Iterator[Stream]:
+    def blob(
+        self, reference: Reference, descriptor: Descriptor, what: str, *, offset: int = 0, length: int | None = None
+    ) -> Iterator[Stream]:
         """Open a blob, and wait for its first bytes."""
         source, there = self.mirrored.open(self.endpoint), self.endpoint.renamed(reference)
-        with source.blob(there, descriptor, what, offset=offset) as body, self.server.download():
-            yield Stream(body, self.server)
+        with ExitStack() as stack:
+            if length is None:
+                body = stack.enter_context(source.blob(there, descriptor, what, offset=offset))
+                stack.enter_context(self.server.download())
+            else:
+                body = stack.enter_context(source.blob(there, descriptor, what, offset=offset, length=length))
+            yield Stream(body, self.server, stack.close)
+
+    @property
+    def has_pieces(self) -> bool:  # type: ignore[override]  # not a setting here
+        """Return whether the source there has pieces."""
+        return getattr(self.mirrored.open(self.endpoint), "has_pieces", False)
 
     def abort(self) -> None:
         """End every read everywhere."""
@@ -237,4 +304,4 @@ def _check(document: Document, reference: Reference) -> None:
     if reference.digest is None:
         parse_document(document, Descriptor("", digest, len(document.raw)), what, Tolerance())
     elif digest != reference.digest:
-        raise VerificationError(f"{what} has the wrong digest", wanted=str(reference.digest), got=str(digest))
+        raise wrong_digest(document, reference.digest, digest, what)

@@ -22,9 +22,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from imgfetch.errors import ImgfetchError, TransportError
 from imgfetch.http.retries import Postpone
+from imgfetch.registry.optional import Question
 from imgfetch.registry.race import Race, Races, Runner
 from imgfetch.registry.server import LIMITS, Limits, Server, is_outage
-from imgfetch.registry.stream import LeftError
+from imgfetch.registry.stream import AloneError, LeftError
 from imgfetch.text import format_size
 
 T = TypeVar("T")
@@ -68,10 +69,14 @@ class Route(Generic[T]):
         *,
         races: Races | None = None,
         limits: Limits = LIMITS,
+        is_optional: bool = False,
     ) -> None:
-        """Take the mirrors that are not ill, in order, and the upstream."""
+        """Take the mirrors that are not ill, in order, and the upstream; a mirror may lack something optional."""
+        self._question = Question(upstream.server) if is_optional and mirrors else None
         self._upstream = upstream
-        self._is_upstream_waiting = True
+        self._all_mirrors = tuple(mirrors)
+        self._error: ImgfetchError | None = self._question.known_failure() if self._question else None
+        self._is_upstream_waiting = self._error is None
         self._upstream_from = 0.0
         self._races = races or Races()
         self._limits = limits
@@ -83,8 +88,7 @@ class Route(Generic[T]):
         self._answered: set[Entrant[T]] = set()
         self._is_last_resort = False
         self._left: set[Server] = set()
-        self._error: ImgfetchError | None = None
-        if self._mirrors and (faster := self._faster_than(self._mirrors[0].server)):
+        if self._mirrors and (faster := self._faster_than(self._mirrors[0].server, joins=True)):
             self._prefer(faster)
 
     @contextmanager
@@ -110,16 +114,28 @@ class Route(Generic[T]):
         """
         if self._races.is_stopped or not isinstance(error, ImgfetchError):
             raise error
+        if isinstance(error, AloneError):
+            self._ask_again(entrant)
+            return
         if isinstance(error, LeftError):
             self._mirrors.append(entrant)
             return
         if entrant is self._upstream:
             self._is_upstream_waiting = self._has_another(entrant, error, self._postpone if is_racing else None)
             return
+        if self._question:
+            self._question.mirror_failed(error)
         is_silent = seconds >= self._limits.first_byte and is_outage(error)
         self._report(entrant.server, error, "trying the next source", is_silent=is_silent)
         self._undecided[entrant] = error
         (self._skipped if is_silent and not self._is_last_resort else self._mirrors).append(entrant)
+
+    def _ask_again(self, entrant: Entrant[T]) -> None:
+        """Ask the same place next."""
+        if entrant is self._upstream:
+            self._is_upstream_waiting = True
+        else:
+            self._mirrors.insert(0, entrant)
 
     def _postpone(self, seconds: float) -> None:
         self._upstream_from = time.monotonic() + seconds
@@ -131,6 +147,8 @@ class Route(Generic[T]):
         except ImgfetchError as final:
             if entrant is self._upstream:
                 self._error = final
+                if self._question:
+                    self._question.upstream_failed(final)
             elif entrant in self._answered and is_outage(final):
                 self._skipped.append(entrant)
             return False
@@ -141,6 +159,12 @@ class Route(Generic[T]):
         """Return whether a place is left to be asked."""
         return bool(self._mirrors) or self._is_upstream_waiting
 
+    def helpers(self, entrant: Entrant[T]) -> list[Entrant[T]]:
+        """Return the other mirrors that may have parts of what a mirror sends."""
+        if entrant is self._upstream:
+            return []
+        return [each for each in self._all_mirrors if each.server is not entrant.server and each not in self._undecided]
+
     def is_left(self, entrant: Entrant[T], size: int, count: int) -> bool:
         """Return whether the rest of a blob, after ``count`` bytes, is to be requested from a faster mirror."""
         server = entrant.server
@@ -149,7 +173,10 @@ class Route(Generic[T]):
         if faster := self._faster_than(server):
             self._left.add(server)
             self._prefer(faster)
-            self._warn_of_slowness(server, "slow", f"trying {faster.name}")
+            if self._is_slow(server, faster):
+                self._warn_of_slowness(server, "slow", f"trying {faster.name}")
+            else:
+                _logger.info("%s has several downloads: trying %s", server.name, faster.name)
         elif server.slow_for >= self._limits.slow_for:
             plan = "no other mirror is faster; the registry itself may be, with --no-mirror"
             self._warn_of_slowness(server, "kept", plan)
@@ -213,6 +240,8 @@ class Route(Generic[T]):
         """Ask the mirrors that were skipped or interrupted, if the upstream cannot be reached, or raise its error."""
         if self._error is None:
             raise AssertionError("the upstream is asked before its error is raised")
+        if self._question:
+            self._question.require_upstream(self._error)
         if self._is_last_resort or not self._skipped or not is_outage(self._error):
             for failure in dict.fromkeys(self._failures):
                 self._error.add_note(failure)
@@ -223,10 +252,11 @@ class Route(Generic[T]):
             self._undecided.pop(each, None)
             each.asker.begin_anew()
 
-    def _faster_than(self, server: Server) -> Server | None:
-        """Return a mirror that is, or may be, much faster, and may be asked."""
+    def _faster_than(self, server: Server, *, joins: bool = False) -> Server | None:
+        """Return a mirror that is, or may be, better for a download there, or for one that ``joins``."""
         others = [each.server for each in self._mirrors if each.server is not server]
-        return server.faster_one(others, lambda other: 1.0 if other in self._left else self._limits.faster)
+        factor = self._limits.better if joins or server.is_shared else self._limits.faster
+        return server.faster_one(others, lambda other: 1.0 if other in self._left else factor, joins=joins)
 
     def _prefer(self, server: Server) -> None:
         """Ask a mirror before the others."""
@@ -240,8 +270,14 @@ class Route(Generic[T]):
         cause = f" ({error.__cause__})" if isinstance(error.__cause__, ImgfetchError) else ""
         server.failure = f"{server.name}: {error}{cause}"
         self._failures.append(server.failure)
-        is_new = server.is_news("illness" if server.is_ill else "failure")
+        is_expected = self._question is not None and not is_outage(error)
+        is_new = not is_expected and server.is_news("illness" if server.is_ill else "failure")
         _logger.log(logging.WARNING if is_new else logging.INFO, "%s; %s", server.failure, plan)
+
+    def _is_slow(self, server: Server, faster: Server) -> bool:
+        """Return whether a mirror is slow in itself."""
+        rate = server.rate or 0.0
+        return rate < self._limits.slow or (faster.rate or 0.0) >= self._limits.faster * rate
 
     def _warn_of_slowness(self, server: Server, topic: str, plan: str) -> None:
         if server.is_news(topic):

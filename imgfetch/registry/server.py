@@ -27,6 +27,7 @@ from imgfetch.errors import (
     UnavailableError,
     VerificationError,
 )
+from imgfetch.registry.connections import PIECE_LIMITS, Connections, PieceLimits
 
 
 class Limits(NamedTuple):
@@ -41,8 +42,11 @@ class Limits(NamedTuple):
         slow: the rate, in bytes a second, below which a mirror is slow.
         slow_for: the time after which a slow mirror that is kept is reported.
         faster: how many times as fast another mirror must be.
+        better: the same where a mirror has several downloads, or a download begins.
+        busy: the rate, in bytes a second, below which each of several downloads may try another mirror.
         worth: the rest of a blob is requested elsewhere if it would take longer than this.
         wrong: the number of blobs with wrong bytes that make a mirror ill.
+        pieces: the limits for blobs that come over several connections.
     """
 
     first_byte: float = 1.0
@@ -52,8 +56,11 @@ class Limits(NamedTuple):
     slow: float = 1_000_000.0
     slow_for: float = 10.0
     faster: float = 4.0
+    better: float = 1.5
+    busy: float = 4_000_000.0
     worth: float = 3.0
     wrong: int = 2
+    pieces: PieceLimits = PIECE_LIMITS
 
 
 LIMITS = Limits()
@@ -66,8 +73,11 @@ class Server:
         name: its name in messages.
         received: the number of bytes of blobs that it sent.
         failure: its last failure.
+        is_doubtful: it sent wrong bytes, or the rest of a blob that has some, and no blob that was right since.
+        is_verified: a whole blob that it sent was right.
         rate: the bytes a second of all its downloads, or ``None`` before there was enough to measure.
         slow_for: the seconds of its downloads since it was not slow.
+        connections: the connections for pieces of blobs.
     """
 
     def __init__(self, name: str = "", limits: Limits = LIMITS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,14 +87,16 @@ class Server:
         self.rate: float | None = None
         self.slow_for = 0.0
         self._limits = limits
+        self.connections = Connections(name, limits.pieces)
         self._clock = clock
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._skipped_until = 0.0
         self._pause = limits.again
         self._wrong = 0
+        self.is_doubtful = self.is_verified = False
         self._downloads = self._waiting = self._bytes = 0
-        self._seconds = self._since = self._explored_until = 0.0
+        self._seconds = self._since = self._explored_until = self._expected_until = 0.0
 
     # Health
 
@@ -111,11 +123,17 @@ class Server:
     def failed(self, error: ImgfetchError) -> None:
         """Note a failure, which may make it ill."""
         with self._lock:
+            self.is_doubtful = self.is_doubtful or isinstance(error, VerificationError)
             # The earlier bytes of a resumed download may be another server's.
             self._wrong += isinstance(error, VerificationError) and not isinstance(error, ResumeError)
             if is_outage(error) or self._wrong >= self._limits.wrong:
                 asked = error.retry_after if isinstance(error, UnavailableError) else None
                 self._skip(max(self._pause, asked or 0.0))
+
+    def sent(self, *, is_whole: bool) -> None:
+        """Note that it sent all of a blob that was verified, or the rest of one."""
+        self.is_verified = self.is_verified or is_whole
+        self.is_doubtful = self.is_doubtful and not is_whole
 
     def give_up(self) -> None:
         """Skip it for the rest of the run, because it would cost its timeout again."""
@@ -139,6 +157,7 @@ class Server:
         """Count a download."""
         with self._lock:
             self._downloads += 1
+            self._expected_until = 0.0
             self._explored_until = self._clock() + 2 * self._limits.interval
         try:
             yield
@@ -187,18 +206,46 @@ class Server:
         """Return the time for the next bytes of one of the downloads, or 0 if the rate is not known."""
         return size * max(self._downloads, 1) / max(self.rate, 1.0) if self.rate is not None else 0.0
 
-    def faster_one(self, others: Iterable[Server], factor: Callable[[Server], float]) -> Server | None:
-        """Return the fastest of some others if it is ``factor`` times as fast, or else one that may be much faster."""
+    def share(self, *, joins: bool) -> float | None:
+        """Return the rate of one of its downloads, or of one that joins them, if the rate is known."""
         if self.rate is None:
             return None
-        rates = {other: other.rate for other in others if not other.is_ill}
-        known = {other: rate for other, rate in rates.items() if rate is not None}
-        fastest = max(known, key=known.__getitem__, default=None)
-        if fastest and known[fastest] >= factor(fastest) * self.rate:
-            return fastest
-        if self.rate >= self._limits.slow:
+        expected = joins and self._expected_until > self._clock()
+        return self.rate / max(self._downloads + joins + expected, 1)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether it has no download, and none is about to begin."""
+        return self._downloads == 0 and self._expected_until <= self._clock()
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether it has several downloads."""
+        return self._downloads > 1
+
+    def faster_one(
+        self, others: Iterable[Server], factor: Callable[[Server], float], *, joins: bool = False
+    ) -> Server | None:
+        """Return the best of some others for one of the downloads here, or for one that ``joins`` them.
+
+        It must be ``factor`` times as fast, or it may be much faster.
+        """
+        mine = self.share(joins=joins)
+        if mine is None:
             return None
-        return next((other for other in rates if other not in known and other.may_explore()), None)
+        shares = {other: other.share(joins=True) for other in others if not (other.is_ill or other.is_doubtful)}
+        known = {other: share for other, share in shares.items() if share is not None}
+        fastest = max(known, key=known.__getitem__, default=None)
+        if fastest and known[fastest] >= factor(fastest) * mine:
+            fastest.expect()
+            return fastest
+        if mine >= (self._limits.busy if self._downloads + joins > 1 else self._limits.slow):
+            return None
+        return next((other for other in shares if other not in known and other.may_explore()), None)
+
+    def expect(self) -> None:
+        """Count a download that is about to begin."""
+        self._expected_until = self._clock() + self._limits.first_byte
 
     def may_explore(self) -> bool:
         """Return ``True`` to one download at a time, which finds out how fast it is."""

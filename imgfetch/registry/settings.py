@@ -28,9 +28,8 @@ def tolerated(what: str) -> Iterator[None]:
     except RecursionError:
         _logger.warning("ignoring %s: it is nested too deeply", sanitize(what))
     except (OSError, ValueError, ImgfetchError) as error:
-        level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
         reason = getattr(error, "strerror", None) or str(error)
-        _logger.log(level, "ignoring %s: %s", sanitize(what), sanitize(reason))
+        _logger.warning("ignoring %s: %s", sanitize(what), sanitize(reason))
 
 
 def read_toml(path: Path) -> object:

@@ -24,7 +24,7 @@ from imgfetch.errors import StorageError
 from imgfetch.store.folder import DIRECTORY, Folder, NotRegularError, is_ours, is_private, keeps_modes
 from imgfetch.text import sanitize
 
-BLOBS, PARTS, LAYERS, LOCKS, RUNS = KINDS = ("blobs", "parts", "layers", "locks", "runs")
+BLOBS, PARTS, LAYERS, LOCKS, RUNS, UPLOADS = KINDS = ("blobs", "parts", "layers", "locks", "runs", "uploads")
 LOCK = "lock"
 STORE = "store"
 """The name of a temporary store's directory."""

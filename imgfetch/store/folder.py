@@ -236,6 +236,11 @@ def is_private(status: os.stat_result) -> bool:
     return is_ours(status) and not status.st_mode & _WRITE
 
 
+def is_secret(status: os.stat_result) -> bool:
+    """Return ``True`` if a file has the owner and the mode with which `Folder.open` makes it."""
+    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == FILE
+
+
 def keeps_modes(folder: Folder) -> bool:
     """Return ``True`` if a file that is made for this user alone belongs to this user alone.
 
@@ -249,4 +254,4 @@ def keeps_modes(folder: Folder) -> bool:
     with made:
         status = os.fstat(made.fileno())
     folder.remove(name)
-    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == FILE
+    return is_secret(status)

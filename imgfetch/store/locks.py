@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from imgfetch.defaults import NOTICE
 from imgfetch.errors import ImgfetchError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.oci.digest import Digest
@@ -188,9 +189,8 @@ class Wait:
             _logger.warning("%s makes no progress with %s; downloading it here too", _named(lock), self._digest)
             return Claim.BESIDE
         if self._is_silent and now - self._begin > _SILENT:
-            _logger.warning(
-                "waiting for %s, which downloads %s or a blob with the same lock", _named(lock), self._digest
-            )
+            other = f"another imgfetch (process {lock.holder})" if lock.holder else "another imgfetch"
+            _logger.log(NOTICE, "waiting for %s, which downloads the same layer, %s", other, self._digest)
             self._is_silent = False
         return Claim.THEIRS
 

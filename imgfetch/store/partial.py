@@ -15,12 +15,13 @@ from contextlib import suppress
 from typing import BinaryIO, Protocol
 
 from imgfetch.errors import ResumeError, TransportError, VerificationError
-from imgfetch.files import BUFFER, storage_errors
+from imgfetch.files import BUFFER, require_free_space, storage_errors
 from imgfetch.layers import content_encoding
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.source import Body
 from imgfetch.store.folder import Folder, NotRegularError, is_private
+from imgfetch.store.window import Window
 from imgfetch.text import sanitize
 
 _TRIES = 2  # once more from the first byte; see docs/registries.md#wrong-bytes
@@ -94,6 +95,17 @@ class PartialBlob:
         self._hasher = self.descriptor.digest.hasher()
         self._check = self._open_check() if self._open_check else None
         self._is_encoded = False
+
+    def window(self, size: int) -> Window:
+        """Return room on the same disk for bytes that arrive early, unless the blob or the archive may need it."""
+        needed = size + 2 * (self.descriptor.size - self.size)
+        require_free_space([(self._folder.path, needed, "pieces of blobs")])
+        return Window.beside(self._folder, size)
+
+    def read(self, start: int, count: int) -> bytes:
+        """Return bytes that are here; any thread may call this."""
+        with storage_errors(self._path, "read"):
+            return os.pread(self._file.fileno(), count, start)
 
     def rehash(self) -> None:
         """Hash the rest of the file: the bytes of an earlier run, or those that a `restart` has not overwritten."""

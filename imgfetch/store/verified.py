@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from imgfetch.files import BUFFER, Identity, storage_errors
 from imgfetch.layers.diffid import LayerInfo
 from imgfetch.oci.digest import Digest
 from imgfetch.store.directory import LAYERS, StoreDirectory
-from imgfetch.store.folder import FILE, is_private
+from imgfetch.store.folder import is_private, is_secret
 from imgfetch.text import sanitize
 
 _MAX_NOTE = 4096
@@ -125,7 +124,7 @@ class RememberedLayers:
             if not self._directory.is_private:
                 return None
             with self._directory.folder(LAYERS, digest.algorithm, make=False).open(digest.encoded) as file:
-                if not _is_own_note(os.fstat(file.fileno())):
+                if not is_secret(os.fstat(file.fileno())):
                     return None
                 contents = LayerInfo.from_json(file.read(_MAX_NOTE))
         except (OSError, ImgfetchError):
@@ -140,10 +139,5 @@ class RememberedLayers:
                 return
             folder = self._directory.folder(LAYERS, digest.algorithm)
             folder.write(digest.encoded, contents.to_json())
-            if not _is_own_note(folder.status(digest.encoded)):  # the file system keeps no modes
+            if not is_secret(folder.status(digest.encoded)):  # the file system keeps no modes
                 folder.remove(digest.encoded)
-
-
-def _is_own_note(status: os.stat_result) -> bool:
-    """Return ``True`` for a file that has the owner and the mode with which it was made."""
-    return status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == FILE

@@ -13,8 +13,8 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,12 @@ class Workspace(NamedTuple):
         """The descriptors of both."""
         return self.folder.descriptor, self.parent.descriptor
 
+    @property
+    def ignores_case(self) -> bool:
+        """True if names that differ only in case are one for the file system."""
+        own = self.folder.path
+        return own.with_name(own.name.swapcase()).exists()
+
 
 def name(output: Path) -> str:
     """Return the directory's name, which is hidden, and not too long for a file system."""
@@ -60,8 +66,10 @@ def name(output: Path) -> str:
 
 
 @contextmanager
-def beside(output: Path) -> Iterator[Workspace]:
+def beside(output: Path, *, keeps: Callable[[], bool] = lambda: False) -> Iterator[Workspace]:
     """Yield the directory for an output file, and remove it at the end; if the block fails, keep downloaded layers.
+
+    ``keeps`` returns ``True`` if they are to be kept after another block.
 
     Raises:
         StorageError: it cannot be created.
@@ -73,6 +81,7 @@ def beside(output: Path) -> Iterator[Workspace]:
     is_kept = False
     try:
         yield Workspace(folder, parent)
+        is_kept = keeps() and lock is not None and _keeps_layers(folder)
     except BaseException:
         is_kept = lock is not None and _keeps_layers(folder)
         raise
@@ -142,16 +151,19 @@ def _is_for_us(folder: Folder) -> bool:
     return not keeps_modes(folder)
 
 
-def is_kept(output: Path) -> bool:
-    """Return ``True`` if the directory beside an output has layers for the next run, and no other process uses it."""
-    with suppress(OSError):
-        folder = Folder.at(output.parent / name(output))
-        lock = FileLock(folder, _LOCK)
-        try:
-            return lock.acquire() and _keeps_layers(folder)
-        finally:
-            lock.release()
-    return False
+@contextmanager
+def kept(output: Path) -> Iterator[Folder | None]:
+    """Yield the directory beside an output if it has layers for the next run, and no other process uses it."""
+    with ExitStack() as stack:
+        found = None
+        with suppress(OSError):
+            parent = stack.enter_context(closing(Folder.trusted(output.parent, entries=False)))
+            folder = stack.enter_context(closing(parent.child(name(output))))
+            lock = FileLock(folder, _LOCK)
+            if _is_for_us(folder) and lock.acquire():
+                stack.callback(lock.release)
+                found = folder if lock.is_current and _keeps_layers(folder) else None
+        yield found
 
 
 def has_layers(store: Path) -> bool:
@@ -186,6 +198,7 @@ def _remove(parent: Folder, folder: Folder, lock: FileLock | None, *, is_kept: b
             if name != _LOCK and not (is_kept and name == STORE):
                 with suppress(OSError):
                     folder.remove(name)
+        is_kept = is_kept or not set(folder.names()) <= {_LOCK}  # a thread that has not ended may still write
     is_locked = False
     if not is_kept:
         try:

@@ -25,11 +25,16 @@ class Link:
 
 
 @contextmanager
-def link(rate: str) -> Iterator[Link]:
-    """Make a network namespace at the end of a line with ``rate``, such as ``1gbit``, until the block ends.
+def link(rate: str, loss: float = 0) -> Iterator[Link]:
+    """Make a network namespace at the end of a line, until the block ends.
+
+    Args:
+        rate: of the line, such as ``1gbit``.
+        loss: the probability that a packet for the client is lost.
 
     Raises:
         subprocess.CalledProcessError: that takes root, and a kernel that lets it.
+        FileNotFoundError: ``ip``, ``tc`` or ``iptables`` is not installed.
     """
     namespace, near, far = (f"imgfetch{kind}{os.getpid()}" for kind in ("", "a", "b"))
     near, far = near[-15:], far[-15:]  # the kernel's names are short
@@ -42,12 +47,19 @@ def link(rate: str) -> Iterator[Link]:
         _ip("-n", namespace, "link", "set", far, "up")
         _ip("-n", namespace, "link", "set", "lo", "up")
         # What the registry sends is what is slow; requests are small.
-        shape = ["tc", "qdisc", "add", "dev", near, "root", "tbf", "rate", rate, "burst", "256kb", "latency", "30ms"]
-        subprocess.run(shape, check=True, capture_output=True, text=True)
+        _run("tc", "qdisc", "add", "dev", near, "root", "tbf", "rate", rate, "burst", "256kb", "latency", "30ms")
+        if loss:
+            _ip("link", "set", near, "gso_max_segs", "1")  # a packet is what a wire would carry
+            drop = ["-m", "statistic", "--mode", "random", "--probability", str(loss), "-j", "DROP"]
+            _ip("netns", "exec", namespace, "iptables", "-A", "INPUT", *drop)
         yield Link(_REGISTRY, ("ip", "netns", "exec", namespace))
     finally:
         _ip("netns", "delete", namespace)  # takes both ends of the line with it
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+    _run("ip", *arguments)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 Command = Sequence[str | Path]
+
+STARTER = Path(__file__).with_name("starter.py")
+LONGEST = 900.0  # seconds that a command gets
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SECTOR = 512  # bytes in which the kernel counts what a process makes dirty
@@ -58,30 +61,27 @@ def measured(commands: Sequence[Command], *, daemon: int = 0, env: Mapping[str, 
     Raises:
         CommandError: one of them fails.
     """
-    os.sync()  # what others left to be written is not theirs
+    os.sync()  # nobody pays for what others left to be written
     served = _Daemon(daemon) if daemon else None
-    cpu, peak, written, began = 0.0, 0, 0, time.monotonic()
-    for command in commands:
-        with subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=env,
-        ) as process:
-            assert process.stderr is not None
-            said = process.stderr.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise CommandError(f"{command[0]} exits with {process.returncode}: {said.decode()[-500:].strip()}")
-        cpu += used.ru_utime + used.ru_stime
-        peak = max(peak, used.ru_maxrss * 1024)
-        written += used.ru_oublock * _SECTOR
-    wall = time.monotonic() - began
+    usages = [_run(command, env) for command in commands]
     if served:
-        cpu, peak, written = cpu + served.cpu(), max(peak, served.peak()), written + served.written()
-    return Usage(wall, cpu, peak, written)
+        usages.append(Usage(0, served.cpu(), served.peak(), served.written()))
+    return Usage(
+        sum(usage.wall for usage in usages),
+        sum(usage.cpu for usage in usages),
+        max(usage.peak for usage in usages),
+        sum(usage.written for usage in usages),
+    )
+
+
+def _run(command: Command, env: Mapping[str, str] | None) -> Usage:
+    started = [sys.executable, "-I", "-S", STARTER, *command]
+    done = subprocess.run(started, capture_output=True, check=False, env=env, stdin=subprocess.DEVNULL, timeout=LONGEST)
+    status, wall, cpu, peak, blocks = done.stdout.split() or (1, 0, 0, 0, 0)
+    if code := os.waitstatus_to_exitcode(int(status)):
+        said = done.stderr.decode().strip().rpartition("\n")[2]
+        raise CommandError(f"{command[0]} exits with {code}: {said[-500:]}")
+    return Usage(float(wall), float(cpu), int(peak) * 1024, int(blocks) * _SECTOR)
 
 
 class _Daemon:

@@ -15,8 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import zstandard
 
 from imgfetch.archive import ustar
+from imgfetch.layers.inflate import GZIP, LIBRARIES
 from imgfetch.oci import mediatypes
 from tests.engines import RealRegistry
 from tests.images import Blob, image
@@ -29,7 +33,7 @@ _INSTRUCTION = 8
 
 @dataclass(frozen=True)
 class LayerFile:
-    """A gzip layer on disk.
+    """A layer on disk.
 
     Attributes:
         path: where it is.
@@ -37,6 +41,7 @@ class LayerFile:
         size: of the file, in bytes.
         diff_id: of the tar in it.
         plain_size: of the tar in it, in bytes.
+        media_type: of the file.
     """
 
     path: str
@@ -44,17 +49,24 @@ class LayerFile:
     size: int
     diff_id: str
     plain_size: int
+    media_type: str
 
 
 @dataclass(frozen=True)
 class Workload:
-    """An image whose layers are on disk."""
+    """An image whose layers are on disk.
 
+    Attributes:
+        name: different from that of other images.
+        layers: base first.
+    """
+
+    name: str
     layers: tuple[LayerFile, ...]
 
     def __str__(self) -> str:
         megabytes, plain = self.size / 1e6, self.plain_size / 1e6
-        return f"{len(self.layers)} gzip layers, {megabytes:.0f} MB, {plain:.0f} MB when decompressed"
+        return f"{len(self.layers)} layers, {megabytes:.0f} MB, {plain:.0f} MB when decompressed"
 
     @property
     def size(self) -> int:
@@ -69,7 +81,7 @@ class Workload:
     def push(self, registry: RealRegistry, repository: str, tag: str) -> str:
         """Push it, and return its reference."""
         blobs = [
-            Blob(b"", mediatypes.OCI_LAYER_GZIP, layer.diff_id, {"digest": layer.digest, "size": layer.size})
+            Blob(b"", layer.media_type, layer.diff_id, {"digest": layer.digest, "size": layer.size})
             for layer in self.layers
         ]
         for layer in self.layers:
@@ -78,13 +90,20 @@ class Workload:
         return registry.push(repository, tag, image(*blobs), with_layers=False)
 
 
-def build(directory: Path, size: int, layers: int) -> Workload:
-    """Return an image of ``size`` bytes decompressed in ``layers`` layers, made anew unless it is in ``directory``."""
-    directory = directory / f"{size}-{layers}-{SEED}-{LEVEL}"
+def build(directory: Path, size: int, layers: int, kind: str = "gzip", seed: int = SEED) -> Workload:
+    """Return an image of ``size`` bytes decompressed in ``layers`` layers, made anew unless it is in ``directory``.
+
+    The kind is ``gzip``; ``sparse``, which is gzip of zeros; or ``zstd-25``, which is zstd with a window of 2^25 bytes.
+    """
+    directory = directory / f"{kind}-{size}-{layers}-{seed}"
     directory.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor() as pool:
-        each = _sizes(size, layers)
-        return Workload(tuple(pool.map(_layer, [directory] * layers, range(layers), each)))
+    work = ((directory, number, size, kind, seed) for number, size in enumerate(_sizes(size, layers)))
+    return Workload(directory.name, tuple(_workers().map(_layer, *zip(*work, strict=True))))
+
+
+@cache
+def _workers() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor()
 
 
 def _sizes(size: int, layers: int) -> Sequence[int]:
@@ -94,14 +113,15 @@ def _sizes(size: int, layers: int) -> Sequence[int]:
     return [int(size * weight / sum(weights)) for weight in weights]
 
 
-def _layer(directory: Path, number: int, size: int) -> LayerFile:
+def _layer(directory: Path, number: int, size: int, kind: str, seed: int) -> LayerFile:
     noted = directory / f"{number}.json"
     if noted.exists():
         return LayerFile(**json.loads(noted.read_text()))
-    path = directory / f"{number}.tar.gz"
-    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)
+    path = directory / str(number)
+    compressor, media_type = _compressor(kind)
     plain, packed = hashlib.sha256(), hashlib.sha256()
     plain_size = packed_size = 0
+    contents = _zeros(size) if kind == "sparse" else _tar(random.Random(f"{seed}/{number}"), number, size)
     with path.open("wb") as file:
 
         def put(data: bytes) -> None:
@@ -110,14 +130,33 @@ def _layer(directory: Path, number: int, size: int) -> LayerFile:
             packed.update(data)
             packed_size += len(data)
 
-        for data in _tar(random.Random(f"{SEED}/{number}"), number, size):
+        for data in contents:
             plain.update(data)
             plain_size += len(data)
             put(compressor.compress(data))
         put(compressor.flush())
-    layer = LayerFile(str(path), f"sha256:{packed.hexdigest()}", packed_size, f"sha256:{plain.hexdigest()}", plain_size)
+    digests = f"sha256:{packed.hexdigest()}", packed_size, f"sha256:{plain.hexdigest()}", plain_size
+    layer = LayerFile(str(path), *digests, media_type)
     noted.write_text(json.dumps(asdict(layer)))
     return layer
+
+
+def _compressor(kind: str) -> tuple[Any, str]:
+    name, _, window = kind.partition("-")
+    if name == "zstd":
+        parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=int(window))
+        return zstandard.ZstdCompressor(compression_params=parameters).compressobj(), mediatypes.OCI_LAYER_ZSTD
+    library, level = (LIBRARIES[0], 1) if name == "sparse" else (zlib, LEVEL)  # ten gigabytes of zeros are to be quick
+    return library.compressobj(level, zlib.DEFLATED, GZIP), mediatypes.OCI_LAYER_GZIP
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    """Yield a tar with one file of zeros."""
+    yield ustar.header("zeros", size, mtime=1)
+    step = bytes(1024 * 1024)
+    for _ in range(size // len(step)):
+        yield step
+    yield step[: size % len(step)] + ustar.padding(size) + ustar.END
 
 
 def _tar(rng: random.Random, number: int, size: int) -> Iterator[bytes]:

@@ -11,15 +11,31 @@ from tests import engines
 from tests import modern as newer
 from tests.conftest import Run
 from tests.readers import READERS, Containerd, Docker, Engine, Podman, installed
+from tests.registries import with_referrers
 
 Started = Callable[[str], Any]
 Save = Callable[..., Path]
+Registries = Callable[[str], engines.RealRegistry]
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.RealRegistry]:
     with engines.docker_registry(tmp_path_factory.mktemp("registry")) as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def registries(registry: engines.RealRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registries]:
+    """Return a function that returns docker-registry, or the registry with the referrers API, started once."""
+    running = {"docker-registry": registry}
+    with ExitStack() as stack:
+
+        def started(name: str) -> engines.RealRegistry:
+            if name not in running:
+                running[name] = stack.enter_context(with_referrers(tmp_path_factory.mktemp("referrers")))
+            return running[name]
+
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.make_fixtures import HELLO, TEXT, hello_image, program, write_layout
 from tests.readers import Docker
 from tests.tools import tool
@@ -49,17 +51,41 @@ def test_the_demo_needs_no_library_of_the_tests(tmp_path: Path) -> None:
     demo(tmp_path / "demo.tar", PYTHONPATH=str(tmp_path))
 
 
-def test_make_demo_on_an_old_python_ends_with_one_sentence_before_it_installs_anything(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 10, 13, 'final', 0)\n")
-    (tmp_path / "python3.10").write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
-    (tmp_path / "python3.10").chmod(0o755)
-    command = [tool("make"), "demo", f"PYTHON={tmp_path}/python3.10", f"VENV={tmp_path}/venv"]
+def make_demo(tmp_path: Path, change: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `make demo` without packages, with a Python that is changed by a statement."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\n{change}\n")
+    (tmp_path / "python3.x").write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    (tmp_path / "python3.x").chmod(0o755)
+    command = [tool("make"), "demo", f"PYTHON={tmp_path}/python3.x", f"VENV={tmp_path}/venv"]
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60, cwd=PROJECT, env=outer, text=True)
+    outer |= {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    return subprocess.run(command, capture_output=True, check=False, timeout=120, cwd=PROJECT, env=outer, text=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sys.version_info = (3, 10, 13, 'final', 0)", "imgfetch needs Python 3.11 or later, and "),
+        ("sys.modules['ensurepip'] = None", "on Debian and Ubuntu: apt install python3-venv"),
+    ],
+    ids=["old Python", "no ensurepip"],
+)
+def test_make_demo_with_a_python_that_lacks_something_ends_with_one_sentence_and_leaves_nothing(
+    tmp_path: Path, change: str, said: str
+) -> None:
+    done = make_demo(tmp_path, change)
     assert done.returncode == 2
     assert (done.stdout, len(done.stderr.splitlines())) == ("", 2), done  # the second line is make's
-    assert done.stderr.startswith("imgfetch needs Python 3.11 or later, and ")
+    assert said in done.stderr.splitlines()[0]
     assert not (tmp_path / "venv").exists()
+
+
+def test_make_demo_completes_an_environment_that_an_interrupted_run_left_without_pip(tmp_path: Path) -> None:
+    half = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    subprocess.run(half, check=True, capture_output=True, timeout=60)
+    assert "No module named pip" not in make_demo(tmp_path).stderr
+    pip = [tmp_path / "venv/bin/python", "-m", "pip", "--version"]
+    subprocess.run(pip, check=True, capture_output=True, timeout=60)
 
 
 def test_the_fixture_is_what_its_script_makes(tmp_path: Path) -> None:

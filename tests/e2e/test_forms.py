@@ -14,7 +14,7 @@ from tests.conftest import Run
 from tests.e2e.conftest import Save, Started
 from tests.engines import RealRegistry
 from tests.forms import FORMS, PLATFORM, expect, refusal
-from tests.images import ARM64, OCI_ZSTD, Built, attestation, hello, image, index
+from tests.images import ARM64, DSSE, OCI_ZSTD, Built, attestation, cosign_tag, cosigned, hello, image, index, referrer
 from tests.readers import READERS, Containerd, Docker
 from tests.tools import tool
 
@@ -39,6 +39,8 @@ def archive(name: str, registry: RealRegistry, run: Run, formed: tuple[Path, dic
         amd64 = image(hello(f"{name} base"), hello(f"{name} top"), config={"author": name})
         many = index(amd64, image(hello(f"{name} arm64"), platform=ARM64), attestation(amd64))
         reference = registry.push("forms/" + name.replace(" ", "-"), "v1", many)
+        if form.is_signed:
+            _sign(registry, "forms/" + name.replace(" ", "-"), many)
         if form.is_pinned:
             reference = f"{reference}@{many.digest}"
         done = run("save", reference, *form.options, "-o", str(target))
@@ -46,6 +48,14 @@ def archive(name: str, registry: RealRegistry, run: Run, formed: tuple[Path, dic
         assert verify(target).findings == ()
         images[name] = many
     return target, images[name]
+
+
+def _sign(registry: RealRegistry, repository: str, many: Built) -> None:
+    """Give an index and its first image content under cosign's tags, and referrers."""
+    for subject in (many, many.children[0]):
+        bundle = referrer(subject)
+        for suffix, built in ((".sig", cosigned(subject)), (".att", cosigned(subject, DSSE)), ("", index(bundle))):
+            registry.push(repository, cosign_tag(subject, suffix), built)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -57,8 +67,35 @@ def test_a_reader_takes_a_form(
     expect(request, reader, engine, refusal(name, reader))
     loaded = engine.load(path)
     assert loaded.image_id == many.children[0].config.digest
-    if FORMS[name].keeps_digest:
+    if FORMS[name].keeps_digest and not (FORMS[name].is_signed and reader.startswith("podman")):
         assert loaded.digest in ("", many.children[0].digest, many.digest)
+
+
+@pytest.mark.parametrize("archive_format", ["docker", "oci"])
+@pytest.mark.parametrize("reader", ["skopeo-1.9-oci-archive", "skopeo-1.22-oci-archive"])
+def test_skopeo_takes_a_signed_image_by_its_name(
+    reader: str, archive_format: str, registry: RealRegistry, save: Save, started: Started
+) -> None:
+    skopeo, built = started(reader), image(hello(f"signed {reader}"))
+    repository = f"forms/signed-{reader}"
+    reference = registry.push(repository, "v1", built)
+    registry.push(repository, cosign_tag(built), cosigned(built))
+    archive = save("y.tar", reference, "--signatures", "--format", archive_format, *PLATFORM)
+    name = reference if archive_format == "docker" else "v1"
+    assert skopeo.config_named(archive, name) == built.config.digest
+
+
+@pytest.mark.parametrize("reader", ["docker-28.5-containerd-store", "docker-28.5", "docker-20.10"])
+def test_docker_keeps_no_image_of_a_signature(
+    reader: str, registry: RealRegistry, save: Save, started: Started
+) -> None:
+    docker, built = started(reader), image(hello(f"one of {reader}"))
+    repository = f"forms/kept-{reader}"
+    reference = registry.push(repository, "v1", built)
+    registry.push(repository, cosign_tag(built), cosigned(built))
+    before = set(docker.run("images", "-aq", "--no-trunc").split())
+    docker.load(save("y.tar", reference, "--signatures", *PLATFORM))
+    assert len(set(docker.run("images", "-aq", "--no-trunc").split()) - before) == 1
 
 
 NESTED_REFUSED = dict.fromkeys(

@@ -85,6 +85,8 @@ def test_a_node_finds_an_image(
 ) -> None:
     repository = "kubernetes/" + re.sub(r"\W+", "-", f"{saved} {asked}".strip("@:{}"))
     built = imported(repository, saved)
+    # The node learns of an image's name after its ID.
+    kubernetes.found(reference(registry, repository, ":v1" if saved.startswith(":v1") else "@{manifest}", built))
     found = kubernetes.image_status(reference(registry, repository, asked, built))
     assert found == built.children[0].config.digest
 

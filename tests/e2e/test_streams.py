@@ -16,6 +16,7 @@ from tests.e2e.conftest import Started
 from tests.images import OCI_TAR, hello, image, layer, tar
 from tests.loopback import Answer, Loopback
 from tests.readers import LOADERS, Loader
+from tests.waiting import until
 
 NAME = "streams.example/team/app:v1"
 OPTIONS = ("--name", NAME, "--platform", "linux/amd64")
@@ -107,10 +108,7 @@ def test_a_save_that_is_killed_is_refused_and_the_tag_stays(
     assert isinstance(answer, Answer)
     loopback.answers[path] = Answer(answer.body, headers=answer.headers, hold=hold)
     pipeline = Pipeline(engine, reference)
-    end = time.monotonic() + 60
-    while path not in loopback.paths:
-        assert time.monotonic() < end, loopback.paths
-        time.sleep(0.01)
+    until(lambda: path in loopback.paths)
     time.sleep(0.5)  # let what is here already be written
     pipeline.save.kill()
     saved, taken = pipeline.statuses()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
+import random
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,8 @@ def update(
     directory, updates = written
     path = "-".join(["updates", *form.split(), str(len(request.function.__name__))])
     if path not in updates:
-        large = layer(tar({"base.bin": os.urandom(3 * MIB), "shared.txt": b"from the base"}))
-        new = layer(tar({"new.bin": os.urandom(MIB // 2), "shared.txt": b"from the top"}))
+        large = layer(tar({"base.bin": random.Random(1).randbytes(3 * MIB), "shared.txt": b"from the base"}))
+        new = layer(tar({"new.bin": random.Random(2).randbytes(MIB // 2), "shared.txt": b"from the top"}))
         numbers = range(2 if "bundle" in form else 1)
         images = [image(large, new, config={"author": f"{path} {number}"}) for number in numbers]
         base, archive = directory / f"{path}-base.tar", directory / f"{path}.tar"

@@ -19,6 +19,7 @@ class Faults:
         mode: the permissions that every file and directory seems to have; ``chmod`` then has no effect.
         owner: the user to whom everything seems to belong.
         nfs_locks: an exclusive lock needs a file that is open for writing, as on NFS.
+        ignores_case: names that differ only in case are one, as on a USB stick.
         busy: a file that is open cannot be removed; otherwise it gets a hidden name until it is closed, as on NFS.
     """
 
@@ -30,4 +31,5 @@ class Faults:
     mode: int | None = None
     owner: int | None = None
     nfs_locks: bool = False
+    ignores_case: bool = False
     busy: bool = False

@@ -129,7 +129,7 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]
         """Do nothing, too."""
 
     def _real(self, path: str) -> Path:
-        return self._directory / path[1:]
+        return self._directory / (path.lower() if self._faults.ignores_case else path)[1:]
 
     def _new(self, path: str, make: Callable[[Path], None]) -> None:
         """Make something that belongs to the user who asks for it."""

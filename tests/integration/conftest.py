@@ -32,7 +32,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """Return a function that runs the command line within this process, with a cache of its own."""
     monkeypatch.setenv("IMGFETCH_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("IMGFETCH_RETRIES", "0")  # what is repeated has tests of its own
-    for name in ("DOCKER_DEFAULT_PLATFORM", "SOURCE_DATE_EPOCH", "IMGFETCH_JOBS", "IMGFETCH_PROGRESS"):
+    for name in (
+        "DOCKER_DEFAULT_PLATFORM",
+        "SOURCE_DATE_EPOCH",
+        "IMGFETCH_JOBS",
+        "IMGFETCH_CONNECTIONS",
+        "IMGFETCH_PROGRESS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def command(*arguments: str | Path) -> Done:

@@ -38,7 +38,8 @@ def test_an_archive_over_which_readers_differ_exits_with_6(
 ) -> None:
     done = command("verify", ARCHIVES / name, *wanted)
     assert done.status == 6
-    assert said in done.out.splitlines()[0]
+    assert f"{name}: " in done.err.splitlines()[0]
+    assert said in done.err
     done = command("inspect", ARCHIVES / name)
     assert (done.status, done.out) == (6, "")
     assert f"{name} is damaged: " in done.err
@@ -67,7 +68,7 @@ def test_our_archive_of_an_image_in_sha512_is_ok(command: Command) -> None:
     target = ARCHIVES / "sha512.tar"
     done = command("verify", target, f"example.com/a/b:1@{SHA512}")
     assert done.status == 0
-    assert done.out.startswith(f"ok: example.com/a/b:1 {SHA512} ")
+    assert done.out.startswith(f"{target}: ok: example.com/a/b:1 {SHA512} ")
     assert command("inspect", target).status == 0
 
 
@@ -77,7 +78,7 @@ def test_a_damaged_config_in_sha512_is_told(command: Command, tmp_path: Path) ->
     (tmp_path / "y.tar").write_bytes(raw.replace(b'"a table"', b'"a chair"'))
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 6
-    assert "is damaged: it hashes to" in done.out
+    assert "is damaged: it hashes to" in done.err
 
 
 @pytest.mark.parametrize("archive_format", ["docker", "docker-classic", "oci"])

@@ -417,7 +417,7 @@ def test_a_suspended_save_makes_another_one_wait_with_a_message_but_not_without_
     assert shared.is_right()
     assert shared.is_right("out/first.tar")
     waiting = [line for line in second.err.splitlines() if NOISE.digest in line and f"process {first.pid}" in line]
-    assert "waiting for" in waiting[0]
+    assert waiting[0].startswith("imgfetch: waiting for another imgfetch")
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o2777, 0o000], ids=oct)

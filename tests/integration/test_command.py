@@ -100,7 +100,7 @@ USAGE = {
     "no such command": ["fetch"],
     "no number of jobs": ["save", "x", "-j", "none"],
     "too few jobs": ["save", "x", "-j", "0"],
-    "no platform": ["save", "x", "--platform", "amd64"],
+    "no platform": ["save", "x", "--platform", "amd46"],
     "no format": ["save", "x", "--format", "zip"],
     "no progress": ["save", "x", "--progress", "loud"],
 }
@@ -117,7 +117,7 @@ VARIABLES = {
     "SOURCE_DATE_EPOCH": "yesterday",
     "IMGFETCH_JOBS": "many",
     "IMGFETCH_PROGRESS": "loud",
-    "DOCKER_DEFAULT_PLATFORM": "amd64",
+    "DOCKER_DEFAULT_PLATFORM": "amd46",
 }
 
 
@@ -141,12 +141,52 @@ def test_two_tags_of_an_image_are_one_image_in_the_archive(save: Save, loopback:
     assert f"saved {references[0]}, {references[1]} {BUILT.digest}" in done.err
 
 
+def test_a_save_by_digest_alone_says_once_that_docker_gives_no_name(
+    command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    names = [loopback.add(f"team/{name}", "v1", image(hello(name))) for name in ("one", "two")]
+    pinned = command("digest", *names).out.split()
+    arguments = ("--output-dir", tmp_path / "out", *PLATFORM)
+    said = "docker load gives {} no name"
+    assert command("save", *pinned, *arguments).err.count(said.format("2 images")) == 1
+    alone = ("save", pinned[0], "-o", tmp_path / "y.tar", *PLATFORM)
+    assert command(*alone).err.count(said.format("the image")) == 1
+    for quiet in ((*alone, "-q"), (*alone, "--name", "app:1"), ("save", *names, *arguments)):
+        assert "docker load" not in command(*quiet).err
+
+
 def test_two_images_of_one_name_are_refused(save: Save, loopback: Loopback) -> None:
     other = image(hello("other"))
     reference = loopback.add("team/app", "v1", BUILT)
     loopback.add("team/app", "v2", other)
     done = save(reference, f"{reference}@{other.digest}", status=2)
     assert f"two different images would get the name {reference}" in done.err
+    assert "hint: give one of them another name, with --name in a list" in done.err
+
+
+def test_an_image_for_two_platforms_in_two_lines_gets_the_advice_to_write_one(
+    command: Command, loopback: Loopback, tmp_path: Path
+) -> None:
+    arm = image(hello("arm"), platform={"os": "linux", "architecture": "arm64"})
+    top = index(BUILT, arm)
+    reference, listed = loopback.add("team/app", "v1", top), tmp_path / "list.txt"
+    listed.write_text(f"{reference} --platform linux/arm64\n{reference} --platform linux/amd64\n")
+    done = command("save", "-i", listed, "-o", tmp_path / "y.tar")
+    assert (done.status, "would get the name" in done.err) == (2, True)
+    assert "write one line with --platform linux/amd64,linux/arm64; else give one of them another name" in done.err
+    done = command("save", "-i", listed, "--output-dir", tmp_path / "out")
+    assert (done.status, "would both be saved to" in done.err) == (2, True)
+    assert "hint: write one line with all platforms in --platform, or give one of them another name" in done.err
+    listed.write_text(f"{reference} --platform linux/arm64,linux/amd64\n")
+    assert command("save", "-i", listed, "-o", tmp_path / "y.tar").status == 0
+
+
+def test_two_images_of_one_name_are_told_with_file_and_line(save: Save, loopback: Loopback, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    one, two = (loopback.add("team/app", tag, image(hello(tag))) for tag in ("v1", "v2"))
+    listed.write_text(f"{one} --name app:1\n\n{two} --name app:1\n")
+    done = save("-i", listed, status=2)
+    assert f"images would get the name docker.io/library/app:1 ({listed}:1 and {listed}:3)\n" in done.err
 
 
 def test_the_platform_default_takes_the_only_image_there_is(

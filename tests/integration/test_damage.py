@@ -13,6 +13,7 @@ from imgfetch import inspect
 from imgfetch.archive.verify import verify
 from imgfetch.errors import ImgfetchError, UnsupportedError
 from tests.archiveparts import Archive
+from tests.changes import flipped, layer
 from tests.damages import DAMAGES
 from tests.images import Built, tar
 from tests.integration.conftest import Command, Save
@@ -73,6 +74,15 @@ def test_an_archive_without_an_image_is_said_to_have_none(sample: Sample, tmp_pa
     target.write_bytes(sample.file)
     with pytest.raises(UnsupportedError, match="Helm chart"):
         verify(target)
+
+
+@each(OTHERS)
+def test_damage_to_an_archive_without_an_image_is_found(sample: Sample, tmp_path: Path) -> None:
+    archive, target = Archive.of(sample.raw), tmp_path / "y.tar"
+    name = archive.layers[0]
+    target.write_bytes(layer(0, flipped)(archive) or b"")
+    (finding,) = verify(target).findings
+    assert finding.startswith(f"{name} is damaged: it hashes to")
 
 
 def test_a_packed_directory_of_skopeos_own_is_no_image_archive(command: Command, tmp_path: Path) -> None:

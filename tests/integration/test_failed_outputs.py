@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +18,15 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive import ustar
-from imgfetch.archive.verify import verify
+from imgfetch.cli.advice import advised
+from imgfetch.cli.parser import parse
+from imgfetch.errors import NoSpaceError, StorageError
+from imgfetch.files import storage_errors
+from tests.filesystems.mounts import tmpfs
 from tests.images import OCI_TAR, hello, image, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Answer, Loopback
-from tests.tools import missing, root, tool
+from tests.tools import missing, tool
 
 BUILT = image(hello("first"), layer(tar({"data": bytes(range(256)) * 8192}), OCI_TAR))  # 2 MiB
 LAST = f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"
@@ -39,18 +45,11 @@ class Target:
 
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Return a tmpfs with the options of the test."""
-    root()
+    """Return a tmpfs of the size of the test."""
     directory = tmp_path / "disk"
     directory.mkdir()
-    mount = [tool("mount"), "-t", "tmpfs", "-o", request.param, "imgfetch-test", str(directory)]
-    done = subprocess.run(mount, capture_output=True, check=False, timeout=30)
-    if done.returncode:
-        missing(f"no tmpfs can be mounted: {done.stderr.decode()}")
-    try:
+    with tmpfs(directory, size=request.param):
         yield directory
-    finally:
-        subprocess.run([tool("umount"), str(directory)], check=True, timeout=30)
 
 
 def new_file(directory: Path) -> Target:
@@ -193,7 +192,7 @@ def test_a_save_that_fails_leaves_a_tmpfs_below_dev_as_it_was(
         assert sorted(Path(name).iterdir()) == before
 
 
-@pytest.mark.parametrize("disk", ["size=1m"], indirect=True)
+@pytest.mark.parametrize("disk", ["1m"], indirect=True)
 def test_a_full_disk_is_left_as_it_was(disk: Path, loopback: Loopback, hold: threading.Event, tmp_path: Path) -> None:
     target = existing_file(disk)
     target.status, target.says = 7, f"not enough space in {disk}"
@@ -201,7 +200,7 @@ def test_a_full_disk_is_left_as_it_was(disk: Path, loopback: Loopback, hold: thr
     assert sorted(disk.iterdir()) == [target.path]
 
 
-@pytest.mark.parametrize("disk", ["size=9m"], indirect=True)
+@pytest.mark.parametrize("disk", ["9m"], indirect=True)
 def test_a_read_only_disk_is_left_as_it_was(
     disk: Path, loopback: Loopback, hold: threading.Event, tmp_path: Path
 ) -> None:
@@ -243,108 +242,7 @@ def test_a_name_that_promises_another_compression_is_a_usage_error(command: Comm
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- an archive for each image ----
-
-
-def test_an_archive_for_each_image_is_what_each_would_be_alone(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    one = loopback.add("team/app", "v1", BUILT)
-    two = loopback.add("other", "v2", image(hello("other")))
-    platform = ("--platform", "linux/amd64")
-    done = command("save", one, two, one, "--output-dir", tmp_path / "a" / "b", *platform)
-    assert done.status == 0, done.err
-    host = loopback.host.replace(":", "_")
-    checked = [tool("sha256sum"), "--check", "--strict", "SHA256SUMS"]
-    subprocess.run(checked, cwd=tmp_path / "a" / "b", check=True, capture_output=True)
-    files = {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").glob("*.tar")}
-    assert sorted(files) == sorted([f"{host}_team_app_v1.tar", f"{host}_other_v2.tar"])
-    assert done.err.count("imgfetch: saved ") == 2
-    command("save", two, "-o", tmp_path / "alone.tar", *platform)
-    assert files[f"{host}_other_v2.tar"] == (tmp_path / "alone.tar").read_bytes()
-    done = command("save", one, two, "--output-dir", tmp_path / "a" / "b", "--if-changed", *platform)
-    assert done.err.count("left untouched") == 2
-
-
-def test_the_first_failure_ends_a_save_of_several_archives(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    one = loopback.add("a", "v1", image(hello("a")))
-    gone = f"{loopback.host}/gone:v1"
-    three = loopback.add("c", "v1", image(hello("c")))
-    done = command("save", one, gone, three, "--output-dir", tmp_path / "out", "--platform", "linux/amd64")
-    assert done.status == 3
-    assert gone in done.err
-    assert "1 of 3 images was not tried" in done.err
-    assert [path.name.partition("_")[2] for path in (tmp_path / "out").iterdir()] == [
-        f"{loopback.host.partition(':')[2]}_a_v1.tar"
-    ]
-
-
-def test_the_other_archives_are_saved_if_asked_and_the_failures_reported_together(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    one, three = (loopback.add(name, "v1", image(hello(name))) for name in ("a", "c"))
-    gone = [f"{loopback.host}/gone:v{number}" for number in (1, 2)]
-    arguments = (one, gone[0], three, gone[1], "--platform", "linux/amd64", "--keep-going")
-    done = command("save", *arguments, "--output-dir", tmp_path / "out")
-    assert done.status == 3
-    assert "error: 2 of 4 images failed" in done.err
-    assert all(reference in done.err for reference in gone)
-    listed = (tmp_path / "out" / "SHA256SUMS").read_text()
-    assert len(listed.splitlines()) == len(list((tmp_path / "out").glob("*.tar"))) == 2
-    done = command("save", *arguments, "-o", tmp_path / "bundle.tar")
-    assert done.status == 3
-    assert "error: 2 of 4 images failed" in done.err
-    assert len(verify(tmp_path / "bundle.tar").images) == 2
-    done = command("save", *gone, "--keep-going", "-o", tmp_path / "none.tar")
-    assert (done.status, (tmp_path / "none.tar").exists()) == (3, False)
-
-
-def test_a_failure_for_one_of_several_archives_names_file_and_line(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    gone = f"{loopback.host}/gone:v1"
-    (tmp_path / "list.txt").write_text(f"{loopback.add('a', 'v1', BUILT)}\n\n{gone}\n{gone}\n")
-    options = ("--output-dir", tmp_path / "out", "--platform", "linux/amd64")
-    done = command("save", "-i", tmp_path / "list.txt", *options)
-    assert done.status == 3
-    assert f"error: {tmp_path}/list.txt:3: " in done.err
-
-
-def test_no_checksum_of_a_replaced_archive_is_left_by_a_save_that_fails(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    kept, changed = loopback.add("a", "v1", BUILT), loopback.add("b", "v1", BUILT)
-    gone = f"{loopback.host}/gone:v1"
-    options = ("--output-dir", tmp_path, "--platform", "linux/amd64", "--if-changed")
-    assert command("save", kept, changed, *options).status == 0
-    before = (tmp_path / "SHA256SUMS").read_bytes()
-    assert command("save", kept, gone, *options).status == 3
-    assert (tmp_path / "SHA256SUMS").read_bytes() == before
-    loopback.add("b", "v1", image(hello("new")))
-    assert command("save", kept, changed, gone, *options).status == 3
-    assert not (tmp_path / "SHA256SUMS").exists()
-
-
-def test_a_forecast_fails_like_the_save_though_it_shows_what_can_be_saved(loopback: Loopback, command: Command) -> None:
-    one, gone = loopback.add("a", "v1", BUILT), f"{loopback.host}/gone:v1"
-    done = command("save", one, gone, "--dry-run", "--keep-going", "--platform", "linux/amd64")
-    assert done.status == 3
-    assert gone in done.err
-    assert f"{one} linux/amd64: 2 layers, " in done.out
-
-
-def test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory(
-    loopback: Loopback, command: Command, tmp_path: Path
-) -> None:
-    references = [loopback.add("/".join(["x" * 62] * 3), f"{'v' * 100}{number}", BUILT) for number in range(2)]
-    options = ("--output-dir", tmp_path / "out", "--platform", "linux/amd64")
-    assert command("save", *references, *options).status == 0
-    names = sorted(path.name for path in (tmp_path / "out").glob("*.tar"))
-    assert len(names) == 2
-    assert all(name.endswith(".tar") and len(name) <= 255 for name in names)
-    assert command("save", *references, *options, "--if-changed").err.count("left untouched") == 2
+# ---- before a request ----
 
 
 def test_an_output_with_too_long_a_name_is_refused_before_a_request(
@@ -355,26 +253,106 @@ def test_an_output_with_too_long_a_name_is_refused_before_a_request(
     assert "File name too long" in done.err
 
 
-def test_an_empty_output_directory_is_a_usage_error(command: Command) -> None:
-    done = command("save", "a.example/x", "--output-dir", "")
-    assert done.status == 2
-    assert "--output-dir: must be a directory, not an empty text" in done.err
+def test_a_forecast_fails_like_the_save_though_it_shows_what_can_be_saved(loopback: Loopback, command: Command) -> None:
+    one, gone = loopback.add("a", "v1", BUILT), f"{loopback.host}/gone:v1"
+    done = command("save", one, gone, "--dry-run", "--keep-going", "--platform", "linux/amd64")
+    assert done.status == 3
+    assert gone in done.err
+    assert f"{one} linux/amd64: 2 layers, " in done.out
+
+
+def test_a_full_disk_has_advice_that_frees_space_and_keeps_what_another_run_resumes(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = image(hello("old"))
+    assert command("save", loopback.add("team/old", "1", old), "-o", tmp_path / "x.tar").status == 0
+    blobs = [path for path in (tmp_path / "cache/blobs").rglob("*") if path.is_file()]
+    save = ("save", loopback.add("team/app", "1", BUILT), "--platform", "linux/amd64", "-o", tmp_path / "y.tar")
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    options = "or choose another --output or --cache-dir\n"
+    done = command(*save)
+    assert (done.status, done.err.partition("hint: ")[2]) == (7, f"free some space, {options}")
+    for path in blobs:
+        os.utime(path, (0, 0))
+    prune = f"imgfetch cache prune --older-than 1d --cache-dir {tmp_path}/cache"
+    assert command(*save).err.endswith(f"hint: free some space, for example with {prune}, {options}")
+    kept = {path for path in (tmp_path / "cache/blobs").rglob("*") if path.is_file()} - set(blobs)
+    assert command(*prune.split()[1:]).status == 0
+    assert {path for path in (tmp_path / "cache/blobs").rglob("*") if path.is_file()} == kept != set()
+
+
+def test_a_cache_on_another_disk_than_the_full_one_is_not_to_be_pruned(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    assert command("save", loopback.add("team/app", "1", BUILT), "-o", tmp_path / "x.tar").status == 0
+    for path in (tmp_path / "cache").rglob("*"):
+        os.utime(path, (0, 0))
+    words = ["save", "x", "-o", "y", "--cache-dir", str(tmp_path / "cache")]
+    for place, is_same in (("/proc", False), (str(tmp_path / "y.tar"), True), (None, False)):
+        error = NoSpaceError("full", path=Path(place) if place else None)
+        assert ("prune" in str(advised(error, parse(words)).hint)) is is_same
+    assert advised(NoSpaceError("full"), parse(["logout"])).hint == "free some space"
+
+
+def test_a_stream_to_a_full_disk_leaves_an_incomplete_output_that_the_user_must_remove(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    reference = loopback.add("team/app", "1", BUILT)
+    words = ["save", reference, "--platform", "linux/amd64", "--cache-dir", tmp_path / "cache"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "imgfetch", *words], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert done.returncode == 7
+    assert b"hint: free some space where stdout leads, and remove the incomplete output there" in done.stderr
+
+
+_DIRECTORY = "name a file in it"
+_MOUNTED = "mount its directory instead of the file"
+_STDOUT = "or write to stdout: imgfetch"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("number", "words", "hint"),
     [
-        (("a.example/x", "-o", "y.tar"), "--output-dir cannot be combined with -o"),
-        (("a.example/x", "--dry-run"), "--output-dir cannot be combined with --dry-run"),
-        (("a.example/x/y:1", "a.example/x_y:1"), "would both be saved to "),
-        (("a.example/x", "a.example/y", "--name", "z"), "--name cannot be combined with several images"),
+        (errno.EISDIR, "save x -o y", f"{_DIRECTORY}, or write an archive for each image with --output-dir DIR"),
+        (errno.EISDIR, "save x --output-dir y", "move it away, or choose another --output-dir"),
+        (errno.EISDIR, "digest x -o y", _DIRECTORY),
+        (errno.EISDIR, "login", _DIRECTORY),
+        (errno.EBUSY, "save x -o y", f"{_MOUNTED}, {_STDOUT} save … > FILE"),
+        (errno.EBUSY, "save x --output-dir y", _MOUNTED),
+        (errno.EBUSY, "digest x -o y", f"{_MOUNTED}, {_STDOUT} digest … > FILE"),
     ],
-    ids=["-o", "--dry-run", "one name", "--name"],
 )
-def test_a_contradiction_of_an_output_directory_is_a_usage_error(
-    command: Command, tmp_path: Path, arguments: tuple[str, ...], says: str
+def test_the_next_step_after_an_output_that_cannot_be_written_suits_the_command(
+    number: int, words: str, hint: str, tmp_path: Path
 ) -> None:
-    done = command("save", *arguments, "--output-dir", tmp_path / "out")
-    assert done.status == 2
-    assert says in done.err
-    assert list(tmp_path.iterdir()) == []
+    def fail(purpose: str) -> str | None:
+        with pytest.raises(StorageError) as caught, storage_errors(tmp_path / "y", purpose):
+            raise OSError(number, os.strerror(number))
+        return advised(caught.value, parse(words.split())).hint
+
+    assert fail("write") == hint
+    assert fail("read") is None
+    assert "--cache-dir" in str(fail("use"))
+
+
+IN_THE_WAY = {
+    "save {} -o y": f"{_DIRECTORY}, or write an archive for each image with --output-dir DIR",
+    "save {} --output-dir .": "move it away, or choose another --output-dir",
+    "digest {} -o y": _DIRECTORY,
+}
+
+
+@pytest.mark.parametrize("words", IN_THE_WAY)
+def test_a_directory_that_is_in_the_way_is_told_before_a_request(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("y", "SHA256SUMS"):
+        Path(name).mkdir()
+    done = command(*words.format(loopback.add("team/app", "1", BUILT)).split())
+    assert (done.status, loopback.paths) == (7, [])
+    assert ": Is a directory\n" in done.err
+    assert done.err.endswith(f"hint: {IN_THE_WAY[words]}\n")

@@ -328,6 +328,17 @@ def test_two_archives_of_one_command_are_one_warning(shared: Machine) -> None:
     assert is_one_warning(done), done.err
 
 
+def test_archives_whose_names_differ_in_case_are_refused_only_where_case_is_ignored(shared: Machine) -> None:
+    other = shared.registry.add("team/app", "RC", IMAGE), shared.registry.add("team/app", "rc", IMAGE)
+    save = ("save", *other, "--output-dir", shared.out, "--platform", "linux/amd64")
+    with faulty(shared.out, Faults(ignores_case=True)):
+        done = shared.run(*save)
+        assert (done.status, left(shared.out)) == (7, []), done.err
+        assert "the file system ignores case" in done.err
+    assert shared.run(*save).status == 0
+    assert len(left(shared.out)) == 3  # with SHA256SUMS
+
+
 def _with(name: str) -> Callable[[Path], object]:
     return lambda cache: (cache / name).write_bytes(b"a file of the user")
 

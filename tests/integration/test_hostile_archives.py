@@ -58,7 +58,7 @@ def test_commands_refuse_an_archive_that_may_be_another_image(
     archive, pair = written(title, tmp_path)
     done = command("verify", archive, pair.pinned)
     assert done.status == 6
-    assert any(part in (done.out or done.err).splitlines()[0] for part in expected(title))
+    assert any(part in done.err for part in expected(title))
     assert command("inspect", archive).status == 6
     reference = loopback.add("team/app", "1", ONE)
     save(reference, "--base", archive, to="z.tar", status=6)

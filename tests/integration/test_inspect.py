@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wcwidth import wcswidth
 
 from imgfetch.text import format_size
 from tests.images import ARM64, OCI_TAR, Built, attestation, hello, image, index, layer, tar
@@ -103,6 +104,7 @@ def test_the_json_has_everything(loopback: Loopback, command: Command) -> None:
         "file_size": None,
         "notes": [],
         "others": [],
+        "referrers": [],
     }
     assert one["layers"][1] == {
         "digest": TOP.digest,
@@ -317,6 +319,34 @@ def test_a_terminal_shows_whole_digests_of_images_and_each_layer_in_a_line(
         assert any(line.endswith(digest) for line in lines)
     assert sum("gzip" in line for line in lines) == len(ONE.layers)
     assert any(TOP.digest[:19] in line and TOP.digest not in line for line in lines)
+
+
+LONG = "x" * 200
+WIDE = "\u6f22" * 100
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"config": {"User": LONG}},
+        {"config": {"WorkingDir": f"/{WIDE}"}},
+        {"config": {"StopSignal": LONG, "Labels": {"a": WIDE}}},
+        {"author": WIDE, "created": LONG},
+        {"os.version": LONG},
+        {"history": [{"created_by": WIDE}]},
+    ],
+    ids=["user", "directory", "signal and label", "author and date", "platform", "step"],
+)
+@pytest.mark.parametrize("columns", [40, 80])
+def test_no_text_of_an_image_fills_more_than_a_line_of_a_terminal(
+    loopback: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], columns: int
+) -> None:
+    monkeypatch.setattr("imgfetch.cli.stdout.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = command("inspect", loopback.add("x", "1", image(TOP, config=config)), "--platform", "linux/amd64")
+    assert done.status == 0, done.err
+    lines = [line for line in done.out.splitlines() if not re.search("sha256:[0-9a-f]{64}$", line)]
+    assert [line for line in lines if wcswidth(line) > columns] == []
 
 
 def test_an_image_without_an_index_is_described_once(loopback: Loopback, command: Command) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.images import OCI_TAR, Built, hello, image, layer, part_of_a_header, tar
 from tests.loopback import Answer, Loopback
+from tests.waiting import until, until_caught
 
 BUILT = image(hello("first"), layer(tar({"data": bytes(range(256)) * 4096}), OCI_TAR), hello("third"))
 MOMENTS = {
@@ -38,18 +41,19 @@ def hold() -> Iterator[threading.Event]:
 
 
 def start(
-    reference: str, directory: Path, *arguments: str, stdout: int = subprocess.DEVNULL
+    reference: str,
+    directory: Path,
+    *arguments: str,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "imgfetch", "save", reference, "--platform", "linux/amd64", *arguments]
     environment = os.environ | {"IMGFETCH_CACHE_DIR": str(directory / "cache")}
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)
 
 
 def wait_for(registry: Loopback, path: str) -> None:
-    end = time.monotonic() + 30
-    while not any(asked.endswith(path) for asked in registry.paths):
-        assert time.monotonic() < end, registry.paths
-        time.sleep(0.01)
+    until(lambda: any(asked.endswith(path) for asked in registry.paths))
     time.sleep(0.1)  # let the first half arrive
 
 
@@ -105,6 +109,23 @@ def test_a_signal_leaves_a_stream_inside_a_header(
     assert part_of_a_header(stream) or (number == signal.SIGKILL and not stream), len(stream)
 
 
+@pytest.mark.parametrize("options", [("-o", "y.tar"), ("--dry-run",)], ids=" ".join)
+def test_a_signal_while_names_are_resolved_promises_no_partial_downloads(
+    options: tuple[str, ...], loopback: Loopback, hold: threading.Event, tmp_path: Path
+) -> None:
+    other = loopback.add("team/other", "v1", BUILT)
+    first = start(other, tmp_path, "-o", str(tmp_path / "other.tar"))
+    first.communicate(timeout=30)
+    assert first.returncode == 0  # the cache has layers
+    loopback.requests.clear()
+    process = start(held(loopback, BUILT, "manifest", hold), tmp_path, *options)
+    wait_for(loopback, MOMENTS["manifest"])
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.decode() == "imgfetch: error: interrupted\n"
+
+
 def test_a_signal_ends_a_save_whose_reader_does_not_read(loopback: Loopback, tmp_path: Path) -> None:
     reference = loopback.add("team/app", "v1", BUILT)
     process = start(reference, tmp_path, stdout=subprocess.PIPE)
@@ -113,6 +134,43 @@ def test_a_signal_ends_a_save_whose_reader_does_not_read(loopback: Loopback, tmp
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
     process.communicate(timeout=30)
+
+
+def full_pipe() -> tuple[int, int]:
+    """Return a pipe that nobody reads."""
+    return filled(*os.pipe())
+
+
+def full_terminal() -> tuple[int, int]:
+    """Return a terminal whose output nobody reads."""
+    return filled(*pty.openpty())
+
+
+def filled(reader: int, writer: int) -> tuple[int, int]:
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 100)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+@pytest.mark.parametrize(
+    "options", ["--progress plain", "--progress bar", "--progress json", "--progress none -v", "--quiet"]
+)
+@pytest.mark.parametrize("make", [full_pipe, full_terminal])
+def test_the_first_signal_ends_a_save_whose_stderr_nobody_reads(
+    make: Callable[[], tuple[int, int]], options: str, loopback: Loopback, hold: threading.Event, tmp_path: Path
+) -> None:
+    reader, stderr = make()
+    reference = held(loopback, BUILT, "second layer", hold)
+    process = start(reference, tmp_path, "-o", str(tmp_path / "y.tar"), *options.split(), stderr=stderr)
+    os.close(stderr)
+    until_caught(process)
+    time.sleep(1)  # until the first line is to be written
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    os.close(reader)
 
 
 def test_a_run_after_an_interruption_asks_for_what_is_missing_only(

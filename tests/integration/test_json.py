@@ -12,6 +12,7 @@ import pytest
 from tests.images import ARM64, attestation, hello, image, index
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
+from tests.uploads import UploadRegistry
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 IMAGE = image(hello("base"), hello("top"), config={"config": {}})
@@ -42,8 +43,21 @@ def keys(value: object) -> Iterator[str]:
         ("save --json", ("save", "REFERENCE", "--json", "-o", "OUTPUT", "-q")),
         ("save --json", ("save", "REFERENCE", "--json", "--output-dir", "DIRECTORY", "-q")),
         ("digest --json", ("digest", "REFERENCE", "--json")),
+        ("push --json", ("push", "ARCHIVE", "TARGET", "--json", "-q")),
+        ("push --json", ("push", "ARCHIVE", "TARGET", "--json", "--dry-run")),
     ],
-    ids=["inspect", "inspect a file", "verify", "dry run", "cache list", "save", "output-dir", "digest"],
+    ids=[
+        "inspect",
+        "inspect a file",
+        "verify",
+        "dry run",
+        "cache list",
+        "save",
+        "output-dir",
+        "digest",
+        "push",
+        "push dry run",
+    ],
 )
 def test_every_member_is_described(
     title: str, arguments: tuple[str, ...], loopback: Loopback, command: Command, tmp_path: Path
@@ -57,7 +71,9 @@ def test_every_member_is_described(
         "OUTPUT": str(tmp_path / "other.tar"),
         "DIRECTORY": str(tmp_path / "directory"),
     }
-    done = command(*(replaced.get(argument, argument) for argument in arguments))
+    with UploadRegistry() as target:
+        replaced["TARGET"] = target.host
+        done = command(*(replaced.get(argument, argument) for argument in arguments))
     assert done.status == 0
     found = set(keys(json.loads(done.out)))
     assert found
@@ -70,9 +86,13 @@ def test_every_event_and_its_members_are_described(loopback: Loopback, command: 
     said = command("save", reference, *arguments).err.splitlines()
     said += command("save", reference, *arguments, "--if-changed").err.splitlines()
     said += command("save", f"{reference}0", *arguments).err.splitlines()
+    with UploadRegistry() as target:
+        said += command("push", tmp_path / "y.tar", target.host, "--progress", "json").err.splitlines()
     events = [json.loads(line) for line in said]
-    described = section("save --progress json") | section("save --json")
-    assert {"planned", "started", "finished", "saved", "unchanged", "error"} <= {event["event"] for event in events}
+    described = section("save --progress json") | section("save --json") | section("push --json")
+    assert {"planned", "started", "finished", "saved", "unchanged", "error", "pushed"} <= {
+        event["event"] for event in events
+    }
     for event in events:
         assert {event["event"], *keys(event)} <= described, event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from imgfetch.archive.verify import verify
 from tests.images import Built, hello, image, index, layer, tar
 from tests.loopback import Answer, Loopback
 from tests.tools import tool
+from tests.waiting import until
 
 BASE = hello("base")
 APP, NEWER, WEB = image(BASE, hello("one")), image(BASE, hello("two")), image(BASE, hello("web"))
@@ -35,7 +37,7 @@ def make(loopback: Loopback, tmp_path: Path) -> Make:
     loopback.add("team/web", "stable", WEB)
     (tmp_path / "Makefile").write_text(
         f"images := app web\nimage.app := {loopback.host}/team/app:1\nimage.web := {loopback.host}/team/web:stable\n"
-        f"IMGFETCH_SAVE_FLAGS = -q --platform linux/amd64 --cache-dir {tmp_path}/cache\ninclude {MAKE_MK}\n"
+        f"IMGFETCH_SAVE_FLAGS = --platform linux/amd64 --cache-dir {tmp_path}/cache\ninclude {MAKE_MK}\n"
     )
     program = tool("make")
 
@@ -96,9 +98,17 @@ def test_after_a_tag_moved_only_that_image_is_made_anew(make: Make, loopback: Lo
     make("-q", "images-fetch", "images-checksums")
 
 
+def test_pinning_says_which_images_changed(make: Make, loopback: Loopback, tmp_path: Path) -> None:
+    assert "pinned 2 images in images.lock; new or changed: app web\n" in make("images-pin").stdout
+    move(loopback, NEWER)
+    assert "pinned 2 images in images.lock; new or changed: app\n" in make("images-pin").stdout
+    change(tmp_path, "images := app web", "images := web")
+    assert make("images-pin").stdout.endswith("pinned 1 image in images.lock\n")
+
+
 def test_pinning_without_a_change_changes_nothing(make: Make) -> None:
     make("images-fetch")
-    make("images-pin")
+    assert make("images-pin").stdout == "images.lock is up to date\n"
     make("-q", "images-fetch")
 
 
@@ -116,8 +126,7 @@ def test_an_image_that_is_not_pinned_as_it_is_named_is_told(make: Make, tmp_path
     makefile = (tmp_path / "Makefile").read_text()
     (tmp_path / "Makefile").write_text(makefile.replace("app:1\n", "app:2\n"))
     done = make(target, status=2)
-    assert "app is not in images.lock as " in done.stderr
-    assert "run make images-pin" in done.stderr
+    assert re.search(r"app is not in images.lock as \S+/team/app:2; run make images-pin", done.stderr)
     assert not list(tmp_path.glob("images/*.tar*"))
 
 
@@ -128,7 +137,7 @@ def test_a_tag_that_does_not_exist_leaves_no_lock(make: Make, loopback: Loopback
 
 
 def test_an_interrupted_run_leaves_no_half_target(make: Make, loopback: Loopback, tmp_path: Path) -> None:
-    slow = layer(tar({"big": os.urandom(3_000_000)}))
+    slow = layer(tar({"big": random.Random(1).randbytes(3_000_000)}))
     loopback.add("team/app", "1", image(BASE, slow))
     make("images-pin")
     blob = f"/v2/team/app/blobs/{slow.digest}"
@@ -136,9 +145,7 @@ def test_an_interrupted_run_leaves_no_half_target(make: Make, loopback: Loopback
     loopback.answers[blob] = Answer(slow.content, hold=held)
     program = [tool("make"), f"IMGFETCH={sys.executable} -m imgfetch", "images-fetch"]
     process = subprocess.Popen(program, cwd=tmp_path, env=environment(), start_new_session=True)
-    end = time.monotonic() + 30
-    while blob not in loopback.paths and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: blob in loopback.paths)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) != 0
@@ -193,6 +200,16 @@ def test_a_mistake_in_the_names_ends_make(make: Make, tmp_path: Path, old: str, 
     assert not list(tmp_path.glob("images*"))
 
 
+@pytest.mark.parametrize("name", ["../app", "team/app", "app%", "%", "it's", "'", "app:1"])
+@pytest.mark.parametrize("target", ["images-fetch", "images-clean"])
+def test_a_name_that_is_none_of_a_file_is_an_error(make: Make, tmp_path: Path, target: str, name: str) -> None:
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(makefile.read_text().replace("images := app", f"images := app {name}"))
+    done = make(target, status=2)
+    assert f"the name {name} in images cannot be that of a file; use letters, digits and . _ -" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile"]
+
+
 def test_an_image_that_is_defined_and_not_listed_is_warned_of(make: Make, tmp_path: Path) -> None:
     change(tmp_path, "images := app web", "images := web")
     assert "image.app is not used, because images does not list app" in make("images-fetch").stderr
@@ -239,7 +256,7 @@ def test_another_reference_of_an_image_that_is_here_already_is_told(make: Make, 
 def test_other_flags_make_the_archives_anew(make: Make, tmp_path: Path) -> None:
     make("images-fetch", "images-bundle", "images-checksums")
     before = stamps(tmp_path)
-    change(tmp_path, "IMGFETCH_SAVE_FLAGS = -q", "IMGFETCH_SAVE_FLAGS = -q --format oci")
+    change(tmp_path, "IMGFETCH_SAVE_FLAGS =", "IMGFETCH_SAVE_FLAGS = --format oci")
     make("images-fetch", "images-bundle", "images-checksums")
     assert all(stamp != before[name] for name, stamp in stamps(tmp_path).items())
     assert {verify(path).kind for path in tmp_path.glob("images/*.tar")} == {verify(tmp_path / ARCHIVES[0]).kind}
@@ -295,9 +312,7 @@ def test_a_pin_that_ends_halfway_leaves_the_lock_as_it_was(
         loopback.answers[web] = Answer(answer.body, hold=held)
         program = [tool("make"), f"IMGFETCH={sys.executable} -m imgfetch", "images-pin"]
         process = subprocess.Popen(program, cwd=tmp_path, env=environment(), start_new_session=True)
-        end = time.monotonic() + 30
-        while web not in loopback.paths[asked:] and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: web in loopback.paths[asked:])
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(30) != 0
         held.set()
@@ -370,6 +385,22 @@ def test_a_rule_shows_the_command_and_nothing_of_its_script(make: Make) -> None:
     assert "awk" not in done.stdout + done.stderr
     assert "printf" not in done.stdout + done.stderr
     assert done.stderr.count("imgfetch save") == 3
+
+
+def test_each_save_is_one_line_that_names_its_images(make: Make, loopback: Loopback) -> None:
+    done = make(
+        "-j4", "images-fetch", "images-bundle", "IMGFETCH_FLAGS=--retries 0 --no-mirror --realm-override 'a=http://b'"
+    )
+    app, web = f"{loopback.host}/team/app:1", f"{loopback.host}/team/web:stable"
+    lines = done.stderr.splitlines()
+    assert all(
+        re.fullmatch(r"\+ .* -m imgfetch save -q --retries 0 .* 'a=http://b' .* -o \S+ \(.*\)", line) for line in lines
+    )
+    assert {line.partition(" -o ")[2] for line in lines} == {
+        f"images/app.tar ({app})",
+        f"images/web.tar ({web})",
+        f"images/bundle.tar ({app} {web})",
+    }
 
 
 def test_an_include_above_the_names_is_an_error(make: Make, tmp_path: Path) -> None:

@@ -15,25 +15,28 @@ from tests.integration.conftest import Command
 from tests.loopback import Answer, Loopback, Request
 
 IMAGES = 30
-LATENCY = 0.3  # seconds of each answer to a request for a name
+LATENCY = 0.1  # seconds of each answer to a request for a name, in which there may be one too many
 
 
 class Slow:
-    """Answers after `LATENCY`, and counts the requests that it has at a time."""
+    """Answers when it has had as many requests at a time as expected, but for the first; counts the most there were."""
 
-    def __init__(self, stderr: Callable[[], str]) -> None:
+    def __init__(self, expected: int, stderr: Callable[[], str] = str) -> None:
         self.running = self.most = self.answered = 0
         self.said: list[str] = []  # on stderr, before each answer
+        self._expected = expected
         self._stderr = stderr
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        with self._lock:
+        with self._changed:
             self.running += 1
             self.most = max(self.most, self.running)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self.answered or self.most >= self._expected, 30)
         time.sleep(LATENCY)
-        with self._lock:
+        with self._changed:
             self.running -= 1
             self.answered += 1
             self.said.append(self._stderr())
@@ -52,7 +55,10 @@ def references(loopback: Loopback) -> list[str]:
     return [loopback.add(f"team/app-{number}", "1", image(hello(str(number)))) for number in range(IMAGES)]
 
 
+@pytest.mark.parametrize("output", [("-o", "y.tar"), ("--output-dir", "out")], ids=" ".join)
 def test_names_are_requested_eight_at_a_time_and_shown_before_the_second_answer(
+    *,
+    output: tuple[str, str],
     loopback: Loopback,
     references: list[str],
     command: Command,
@@ -60,13 +66,13 @@ def test_names_are_requested_eight_at_a_time_and_shown_before_the_second_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown: list[str] = []
-    slow = Slow(lambda: "".join(shown))
+    slow = Slow(8, lambda: "".join(shown))
     for path, answer in list(loopback.answers.items()):
         if path.endswith("/manifests/1"):
             assert isinstance(answer, Answer)
             loopback.answers[path] = slow.slowed(answer)
     monkeypatch.setattr("imgfetch.cli.display.Display._print", lambda _, text: shown.append(f"{text}\n"))
-    arguments = ("--platform", "linux/amd64", "--progress", "json", "-o", tmp_path / "y.tar")
+    arguments = ("--platform", "linux/amd64", "--progress", "json", output[0], tmp_path / output[1])
     assert command("save", *references, *arguments).status == 0
     assert slow.answered == IMAGES
     assert slow.most == 8
@@ -75,15 +81,28 @@ def test_names_are_requested_eight_at_a_time_and_shown_before_the_second_answer(
     assert shown[IMAGES].startswith(f'{{"event": "resolving", "done": {IMAGES}, ')
 
 
-def test_with_one_job_names_are_requested_one_after_the_other(
-    loopback: Loopback, references: list[str], command: Command, tmp_path: Path
+@pytest.mark.parametrize("arguments", [("digest",), ("save", "--dry-run")], ids=" ".join)
+def test_commands_without_a_download_show_the_names_too(
+    arguments: tuple[str, ...], references: list[str], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Slow(str)
+    shown: list[tuple[int, int, str]] = []
+    monkeypatch.setattr("imgfetch.cli.lines.Lines.resolving", lambda _, *state: shown.append(state))
+    done = command(*arguments, *references[:3], "--platform", "linux/amd64")
+    assert (done.status, done.err) == (0, "")
+    assert shown[0] == (0, 3, references[0])
+    assert [(done, total) for done, total, _ in shown] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("output", [("-o", "y.tar"), ("--output-dir", "out")], ids=" ".join)
+def test_with_one_job_names_are_requested_one_after_the_other(
+    output: tuple[str, str], loopback: Loopback, references: list[str], command: Command, tmp_path: Path
+) -> None:
+    slow = Slow(1)
     for path, answer in list(loopback.answers.items()):
         if path.endswith("/manifests/1"):
             assert isinstance(answer, Answer)
             loopback.answers[path] = slow.slowed(answer)
-    arguments = ("--platform", "linux/amd64", "-j1", "-o", tmp_path / "y.tar")
+    arguments = ("--platform", "linux/amd64", "-j1", output[0], tmp_path / output[1])
     assert command("save", *references[:4], *arguments).status == 0
     assert slow.most == 1
 

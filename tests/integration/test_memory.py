@@ -14,8 +14,9 @@ import zstandard
 from imgfetch.archive import ustar
 from tests.bounded import MEMORY, MIB, run
 from tests.engines import RealRegistry
-from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, Built, attestation, hello, image, index, sha256
+from tests.images import OCI_GZIP, OCI_TAR, OCI_ZSTD, Blob, Built, attestation, hello, image, index, layer, sha256, tar
 from tests.loopback import Answer, Loopback, Request
+from tests.patches import archive
 
 LIMIT = 100 * MIB
 
@@ -89,6 +90,20 @@ def test_the_widest_windows_do_not_add_up(loopback: Loopback, tmp_path: Path) ->
         layers.append(Blob(b"\x28\xb5\x2f\xfd\0\x88" + blocks, OCI_ZSTD, sha256(bytes(count * size))))
     loopback.add("team/app", "v1", image(*layers))
     assert save(f"{loopback.host}/team/app:v1", tmp_path / "y.tar", "--no-cache", "-j", "3") < MEMORY
+
+
+@pytest.mark.parametrize("layers", ["original", "plain"])
+def test_a_save_that_compresses_with_zstd_takes_the_memory_of_a_window_more(
+    layers: str, loopback: Loopback, tmp_path: Path
+) -> None:
+    noise = layer(tar({"noise": random.Random(0).randbytes(160 * MIB)}), OCI_TAR)
+    reference = loopback.add("team/app", "v1", image(noise))
+    target = tmp_path / "y.tar.zst"
+    assert save(reference, target, "--no-cache", "--layers", layers) < LIMIT + 180 * MIB
+    assert zstandard.get_frame_parameters(target.read_bytes()[:18]).window_size == 128 * MIB
+    ended = run(tmp_path, "verify", target)
+    assert ended.status == 0, ended.err
+    assert ended.peak < MEMORY
 
 
 # ---- documents ----
@@ -178,3 +193,21 @@ def test_half_a_million_tags_fit_into_memory(options: list[str], loopback: Loopb
     assert ended.status == 0, ended.err
     assert ended.out.count("\n") >= 500_000
     assert ended.peak < MEMORY
+
+
+def test_a_patch_takes_less_memory_than_the_two_layers_have(tmp_path: Path) -> None:
+    content = [bytearray(random.Random(number).randbytes(31 * MIB)) for number in range(10)]
+    for version in ("old", "new"):
+        files = {f"{number}.bin": bytes(each) for number, each in enumerate(content)}
+        archive(image(layer(tar(files), OCI_TAR)), tmp_path / f"{version}.tar", layers="plain")
+        for each in content:
+            each[::32768] = bytes(len(each[::32768]))
+    made = run(tmp_path, "patch", tmp_path / "old.tar", tmp_path / "new.tar", "-o", tmp_path / "x.patch")
+    applied = run(
+        tmp_path, "apply", tmp_path / "x.patch", "--from", tmp_path / "old.tar", "-o", tmp_path / "result.tar"
+    )
+    assert (made.status, applied.status) == (0, 0), made.err + applied.err
+    assert (tmp_path / "result.tar").stat().st_size > 310 * MIB
+    assert (tmp_path / "x.patch").stat().st_size < MIB
+    assert made.peak < 450 * MIB  # two blocks at a time, each with its prefix and the table of zstd
+    assert applied.peak < 260 * MIB

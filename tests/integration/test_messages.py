@@ -364,6 +364,22 @@ def test_m06_a_token_server_that_refuses_a_login_is_told_with_its_url(refusing: 
     assert f"hint: log in again: imgfetch login {tell.host}" in err
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"Client sent an HTTP request to an HTTPS server.\n", "text/plain"),
+        (b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>", "text/html"),
+    ],
+    ids=["Go", "nginx"],
+)
+def test_an_http_request_to_a_port_for_https_is_no_reason_to_look_for_a_proxy(
+    tell: Tell, body: bytes, content_type: str
+) -> None:
+    err = tell.of(Answer(body, 400, {"Content-Type": content_type}), 1, "--plain-http")
+    assert "hint: this port expects https: leave out --plain-http" in err
+    assert "may not be a registry" in tell.of(Answer(b"no", 400, {"Content-Type": content_type}), 1, "--plain-http")
+
+
 def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell) -> None:
     err = tell.of_token(Answer(status=401), 4)
     assert "rejected a request without credentials" in err
@@ -375,7 +391,7 @@ def test_m06_without_a_login_nobody_is_told_of_a_wrong_password(tell: Tell) -> N
 def test_m06_a_login_of_this_run_is_not_to_be_looked_for_in_a_file(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocation, "password", lambda _: PASSWORD)
     err = tell.of(demand('Basic realm="x"'), 4, "--username", "bob", "--password-stdin")
-    assert "rejected the credentials of bob from --username" in err
+    assert "rejected the given credentials of bob" in err
     assert "hint: check the given user name and password" in err
 
 
@@ -421,7 +437,7 @@ def test_m07_an_image_that_is_not_there_is_told_by_its_exact_name_with_both_poss
     err = tell.of(answer, status)
     assert f"{says.replace('APP', tell.app)}: {tell.host} returned" in err
     assert f"imgfetch login {tell.host}" in err
-    assert "check the name and tag" in err
+    assert "hint: check the name" in err
 
 
 def test_m07_a_tag_that_was_not_given_is_told(tell: Tell) -> None:
@@ -573,7 +589,7 @@ def test_m12_a_size_that_does_not_match_is_told(tell: Tell) -> None:
 def test_m13_redirects_that_lead_nowhere_are_told_with_the_chain_and_the_reason(tell: Tell) -> None:
     tell.registry.answers["/there"] = Answer(status=307, headers={"Location": BLOB})
     err = tell.of_blob(Answer(status=307, headers={"Location": "/there?X-Signature=SECRET"}), 1)
-    assert f"error: redirect loop: http://{tell.host}{BLOB} -> " in err
+    assert f"error: layer 1/1 of {tell.host}/team/app:v1: redirect loop: http://{tell.host}{BLOB} -> " in err
     assert f" -> http://{tell.host}/there?X-Signature=REDACTED -> " in err
     assert "the redirect is wrong; tell the registry's operator" in err
     assert "SECRET" not in err

@@ -49,7 +49,7 @@ def test_verify_notes_it(loopback: Loopback, command: Command, tmp_path: Path) -
     command("save", reference, "-o", tmp_path / "y.tar", *PLATFORM)
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 0
-    (note,) = [line for line in done.out.splitlines() if line.startswith("note: ")]
+    (note,) = [line for line in done.out.splitlines() if ": note: " in line]
     assert WARNING in note
 
 
@@ -75,7 +75,7 @@ def test_a_manifest_that_some_readers_refuse_is_warned_of_like_a_config(
     assert f"{what} {reference} {told}" in warning
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 0
-    (note,) = [line for line in done.out.splitlines() if line.startswith("note: ")]
+    (note,) = [line for line in done.out.splitlines() if ": note: " in line]
     assert told in note
     done = command("save", reference, "-o", tmp_path / "z.tar", "--strict", *options)
     assert (done.status, told in done.err) == (6, True)

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,12 @@ import pytest
 
 import imgfetch
 from imgfetch import NotFoundError
+from tests.filesystems.mounts import tmpfs
 from tests.images import OCI_TAR, hello, image, layer, part_of_a_header, tar
 from tests.integration.conftest import Save
 from tests.loopback import Answer, Loopback, Request
-from tests.tools import missing, root, tool, umask
+from tests.tools import missing, tool, umask
+from tests.waiting import until
 
 BUILT = image(hello(), layer(tar({"data": bytes(range(256)) * 16384}), OCI_TAR))  # 4 MiB
 PLATFORM = ("--platform", "linux/amd64")
@@ -37,25 +38,10 @@ def reference(loopback: Loopback) -> str:
 @pytest.fixture
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """Return a tmpfs of 1 MiB, or of as many as the test says."""
-    root()
     directory = tmp_path / "small"
     directory.mkdir()
-    mount = [
-        tool("mount"),
-        "-t",
-        "tmpfs",
-        "-o",
-        f"size={getattr(request, 'param', 1)}m",
-        "imgfetch-test",
-        str(directory),
-    ]
-    done = subprocess.run(mount, capture_output=True, check=False, timeout=30)
-    if done.returncode:
-        missing(f"no tmpfs can be mounted: {done.stderr.decode()}")
-    try:
+    with tmpfs(directory, size=f"{getattr(request, 'param', 1)}m"):
         yield directory
-    finally:
-        subprocess.run([tool("umount"), str(directory)], check=True, timeout=30)
 
 
 def names(directory: Path) -> list[str]:
@@ -78,9 +64,7 @@ def filling(loopback: Loopback, disk: Path, room: int, *, after: Path | None = N
     assert isinstance(answer, Answer)
 
     def serve(_: Request) -> Answer:
-        end = time.monotonic() + 10
-        while after and not after.exists() and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: after is None or after.exists())
         fill(disk, room)
         return answer
 
@@ -114,7 +98,8 @@ def test_a_save_goes_on_where_a_full_disk_stopped_it(
     where = ("--cache-dir", small_disk / "cache") if cache else ("--no-cache",)
     good = loopback.answers[f"/v2/team/app/blobs/{BUILT.layers[-1].digest}"]
     filling(loopback, small_disk, 2 * 1024**2)
-    done = save(reference, *where, to=target, status=7)  # F60
+    # With one job, nothing else is written while the others fill the disk.
+    done = save(reference, *where, "-j1", to=target, status=7)  # F60
     assert "No space left on device" in done.err
     assert "run the same command" in done.err or "partial downloads are kept" in done.err
     assert not target.exists()

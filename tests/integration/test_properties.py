@@ -13,7 +13,7 @@ from email.utils import format_datetime
 import pytest
 import requests
 import urllib3
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch.archive import ustar
@@ -25,9 +25,6 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.text import ServerText, sanitize
-
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=300, database=None)
-settings.load_profile("steady")
 
 HEX = "0123456789abcdef"
 ALNUM = string.ascii_lowercase + string.digits

@@ -88,10 +88,111 @@ def test_several_digests_stand_in_the_order_asked_for_and_keep_their_tags_if_wan
     assert command("digest", "-i", lock, "--keep-tag").out == done.out
 
 
+def test_a_platform_of_a_line_is_that_of_its_digest_too(
+    loopback: Loopback, save: Save, command: Command, tmp_path: Path
+) -> None:
+    reference, lock = loopback.add("team/app", "1", MANY), tmp_path / "images.lock"
+    lock.write_text(
+        f"{reference}\n{reference} --platform linux/arm64\n{reference} --platform linux/arm64,linux/amd64\n"
+    )
+    done = command("digest", "-i", lock, "--keep-tag", "--platform", "linux/amd64")
+    assert done.out.splitlines() == [
+        f"{reference}@{AMD64_IMAGE.digest}",
+        f"{reference}@{ARM64_IMAGE.digest} --platform linux/arm64",
+        f"{reference}@{MANY.digest} --platform linux/arm64,linux/amd64",
+    ]
+    for line in done.out.splitlines()[1:]:
+        lock.write_text(line)
+        save("-i", lock)
+
+
 def test_nothing_is_printed_where_one_of_several_fails(loopback: Loopback, command: Command) -> None:
     done = command("digest", loopback.add("a", "1", AMD64_IMAGE), f"{loopback.host}/missing:1")
     assert (done.status, done.out) == (3, "")
     assert "missing:1" in done.err
+
+
+def test_a_file_gets_the_digests_only_if_all_images_are_found(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("a", "1", AMD64_IMAGE)
+    lock, listed = tmp_path / "images.lock", tmp_path / "images.txt"
+    before = f"{reference}@sha256:{'0' * 64}\n"
+    lock.write_text(before)
+    listed.write_text(f"{reference}\n{loopback.host}/missing:1\n")
+    assert command("digest", "--keep-tag", "-i", listed, "-o", lock).status == 3
+    assert (lock.read_text(), sorted(path.name for path in tmp_path.iterdir())) == (
+        before,
+        ["images.lock", "images.txt"],
+    )
+    listed.write_text(reference)
+    done = command("digest", "--keep-tag", "-i", listed, "-o", lock)
+    assert (done.status, done.out, done.err) == (0, "", f"imgfetch: wrote 1 digest to {lock}\n")
+    assert lock.read_text() == f"{reference}@{AMD64_IMAGE.digest}\n"
+    assert command("digest", "-q", reference, "--json", "-o", lock).err == ""
+    assert json.loads(lock.read_text())[0]["reference"] == reference
+
+
+def test_a_lock_may_be_renewed_in_place_while_others_read_it(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    reference = loopback.add("a", "1", AMD64_IMAGE)
+    lock = tmp_path / "images.lock"
+    before = f"# pinned\n{reference}@{AMD64_IMAGE.digest} # one\n\n"
+    lock.write_text(before)
+    with lock.open() as reader:
+        assert command("digest", "--keep-tag", "-i", lock, "-o", lock).status == 0
+        assert reader.read() == before
+    assert lock.read_text() == f"{reference}@{AMD64_IMAGE.digest}\n"
+
+
+@pytest.mark.parametrize("through", ["name", "link", "stdin"])
+def test_a_list_without_digests_is_not_replaced(
+    loopback: Loopback, command: Command, tmp_path: Path, through: str
+) -> None:
+    one, listed, link = loopback.add("a", "1", AMD64_IMAGE), tmp_path / "images.txt", tmp_path / "link.txt"
+    content = f"{one}@{AMD64_IMAGE.digest}\n{one}  # in use\n"
+    listed.write_text(content)
+    link.hardlink_to(listed)
+    with listed.open() as stdin:
+        given = {"name": listed, "link": link, "stdin": f"/dev/fd/{stdin.fileno()}"}[through]
+        done = command("digest", "--keep-tag", "-i", given, "-o", listed)
+    assert (done.status, loopback.requests, listed.read_text()) == (2, [], content)
+    assert f"-o {listed}: the file exists and has other content than digests of images" in done.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x1f\x8b\x08\0\0", bytes(1024), b"# only\n# comments\n", b"all: ;\n", b"{}", b'[{"name": "x"}]', b"[" * 9999],
+    ids=["gzip", "tar", "comments", "makefile", "object", "JSON", "deep"],
+)
+def test_digests_replace_no_file_of_another_kind(
+    loopback: Loopback, command: Command, tmp_path: Path, content: bytes
+) -> None:
+    target = tmp_path / "hello.tar"
+    target.write_bytes(content)
+    done = command("digest", "--keep-tag", loopback.add("a", "1", AMD64_IMAGE), "-o", target)
+    assert (done.status, loopback.requests, target.read_bytes()) == (2, [], content)
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-tag",), ("--json",)], ids=["plain", "tag", "JSON"])
+def test_a_file_of_digests_is_replaced_and_so_is_an_empty_one(
+    loopback: Loopback, command: Command, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    reference, lock = loopback.add("a", "1", AMD64_IMAGE), tmp_path / "images.lock"
+    lock.write_text("\n")
+    assert command("digest", *options, reference, "-o", lock).status == 0
+    loopback.add("a", "1", ARM64_IMAGE)
+    assert command("digest", *options, reference, "-o", lock).status == 0
+    assert str(ARM64_IMAGE.digest) in lock.read_text()
+
+
+def test_a_place_that_no_digests_can_be_written_to_costs_no_request(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    done = command("digest", loopback.add("a", "1", AMD64_IMAGE), "-o", tmp_path)
+    assert (done.status, loopback.requests) == (7, [])
+    assert command("digest", f"{loopback.host}/a:1", "-o", "/dev/null").status == 0
 
 
 def test_a_digest_that_is_asked_for_must_be_what_comes(loopback: Loopback, command: Command) -> None:
@@ -257,3 +358,12 @@ def test_images_at_another_registry_do_not_count_against_a_limit(loopback: Loopb
         references = (*limited(loopback, "1", "a"), *free, *limited(loopback, "1", "b"))
         done = command("digest", "--platform", "linux/amd64", *references)
         assert (done.status, done.err) == (0, "")
+
+
+def test_the_summary_names_an_image_and_its_digest_once(loopback: Loopback, save: Save) -> None:
+    built = image(hello("once"))
+    reference = loopback.add("team/once", "1", built)
+    pinned = f"{reference}@{built.digest}"
+    assert f"saved {reference} {built.digest} linux/amd64 to " in save(reference, reference).err
+    assert f"saved {pinned} linux/amd64 to " in save(pinned).err
+    assert f"saved {reference}, {pinned} {built.digest} linux/amd64 to " in save(reference, pinned).err

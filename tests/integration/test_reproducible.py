@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from tests.conftest import Run
 from tests.engines import RealRegistry
-from tests.images import OCI_TAR, OCI_ZSTD, hello, image, layer, tar
+from tests.images import OCI_TAR, OCI_ZSTD, cosign_tag, cosigned, hello, image, index, layer, referrer, tar
 from tests.integration.conftest import Command, Save
 from tests.loopback import Loopback
 from tests.make_fixtures import hello_image
+from tests.patches import NEW, OLD, archive
 from tests.tools import missing
 
 PROJECT = Path(__file__).parents[2]
@@ -111,14 +113,23 @@ FORMS = {
     ),
     "oci": ("4e2db52b8d53053c03ea3f54994a1f8036f008ee4886629cf5943bc013707a51", "--format", "oci", *PLATFORM),
     "kept index": ("b962ff35760fd47d30344d69981e8ad2af6fa3762266754e770b6a05b1943952", "--keep-index", *PLATFORM),
+    "signed": ("13bc5350ec52401c10d715f874167d8cb5aa87b095b9f9550e119f436663a92e", "--signatures", *PLATFORM),
     "all platforms": ("11e894e989b06b0e2a33243d62edd659a1c71f4323cfbbd9a72130f686a9d1f0", "--all-platforms", *PLATFORM),
 }
 """The digest of the archive of `hello_image` in each form, and the options that make it."""
 
 
+COMPRESSED = {(1, 5, 7): "751e789c74bdf4aa5a08a35f7ea64a4ebd71b248731c5c86a85fbc7a2dae55e8"}
+"""The digest of `hello_image` in a file `y.tar.zst` with decompressed layers, by the version of zstd."""
+
+
 def form_options(loopback: Loopback, form: str) -> list[str]:
     """Return arguments that do not let the registry's port into the archive."""
-    reference = loopback.add("demo/hello", "v1", hello_image())
+    built = hello_image()
+    reference = loopback.add("demo/hello", "v1", built)
+    for subject in (built, built.children[0]) if form == "signed" else ():
+        loopback.add("demo/hello", cosign_tag(subject), cosigned(subject))
+        loopback.add("demo/hello", cosign_tag(subject, ""), index(referrer(subject)))
     return ["save", reference, "--name", "registry.example/demo/hello:v1", "--no-cache", *FORMS[form][1:]]
 
 
@@ -128,28 +139,66 @@ def test_a_form_has_always_had_these_bytes(form: str, command: Command, loopback
     assert sha256(tmp_path / "y.tar") == FORMS[form][0]
 
 
-def test_another_python_gives_the_same_bytes(first: tuple[str, str], loopback: Loopback, tmp_path: Path) -> None:
-    pythons = other_pythons()
-    if not pythons:
-        pytest.skip("no other Python from 3.11 on is installed")
-    for number, python in enumerate(pythons):
-        venv = tmp_path / f"venv-{number}"
+@pytest.mark.skipif(zstandard.ZSTD_VERSION not in COMPRESSED, reason="other versions of zstd may write other bytes")
+def test_an_archive_that_zstd_compresses_has_these_bytes(command: Command, loopback: Loopback, tmp_path: Path) -> None:
+    assert command(*form_options(loopback, "plain"), "-o", tmp_path / "y.tar.zst").status == 0
+    assert sha256(tmp_path / "y.tar.zst") == COMPRESSED[zstandard.ZSTD_VERSION]
+
+
+OLDEST = (
+    'zstandard==0.22.0; python_version < "3.13"',
+    'zstandard==0.23.0; python_version == "3.13"',
+    'backports.zstd==1.0.0; python_version < "3.14"',
+)
+"""The oldest libraries for Zstandard that imgfetch allows and that have wheels for a version of Python."""
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return by interpreter the command of each other version of Python, with the oldest libraries for Zstandard."""
+    commands = {}
+    for number, python in enumerate(other_pythons()):
+        directory = tmp_path_factory.mktemp(f"python-{number}")
+        venv, source = directory / "venv", directory / "source"
         subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True, capture_output=True, timeout=120)
-        source = tmp_path / f"source-{number}"
         shutil.copytree(PROJECT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info"))
         pip = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python"]
-        install = [*pip, "install", "--quiet", source]
+        install = [*pip, "install", "--quiet", f"{source}[patch]", *OLDEST]
         done = subprocess.run(install, check=False, capture_output=True, timeout=300)
         if done.returncode:
             missing(f"imgfetch cannot be installed for {python}: {done.stderr.decode()[-300:]}")
-        target = tmp_path / f"{number}.tar"
-        command = [venv / "bin" / "imgfetch", "save", first[0], "-o", target, "--no-cache", *PLATFORM]
+        commands[python] = venv / "bin" / "imgfetch"
+    if not commands:
+        pytest.skip("no other Python from 3.11 on is installed")
+    return commands
+
+
+def test_another_python_gives_the_same_bytes(
+    first: tuple[str, str], others: dict[str, Path], loopback: Loopback, tmp_path: Path
+) -> None:
+    target = tmp_path / "y.tar"
+    for python, imgfetch in others.items():
+        command = [imgfetch, "save", first[0], "-o", target, "--no-cache", *PLATFORM]
         subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
         assert sha256(target) == first[1], python
         for form, (digest, *_) in FORMS.items():
-            command = [venv / "bin" / "imgfetch", *form_options(loopback, form), "-o", target]
+            command = [imgfetch, *form_options(loopback, form), "-o", target]
             subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
             assert sha256(target) == digest, (python, form)
+
+
+def test_a_patch_of_any_python_makes_the_same_archive_with_every_other(others: dict[str, Path], tmp_path: Path) -> None:
+    old, new, target = tmp_path / "old.tar", tmp_path / "new.tar", tmp_path / "y.tar"
+    archive(OLD, old)
+    archive(NEW, new, layers="plain")
+    commands = {sys.executable: [sys.executable, "-m", "imgfetch"], **{python: [at] for python, at in others.items()}}
+    for number, maker in enumerate(commands.values()):
+        patch = tmp_path / f"{number}.patch"
+        subprocess.run([*maker, "patch", old, new, "-o", patch], check=True, capture_output=True, timeout=120)
+        for python, command in commands.items():
+            apply = [*command, "apply", patch, "--from", old, "-o", target]
+            subprocess.run(apply, check=True, capture_output=True, timeout=120)
+            assert sha256(target) == sha256(new), (maker, python)
 
 
 def test_two_runs_against_a_real_registry_give_the_same_bytes(

@@ -364,7 +364,7 @@ def test_an_image_that_was_asked_for_by_its_indexs_digest_can_be_proved_to_be_it
     assert bool(found_one) == (options is not PLATFORM)  # the name is then an index of two images
     done = desk.command("verify", desk.path / "y.tar", f"{tagged}@{ONE.digest}")
     assert done.status == 6
-    assert re.search(rf"is not in the archive, which has .*{AMD64_IMAGE.digest}.* under that name", done.out)
+    assert re.search(rf"is not in the archive, which has .*{AMD64_IMAGE.digest}.* under that name", done.err)
     desk.registry.requests.clear()
     done = desk.save("y.tar", pinned, *options, "--format", form, "--if-changed", "--no-cache")
     assert "left untouched" in done.err
@@ -671,6 +671,19 @@ def test_an_archive_is_compressed_as_its_name_says_and_always_the_same(desk: Des
     desk.check(f"y{suffix}")
 
 
+@pytest.mark.parametrize(("size", "window"), [("1M", 2**20), ("1.5MiB", 2**21), ("2G", None)])
+def test_the_window_of_zstd_is_a_power_of_two_and_no_larger_than_the_archive(
+    desk: Desk, size: str, window: int | None
+) -> None:
+    large = layer(tar({"large": bytes(3 * 2**20)}), OCI_TAR)
+    desk.save("y.tar.zst", desk.add("a", image(large)), *PLATFORM, "--zstd-window", size)
+    stored = desk.read("y.tar.zst")
+    frame = zstandard.get_frame_parameters(stored)
+    assert frame.content_size == len(zstandard.ZstdDecompressor().stream_reader(io.BytesIO(stored)).read())
+    assert frame.window_size == (window or frame.content_size)
+    desk.check("y.tar.zst")
+
+
 # ---- names ----
 
 
@@ -693,6 +706,9 @@ def test_an_image_gets_another_name(desk: Desk) -> None:
         ("x:1", "--format", "docker-classic", "--platform", "linux/amd64,linux/arm64"),
         ("x:1", "--base", "y:1", "--layers", "plain"),
         ("x:1", "--if-changed"),
+        ("x:1", "--zstd-window", "256M"),
+        ("x:1", "--zstd-window", "99k"),
+        ("x:1", "--zstd-window", "2.2G"),
         ("x:1", "--realm-override", "a.example=https://b.example", "--realm-override", "a.example=https://c.example"),
     ],
     ids=" ".join,
@@ -709,7 +725,10 @@ def test_a_login_is_not_for_a_base_elsewhere(desk: Desk) -> None:
     arguments = ("a.example/x", "--base", "b.example/y", "-u", "me", "--password-stdin")
     done = desk.command("save", "-o", "y.tar", *arguments)
     assert done.status == 2
-    assert "--username applies to one registry, but the images come from several: a.example, b.example" in done.err
+    assert (
+        "--username applies to one registry, but the images come from several: a.example, b.example; log in to"
+        in done.err
+    )
 
 
 # ---- what is there already ----
@@ -886,6 +905,30 @@ def test_a_dry_run_says_to_the_byte_what_a_run_does(desk: Desk) -> None:
     desk.save("two.tar", two, *PLATFORM)
     assert len([path for path in desk.registry.paths if "/blobs/" in path]) == told["requests"]
     assert (desk.path / "two.tar").stat().st_size == told["archive_size"]
+
+
+@pytest.mark.parametrize("cut", [0, 20], ids=["a layer", "part of a layer"])
+def test_a_dry_run_without_a_cache_counts_what_a_failed_save_left_beside_the_output(desk: Desk, cut: int) -> None:
+    reference = desk.add("a", TWO)
+    place = f"/v2/a/blobs/{TOP.digest}"
+    whole = desk.registry.answers[place]
+    desk.registry.answers[place] = Answer(TOP.content[:cut], headers={"Content-Length": str(len(TOP.content))})
+    desk.fail(5, reference, "--no-cache", "-j1", *PLATFORM)
+    desk.registry.answers[place] = whole
+
+    def forecast(*options: str | Path) -> dict[str, tuple[str, int]]:
+        done = desk.command("save", reference, "--dry-run", "--json", *PLATFORM, *options)
+        return {each["digest"]: (each["state"], each["missing"]) for each in json.loads(done.out)["blobs"]}
+
+    rest = ("continued", len(TOP.content) - cut) if cut else ("fetched", len(TOP.content))
+    new = {layer.digest: ("fetched", len(layer.content)) for layer in (BASE, TOP)}
+    for _ in range(2):  # it leaves them there
+        assert forecast("--no-cache", "-o", desk.path / "y.tar") == {BASE.digest: ("cached", 0), TOP.digest: rest}
+    assert forecast("--no-cache", "-o", desk.path / "other.tar") == new
+    assert forecast("--no-cache") == new  # for stdout
+    assert forecast("-o", desk.path / "y.tar") == new  # a save with a cache does not use them
+    desk.save("y.tar", reference, "--no-cache", *PLATFORM)
+    assert forecast("--no-cache", "-o", desk.path / "y.tar") == new
 
 
 def test_a_dry_run_is_readable_and_writes_nothing(desk: Desk) -> None:

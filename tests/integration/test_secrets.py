@@ -127,7 +127,9 @@ def registry(secret: str, answer: Callable[[str], bytes]) -> Iterator[str]:
     def serve(connection: socket.socket) -> None:
         request = b""
         while b"\r\n\r\n" not in request:
-            request += connection.recv(65536)
+            if not (piece := connection.recv(65536)):
+                return
+            request += piece
         head = request.decode("latin-1")
         host = next(line for line in head.splitlines() if line.lower().startswith("host: "))[6:]
         if "GET /token" in head and "/v2/" not in head.partition("\r\n")[0]:

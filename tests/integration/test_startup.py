@@ -1,17 +1,36 @@
-"""The version and the help appear without an import of the HTTP client."""
+"""The version and the help appear without an import of the HTTP client, and a save without the reader of archives."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from imgfetch.layers import inflate
 from tests.conftest import Run
+from tests.images import hello, image
+from tests.loopback import Loopback
 
-HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "truststore", "publicsuffixlist"}
+NOT_FOR_A_SAVE = {
+    *(
+        "ancestors",
+        "attached",
+        "document_types",
+        "contents",
+        "directory",
+        "entry_names",
+        "foreign",
+        "foreign_members",
+        "read_docker",
+        "read_image_layout",
+    ),
+    *("recognise", "scan", "source", "tarheader", "tarreader", "verify", "wanted", "writers"),
+}
+"""The modules of `imgfetch.archive` that read archives."""
+HEAVY = {"requests", "urllib3", "tqdm", "zstandard", "publicsuffixlist"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["save", "--help"], ["save"]])
@@ -24,6 +43,31 @@ def test_little_is_imported_for_it(arguments: list[str]) -> None:
     assert bool(said) == ("-" in arguments[-1])
     assert "imgfetch.cli.options" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_save_imports_neither_the_reader_of_archives_nor_lists_of_tags(loopback: Loopback, tmp_path: Path) -> None:
+    reference = loopback.add("team/app", "1", image(hello()))
+    code = "import sys; from imgfetch.cli.main import main\nprint(main(sys.argv[1:])); print(*sys.modules)"
+    arguments = ["save", "-q", "-o", str(tmp_path / "y.tar"), "--cache-dir", str(tmp_path / "cache"), reference]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=True, text=True)
+    status, modules = done.stdout.splitlines()
+    loaded = set(modules.split())
+    assert status == "0"
+    assert "imgfetch.archive.formats" in loaded
+    assert not loaded & {f"imgfetch.archive.{name}" for name in NOT_FOR_A_SAVE}
+    assert not loaded & {
+        "imgfetch.registry.links",
+        "imgfetch.registry.tags",
+        "imgfetch.registry.logins",
+        "imgfetch.registry.referrers",
+    }
+    assert not loaded & {
+        "imgfetch.pull.inspection",
+        "imgfetch.pull.referrers",
+        "imgfetch.signatures",
+        "imgfetch.push",
+        "difflib",
+    }
 
 
 def test_the_package_imports_what_is_used_of_it() -> None:

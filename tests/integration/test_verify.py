@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import tarfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.images import ARM64, Built, attestation, gz, hello, image, index, layer, tar
-from tests.integration.conftest import Command, Save
+from tests.integration.conftest import Command, Done, Save
 from tests.loopback import Loopback
 from tests.tools import stdin_of
 
@@ -51,9 +52,10 @@ def layout(*entries: Built) -> dict[str, bytes]:
 @pytest.mark.parametrize("compress", [bytes, gz], ids=["plain", "gzip"])
 def test_an_archive_is_read_from_stdin(archive: Path, command: Command, name: str, compress: object) -> None:
     content = compress(archive.read_bytes())  # type: ignore[operator]
+    shown = "stdin" if name in {"-", "/dev/stdin"} else name
     with stdin_of(content):
         done = command("verify", name, NAME)
-    assert (done.status, done.out) == (0, command("verify", archive, NAME).out)
+    assert (done.status, done.out) == (0, command("verify", archive, NAME).out.replace(str(archive), shown))
     with stdin_of(content):
         assert command("inspect", name).out.splitlines()[3:] == command("inspect", archive).out.splitlines()[4:]
 
@@ -75,7 +77,7 @@ def test_a_layout_that_is_a_directory_is_read(
     for name in ("manifest.json", "repositories"):
         (tmp_path / "lay" / name).unlink()
     done = command("verify", tmp_path / "lay", NAME)
-    assert (done.status, done.out) == (0, command("verify", archive, NAME).out)
+    assert (done.status, done.out) == (0, command("verify", archive, NAME).out.replace("y.tar", "lay"))
     assert NAME in command("inspect", tmp_path / "lay").out
     reference = loopback.add("team/app", "2", image(*APP.layers, hello("more")))
     save(reference, "--base", archive, to="a.tar")
@@ -137,19 +139,37 @@ def test_each_image_that_is_wanted_has_a_line_with_its_digest(bundle: Path, comm
     host = re.findall(r"ok: (\S+)/team/app:1 ", command("verify", bundle).out)[0]
     done = command("verify", bundle, f"{host}/team/web:2")
     assert done.out == (
-        f"ok: {host}/team/web:2 {WEB.digest} linux/amd64, 1 layer, {len(WEB.layers[0].content)} B\n"
-        "also contains 1 other image\n"
+        f"{bundle}: ok: {host}/team/web:2 {WEB.digest} linux/amd64, 1 layer, {len(WEB.layers[0].content)} B\n"
+        f"{bundle}: also contains 1 other image\n"
     )
     done = command("verify", bundle, f"{host}/team/app@{APP.digest}", WEB.digest)
     first, second = done.out.splitlines()
-    assert first.startswith(f"ok: {host}/team/app {APP.digest} linux/amd64, 1 layer, ")
-    assert second.startswith(f"ok: {WEB.digest} ({host}/team/web:2) linux/amd64, 1 layer, ")
+    assert first.startswith(f"{bundle}: ok: {host}/team/app {APP.digest} linux/amd64, 1 layer, ")
+    assert second.startswith(f"{bundle}: ok: {WEB.digest} ({host}/team/web:2) linux/amd64, 1 layer, ")
 
 
 def test_an_image_that_is_missing_exits_with_6(bundle: Path, command: Command) -> None:
     done = command("verify", bundle, "alpine:3.20")
-    assert (done.status, done.err) == (6, "")
-    assert done.out.startswith("docker.io/library/alpine:3.20 is not in the archive, which contains 127.0.0.1:")
+    assert (done.status, done.out) == (6, "")
+    said = "docker.io/library/alpine:3.20 is not in the archive, which contains 127.0.0.1:"
+    assert done.err.startswith(f"imgfetch: error: {bundle}: {said}")
+    assert "hint" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        ("a.tar b.tar", "'b.tar' is a file, not an image; verify one archive at a time"),
+        (
+            "images.lock images/bundle.tar",
+            "'images/bundle.tar' is a file, not an image; did you mean -i 'images.lock'?",
+        ),
+        ("a.tar -q alpine b.tgz", "'b.tgz' is a file, not an image; verify one archive at a time"),
+    ],
+)
+def test_a_second_file_is_a_usage_error_that_says_what_to_do(files: str, advice: str, command: Command) -> None:
+    done = command("verify", *files.split())
+    assert (done.status, done.err.splitlines()[0]) == (2, f"imgfetch: error: {advice}")
 
 
 def test_a_list_of_images_is_verified(bundle: Path, command: Command, tmp_path: Path) -> None:
@@ -158,15 +178,15 @@ def test_a_list_of_images_is_verified(bundle: Path, command: Command, tmp_path: 
     images.write_text(f"# ours\n\n{host}/team/app:1@{APP.digest} # pinned\n{host}/team/web:2\n")
     done = command("verify", "-i", images, bundle)
     assert done.status == 0
-    assert [line.split()[:2] for line in done.out.splitlines()] == [
-        ["ok:", f"{host}/team/app:1"],
-        ["ok:", f"{host}/team/web:2"],
+    assert [line.split()[:3] for line in done.out.splitlines()] == [
+        [f"{bundle}:", "ok:", f"{host}/team/app:1"],
+        [f"{bundle}:", "ok:", f"{host}/team/web:2"],
     ]
     with images.open("a") as file:
         file.write("quay.io/x/y:1\n")
     done = command("verify", bundle, "--images", images)
-    assert (done.status, done.out.count("\n")) == (6, 1)
-    assert done.out.startswith("quay.io/x/y:1 is not in the archive")
+    assert (done.status, done.out, done.err.count("\n")) == (6, "", 1)
+    assert done.err.startswith(f"imgfetch: error: {bundle}: quay.io/x/y:1 is not in the archive")
     images.write_text("two words\n")
     assert command("verify", bundle, "-i", images).status == 2
 
@@ -185,12 +205,30 @@ def test_each_platform_is_verified(loopback: Loopback, save: Save, command: Comm
     done = command("verify", tmp_path / "y.tar", NAME, "--platform", "linux/arm64,linux/amd64")
     assert done.status == 0
     assert [line.partition(" linux/")[2].partition(",")[0] for line in done.out.splitlines()] == ["amd64", "arm64", ""]
-    assert done.out.endswith("also contains 1 attestation\n")
+    assert done.out.endswith(": also contains 1 attestation\n")
     done = command("verify", tmp_path / "y.tar", NAME, "--platform", "linux/s390x")
-    assert (done.status, done.out) == (
-        6,
-        f"{NAME} is in the archive only for linux/amd64, linux/arm64, not for linux/s390x\n",
-    )
+    said = f"{NAME} is in the archive only for linux/amd64, linux/arm64, not for linux/s390x"
+    assert (done.status, done.err) == (6, f"imgfetch: error: {tmp_path}/y.tar: {said}\n")
+
+
+def test_damage_is_an_error_that_names_the_file_and_says_to_copy_it_again(archive: Path, command: Command) -> None:
+    raw = archive.read_bytes()
+    archive.write_bytes(raw.replace(APP.config.content, APP.config.content[::-1]))
+    done = command("verify", archive, "-q")
+    name = f"blobs/sha256/{APP.config.digest.removeprefix('sha256:')}"
+    assert (done.status, done.out) == (6, "")
+    first, *_, last = done.err.splitlines()
+    assert first.startswith(f"imgfetch: error: {archive}: ")
+    assert f"{name} is damaged: it hashes to " in done.err
+    assert last == "imgfetch:   hint: copy or download the file again"
+    event = json.loads(command("verify", archive, "--progress", "json").err.splitlines()[-1])
+    assert (event["event"], event["status"], event["hint"]) == ("error", 6, "copy or download the file again")
+
+
+def test_a_quiet_verification_prints_nothing_unless_it_fails(archive: Path, command: Command) -> None:
+    assert command("verify", "-q", archive, NAME) == Done(0, "", "")
+    assert command("verify", "-q", archive, "alpine").err.startswith(f"imgfetch: error: {archive}: docker.io/")
+    assert json.loads(command("verify", "-q", archive, "--json").out)["ok"]
 
 
 def test_the_json_has_an_answer_for_each_image_that_is_wanted(bundle: Path, command: Command) -> None:
@@ -267,14 +305,14 @@ def test_parts_of_an_image_without_a_description_are_damage(command: Command, tm
     (tmp_path / "y.tar").write_bytes(tar(members or {f"{'a' * 64}.json": b"{}"}))
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 6
-    assert "has parts of images, but neither index.json nor manifest.json: it is incomplete" in done.out
+    assert "has parts of images, but neither index.json nor manifest.json: it is incomplete" in done.err
 
 
 def test_parts_of_an_image_beside_a_member_with_a_fault_are_damage(command: Command, tmp_path: Path) -> None:
     (tmp_path / "y.tar").write_bytes(tar({f"{'a' * 64}.tar": tar({}), "odd name": b""}))
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 6
-    assert "'odd name' is not the name of a part of an image" in done.out
+    assert "'odd name' is not the name of a part of an image" in done.err
 
 
 def cut(path: Path, count: int) -> None:
@@ -285,13 +323,13 @@ def test_a_file_that_ends_early_is_one_sentence(
     loopback: Loopback, save: Save, command: Command, tmp_path: Path
 ) -> None:
     target = tmp_path / "y.tar"
-    save(loopback.add("team/app", "1", image(layer(tar({"a": os.urandom(100_000)})), hello())))
+    save(loopback.add("team/app", "1", image(layer(tar({"a": random.Random(1).randbytes(100_000)})), hello())))
     size = target.stat().st_size
     cut(target, 50_000)
     done = command("verify", target, "alpine")
-    (line,) = done.out.splitlines()
+    (line,) = done.err.splitlines()
     match = re.fullmatch(
-        rf"{target} is cut short at 50000 of at least (\d+) bytes: copy or download it again "
+        rf"imgfetch: error: {target} is cut short at 50000 of at least (\d+) bytes: copy or download it again "
         r"\((?:1 more finding|\d+ more findings) may follow from it; --json prints all\)",
         line,
     )
@@ -310,23 +348,31 @@ def test_a_file_that_ends_early_is_one_sentence(
 def test_a_stream_that_ends_early_is_one_sentence(
     loopback: Loopback, save: Save, command: Command, tmp_path: Path, compress: object
 ) -> None:
-    save(loopback.add("team/app", "1", image(layer(tar({"a": os.urandom(300_000)})), hello())))
+    save(loopback.add("team/app", "1", image(layer(tar({"a": random.Random(2).randbytes(300_000)})), hello())))
     content = compress((tmp_path / "y.tar").read_bytes())  # type: ignore[operator]
     for part in (0.3, 0.9):
         with stdin_of(content[: int(len(content) * part)]):
             done = command("verify", "-")
         assert done.status == 6
-        assert done.out.startswith("stdin is cut short")
-        assert done.out.count("\n") == 1
+        assert done.err.startswith("imgfetch: error: stdin is cut short")
+        assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("length", [512 + 100, 1024 + 3])
+def test_the_length_of_a_stream_that_ends_within_a_header_or_padding_is_exact(command: Command, length: int) -> None:
+    with stdin_of(tar({"index.json": b"{}", "oci-layout": b"{}"})[:length]):
+        done = command("verify", "-")
+    whole = -(-length // 512) * 512
+    assert f"stdin is cut short at {length} of at least {whole} bytes" in done.err
 
 
 def test_an_archive_whose_description_would_come_last_is_damaged_if_it_is_cut(command: Command, tmp_path: Path) -> None:
-    members = layout(image(layer(tar({"a": os.urandom(100_000)}))))
+    members = layout(image(layer(tar({"a": random.Random(3).randbytes(100_000)}))))
     blobs = {name: content for name, content in members.items() if name.startswith("blobs")}
     (tmp_path / "y.tar").write_bytes(tar(blobs | members)[:60_000])
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 6
-    assert "is cut short at 60000 of at least" in done.out
+    assert "is cut short at 60000 of at least" in done.err
 
 
 @pytest.mark.parametrize("count", [19, 20, 21, 40])
@@ -334,10 +380,11 @@ def test_at_most_20_findings_are_printed_and_a_count(command: Command, tmp_path:
     (tmp_path / "y.tar").write_bytes(tar(layout(APP) | {f"more{number}": b"" for number in range(count)}))
     done = command("verify", tmp_path / "y.tar")
     assert done.status == 6
-    lines = done.out.splitlines()
+    first, *lines = done.err.splitlines()
+    assert first == f"imgfetch: error: {tmp_path}/y.tar: {count} findings"
     if count > 20:
         more = f"{count - 20} more finding{'' if count == 21 else 's'}"
-        assert lines[20:] == [f"and {more}; --json prints all"]
+        assert lines[20:] == [f"imgfetch:   and {more}; --json prints all"]
     else:
         assert len(lines) == count
     assert len(json.loads(command("verify", tmp_path / "y.tar", "--json").out)["findings"]) == count

@@ -1,10 +1,12 @@
-"""Break each check on purpose, and fail unless a test notices: ``python -m tests.mutants [--unchecked] [WORD]``.
+"""Break each check on purpose, and fail unless a test notices: ``python -m tests.mutants [OPTION] [WORD]``.
 
 With ``--unchecked``, the tests are not run without any mutant first, because they run anyway, as in CI.
+``--share K/N`` takes every N-th mutant from the K-th on.
 """
 
 from __future__ import annotations
 
+import argparse
 import compileall
 import json
 import os
@@ -26,14 +28,18 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).parents[2]
 COPIED = ("imgfetch", "tests", "fixtures", "docs", "setup.cfg", "pyproject.toml", "README.md", "Makefile")
 TEST_TIMEOUT = 600.0  # seconds until a process must have ended
-_UNCHECKED = "--unchecked"
 TESTS_FAILED = 1  # pytest's exit status
 
 
-def main(words: list[str]) -> int:
-    is_checked = _UNCHECKED not in words
-    words = [word for word in words if word != _UNCHECKED]
-    chosen = [mutant for mutant in MUTANTS if all(word in str(mutant) for word in words)]
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("--unchecked", action="store_true")
+    parser.add_argument("--share", default="1/1", metavar="K/N")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    options = parser.parse_args(arguments)
+    first, every_nth = map(int, options.share.split("/"))
+    words, is_checked = options.words, not options.unchecked
+    chosen = [mutant for mutant in MUTANTS if all(word in str(mutant) for word in words)][first - 1 :: every_nth]
     if not chosen:
         print(f"no mutant matches {' '.join(words)}", file=sys.stderr)
         return 2
@@ -112,9 +118,9 @@ class Copy:
         self._server.stdin.write(json.dumps([arguments, str(self._output)]) + "\n")
         self._server.stdin.flush()
         status = int(self._server.stdout.readline())
-        if status not in (0, TESTS_FAILED, -signal.SIGALRM):
+        if status not in (0, TESTS_FAILED, -signal.SIGKILL):
             print(self._output.read_text(errors="replace")[-4000:])
-        return TESTS_FAILED if status == -signal.SIGALRM else status
+        return TESTS_FAILED if status == -signal.SIGKILL else status
 
     def close(self) -> None:
         """End the process."""

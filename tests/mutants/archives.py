@@ -8,8 +8,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("selection:_together", "_platforms(first) != _platforms(second)", "False").noticed_by(
         "test_two_names_of_an_index_are_not_for_different_platforms"
     ),
-    Mutant("scan:_layer", "is_compressed and", "").noticed_by("test_a_layer_of_an_unknown_compression_is_a_finding"),
-    Mutant("verify:verify", "if unreadable and not findings:", "if unreadable:").noticed_by(
+    Mutant("scan:_layer", "compression is not None and", "").noticed_by(
+        "test_a_layer_of_an_unknown_compression_is_a_finding"
+    ),
+    Mutant("scan:_layer", 'compression == "plain" and ', "").noticed_by(
+        "test_each_image_that_is_wanted_has_a_line_with_its_digest"
+    ),
+    Mutant("scan:_layer", " and diff_ids == algorithm", "").noticed_by(
+        "test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice"
+    ),
+    Mutant("verify:examine", "if unreadable and not findings:", "if unreadable:").noticed_by(
         "test_a_layer_that_imgfetch_cannot_read_is_told_among_the_findings"
     ),
     Mutant(
@@ -87,8 +95,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_other_links_and_directories_are_told"
     ),
     Mutant("recognise:read_undamaged", "if faults:", "if False:").noticed_by("test_such_an_archive_is_no_base"),
-    Mutant("verify:verify", "and not any(_damaged_blobs(found))", "").noticed_by(
-        "test_each_kind_of_damage_is_found_and_named"
+    Mutant("verify:examine", "and not any(_damaged_blobs(found))", "").noticed_by(
+        "test_damage_to_an_archive_without_an_image_is_found"
     ),
     Mutant("tarheaders:has_right_checksum", "in (unsigned, signed)", "> 0").noticed_by(
         "test_each_kind_of_damage_is_found_and_named"
@@ -142,7 +150,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("contents:_as_podman_reads", 'if ":" in spelling', "if False").noticed_by(
         "test_a_short_name_beside_one_of_localhost_is_a_finding"
     ),
-    Mutant("read_image_layout:is_attestation", " and not (child.platform and child.platform.is_known)", "").noticed_by(
+    Mutant("is_attestation", " and not (child.platform and child.platform.is_known)", "").noticed_by(
         "test_an_image_for_a_platform_is_one_though_it_calls_itself_an_attestation"
     ),
     Mutant("contents:_has_two_for_one_platform", "image.listed_for or ", "").noticed_by(
@@ -156,9 +164,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_name_that_is_no_reference_is_a_finding"
     ),
     Mutant(
-        "read_image_layout:_Reader.read", "self.faults += _false_platforms(descriptor, found, what)", "pass"
+        "read_image_layout:_Reader.read", "self.faults += ancestors.false_platforms(descriptor, found, what)", "pass"
     ).noticed_by("test_an_entry_for_another_platform_than_its_image_is_a_finding"),
-    Mutant("read_image_layout:read_image_layout", ", *_false_digests(images)", ", *()").noticed_by(
+    Mutant("read_image_layout:read_image_layout", ", *ancestors.false_digests(images)", ", *()").noticed_by(
         "test_a_name_with_another_digest_than_its_images_is_a_finding"
     ),
     Mutant("read_image_layout:_Reader._visit", "if self._visits > _MAX_VISITS:", "if False:").noticed_by(
@@ -170,7 +178,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "read_image_layout:_Reader._children", "in index.manifests:", "in dict.fromkeys(index.manifests):"
     ).noticed_by("test_an_index_without_any_of_its_manifests_is_a_finding_though_it_lists_one_twice"),
-    Mutant("read_image_layout:_above", "more = more[: _MAX_ANCESTORS - len(found)]", "pass").noticed_by(
+    Mutant("ancestors:above", "more = more[: _MAX_ANCESTORS - len(found)]", "pass").noticed_by(
         "test_there_is_an_end_to_the_indexes_above_an_image"
     ),
     Mutant("read_image_layout:_Reader._image", "> MAX_ALL_LAYERS", "> 10**9").noticed_by(
@@ -215,10 +223,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_docker:_Reader._image", "self.faults += _layer_sources(item, config.diff_ids)", "pass").noticed_by(
         "test_a_source_of_a_layer_that_is_not_there_is_a_finding"
     ),
-    Mutant("read_image_layout:_Reader._parsed", "self.faults += _odd_types(document, what)", "pass").noticed_by(
+    Mutant("read_image_layout:_Reader._parsed", "self.faults += odd_types(document, what)", "pass").noticed_by(
         "test_another_spelling_of_a_manifests_media_type_is_a_finding"
     ),
-    Mutant("read_image_layout:_is_artifact", "mediatypes.CONFIGS | ", "").noticed_by(
+    Mutant("is_artifact", "mediatypes.CONFIGS | ", "").noticed_by(
         "test_a_manifest_of_neither_an_image_nor_an_artifact_is_a_finding"
     ),
     Mutant("Finder._other_content", " and not choice.is_only(digest)", " and False").noticed_by(

@@ -22,7 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("manifest_demands:warnings", "_INDEX if is_index else _MANIFEST", "_MANIFEST").noticed_by(
         "test_the_readers_that_refuse_an_odd_index_are_named"
     ),
-    Mutant("make_plan", "resolver.tolerance.warn(warning)", "pass").noticed_by(
+    Mutant("make_plan:_plan", "resolver.tolerance.warn(warning)", "pass").noticed_by(
         "test_a_config_that_some_readers_refuse_is_saved_with_one_warning"
     ),
     Mutant(

@@ -7,6 +7,25 @@ from tests.mutants.mutant import Mutant
 _NO_KIN = "test_the_token_server_of_somebody_else_is_no_kin"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("TokenClient._ask_once", "if (url, login) in self._rejected:", "if False:").noticed_by(
+        "test_a_wrong_password_is_sent_once_for_all_images"
+    ),
+    Mutant("TokenClient._ask_once", "self._rejected[url, login] = error.__cause__", "pass").noticed_by(
+        "test_a_wrong_password_is_sent_once_for_all_images"
+    ),
+    Mutant("TokenClient._ask_once", "if (url, login) not in self._accepted:", "if True:").noticed_by(
+        "test_a_password_that_was_right_once_is_sent_for_every_image"
+    ),
+    Mutant("Authenticator._rejected_header", "self._rejected.add(used)", "pass").noticed_by(
+        "test_a_wrong_password_is_sent_once_for_all_images"
+    ),
+    Mutant("Authenticator._rejected_header", " and used not in self._accepted", "").noticed_by(
+        "test_a_password_that_was_right_once_is_sent_for_every_image"
+    ),
+    Mutant("Authenticator.authorization", "None if header in self._rejected else header", "header").noticed_by(
+        "test_a_wrong_password_is_sent_once_for_all_images"
+    ),
+    Mutant("credentials:_content", "and not must_exist", "").noticed_by("test_a_named_file_that_is_missing_is_told"),
     Mutant("files:locked_directory", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass").noticed_by(
         "test_no_entry_is_lost_when_several_processes_log_in"
     ),
@@ -106,6 +125,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("kinship:_suffixes", "PublicSuffixList()", "PublicSuffixList(accept_encoded_idn=False)").noticed_by(
         f"{_NO_KIN}[a suffix in other letters]"
     ),
+    Mutant("Authenticator._expected", "login != self._login(repository)", "False").noticed_by(
+        "test_credentials_for_another_path_wait_for_a_challenge"
+    ),
+    Mutant("Authenticator._turn", "if not self._proven:", "if False:").noticed_by(
+        "test_wrong_credentials_are_sent_once_by_several_threads"
+    ),
+    Mutant(
+        "Authenticator.prove", 'grant.announced in (_scopes(repository, "pull"), self._own_scopes(repository))', "True"
+    ).noticed_by("test_a_registry_with_scopes_of_its_own_is_asked_for_them"),
     Mutant("Exchange.goes_on", "response.origin != Origin.of(self.authenticator.base)", "False").noticed_by(
         "test_a_storage_that_lacks_a_blob_is_no_registry_that_hides_it",
         "test_a_challenge_of_the_storage_host_is_answered_without_a_login_and_once",

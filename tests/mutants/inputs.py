@@ -45,10 +45,12 @@ MUTANTS = (
     Mutant("inputs:_is_null", "status.st_rdev == _NULL", "False").noticed_by(
         "test_dev_null_is_an_empty_file_by_any_name"
     ),
-    Mutant("tls:_add_directories", "read_settings(path)", "pass").noticed_by(f"{_CERTIFICATES}[bundle directory-pipe]"),
+    Mutant("authorities:add_directories", "read_settings(path)", "pass").noticed_by(
+        f"{_CERTIFICATES}[bundle directory-pipe]"
+    ),
     Mutant("tls:_load_pair", "read_settings(path)", "pass").noticed_by(f"{_CERTIFICATES}[client.key-pipe]"),
     Mutant("tls:_load_pair", "(certificate, key):", "(key,):").noticed_by(f"{_CERTIFICATES}[client.cert-pipe]"),
-    Mutant("tls:_add_ca", '_NOT_ASCII.sub(b"?", read_settings(path))', "read_settings(path)").noticed_by(
+    Mutant("authorities:add_file", '_NOT_ASCII.sub(b"?", read_settings(path))', "read_settings(path)").noticed_by(
         "test_a_file_with_authorities_may_have_comments_in_any_language"
     ),
     Mutant("settings:read_toml", "read_settings(path, MAX_TOML)", "read_settings(path)").noticed_by(

@@ -114,8 +114,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Windows.take", "while size > self._free and not own:", "while False:").noticed_by(
         "test_a_lease_waits_until_there_is_room", "test_the_widest_windows_do_not_add_up"
     ),
-    Mutant("Windows.take", "if own + size > self._total:", "if size > self._total:").noticed_by(
+    Mutant("Windows.take", "if own + size >", "if size >").noticed_by(
         "test_a_thread_with_a_lease_gets_another_one_at_once_if_the_sum_of_its_own_fits"
+    ),
+    Mutant("Windows.take", "self._nested if own else self._total", "self._nested").noticed_by(
+        "test_more_than_there_is_is_refused_at_once"
     ),
     Mutant("Lease.resize", "self.release()", "pass").noticed_by("test_a_lease_that_grows_is_given_back_first"),
     Mutant("DiffIdCheck.close", "self._lease.release()", "pass").noticed_by(

@@ -97,10 +97,24 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Server._tick", "if self._waiting:", "if True:").noticed_by(
         "test_the_time_between_two_reads_is_not_the_mirrors"
     ),
-    Mutant("Server.faster_one", "self.rate >= self._limits.slow", "False").noticed_by(
-        "test_a_mirror_is_left_for_one_that_is_or_may_be_much_faster"
+    Mutant(
+        "Server.faster_one",
+        "mine >= (self._limits.busy if self._downloads + joins > 1 else self._limits.slow)",
+        "False",
+    ).noticed_by("test_a_mirror_is_left_for_one_that_is_or_may_be_much_faster"),
+    Mutant("Server.faster_one", "other.is_ill or ", "").noticed_by("test_an_ill_mirror_is_never_the_faster_one"),
+    Mutant("Server.faster_one", " or other.is_doubtful", "").noticed_by(
+        "test_a_mirror_that_sent_wrong_bytes_is_never_the_faster_one_until_a_blob_is_right"
     ),
-    Mutant("Server.faster_one", "if not other.is_ill", "").noticed_by("test_an_ill_mirror_is_never_the_faster_one"),
+    Mutant("Server.sent", " and not is_whole", " and False").noticed_by(
+        "test_a_mirror_that_sent_wrong_bytes_is_never_the_faster_one_until_a_blob_is_right[rest]"
+    ),
+    Mutant("Server.faster_one", "fastest.expect()", "pass").noticed_by(
+        "test_two_downloads_do_not_begin_at_one_idle_mirror_at_once"
+    ),
+    Mutant("Server.share", "self._downloads + joins + expected", "1").noticed_by(
+        "test_of_several_downloads_one_is_better_off_at_a_mirror_that_is_idle"
+    ),
     Mutant("Server.may_explore", "if is_free:", "if False:").noticed_by(
         "test_one_download_finds_out_how_fast_a_mirror_is"
     ),

@@ -5,6 +5,33 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("ContextAdapter.send", "request.method not in _REPEATABLE or ", "").noticed_by(
+        "test_a_form_is_not_repeated"
+    ),
+    Mutant("_Use.is_unanswered", "self.is_kept and ", "").noticed_by(
+        "test_a_new_connection_that_is_closed_without_an_answer_is_an_error"
+    ),
+    Mutant("_Use.is_unanswered", " and not within.has_received", "").noticed_by(
+        "test_a_request_that_got_part_of_an_answer_is_not_repeated"
+    ),
+    Mutant("_Use.is_unanswered", " and not is_ended", "").noticed_by(
+        "test_a_request_that_another_thread_ends_is_not_repeated"
+    ),
+    Mutant("ContextAdapter.send", "except requests.ConnectionError:", "except requests.RequestException:").noticed_by(
+        "test_silence_on_a_kept_connection_is_a_timeout"
+    ),
+    Mutant("_Use.began", "not self.may_be_kept", "False").noticed_by(
+        "test_whoever_wants_a_new_connection_gets_none_that_was_kept"
+    ),
+    Mutant("TlsConfig.context", "elif not files and own == HostTls():", "elif not files:").noticed_by(
+        "test_certificates_for_one_host_are_used_there"
+    ),
+    Mutant("TlsConfig.context", "            context = self._new()", "            context = self.common()").noticed_by(
+        "test_whatever_is_added_for_one_host_stays_out_of_the_shared_context[certs.d]"
+    ),
+    Mutant("authorities:add_system", "any(_hashed(listed(Path(paths.capath))))", "True").noticed_by(
+        "test_an_empty_directory_does_not_count_as_the_systems_store"
+    ),
     Mutant("lists:parse", "len(lines) > MAX_LINES or ", "").noticed_by("test_there_is_an_end_to_a_list"),
     Mutant("fetch:receive", "except StorageError:", "except AssertionError:").noticed_by(
         "test_a_full_disk_is_no_reason_to_ask_elsewhere"
@@ -41,6 +68,21 @@ MUTANTS: tuple[Mutant, ...] = (
     ).noticed_by("test_a_digest_that_cannot_be_had_by_head_fails_as_a_save_does"),
     Mutant("Registry._stated_digest", "head.keep()", "pass").noticed_by(
         "test_digests_of_a_real_registry_cost_one_request_each_on_eight_connections_at_most"
+    ),
+    Mutant("ImgfetchError.of_image", 'origin and str(self).startswith(f"{origin}: ")', "False").noticed_by(
+        "test_an_error_names_its_image_and_the_place_of_that_once"
+    ),
+    Mutant("ImgfetchError.of_image", "if name in str(self)", "if False").noticed_by(
+        "test_an_error_names_its_image_and_the_place_of_that_once"
+    ),
+    Mutant("Response.skip", "within(_SKIP)", "within(30.0)").noticed_by(
+        "test_a_body_of_a_redirect_that_does_not_come_is_not_awaited"
+    ),
+    Mutant("Response.skip", "size <= MAX_SKIPPED_BODY", "False").noticed_by(
+        "test_a_connection_is_used_again_after_a_redirect"
+    ),
+    Mutant("Downloads.__enter__", "if self.jobs > 1", "if True").noticed_by(
+        "test_small_layers_are_brought_eight_at_a_time_but_not_with_one_job"
     ),
     Mutant("Resolver.digest", "if self.tolerance.is_strict", "if False").noticed_by(
         "test_strict_verifies_the_digest_that_is_stated"
@@ -130,7 +172,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Deadline._wait", "notify, self._waiting = self._waiting, None", "notify = self._waiting").noticed_by(
         "test_silence_is_reported_once_and_long_before_it_ends"
     ),
-    Mutant("Response.chunks", "self._deadline.count(len(chunk))", "pass").noticed_by(
+    Mutant("Response._read", "self._deadline.count(len(chunk))", "pass").noticed_by(
         "test_a_blob_that_comes_steadily_has_no_time_limit"
     ),
     Mutant("Response.document", "self._deadline.limit(timeout)", "pass").noticed_by(
@@ -139,7 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient._send", ", within.applied(partial(self._announce, url))", "").noticed_by(
         "test_a_body_that_trickles_is_given_up"
     ),
-    Mutant("HttpClient.get", "within.limit(within.timeout)", "pass").noticed_by(
+    Mutant("HttpClient.get", "within.limit(within.timeout + _patience(body))", "pass").noticed_by(
         "test_redirects_have_the_time_of_one_response_together"
     ),
     Mutant("HttpClient.get", "within.limit(math.inf)", "pass").noticed_by(
@@ -241,5 +283,33 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("Quota.check", "self._told.add(registry)", "pass").noticed_by(
         "test_a_list_that_the_pull_limit_cuts_short_is_announced_once"
+    ),
+    Mutant("Response.chunks", "self.pause()", "pass").noticed_by(
+        "test_a_limited_body_comes_in_small_pieces_and_takes_its_time"
+    ),
+    Mutant("Response.abort", "self._share.end()", "pass").noticed_by(
+        "test_a_response_that_is_ended_does_not_wait_for_the_limit"
+    ),
+    Mutant("Response._read", "self._share.received(len(chunk))", "pass").noticed_by(
+        "test_a_document_is_not_delayed_by_the_limit_but_counts"
+    ),
+    Mutant("Mirrored._first", "self._documents.await_others()", "pass").noticed_by(
+        "test_a_document_waits_for_the_rate_limit_before_its_race_begins"
+    ),
+    Mutant("Mirrored.abort", "self._documents.end()", "pass").noticed_by(
+        "test_a_wait_for_the_rate_limit_ends_with_the_run"
+    ),
+    Mutant("RateLimit.__init__", ">= MIN_RATE", "> 0").noticed_by("test_a_rate_too_low_to_finish_is_refused"),
+    Mutant("RateLimit.spend", "self._clock() - CREDIT", "-math.inf").noticed_by(
+        "test_no_second_has_more_than_a_quarter_of_a_second_above_the_limit"
+    ),
+    Mutant("Team.chunks", "self._stream.pause()", "pass").noticed_by(
+        "test_a_rate_limit_is_no_reason_for_several_connections"
+    ),
+    Mutant("Stream.chunks", "self.pause()", "pass").noticed_by(
+        "test_the_pauses_of_a_rate_limit_are_not_the_servers_time"
+    ),
+    Mutant("Sessions.registries", "rate_limit=rate_limit,", "rate_limit=None,").noticed_by(
+        "test_a_save_takes_at_least_the_time_that_its_limit_implies"
     ),
 )

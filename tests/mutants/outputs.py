@@ -5,6 +5,18 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("_require_case", "and workspace.ignores_case", "and False").noticed_by(
+        "test_archives_whose_names_differ_in_case_are_refused_only_where_case_is_ignored"
+    ),
+    Mutant("command_digest:_write", "atomic_write(path, mode=_MODE, durable=True)", 'path.open("wb")').noticed_by(
+        "test_a_lock_may_be_renewed_in_place_while_others_read_it"
+    ),
+    Mutant(
+        "command_digest:run", "pinned = client.pin(", 'path and path.write_text(""); pinned = client.pin('
+    ).noticed_by("test_a_file_gets_the_digests_only_if_all_images_are_found"),
+    Mutant("command_digest:run", "else regular(arguments.output)", "else Path(arguments.output)").noticed_by(
+        "test_a_place_that_no_digests_can_be_written_to_costs_no_request"
+    ),
     Mutant("output:regular", "error.errno == errno.ENAMETOOLONG", "False").noticed_by(
         "test_an_output_with_too_long_a_name_is_refused_before_a_request"
     ),
@@ -13,6 +25,27 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("reference:Reference.file_name", "] + end", "]").noticed_by(
         "test_a_name_that_is_too_long_for_a_file_is_shortened_in_an_output_directory"
+    ),
+    Mutant("Writer._fill", "final.tar.members == planned.tar.members", "True").noticed_by(
+        "test_a_wrong_size_has_the_layers_decompressed_again"
+    ),
+    Mutant("Downloads._bring", "contents is None or brought.contents", "True").noticed_by(
+        "test_layers_of_the_cache_are_decompressed_into_their_places"
+    ),
+    Mutant("DiffIdCheck.update", "        except StorageError:\n            raise\n", "").noticed_by(
+        "test_a_full_disk_ends_the_check_at_once"
+    ),
+    Mutant("Writer._foreseen", "(StorageError, ", "(AssertionError, ").noticed_by(
+        "test_a_size_that_the_disk_has_no_room_for_is_ignored"
+    ),
+    Mutant("Writer._foreseen", ", VerificationError)", ", AssertionError)").noticed_by(
+        "test_two_blobs_of_one_layer_may_state_different_sizes"
+    ),
+    Mutant("sizes:size_of", "len(trailer) != _TRAILER", "False").noticed_by(
+        "test_a_size_that_cannot_be_right_is_no_guess[too long]"
+    ),
+    Mutant("sizes:size_of", "compressed * _MOST_TIMES", "compressed << 60").noticed_by(
+        "test_a_size_that_cannot_be_right_is_no_guess[more than deflate can make]"
     ),
     Mutant("TarLayout.stream", "write(padding + member.header(self._mtime))", "write(padding)").noticed_by(
         "test_a_stream_whose_blob_fails_has_part_of_the_next_header"
@@ -81,16 +114,41 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_is_planted", "return is_shared and", "return").noticed_by(
         "test_another_users_pipe_in_a_directory_of_ours_is_used"
     ),
-    Mutant("context:outputs", "(*paths, str(directory / CHECKSUMS))", "paths").noticed_by(
+    Mutant("save_each:save_each", "(*images, directory / CHECKSUMS)", "images").noticed_by(
         "test_every_file_in_an_output_directory_is_looked_at_before_the_first_download[SHA256SUMS]"
     ),
-    Mutant("command_save:_save", "not saved.is_unchanged", "False").noticed_by(
+    Mutant("_Archives._write", "forget_checksums(path.parent)", "pass").noticed_by(
         "test_no_checksum_of_a_replaced_archive_is_left_by_a_save_that_fails"
     ),
-    Mutant("context:outputs", "regular(path)", "pass").noticed_by(
+    Mutant("save_each:save_each", "if regular(path) is None:", "if False:").noticed_by(
         "test_every_file_in_an_output_directory_is_looked_at_before_the_first_download"
     ),
-    Mutant("write:_opened", "opener=open_regular", "opener=None").noticed_by(
+    Mutant("save_each:save_each", "if regular(path) is None:", "if regular(path) == 0:").noticed_by(
+        "test_a_pipe_in_the_place_of_an_archive_is_refused_before_a_request"
+    ),
+    Mutant("save_each:_paths", "if mistakes:", "if False:").noticed_by(
+        "test_all_images_that_would_have_one_file_are_reported_with_file_and_line"
+    ),
+    Mutant("HashedOutput.write", "self._interrupt()", "pass").noticed_by("test_a_hashed_output_can_be_interrupted"),
+    Mutant("_Archives._write", "if is_over():", "if False:").noticed_by(
+        "test_an_archive_that_is_being_written_is_given_up_where_another_fails"
+    ),
+    Mutant("_Archives._write", "downloads.wait(plan.layers)", "pass").noticed_by(
+        "test_an_archive_has_no_file_before_all_its_layers_are_here"
+    ),
+    Mutant("_Archives._reserve", "layout.tar.size for layout", "0 for layout").noticed_by(
+        "test_the_space_for_all_archives_is_required_before_a_layer_is_downloaded"
+    ),
+    Mutant("save_each:save_each", "keeps=lambda: bool(failures)", "keeps=lambda: False").noticed_by(
+        "test_a_layer_that_fails_leaves_complete_archives_and_the_next_run_resumes[keep going-no-cache]"
+    ),
+    Mutant("_Archives._give_up", "if not users[layer.key]", "if False").noticed_by(
+        "test_of_an_image_that_has_failed_no_further_layer_is_downloaded"
+    ),
+    Mutant(
+        "Layer.key", "self.descriptor.digest, self.descriptor.size, self.diff_id", "self.descriptor.digest, 0, None"
+    ).noticed_by("test_an_image_that_states_a_wrong_diff_id_of_a_common_layer_fails_alone"),
+    Mutant("inputs:opened_regular", "opener=open_regular", "opener=None").noticed_by(
         "test_a_pipe_that_takes_the_place_of_an_existing_archive_is_not_waited_for"
     ),
     Mutant("output:regular", "_require_own_directories(path)", "pass").noticed_by(

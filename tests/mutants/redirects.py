@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("redirects:target", "tolerance.warn(", "str(").noticed_by(
         "test_a_redirect_to_plain_http_is_followed_with_one_warning"
     ),
-    Mutant("redirects:_resolved", 'location.encode("latin-1").decode("utf-8")', "location").noticed_by(
+    Mutant("redirects:resolved", 'location.encode("latin-1").decode("utf-8")', "location").noticed_by(
         "test_a_signed_url_goes_over_the_wire_as_it_stands_in_location"
     ),
     Mutant("HttpClient.get", "if authorization and origin == home else", "if authorization else").noticed_by(
@@ -59,7 +59,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("client:_is_storage", "urlsplit(chain[-1]).path", "chain[-1]").noticed_by(
         "test_authorization_goes_to_its_own_origin_only[outside the API]"
     ),
-    Mutant("HttpClient.get", "identify=identify and origin == home", "identify=identify").noticed_by(
+    Mutant("HttpClient.get", "identified = identify and origin == home", "identified = identify").noticed_by(
         "test_s08_a_redirects_target_sees_no_client_certificate"
     ),
     Mutant("HttpClient.get", "origin in validators", "validators").noticed_by(
@@ -68,7 +68,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient.get", "validators[origin]", "next(iter(validators.values()))").noticed_by(
         "test_each_origin_is_sent_its_own_validator"
     ),
-    Mutant("HttpClient._adapter", "client_certificate=identify", "client_certificate=True").noticed_by(
+    Mutant("HttpClient._context", "client_certificate=identify", "client_certificate=True").noticed_by(
         "test_s08_a_redirects_target_sees_no_client_certificate"
     ),
     # other URLs of a blob

@@ -8,7 +8,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_IndexWalk._add_statement", "descriptor.bare()", "descriptor").noticed_by(
         "test_large_documents_do_not_add_up[statements]"
     ),
-    Mutant("Resolver._count", "self._layers_left < 0", "False").noticed_by(
+    Mutant("Resolver.count", "self._layers_left < 0", "False").noticed_by(
         "test_the_layers_of_all_images_have_a_bound_together"
     ),
     Mutant("uncompressed:_stored", "documents.put(descriptor, raw)", "pass").noticed_by(
@@ -46,7 +46,27 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Downloads._work", " or is_done()", "").noticed_by(
         "test_without_a_thread_layers_are_brought_as_they_are_awaited"
     ),
-    Mutant("compressed:_zstd", "(os.cpu_count() or 1, 1, 0)", "(os.cpu_count() or 1, 1)").noticed_by(
+    Mutant("compressed:_zstd", "enable_ldm=True, ", "").noticed_by("test_zstd_refers_to_content_up_to_128_mib_back"),
+    Mutant("compressed:compressed", "size=size, ", "").noticed_by("test_a_window_is_no_larger_than_the_content"),
+    Mutant("compressed:_warn_of", "window > ZSTD_WINDOW", "False").noticed_by(
+        "test_the_readers_that_refuse_a_window_are_named"
+    ),
+    Mutant("compressed:_warn_of", "window > _MAX_GO_WINDOW", "False").noticed_by(
+        "test_the_readers_that_refuse_a_window_are_named"
+    ),
+    Mutant("plan:_require", "not smallest <= number <= largest", "False").noticed_by(
+        "test_a_window_of_zstd_has_bounds_and_a_compressed_file"
+    ),
+    Mutant("Saving.check_output", 'compressed.compression(path) != "zstd"', "False").noticed_by(
+        "test_a_window_of_zstd_has_bounds_and_a_compressed_file"
+    ),
+    Mutant("command_save:_check_output", 'compression != "zstd"', "False").noticed_by(
+        "test_what_does_not_go_together_is_a_usage_error_of_save"
+    ),
+    Mutant("compressed:_zstd", ", _MAX_THREADS)", ", 10**9)").noticed_by(
+        "test_zstd_has_a_few_threads_on_a_large_machine"
+    ),
+    Mutant("compressed:_zstd", "_MAX_THREADS), 1, 0)", "_MAX_THREADS), 1)").noticed_by(
         "test_every_command_works_without_a_thread[save {reference} -o y.tar.zst]"
     ),
     Mutant("shortage:_lack", "isinstance(error, MemoryError) or", "False or").noticed_by(

@@ -25,9 +25,8 @@ LIBRARIES = (
     "responses",
     "zstandard",
     "tqdm",
-    "truststore",
 )
-TIMEOUT = 300  # seconds for one run, after which SIGALRM ends it
+TIMEOUT = 100  # seconds for one run, after which SIGKILL ends it
 
 
 def main() -> None:
@@ -38,12 +37,20 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             run(arguments, output)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        print(wait(child), flush=True)
+
+
+def wait(child: int) -> int:
+    """Return the exit status of a process, which is ended after `TIMEOUT`."""
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.alarm(TIMEOUT)
+    status = os.waitpid(child, 0)[1]
+    signal.alarm(0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def run(arguments: list[str], output: str) -> None:
     """Run pytest in this process, and end it."""
-    signal.alarm(TIMEOUT)
     with Path(output).open("wb") as file, Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(file.fileno(), 1)

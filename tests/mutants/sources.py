@@ -34,7 +34,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("LineEnds.are_converted", " and self._pairs == self._feeds", "").noticed_by(
         "test_line_ends_are_counted_across_pieces"
     ),
-    Mutant("source:_open", "if own is not None:", "if False:").noticed_by("test_an_open_file_is_not_opened_again"),
+    Mutant("source:open_descriptor", "if own is not None:", "if False:").noticed_by(
+        "test_an_open_file_is_not_opened_again"
+    ),
     Mutant("source:opened", "if os.isatty(descriptor):", "if False:").noticed_by("test_a_terminal_is_not_read"),
     Mutant("source:can_be_read_again", " or own_descriptor(source) is not None", "").noticed_by(
         "test_diff_ids_in_sha512_need_a_file_because_it_is_read_twice"
@@ -67,6 +69,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_bare_tag_that_stands_for_more_counts_as_the_name"
     ),
     Mutant("Finder._suggested", "self._suggestions -= 1", "pass").noticed_by(
-        "test_the_names_are_listed_for_as_many_findings_as_are_printed"
+        "test_other_tags_are_listed_for_as_many_findings_as_are_printed"
     ),
 )

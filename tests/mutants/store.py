@@ -46,9 +46,9 @@ MUTANTS = (
         "test_a_directory_with_other_data_is_no_cache"
     ),
     Mutant(
-        "folder:keeps_modes", "stat.S_IMODE(status.st_mode) == FILE", "not folder.status().st_mode & stat.S_ISGID"
+        "folder:keeps_modes", "is_secret(status)", "is_ours(status) and not folder.status().st_mode & stat.S_ISGID"
     ).noticed_by("test_an_open_directory_that_hands_its_group_on_is_refused_too"),
-    Mutant("folder:keeps_modes", "status.st_uid == os.geteuid() and ", "").noticed_by(
+    Mutant("folder:is_secret", "status.st_uid == os.geteuid() and ", "").noticed_by(
         "test_a_cache_and_an_output_are_used_where_modes_are_ignored"
     ),
     Mutant("RememberedLayers.get", "not self._directory.is_private", "False").noticed_by(
@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant("folder:_opened", "and not is_ours(status)", "and False").noticed_by(
         "test_a_link_of_another_user_on_the_way_is_not_followed"
     ),
-    Mutant("RememberedLayers.get", "not _is_own_note(os.fstat(file.fileno()))", "False").noticed_by(
+    Mutant("RememberedLayers.get", "not is_secret(os.fstat(file.fileno()))", "False").noticed_by(
         "test_a_note_that_another_user_can_write_is_none"
     ),
     Mutant("VerifiedFiles.hash", "not must_be_private or is_private(status)", "True").noticed_by(
@@ -137,6 +137,9 @@ MUTANTS = (
     ),
     Mutant("workspace:_locked", "if lock.is_current:", "if True:").noticed_by(
         "test_those_that_come_while_it_goes_do_not_lose_their_files"
+    ),
+    Mutant("workspace:_remove", "not set(folder.names()) <= {_LOCK}", "False").noticed_by(
+        "test_what_could_not_be_removed_is_removed_by_the_next_run"
     ),
     Mutant("workspace:_remove", "name != _LOCK and ", "").noticed_by(
         "test_those_that_come_while_it_goes_do_not_lose_their_files"

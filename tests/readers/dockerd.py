@@ -31,7 +31,7 @@ class Docker:
 
     def load(self, archive: Path) -> Loaded:
         said = self.read(archive)
-        name = re.search(r"Loaded image ID: (\S+)", said) or re.search(r"Loaded image: (\S+)", said)
+        name = re.search(r"Loaded image: (\S+)", said) or re.search(r"Loaded image ID: (\S+)", said)
         assert name, said
         return self._loaded(json.loads(self.run("image", "inspect", name[1]))[0])
 

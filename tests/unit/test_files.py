@@ -257,7 +257,7 @@ def test_a_block_that_fails_does_not_wait_for_the_disk(target: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("number", "hint"),
-    [(errno.EPERM, "choose another name or directory; "), (errno.EBUSY, "mount its directory instead of the file, ")],
+    [(errno.EPERM, "choose another name or directory; "), (errno.EBUSY, "mount its directory instead of the file")],
     ids=["of another user", "mounted"],
 )
 def test_a_file_that_becomes_irreplaceable_meanwhile_has_a_way_out(
@@ -282,7 +282,7 @@ def test_a_full_disk_tells_what_to_do() -> None:
         file.write(b"x")
     message = str(caught.value)
     assert message == "cannot write /dev/full: No space left on device"
-    assert caught.value.hint == "free some space (imgfetch cache prune), or choose another --output or --cache-dir"
+    assert caught.value.hint == "free some space, or choose another output or cache directory"
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.ENOSPC
 

@@ -48,6 +48,11 @@ def test_the_manual_has_no_option_that_does_not_exist(command: str) -> None:
     assert described(SECTIONS[command]) <= set(COMMANDS[command]._option_string_actions)
 
 
+def test_every_command_is_in_the_synopsis() -> None:
+    named = re.findall(r"^\*\*imgfetch (\w+)", SECTIONS["SYNOPSIS"], re.MULTILINE)
+    assert named == list(dict.fromkeys(command.split()[0] for command in COMMANDS))
+
+
 def test_shared_options_are_those_of_every_command_that_asks_a_registry() -> None:
     shared = described(SECTIONS["REGISTRY OPTIONS"])
     for command in ("save", "digest", "tags", "inspect"):

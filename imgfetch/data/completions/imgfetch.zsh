@@ -10,6 +10,7 @@
 
 _shtab_imgfetch_commands() {
   local _commands=(
+    apply:'Make the new archive from the old one and a patch.'
     cache:'Show or prune the cache of verified blobs.'
     completion:'Print a shell completion script.'
     digest:'Print image names with their digests, for pinning.'
@@ -17,6 +18,8 @@ _shtab_imgfetch_commands() {
     login:'Check credentials at a registry, and store them as docker does.'
     logout:'Remove stored credentials.'
     makefile:'Print rules for GNU make: pin, fetch, bundle.'
+    patch:'Make a patch from two archives, much smaller than the new one.'
+    push:'Push the images in an archive to a registry.'
     save:'Download images, verify them, and write them to an archive.'
     tags:'Print the tags of a repository.'
     verify:'Verify an archive offline.'
@@ -40,6 +43,20 @@ _shtab_imgfetch_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_defaults_added=0
+
+_shtab_imgfetch_apply_options=(
+  "*--from[an archive with the old image, or a directory of archives\; - is stdin\; repeatable]:PATH:"
+  "*--expect[an image that the archive must contain\; DIGEST may be the registry\'s\; repeatable]:NAME[:TAG][@DIGEST]:"
+  {-o,--output}"[archive to write (default\: -, stdout)]:FILE:_files"
+  "--dry-run[verify the old image, show the new one, and exit]"
+  {-q,--quiet}"[show only warnings and errors]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
+  "(- : *)"{-h,--help}"[show this help]"
+  "(*):a patch, or several that follow one another, the oldest first\; - is stdin:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_apply_defaults_added=0
 
 _shtab_imgfetch_cache_options=(
   "(- : *)"{-h,--help}"[show this help]"
@@ -88,6 +105,7 @@ _shtab_imgfetch_digest_options=(
   "*"{-i,--images}"[also read images from FILE, one per line, with --platform and --name of its own\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
   "*--platform[print the digest of this platform\'s manifest (default\: the multi-platform index if there is one)]:OS/ARCH[/VARIANT]:"
   "--keep-tag[print NAME\:TAG\@DIGEST, so that save keeps the tag]"
+  {-o,--output}"[write to FILE, which is replaced only when all digests are known (default\: -, stdout)]:FILE:_files"
   "--json[print a JSON array]"
   {-u,--username}"[log in as USER\; asks for the password at a terminal]:USER:"
   "--password-stdin[read the password or token from stdin]"
@@ -104,6 +122,8 @@ _shtab_imgfetch_digest_options=(
   "--retries[number of retries after the first attempt (default\: 4)]:N:"
   "--max-wait[longest wait the registry may request (default\: 60)]:SECONDS:"
   "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  {-q,--quiet}"[show only warnings and errors]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
   "--strict[treat warnings about nonconforming images or registries as errors]"
   "(- : *)"{-h,--help}"[show this help]"
@@ -182,22 +202,85 @@ _shtab_imgfetch_makefile_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_imgfetch_makefile_defaults_added=0
 
+_shtab_imgfetch_patch_options=(
+  {-o,--output}"[patch to write (default\: -, stdout)]:FILE:_files"
+  "--dry-run[show which layers are in OLD, and sizes as far as they are known, and exit]"
+  "--raw[write a patch for zstd -d --long\=31 --patch-from\=OLD, up to 2 GiB\; OLD has plain layers]"
+  {-q,--quiet}"[show only warnings and errors]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":the archive that the target host has, from any tool\; - is stdin:"
+  ":the new archive, from imgfetch save\; - is stdin:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_patch_defaults_added=0
+
+_shtab_imgfetch_push_options=(
+  "*--rewrite[replace the beginning OLD of a name, such as quay.io\/x\=team\/x, before PREFIX is added\; repeatable]:OLD=NEW:"
+  {-f,--force}"[replace tags that exist with other content, and check images that seem complete]"
+  "--allow-digest-change[push archives with decompressed layers or without manifests, which have lost their digests]"
+  "--dry-run[show the new names and what would be sent, and exit]"
+  "--json[print the result as JSON, for scripts]"
+  {-j,--jobs}"[number of blobs over 1 MiB to send at a time (default\: 4)\; 1\: one request at a time]:N:"
+  "--cache-dir[directory that remembers unfinished uploads (default\: the user\'s cache directory)]:DIR:_files -/"
+  "--no-cache[do not use the cache]"
+  {-u,--username}"[log in as USER\; asks for the password at a terminal]:USER:"
+  "--password-stdin[read the password or token from stdin]"
+  "--authfile[read credentials from FILE instead of docker\'s and podman\'s files]:FILE:_files"
+  "--anonymous[use no credentials]"
+  "*--trust-realm[also send credentials to token server HOST\; repeatable]:HOST:"
+  "*--realm-override[when a registry names a token server on HOST, use URL instead\; repeatable]:HOST[:PORT]=URL:"
+  "*--mirror[try this mirror of REGISTRY (or Docker Hub) first\; repeatable]:[REGISTRY=]URL:"
+  "--no-mirror[use no mirrors, not even configured ones]"
+  "*--ca-file[trust this CA in addition to the system\'s\; repeatable]:FILE:_files"
+  "--certs-dir[look for a host\'s certificates first in DIR (laid out like docker\'s certs.d)]:DIR:_files -/"
+  "*--insecure[do not verify the certificate of HOST\[\:PORT\]\; repeatable]:HOST:"
+  "--plain-http[use http instead of https for registries]"
+  "--retries[number of retries after the first attempt (default\: 4)]:N:"
+  "--max-wait[longest wait the registry may request (default\: 60)]:SECONDS:"
+  "--timeout[drop a connection after SECONDS without data (default\: 60)]:SECONDS:"
+  {-q,--quiet}"[show only warnings and errors]"
+  "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
+  "*"{-v,--verbose}"[log requests to stderr\; -vv logs more]"
+  "--strict[treat warnings about nonconforming images or registries as errors]"
+  "(- : *)"{-h,--help}"[show this help]"
+  ":an archive from imgfetch or another tool, compressed or not\; a directory with an OCI image layout\; - is stdin:_files"
+  ":the registry, and the beginning of the images\' names there:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_imgfetch_push_defaults_added=0
+
 _shtab_imgfetch_save_options=(
   "*"{-i,--images}"[also read images from FILE, one per line, with --platform and --name of its own\; \# begins a comment\; - is stdin\; repeatable]:FILE:_files"
+  "--shard[save only the Nth, Nth\+COUNT, ... image, so that COUNT hosts share a list]:N/COUNT:"
   "*--platform[save the image for these platforms\; repeatable (default\: \$DOCKER_DEFAULT_PLATFORM, else linux on this machine\'s architecture)]:OS/ARCH[/VARIANT][,...]:"
   "--all-platforms[save every platform, and everything else in the index]"
   "--keep-index[also keep the index, but only the chosen platforms\' images]"
+  "--signatures[also save cosign\'s and notation\'s signatures and attestations]"
+  "--referrers[also save everything that refers to the image, such as SBOMs and signatures]"
   "--name[name of the image in the archive (default\: REF)]:NAME[:TAG]:"
   {-o,--output}"[archive to write\; compressed if named .tar.gz, .tgz or .tar.zst (default\: -, stdout)]:FILE:_files"
   "--output-dir[write one archive per image into DIR\: DIR\/alpine_3.20.tar, ...]:DIR:_files -/"
   "--format[format of the archive (default\: docker)]:format:(docker docker-classic oci)"
   "--layers[store layers as in the registry, or decompressed (default\: original)]:layers:(original plain)"
+  "--zstd-window[for .tar.zst\: refer up to SIZE back, from 1M to 2G, which becomes a power of two (default\: 128M)]:SIZE:"
   "*--base[leave out layers in this archive or image\; the target must have it\; repeatable]:FILE|REF:_files"
+  "--patch-from[write a patch for apply instead, from this archive, which the target has\; needs imgfetch\[patch\]]:FILE:_files"
   "--if-changed[leave FILE unchanged if it already contains exactly these images]"
   "--keep-going[save the other images if some cannot be found]"
   "--dry-run[show what would be downloaded and written, and exit]"
   "--json[print the result as JSON, for scripts]"
-  {-j,--jobs}"[number of layers to download at a time (default\: 4)]:N:"
+  "*--key[require a signature by this public key, such as cosign.pub\; repeatable]:FILE:_files"
+  "--certificate-identity[require a signature by a certificate for this email address or URI]:ID:"
+  "--certificate-identity-regexp[the same, for an identity in which RE is found]:RE:"
+  "--certificate-oidc-issuer[the issuer that checked the identity]:URL:"
+  "--certificate-oidc-issuer-regexp[the same, for an issuer in which RE is found]:RE:"
+  "--trusted-root[the trusted authorities and logs of certificates, in sigstore\'s JSON]:FILE:_files"
+  {-j,--jobs}"[number of layers over 1 MiB to download at a time (default\: 4)\; 1\: one request at a time]:N:"
+  "--limit-rate[bytes a second of all connections together, such as 500k or 10M (default\: no limit)]:RATE:"
+  "--connections[maximum number of connections to one registry or mirror for large layers (default\: 8)]:N:"
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
   "--no-cache[do not use the cache]"
   "--cache-size[maximum size of the cache, such as 500MB (default\: 10GiB)]:SIZE:"
@@ -259,7 +342,13 @@ _shtab_imgfetch_verify_options=(
   "*"{-i,--images}"[FILE must also contain the images in LIST, one per line\; \# begins a comment\; - is stdin\; repeatable]:LIST:_files"
   "*--platform[FILE must contain these images for these platforms]:OS/ARCH[/VARIANT][,...]:"
   "--json[print the result as JSON, for scripts]"
-  {-q,--quiet}"[show no progress]"
+  "*--key[require a signature by this public key, such as cosign.pub\; repeatable]:FILE:_files"
+  "--certificate-identity[require a signature by a certificate for this email address or URI]:ID:"
+  "--certificate-identity-regexp[the same, for an identity in which RE is found]:RE:"
+  "--certificate-oidc-issuer[the issuer that checked the identity]:URL:"
+  "--certificate-oidc-issuer-regexp[the same, for an issuer in which RE is found]:RE:"
+  "--trusted-root[the trusted authorities and logs of certificates, in sigstore\'s JSON]:FILE:_files"
+  {-q,--quiet}"[print nothing unless the verification fails]"
   "--progress[how to show progress on stderr (default\: auto, which is bar on a terminal and plain elsewhere)]:auto|bar|plain|json|none:"
   "(- : *)"{-h,--help}"[show this help]"
   ":an archive from imgfetch or another tool, compressed or not\; a directory with an OCI image layout\; - is stdin:_files"
@@ -288,6 +377,7 @@ _shtab_imgfetch() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_imgfetch-$line[1]:"
       case $line[1] in
+        apply) _arguments -C -s $_shtab_imgfetch_apply_options ;;
         cache) _shtab_imgfetch_cache ;;
         completion) _arguments -C -s $_shtab_imgfetch_completion_options ;;
         digest) _arguments -C -s $_shtab_imgfetch_digest_options ;;
@@ -295,6 +385,8 @@ _shtab_imgfetch() {
         login) _arguments -C -s $_shtab_imgfetch_login_options ;;
         logout) _arguments -C -s $_shtab_imgfetch_logout_options ;;
         makefile) _arguments -C -s $_shtab_imgfetch_makefile_options ;;
+        patch) _arguments -C -s $_shtab_imgfetch_patch_options ;;
+        push) _arguments -C -s $_shtab_imgfetch_push_options ;;
         save) _arguments -C -s $_shtab_imgfetch_save_options ;;
         tags) _arguments -C -s $_shtab_imgfetch_tags_options ;;
         verify) _arguments -C -s $_shtab_imgfetch_verify_options ;;

@@ -14,7 +14,7 @@ from imgfetch.http.retries import RetryPolicy
 from tests import faults
 from tests.faults import SCENARIOS, FaultRegistry, plain_environment, reference, served, stripped
 from tests.integration.conftest import Command
-from tests.mirrors import HURRIED
+from tests.mirrors import HURRIED, PIECEMEAL
 
 Servers = dict[str, FaultRegistry]
 State = list[tuple[FaultRegistry, faults.State]]
@@ -36,12 +36,12 @@ def visit(servers: Servers, command: Command, tmp_path: Path, monkeypatch: pytes
         lambda arguments: RetryPolicy(retries=arguments.retries, max_wait=arguments.max_wait, pause=lambda _: None),
     )
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr("imgfetch.pull.client.LIMITS", HURRIED)
     for variable in stripped(os.environ):
         monkeypatch.delenv(variable)
 
     def visit(name: str, cache: Path, retries: int = RETRIES) -> str:
         scenario = SCENARIOS[name]
+        monkeypatch.setattr("imgfetch.pull.session.LIMITS", PIECEMEAL if scenario.in_pieces else HURRIED)
         names = servers["https" if scenario.tls else "http"].names
         for variable, value in {**plain_environment(tmp_path, names), **scenario.environment}.items():
             monkeypatch.setenv(variable, value.format(**names))
@@ -66,3 +66,16 @@ def state_of(servers: Servers) -> State:
 def return_to(state: State) -> None:
     for server, was in state:
         server.return_to(was)
+
+
+def check_second_run(servers: Servers, visit: Visit, directory: Path, name: str) -> None:
+    """Run twice with one cache, and once with an empty one in between."""
+    kept = directory / "kept"
+    forget(servers)
+    first = visit(name, kept)
+    assert bool(first) == bool(SCENARIOS[name].status), first
+    later, control = state_of(servers), visit(name, directory / "empty")
+    return_to(later)
+    assert not (failure := visit(name, kept)) or control, failure
+    forget(servers)
+    assert not (failure := visit(name, kept)) or first, failure

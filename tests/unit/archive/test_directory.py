@@ -148,6 +148,7 @@ def test_a_directory_that_cannot_be_read_is_an_error_of_storage(
         (["io.containerd.content.v1.content"], "the data directory of containerd", "ctr images export"),
         (["blobs"], "without index.json and oci-layout", "copy the whole"),
         (["b.tar", "a.tar.gz", "z"], "a directory with archives", "lay/a.tar.gz"),
+        ([f"{'a' * 250}.tar"], "a directory with archives", f"lay/{'a' * 250}.tar"),
         (["x"], "not an image archive, but a directory", "name an archive"),
         ([], "not an image archive, but a directory", "name an archive"),
     ],

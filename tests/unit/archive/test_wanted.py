@@ -97,12 +97,33 @@ def test_an_image_that_is_missing_is_a_finding_with_what_there_is(tmp_path: Path
     assert verified.answers[0].finding == finding
 
 
+def test_the_first_digits_of_a_digest_are_not_the_name_of_an_image(tmp_path: Path) -> None:
+    target = layout(tmp_path, (APP, named("docker.io/library/app:1")), (WEB, named("quay.io/x/web:1")))
+    for digest in (APP.digest, WEB.config.digest):
+        (finding,) = verify(target, digest[7:19]).findings
+        assert finding.endswith(f" is not in the archive; if it is the beginning of a digest, write {digest}")
+    assert ", which contains " in verify(target, "0123456789ab").findings[0]
+
+
 def test_many_names_are_shortened_and_those_that_look_alike_come_first(tmp_path: Path) -> None:
     names = [f"quay.io/x/n{number}:1" for number in range(9)]
     target = layout(tmp_path, *((APP, named(name)) for name in names))
     (finding,) = verify(target, "quay.io/x/n7:2").findings
     assert finding.startswith("quay.io/x/n7:2 is not in the archive, which contains quay.io/x/n7:1, quay.io/x/n")
     assert finding.endswith(" and 4 more")
+
+
+def test_an_image_that_was_pinned_is_listed_once_by_its_tag_or_else_by_its_digest(tmp_path: Path) -> None:
+    target = layout(
+        tmp_path,
+        *((APP, named(f"quay.io/x/app{end}")) for end in (":1", f"@{APP.digest}", f":1@{APP.digest}")),
+        (WEB, named(f"quay.io/x/web@{WEB.digest}")),
+    )
+    (finding,) = verify(target, "quay.io/x/app").findings
+    listed = f"quay.io/x/app:1, quay.io/x/web@{WEB.digest}"
+    assert finding == f"quay.io/x/app:latest is not in the archive, which contains {listed}"
+    (finding,) = verify(target, "quay.io/x/web").findings
+    assert f"which contains quay.io/x/web@{WEB.digest}, quay.io/x/app:1" in finding
 
 
 @pytest.mark.parametrize("annotations", [{}, {REF_NAME: "1"}], ids=["nothing", "a tag"])
@@ -176,10 +197,19 @@ def test_a_bare_tag_that_stands_for_more_counts_as_the_name(tmp_path: Path) -> N
     assert finding.endswith("; verify the digest of the index")
 
 
-def test_the_names_are_listed_for_as_many_findings_as_are_printed(tmp_path: Path) -> None:
+def test_other_tags_are_listed_for_as_many_findings_as_are_printed(tmp_path: Path) -> None:
     target = layout(tmp_path, (APP, named("docker.io/library/app:1")))
-    findings = verify(target, [f"other{number}" for number in range(25)]).findings
-    assert [", which contains" in finding for finding in findings] == [True] * 20 + [False] * 5
+    findings = verify(target, [f"app:{number}" for number in range(2, 27)]).findings
+    assert [", which contains docker.io/library/app:1" in finding for finding in findings] == [True] * 20 + [False] * 5
+
+
+def test_the_names_in_the_archive_are_listed_once_for_several_missing_images(tmp_path: Path) -> None:
+    names = [f"quay.io/x/app{number}:1" for number in range(4)]
+    target = layout(tmp_path, *((APP, named(name)) for name in names))
+    first, second, third = verify(target, ["quay.io/x/app5:1", "quay.io/x/app1:2", "quay.io/x/app6:1"]).findings
+    assert all(name in first for name in names)
+    assert second == "quay.io/x/app1:2 is not in the archive, which contains quay.io/x/app1:1"
+    assert third == "quay.io/x/app6:1 is not in the archive"
 
 
 def test_an_image_that_is_wanted_twice_is_answered_once(tmp_path: Path) -> None:

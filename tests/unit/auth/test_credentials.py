@@ -473,6 +473,34 @@ def test_a_file_that_cannot_be_read_is_told(home: Home, log: Log) -> None:
     assert warning.startswith(rf"cannot read {home.root}/director\x1by: ")
 
 
+def test_a_named_file_that_is_missing_is_told(home: Home, log: Log) -> None:
+    missing, below_a_file = home.root / "missing", home.file({}, "plain") / "config.json"
+    for file in (missing, below_a_file):
+        assert Credentials(files=[file], must_exist=True).find("quay.io", "a/b") is None
+    assert [warning.partition(": ")[0] for warning in log.warnings] == [
+        f"cannot read {file}" for file in (missing, below_a_file)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "authfile", "is_told"),
+    [
+        ({"REGISTRY_AUTH_FILE": "/nowhere/auth.json"}, None, True),
+        ({}, Path("/nowhere/auth.json"), True),
+        ({"DOCKER_CONFIG": "/nowhere"}, None, False),
+    ],
+    ids=["REGISTRY_AUTH_FILE", "--authfile", "DOCKER_CONFIG"],
+)
+def test_only_a_directory_of_credentials_may_be_missing(
+    environment: dict[str, str], authfile: Path | None, log: Log, *, is_told: bool
+) -> None:
+    access = RegistryConfig.from_environment(environment, authfile=authfile)
+    assert access.credentials.find("quay.io", "a/b") is None
+    assert [warning.startswith("cannot read /nowhere/auth.json: No such file") for warning in log.warnings] == [
+        True
+    ] * is_told
+
+
 def test_a_file_that_is_a_pipe_is_told_and_not_waited_for(home: Home, log: Log) -> None:
     os.mkfifo(home.root / "config.json")
     with in_time(20):

@@ -181,7 +181,7 @@ def test_credentials_that_a_token_server_denies_do_not_replace_the_registrys_ans
     with opened(Credentials(explicit=LOGIN)) as registry, pytest.raises(NotFoundError):
         registry.manifest(REFERENCE)
     (warning,) = log.warnings
-    assert "rejected the credentials of alice" in warning
+    assert "rejected the given credentials of alice" in warning
 
 
 def test_a_storage_that_lacks_a_blob_is_no_registry_that_hides_it(wire: Wire, known: Credentials) -> None:

@@ -80,6 +80,40 @@ def test_a_file_that_cannot_be_understood_stays_as_it_is(keyring: Keyring, file:
     assert file.read_text() == before
 
 
+@pytest.mark.parametrize("before", ["{", "[]", '{"auths": []}', '{"credsStore": 1}', '{"credsStore": "absent"}'])
+def test_a_file_that_cannot_be_used_is_reported_before_there_are_credentials(
+    keyring: Keyring, file: Path, before: str
+) -> None:
+    put(file, before)
+    with pytest.raises(AuthenticationError) as raised:
+        keyring.require(REGISTRY)
+    assert raised.value.hint == f"mend {file}, or pass --authfile FILE"
+
+
+def test_a_file_that_can_be_used_needs_no_credentials(keyring: Keyring, file: Path, tmp_path: Path) -> None:
+    keyring.require(REGISTRY)
+    assert not file.parent.exists()
+    (tmp_path / "docker-credential-own").write_text(HELPER)
+    (tmp_path / "docker-credential-own").chmod(0o755)
+    put(file, '{"credsStore": "own"}')
+    keyring.require(REGISTRY)
+
+
+def test_a_place_that_cannot_be_written_is_reported_before_there_are_credentials(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Not a directory"):
+        Keyring(tmp_path / "file" / "config.json", "").require(REGISTRY)
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # root may write everywhere
+    try:
+        for place in ("/", "/absent/below"):
+            with pytest.raises(StorageError, match=r"cannot write .*/config\.json: / is not writable") as raised:
+                Keyring(Path(place, "config.json"), "").require(REGISTRY)
+            assert "--authfile" in (raised.value.hint or "")
+    finally:
+        os.seteuid(user)
+
+
 def test_a_link_to_a_file_stays(file: Path, tmp_path: Path) -> None:
     put(tmp_path / "real.json", "{}")
     file.parent.mkdir()
@@ -110,7 +144,8 @@ def _keep_many(file: Path, number: int) -> None:
 
 
 def test_no_entry_is_lost_when_several_processes_log_in(file: Path) -> None:
-    processes = [multiprocessing.Process(target=_keep_many, args=(file, number)) for number in range(1, 4)]
+    spawn = multiprocessing.get_context("spawn")  # a fork has the locks that other threads hold
+    processes = [spawn.Process(target=_keep_many, args=(file, number)) for number in range(1, 4)]
     for process in processes:
         process.start()
     for process in processes:

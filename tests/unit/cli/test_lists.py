@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
 
 from imgfetch.archive.wanted import Wanted
 from imgfetch.cli import lists
-from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError
+from imgfetch.cli.display import Display
+from imgfetch.cli.report import report
+from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError, StorageError
 from imgfetch.oci.names import ImageRequest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
@@ -134,3 +137,67 @@ def test_stdin_is_a_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     monkeypatch.setattr(lists, "read_settings", lambda _: b"x:1\n")
     assert names(lists.read_images(["-"])) == ["docker.io/library/x:1"]
+
+
+# ---- shards ----
+
+
+def listed(count: int) -> list[ImageRequest]:
+    return [ImageRequest(Reference.parse(f"x:{number}"), origin=f"list:{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("images", [0, 1, 5, 100])
+@pytest.mark.parametrize("count", [1, 2, 7, 16])
+def test_each_image_is_in_one_shard_and_the_shards_are_equally_large(images: int, count: int) -> None:
+    shards = [lists.shard(listed(images), number, count) for number in range(1, count + 1)]
+    sizes = [len(shard) for shard in shards]
+    assert {image for shard in shards for image in shard} == set(listed(images))
+    assert sum(sizes) == images
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_shard_has_its_images_in_order() -> None:
+    assert names(lists.shard(listed(8), 2, 3)) == [f"docker.io/library/x:{number}" for number in (1, 4, 7)]
+
+
+def test_an_image_that_is_added_at_the_end_leaves_the_others_in_their_shards() -> None:
+    for number in (1, 2, 3):
+        before, after = (lists.shard(listed(count), number, 3) for count in (10, 11))
+        assert after[: len(before)] == before
+
+
+def test_comments_and_duplicates_do_not_change_the_shards(tmp_path: Path) -> None:
+    plain = read(tmp_path, "a\nb\nc\nd\n")
+    odd = read(tmp_path, "# all\na\n\nb # why\ndocker.io/library/a:latest\nc\nb\nd\n")
+    for number in (1, 2):
+        assert names(lists.shard(odd, number, 2)) == names(lists.shard(plain, number, 2))
+
+
+def test_one_image_under_two_names_or_for_two_platforms_is_two_images(tmp_path: Path) -> None:
+    images = read(tmp_path, "a\na --name b\na --platform linux/arm64\n")
+    assert lists.shard(images, 1, 1) == images
+
+
+def test_a_file_that_is_no_text_is_not_read_line_by_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidReferenceError, match=r"list\.txt is not a list of images, but binary$") as caught:
+        read(tmp_path, b"blobs/\0\0\nb c\nd e\n")
+    assert caught.value.hint == "write one image in each line, such as alpine:3.20"
+
+
+def test_a_file_that_is_too_large_for_a_list_has_the_form_of_a_list_as_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="larger than") as caught:
+        read(tmp_path, bytes(5 << 20))
+    assert "a list of images is a text file" in str(caught.value.hint)
+    with pytest.raises(StorageError) as caught:
+        lists.read_images([str(tmp_path / "missing")])
+    assert caught.value.hint is None
+
+
+def test_a_hint_that_several_mistakes_have_is_shown_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SeveralImagesError) as caught:
+        read(tmp_path, "- image: a\n- image: b\n\nx --name y --name z\nw v\n")
+    report(caught.value, Display(sys.stderr), "")
+    said = capsys.readouterr().err
+    assert said.count("after the image is neither") == 3
+    assert said.count("hint: write one image in each line; # begins a comment") == 1
+    assert said.count("hint: list the image once for each name") == 1

@@ -15,10 +15,12 @@ NUMBERS = {
     # an option's name or variable: (the texts that it takes, with their values; numbers out of its bounds)
     "IMGFETCH_RETRIES": ({"0": 0, "100": 100}, ["101", "01001000"]),
     "IMGFETCH_JOBS": ({"1": 1, "64": 64}, ["0", "65"]),
+    "IMGFETCH_CONNECTIONS": ({"1": 1, "64": 64}, ["0", "65"]),
     "IMGFETCH_MAX_WAIT": ({"0.5": 0.5, "21600": 21600}, ["0", "21601"]),
     "IMGFETCH_TIMEOUT": ({"10": 10}, ["0.000", "99999"]),
     "IMGFETCH_CACHE_SIZE": ({"0": 0, "1.5k": 1500, "10GiB": 10 << 30, "7 MB": 7 * 10**6}, ["8388608TiB"]),
     "IMGFETCH_MAX_LAYER_SIZE": ({"1": 1}, ["9223372036854775808"]),
+    "IMGFETCH_LIMIT_RATE": ({"1k": 1000, "500kB": 500_000, "10 MB/s": 10**7, "1MiB": 1 << 20}, ["999", "0", "8E"]),
     "keep": ({"0": 0}, ["9223373T", "9223372036854775807TiB"]),
     "older_than": ({"90min": 5400, "12h": 43200, "0s": 0}, ["1000000d"]),
     "SOURCE_DATE_EPOCH": ({"0": 0, str(MAX_OCTAL): MAX_OCTAL}, [str(MAX_OCTAL + 1)]),

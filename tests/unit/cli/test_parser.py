@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from imgfetch.cli import parser
 from imgfetch.cli.commands import COMMANDS, TREE
 from imgfetch.cli.examples import EXAMPLES
+from imgfetch.oci.reference import Reference
 
 HIDDEN = {"--password"}
 
@@ -74,16 +76,66 @@ def test_every_example_is_a_command_that_the_parser_accepts(command: str) -> Non
         ("download x", "unknown command 'download'; did you mean 'save'?"),
         ("load -i x.tar", "unknown command 'load'; to load an archive, run: docker load -i FILE"),
         ("insepct x", "unknown command 'insepct'; did you mean 'inspect'?"),
-        ("quay.io/x/y", "unknown command 'quay.io/x/y'"),
+        ("quay.io/x/y -o y", "unknown command 'quay.io/x/y'; did you mean 'imgfetch save quay.io/x/y'?"),
+        ("alpine:3.20", "unknown command 'alpine:3.20'; did you mean 'imgfetch save alpine:3.20'?"),
         ("cache lst", "unknown command 'lst'; did you mean 'list'?"),
         ("save --plattform linux/amd64,linux/arm64 x", "unknown option '--plattform'; did you mean '--platform'?"),
         ("save x --plat linux/amd64", "unknown option '--plat'; did you mean '--platform'?"),
         ("--verison", "unknown option '--verison'; did you mean '--version'?"),
         ("verify y.tar --qiuet", "unknown option '--qiuet'; did you mean '--quiet'?"),
         ("save x --xyzzy=SECRET", "unknown option '--xyzzy'"),
-        ("save x -pSECRET", "unknown option '-p'"),
+        ("save x -pSECRET", "unknown option '-p'; pass a password with --password-stdin"),
+        ("login -u robot -p SECRET", "unknown option '-p'; pass a password with --password-stdin"),
         ("save x --passwords=SECRET", "unknown option '--passwords'; did you mean '--password-stdin'?"),
-        ("save x -q y", "unexpected argument 'y'; put all arguments before the options, or all after them"),
+        ("help", "unknown command 'help'"),
+        ("cache list x", "unexpected argument 'x'"),
+        ("inspect x y", "unexpected argument 'y'"),
+        ("save x -q Y", "REF: invalid reference 'Y': the repository 'Y' must be lower-case"),
+        ("save x -q y -pSECRET", "unknown option '-p'; pass a password with --password-stdin"),
+        ("digest x --limit-rate 8M", "unknown option '--limit-rate'; it is an option of imgfetch save"),
+        ("--cache-size 8M save x", "unknown option '--cache-size'; it is an option of imgfetch save"),
+        (
+            "tags x --platform arm64",
+            "unknown option '--platform'; it is an option of imgfetch save, digest, inspect and verify",
+        ),
+        ("inspect x -o y", "unknown option '-o'; it is an option of imgfetch save, digest, patch and apply"),
+        (
+            "cache prune -q",
+            "unknown option '-q'; it is an option of imgfetch save, digest, verify, push, patch and apply",
+        ),
+        (
+            "save x --limit-rate ten",
+            "--limit-rate: must be a number of bytes a second, such as 500k or 10M, not 'ten'",
+        ),
+        ("save localhost:5000", "REF: 'localhost:5000' is only a registry; write localhost:5000/REPOSITORY"),
+        ("tags 127.0.0.1:5000/", "REPOSITORY: '127.0.0.1:5000/' is only a registry; write 127.0.0.1:5000/REPOSITORY"),
+        ("inspect [::1]:5000", "REF|FILE: '[::1]:5000' is only a registry; write [::1]:5000/REPOSITORY"),
+        ("tags app.tar", "REPOSITORY: 'app.tar' looks like a file, not an image"),
+        ("save x -output y.tar", "unknown option '-output'; did you mean '--output'?"),
+        ("save x -username=SECRET", "unknown option '-username'; did you mean '--username'?"),
+        ("save x -oy -images=list", "unknown option '-images'; did you mean '--images'?"),
+        ("-V", "unknown option '-V'; did you mean '--version'?"),
+        ("save x --b\u00e4", "unknown option '--b\u00e4'"),
+        ("list", "unknown command 'list'; did you mean 'tags' or 'cache list'?"),
+        ("check y.tar", "unknown command 'check'; did you mean 'verify'?"),
+        ("version", "unknown command 'version'; did you mean '--version'?"),
+        ("copy y.tar", "unknown command 'copy'; to copy between registries, run: skopeo copy"),
+        ("cache rm", "unknown command 'rm'; did you mean 'cache prune'?"),
+        ("save x --format ocy", "--format: must be one of docker, docker-classic, oci, not 'ocy'; did you mean 'oci'?"),
+        ("save x --layers=plan", "--layers: must be one of original, plain, not 'plan'; did you mean 'plain'?"),
+        ("save x --layers xyz", "--layers: must be one of original, plain, not 'xyz'"),
+        (
+            "save x --progress bars",
+            "--progress: must be one of auto, bar, plain, json, none, not 'bars'; did you mean 'bar'?",
+        ),
+        ("completion bsh", "shell: must be one of bash, zsh, fish, not 'bsh'; did you mean 'bash'?"),
+        (
+            "verify y.tar x --platform amd46",
+            (
+                "--platform: not a valid platform: 'amd46'; did you mean 'amd64'? (write OS/ARCH[/VARIANT], such as "
+                "linux/arm64 or linux/arm/v7)"
+            ),
+        ),
         ("save x -j 0", "-j/--jobs: must be between 1 and 64, not '0'"),
         ("save x -j 007", "-j/--jobs: must be a plain decimal number between 1 and 64, not '007'"),
     ],
@@ -95,6 +147,32 @@ def test_a_usage_error_is_two_lines_and_suggests_what_was_meant(
     assert error == f"imgfetch: error: {said}"
     name = next((name for name in sorted(TREE, reverse=True) if name and line.startswith(f"{name} ")), "")
     assert hint == f"Try '{f'imgfetch {name}'.strip()} --help'"
+
+
+@pytest.mark.parametrize("name", ["images.txt", "lists/images.txt", "./images.txt", "/images.txt"])
+def test_a_list_without_its_option_is_refused_before_any_request(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    for path in ("images.txt", "lists/images.txt", "alpine"):
+        (tmp_path / path).touch()
+    name = str(tmp_path / "images.txt") if name.startswith("/") else name
+    for command in ("save", "digest"):
+        error, _ = refused(f"{command} alpine {name} -o y", capsys)
+        assert f"'{name}' is a file here; did you mean -i '{name}'?" in error
+    assert parser.parse(["verify", "y.tar", name]).wanted == [name]
+    for image in ("alpine", "docker.io/library/images.txt", "images.md", "images.txt:1"):
+        assert parser.parse(["save", image]).references == [Reference.parse(image)]
+
+
+@pytest.mark.parametrize("line", ["verify y.tar -q a b", "verify y.tar a -q b", "verify -q y.tar --platform arm64 a b"])
+def test_arguments_may_come_before_and_after_the_options(line: str) -> None:
+    arguments = parser.parse(line.split())
+    assert (arguments.file, list(map(str, arguments.wanted))) == (
+        "y.tar",
+        ["docker.io/library/a:latest", "docker.io/library/b:latest"],
+    )
 
 
 @pytest.mark.parametrize("line", ["save -- --plattform", "save --name '--no such' x"])

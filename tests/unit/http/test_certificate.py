@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from imgfetch.http import certificate
-from imgfetch.http.certificate import Certificate
 from tests import certificates
 from tests.loopback import Loopback
 
@@ -29,7 +28,7 @@ def test_a_certificate_says_which_hosts_it_is_for_and_when(made: certificates.Ce
     assert read.begins.endswith(" UTC")
     bare = certificate.read(der(made.ca))
     assert bare is not None
-    assert bare.hosts == "imgfetch test ca"
+    assert (bare.hosts, bare.subject) == ("", "imgfetch test ca")
 
 
 def test_a_time_that_is_none_is_left_out(made: certificates.Certificates) -> None:
@@ -67,10 +66,6 @@ def test_a_damaged_certificate_is_no_bug(made: certificates.Certificates) -> Non
     for position in range(len(whole)):
         read = certificate.read(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         assert read is None or (str(read).isprintable() and read.hosts.isprintable())
-
-
-def test_a_certificate_for_nobody_in_particular_is_told_so() -> None:
-    assert Certificate("nobody in particular", "x", "", "", ()).hosts == "nobody in particular"
 
 
 def test_a_server_without_tls_says_nothing(loopback: Loopback) -> None:

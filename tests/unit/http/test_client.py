@@ -12,6 +12,7 @@ import pytest
 from imgfetch.errors import RegistryError, TransportError, VerificationError
 from imgfetch.http.client import HttpClient
 from imgfetch.http.origin import Origin
+from imgfetch.http.response import MAX_SKIPPED_BODY
 from imgfetch.registry.client import Registry
 from imgfetch.tolerance import Tolerance
 from imgfetch.version import VERSION
@@ -20,7 +21,7 @@ from tests.codings import Endless
 from tests.loopback import Answer, Loopback, serving
 from tests.stories import Log
 from tests.threads import together
-from tests.wire import MANIFEST, REFERENCE, Wire
+from tests.wire import MANIFEST, MANIFEST_PATH, REFERENCE, Wire, image_at
 
 HOME = "https://registry.example/v2/team/app/blobs/x"
 STORE = "https://store.example/data"
@@ -100,6 +101,47 @@ def test_a_cookie_does_not_come_back(loopback: Loopback, transport: HttpClient) 
         ask(transport, f"http://{loopback.host}/from")
     assert loopback.paths == ["/from", "/to"] * 2
     assert [request.headers.get("Cookie") for request in loopback.requests] == [None] * 4
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks"])
+def test_a_connection_is_used_again_after_a_redirect(
+    loopback: Loopback, transport: HttpClient, *, chunked: bool
+) -> None:
+    loopback.answers["/from"] = Answer(b"Temporary Redirect", 307, {"Location": "/to"}, chunked=chunked)
+    loopback.answers["/to"] = Answer(b"here")
+    assert ask(transport, f"http://{loopback.host}/from") == b"here"
+    assert (loopback.paths, loopback.connections) == (["/from", "/to"], 1)
+
+
+def test_a_long_body_of_a_redirect_is_not_received(loopback: Loopback, transport: HttpClient) -> None:
+    loopback.answers["/from"] = Answer(bytes(MAX_SKIPPED_BODY + 1), 307, {"Location": "/to"})
+    loopback.answers["/to"] = Answer(b"here")
+    assert ask(transport, f"http://{loopback.host}/from") == b"here"
+    assert loopback.connections == 2
+
+
+def test_a_body_of_a_redirect_that_does_not_come_is_not_awaited(
+    loopback: Loopback, transport: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgfetch.http.response._SKIP", 0.1)
+    held = threading.Event()
+    loopback.answers["/from"] = Answer(b"Temporary Redirect", 307, {"Location": "/to"}, hold=held)
+    loopback.answers["/to"] = Answer(b"here")
+    late = threading.Timer(5, held.set)
+    late.start()
+    assert ask(transport, f"http://{loopback.host}/from") == b"here"
+    held.set()
+    late.cancel()
+    assert loopback.connections == 2
+
+
+def test_a_connection_is_used_again_after_a_challenge(loopback: Loopback) -> None:
+    loopback.guard(MANIFEST_PATH, "Bearer x", f'Bearer realm="http://{loopback.host}/token"')
+    loopback.answers["/token"] = Answer(b'{"token": "x"}')
+    with Registry(loopback.host, scheme="http") as registry:
+        registry.manifest(image_at(loopback.host))
+    assert len(loopback.paths) == 3
+    assert loopback.connections == 2  # the other one is the token server's, which is asked before the body is received
 
 
 def test_a_body_comes_undecoded(loopback: Loopback, transport: HttpClient) -> None:

@@ -256,11 +256,12 @@ def test_redirects_have_the_time_of_one_response_together() -> None:
     numbers = itertools.count()
 
     def serve(connection: socket.socket) -> None:
-        connection.settimeout(0.4)
         connection.recv(65536)
+        connection.settimeout(0.4)
         with suppress(TimeoutError):
             connection.recv(1)
-        connection.sendall(b"HTTP/1.1 307 There\r\nContent-Length: 0\r\nLocation: /%d\r\n\r\n" % next(numbers))
+        head = b"HTTP/1.1 307 There\r\nConnection: close\r\nContent-Length: 0\r\nLocation: /%d\r\n\r\n"
+        connection.sendall(head % next(numbers))
 
     client = HttpClient(tolerance=Tolerance(), timeout=1.0)
     with (

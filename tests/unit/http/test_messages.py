@@ -216,6 +216,12 @@ PASS_THE_CA = "pass the CA certificate with --ca-file FILE, or copy it to ~/.con
             "it has 127.0.0.1 as a DNS name, and not as an address",
             "the server needs a certificate with IP:127.0.0.1",
         ),
+        (
+            64,
+            CERTIFICATE._replace(subject="127.0.0.1", names=()),
+            'it names its host only as the common name "127.0.0.1", which does not count any more',
+            "the server needs a certificate with 127.0.0.1 as a subject alternative name",
+        ),
         (66, None, "127.0.0.1:9: not yet", "the server needs another certificate; tell the registry's operator"),
         (1, None, "127.0.0.1:9: not yet", "the server needs another certificate; tell the registry's operator"),
     ],

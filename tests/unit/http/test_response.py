@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
@@ -12,8 +14,10 @@ from urllib3 import HTTPHeaderDict
 
 from imgfetch.errors import TransportError, VerificationError
 from imgfetch.http.client import HttpClient
+from imgfetch.http.ratelimit import CREDIT, RateLimit
 from imgfetch.http.response import Response
 from imgfetch.layers import content_encoding
+from imgfetch.tolerance import Tolerance
 from tests.codings import CODERS, Endless, deflated, zstd
 from tests.loopback import Answer, Loopback
 from tests.wire import Wire
@@ -70,6 +74,51 @@ def test_a_chunked_body_comes_whole(loopback: Loopback, transport: HttpClient, s
     with transport.get(f"http://{loopback.host}/x") as response:
         assert response.content_length is None
         assert b"".join(response.chunks(1_000_000)) == content
+
+
+# ---- the rate ----
+
+
+def limited(loopback: Loopback, rate: int, size: int) -> tuple[HttpClient, RateLimit, str]:
+    loopback.answers["/x"] = Answer(b"x" * size)
+    limit = RateLimit(rate)
+    return HttpClient(tolerance=Tolerance(), rate_limit=limit), limit, f"http://{loopback.host}/x"
+
+
+def test_a_limited_body_comes_in_small_pieces_and_takes_its_time(loopback: Loopback) -> None:
+    client, _, url = limited(loopback, 64_000, 30_000)
+    began = time.monotonic()
+    with client.get(url) as response:
+        sizes = [len(chunk) for chunk in response.chunks(50_000)]
+    assert sum(sizes) == 30_000
+    assert max(sizes) <= 1000
+    assert time.monotonic() - began >= 29_000 / 64_000 - CREDIT
+
+
+@pytest.mark.parametrize(
+    "read", [lambda response: response.document(100_000, "the manifest"), Response.skip], ids=["document", "skipped"]
+)
+def test_a_document_is_not_delayed_by_the_limit_but_counts(
+    loopback: Loopback, read: Callable[[Response], object]
+) -> None:
+    client, limit, url = limited(loopback, 1000, 60_000)
+    with client.get(url) as response:
+        read(response)
+    assert limit.seconds_until(limit.spend(0)) > 30.0
+
+
+def test_a_response_that_is_ended_does_not_wait_for_the_limit(loopback: Loopback) -> None:
+    client, limit, url = limited(loopback, 1000, 1000)
+    limit.spend(3_600_000)
+    with client.get(url) as response:
+        next(response.chunks(1000))
+        waiting = threading.Thread(target=response.pause, daemon=True)
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        client.abort()
+        waiting.join(60.0)
+        assert not waiting.is_alive()
 
 
 # ---- the headers ----

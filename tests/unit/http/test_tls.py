@@ -329,13 +329,13 @@ def test_a_named_file_that_is_no_authority_is_an_error(kind: str, made: Certific
         kind, "not a valid PEM certificate"
     )
     assert str(caught.value) == f"--ca-file {path}: {reason}"
-    assert caught.value.hint == "--ca-file expects CA certificates in PEM form"
+    assert caught.value.hint == (None if kind == "missing" else "--ca-file expects CA certificates in PEM form")
 
 
 def test_a_bundle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"SSL_CERT_FILE or REQUESTS_CA_BUNDLE .*/gone\.pem: No such file") as caught:
         TlsConfig(bundle=tmp_path / "gone.pem").context(REGISTRY, 443)
-    assert caught.value.hint == "SSL_CERT_FILE or REQUESTS_CA_BUNDLE expects CA certificates in PEM form"
+    assert caught.value.hint is None
 
 
 FILES = ["ca-file", "bundle", "ca.crt", "client.cert", "client.key", "bundle directory", "bundle that is a directory"]

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.errors import StorageError, UnsupportedError, VerificationError
 from imgfetch.layers.diffid import DiffIdCheck, LayerInfo
 from imgfetch.layers.windows import TOTAL, WINDOWS, Lease
 from imgfetch.layers.zstd import ZstdStream
@@ -347,3 +347,28 @@ def test_what_was_found_is_kept_as_json() -> None:
 def test_a_note_that_is_something_else_is_refused(raw: bytes) -> None:
     with pytest.raises(VerificationError, match=r"a note|not a valid digest"):
         LayerInfo.from_json(raw)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_all_decompressed_bytes_are_copied_in_order(size: int) -> None:
+    copied = bytearray()
+
+    def copy(position: int, data: bytes) -> None:
+        assert position == len(copied)
+        copied.extend(data)
+
+    stored = gz(TAR)
+    check = DiffIdCheck("a layer", OCI_GZIP, copy=copy)
+    for at in range(0, len(stored), size):
+        check.update(stored[at : at + size])
+    check.finish()
+    assert copied == TAR
+
+
+def test_a_full_disk_ends_the_check_at_once() -> None:
+    def copy(_position: int, _data: bytes) -> None:
+        raise StorageError("the disk is full")
+
+    check = DiffIdCheck("a layer", OCI_GZIP, copy=copy)
+    with pytest.raises(StorageError, match="the disk is full"):
+        check.update(gz(tar({"noise": random.Random(1).randbytes(100_000)})))

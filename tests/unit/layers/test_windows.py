@@ -51,14 +51,14 @@ def test_a_lease_that_waits_can_be_stopped() -> None:
 
 
 def test_a_thread_with_a_lease_gets_another_one_at_once_if_the_sum_of_its_own_fits() -> None:
-    windows = Windows(100)
+    windows = Windows(100, 110)
     one, other = threading.Barrier(2), threading.Barrier(2)
 
     def nested() -> None:
         with windows.lease() as outer, windows.lease() as inner:
             outer.resize(50)
             one.wait(30)  # now both have all there is
-            inner.resize(50)
+            inner.resize(60)
             other.wait(30)
             with pytest.raises(UnsupportedError, match="0 MiB are in use for the whole file"):
                 windows.lease().resize(1)
@@ -90,7 +90,7 @@ def test_a_lease_keeps_its_bytes_for_a_smaller_window() -> None:
 
 def test_more_than_there_is_is_refused_at_once() -> None:
     with pytest.raises(UnsupportedError, match="it needs 200 MiB of memory"):
-        Windows(100 * MIB).lease().resize(200 * MIB)
+        Windows(100 * MIB, 300 * MIB).lease().resize(200 * MIB)
 
 
 def test_a_lease_that_is_dropped_is_given_back_without_the_collector() -> None:

@@ -12,6 +12,9 @@ from imgfetch.oci.platforms import Platform
     [
         pytest.param("linux/amd64", Platform("linux", "amd64"), id="plain"),
         pytest.param("linux/arm/v7", Platform("linux", "arm", "v7"), id="variant"),
+        pytest.param("arm64", Platform("linux", "arm64"), id="an architecture alone"),
+        pytest.param("Aarch64", Platform("linux", "arm64"), id="a machine's name alone"),
+        pytest.param("arm/v6", Platform("linux", "arm", "v6"), id="an architecture and a variant"),
         pytest.param("linux/arm/7", Platform("linux", "arm", "v7"), id="variant as a number"),
         pytest.param("linux/arm64/v8", Platform("linux", "arm64"), id="a variant that says nothing"),
         pytest.param("linux/arm64/v9", Platform("linux", "arm64", "v9"), id="a variant that says something"),
@@ -22,6 +25,9 @@ from imgfetch.oci.platforms import Platform
         pytest.param("linux/armel", Platform("linux", "arm", "v6"), id="armel"),
         pytest.param("linux/i686", Platform("linux", "386"), id="i686"),
         pytest.param("macos/arm64", Platform("darwin", "arm64"), id="macos"),
+        pytest.param("X86_64", Platform("linux", "amd64"), id="a machine name alone"),
+        pytest.param("386", Platform("linux", "386"), id="a number alone"),
+        pytest.param("armhf", Platform("linux", "arm", "v7"), id="a machine name alone that implies a variant"),
         pytest.param(" linux/s390x\n", Platform("linux", "s390x"), id="space around"),
         pytest.param(
             "windows/amd64:10.0.20348.2227", Platform("windows", "amd64", "", "10.0.20348.2227"), id="Windows' build"
@@ -34,13 +40,58 @@ def test_a_platform_is_read_in_gos_names(text: str, platform: Platform) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "linux", "linux/", "/amd64", "linux/amd64/", "linux/arm/v7/x", "linux/am d64", "linux/amd64:", "linux,amd64"],
+    [
+        "",
+        "linux/",
+        "/amd64",
+        "arm/",
+        "quux",
+        "amd64:1:2",
+        "am d64",
+        "linux amd64",
+        "linux/amd64/",
+        "linux/arm/v7/x",
+        "linux/am d64",
+        "linux/amd64:",
+        "linux,amd64",
+    ],
 )
 def test_a_platform_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(InvalidPlatformError, match=r"^not a valid platform: ") as caught:
         Platform.parse(text)
     assert isinstance(caught.value, ValueError)
     assert caught.value.hint == "write OS/ARCH[/VARIANT], such as linux/arm64 or linux/arm/v7"
+
+
+@pytest.mark.parametrize(
+    ("text", "os"), [("linux", "linux"), (" Windows ", "windows"), ("macos", "darwin"), ("darwin", "darwin")]
+)
+def test_an_operating_system_alone_is_for_this_machines_architecture(text: str, os: str) -> None:
+    here = platforms.default()
+    assert Platform.parse(text) == Platform(os, here.architecture, here.variant)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("amd46", "amd64"), ("arm46", "arm64"), ("Lnux", "linux"), ("aarch46", "aarch64")]
+)
+def test_a_misspelt_name_alone_is_refused_with_what_was_meant(text: str, meant: str) -> None:
+    with pytest.raises(InvalidPlatformError, match=rf"'{text}'; did you mean '{meant}'\?$"):
+        Platform.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        ("linux/amd46", "; did you mean 'linux/amd64'?"),
+        ("linx/arm64", "; did you mean 'linux/arm64'?"),
+        ("linux/arm46/v8", "; did you mean 'linux/arm64'?"),
+        ("linux/arm", ""),
+        ("darwin/arm64", ""),
+        ("linux/quux", ""),
+    ],
+)
+def test_another_platform_is_suggested_only_for_a_name_that_nobody_knows(text: str, suggestion: str) -> None:
+    assert Platform.parse(text).suggestion(["linux/amd64", "linux/arm64"]) == suggestion
 
 
 def test_a_refused_platform_is_shown_without_control_characters() -> None:

@@ -154,6 +154,19 @@ def test_the_default_tag_is_given_only_where_nothing_else_is(text: str, complete
     assert str(Reference.parse(text).with_default_tag()) == completed
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("alpine:3.20", "alpine_3.20"),
+        ("quay.io/team/app:1", "quay.io_team_app_1"),
+        (f"localhost:5000/app:1@sha256:{'0123456789ab' * 5}cdef", "localhost_5000_app_1@0123456789ab"),
+        (f"alpine@sha256:{'0123456789ab' * 5}cdef", "alpine@0123456789ab"),
+    ],
+)
+def test_a_file_name_is_short_and_has_no_character_that_readers_refuse(text: str, name: str) -> None:
+    assert Reference.parse(text).file_name == name
+
+
 def test_the_name_is_the_registry_and_the_repository() -> None:
     assert Reference.parse(f"busybox:1@{SHA256}").name == "docker.io/library/busybox"
 

@@ -108,6 +108,27 @@ def test_a_choice_that_does_not_exist_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("output", "window", "reason"),
+    [
+        ("y.tar.zst", 2**20 - 1, "zstd_window must be from 1048576 to 2147483648, not 1048575"),
+        ("y.tar.zst", 2**31 + 1, "zstd_window must be from"),
+        ("y.tar.zst", 0, "zstd_window must be from"),
+        ("y.tar", 2**27, "zstd_window is only for an output whose name ends in .tar.zst"),
+        ("y.tgz", 2**27, "zstd_window is only for an output"),
+        ("/dev/null", 2**27, "zstd_window is only for an output"),
+    ],
+)
+def test_a_window_of_zstd_has_bounds_and_a_compressed_file(
+    client: imgfetch.Client, tmp_path: Path, output: str, window: int, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        client.save(NAME, tmp_path / output, zstd_window=window)
+    with pytest.raises(ValueError, match="zstd_window"):
+        client.save_each(NAME, tmp_path, zstd_window=window)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_image_has_one_platform(client: imgfetch.Client) -> None:
     several = ["linux/amd64", "linux/arm64"]
     for call in (client.pin, client.inspect):

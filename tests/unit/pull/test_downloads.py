@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,7 +16,16 @@ import pytest
 import responses
 
 import imgfetch
-from imgfetch.errors import ImgfetchError, NotFoundError, TransportError, UnsupportedError, VerificationError
+from imgfetch.archive import tarlayout
+from imgfetch.archive.tarlayout import UncompressedLayer
+from imgfetch.errors import (
+    ImgfetchError,
+    NotFoundError,
+    StorageError,
+    TransportError,
+    UnsupportedError,
+    VerificationError,
+)
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.config import Config
 from imgfetch.oci.descriptor import Descriptor, Document
@@ -24,7 +35,7 @@ from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
 from imgfetch.progress import Item, Progress
 from imgfetch.pull.downloads import Downloads
-from imgfetch.pull.layer import Layer, distinct, layers_of
+from imgfetch.pull.layer import Layer, distinct, layers_of, shared
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.directory import StoreDirectory
@@ -98,7 +109,7 @@ def bring(wanted: Sequence[Layer], registry: FakeRegistry | Registry, store: Blo
     """Bring layers, and wait for each in its order."""
     with downloading(wanted, registry, store, **options) as downloads:
         for layer in wanted:
-            downloads.wait(layer.descriptor.digest)
+            downloads.wait([layer])
 
 
 # ---- what is to be brought ----
@@ -199,37 +210,43 @@ def test_a_layer_can_be_had_before_the_others_are_there(registry: FakeRegistry, 
     registry.contents[TWO.digest] = halves(TWO.content, lambda: is_read.wait(30))
     wanted = layers(ONE, TWO)
     with downloading(wanted, registry, store, jobs=2) as downloads:
-        downloads.wait(wanted[0].descriptor.digest)
+        downloads.wait([wanted[0]])
         assert store.read(wanted[0].descriptor.digest) == ONE.content
         is_read.set()
-        downloads.wait(wanted[1].descriptor.digest)
+        downloads.wait([wanted[1]])
 
 
 def test_what_comes_and_what_is_here_is_copied(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE, TWO)
     bring(layers(ONE), registry, store)
-    copies: dict[Digest, bytearray] = {}
+    copies: dict[tarlayout.Blob, bytearray] = {}
 
-    def copy(digest: Digest, position: int, data: bytes) -> None:
-        copies.setdefault(digest, bytearray())[position : position + len(data)] = data
+    def copy(blob: tarlayout.Blob, position: int, data: bytes) -> None:
+        copies.setdefault(blob, bytearray())[position : position + len(data)] = data
 
     wanted = layers(ONE, TWO)
     with downloading(wanted, registry, store, jobs=2, copy=copy) as downloads:
-        arrived = set(downloads.arrivals())
-        assert arrived == {layer.descriptor.digest for layer in wanted}
-    assert copies == {Digest.parse(layer.digest): layer.content for layer in (ONE, TWO)}
+        downloads.wait(wanted)
+        assert downloads.contents(wanted).keys() == {layer.descriptor.digest for layer in wanted}
+        assert downloads.copied(wanted) == copies.keys()
+    stored: dict[tarlayout.Blob, bytes] = {Digest.parse(blob.digest): blob.content for blob in (ONE, TWO)}
+    decompressed = {
+        UncompressedLayer(Digest.parse(TWO.digest), Digest.parse(TWO.diff_id)): gzip.decompress(TWO.content)
+    }
+    assert copies == stored | decompressed
 
 
 def test_what_is_no_layer_is_not_waited_for(registry: FakeRegistry, store: BlobStore) -> None:
     registry.add_blobs(ONE)
     with downloading(layers(ONE), registry, store, jobs=1) as downloads:
-        downloads.wait(Digest.of(b"a config"))
-        downloads.wait(Digest.parse(ONE.digest))
+        downloads.wait(layers(TWO))
+        assert downloads.contents(layers(TWO)) == {}
+        downloads.wait(layers(ONE))
 
 
 def test_no_layers_need_no_thread(registry: FakeRegistry, store: BlobStore) -> None:
     with downloading([], registry, store, jobs=4) as downloads:
-        downloads.wait(Digest.of(b"a config"))
+        downloads.wait([])
 
 
 # ---- what is there already ----
@@ -307,7 +324,37 @@ def test_a_changed_layer_is_refused(registry: FakeRegistry, store: BlobStore) ->
     assert store.has(descriptor(ONE)) is False
 
 
-def test_the_first_failure_is_told_and_ends_the_others(registry: FakeRegistry, store: BlobStore) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "is_small", "most"), [(2, True, 8), (2, False, 2), (1, True, 1), (9, True, 9), (9, False, 9)]
+)
+def test_small_layers_are_brought_eight_at_a_time_but_not_with_one_job(
+    registry: FakeRegistry, store: BlobStore, monkeypatch: pytest.MonkeyPatch, *, jobs: int, is_small: bool, most: int
+) -> None:
+    blobs = [images.hello(f"layer {number}") for number in range(9)]
+    smallest = min(len(blob.content) for blob in blobs)
+    monkeypatch.setattr(
+        "imgfetch.pull.downloads.SMALL", max(len(b.content) for b in blobs) if is_small else smallest - 1
+    )
+    running, together = 0, threading.Condition()
+
+    def meet() -> None:
+        nonlocal running
+        with together:
+            running += 1
+            together.notify_all()
+            assert together.wait_for(lambda: running >= most, 30)
+        time.sleep(0.05)  # for one too many
+
+    for blob in blobs:
+        registry.contents[blob.digest] = halves(blob.content, meet)
+    bring(layers(*blobs), registry, store, jobs=jobs)
+    assert registry.most_bodies == most
+
+
+def test_the_first_failure_is_told_and_ends_the_others(
+    registry: FakeRegistry, store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgfetch.pull.downloads.SMALL", 0)
     registry.contents[ONE.digest] = halves(ONE.content, lambda: wait_for_abort(registry))
     registry.contents[TWO.digest] = halves(TWO.content, lambda: wait_for_abort(registry))
     registry.contents[THREE.digest] = VerificationError("the first failure")
@@ -326,7 +373,97 @@ def test_a_failure_is_told_to_whoever_waits_for_another_layer(registry: FakeRegi
         downloading(wanted, registry, store, jobs=2) as downloads,
         pytest.raises(UnsupportedError, match="no"),
     ):
-        downloads.wait(wanted[0].descriptor.digest)
+        downloads.wait([wanted[0]])
+
+
+def test_a_failure_may_be_told_to_those_alone_who_wait_for_the_layer(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE, THREE)
+    registry.contents[TWO.digest] = UnsupportedError("no")
+    wanted, progress = layers(ONE, TWO, THREE), Failed()
+    wanted[1] = wanted[1]._replace(origin="list:7")
+    with downloading(wanted, registry, store, jobs=1, keep_going=True, progress=progress) as downloads:
+        downloads.wait([wanted[0]])
+        with pytest.raises(UnsupportedError, match=rf"^list:7: layer 2/3 of {REFERENCE}: no$"):
+            downloads.wait(wanted)
+        downloads.wait([wanted[2]])
+        assert downloads.contents(wanted).keys() == {wanted[n].descriptor.digest for n in (0, 2)}
+    assert progress.failures == [TWO.digest]
+
+
+class Failed(Progress):
+    """Remembers what was given up."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def failed(self, item: Item) -> None:
+        self.failures.append(item.name)
+
+
+def test_a_failure_of_this_machine_ends_everything_anyway(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE)
+    registry.contents[TWO.digest] = StorageError("the disk is gone")
+    wanted = layers(TWO, ONE)
+    with (
+        downloading(wanted, registry, store, jobs=1, keep_going=True) as downloads,
+        pytest.raises(StorageError, match=r"^the disk is gone$"),
+    ):
+        downloads.wait([wanted[1]])
+    assert registry.asked == [TWO.digest]
+
+
+def test_a_layer_is_tried_in_all_repositories_that_should_have_it(registry: FakeRegistry, store: BlobStore) -> None:
+    def elsewhere(name: str) -> Layer:
+        (layer,) = layers(ONE)
+        return layer._replace(reference=Reference.parse(f"registry.example/{name}:1"))
+
+    registry.contents[ONE.digest] = NotFoundError("not here", url="u", status=404)
+    same = [elsewhere(name) for name in ("one", "two", "two", "three")]
+    (joined,) = shared(same)
+    with (
+        downloading([joined], registry, store, jobs=1, keep_going=True) as downloads,
+        pytest.raises(NotFoundError, match=r"^layer 1/1 of registry\.example/team/app:1: not here$"),
+    ):
+        downloads.wait(same[:1])
+    assert registry.names == [f"registry.example/{name}" for name in ("one", "two", "three")]
+
+
+def test_layers_that_nobody_needs_any_more_are_left(registry: FakeRegistry, store: BlobStore) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert go.wait(30)
+
+    registry.contents[ONE.digest] = halves(ONE.content, hold)
+    registry.add_blobs(TWO, THREE)
+    wanted, progress = layers(ONE, TWO, THREE), Failed()
+    with downloading(wanted, registry, store, jobs=1, progress=progress) as downloads:
+        assert begun.wait(30)
+        downloads.leave(wanted[:2])
+        go.set()
+        downloads.wait([wanted[0], wanted[2]])
+    assert registry.asked == [ONE.digest, THREE.digest]
+    assert progress.failures == [TWO.digest]
+
+
+def test_whoever_waits_is_told_that_everything_is_stopped(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.contents[ONE.digest] = halves(ONE.content, lambda: wait_for_abort(registry))
+    wanted = layers(ONE)
+    with downloading(wanted, registry, store, jobs=1) as downloads:
+        threading.Timer(0.1, downloads.stop).start()
+        with pytest.raises(TransportError, match="stopped"):
+            downloads.wait(wanted)
+
+
+def test_a_layer_that_is_here_can_be_had_after_the_failure_of_another(registry: FakeRegistry, store: BlobStore) -> None:
+    registry.add_blobs(ONE)
+    registry.contents[TWO.digest] = UnsupportedError("no")
+    wanted = layers(ONE, TWO)
+    with downloading(wanted, registry, store, jobs=1) as downloads:
+        with pytest.raises(UnsupportedError):
+            downloads.wait(wanted)
+        downloads.wait(wanted[:1])
 
 
 def test_a_bug_is_told_as_it_is(registry: FakeRegistry, store: BlobStore) -> None:
@@ -351,10 +488,11 @@ def test_leaving_early_ends_the_threads(registry: FakeRegistry, store: BlobStore
 
     registry.contents[ONE.digest] = halves(ONE.content, stall)
     registry.add_blobs(TWO)
+    before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         interrupted(layers(ONE, TWO), registry, store, begun)
     assert registry.asked == [ONE.digest]
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("imgfetch-")] == []
+    assert before.issuperset(threading.enumerate())
 
 
 # ---- without a thread ----
@@ -374,9 +512,10 @@ def test_without_a_thread_layers_are_brought_as_they_are_awaited(registry: FakeR
     wanted = layers(ONE, TWO, THREE)
     with downloading(wanted, registry, store, jobs=2) as downloads:
         assert registry.asked == []
-        downloads.wait(wanted[1].descriptor.digest)
+        downloads.wait([wanted[1]])
         assert registry.asked == [ONE.digest, TWO.digest]
-        assert list(downloads.arrivals()) == [layer.descriptor.digest for layer in wanted]
+        downloads.wait(wanted)
+        assert registry.asked == [ONE.digest, TWO.digest, THREE.digest]
 
 
 @pytest.mark.usefixtures("no_threads")
@@ -407,10 +546,10 @@ def test_without_a_thread_a_layer_that_another_process_downloads_comes_last(
         stack.enter_context(other.claim(Digest.parse(ONE.digest), wait=False, interrupt=nothing, progress=nothing))
         monkeypatch.setattr("imgfetch.pull.downloads._BUSY", 0)
         with downloading(layers(ONE, TWO), registry, store) as downloads:
-            arrivals = downloads.arrivals()
-            assert next(arrivals) == Digest.parse(TWO.digest)
+            downloads.wait(layers(TWO))
+            assert registry.asked == [TWO.digest]
             stack.close()
-            assert next(arrivals) == Digest.parse(ONE.digest)
+            downloads.wait(layers(ONE, TWO))
 
 
 def test_a_missing_layer_names_its_number_and_its_digest(store: BlobStore) -> None:

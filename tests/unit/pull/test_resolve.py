@@ -749,6 +749,14 @@ def test_what_is_no_image_is_refused(
     assert "registry.example/team/app:1" in str(caught.value)
 
 
+@pytest.mark.parametrize("content_type", [mediatypes.DOCKER_SCHEMA1, f"{mediatypes.DOCKER_SCHEMA1_SIGNED}; charset=u"])
+def test_schema_1_by_the_digest_of_its_signed_part_is_named_as_such(registry: Resolving, content_type: str) -> None:
+    digest = f"sha256:{'0' * 64}"
+    registry.documents[digest] = Document(b'{"schemaVersion":1,"fsLayers":[],"signatures":[]}', content_type)
+    with pytest.raises(UnsupportedError, match="uses schema 1"):
+        registry.resolve(reference=pinned(digest))
+
+
 # ---- embedded content ----
 
 

@@ -9,6 +9,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import requests
@@ -31,7 +32,7 @@ from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.blobs import MAX_URLS
+from imgfetch.registry.blobs import MAX_URLS, PieceError
 from imgfetch.registry.client import Registry
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
@@ -224,6 +225,14 @@ def test_schema_1_that_has_nothing_better_is_what_there_is(
     assert document.content_type == SCHEMA1["Content-Type"]
 
 
+def test_the_stated_digest_of_schema_1_is_not_compared(wire: Wire, registry: Registry, log: Log) -> None:
+    stated = {**SCHEMA1, "Docker-Content-Digest": f"sha256:{'0' * 64}"}  # of the part that is signed
+    wire.get(MANIFEST, body=SCHEMA1_BODY, headers=stated)
+    wire.get(MANIFEST, body=SCHEMA1_BODY, headers=stated)
+    assert registry.manifest(REFERENCE).is_schema1
+    assert log.warnings == []
+
+
 def test_a_manifest_of_4_mib_is_taken(wire: Wire, registry: Registry) -> None:
     raw = b"{" + b" " * (4 * 1024 * 1024 - 2) + b"}"
     wire.get(MANIFEST, body=raw)
@@ -304,8 +313,16 @@ def test_a_manifest_that_is_not_there_is_named_with_what_to_check(wire: Wire, re
     with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN: manifest unknown") as caught:
         registry.manifest(REFERENCE)
     assert "registry.example/team/app:1" in str(caught.value)
-    assert "check the name and tag" in str(caught.value.hint)
-    assert "library/" not in str(caught.value.hint)
+    checks = "check the name and tag (imgfetch tags registry.example/team/app prints the tags); if the image needs"
+    assert str(caught.value.hint).startswith(checks)
+
+
+def test_a_digest_that_is_not_there_has_no_advice_about_tags(wire: Wire, registry: Registry) -> None:
+    reference = Reference.parse(f"registry.example/team/app@sha256:{'0' * 64}")
+    wire.get(f"{MANIFEST.rpartition('/')[0]}/{reference.digest}", status=404)
+    with pytest.raises(NotFoundError) as caught:
+        registry.manifest(reference)
+    assert str(caught.value.hint).startswith("check the name and digest; if the image needs")
 
 
 def test_a_hub_name_without_a_user_is_told_to_be_below_library(wire: Wire) -> None:
@@ -808,3 +825,70 @@ def test_a_warning_of_the_registry_is_shown(wire: Wire, registry: Registry, log:
     wire.get(MANIFEST, body=json.dumps({}), headers={"Warning": '299 - "this image is deprecated"'})
     registry.manifest(REFERENCE)
     assert log.warnings == ["warning from registry.example: this image is deprecated"]
+
+
+# ---- a piece of a blob ----
+
+PIECE = {"Content-Range": f"bytes 3-7/{len(CONTENT)}"}
+
+
+def read_piece(registry: Registry) -> bytes:
+    with registry.blob(REFERENCE, BLOB, "layer 1/2", offset=3, length=5) as response:
+        assert response.start == 3
+        return b"".join(response.chunks(6))
+
+
+@pytest.mark.parametrize("said", [PIECE["Content-Range"], "bytes 3-7/*"])
+def test_a_piece_of_a_blob_is_requested_by_its_range(wire: Wire, registry: Registry, said: str) -> None:
+    wire.get(BLOB_URL, CONTENT[3:8], status=206, headers={"Content-Range": said})
+    assert read_piece(registry) == CONTENT[3:8]
+    assert wire.sent[0].headers["Range"] == "bytes=3-7"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "fault"),
+    [
+        (200, {}, "status 200"),
+        (200, PIECE, "status 200"),
+        (404, {}, "status 404"),
+        (416, {}, "status 416"),
+        (429, {"Retry-After": "1"}, "status 429"),
+        (503, {}, "status 503"),
+        (206, {}, "another range"),
+        (206, {"Content-Range": f"bytes 2-7/{len(CONTENT)}"}, "another range"),
+        (206, {"Content-Range": f"bytes 3-6/{len(CONTENT)}"}, "another range"),
+        (206, {"Content-Range": f"bytes 3-{len(CONTENT) - 1}/{len(CONTENT)}"}, "another range"),
+        (206, {"Content-Range": f"bytes 3-7/{len(CONTENT) + 1}"}, "another range"),
+        (206, {**PIECE, "Content-Type": "multipart/byteranges; boundary=x"}, "another range"),
+        (206, {**PIECE, "Content-Encoding": "gzip"}, "a content coding"),
+        (206, {**PIECE, "Content-Length": "4"}, "a length of 4"),
+    ],
+)
+def test_a_piece_is_refused_if_anything_about_its_response_is_odd(
+    wire: Wire, registry: Registry, status: int, headers: dict[str, str], fault: str
+) -> None:
+    body = CONTENT[3:7] if headers.get("Content-Length") else CONTENT[3:8]
+    wire.get(BLOB_URL, body, status=status, headers=headers, auto_calculate_content_length=True)
+    with pytest.raises(PieceError, match=f"registry.example answered a request for 5 bytes from byte 3 with {fault}"):
+        read_piece(registry)
+
+
+def test_no_piece_is_requested_from_a_registry_that_sent_another_range(wire: Wire, registry: Registry) -> None:
+    wire.get(BLOB_URL, CONTENT[1:], status=206, headers={"Content-Range": f"bytes 1-{len(CONTENT) - 1}/*"})
+    wire.get(BLOB_URL, CONTENT)
+    with registry.blob(REFERENCE, BLOB, "layer 1/2", offset=3):
+        pass
+    with pytest.raises(PieceError, match="another range"):
+        read_piece(registry)
+    assert len(wire.sent) == 2
+
+
+def test_no_piece_comes_from_the_urls_of_a_foreign_layer(wire: Wire, registry: Registry) -> None:
+    wire.get(BLOB_URL, status=404)
+    foreign = replace(BLOB, urls=("https://elsewhere.example/layer",))
+    with (
+        pytest.raises(PieceError, match="status 404"),
+        registry.blob(REFERENCE, foreign, "layer 1/2", offset=3, length=5),
+    ):
+        pass
+    assert wire.asked == [BLOB_URL]

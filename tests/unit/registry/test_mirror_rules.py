@@ -636,9 +636,15 @@ def test_a_file_that_is_too_large_is_one_warning(tmp_path: Path, log: Log) -> No
 
 
 def test_what_is_absent_is_no_matter(tmp_path: Path, log: Log) -> None:
-    mirrors = read(docker=read_daemon_json(tmp_path / "daemon.json"), registries_conf=[tmp_path / "registries.conf"])
+    mirrors = read(docker=read_daemon_json(tmp_path / "daemon.json"))
     assert mirrors == Mirrors()
-    assert log.warnings == []
+    assert log.text == ""
+
+
+def test_a_named_file_that_is_absent_is_warned_of(tmp_path: Path, log: Log) -> None:
+    environment = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "typo")}
+    read(registries_conf=registries_conf_files(environment, None, system=tmp_path))
+    assert log.warnings == [f"ignoring {tmp_path / 'typo'}: No such file or directory"]
 
 
 # ---- which files of registries.conf ----

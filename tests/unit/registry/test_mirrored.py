@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ from imgfetch.errors import (
     UnsupportedError,
     VerificationError,
 )
+from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor, Document
@@ -35,6 +37,7 @@ from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirror_rules import Mirrors
 from imgfetch.registry.mirrored import Mirrored
+from imgfetch.registry.server import LIMITS
 from imgfetch.store.blobs import BlobStore
 from imgfetch.tolerance import Tolerance
 from tests import images
@@ -103,6 +106,26 @@ def test_without_mirrors_the_registry_is_asked_for_what_the_user_asked(registrie
     with mirrored.blob(TAGGED, BLOB, WHAT) as source:
         assert b"".join(source.chunks(100)) == CONTENT
     assert registries.opened == [Endpoint("docker.io", "library/busybox", is_mirror=False)]
+
+
+def test_a_piece_comes_from_one_place_the_first_mirror_that_is_well(registries: Registries) -> None:
+    for host in ("one.example", "two.example", "docker.io"):
+        registries.hold(host, content=CONTENT)
+        registries[host].has_pieces = True
+    assert registries.mirrored.piece(TAGGED, BLOB, WHAT, offset=3, length=5) == CONTENT[3:8]
+    assert registries.asked == ["one.example"]
+    registries["one.example"].contents = {str(BLOB.digest): TransportError("out of order")}
+    registries.hold("one.example", document=TransportError("out of order"))
+    registries.hold("two.example", document=DOCUMENT)
+    registries.mirrored.manifest(TAGGED)
+    assert registries.mirrored.piece(TAGGED, BLOB, WHAT, offset=0, length=5) == CONTENT[:5]
+    assert registries["docker.io"].asked == []
+
+
+def test_a_registry_without_pieces_is_not_asked_for_one(registries: Registries) -> None:
+    with pytest.raises(UnsupportedError, match=r"mirror one\.example has no pieces"):
+        registries.mirrored.piece(TAGGED, BLOB, WHAT, offset=3, length=5)
+    assert registries.asked == []
 
 
 def test_the_first_mirror_that_has_it_is_the_last_that_is_asked(registries: Registries) -> None:
@@ -602,3 +625,44 @@ def test_two_mirrors_of_one_host_with_apis_below_different_paths_are_two_registr
     registries.hold("docker.io", document=DOCUMENT)
     mirrored.manifest(TAGGED)
     assert [endpoint.path for endpoint in registries.opened] == ["/a", "/b", "", ""]
+
+
+# ---- the rate limit ----
+
+
+def limited(registries: Registries, seconds: float) -> Mirrored:
+    """Return a source that has received as many bytes as its limit allows in some seconds."""
+    registries.hold("docker.io", document=DOCUMENT)
+    limit = RateLimit(1000)
+    limit.spend(int(1000 * seconds))
+    return Mirrored(ONE_AND_TWO, registries.open, limits=LIMITS._replace(first_byte=0.5), rate_limit=limit)
+
+
+@pytest.mark.parametrize("ask", [Mirrored.manifest, Mirrored.resolve], ids=["manifest", "resolve"])
+def test_a_document_waits_for_the_rate_limit_before_its_race_begins(
+    registries: Registries, log: Log, ask: Callable[[Mirrored, Reference], object]
+) -> None:
+    mirrored = limited(registries, 1.0)
+    registries.hold("one.example", document=DOCUMENT)
+    began = time.monotonic()
+    assert ask(mirrored, TAGGED) == DOCUMENT
+    assert time.monotonic() - began >= 0.8
+    assert registries.asked == ["one.example"]
+    assert log.warnings == []
+
+
+def test_a_wait_for_the_rate_limit_ends_with_the_run(registries: Registries) -> None:
+    mirrored = limited(registries, 3600)
+    errors: list[TransportError] = []
+
+    def ask() -> None:
+        try:
+            mirrored.manifest(TAGGED)
+        except TransportError as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=ask, daemon=True)  # no pool, which would wait for a thread that never ends
+    waiting.start()
+    mirrored.abort()
+    waiting.join(30)
+    assert [str(error).startswith("stopped") for error in errors] == [True]

@@ -17,13 +17,13 @@ from imgfetch.http.retries import Postpone
 from imgfetch.registry.race import Races
 from imgfetch.registry.route import Asker, Entrant, Route
 from imgfetch.registry.server import LIMITS, Limits, Server
-from imgfetch.registry.stream import LeftError
+from imgfetch.registry.stream import AloneError, LeftError
 from tests.fakes import missing
 from tests.stories import Log
 
 CALM = LIMITS._replace(first_byte=5, upstream=10)
 RACING = LIMITS._replace(first_byte=0.1, upstream=5)
-HURRIED = LIMITS._replace(first_byte=0.1, upstream=0.5)
+HURRIED = LIMITS._replace(first_byte=0.1, upstream=1.0)
 RESET = TransportError("reset")
 _LONGEST = 30.0
 
@@ -38,6 +38,7 @@ class FakePlace(Asker[str]):
         until: silent before this is set.
         requests: the number of requests.
         pause: the seconds until its next request.
+        when_asked, when_failed: called at a request, and after its failure.
         at_a_time: shared by all; the number of requests that are waiting, and the most there were.
     """
 
@@ -49,6 +50,8 @@ class FakePlace(Asker[str]):
     closed: int = 0
     answers: list[str] = field(default_factory=list)
     pause: float = 0.0
+    when_asked: Callable[[], object] = lambda: None
+    when_failed: Callable[[], object] = lambda: None
     at_a_time: list[int] = field(default_factory=lambda: [0, 0])
 
     def __post_init__(self) -> None:
@@ -60,6 +63,7 @@ class FakePlace(Asker[str]):
 
     def request(self) -> Callable[[], AbstractContextManager[str]]:
         self.requests += 1
+        self.when_asked()
         return self._answer
 
     @contextmanager
@@ -78,6 +82,7 @@ class FakePlace(Asker[str]):
         self.answers.append(answer)
 
     def failed(self, error: ImgfetchError, postpone: Postpone | None = None) -> None:
+        self.when_failed()
         self.attempts -= 1
         if self.attempts <= 0:
             raise error
@@ -150,7 +155,7 @@ def test_a_silent_mirror_is_not_asked_again(places: Places) -> None:
 
 def test_a_mirror_that_is_raced_may_win(places: Places) -> None:
     places.one.until, places.two.until = threading.Event(), places.end
-    threading.Timer(0.3, places.one.until.set).start()
+    places.two.when_asked = places.one.until.set
     assert places.ask(RACING) == "one"
     assert places.requests == [1, 1, 0]
     assert not places.one.server.is_ill
@@ -169,7 +174,7 @@ def test_the_answer_of_a_place_that_lost_is_closed(places: Places) -> None:
 
 def test_a_place_that_lost_before_its_time_was_up_is_well(places: Places) -> None:
     places.one.until = places.two.until = places.end
-    assert places.ask(LIMITS._replace(first_byte=0.4, upstream=0.45)) == "upstream"
+    assert places.ask(LIMITS._replace(first_byte=1.0, upstream=1.5)) == "upstream"
     assert places.requests == [1, 1, 1]
     assert [place.server.is_ill for place in places.all] == [True, False, False]
 
@@ -197,7 +202,7 @@ def test_the_registry_itself_is_asked_when_the_mirrors_have_been_silent_for_long
 
 def test_the_registry_itself_is_not_asked_before_that(places: Places) -> None:
     places.one.until, places.two.until = threading.Event(), places.end
-    threading.Timer(0.3, places.one.until.set).start()
+    places.two.when_asked = places.one.until.set
     limits = LIMITS._replace(first_byte=0.1, upstream=20)
     assert places.ask(limits) == "one"
     assert places.requests == [1, 1, 0]
@@ -206,7 +211,7 @@ def test_the_registry_itself_is_not_asked_before_that(places: Places) -> None:
 def test_a_mirror_may_answer_while_the_registry_itself_asks_for_a_pause(places: Places) -> None:
     places.one.until, places.two.errors = threading.Event(), [RESET]
     places.upstream.errors, places.upstream.attempts, places.upstream.pause = [RESET], 2, _LONGEST
-    threading.Timer(1, places.one.until.set).start()
+    places.upstream.when_failed = places.one.until.set
     began = time.monotonic()
     assert places.ask(HURRIED._replace(upstream=0.1)) == "one"
     assert time.monotonic() - began < _LONGEST / 2
@@ -236,8 +241,7 @@ def test_the_registry_itself_is_asked_at_once_when_all_mirrors_are_ill(places: P
 
 def test_a_mirror_may_answer_while_the_registry_itself_fails(places: Places) -> None:
     places.one.until, places.two.errors = threading.Event(), [missing("it")]
-    places.upstream.errors = [RESET]
-    threading.Timer(0.8, places.one.until.set).start()
+    places.upstream.errors, places.upstream.when_failed = [RESET], places.one.until.set
     assert places.ask(HURRIED) == "one"
     assert places.requests == [1, 1, 1]
 
@@ -469,3 +473,54 @@ def test_an_error_that_is_no_failure_of_a_place_is_raised(places: Places, monkey
     monkeypatch.setattr(places.one, "_answer", broken)
     with pytest.raises(ZeroDivisionError):
         places.ask()
+
+
+def test_a_place_is_asked_again_over_one_connection() -> None:
+    places = Places()
+    route = places.route()
+    with route.open() as (entrant, _):
+        pass
+    route.failed(entrant, AloneError("the rest does not come in pieces"))
+    with route.open() as (again, _):
+        assert again is entrant
+    assert (places.one.requests, places.two.requests, places.upstream.requests) == (2, 0, 0)
+
+
+def test_the_registry_itself_is_asked_again_over_one_connection() -> None:
+    places = Places()
+    route = Route([], places.upstream.entrant, races=Races(), limits=CALM)
+    with route.open() as (entrant, _):
+        pass
+    route.failed(entrant, AloneError("the rest does not come in pieces"))
+    assert route.has_next
+    with route.open() as (again, _):
+        assert again is entrant
+    assert places.upstream.attempts == 1
+
+
+# ---- parts ----
+
+
+def test_the_other_mirrors_may_have_parts_and_the_registry_itself_is_not_asked_for_them() -> None:
+    places = Places()
+    route = places.route()
+    with route.open() as (entrant, _):
+        assert [each.server for each in route.helpers(entrant)] == [places.two.server]
+
+
+def test_no_mirror_is_asked_for_parts_of_what_the_registry_itself_sends() -> None:
+    places = Places()
+    places.one.errors, places.two.errors = [missing("it")], [missing("it")]
+    route = places.route()
+    with route.open() as (entrant, _):
+        assert entrant.server is places.upstream.server
+        assert route.helpers(entrant) == []
+
+
+def test_a_mirror_that_failed_is_not_asked_for_parts() -> None:
+    places = Places()
+    places.one.errors = [missing("it")]
+    route = places.route()
+    with route.open() as (entrant, _):
+        assert entrant.server is places.two.server
+        assert route.helpers(entrant) == []

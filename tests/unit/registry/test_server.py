@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 
 import pytest
 
@@ -227,6 +228,57 @@ def test_the_fastest_of_those_that_are_known_comes_first(server: Server, clock: 
     assert server.faster_one(others, lambda _: LIMITS.faster) == others[2]
 
 
+def test_of_several_downloads_one_is_better_off_at_a_mirror_that_is_idle(server: Server, clock: Clock) -> None:
+    send(server, clock, 5e6)
+    idle = another(clock, 5e6)
+    with server.download():
+        assert server.faster_one([idle], lambda _: LIMITS.better) is None
+        with server.download():
+            assert server.faster_one([idle], lambda _: LIMITS.better) == idle
+
+
+def test_a_download_that_begins_goes_where_its_share_is_largest(server: Server, clock: Clock) -> None:
+    send(server, clock, 5e6)
+    fast, faster = another(clock, 9e6), another(clock, 9e6)
+    with server.download(), fast.download():
+        assert server.faster_one([fast, faster], lambda _: LIMITS.better, joins=True) == faster
+
+
+def test_two_downloads_do_not_begin_at_one_idle_mirror_at_once(server: Server, clock: Clock) -> None:
+    send(server, clock, 5e6)
+    idle = another(clock, 5e6)
+    with server.download(), server.download():
+        found = [server.faster_one([idle], lambda _: LIMITS.better) for _ in range(2)]
+        assert found == [idle, None]
+        clock.now += LIMITS.first_byte
+        assert server.faster_one([idle], lambda _: LIMITS.better) == idle
+
+
+@pytest.mark.parametrize(("rate", "downloads", "is_tried"), [(5e6, 1, False), (5e6, 2, True), (50e6, 4, False)])
+def test_a_mirror_that_nobody_knows_is_tried_where_several_downloads_share_one_that_is_not_fast(
+    server: Server, clock: Clock, rate: float, downloads: int, *, is_tried: bool
+) -> None:
+    send(server, clock, rate)
+    with ExitStack() as stack:
+        for _ in range(downloads):
+            stack.enter_context(server.download())
+        assert bool(server.faster_one([another(clock)], lambda _: LIMITS.better)) == is_tried
+
+
+@pytest.mark.parametrize("error", [VerificationError("wrong"), ResumeError("wrong")], ids=["whole", "rest"])
+def test_a_mirror_that_sent_wrong_bytes_is_never_the_faster_one_until_a_blob_is_right(
+    server: Server, clock: Clock, error: VerificationError
+) -> None:
+    send(server, clock, 100e3)
+    other = another(clock, 1e6)
+    other.failed(error)
+    assert server.faster_one([other], lambda _: LIMITS.faster) is None
+    other.sent(is_whole=False)
+    assert server.faster_one([other], lambda _: LIMITS.faster) is None
+    other.sent(is_whole=True)
+    assert server.faster_one([other], lambda _: LIMITS.faster) == other
+
+
 def test_an_ill_mirror_is_never_the_faster_one(server: Server, clock: Clock) -> None:
     send(server, clock, 100e3)
     others = [another(clock), another(clock, 1e6)]
@@ -259,3 +311,25 @@ def test_a_place_that_is_given_up_is_not_tried_when_something_else_fails(server:
     server.failed(TransportError("reset"))
     clock.now = math.nextafter(math.inf, 0)
     assert not server.may_try()
+
+
+# ---- parts of blobs ----
+
+
+def test_a_mirror_is_verified_by_a_whole_blob_and_not_by_the_rest_of_one(server: Server) -> None:
+    server.sent(is_whole=False)
+    assert not server.is_verified
+    server.sent(is_whole=True)
+    server.sent(is_whole=False)
+    assert server.is_verified
+
+
+def test_a_mirror_is_idle_while_it_has_no_download_and_none_is_about_to_begin(server: Server, clock: Clock) -> None:
+    assert server.is_idle
+    with server.download():
+        assert not server.is_idle
+    assert server.is_idle
+    server.expect()
+    assert not server.is_idle
+    clock.now += LIMITS.first_byte
+    assert server.is_idle

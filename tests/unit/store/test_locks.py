@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -255,6 +256,7 @@ class Clock:
 
 
 def test_a_process_without_progress_is_not_waited_for(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     clock, lock = Clock(), FileLock(Folder.made(root), "lock")
     wait = Wait(ONE, clock)
     (root / "lock").write_text("12345 0123456789abcdef")  # another process
@@ -263,7 +265,8 @@ def test_a_process_without_progress_is_not_waited_for(root: Path, caplog: pytest
         answers.append(wait.look(lock, "the same"))
     assert answers == [Claim.THEIRS] * 5 + [Claim.BESIDE]
     waiting, beside = (record.getMessage() for record in caplog.records)
-    assert waiting == f"waiting for process 12345, which downloads {ONE} or a blob with the same lock"
+    assert waiting == f"waiting for another imgfetch (process 12345), which downloads the same layer, {ONE}"
+    assert [record.levelno < logging.WARNING for record in caplog.records] == [True, False]
     assert beside == f"process 12345 makes no progress with {ONE}; downloading it here too"
 
 

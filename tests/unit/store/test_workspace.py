@@ -45,6 +45,24 @@ def test_it_goes_away_after_a_failure_if_nothing_of_a_layer_came(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_could_not_be_removed_is_removed_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = Folder.remove
+
+    def busy(self: Folder, name: str) -> None:
+        if name == "store":
+            raise OSError(errno.ENOTEMPTY, "a thread still writes there")
+        remove(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "remove", busy)
+        with workspace.beside(tmp_path / "y.tar") as made:
+            (made.folder.path / "store").mkdir()
+    assert {path.name for path in tmp_path.rglob("*")} == {".y.tar.imgfetch", "store", "lock"}
+    with workspace.beside(tmp_path / "y.tar") as made:
+        assert made.folder.path == tmp_path / ".y.tar.imgfetch"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("below", ["parts", "layers"])
 def test_what_came_of_a_layer_stays_after_a_failure_for_the_next_run(tmp_path: Path, below: str) -> None:
     with pytest.raises(TransportError):
@@ -55,6 +73,41 @@ def test_what_came_of_a_layer_stays_after_a_failure_for_the_next_run(tmp_path: P
         assert not (path / "archive.part").exists()
         assert (path / "store" / below / "sha256" / ("0" * 64)).exists()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["parts", "layers"])
+def test_what_a_failure_left_is_shown_and_stays(tmp_path: Path, below: str) -> None:
+    with pytest.raises(TransportError):
+        fail(tmp_path / "y.tar", f"store/{below}/sha256/{'0' * 64}")
+    for _ in range(2):
+        with workspace.kept(tmp_path / "y.tar") as folder:
+            assert folder
+            assert folder.path == tmp_path / ".y.tar.imgfetch"
+
+
+def test_nothing_is_shown_of_one_that_is_absent_in_use_empty_or_of_others(tmp_path: Path) -> None:
+    def is_shown() -> bool:
+        with workspace.kept(tmp_path / "y.tar") as folder:
+            return folder is not None
+
+    assert not is_shown()
+    (tmp_path / ".y.tar.imgfetch" / "store" / "layers").mkdir(parents=True)
+    (tmp_path / ".y.tar.imgfetch").chmod(0o700)
+    (tmp_path / ".y.tar.imgfetch" / "lock").touch()
+    assert not is_shown()
+    with workspace.beside(tmp_path / "y.tar") as made:
+        (made.folder.path / "store" / "layers" / "sha256").mkdir(parents=True)
+        (made.folder.path / "store" / "layers" / "sha256" / "0").touch()
+        assert not is_shown()  # another process uses it
+    assert not is_shown()
+    with pytest.raises(TransportError):
+        fail(tmp_path / "y.tar", "store/layers/sha256/0")
+    (tmp_path / ".y.tar.imgfetch").chmod(0o777)
+    assert not is_shown()
+    (tmp_path / ".y.tar.imgfetch").rename(tmp_path / "real")
+    (tmp_path / "real").chmod(0o700)
+    (tmp_path / ".y.tar.imgfetch").symlink_to("real")
+    assert not is_shown()
 
 
 def test_one_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
@@ -114,18 +167,6 @@ def test_one_that_cannot_be_listed_hides_no_other_error(tmp_path: Path, monkeypa
     monkeypatch.undo()
     with pytest.raises(TransportError):
         leave(TransportError("cut"))
-
-
-def test_only_one_that_the_next_run_will_use_is_kept(tmp_path: Path) -> None:
-    output = tmp_path / "y.tar"
-    assert not workspace.is_kept(output)
-    with pytest.raises(TransportError):
-        fail(output, f"store/parts/sha256/{'0' * 64}")
-    assert workspace.is_kept(output)
-    with workspace.beside(output):  # another process, which will remove it
-        assert not workspace.is_kept(output)
-    assert not workspace.is_kept(output)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_in_a_directory_that_hands_its_group_on_is_found_again(tmp_path: Path) -> None:
