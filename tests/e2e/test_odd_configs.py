@@ -77,7 +77,17 @@ def test_a_reader_refuses_an_odd_config_or_does_not_as_measured(
     name = f"docker.io/odd/config:{sha256(str(odd).encode())[-16:]}"
     archive = tmp_path / "y.tar"
     archive.write_bytes(archive_of(odd.config(hello()), [hello()], name))
-    assert fate(engine, archive, name) == expected(odd.fate, reader)
+    found, why = fate(engine, archive, name)
+    assert found == expected(odd.fate, reader), why
+
+
+@pytest.mark.parametrize("reader", sorted(odd_configs.PODMAN))
+def test_podman_takes_no_lock_that_others_need(reader: str, started: Started, tmp_path: Path) -> None:
+    podman, archive, name = started(reader), tmp_path / "y.tar", "docker.io/odd/locks:1"
+    archive.write_bytes(archive_of(ODD_CONFIGS["created null"].config(hello()), [hello()], name))
+    before = set(podman.locks.iterdir()) if podman.locks.exists() else set()
+    assert fate(podman, archive, name) == ("runs", "")
+    assert len(set(podman.locks.iterdir()) - before) == 1
 
 
 @pytest.mark.parametrize("count", [125, 126])
@@ -87,24 +97,25 @@ def test_dockers_classic_store_stops_at_125_layers(reader: str, count: int, star
     name = f"docker.io/odd/layers:{count}"
     archive = tmp_path / "y.tar"
     archive.write_bytes(archive_of(ODD_CONFIGS["created null"].config(*layers), layers, name))
-    assert fate(started(reader), archive, name) == ("refused" if count > 125 else "runs")
+    found, why = fate(started(reader), archive, name)
+    assert found == ("refused" if count > 125 else "runs"), why
 
 
 def expected(fate: odd_configs.Fate, reader: str) -> str:
     return "refused" if reader in fate.refuse else "cannot run" if reader in fate.cannot_run else "runs"
 
 
-def fate(engine: Any, archive: Path, name: str) -> str:
-    """Load an image, and make a container of it where the reader can."""
+def fate(engine: Any, archive: Path, name: str) -> tuple[str, str]:
+    """Load an image, make a container of it where the reader can, and return how that ended and why."""
     try:
         (engine.read if hasattr(engine, "read") else engine.load)(archive)
-    except ConsumerError:
-        return "refused"
+    except ConsumerError as error:
+        return "refused", str(error)
     try:
         create(engine, name)
-    except ConsumerError:
-        return "cannot run"
-    return "runs"
+    except ConsumerError as error:
+        return "cannot run", str(error)
+    return "runs", ""
 
 
 def create(engine: Any, name: str) -> None:

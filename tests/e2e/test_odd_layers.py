@@ -50,7 +50,8 @@ def test_a_reader_refuses_an_odd_layer_or_does_not_as_measured(
     odd, archive = ODD_IMAGES[name], tmp_path / "y.tar"
     called = f"docker.io/odd/layer:{sha256(name.encode())[-16:]}"
     archive.write_bytes(archive_of(odd.built.config.content, layers(odd), called))
-    assert is_refused(started(reader), archive, called) == (reader in odd.refuse)
+    refused = refusal(started(reader), archive, called)
+    assert bool(refused) == (reader in odd.refuse), refused
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def saved(request: pytest.FixtureRequest, registry: RealRegistry, save: Save, ke
 def test_every_reader_loads_the_archive_with_a_decompressed_layer(
     reader: str, started: Started, saved: tuple[Path, str]
 ) -> None:
-    assert not is_refused(started(reader), *saved)
+    assert refusal(started(reader), *saved) == ""
 
 
 def layers(odd: OddImage) -> list[Blob]:
@@ -85,10 +86,11 @@ def layers(odd: OddImage) -> list[Blob]:
     return [replace(stored[entry["digest"]], media_type=entry["mediaType"]) for entry in listed]
 
 
-def is_refused(engine: Any, archive: Path, name: str) -> bool:
+def refusal(engine: Any, archive: Path, name: str) -> str:
+    """Return why a reader does not load an archive or make a container of its image, or nothing if it does both."""
     try:
         (engine.read if hasattr(engine, "read") else engine.load)(archive)
         create(engine, name)
-    except ConsumerError:
-        return True
-    return False
+    except ConsumerError as error:
+        return str(error)
+    return ""

@@ -15,13 +15,21 @@ from tests.tools import root
 
 
 class Podman:
-    """podman with a storage of its own."""
+    """podman with a storage of its own, and with locks of its own.
+
+    By default, all podmans of a machine have 2,048 locks between them in /dev/shm. A container takes one until it is
+    removed by podman, and keeps it when its storage is deleted.
+    """
 
     def __init__(self, directory: Path, programs: Programs = installed) -> None:
         root()
         podman = programs("podman")
         self.version = version_in(output(*podman, "--version"))
-        self.command = [*podman, "--root", directory / "root", "--runroot", directory / "r"]
+        self.locks = directory / "t" / "locks"
+        config = directory / "containers.conf"
+        config.write_text('[engine]\nlock_type = "file"\n')
+        self.command = ["env", f"CONTAINERS_CONF={config}", *podman]
+        self.command += ["--root", directory / "root", "--runroot", directory / "r", "--tmpdir", self.locks.parent]
         self.command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs"]
 
     @property
