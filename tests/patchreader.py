@@ -41,8 +41,8 @@ def read(raw: bytes, layers: Mapping[str, bytes]) -> Reading:
         rest, made, cost = _block(rest, old)
         result += made
         work += cost
-    require(not rest and work <= 16 * (head["result"]["size"] + sum(map(len, old))) + 1024 * MIB)
-    require(len(result) == head["result"]["size"])
+        require(work <= 16 * (len(result) + sum(map(len, old))) + 1024 * MIB)
+    require(not rest and len(result) == head["result"]["size"])
     require("sha256:" + hashlib.sha256(result).hexdigest() == head["result"]["digest"])
     return Reading(head, bytes(result))
 

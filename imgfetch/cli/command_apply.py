@@ -55,7 +55,7 @@ def _foreseen(patches: list[Path], base: list[Path]) -> Iterator[str]:
         with opened_base(opened[0], base):
             pass
         for patch in opened:
-            for _ in patch.blocks():
+            for _ in patch.sealed():
                 pass
         head = opened[-1].head
     for image in head.images:

@@ -30,6 +30,22 @@ class Block(NamedTuple):
     frame: bytes
 
 
+class Sealed(NamedTuple):
+    """A block that has its digest; its instructions are not read.
+
+    Attributes:
+        label: its name in messages.
+        script: the frame of its instructions.
+        script_size: the bytes of its instructions, as it says.
+        frame: the frame of its content, or nothing.
+    """
+
+    label: str
+    script: bytes
+    script_size: int
+    frame: bytes
+
+
 class PatchReader:
     """Reads a patch once, from its first byte to its last.
 
@@ -69,26 +85,34 @@ class PatchReader:
         return UnsupportedError(f"{self.name} is not a patch", hint="make patches with imgfetch patch OLD NEW -o FILE")
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks.
+        """Yield the blocks, for a reader that has the old layers: only they bound the work.
 
         Raises:
-            VerificationError: one is damaged; the message has its number and position.
+            VerificationError: one is damaged, or malformed; the message has its number.
         """
         sizes = [layer.size for layer in self.head.base]
-        position = work = 0
-        for number in range(1, self.head.blocks + 1):
-            label = f"block {number}/{self.head.blocks}"
-            (script, script_size, _, reserved), payload = self._undamaged(label)
-            position += _BLOCK.size + len(payload)
-            with self.naming(label):
-                if reserved:
-                    raise VerificationError("it is of a later version")
-                block = Block(decode(decompress(payload[:script], b"", script_size), sizes), payload[script:])
+        made = work = 0
+        for sealed in self.sealed():
+            with self.naming(sealed.label):
+                block = Block(decode(decompress(sealed.script, b"", sealed.script_size), sizes), sealed.frame)
+                made += block.script.size
                 work += block.script.work
-                if work > most_work(self.head.size + sum(sizes)):
+                if work > most_work(made + sum(sizes)):
                     raise VerificationError("it makes more work than its result needs")
-            del payload
+            del sealed
             yield block
+
+    def sealed(self) -> Iterator[Sealed]:
+        """Yield the blocks, each with the right digest; this takes time for the bytes of the patch alone.
+
+        Raises:
+            VerificationError: one is damaged; the message has its number.
+        """
+        position = 0
+        for number in range(1, self.head.blocks + 1):
+            sealed = self._sealed(f"block {number}/{self.head.blocks}")
+            position += _BLOCK.size + len(sealed.script) + len(sealed.frame)
+            yield sealed
         if position != self.head.length or self._file.read(1):
             raise VerificationError(f"{self.name} has other data behind its last block", hint="copy it again")
 
@@ -101,8 +125,7 @@ class PatchReader:
             hint = "make the patch again; copying it again does not help"
             raise error.within(f"{self.name} is malformed in {place}").replace(hint=hint) from None
 
-    def _undamaged(self, label: str) -> tuple[tuple[int, ...], bytes]:
-        """Read a block that has its digest, and return its numbers and the rest."""
+    def _sealed(self, label: str) -> Sealed:
         header = self._read(_BLOCK.size, label)
         digest, script, script_size, frame, reserved = _BLOCK.unpack(header)
         if max(script, script_size) > MAX_SCRIPT or frame > MAX_FRAME:
@@ -110,7 +133,10 @@ class PatchReader:
         payload = self._read(script + frame, label)
         if hashlib.sha256(header[32:] + payload).digest() != digest:
             raise VerificationError(f"{self.name} is damaged in {label}", hint="copy it again")
-        return (script, script_size, frame, reserved), payload
+        with self.naming(label):
+            if reserved:
+                raise VerificationError("it is of a later version")
+        return Sealed(label, payload[:script], script_size, payload[script:])
 
     def _read(self, length: int, label: str) -> bytes:
         data = self._file.read(length)

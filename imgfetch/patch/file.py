@@ -47,7 +47,7 @@ def is_patch(path: Path) -> bool:
 
 
 def verified_head(path: Path, advanced: Advanced | None = None) -> Head:
-    """Return the head of a patch all of whose blocks are undamaged; only `apply` verifies their result.
+    """Return the head of a patch all of whose blocks are undamaged; only `apply` reads them and verifies their result.
 
     Args:
         path: the patch.
@@ -59,7 +59,7 @@ def verified_head(path: Path, advanced: Advanced | None = None) -> Head:
         StorageError: it cannot be read.
     """
     with opened_patch(path) as patch:
-        for block in patch.blocks():
+        for block in patch.sealed():
             if advanced:
-                advanced(len(block.frame))
+                advanced(len(block.script) + len(block.frame))
         return patch.head

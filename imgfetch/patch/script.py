@@ -20,7 +20,7 @@ MAX_STEPS = 100_000
 _PART = 4096
 """Bytes that are copied in about the time that a part takes."""
 _RATIO = 16
-"""Bytes that a patch may have copied for one byte of its result and its old layers: several times what it may need."""
+"""Bytes that a patch may have copied for one byte of its result and its old layers: several times what it needs."""
 _LITTLE = 1024**3
 """Bytes that any patch may have copied."""
 _MAX_DIGITS = 9
@@ -79,7 +79,7 @@ class Script(NamedTuple):
 def most_work(size: int) -> int:
     """Return the most work that a patch may make, or else a small one could keep its reader busy for days.
 
-    ``size`` is that of the result and of the old layers, together.
+    ``size`` is that of the old layers and of the result so far, together: a result that is only claimed costs nothing.
     """
     return _RATIO * size + _LITTLE
 

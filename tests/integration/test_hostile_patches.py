@@ -27,7 +27,7 @@ from imgfetch.files import NO_TEMPORARY_SPACE, storage_errors
 from imgfetch.patch import script as instructions
 from imgfetch.patch.rebuild import rebuilt
 from tests import images, patchwriter
-from tests.bounded import run
+from tests.bounded import STEPS, run
 from tests.integration.conftest import Command
 from tests.patches import archive
 from tests.patchwriter import block, document, frame, head, new, number, old, patch, repeated, script, span
@@ -268,6 +268,24 @@ def test_work_that_the_result_does_not_need_is_refused(
     monkeypatch.setattr(instructions, "_LITTLE", MIB)
     monkeypatch.setattr(instructions, "_RATIO", 1)
     refused(COSTLY[forged](), "makes more work than its result needs", place, command, 6)
+
+
+def finest(count: int, size: int) -> bytes:
+    """Return a patch of blocks of some hundred bytes, each with 100,000 steps, that claims a result of some size."""
+    each = block(script([old(0, 0, 1), *[old(0, -1, 1)] * 99_999]))
+    return made(*[each] * count, size=size)
+
+
+def test_a_result_that_a_patch_only_claims_pays_for_no_work(place: Place, command: Command) -> None:
+    refused(finest(40, MIB * 1024), "malformed in block 3/40: it makes more work than its", place, command, 6)
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["inspect"], ["apply", "--dry-run"]], ids=" ".join)
+def test_no_instruction_is_read_before_the_result_is_made(arguments: list[str], place: Place, tmp_path: Path) -> None:
+    place.forged.write_bytes(finest(1000, 2**62))
+    base = ["--from", place.base] if arguments[0] == "apply" else []
+    done = run(tmp_path, *arguments, place.forged, *base, most_steps=STEPS)
+    assert done.status == 0, done.err
 
 
 def refused(raw: bytes, says: str, place: Place, command: Command, status: int) -> None:

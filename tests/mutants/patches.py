@@ -29,15 +29,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_damaged_patch_is_refused[a bit of the head's sum]"
     ),
     Mutant(
-        "PatchReader._undamaged", "if hashlib.sha256(header[32:] + payload).digest() != digest:", "if False:"
+        "PatchReader._sealed", "if hashlib.sha256(header[32:] + payload).digest() != digest:", "if False:"
     ).noticed_by("test_a_damaged_patch_is_refused[a bit of a frame]"),
     Mutant(
-        "PatchReader._undamaged", "if max(script, script_size) > MAX_SCRIPT or frame > MAX_FRAME:", "if False:"
+        "PatchReader._sealed", "if max(script, script_size) > MAX_SCRIPT or frame > MAX_FRAME:", "if False:"
     ).noticed_by("test_a_block_that_is_too_large_is_refused_before_it_is_read"),
-    Mutant("PatchReader.blocks", " or self._file.read(1)", "").noticed_by(
+    Mutant("PatchReader.sealed", " or self._file.read(1)", "").noticed_by(
         "test_a_damaged_patch_is_refused[more behind the end]"
     ),
-    Mutant("PatchReader.blocks", "position != self.head.length or ", "").noticed_by(
+    Mutant("PatchReader.sealed", "position != self.head.length or ", "").noticed_by(
         "test_the_length_of_all_blocks_is_that_of_the_head"
     ),
     Mutant("container:_content", "if size > MAX_HEAD:", "if False:").noticed_by(
@@ -120,10 +120,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("refuse_archive_name", "if parse.is_archive(arguments.output):", "if False:").noticed_by(
         "test_a_patch_does_not_get_the_name_of_an_archive"
     ),
-    Mutant("PatchReader.blocks", "if work > most_work(self.head.size + sum(sizes)):", "if False:").noticed_by(
+    Mutant("PatchReader.blocks", "if work > most_work(made + sum(sizes)):", "if False:").noticed_by(
         "test_work_that_the_result_does_not_need_is_refused"
     ),
-    Mutant("PatchReader.blocks", "if reserved:", "if False:").noticed_by(
+    Mutant("PatchReader.blocks", "most_work(made ", "most_work(self.head.size ").noticed_by(
+        "test_a_result_that_a_patch_only_claims_pays_for_no_work"
+    ),
+    Mutant("PatchReader._sealed", "if reserved:", "if False:").noticed_by(
         "test_a_block_that_is_wrong_on_purpose_is_refused[of a later version]"
     ),
     Mutant("Composer._script", "if self._work + script.work > most // 2:", "if False:").noticed_by(
@@ -185,7 +188,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("command_apply:_check", "if is_compressed_name(arguments.output):", "if False:").noticed_by(
         "test_an_archive_does_not_get_a_name_that_promises_compression"
     ),
-    Mutant("command_apply:_foreseen", "for _ in patch.blocks():", "for _ in ():").noticed_by(
+    Mutant("command_apply:_foreseen", "for _ in patch.sealed():", "for _ in ():").noticed_by(
         "test_a_dry_run_finds_a_damaged_block"
     ),
     Mutant("decompressed:_other", "if not digest.matches(hasher):", "if False:").noticed_by(
@@ -206,9 +209,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("selections:selections", "[*preferred[number:], *preferred]", "()").noticed_by(
         "test_the_result_is_the_archive_that_a_save_writes[another preferred platform-docker]"
     ),
-    Mutant("file:verified_head", "for block in patch.blocks():", "for block in ():").noticed_by(
+    Mutant("file:verified_head", "for block in patch.sealed():", "for block in ():").noticed_by(
         "test_inspect_and_verify_know_a_patch"
     ),
+    Mutant(
+        "file:verified_head",
+        "for block in patch.sealed():",
+        "for _ in patch.blocks():\n            pass\n        for block in ():",
+    ).noticed_by("test_no_instruction_is_read_before_the_result_is_made[verify]"),
     Mutant(
         "operations:_complete", "    with temporary() as file:", "    with opened(output, None) as file:"
     ).noticed_by("test_a_stream_gets_nothing_before_the_result_is_verified"),
