@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive.contents import Archive, ArchivedImage, ArchivedLayer
 from imgfetch.archive.recognise import is_damaged, read_archive
@@ -100,8 +100,12 @@ def examine(
     platform: Platforms | None = None,
     policy: SignaturePolicy | None = None,
     advanced: Advanced | None = None,
+    again: Callable[[], BinaryIO] | None = None,
 ) -> Examined:
-    """Verify an archive as `verify` does, and return its contents too."""
+    """Verify an archive as `verify` does, and return its contents too.
+
+    ``again`` opens the same archive, if the source can be read only once, for diff_ids by another hash algorithm.
+    """
     wishes: tuple[Wish, ...] = one_or_many(wanted)
     several = dict.fromkeys(map(Wanted.parse, wishes))
     platforms = names.platforms(platform)
@@ -114,7 +118,7 @@ def examine(
         if not is_damaged(found) and not any(_damaged_blobs(found)):
             raise
         return Examined(_damaged(found), found, Archive())
-    scans = {"sha256": found, **dict(_scanned_again(source, found, archive))}
+    scans = {"sha256": found, **dict(_scanned_again(source, found, archive, again))}
     answers = tuple(map(Finder(archive, platforms).answer, several))
     faults = chain(found.faults, _damaged_blobs(found), archive.faults, _layers(scans, archive))
     images = [image for answer in answers for image in answer.images] if answers else None
@@ -139,19 +143,21 @@ def examine(
     return Examined(verified, found, archive)
 
 
-def _scanned_again(source: Source, found: Scan, archive: Archive) -> Iterator[tuple[str, Scan]]:
+def _scanned_again(
+    source: Source, found: Scan, archive: Archive, again: Callable[[], BinaryIO] | None
+) -> Iterator[tuple[str, Scan]]:
     """Yield a scan for each other hash algorithm of diff_ids; the file must not have changed since the one before."""
     other = {layer.diff_id.algorithm for image in archive.images for layer in image.layers} - {"sha256"}
-    if other and not can_be_read_again(source):
+    if other and not again and not can_be_read_again(source):
         raise UnsupportedError(
             f"{name_of(source)} has diff_ids in {min(other)}, for which it must be read twice",
             hint="name a file instead of a pipe",
         )
     for algorithm in sorted(other):
-        again = scan(source, hashes=True, diff_ids=algorithm)
-        if _digests(again) != _digests(found):
+        second = scan(again() if again else source, hashes=True, diff_ids=algorithm)
+        if _digests(second) != _digests(found):
             raise VerificationError(f"{found.name} was changed while it was read", hint="run the command again")
-        yield algorithm, again
+        yield algorithm, second
 
 
 def _digests(found: Scan) -> dict[str, Digest | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.archive.streams import Advanced, joined
-from imgfetch.archive.verify import Verified, verify
+from imgfetch.archive.verify import Examined, Verified, examine
 from imgfetch.archive.wanted import Wanted, Wish
 from imgfetch.errors import ImgfetchError, NoSpaceError, VerificationError
 from imgfetch.files import NO_SPACE, NO_TEMPORARY_SPACE, storage_errors
@@ -57,7 +57,8 @@ def _apply(
     origins = Origins(patch.head.documents)
     with opened_base(patch, places, advanced) as layers:
         result = _Result(patch, layers, out)
-        found = result.verified([own for each in wishes if (own := origins.in_the_result(each))], advanced)
+        examined = result.examined([own for each in wishes if (own := origins.in_the_result(each))], advanced)
+    found = examined.verified
     require(wishes, origins, found, patch.name)
     if found.findings:
         raise VerificationError(
@@ -90,7 +91,7 @@ class _Result:
         self._hasher = Hasher("sha256")
         self._error: ImgfetchError | None = None
 
-    def verified(self, wishes: Sequence[Wanted], advanced: Advanced | None) -> Verified:
+    def examined(self, wishes: Sequence[Wanted], advanced: Advanced | None) -> Examined:
         """Verify the result while it is written.
 
         Raises:
@@ -100,13 +101,21 @@ class _Result:
         """
         file = joined(ahead(self._passed()), f"the archive of {self._patch.name}")
         try:
-            found: Verified | ImgfetchError = verify(file, wishes, advanced=advanced)
+            found: Examined | ImgfetchError = examine(
+                file, wishes, advanced=advanced, again=lambda: self._written(file)
+            )
         except ImgfetchError as error:
             found = error
         self._finish(file)
         if isinstance(found, ImgfetchError):
             raise found
         return found
+
+    def _written(self, file: BinaryIO) -> BinaryIO:
+        """Return the result from its beginning, when it is complete."""
+        self._finish(file)
+        self._out.seek(0)
+        return self._out
 
     def _finish(self, file: BinaryIO) -> None:
         """Read the rest, and require that the result has its digest; another error would only follow from that."""

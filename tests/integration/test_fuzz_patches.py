@@ -27,7 +27,7 @@ def test_the_fuzzer_notices_a_traceback_and_a_patch_that_should_have_been_refuse
         good = next(
             raw for raw in (patchfuzz.case(old, 1, which) for which in range(99)) if applies(raw, old, tmp_path)
         )
-        monkeypatch.setattr(apply, "verify", lambda *_given, **_named: 1 / 0)
+        monkeypatch.setattr(apply, "examine", lambda *_given, **_named: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             patchfuzz.tried(good, old, tmp_path)
         monkeypatch.undo()

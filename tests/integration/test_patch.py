@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import random
@@ -10,12 +12,12 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from imgfetch import save
+from imgfetch import apply_patch, make_patch, save
 from imgfetch.errors import ImgfetchError
 from imgfetch.layers.gzipmember import GzipMember
 from imgfetch.oci.digest import Digest
@@ -87,6 +89,22 @@ def test_the_result_is_the_archive_that_save_writes_with_decompressed_layers(mad
 def test_a_patch_has_little_more_than_the_difference(made: Made) -> None:
     assert made.patch.stat().st_size < 3000
     assert made.new.stat().st_size > 500_000
+
+
+@pytest.mark.parametrize("is_file", [True, False], ids=["a file", "a stream"])
+def test_diff_ids_may_be_in_sha512(is_file: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    one, two = (
+        replace(layer(raw), diff_id=f"sha512:{hashlib.sha512(raw).hexdigest()}")
+        for raw in (tar({"one": _LONG}), tar({"two": _LONG + b"2"}))
+    )
+    old, plain, patch = (tmp_path / each for each in ("old.tar", "plain.tar", "new.patch"))
+    stream, result = io.BytesIO(), tmp_path / "result.tar"
+    archive(image(one), old)
+    archive(image(one, two), plain, layers="plain")
+    make_patch(old, plain, patch)
+    assert patch.stat().st_size < 2000
+    apply_patch(patch, old, result if is_file else stream)
+    assert (result.read_bytes() if is_file else stream.getvalue()) == plain.read_bytes()
 
 
 @pytest.mark.parametrize("form", ["plain", "classic", "oci", "zstd", "compressed"])
