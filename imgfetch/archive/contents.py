@@ -151,6 +151,11 @@ class Archive:
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all layers of the images are there, decompressed."""
+        return all(layer.compression == "plain" for image in self.images for layer in image.layers)
+
 
 class Configs:
     """The configs of an archive, each read once."""

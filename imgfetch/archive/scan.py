@@ -68,6 +68,7 @@ class Scan:
         faults: sentences about the tar itself.
         is_whole: whether the tar was read to its end.
         cut_short: a sentence if the file ends early, or else an empty text.
+        is_compressed: whether the file is compressed as a whole.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Scan:
     faults: list[str] = field(default_factory=list)
     is_whole: bool = False
     cut_short: str = ""
+    is_compressed: bool = False
 
     def target(self, name: str) -> str:
         """Return the name of the file that a name stands for, which differs for the links of docker and podman."""
@@ -153,7 +155,7 @@ class _Scanner:
     def __init__(self, reader: Members, diff_ids: str) -> None:
         self._reader = reader
         self._diff_ids = diff_ids
-        self._found = Scan(reader.name, reader.size)
+        self._found = Scan(reader.name, reader.size, is_compressed=reader.is_compressed)
         self._room = _MAX_DOCUMENTS
         self._prefix: str | None = None
 

@@ -24,6 +24,8 @@ from imgfetch.patch.origin import Origins, require
 from imgfetch.patch.rebuild import rebuilt
 from imgfetch.text import format_size
 
+_AGAIN = "make the patch again, with imgfetch patch or imgfetch save --patch-from"
+
 
 def apply(
     patches: Sequence[Path],
@@ -65,6 +67,8 @@ def _apply(
             f"{patch.name} makes an archive that no reader should load: {found.findings[0]}",
             details=found.findings[1:20],
         )
+    if examined.scan.is_compressed or not examined.archive.is_plain:
+        raise VerificationError(f"{patch.name} makes an archive that is compressed, or lacks layers", hint=_AGAIN)
     if {(image.names, image.image_id) for image in patch.head.images} != {
         (image.names, image.config_digest) for image in found.images
     }:

@@ -32,7 +32,7 @@ def result_of(new: Loaded) -> Result:
     Raises:
         UnsupportedError: the archive cannot be decompressed as `imgfetch save --layers plain` would.
     """
-    if new.file and len(new.places) == len(new.layers):
+    if new.file and new.archive.is_plain:
         return Result(_as_it_is(new, new.file), images_of(new.archive), _registry_documents(new))
     documents = _Documents(new.members.blob_documents())
     layout = _decompressed(new, documents)

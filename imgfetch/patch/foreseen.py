@@ -86,8 +86,7 @@ def foreseen(old: Path, new: Path) -> PatchForecast:
     refuse_directory(new)
     with readable(new, is_whole=True) as source:
         members, archive = read_undamaged(source)
-    is_plain = all(layer.compression == "plain" for image in archive.images for layer in image.layers)
-    if not is_plain:
+    if not archive.is_plain:
         selections(members, archive)
     images = tuple(
         (
@@ -97,7 +96,7 @@ def foreseen(old: Path, new: Path) -> PatchForecast:
         )
         for image in archive.images
     )
-    return PatchForecast(found.names, images, members.size if is_plain else None)
+    return PatchForecast(found.names, images, members.size if archive.is_plain else None)
 
 
 def _names(image: ArchivedImage) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch import apply_patch, make_patch, save
-from imgfetch.errors import ImgfetchError
+from imgfetch.errors import ImgfetchError, VerificationError
 from imgfetch.layers.gzipmember import GzipMember
 from imgfetch.oci.digest import Digest
 from imgfetch.patch import raw
@@ -27,7 +27,7 @@ from imgfetch.patch.head import Head
 from imgfetch.patch.make import make
 from imgfetch.patch.script import Span, Take
 from tests.authority import new_key
-from tests.images import OCI_ZSTD, hello, image, layer, tar
+from tests.images import OCI_ZSTD, gz, hello, image, layer, tar
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
 from tests.patches import BASE, NEW, NEWEST, OLD, OTHER, applied, archive, literal, opened, rewritten, sha256
@@ -362,6 +362,14 @@ def test_an_archive_with_a_wrong_layer_is_refused_although_the_patch_makes_the_a
     patch = literal(made.patch.read_bytes(), bytes(wrong))
     with pytest.raises(ImgfetchError, match=r"makes an archive that no reader should load: .* is damaged"):
         applied(patch, made.old, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["as a whole", "in its layers"])
+def test_a_result_that_is_compressed_is_refused(form: str, made: Made, tmp_path: Path) -> None:
+    archive = gz(made.plain.read_bytes()) if form == "as a whole" else made.new.read_bytes()
+    with pytest.raises(VerificationError, match="makes an archive that is compressed") as caught:
+        applied(literal(made.patch.read_bytes(), archive), made.old, tmp_path)
+    assert caught.value.hint == "make the patch again, with imgfetch patch or imgfetch save --patch-from"
 
 
 @pytest.mark.parametrize("names", [(), ("x:1",)])

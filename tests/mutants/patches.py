@@ -90,6 +90,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("apply:_apply", "if found.findings:", "if False:").noticed_by(
         "test_an_archive_with_a_wrong_layer_is_refused_although_the_patch_makes_the_archive_that_it_says"
     ),
+    Mutant("apply:_apply", "examined.scan.is_compressed or ", "").noticed_by(
+        "test_a_result_that_is_compressed_is_refused[as a whole]"
+    ),
+    Mutant("apply:_apply", " or not examined.archive.is_plain", "").noticed_by(
+        "test_a_result_that_is_compressed_is_refused[in its layers]"
+    ),
     Mutant("apply:_apply", "    require(wishes, origins, found, patch.name)\n", "").noticed_by(
         "test_a_manifest_of_another_image_proves_nothing"
     ),
