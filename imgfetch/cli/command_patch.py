@@ -10,7 +10,7 @@ from imgfetch.archive.output import regular
 from imgfetch.cli import context, stdout
 from imgfetch.cli.board import format_blobs
 from imgfetch.cli.display import Display
-from imgfetch.cli.forecast import estimated
+from imgfetch.cli.forecast import estimated, old_archive
 from imgfetch.cli.options import usage
 from imgfetch.patch.foreseen import PatchForecast, foreseen
 from imgfetch.patch.operations import make_patch
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
 
 def _lines(found: PatchForecast) -> Iterator[str]:
     """Yield a line for each image with its layers below it, and then the sizes."""
-    yield sanitize(f"old archive: {', '.join(found.old_images)}; not verified yet")
+    yield old_archive(found.old_images)
     for names, platform, layers in found.images:
         size = sum(layer.size for layer in layers)
         yield sanitize(f"{', '.join(names)} {platform}: {format_blobs(len(layers))}, {format_size(size)}")

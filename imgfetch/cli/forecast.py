@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from imgfetch.cli.board import format_blobs
+from imgfetch.oci.platforms import Platform
 from imgfetch.pull.forecast import Blob, Forecast
 from imgfetch.text import counted, format_size, sanitize
 
@@ -15,7 +16,7 @@ _STATES = {"fetched": "download", "continued": "resume", "cached": "cached", "le
 def lines(found: Forecast) -> Iterator[str]:
     """Yield a line for each image with its blobs below it, and then the sums."""
     if found.old_images is not None:
-        yield sanitize(f"old archive: {', '.join(found.old_images)}; not verified yet")
+        yield old_archive(found.old_images)
     waiting = {blob.digest: blob for blob in found.blobs}
     for image in found.images:
         names = ", ".join(map(str, image.references))
@@ -36,6 +37,12 @@ def lines(found: Forecast) -> Iterator[str]:
     if is_patch:
         yield f"estimated size of the patch: {estimated(found.new)}"
     yield from (f"{registry} reports {pulls} pulls left" for registry, pulls in found.pulls_left.items())
+
+
+def old_archive(images: Mapping[str, tuple[Platform, ...]]) -> str:
+    """Return the line about the old archive of a patch, whose layers are not read."""
+    shown = (" ".join([name, *map(str, platforms)]) for name, platforms in images.items())
+    return sanitize(f"old archive: {', '.join(shown)}; not verified yet")
 
 
 def estimated(new: int) -> str:

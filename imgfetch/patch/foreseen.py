@@ -19,11 +19,11 @@ class OldLayers(NamedTuple):
     """The layers of an old archive, which are not verified.
 
     Attributes:
-        names: the names of its images, or else their image IDs.
+        images: the platforms of its images by their names, or else by their image IDs.
         sizes: the layers by diff_id, with their sizes if they are decompressed in the archive.
     """
 
-    names: tuple[str, ...]
+    images: Mapping[str, tuple[Platform, ...]]
     sizes: Mapping[Digest, int | None]
 
     @classmethod
@@ -44,7 +44,11 @@ class OldLayers(NamedTuple):
             for layer in image.layers
             if not layer.is_absent
         }
-        return cls(tuple(name for image in images for name in _names(image)), sizes)
+        platforms: dict[str, tuple[Platform, ...]] = {}
+        for image in images:
+            for name in _names(image):
+                platforms[name] = (*platforms.get(name, ()), image.config.platform)
+        return cls(platforms, sizes)
 
 
 class NewLayer(NamedTuple):
@@ -64,12 +68,12 @@ class PatchForecast(NamedTuple):
     """A patch that is not made yet.
 
     Attributes:
-        old_images: the names of the images in the old archive.
+        old_images: the platforms of the images in the old archive, by their names.
         images: the names, the platform and the layers of each image in the new archive.
         size: the bytes of the archive that the patch would make, if they are known.
     """
 
-    old_images: tuple[str, ...]
+    old_images: Mapping[str, tuple[Platform, ...]]
     images: tuple[tuple[tuple[str, ...], Platform, tuple[NewLayer, ...]], ...]
     size: int | None
 
@@ -96,7 +100,7 @@ def foreseen(old: Path, new: Path) -> PatchForecast:
         )
         for image in archive.images
     )
-    return PatchForecast(found.names, images, members.size if archive.is_plain else None)
+    return PatchForecast(found.images, images, members.size if archive.is_plain else None)
 
 
 def _names(image: ArchivedImage) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,7 +67,7 @@ class Forecast:
         pulls_left: the number of pulls left, by the registries that report it.
         images: the archive's images.
         failures: the errors of images that would be left out, with ``keep_going``.
-        old_images: the names of the images in the old archive, if a patch is saved.
+        old_images: the platforms of the images in the old archive, by their names, if a patch is saved.
     """
 
     names: tuple[str, ...]
@@ -76,7 +76,7 @@ class Forecast:
     pulls_left: dict[str, int]
     images: tuple[ForecastImage, ...] = ()
     failures: tuple[ImgfetchError, ...] = ()
-    old_images: tuple[str, ...] | None = None
+    old_images: Mapping[str, tuple[Platform, ...]] | None = None
 
     @property
     def missing(self) -> int:
@@ -134,7 +134,7 @@ def forecast(plan: Plan, store: BlobStore, pulls_left: dict[str, int], old: OldL
     names = [name for selection in plan.selections for name in map(str, selection.references)]
     total = layout.tar.size if layout else None
     images = tuple(_images(plan))
-    return Forecast(tuple(names), tuple(blobs), total, pulls_left, images, plan.failures, old.names if old else None)
+    return Forecast(tuple(names), tuple(blobs), total, pulls_left, images, plan.failures, old.images if old else None)
 
 
 def _images(plan: Plan) -> Iterator[ForecastImage]:

@@ -258,6 +258,13 @@ def test_a_dry_run_shows_the_layers_in_common(new: str, command: Command, tmp_pa
     assert lines[6].startswith(f"estimated size of the patch: at most about {'701' if is_plain else '625'} kB")
 
 
+def test_a_dry_run_names_an_old_image_once_with_its_platforms(command: Command, tmp_path: Path) -> None:
+    new = saved(NEW, tmp_path)
+    old = archive(index(OLD, ARM), tmp_path / "old.tar", all_platforms=True, platform=None)
+    done = command("patch", tmp_path / "old.tar", new, "--dry-run")
+    assert done.out.splitlines()[0] == f"old archive: {old} linux/amd64 linux/arm64; not verified yet"
+
+
 def test_a_dry_run_is_not_for_zstd(command: Command) -> None:
     assert command("patch", "old.tar", "new.tar", "--dry-run", "--raw").status == 2
 

@@ -16,6 +16,7 @@ import pytest
 
 import imgfetch
 from imgfetch.errors import UnsupportedError
+from imgfetch.oci.platforms import Platform
 from imgfetch.patch import frames
 from imgfetch.pull import patch
 from tests.authority import new_key
@@ -283,7 +284,7 @@ def test_the_library_saves_a_patch(desk: Desk) -> None:
     assert shown == [(str(desk.old), None), ("the patch", found.archive.size)]
     assert sum(counts) > found.archive.size
     forecast = imgfetch.dry_run(reference, patch_from=desk.old, platform="linux/amd64")
-    assert forecast.old_images == opened_names(desk.old)
+    assert forecast.old_images == dict.fromkeys(opened_names(desk.old), (Platform("linux", "amd64"),))
     with pytest.raises(ValueError, match="cannot be compared"):
         imgfetch.save_patch(reference, desk.old, out, if_changed=True)
     with pytest.raises(ValueError, match="not for patches"):
