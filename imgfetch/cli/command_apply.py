@@ -40,6 +40,8 @@ def _check(arguments: argparse.Namespace, base: list[str]) -> None:
     """Report usage errors."""
     if not base:
         usage(arguments, "--from is missing: name the archive with the old image, or a directory with it")
+    if arguments.dry_run and arguments.expect:
+        usage(arguments, "--dry-run makes no archive, and cannot be combined with --expect")
     if unknown := next((each for each in arguments.expect if isinstance(each, str)), ""):
         usage(arguments, f"--expect {sanitize(unknown)}: this is a file, not an image")
     context.check_stdin(arguments)

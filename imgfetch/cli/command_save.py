@@ -180,6 +180,9 @@ def _check_patch(arguments: argparse.Namespace) -> None:
     ):
         if vars(arguments)[_attribute(option)]:
             usage(arguments, f"--patch-from {reason}, and cannot be combined with {option}")
+    if "layers" in vars(arguments).get("given_once", {}) and arguments.layers == LAYERS[0]:
+        reason = f"makes an archive with decompressed layers, and cannot be combined with --layers {LAYERS[0]}"
+        usage(arguments, f"--patch-from {reason}; leave out --layers")
     context.refuse_to_replace(arguments.patch_from, arguments)
     context.refuse_archive_name(arguments, "--patch-from")
 

@@ -498,6 +498,12 @@ def test_stdin_is_one_of_the_patches_at_most(made: Made, command: Command) -> No
     assert (done.status, "stdin cannot be a patch twice" in done.err) == (2, True)
 
 
+def test_a_dry_run_does_not_look_for_images(made: Made, command: Command) -> None:
+    done = command("apply", made.patch, "--from", made.old, "--dry-run", "--expect", name(made))
+    assert (done.status, done.out) == (2, "")
+    assert "--dry-run makes no archive, and cannot be combined with --expect" in done.err
+
+
 def test_a_dry_run_finds_a_damaged_block(made: Made, command: Command, tmp_path: Path) -> None:
     (tmp_path / "wrong.patch").write_bytes(DAMAGES["a bit of a frame"][0](made.patch.read_bytes()))
     done = command("apply", tmp_path / "wrong.patch", "--from", made.old, "--dry-run")

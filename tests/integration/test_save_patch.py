@@ -210,6 +210,7 @@ def test_the_missing_library_is_named_before_any_request(
     ("option", "says"),
     [
         (("--base", "old.tar"), "--base compares layers as the registry stores them and cannot be combined with"),
+        (("--layers", "original"), "and cannot be combined with --layers original; leave out --layers"),
         (("--keep-index",), "--keep-index keeps the registry's digests and cannot be combined with"),
         (("--signatures",), "--signatures needs the registry's digests and cannot be combined with"),
         (("--referrers",), "--referrers needs the registry's digests and cannot be combined with"),
