@@ -158,3 +158,9 @@ def shown_url(address: str) -> str:
         for key, equals, value in pairs
     )
     return sanitize(urlunsplit((parts.scheme, netloc, parts.path, query, "")))
+
+
+def installation(extra: str) -> str:
+    """Return the hint about an extra that is missing, for each of the usual installers."""
+    name = f"'imgfetch[{extra}]'"
+    return f"install it as imgfetch was: pip install {name}, pipx install --force {name}, or uv tool install {name}"

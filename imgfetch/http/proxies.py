@@ -30,6 +30,7 @@ import idna
 
 from imgfetch.errors import UnsupportedError, UnusableError
 from imgfetch.http.origin import DEFAULT_PORTS, Origin
+from imgfetch.text import installation
 from imgfetch.tolerance import Tolerance
 
 # As in Go, a SOCKS 5 proxy resolves the names; SOCKS 4 cannot.
@@ -182,7 +183,7 @@ def _parse(value: str, variable: str) -> Proxy:
     if scheme in _SOCKS and importlib.util.find_spec("socks") is None:
         raise UnsupportedError(
             f"{variable} names a SOCKS proxy, which needs PySocks",
-            hint=f"install it with pip install 'imgfetch[socks]', set {variable} to an http proxy, or unset it",
+            hint=f"{installation('socks')}; or set {variable} to an http proxy, or unset it",
         )
     try:
         parts = urlsplit(f"//{rest}")

@@ -12,6 +12,7 @@ import zstandard
 
 from imgfetch import shortage
 from imgfetch.errors import UnsupportedError, VerificationError
+from imgfetch.text import installation
 
 MAX_CONTENT = 32 * 1024 * 1024
 """Maximum bytes of a frame's content."""
@@ -85,7 +86,7 @@ def compression_library() -> ModuleType:
         except ImportError:
             raise UnsupportedError(
                 "making a patch needs Python 3.14 or the library backports.zstd",
-                hint="pip install 'imgfetch[patch]'; applying a patch needs neither",
+                hint=f"{installation('patch')}; applying a patch needs neither",
             ) from None
     found: ModuleType = zstd
     return found

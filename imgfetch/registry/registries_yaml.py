@@ -27,7 +27,7 @@ from imgfetch.oci.reference import Reference, parse_location
 from imgfetch.registry.endpoints import Endpoint, api_root, below
 from imgfetch.registry.go_regexps import Rewrite, parse_rewrite
 from imgfetch.registry.settings import note_read, tolerated
-from imgfetch.text import sanitize
+from imgfetch.text import installation, sanitize
 
 PATHS = (Path("/etc/rancher/k3s/registries.yaml"), Path("/etc/rancher/rke2/registries.yaml"))
 MAX_YAML = 64 * 1024
@@ -113,7 +113,7 @@ def _loaded(path: Path) -> object:
     try:
         import yaml  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra
     except ImportError:
-        raise UnsupportedError("it needs PyYAML (pip install 'imgfetch[yaml]')") from None
+        raise UnsupportedError(f"it needs PyYAML ({installation('yaml')})") from None
     text = read_settings(path, MAX_YAML).decode()
     try:
         return yaml.load(text, yaml.BaseLoader)  # noqa: S506  # it constructs texts, lists and mappings

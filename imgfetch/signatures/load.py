@@ -13,7 +13,7 @@ from typing import NamedTuple
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.inputs import read_settings
 from imgfetch.signatures.policy import Policy, Signer
-from imgfetch.text import sanitize
+from imgfetch.text import installation, sanitize
 
 
 class CertificateIdentity(NamedTuple):
@@ -52,7 +52,7 @@ def load_policy(keys: Sequence[str | os.PathLike[str]] = (), identity: Certifica
     except ImportError as error:
         raise UnsupportedError(
             f"cannot verify signatures without the library {error.name}",
-            hint="install it with: pip install 'imgfetch[signatures]'",
+            hint=installation("signatures"),
         ) from None
 
 

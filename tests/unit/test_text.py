@@ -97,3 +97,10 @@ def test_a_size_is_shown_in_powers_of_ten(count: int, shown: str) -> None:
 )
 def test_a_url_is_shown_without_secrets(address: str, shown: str) -> None:
     assert printable.shown_url(address) == shown
+
+
+def test_an_extra_is_installed_by_the_installer_of_the_user() -> None:
+    assert printable.installation("patch") == (
+        "install it as imgfetch was: pip install 'imgfetch[patch]', pipx install --force 'imgfetch[patch]', or "
+        "uv tool install 'imgfetch[patch]'"
+    )

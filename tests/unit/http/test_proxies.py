@@ -10,6 +10,7 @@ import pytest
 from imgfetch.errors import ImgfetchError, TransportError, UnsupportedError
 from imgfetch.http import proxies
 from imgfetch.http.proxies import Proxies, Proxy
+from imgfetch.text import installation
 
 HTTPS = "https://registry.example/v2/"
 HTTP = "http://registry.example/v2/"
@@ -303,7 +304,7 @@ def test_without_pysocks_a_socks_proxy_is_an_error_that_says_how_to_get_it(
     with pytest.raises(UnsupportedError) as caught:
         chosen({"https_proxy": f"{scheme}://me:SECRET@proxy.example:1080"})
     assert str(caught.value) == "https_proxy names a SOCKS proxy, which needs PySocks"
-    hint = "install it with pip install 'imgfetch[socks]', set https_proxy to an http proxy, or unset it"
+    hint = f"{installation('socks')}; or set https_proxy to an http proxy, or unset it"
     assert caught.value.hint == hint
 
 

@@ -14,6 +14,7 @@ from imgfetch.registry import registries_yaml
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.mirror_rules import Mirrors, read
 from imgfetch.registry.registries_yaml import MAX_PLACES, MAX_YAML, RegistriesYaml, read_registries_yaml
+from imgfetch.text import installation
 from tests.stories import Log
 from tests.tools import in_time
 from tests.unit.registry.test_mirror_rules import places
@@ -214,7 +215,7 @@ def test_without_pyyaml_there_is_one_warning_that_names_it(
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert content(file, "mirrors: {docker.io: {endpoint: [m.example]}}") == RegistriesYaml()
     (warning,) = log.warnings
-    assert f"ignoring {file}: it needs PyYAML (pip install 'imgfetch[yaml]')" in warning
+    assert f"ignoring {file}: it needs PyYAML ({installation('yaml')})" in warning
     file.unlink()
     assert read_registries_yaml([file]) == RegistriesYaml()
     assert len(log.warnings) == 1

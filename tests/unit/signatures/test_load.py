@@ -9,6 +9,7 @@ import pytest
 
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.signatures.load import CertificateIdentity, load_policy
+from imgfetch.text import installation
 from tests.authority import IDENTITY, ISSUER, Authority, new_key
 from tests.signing import public_pem
 
@@ -49,7 +50,7 @@ def test_without_the_libraries_the_extra_is_named(
     identity = CertificateIdentity(root, IDENTITY, ISSUER) if library == "sigstore" else None
     with pytest.raises(UnsupportedError, match=f"without the library {library}") as caught:
         load_policy(keys, identity)
-    assert caught.value.hint == "install it with: pip install 'imgfetch[signatures]'"
+    assert caught.value.hint == installation("signatures")
 
 
 def test_a_missing_file_is_an_error_with_its_option(tmp_path: Path, key: Path) -> None:
