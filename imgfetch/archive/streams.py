@@ -92,28 +92,6 @@ class CountedFile(io.RawIOBase):
         return count
 
 
-class Resumed(io.RawIOBase):
-    """A file whose beginning has been read, read again from there."""
-
-    def __init__(self, beginning: bytes, file: io.RawIOBase) -> None:
-        super().__init__()
-        self._left, self._file = memoryview(beginning), file
-
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
-        """Read some bytes."""
-        if not self._left:
-            return self._file.readinto(buffer) or 0
-        target = memoryview(buffer).cast("B")
-        count = min(len(self._left), len(target))
-        target[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-
 class _Pieces(io.RawIOBase):
     """A readable file made of pieces."""
 
@@ -137,3 +115,15 @@ class _Pieces(io.RawIOBase):
         target[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
+
+
+class Resumed(_Pieces):
+    """A file whose beginning has been read, read again from there."""
+
+    def __init__(self, beginning: bytes, file: io.RawIOBase | io.BufferedReader, name: str = "") -> None:
+        super().__init__(iter([beginning]), name)
+        self._file = file
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the types that callers pass
+        """Read some bytes."""
+        return super().readinto(buffer) or self._file.readinto(buffer) or 0
