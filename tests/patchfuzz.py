@@ -30,7 +30,7 @@ from imgfetch.archive.verify import verify
 from imgfetch.cli import patches
 from imgfetch.errors import ImgfetchError
 from imgfetch.patch.apply import apply
-from imgfetch.patch.file import verified_head
+from imgfetch.patch.file import opened_patch
 from tests import images, mutations, patchreader, patchwriter
 from tests.patches import archive
 from tests.patchwriter import block, document, frame, head, number, patch
@@ -285,7 +285,9 @@ def tried(raw: bytes, old: Old, directory: Path) -> Outcome:
     began, error = time.monotonic(), ""
     with (directory / "result.tar").open("w+b") as out:
         try:
-            "".join(patches.lines(verified_head(path), "given.patch", len(raw)))
+            with opened_patch(path) as patch:
+                patch.verify()
+                "".join(patches.lines(patch.head, "given.patch", len(raw)))
             apply([path], [old.path], out)
         except ImgfetchError as refusal:
             error = str(refusal)

@@ -58,7 +58,7 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (
         0,
         b"imgfetch patch ",
-        Foreign("a patch", "make the archive with imgfetch apply; inspect and verify read a patch only from a file"),
+        Foreign("a patch", "make the archive with imgfetch apply"),
     ),
     (0, b"!<arch>\n", Foreign("an ar archive, such as a Debian package", _READS)),
     (0, b"\xed\xab\xee\xdb", Foreign("an RPM package", _READS)),

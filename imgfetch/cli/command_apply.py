@@ -57,8 +57,7 @@ def _foreseen(patches: list[Path], base: list[Path]) -> Iterator[str]:
         with opened_base(opened[0], base):
             pass
         for patch in opened:
-            for _ in patch.sealed():
-                pass
+            patch.verify()
         head = opened[-1].head
     for image in head.images:
         yield sanitize(f"{', '.join(image.names) or image.image_id} {image.platform}")

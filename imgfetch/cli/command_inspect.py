@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from imgfetch.archive.streams import Source, size_of
 from imgfetch.cli import attached, context, patches, stdout
 from imgfetch.cli.board import width_of
 from imgfetch.cli.display import Display
@@ -16,7 +17,8 @@ from imgfetch.cli.options import usage
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.reference import Reference
-from imgfetch.patch.file import is_patch, opened_patch
+from imgfetch.patch.container import PatchReader
+from imgfetch.patch.file import patch_or_archive
 from imgfetch.pull.client import Client
 from imgfetch.pull.inspection import Inspected, InspectedImage, InspectedLayer
 from imgfetch.text import format_kinds, format_size, sanitize
@@ -36,13 +38,22 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         usage(arguments, "--json cannot be combined with --raw")
     if len(arguments.platform) > 1:
         usage(arguments, "inspect accepts only one platform; without --platform, it shows the image for this machine")
-    if isinstance(arguments.target, str) and is_patch(Path(arguments.target)):
-        _show_patch(arguments)
+    if isinstance(arguments.target, Reference):
+        _show(arguments, arguments.target)
         return 0
+    with patch_or_archive(Path(arguments.target)) as source:
+        if isinstance(source, PatchReader):
+            _show_patch(arguments, source)
+        else:
+            _show(arguments, source)
+    return 0
+
+
+def _show(arguments: argparse.Namespace, target: Reference | Source) -> None:
     platform = arguments.platform[0] if arguments.platform else None
-    if platform is None and isinstance(arguments.target, Reference) and not arguments.raw:
+    if platform is None and isinstance(target, Reference) and not arguments.raw:
         platform = context.default_platform(arguments)
-    found = Client(**context.client_settings(arguments)).inspect(arguments.target, platform=platform)
+    found = Client(**context.client_settings(arguments)).inspect(target, platform=platform)
     if arguments.raw:
         if found.raw is None:
             usage(arguments, f"{found.source} has {_several(found.images)}; choose one with --platform")
@@ -52,21 +63,15 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     else:
         width = shutil.get_terminal_size().columns if stdout.is_terminal() else _MAX_LINE
         stdout.show(_fitted(line, width) for line in _lines(found, width))
-    return 0
 
 
-def _show_patch(arguments: argparse.Namespace) -> None:
+def _show_patch(arguments: argparse.Namespace, patch: PatchReader) -> None:
     if arguments.raw or arguments.platform:
-        usage(arguments, f"{sanitize(arguments.target)} is a patch, without --raw and --platform")
-    path = Path(arguments.target)
-    with opened_patch(path) as patch:
-        head = patch.head
-    shown = (
-        [json.dumps(patches.as_json(head), indent=1)]
-        if arguments.json
-        else patches.lines(head, str(path), path.stat().st_size)
-    )
-    stdout.show(shown)
+        usage(arguments, f"{patch.name} is a patch, without --raw and --platform")
+    if arguments.json:
+        stdout.show([json.dumps(patches.as_json(patch.head), indent=1)])
+    else:
+        stdout.show(patches.lines(patch.head, patch.name, size_of(arguments.target)))
 
 
 def _several(images: Sequence[InspectedImage]) -> str:

@@ -15,7 +15,8 @@ from imgfetch.cli import attached, context, lists, parse, patches, stdout
 from imgfetch.cli.display import Display
 from imgfetch.cli.options import usage
 from imgfetch.errors import VerificationError
-from imgfetch.patch.file import is_patch, verified_head
+from imgfetch.patch.container import PatchReader
+from imgfetch.patch.file import patch_or_archive
 from imgfetch.text import counted, format_kinds, format_size, quoted, sanitize
 
 _BROKEN = 6
@@ -35,12 +36,13 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     wanted = [*arguments.wanted, *lists.read_wanted(arguments.images)]
     if not wanted and (arguments.images or arguments.platform):
         usage(arguments, "no image given; name one after FILE, or in a list with --images LIST")
-    if is_patch(Path(arguments.file)):
-        return _verify_patch(arguments, display, wanted)
-    path, name = arguments.file, name_of(arguments.file)
-    policy = context.policy(arguments)
-    with display.reading(name, size_of(path)) as advanced:
-        verified = verify(path, wanted, platform=arguments.platform, policy=policy, advanced=advanced)
+    name = name_of(arguments.file)
+    with patch_or_archive(Path(arguments.file)) as source:
+        if isinstance(source, PatchReader):
+            return _verify_patch(source, arguments, display, wanted)
+        policy = context.policy(arguments)
+        with display.reading(name, size_of(arguments.file)) as advanced:
+            verified = verify(source, wanted, platform=arguments.platform, policy=policy, advanced=advanced)
     display.close()
     if arguments.json:
         stdout.show([json.dumps(_as_json(verified), indent=1)])
@@ -52,16 +54,16 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     return 0
 
 
-def _verify_patch(arguments: argparse.Namespace, display: Display, wanted: Sequence[object]) -> int:
+def _verify_patch(patch: PatchReader, arguments: argparse.Namespace, display: Display, wanted: Sequence[object]) -> int:
     """Verify that a patch is undamaged."""
-    path = Path(arguments.file)
-    name = name_of(arguments.file)
+    name, head = patch.name, patch.head
     if wanted:
-        usage(arguments, f"{name} is a patch; to require an image, use imgfetch apply {name} --expect NAME")
+        given = "-" if name == "stdin" else name
+        usage(arguments, f"{name} is a patch; to require an image, use imgfetch apply {given} --expect NAME")
     if context.policy(arguments):
         usage(arguments, f"{name} is a patch, which has no signatures; apply it, and verify the archive that it makes")
     with display.reading(name, size_of(arguments.file)) as advanced:
-        head = verified_head(path, advanced)
+        patch.verify(advanced)
     display.close()
     if arguments.json:
         stdout.show([json.dumps(patches.as_json(head), indent=1)])

@@ -10,11 +10,12 @@ from imgfetch.text import format_size, sanitize
 KIND = "a patch of imgfetch"
 
 
-def lines(head: Head, name: str, size: int) -> Iterator[str]:
-    """Yield the lines about a patch for people."""
+def lines(head: Head, name: str, size: int | None) -> Iterator[str]:
+    """Yield the lines about a patch for people; the size of a pipe is not known."""
     yield sanitize(name)
     yield f"  kind         {KIND}"
-    yield f"  size         {format_size(size)}"
+    if size is not None:
+        yield f"  size         {format_size(size)}"
     yield f"  archive      {format_size(head.size)}, {head.digest}"
     for image in head.images:
         yield f"  image        {described(image)}"

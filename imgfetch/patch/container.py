@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import zstandard
 
+from imgfetch.archive.streams import Advanced
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
 from imgfetch.patch.frames import MAX_FRAME, decompress
 from imgfetch.patch.head import MAX_HEAD, Head
@@ -80,7 +81,7 @@ class PatchReader:
         """Return the error about a file that does not begin as a patch of this version."""
         if MAGIC.startswith(preamble):
             return CutShortError(f"{self.name} is {'cut short' if preamble else 'empty'}", hint="copy it again")
-        if preamble.startswith(_KIND):
+        if begins_as_patch(preamble):
             return UnsupportedError(f"{self.name} is a patch of a later version", hint="upgrade imgfetch")
         return UnsupportedError(f"{self.name} is not a patch", hint="make patches with imgfetch patch OLD NEW -o FILE")
 
@@ -116,6 +117,15 @@ class PatchReader:
         if position != self.head.length or self._file.read(1):
             raise VerificationError(f"{self.name} has other data behind its last block", hint="copy it again")
 
+    def verify(self, advanced: Advanced | None = None) -> None:
+        """Read the rest, and verify that it is undamaged; only `apply` reads the instructions, and verifies the result.
+
+        ``advanced`` is called with numbers of bytes that have been read.
+        """
+        for sealed in self.sealed():
+            if advanced:
+                advanced(len(sealed.script) + len(sealed.frame))
+
     @contextmanager
     def naming(self, place: str) -> Iterator[None]:
         """Name the patch and a place in it in the errors of the block."""
@@ -143,6 +153,11 @@ class PatchReader:
         if len(data) < length:
             raise CutShortError(f"{self.name} is cut short or damaged in {label}", hint="copy it again")
         return data
+
+
+def begins_as_patch(beginning: bytes) -> bool:
+    """Return whether a file with some first bytes is a patch of any version."""
+    return beginning.startswith(_KIND)
 
 
 def write_head(head: Head, out: BinaryIO) -> int:

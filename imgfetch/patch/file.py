@@ -1,18 +1,19 @@
-"""Patches that are files: opened, recognized, and verified without an old archive."""
+"""Patches that are files or streams: opened, and recognized."""
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from imgfetch.archive.streams import Advanced, name_of
+from imgfetch.archive.streams import Resumed, Source, name_of
 from imgfetch.errors import ImgfetchError
 from imgfetch.files import storage_errors
 from imgfetch.inputs import opened_regular, own_descriptor
-from imgfetch.patch.container import MAGIC, PatchReader
-from imgfetch.patch.head import Head
+from imgfetch.patch.container import MAGIC, PatchReader, begins_as_patch
 from imgfetch.patch.pipe import opened_pipe
 
 
@@ -30,36 +31,46 @@ def opened_patch(path: Path) -> Iterator[PatchReader]:
 
 
 @contextmanager
-def _regular(path: Path) -> Iterator[BinaryIO]:
+def patch_or_archive(path: Path) -> Iterator[PatchReader | Source]:
+    """Open a patch of any version, or else yield the source of an archive: of a pipe, with the bytes that were read.
+
+    The errors are those of `opened_patch`.
+    """
+    if _is_stream(path):
+        with opened_pipe(path) as pipe:
+            name, beginning = name_of(path), pipe.read(len(MAGIC))
+            file = io.BufferedReader(Resumed(beginning, pipe, name))
+            yield PatchReader(file, name) if begins_as_patch(beginning) else file
+    elif _is_patch(path):
+        with opened_patch(path) as patch:
+            yield patch
+    else:
+        yield path
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[io.BufferedReader]:
     with storage_errors(path, "read"):
         file = opened_regular(path)
     with file:
         yield file
 
 
-def is_patch(path: Path) -> bool:
-    """Return whether a regular file begins as a patch of any version."""
+def _is_stream(path: Path) -> bool:
+    """Return whether a path names a pipe or a socket, which can be read only once."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # the next reader reports the failure
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _is_patch(path: Path) -> bool:
+    """Return whether a regular file begins as a patch; an open one of this process, where it is to be read."""
     try:
         with opened_regular(path) as file:
-            return file.read(len(MAGIC)).startswith(MAGIC[:-1])
+            own = own_descriptor(path)
+            position = 0 if own is None else os.lseek(own, 0, os.SEEK_CUR)
+            return begins_as_patch(os.pread(file.fileno(), len(MAGIC), position))
     except (OSError, ImgfetchError):  # the next reader reports the failure
         return False
-
-
-def verified_head(path: Path, advanced: Advanced | None = None) -> Head:
-    """Return the head of a patch all of whose blocks are undamaged; only `apply` reads them and verifies their result.
-
-    Args:
-        path: the patch.
-        advanced: called with numbers of bytes that have been read.
-
-    Raises:
-        UnsupportedError: it is a patch of a later version.
-        VerificationError: it is damaged.
-        StorageError: it cannot be read.
-    """
-    with opened_patch(path) as patch:
-        for block in patch.sealed():
-            if advanced:
-                advanced(len(block.script) + len(block.frame))
-        return patch.head

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from imgfetch.archive.source import open_descriptor
 from imgfetch.archive.streams import CountedFile, name_of
@@ -27,7 +26,7 @@ def is_pipe(path: Path) -> bool:
 
 
 @contextmanager
-def opened_pipe(path: Path) -> Iterator[BinaryIO]:
+def opened_pipe(path: Path) -> Iterator[io.BufferedReader]:
     """Open a pipe, which may be in non-blocking mode.
 
     Raises:

@@ -34,6 +34,7 @@ from imgfetch.registry.access import RegistryConfig
 from imgfetch.store.workspace import kept
 
 if TYPE_CHECKING:
+    from imgfetch.archive.streams import Source
     from imgfetch.pull.inspection import Inspected
     from imgfetch.pull.patch import Reading, SavedPatch
     from imgfetch.upload.results import Pushed
@@ -292,18 +293,19 @@ class Client:
         with ExitStack() as stack:
             return tuple(dict.fromkeys(self._sessions.registries(stack).tags(reference)))
 
-    def inspect(self, target: str | Reference | Path, *, platform: Platforms | None = None) -> Inspected:
+    def inspect(self, target: Reference | Source, *, platform: Platforms | None = None) -> Inspected:
         """Return the description of an image, or of the images in a file.
 
         Args:
-            target: a reference; or a file: a path, or a text that names a file or ends like an archive's name.
+            target: a reference; or a file: a path, an open file that is read once, or a text that names a file or ends
+                like an archive's name.
             platform: the image's platform; by default linux on this machine's architecture, and for a file all images.
         """
         from imgfetch.pull.inspection import inspect_file, inspect_reference  # noqa: PLC0415
 
         wanted = names.platform(platform)
-        if isinstance(target, Path) or (isinstance(target, str) and looks_like_file(target)):
-            return inspect_file(Path(target), wanted)
+        if not isinstance(target, Reference) and (not isinstance(target, str) or looks_like_file(target)):
+            return inspect_file(target, wanted)
         reference = names.reference(target).with_default_tag()
         with ExitStack() as stack:
             return inspect_reference(reference, wanted, self._sessions.open(stack).resolver)

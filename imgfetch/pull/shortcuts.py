@@ -25,6 +25,7 @@ from imgfetch.upload.results import Pushed
 from imgfetch.upload.session import Pusher, PushOptions
 
 if TYPE_CHECKING:
+    from imgfetch.archive.streams import Source
     from imgfetch.pull.inspection import Inspected
     from imgfetch.pull.patch import Reading, SavedPatch
 
@@ -107,7 +108,7 @@ def tags(repository: str | Reference, **settings: Unpack[Settings]) -> tuple[str
 
 
 def inspect(
-    target: str | Reference | Path, *, platform: Platforms | None = None, **settings: Unpack[Settings]
+    target: Reference | Source, *, platform: Platforms | None = None, **settings: Unpack[Settings]
 ) -> Inspected:
     """Return the description of an image; see `Client.inspect`, and `Settings`."""
     client, rest = _client(**settings)

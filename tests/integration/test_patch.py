@@ -26,6 +26,7 @@ from imgfetch.patch.container import MAGIC, Block
 from imgfetch.patch.head import Head
 from imgfetch.patch.make import make
 from imgfetch.patch.script import Span, Take
+from imgfetch.text import format_size
 from tests.authority import new_key
 from tests.images import OCI_ZSTD, gz, hello, image, layer, tar
 from tests.integration.conftest import Command
@@ -474,6 +475,34 @@ def test_inspect_and_verify_know_a_patch(made: Made, command: Command, tmp_path:
     assert command("verify", tmp_path / "wrong.patch").status == 6
 
 
+@pytest.mark.parametrize(
+    "arguments", [["verify"], ["verify", "--json"], ["inspect", "--json"], ["inspect"]], ids=" ".join
+)
+@pytest.mark.parametrize("given", ["a pipe", "a named pipe", "a file", "a damaged patch"])
+def test_a_patch_is_recognized_in_any_stream(
+    given: str, arguments: list[str], made: Made, command: Command, tmp_path: Path
+) -> None:
+    shown = command(*arguments, made.patch).out.replace(f"{made.patch}", "stdin")
+    named, raw = tmp_path / "pipe", made.patch.read_bytes()
+    if given == "a named pipe":
+        os.mkfifo(named)
+        shown = shown.replace("stdin", str(named))
+    elif given == "a damaged patch":
+        raw, shown = raw[:-1], "" if "verify" in arguments else shown
+    line = [sys.executable, "-m", "imgfetch", *arguments, named if given == "a named pipe" else "-"]
+    with made.patch.open("rb") as file:
+        run = subprocess.Popen(
+            line, stdin=file if given == "a file" else subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        if given == "a named pipe":
+            named.write_bytes(raw)
+        out, err = run.communicate(None if given in ("a file", "a named pipe") else raw, timeout=60)
+    size = f"  size         {format_size(len(raw))}\n"
+    assert out.decode() == (shown if given == "a file" else shown.replace(size, ""))
+    assert (run.returncode, err == b"") == ((6, False) if not shown else (0, True))
+    assert b"stdin is cut short or damaged in block" in err or not err
+
+
 def test_dry_run_verifies_the_base_and_writes_nothing(made: Made, command: Command, tmp_path: Path) -> None:
     done = command("apply", made.patch, "--from", made.old, "-o", tmp_path / "y.tar", "--dry-run")
     assert (done.status, done.err) == (0, "")
@@ -559,6 +588,10 @@ def test_a_patch_of_two_archives_does_not_get_the_name_of_one(made: Made, comman
 def test_a_patch_is_not_an_archive_but_is_recognized(made: Made, command: Command) -> None:
     done = command("patch", made.old, made.patch)
     assert (done.status, f"{made.patch} is not an image archive, but a patch" in done.err) == (1, True)
+    assert "hint: make the archive with imgfetch apply" in done.err
+    with made.patch.open("rb") as file:
+        done = command("verify", f"/dev/fd/{file.fileno()}", "x:1")
+    assert "to require an image, use imgfetch apply /dev/fd/" in done.err
 
 
 def test_another_digest_under_the_name_is_refused_with_those_that_the_patch_proves(made: Made, tmp_path: Path) -> None:

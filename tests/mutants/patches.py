@@ -194,9 +194,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("command_apply:_check", "if is_compressed_name(arguments.output):", "if False:").noticed_by(
         "test_an_archive_does_not_get_a_name_that_promises_compression"
     ),
-    Mutant("command_apply:_foreseen", "for _ in patch.sealed():", "for _ in ():").noticed_by(
-        "test_a_dry_run_finds_a_damaged_block"
-    ),
+    Mutant("command_apply:_foreseen", "patch.verify()", "pass").noticed_by("test_a_dry_run_finds_a_damaged_block"),
     Mutant("decompressed:_other", "if not digest.matches(hasher):", "if False:").noticed_by(
         "test_a_large_attestation_that_is_damaged_is_refused"
     ),
@@ -215,13 +213,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("selections:selections", "[*preferred[number:], *preferred]", "()").noticed_by(
         "test_the_result_is_the_archive_that_a_save_writes[another preferred platform-docker]"
     ),
-    Mutant("file:verified_head", "for block in patch.sealed():", "for block in ():").noticed_by(
+    Mutant("PatchReader.verify", "for sealed in self.sealed():", "for sealed in ():").noticed_by(
         "test_inspect_and_verify_know_a_patch"
     ),
     Mutant(
-        "file:verified_head",
-        "for block in patch.sealed():",
-        "for _ in patch.blocks():\n            pass\n        for block in ():",
+        "PatchReader.verify",
+        "for sealed in self.sealed():",
+        "for _ in self.blocks():\n            pass\n        for sealed in ():",
     ).noticed_by("test_no_instruction_is_read_before_the_result_is_made[verify]"),
     Mutant(
         "operations:_complete", "    with temporary() as file:", "    with opened(output, None) as file:"
