@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,12 @@ def name_of(source: Source) -> str:
         return "stdin" if path == STDIN else sanitize(path)
     name = getattr(source, "name", "")
     return sanitize(name) if isinstance(name, str) and name and not name.startswith("<") else "stdin"
+
+
+@contextmanager
+def silently(*_: object) -> Iterator[Advanced]:
+    """Report no progress."""
+    yield lambda _: None
 
 
 def joined(pieces: Iterator[bytes], name: str = "") -> BinaryIO:

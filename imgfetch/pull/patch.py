@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from imgfetch.archive.output import Output, opened, regular
-from imgfetch.archive.streams import Advanced, name_of
+from imgfetch.archive.streams import Advanced, name_of, silently
 from imgfetch.archive.tarlayout import Blob, UncompressedLayer
 from imgfetch.errors import VerificationError
 from imgfetch.files import storage_errors
@@ -51,7 +51,7 @@ class SavedPatch(NamedTuple):
 def save_patch(saving: Saving, old: Path, output: Output, reading: Reading | None) -> SavedPatch:
     """Write a patch that makes the archive of a request from old layers; see `Client.save_patch`."""
     saving.check_output(None)
-    library, show = frames.compression_library(), reading or _silently
+    library, show = frames.compression_library(), reading or silently
     with ExitStack() as stack:
         path = regular(output)
         stream = None if path else stack.enter_context(opened(output, None))
@@ -129,8 +129,3 @@ def _registry_documents(plan: Plan, store: BlobStore) -> tuple[bytes, ...]:
             own += [image.manifest.descriptor, *image.indexes]
         found |= dict.fromkeys(descriptor.digest for descriptor in own)
     return tuple(map(store.read, found))
-
-
-@contextmanager
-def _silently(_name: str, _size: int | None) -> Iterator[Advanced]:
-    yield lambda _: None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from imgfetch.archive.stored import Reading, examined
-from imgfetch.archive.streams import Advanced
+from imgfetch.archive.streams import silently
 from imgfetch.archive.verify import Verified
 from imgfetch.defaults import JOBS
 from imgfetch.errors import VerificationError
@@ -78,7 +78,7 @@ class Pusher:
         place = Destination.parse(destination, rewrite)
         with ExitStack() as stack:
             spools = lambda: stack.enter_context(temporary()).unnamed()  # noqa: E731
-            found, stored = stack.enter_context(examined(archive, spools, reading or _silently))
+            found, stored = stack.enter_context(examined(archive, spools, reading or silently))
             _require_sound(found.verified, stored.name)
             contents = Contents(found, stored)
             several = targets(contents, place, allow_digest_change=allow_digest_change)
@@ -128,8 +128,3 @@ def _require_sound(verified: Verified, name: str) -> None:
             details=tuple(more[:_MAX_FINDINGS]),
             hint="copy or download the file again" if verified.is_damaged or verified.is_cut_short else None,
         )
-
-
-@contextmanager
-def _silently() -> Iterator[Advanced]:
-    yield lambda _: None
