@@ -153,7 +153,7 @@ class Archive:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all layers of the images are there, decompressed."""
+        """True if all layers of the images are there, decompressed."""
         return all(layer.compression == "plain" for image in self.images for layer in image.layers)
 
 

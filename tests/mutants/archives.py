@@ -253,7 +253,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("tarheader:parse", "(0, _FILE_TYPES.get(kind))", "range(2**20)").noticed_by(
         "test_the_mode_of_an_entry_is_not_that_of_something_else"
     ),
-    Mutant("verify:_scanned_again", "if _digests(again) != _digests(found):", "if False:").noticed_by(
+    Mutant("verify:_scanned_again", "if _digests(second) != _digests(found):", "if False:").noticed_by(
         "test_an_archive_that_changes_before_it_is_read_again_is_refused"
     ),
     Mutant("Selection.pins", " if reference.digest in known", "").noticed_by(
