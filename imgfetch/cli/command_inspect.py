@@ -67,7 +67,8 @@ def _show(arguments: argparse.Namespace, target: Reference | Source) -> None:
 
 def _show_patch(arguments: argparse.Namespace, patch: PatchReader) -> None:
     if arguments.raw or arguments.platform:
-        usage(arguments, f"{patch.name} is a patch, without --raw and --platform")
+        option = "--raw" if arguments.raw else "--platform"
+        usage(arguments, f"{patch.name} is a patch, for which there is no {option}")
     if arguments.json:
         stdout.show([json.dumps(patches.as_json(patch.head), indent=1)])
     else:

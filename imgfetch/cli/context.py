@@ -193,7 +193,8 @@ def output(arguments: argparse.Namespace) -> str | BinaryIO:
         usage(arguments, "stdout is closed; use -o FILE")
     chosen: str | BinaryIO = sys.stdout.buffer if arguments.output == "-" else str(arguments.output)
     if is_terminal(chosen):
-        usage(arguments, "refusing to write an archive to the terminal; use -o FILE or redirect stdout")
+        kind = "a patch" if arguments.command == "patch" or vars(arguments).get("patch_from") else "an archive"
+        usage(arguments, f"refusing to write {kind} to the terminal; use -o FILE or redirect stdout")
     return chosen
 
 

@@ -12,6 +12,7 @@ import zstandard
 
 from imgfetch.archive.streams import Advanced
 from imgfetch.errors import CutShortError, UnsupportedError, VerificationError
+from imgfetch.layers.compression import detect
 from imgfetch.patch.frames import MAX_FRAME, decompress
 from imgfetch.patch.head import MAX_HEAD, Head
 from imgfetch.patch.script import MAX_SCRIPT, Script, decode, encode, most_work
@@ -83,6 +84,11 @@ class PatchReader:
             return CutShortError(f"{self.name} is {'cut short' if preamble else 'empty'}", hint="copy it again")
         if begins_as_patch(preamble):
             return UnsupportedError(f"{self.name} is a patch of a later version", hint="upgrade imgfetch")
+        if (compression := detect(preamble)) not in (None, "plain"):
+            return UnsupportedError(
+                f"{self.name} is not a patch, but compressed with {compression}",
+                hint="decompress it first; a patch gains nothing from it",
+            )
         return UnsupportedError(f"{self.name} is not a patch", hint="make patches with imgfetch patch OLD NEW -o FILE")
 
     def blocks(self) -> Iterator[Block]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import pty
 import random
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from imgfetch import apply_patch, make_patch, save
-from imgfetch.errors import ImgfetchError, VerificationError
+from imgfetch.errors import ImgfetchError, UnsupportedError, VerificationError
 from imgfetch.layers.gzipmember import GzipMember
 from imgfetch.oci.digest import Digest
 from imgfetch.patch import raw
@@ -28,7 +29,7 @@ from imgfetch.patch.make import make
 from imgfetch.patch.script import Span, Take
 from imgfetch.text import format_size
 from tests.authority import new_key
-from tests.images import OCI_ZSTD, gz, hello, image, layer, tar
+from tests.images import OCI_ZSTD, gz, hello, image, layer, tar, zstd
 from tests.integration.conftest import Command
 from tests.loopback import Loopback
 from tests.patches import BASE, NEW, NEWEST, OLD, OTHER, applied, archive, literal, opened, rewritten, sha256
@@ -470,7 +471,10 @@ def test_inspect_and_verify_know_a_patch(made: Made, command: Command, tmp_path:
     printed = command("inspect", made.patch, "--json").out
     assert command("verify", made.patch, "--json").out == printed
     assert json.loads(printed)["archive"] == {"digest": f"sha256:{sha256(made.plain)}", "size": 713216}
-    assert command("verify", made.patch, "x:1").status == command("inspect", made.patch, "--raw").status == 2
+    assert command("verify", made.patch, "x:1").status == 2
+    for option in (["--raw"], ["--platform", "linux/amd64"]):
+        done = command("inspect", made.patch, *option)
+        assert (done.status, f"{made.patch} is a patch, for which there is no {option[0]}" in done.err) == (2, True)
     (tmp_path / "wrong.patch").write_bytes(DAMAGES["a bit of a frame"][0](made.patch.read_bytes()))
     assert command("verify", tmp_path / "wrong.patch").status == 6
 
@@ -520,6 +524,26 @@ def test_a_patch_may_come_from_stdin(made: Made) -> None:
         done = subprocess.run(apply, input=given, capture_output=True, check=False)
         assert (done.returncode != 0, done.stdout) == (True, b"")
         assert b"stdin is " in done.stderr
+
+
+def test_a_terminal_gets_no_patch(made: Made, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    line = [sys.executable, "-m", "imgfetch", "patch", made.old, made.new]
+    done = subprocess.run(line, stdout=theirs, stderr=subprocess.PIPE, check=False, cwd=tmp_path)
+    os.close(theirs)
+    os.close(ours)
+    assert (done.returncode, b"refusing to write a patch to the terminal" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("packed", "compression"), [(gz, "gzip"), (zstd, "zstd")])
+def test_a_patch_that_is_compressed_is_refused_with_the_step_to_take(
+    packed: Callable[[bytes], bytes], compression: str, made: Made, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UnsupportedError, match=f"given.patch is not a patch, but compressed with {compression}"
+    ) as caught:
+        applied(packed(made.patch.read_bytes()), made.old, tmp_path)
+    assert caught.value.hint == "decompress it first; a patch gains nothing from it"
 
 
 def test_stdin_is_one_of_the_patches_at_most(made: Made, command: Command) -> None:
