@@ -108,7 +108,7 @@ def images(arguments: argparse.Namespace) -> list[ImageRequest]:
 
 
 def check_stdin(arguments: argparse.Namespace) -> None:
-    """Report a usage error if stdin would be read twice."""
+    """Report a usage error if stdin would be read twice, or is closed: another file may have its number then."""
     given = vars(arguments)
     settings = [given.get("authfile"), given.get("trusted_root"), *(given.get("ca_file") or ()), *given.get("key", ())]
     archives = [*given.get("base", []), *given.get("from", [])]
@@ -122,6 +122,8 @@ def check_stdin(arguments: argparse.Namespace) -> None:
         one, other, *_ = readers
         given_twice = f"{one} twice" if one == other else f"both {one} and {other}"
         usage(arguments, f"stdin cannot be {given_twice}; read one of them from a file")
+    if readers and sys.stdin is None:
+        usage(arguments, f"cannot read {readers[0]} from stdin, which is closed; name a file")
 
 
 def default_platform(arguments: argparse.Namespace) -> Platform | None:

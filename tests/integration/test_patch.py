@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -524,6 +525,25 @@ def test_a_patch_may_come_from_stdin(made: Made) -> None:
         done = subprocess.run(apply, input=given, capture_output=True, check=False)
         assert (done.returncode != 0, done.stdout) == (True, b"")
         assert b"stdin is " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "apply - --from old.tar -o x",
+        "apply new.patch --from - -o x",
+        "patch - new.tar -o x",
+        "patch old.tar - -o x",
+        "verify -",
+        "inspect -",
+    ],
+)
+def test_a_closed_stdin_is_not_another_file(arguments: str, made: Made, tmp_path: Path) -> None:
+    line = f'"{sys.executable}" -m imgfetch {arguments.replace("-o x", f"-o {tmp_path}/x")} <&-'
+    done = subprocess.run([tool("bash"), "-c", line], cwd=made.directory, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert re.search(b"cannot read (an archive|a patch) from stdin, which is closed; name a file", done.stderr)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_terminal_gets_no_patch(made: Made, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_damaged_patch_is_refused[another base's size]"
     ),
     Mutant("opened_pipe", "if file.isatty():", "if False:").noticed_by("test_a_terminal_is_not_an_archive"),
+    Mutant("check_stdin", "if readers and sys.stdin is None:", "if False:").noticed_by(
+        "test_a_closed_stdin_is_not_another_file"
+    ),
     Mutant("_Loader._keep", "        self._free.append(file)\n", "").noticed_by(
         "test_archives_may_have_more_layers_than_a_process_may_open_files"
     ),
