@@ -47,6 +47,8 @@ def old_archive(images: Mapping[str, tuple[Platform, ...]]) -> str:
 
 def estimated(new: int) -> str:
     """Return the estimate of a patch's size; only the comparison tells more."""
+    if not new:
+        return "some kilobytes, because no layer is new"
     return f"at most about {format_size(new)}, which the new layers have, and usually much less"
 
 

@@ -85,9 +85,10 @@ class PatchReader:
         if begins_as_patch(preamble):
             return UnsupportedError(f"{self.name} is a patch of a later version", hint="upgrade imgfetch")
         if (compression := detect(preamble)) not in (None, "plain"):
+            raw = "; if it was made with --raw, apply it with zstd -d --long=31 --patch-from=OLD"
             return UnsupportedError(
                 f"{self.name} is not a patch, but compressed with {compression}",
-                hint="decompress it first; a patch gains nothing from it",
+                hint=f"decompress it first{raw if compression == 'zstd' else ''}",
             )
         return UnsupportedError(f"{self.name} is not a patch", hint="make patches with imgfetch patch OLD NEW -o FILE")
 

@@ -265,6 +265,12 @@ def test_a_dry_run_names_an_old_image_once_with_its_platforms(command: Command, 
     assert done.out.splitlines()[0] == f"old archive: {old} linux/amd64 linux/arm64; not verified yet"
 
 
+def test_a_dry_run_estimates_a_patch_without_new_layers(command: Command, tmp_path: Path) -> None:
+    new = saved(OLD, tmp_path)
+    done = command("patch", tmp_path / "old.tar", new, "--dry-run")
+    assert done.out.splitlines()[-1] == "estimated size of the patch: some kilobytes, because no layer is new"
+
+
 def test_a_dry_run_is_not_for_zstd(command: Command) -> None:
     assert command("patch", "old.tar", "new.tar", "--dry-run", "--raw").status == 2
 
