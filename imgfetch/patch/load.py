@@ -24,6 +24,7 @@ from imgfetch.patch.layerfile import LayerFile, Part, pieces, temporary
 from imgfetch.text import sanitize
 
 _JOBS = 2
+_AGAIN = "copy or save that archive again"
 
 
 class Loaded(NamedTuple):
@@ -174,9 +175,10 @@ class _Loader:
                 write(piece)
                 self._advanced(len(piece))
         except (VerificationError, UnsupportedError) as error:
-            raise type(error)(f"{label} cannot be read: {error}") from None
+            raise type(error)(f"{label} cannot be read: {error}", hint=_AGAIN) from None
         if not diff_id.matches(hasher):
-            raise VerificationError(f"{label} does not match the config", wanted=str(diff_id), got=str(hasher.digest))
+            got = str(hasher.digest)
+            raise VerificationError(f"{label} does not match the config", wanted=str(diff_id), got=got, hint=_AGAIN)
         return size
 
 

@@ -244,6 +244,7 @@ def test_a_damaged_base_is_refused_before_anything_is_written(made: Made, comman
     done = command("apply", made.patch, "--from", tmp_path / "old.tar", "-o", tmp_path / "result.tar")
     assert done.status == 6
     assert "does not match the config" in done.err
+    assert "hint: copy or save that archive again" in done.err
     assert (tmp_path / "result.tar").read_text() == "before"
 
 
