@@ -132,6 +132,8 @@ class PatchReader:
         for sealed in self.sealed():
             if advanced:
                 advanced(len(sealed.script) + len(sealed.frame))
+        if not self.head.images:
+            raise VerificationError(f"{self.name} makes no image")
 
     @contextmanager
     def naming(self, place: str) -> Iterator[None]:

@@ -273,7 +273,9 @@ def test_work_that_the_result_does_not_need_is_refused(
 def finest(count: int, size: int) -> bytes:
     """Return a patch of blocks of some hundred bytes, each with 100,000 steps, that claims a result of some size."""
     each = block(script([old(0, 0, 1), *[old(0, -1, 1)] * 99_999]))
-    return made(*[each] * count, size=size)
+    return made(
+        *[each] * count, size=size, images=[{"names": ["x:1"], "id": f"sha256:{0:064}", "platform": "linux/amd64"}]
+    )
 
 
 def test_a_result_that_a_patch_only_claims_pays_for_no_work(place: Place, command: Command) -> None:
@@ -286,6 +288,13 @@ def test_no_instruction_is_read_before_the_result_is_made(arguments: list[str], 
     base = ["--from", place.base] if arguments[0] == "apply" else []
     done = run(tmp_path, *arguments, place.forged, *base, most_steps=STEPS)
     assert done.status == 0, done.err
+
+
+def test_a_patch_without_images_is_not_called_good(place: Place, command: Command) -> None:
+    place.forged.write_bytes(said())
+    done = command("verify", place.forged)
+    assert (done.status, done.out) == (6, "")
+    assert "makes no image" in done.err
 
 
 def refused(raw: bytes, says: str, place: Place, command: Command, status: int) -> None:
