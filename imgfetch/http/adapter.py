@@ -79,7 +79,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: Any = None) -> None:  # noqa: ANN401  # as in http.client
         super().__init__(sock, debuglevel, method, url)
         if mine := interrupt.current():
-            mine.watch(partial(socket.socket.shutdown, sock, socket.SHUT_RDWR))
+            mine.watch(partial(interrupt.cut, sock))
         self._deadline = deadline.current() or Deadline()
         self._deadline.begin(sock.gettimeout())
         self._lines = _Lines(_Reader(self.fp.detach(), sock, self._deadline))
@@ -142,6 +142,7 @@ def _bounded(pool: type) -> type:
         own["_connect_tls_proxy"] = lambda *arguments: deadline.share(connect(*arguments))
     own |= {"is_requesting": False, "send": _sending(pool.ConnectionCls.send)}  # type: ignore[attr-defined]
     own["request"] = _requesting(pool.ConnectionCls.request)  # type: ignore[attr-defined]
+    own["getresponse"] = _cutting(pool.ConnectionCls.getresponse)  # type: ignore[attr-defined]
     connection = type("_Connection", (pool.ConnectionCls,), own)  # type: ignore[attr-defined]
     take = pool._get_conn  # type: ignore[attr-defined]  # noqa: SLF001  # no public place knows whether it is new
     own_pool = {"ConnectionCls": connection, "_get_conn": lambda *given, **named: _use.began(take(*given, **named))}
@@ -171,6 +172,18 @@ def _sending(send: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         send(connection, data)
 
     return send_in_time
+
+
+def _cutting(getresponse: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that returns a response whose `shutdown` lets no thread read ciphertext."""
+
+    def getresponse_to_cut(connection: Any) -> Any:  # noqa: ANN401  # as in urllib3
+        sock = connection.sock  # which the connection may forget when it gets the response
+        response = getresponse(connection)
+        response._sock_shutdown = lambda _: interrupt.cut(sock)  # noqa: SLF001  # no public place chooses how
+        return response
+
+    return getresponse_to_cut
 
 
 def _bound(manager: PoolManager) -> None:

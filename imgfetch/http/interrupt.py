@@ -6,10 +6,11 @@ that waits for the head; so it announces its connection to the `Interrupt` of th
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 _thread = threading.local()
 
@@ -54,3 +55,14 @@ class Interrupt:
 def current() -> Interrupt | None:
     """Return this thread's interrupt, if it has one."""
     return getattr(_thread, "interrupt", None)
+
+
+def cut(connection: Any) -> None:  # noqa: ANN401  # a socket, or urllib3's connection within the TLS of a proxy
+    """End a read in another thread.
+
+    `ssl.SSLSocket.shutdown` also ends the decryption: a read of another thread then takes ciphertext
+    for content.
+    """
+    while not isinstance(connection, socket.socket):
+        connection = connection.socket
+    socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -73,6 +73,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient._send", " or (mine and mine.is_set)", "").noticed_by(
         "test_after_that_its_thread_sends_no_request"
     ),
+    Mutant(
+        "cut", "socket.socket.shutdown(connection, socket.SHUT_RDWR)", "connection.shutdown(socket.SHUT_RDWR)"
+    ).noticed_by("test_all_that_is_read_after_the_end_is_content[abort-https]"),
+    Mutant("_cutting", "interrupt.cut(sock)", "sock.shutdown(_)").noticed_by(
+        "test_all_that_is_read_after_the_end_is_content[abort-https]"
+    ),
     Mutant("HttpClient.abort", "each.set()", "pass").noticed_by(
         "test_abort_ends_requests_whose_response_has_not_begun"
     ),

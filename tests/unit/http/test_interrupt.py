@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import socket
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from imgfetch.errors import TransportError
 from imgfetch.http.client import HttpClient
-from imgfetch.http.interrupt import Interrupt, current
+from imgfetch.http.interrupt import Interrupt, current, cut
+from imgfetch.http.tls import TlsConfig
 from imgfetch.tolerance import Tolerance
-from tests.loopback import Answer, Loopback, Request
+from tests.certificates import Certificates
+from tests.loopback import Answer, Loopback, Request, serving
 from tests.threads import together
 
 _LONGEST = 30.0
@@ -111,6 +117,45 @@ def test_abort_ends_requests_whose_response_has_not_begun(loopback: Loopback, he
     assert [type(failure) for failure in together(request, stop)] == [TransportError]
     assert not held.is_set()  # before the server would answer
     held.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("how", ["abort", "interrupt"])
+def test_all_that_is_read_after_the_end_is_content(how: str, scheme: str, made: Certificates) -> None:
+    content = random.Random(scheme).randbytes(8_000_000)  # more than the system's buffers
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.server_cert, made.server_key)
+
+    def serve(plain: socket.socket) -> None:
+        plain.settimeout(_LONGEST)
+        connection = context.wrap_socket(plain, server_side=True) if scheme == "https" else plain
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+    interrupt = Interrupt()
+    with serving(serve) as host:
+        client = HttpClient(tolerance=Tolerance(), trust=TlsConfig(ca_files=(made.ca,)))
+        with interrupt, client.get(f"{scheme}://{host}/") as response:
+            chunks = response.chunks(len(content))
+            got = bytearray(next(chunks))
+            client.abort() if how == "abort" else interrupt.set()
+            with pytest.raises(TransportError):
+                got.extend(byte for chunk in chunks for byte in chunk)
+        client.close()
+    assert len(got) < len(content)
+    assert content.startswith(got)
+
+
+def test_a_connection_within_the_tls_of_a_proxy_is_cut_below_both() -> None:
+    class Within:
+        def __init__(self, outer: socket.socket) -> None:
+            self.socket = outer
+
+    one, other = socket.socketpair()
+    with one, other:
+        cut(Within(one))
+        assert other.recv(1) == b""
 
 
 def test_what_fails_to_end_a_request_does_no_harm() -> None:
