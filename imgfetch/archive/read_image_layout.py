@@ -189,8 +189,8 @@ class _Reader:
             yield image._replace(listed_for=descriptor.platform)
 
     def _select(self, descriptor: Descriptor) -> None:
-        """Note what a reader may select; no machine has the platform of an attestation."""
-        if descriptor.platform is None or descriptor.platform.is_known:
+        """Note what a reader may select."""
+        if descriptor.may_be_run:
             self._selectable.add(descriptor.digest)
 
     def _children(self, top: Descriptor, index: Index, depth: int) -> Iterator[ArchivedImage]:

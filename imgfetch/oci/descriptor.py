@@ -112,8 +112,12 @@ class Descriptor:
     def is_attestation(self) -> bool:
         """True if it describes a statement about an image (docs/registries.md#choosing-from-an-index)."""
         name, value = _ATTESTATION
-        unknown = self.platform is not None and not self.platform.is_known
-        return unknown or self.annotations.get(name) == value
+        return not self.may_be_run or self.annotations.get(name) == value
+
+    @property
+    def may_be_run(self) -> bool:
+        """False if no machine has its platform, by which every reader chooses; annotations do not keep one from it."""
+        return self.platform is None or self.platform.is_known
 
 
 def _platform(members: strictjson.Object, what: str) -> Platform | None:

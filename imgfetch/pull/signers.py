@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
+from imgfetch.archive.ancestors import above
 from imgfetch.archive.selection import Selection
 from imgfetch.oci.descriptor import Descriptor
+from imgfetch.oci.digest import Digest
+from imgfetch.oci.manifest import Index
 from imgfetch.oci.policy import Candidate, SignaturePolicy
 from imgfetch.oci.reference import Reference
 from imgfetch.oci.referrers import SIGNATURE
@@ -14,22 +20,14 @@ from imgfetch.pull.resolve import Resolver
 def require_signatures(policy: SignaturePolicy, selection: Selection, reference: Reference, resolver: Resolver) -> None:
     """Require signatures of the images of a selection, each of the image or of an index that lists it.
 
-    The attestations that an index lists must be signed too, because containerd may run an image that poses as one.  The
-    signatures are those at the registry, and need not be part of the selection.
+    It is the rule of `verify`: whatever else a reader may choose must be signed too, such as an image that poses as an
+    attestation.  The signatures are those at the registry, and need not be part of the selection.
 
     Raises:
         VerificationError: a signature is missing or invalid.
         ImgfetchError: an error of the registry or the store.
     """
-    tops = [index.digest for index in selection.indexes[:1]]  # the others list only some of the images
-    wanted = [
-        (
-            str(image.config.platform),
-            (image.manifest.descriptor.digest, *(index.digest for index in image.indexes), *tops),
-        )
-        for image in selection.images
-    ]
-    wanted += [(str(each.digest), (each.digest, *tops)) for each in selection.statements]
+    wanted = list(_wanted(selection, reference, resolver))
     subjects = dict.fromkeys(digest for _, digests in wanted for digest in digests)
     found = selection.referrers or referrers.find(resolver, reference, subjects)
     signatures = [each for each in found if each.kind == SIGNATURE]
@@ -42,4 +40,21 @@ def require_signatures(policy: SignaturePolicy, selection: Selection, reference:
     for name, digests in wanted:
         candidates = [Candidate(each.descriptor.digest, each.raw) for each in signatures if each.subject in digests]
         which = f"{reference} {name}" if len(wanted) > 1 else str(reference)
-        policy.check(which, tuple(dict.fromkeys(digests)), candidates, read)
+        policy.check(which, digests, candidates, read)
+
+
+def _wanted(selection: Selection, reference: Reference, resolver: Resolver) -> Iterator[tuple[str, tuple[Digest, ...]]]:
+    """Yield a name for each manifest that must be signed, and its digest with those of the indexes above it."""
+    parents: dict[Digest, dict[Digest, None]] = {}
+    may_be_run = set()
+    for index in dict.fromkeys(chain(selection.indexes, *(image.indexes for image in selection.images))):
+        found = resolver.document(reference, index)
+        for child in found.manifests if isinstance(found, Index) else ():
+            parents.setdefault(child.digest, {})[index.digest] = None
+            may_be_run |= {child.digest} if child.may_be_run else set()
+    for image in selection.images:
+        digest = image.manifest.descriptor.digest
+        yield str(image.config.platform), (digest, *above(parents, digest))
+    for each in selection.statements:
+        if each.digest in may_be_run:
+            yield str(each.digest), (each.digest, *above(parents, each.digest))

@@ -11,7 +11,7 @@ import imgfetch
 from imgfetch.archive.verify import verify
 from tests.authority import IDENTITY, ISSUER
 from tests.forgeries import FORGED, GOOD, Case, World
-from tests.images import ARM64, Built, cosign_tag, hello, image, index
+from tests.images import ARM64, Built, attestation, cosign_tag, hello, image, index
 from tests.integration.conftest import Command, Save
 from tests.loopback import Answer, Loopback
 from tests.signing import Signatures, archived, by_certificate, by_key, manifest, payload, public_pem
@@ -181,27 +181,43 @@ def test_an_image_that_poses_as_an_attestation_is_not_saved_without_a_signature(
     files: Path, world: World, loopback: Loopback, save: Save
 ) -> None:
     pose = image(hello("pose"))
-    entry = {**pose.entry, "platform": {"os": "unknown", "architecture": "unknown"}}
-    both = index(APP, pose, entries=[APP.entry, entry])
-    reference = publish(loopback, both)
-    loopback.add("team/app", cosign_tag(APP), manifest(by_key(payload(APP.digest), world.key)).built)
-    save(reference, "--key", files / "cosign.pub")
-    done = save(reference, "--key", files / "cosign.pub", "--all-platforms", to="z.tar", status=6)
-    assert f"{pose.digest} is not signed" in done.err
+    unknown = pose.entry | {"platform": {"os": "unknown", "architecture": "unknown"}}
+    posing = pose.entry | {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    for entry in (posing, posing | {"platform": None}):
+        both = index(APP, pose, entries=[APP.entry, unknown, entry])
+        reference = publish(loopback, both)
+        loopback.add("team/app", cosign_tag(APP), manifest(by_key(payload(APP.digest), world.key)).built)
+        save(reference, "--key", files / "cosign.pub")
+        done = save(reference, "--key", files / "cosign.pub", "--all-platforms", to="z.tar", status=6)
+        assert f"{pose.digest} is not signed" in done.err
     publish(loopback, both, manifest(by_key(payload(both.digest), world.key)))
     save(reference, "--key", files / "cosign.pub", "--all-platforms", "--no-cache", to="z.tar")
 
 
-def test_a_signature_of_an_index_within_the_index_counts_for_its_images_only(
-    files: Path, world: World, loopback: Loopback, save: Save
+def test_attestations_need_no_signature_because_no_machine_has_their_platform(
+    files: Path, world: World, loopback: Loopback, save: Save, command: Command
 ) -> None:
-    inner = index(image(hello("arm64"), platform=ARM64))
-    outer = index(image(hello("amd64")), inner)
-    reference = publish(loopback, outer)
+    both = index(APP, attestation(APP))
+    reference = publish(loopback, both)
+    loopback.add("team/app", cosign_tag(APP), manifest(by_key(payload(APP.digest), world.key)).built)
+    save(reference, "--key", files / "cosign.pub", "--all-platforms", "--signatures")
+    done = command("verify", files / "y.tar", "--key", files / "cosign.pub")
+    assert (done.status, "also contains 1 attestation" in done.out) == (0, True), done.err
+
+
+def test_a_signature_of_an_index_within_the_index_counts_for_its_images_only(
+    files: Path, world: World, loopback: Loopback, save: Save, command: Command
+) -> None:
+    inner, own = index(image(hello("arm64"), platform=ARM64)), image(hello("amd64"))
+    outer = index(own, inner)
+    reference, key = publish(loopback, outer), ("--key", files / "cosign.pub")
     loopback.add("team/app", cosign_tag(inner), manifest(by_key(payload(inner.digest), world.key)).built)
-    save(reference, "--key", files / "cosign.pub", "--platform", "linux/arm64")
-    save(reference, "--key", files / "cosign.pub", "--platform", "linux/amd64", status=6)
-    save(reference, "--key", files / "cosign.pub", "--all-platforms", status=6)
+    save(reference, *key, "--platform", "linux/arm64")
+    save(reference, *key, "--platform", "linux/amd64", status=6)
+    save(reference, *key, "--all-platforms", status=6)
+    loopback.add("team/app", cosign_tag(own), manifest(by_key(payload(own.digest), world.key)).built)
+    save(reference, *key, "--all-platforms", "--signatures", "--no-cache")
+    assert command("verify", files / "y.tar", *key).status == 0
 
 
 def test_with_keep_going_the_signed_images_are_saved(files: Path, world: World, loopback: Loopback, save: Save) -> None:

@@ -247,7 +247,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("read_image_layout:_Reader._images", "self._select(descriptor)", "pass").noticed_by(
         "test_an_index_with_another_image_is_not_the_image"
     ),
-    Mutant("read_image_layout:_Reader._select", " or descriptor.platform.is_known", " or True").noticed_by(
+    Mutant("Descriptor.may_be_run", " or self.platform.is_known", " or True").noticed_by(
         "test_an_index_with_an_attestation_for_no_machine_is_the_image"
     ),
     Mutant("tarheader:parse", "(0, _FILE_TYPES.get(kind))", "range(2**20)").noticed_by(

@@ -110,16 +110,20 @@ MUTANTS = (
     Mutant("make_plan:_signed", "if request.policy:", "if False:").noticed_by(
         "test_an_image_with_a_forged_signature_is_not_saved", "test_an_unsigned_image_is_not_saved_with_a_key"
     ),
-    Mutant("require_signatures", "selection.indexes[:1]", "selection.indexes").noticed_by(
-        "test_a_signature_of_an_index_within_the_index_counts_for_its_images_only"
-    ),
+    Mutant(
+        "signers:_wanted", "(digest, *above(parents, digest))", "(digest, *(each.digest for each in selection.indexes))"
+    ).noticed_by("test_a_signature_of_an_index_within_the_index_counts_for_its_images_only"),
     Mutant("require_signatures", "for name, digests in wanted:", "for name, digests in wanted[:1]:").noticed_by(
         "test_each_image_of_several_platforms_needs_a_signature"
     ),
-    Mutant("require_signatures", "for each in selection.statements", "for each in ()").noticed_by(
+    Mutant("signers:_wanted", "for each in selection.statements", "for each in ()").noticed_by(
         "test_an_image_that_poses_as_an_attestation_is_not_saved_without_a_signature"
     ),
-    Mutant("require_signatures", "*(index.digest for index in image.indexes), ", "").noticed_by(
+    Mutant("Descriptor.may_be_run", "self.platform is None or ", "self.platform is not None and ").noticed_by(
+        "test_an_image_that_poses_as_an_attestation_is_not_saved_without_a_signature",
+        "test_an_image_that_poses_as_an_attestation_must_be_signed",
+    ),
+    Mutant("signers:_wanted", "*(image.indexes for image in selection.images)", "()").noticed_by(
         "test_the_signature_of_an_index_counts_for_the_image_that_is_chosen"
     ),
     Mutant("command_save:run", "arguments.policy = context.policy(arguments)", "arguments.policy = None").noticed_by(
