@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import base64
 import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from sigstore._internal.trust import RekorKeyring
 from sigstore.models import Bundle, TransparencyLogEntry, TrustedRoot
 from sigstore.verify import Verifier
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootDocument
 
-from imgfetch.errors import StorageError, VerificationError
+from imgfetch.errors import StorageError, UnsupportedError, VerificationError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.strictjson import Object, loads
 from imgfetch.signatures.identity import Identity
 from imgfetch.signatures.signature import STATEMENT, Signature, decoded
 from imgfetch.text import sanitize
+
+if TYPE_CHECKING:
+    from sigstore._internal.trust import RekorKeyring
 
 _CERTIFICATE = "dev.sigstore.cosign/certificate"
 _BUNDLE = "dev.sigstore.cosign/bundle"
@@ -47,7 +51,9 @@ class Keyless:
 
         Raises:
             StorageError: the trusted root is malformed.
+            UnsupportedError: the library lacks what is overridden here.
         """
+        _require_members()
         self.name = f"the identity {identity.subject} (issuer {identity.issuer})"
         self._identity = identity
         self._verifier = _verifier(trusted_root, path)
@@ -94,6 +100,16 @@ class _Promised(Bundle):
     def log_entry(self) -> TransparencyLogEntry:
         """The entry without its proof of inclusion."""
         return _PromisedEntry(super().log_entry._inner)  # noqa: SLF001  # the library reads no bundle without a proof
+
+
+def _require_members() -> None:
+    """Refuse a version of the library that would refuse good signatures, because it has other private methods."""
+    for name in ("_verify", "_verify_set"):
+        if not hasattr(TransparencyLogEntry, name):
+            raise UnsupportedError(
+                f"sigstore {version('sigstore')} has no TransparencyLogEntry.{name}",
+                hint="install a version that imgfetch knows, with: pip install 'sigstore>=4.3,<5'",
+            )
 
 
 def _verifier(content: bytes, path: str) -> Verifier:

@@ -49,10 +49,15 @@ def load_policy(keys: Sequence[str | os.PathLike[str]] = (), identity: Certifica
     try:
         signers: list[Signer] = [_key(Path(path)) for path in keys]
         return Policy([*signers, *([_keyless(identity)] if identity else [])])
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"cannot verify signatures without the library {error.name}",
             hint=installation("signatures"),
+        ) from None
+    except ImportError as error:
+        raise UnsupportedError(
+            f"cannot verify signatures with this version of a library: {error}",
+            hint="install the versions that imgfetch needs, with: pip install 'imgfetch[signatures]'",
         ) from None
 
 

@@ -78,6 +78,9 @@ MUTANTS = (
     Mutant("_PromisedEntry._verify", "self._verify_set(keyring)", "pass").noticed_by(
         f"{_FORGED}[recorded by another log]", f"{_FORGED}[with a changed time in the log]"
     ),
+    Mutant("keyless:_require_members", "if not hasattr(", "if None in (").noticed_by(
+        "test_another_version_of_the_library_is_refused_and_not_the_signatures"
+    ),
     Mutant("keyless:_log_entry", "if not annotation:", "if False:").noticed_by(f"{_FORGED}[without a log entry]"),
     Mutant("keyless:_require_curve", "if not isinstance(", "if isinstance(None, ").noticed_by(
         "test_a_certificate_with_an_rsa_key_is_refused"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from sigstore import models
+from sigstore.models import TransparencyLogEntry
 
 from imgfetch.errors import StorageError, UnsupportedError
 from imgfetch.signatures.load import CertificateIdentity, load_policy
@@ -51,6 +54,22 @@ def test_without_the_libraries_the_extra_is_named(
     with pytest.raises(UnsupportedError, match=f"without the library {library}") as caught:
         load_policy(keys, identity)
     assert caught.value.hint == installation("signatures")
+
+
+@pytest.mark.parametrize("name", ["_verify", "_verify_set"])
+def test_another_version_of_the_library_is_refused_and_not_the_signatures(
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(TransparencyLogEntry, name)
+    with pytest.raises(UnsupportedError, match=rf"^sigstore {version('sigstore')} has no TransparencyLogEntry.{name}$"):
+        load_policy([], CertificateIdentity(root, IDENTITY, ISSUER))
+
+
+def test_a_library_that_has_moved_its_parts_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "imgfetch.signatures.keyless", raising=False)
+    monkeypatch.delattr(models, "TrustedRoot")
+    with pytest.raises(UnsupportedError, match=r"cannot import name 'TrustedRoot' from 'sigstore\.models'"):
+        load_policy([], CertificateIdentity(root, IDENTITY, ISSUER))
 
 
 def test_a_missing_file_is_an_error_with_its_option(tmp_path: Path, key: Path) -> None:
