@@ -6,6 +6,7 @@ to cosign, which must agree.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -109,6 +110,62 @@ def _by_leaf(world: World, leaf: Leaf | None = None, log: Log | None = None, **c
 def _bundle_by_leaf(world: World, leaf: Leaf | None = None, log: Log | None = None, **changes: Any) -> dict[str, Any]:
     leaf = leaf or world.authority.leaf()
     return bundle_by_certificate(envelope(statement(world.digest), leaf.key), leaf, log or world.log, **changes)
+
+
+def _changed(bundle: dict[str, Any], *names: str | int, **changes: Any) -> Blob:
+    """Return a bundle with members of one of its objects, at a path of names, replaced or added."""
+    members: Any = bundle
+    for name in names:
+        members = members[name]
+    members.update(changes)
+    return bundled(bundle)
+
+
+def _keyed_bundle(world: World) -> dict[str, Any]:
+    return bundle_by_key(envelope(statement(world.digest), world.key))
+
+
+def _spaced(text: str) -> str:
+    """Return base64 with a space in it, which some readers skip."""
+    return f"{text[:4]} {text[4:]}"
+
+
+def _odd_proof(world: World) -> Blob:
+    """Return a bundle whose log entry has base64 in an unusual spelling."""
+    bundle = _bundle_by_leaf(world)
+    entry = bundle["verificationMaterial"]["tlogEntries"][0]
+    return _changed(
+        bundle, "verificationMaterial", "tlogEntries", 0, canonicalizedBody=_spaced(entry["canonicalizedBody"])
+    )
+
+
+def _odd_checkpoint(world: World) -> Blob:
+    bundle = _bundle_by_leaf(world)
+    proof = bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
+    note, _, signature = proof["checkpoint"]["envelope"].rpartition(" ")
+    proof["checkpoint"]["envelope"] = f"{note} {signature[:8]}-{signature[8:]}"
+    return bundled(bundle)
+
+
+def _odd_entry(world: World, change: Callable[[dict[str, Any]], object]) -> Blob:
+    """Return a signature whose log entry is changed after it was signed."""
+    leaf, content = world.authority.leaf(), payload(world.digest)
+    value = sign(leaf.key, content)
+    entry = world.log.annotation(record_of_payload(content, value, leaf.pem))
+    change(entry)
+    return annotated(content, value, leaf, entry)
+
+
+def _odd_padding(world: World) -> Blob:
+    """Return a signature whose base64 ends with bits that stand for nothing."""
+    blob = _by_leaf(world)
+    while not (text := blob.extra["annotations"]["dev.cosignproject.cosign/signature"]).endswith("="):
+        blob = _by_leaf(world)
+    last = len(text.rstrip("=")) - 1
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    odd = letters[letters.index(text[last]) + 1]
+    blob.extra["annotations"]["dev.cosignproject.cosign/signature"] = text[:last] + odd + text[last + 1 :]
+    return blob
 
 
 def _swapped_payload(world: World) -> Blob:
@@ -226,6 +283,16 @@ GOOD = (
         "by the key, beside one by another",
         lambda world, _: manifest(by_key(payload(world.digest), new_key()), by_key(payload(world.digest), world.key)),
     ),
+    _keyed(
+        "a bundle with the hint of a key",
+        lambda w: _changed(_keyed_bundle(w), "verificationMaterial", "publicKey", hint=""),
+    ),
+    _keyed("a bundle with white space", lambda w: bundled(json.dumps(_keyed_bundle(w), indent=1).encode())),
+    _keyless(
+        "a bundle with white space, by the identity",
+        lambda w: bundled(json.dumps(_bundle_by_leaf(w), indent=1).encode()),
+    ),
+    _keyless("with unknown members of the log entry", lambda w: _odd_entry(w, lambda entry: entry.update(x=1))),
 )
 FORGED = (
     _keyed("for another image", lambda world: _by_key(world, payload(world.other)), "for another image"),
@@ -261,6 +328,37 @@ FORGED = (
         lambda world: _bundle(world, statement(world.digest, predicate=SBOM)),
         "an attestation",
         accepted_by_cosign=True,
+    ),
+    _keyed("a bundle with an unknown member", lambda w: _changed(_keyed_bundle(w), x=1), "'x', which is not known"),
+    _keyed(
+        "a bundle with an unknown member of the envelope",
+        lambda w: _changed(_keyed_bundle(w), "dsseEnvelope", x=1),
+        "'x', which is not known",
+    ),
+    _keyed(
+        "a bundle of an unknown version",
+        lambda w: _changed(_keyed_bundle(w), mediaType="application/vnd.dev.sigstore.bundle.v9+json"),
+        "which is not known",
+    ),
+    _keyed(
+        "a bundle that names no signer",
+        lambda w: _changed(_keyed_bundle(w), verificationMaterial={}),
+        "must name one signer",
+    ),
+    _keyed(
+        "a bundle with a malformed hint",
+        lambda w: _changed(_keyed_bundle(w), "verificationMaterial", "publicKey", hint=1),
+        "'hint' of the public key is malformed",
+    ),
+    _keyed(
+        "a bundle with the name of a key",
+        lambda w: _changed(_keyed_bundle(w), "dsseEnvelope", "signatures", 0, keyid="x"),
+        "names the key 'x'",
+    ),
+    _keyed(
+        "a bundle by the key with a certificate of it",
+        lambda w: bundled(_bundle_by_leaf(w, w.authority.leaf(key=w.key))),
+        "by a certificate, not by a key",
     ),
     _keyless("for another image, by the identity", _other_image, "for another image"),
     _keyless("with a swapped payload, by the identity", _swapped_by_leaf, "ignature is invalid"),
@@ -308,4 +406,17 @@ FORGED = (
     ),
     _keyless("a bundle without a promise of the log", _without_promise, "inclusion promise"),
     _keyless("a bundle with a wrong proof of inclusion", _wrong_proof, "root hash"),
+    _keyless("a bundle with odd base64", _odd_proof, "unusual spelling"),
+    _keyless("a bundle with odd base64 in the checkpoint", _odd_checkpoint, "checkpoint is not valid base64"),
+    _keyless("with odd base64", _odd_padding, "not valid base64"),
+    _keyless(
+        "with an odd number of the log",
+        lambda w: _odd_entry(w, lambda entry: entry["Payload"].update(logID=_spaced(entry["Payload"]["logID"]))),
+        "number of the log is malformed",
+    ),
+    _keyless(
+        "with an odd promise of the log",
+        lambda w: _odd_entry(w, lambda e: e.update(SignedEntryTimestamp=_spaced(e["SignedEntryTimestamp"]))),
+        "promise of the log is not valid base64",
+    ),
 )

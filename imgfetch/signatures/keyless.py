@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -23,14 +25,16 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.strictjson import Object, loads
 from imgfetch.signatures.identity import Identity
 from imgfetch.signatures.signature import STATEMENT, Signature, decoded
-from imgfetch.text import sanitize
+from imgfetch.text import quoted, sanitize
 
 if TYPE_CHECKING:
     from sigstore._internal.trust import RekorKeyring
 
 _CERTIFICATE = "dev.sigstore.cosign/certificate"
 _BUNDLE = "dev.sigstore.cosign/bundle"
+_NOTE_SIGNATURE = "\u2014 "  # in a signed note, as a checkpoint is
 _MAX_REASON = 200  # characters of an error of the library
+_HEX = re.compile("(?:[0-9a-f]{2})+")
 _NO_PROOF = {"logIndex": "0", "treeSize": "1", "rootHash": "AA==", "hashes": [], "checkpoint": {"envelope": "none"}}
 
 
@@ -76,6 +80,7 @@ class Keyless:
             raise VerificationError(f"sigstore refuses it: {reason}") from None
 
     def _verify_bundle(self, signature: Signature, bundle: Bundle) -> None:
+        _require_spelling(loads(signature.bundle or b"", "the bundle"), bundle)
         _require_curve(bundle.signing_certificate)
         if self._verifier.verify_dsse(bundle, self._identity) != (STATEMENT, signature.payload):
             raise VerificationError("the bundle is ambiguous: its payload depends on the reader")
@@ -129,6 +134,26 @@ def _require_curve(certificate: x509.Certificate) -> None:
         raise VerificationError("its certificate has no ECDSA key")
 
 
+def _require_spelling(document: object, bundle: Bundle) -> None:
+    """Require base64 as every writer encodes it, because the library skips other characters."""
+    if not set(_texts(document)) <= set(_texts(json.loads(bundle.to_json()))):
+        raise VerificationError("the bundle is malformed: it has base64 or a number in an unusual spelling")
+    proof = bundle.log_entry._inner.inclusion_proof  # noqa: SLF001  # the library shows no other
+    note = proof.checkpoint.envelope if proof and proof.checkpoint else ""
+    for line in note.rpartition("\n\n")[2].splitlines():
+        if not line.startswith(_NOTE_SIGNATURE):
+            raise VerificationError("a signature of the checkpoint is malformed")
+        decoded(line.rpartition(" ")[2], "a signature of the checkpoint")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all strings in parsed JSON but keys."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(each)
+
+
 def _as_bundle(signature: Signature) -> str:
     """Return a signature in the older form as a bundle, with a proof in it that `_PromisedEntry` does not use."""
     pem = signature.annotations.get(_CERTIFICATE, "")
@@ -159,12 +184,16 @@ def _log_entry(annotation: str) -> dict[str, object]:
     members = Object(loads(annotation.encode(), what), what, frozenset({"SignedEntryTimestamp", "Payload"}))
     known = frozenset({"body", "integratedTime", "logIndex", "logID"})
     payload = Object(members.get("Payload"), what, known)
+    number = payload.text("logID")
+    if not _HEX.fullmatch(number):
+        raise VerificationError(f"the number of the log is malformed: {quoted(number)}")
+    promise = decoded(members.text("SignedEntryTimestamp"), "the promise of the log")
     return {
         "logIndex": str(payload.count("logIndex")),
-        "logId": {"keyId": _base64(bytes.fromhex(payload.text("logID")))},
+        "logId": {"keyId": _base64(bytes.fromhex(number))},
         "kindVersion": {"kind": "hashedrekord", "version": "0.0.1"},
         "integratedTime": str(payload.count("integratedTime")),
-        "inclusionPromise": {"signedEntryTimestamp": members.text("SignedEntryTimestamp")},
+        "inclusionPromise": {"signedEntryTimestamp": _base64(promise)},
         "inclusionProof": _NO_PROOF,
         "canonicalizedBody": _base64(decoded(payload.text("body"), "the body of the log entry")),
     }

@@ -49,6 +49,8 @@ class Key:
         Raises:
             VerificationError: it did not.
         """
+        if signature.has_certificate:
+            raise VerificationError("it is by a certificate, not by a key")
         if not any(_is_valid(self._key, signature, number) for number in range(2)):
             raise VerificationError(f"it is not by {self.name}")
 

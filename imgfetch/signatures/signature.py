@@ -18,7 +18,7 @@ from imgfetch.errors import VerificationError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.policy import Candidate, Read
-from imgfetch.oci.strictjson import Object, loads
+from imgfetch.oci.strictjson import Object, loads, unknown_keys
 from imgfetch.text import counted, quoted
 
 MAX_SIGNATURES = 1000
@@ -33,6 +33,11 @@ STATEMENT = "application/vnd.in-toto+json"
 
 _MANIFEST = frozenset({"schemaVersion", "mediaType", "artifactType", "config", "layers", "subject", "annotations"})
 _SIGNATURE = "dev.cosignproject.cosign/signature"
+_BUNDLES = (*(f"{_BUNDLE}+json;version=0.{minor}" for minor in (1, 2, 3)), f"{_BUNDLE}.v0.3+json")
+_SIGNERS = frozenset({"publicKey", "certificate", "x509CertificateChain"})
+_TOP = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
+_MATERIAL = _SIGNERS | {"tlogEntries", "timestampVerificationData"}
+"""What a bundle says about the signer, in one of three ways, and about the time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Signature:
         value: the signature itself.
         annotations: those of the layer, in the older form.
         bundle: the blob, in the newer form.
+        has_certificate: whether the bundle says that the signer has a certificate.
     """
 
     digest: Digest
@@ -54,6 +60,7 @@ class Signature:
     value: bytes
     annotations: Mapping[str, str] = field(default_factory=dict)
     bundle: bytes | None = None
+    has_certificate: bool = False
 
 
 class Found(NamedTuple):
@@ -87,17 +94,19 @@ def find(candidates: Iterable[Candidate], read: Read) -> Found:
 
 
 def decoded(text: str, what: str) -> bytes:
-    """Decode base64; ``what`` is its name in messages.
+    """Decode base64 as every writer encodes it; ``what`` is its name in messages.
 
     Raises:
-        VerificationError: the text is empty or malformed.
+        VerificationError: the text is empty or malformed, or has another spelling.
     """
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise VerificationError(f"{what} is not valid base64") from None
-    if not content:
+        content = b""
+    if not text:
         raise VerificationError(f"{what} is missing")
+    if base64.b64encode(content).decode() != text:
+        raise VerificationError(f"{what} is not valid base64")
     return content
 
 
@@ -129,18 +138,51 @@ def _signature(layer: Descriptor, content: bytes) -> Signature:
     if layer.media_type == SIMPLE:
         value = decoded(layer.annotations.get(_SIGNATURE, ""), f"the annotation {_SIGNATURE}")
         return Signature(layer.digest, content, content, value, layer.annotations)
-    members = Object(loads(content, "the bundle"), "the bundle", frozenset({"mediaType", "dsseEnvelope"}))
-    if "dsseEnvelope" not in members:
+    return _bundled(layer, content)
+
+
+def _bundled(layer: Descriptor, content: bytes) -> Signature:
+    document = loads(content, "the bundle")
+    if "dsseEnvelope" not in Object(document, "the bundle"):
         raise VerificationError("the bundle has no DSSE envelope, so it names no image")
-    envelope = Object(members["dsseEnvelope"], "the envelope", frozenset({"payload", "payloadType", "signatures"}))
+    members = _strict(document, "the bundle", _TOP)
+    if (kind := members.text("mediaType")) not in _BUNDLES:
+        raise VerificationError(f"the bundle has the type {quoted(kind)}, which is not known")
+    has_certificate = _has_certificate(members.get("verificationMaterial"))
+    envelope = _strict(members["dsseEnvelope"], "the envelope", frozenset({"payload", "payloadType", "signatures"}))
     signatures = envelope.items_of("signatures")
     if len(signatures) != 1:
         raise VerificationError("the envelope is malformed", wanted="one signature", got=str(len(signatures)))
     if (kind := envelope.text("payloadType")) != STATEMENT:
         raise VerificationError(f"the payload has the type {quoted(kind)}, not {STATEMENT}")
     payload = decoded(envelope.text("payload"), "the payload")
-    text = Object(signatures[0], "the signature", frozenset({"sig"})).text("sig")
-    return Signature(layer.digest, payload, _encoded(kind, payload), decoded(text, "the signature"), bundle=content)
+    signature = _strict(signatures[0], "the signature", frozenset({"sig", "keyid"}))
+    if name := signature.text("keyid"):
+        raise VerificationError(f"the envelope names the key {quoted(name)}, as no signature by cosign does")
+    value = decoded(signature.text("sig"), "the signature")
+    return Signature(layer.digest, payload, _encoded(kind, payload), value, {}, content, has_certificate)
+
+
+def _has_certificate(material: object) -> bool:
+    """Return whether a bundle names its signer by a certificate, and not by a public key."""
+    members = _strict(material, "the verification material", _MATERIAL)
+    if len(_SIGNERS & members.keys()) != 1:
+        raise VerificationError("the bundle must name one signer")
+    if "publicKey" not in members:
+        return True
+    _strict(members["publicKey"], "the public key", frozenset({"hint"})).text("hint")
+    members.items_of("tlogEntries")
+    times = members.members_of("timestampVerificationData")
+    _strict(times, "the timestamps", frozenset({"rfc3161Timestamps"})).items_of("rfc3161Timestamps")
+    return False
+
+
+def _strict(value: object, what: str, known: frozenset[str]) -> Object:
+    """Return an object without unknown members, which no reader of bundles accepts."""
+    members = Object(value, what, known)
+    for fault in unknown_keys(members, known):
+        raise VerificationError(fault)
+    return members
 
 
 def _encoded(kind: str, payload: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -20,8 +19,8 @@ from imgfetch.signatures.policy import Policy, Signer
 from imgfetch.signatures.signature import Signature
 from tests.authority import IDENTITY, ISSUER, new_key, record_of_payload
 from tests.forgeries import FORGED, GOOD, Case, World
-from tests.images import Blob
 from tests.signing import (
+    BUNDLE,
     Signatures,
     annotated,
     bundle_by_certificate,
@@ -36,6 +35,7 @@ from tests.signing import (
     statement,
 )
 
+KEYED = b'{"mediaType": "%s", "verificationMaterial": {"publicKey": {}}' % BUNDLE.encode()
 DIGEST, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 
 
@@ -133,12 +133,13 @@ def test_a_blob_with_another_digest_is_no_signature(world: World) -> None:
     [
         (b"{", "not valid JSON"),
         (b"[]", "expected an object"),
-        (b'{"mediaType": "x"}', "no DSSE envelope"),
-        (b'{"dsseEnvelope": null}', "expected an object"),
-        (b'{"dsseEnvelope": {"signatures": []}}', "expected one signature, got 0"),
-        (b'{"dsseEnvelope": {"signatures": [{}, {}]}}', "expected one signature, got 2"),
+        (b'{"mediaType": "x", "messageSignature": {}}', "no DSSE envelope"),
+        (KEYED + b', "dsseEnvelope": null}', "expected an object"),
+        (KEYED + b', "dsseEnvelope": {"signatures": []}}', "expected one signature, got 0"),
+        (KEYED + b', "dsseEnvelope": {"signatures": [{}, {}]}}', "expected one signature, got 2"),
         (b'{"dsseEnvelope": {}, "dsseEnvelope": {}}', "occurs twice"),
         (b'{"dsseEnvelope": {}, "DsseEnvelope": {}}', "only in case"),
+        (b'{"dsseEnvelope": {}, "messageSignature": {}}', "'messageSignature', which is not known"),
     ],
 )
 def test_a_malformed_bundle_is_refused(broken: bytes, reason: str, world: World) -> None:
@@ -201,46 +202,3 @@ def test_a_payload_that_the_library_reads_otherwise_is_refused(world: World) -> 
     signed = Signature(Digest.parse(OTHER), statement(DIGEST), b"", b"", bundle=json.dumps(content).encode())
     with pytest.raises(VerificationError, match="its payload depends on the reader"):
         identity(world).verify(signed)
-
-
-def test_whatever_is_changed_in_a_signature_the_result_is_no_other_error(world: World) -> None:
-    chance = random.Random(1)
-    leaf = world.authority.leaf()
-    good = by_certificate(payload(DIGEST), leaf, world.log)
-    bundle = json.dumps(bundle_by_certificate(envelope(statement(DIGEST), leaf.key), leaf, world.log)).encode()
-    signer = identity(world)
-    refused = 0
-    for number in range(300):
-        if number % 2:
-            changed = manifest(bundled(changed_by(chance, bundle)))
-        else:
-            annotations = dict(good.extra["annotations"])
-            name = chance.choice(sorted(annotations))
-            annotations[name] = changed_by(chance, annotations[name].encode()).decode(errors="replace")
-            changed = manifest(Blob(good.content, good.media_type, extra={"annotations": annotations}))
-        try:
-            check([signer], changed)
-        except VerificationError:
-            refused += 1
-    assert refused > 200  # the others differ in white space, or in parts that nothing is decided by
-
-
-def changed_by(chance: random.Random, content: bytes) -> bytes:
-    """Return content with a few bytes replaced, removed or repeated."""
-    start = chance.randrange(len(content))
-    end = min(len(content), start + chance.randrange(1, 40))
-    middle = chance.choice(
-        [
-            b"",
-            content[start:end] * 2,
-            b"0",
-            b'"',
-            b"{}",
-            b"null",
-            b"-1",
-            b"9" * 30,
-            bytes([chance.randrange(256)]),
-            b"[]",
-        ]
-    )
-    return content[:start] + middle + content[end:]
