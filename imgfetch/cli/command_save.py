@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +33,8 @@ _COMPRESSED = {
 }
 """The options that need compressed layers, and why."""
 
+_logger = logging.getLogger(__name__)
+
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Write an archive, or one for each image."""
@@ -40,15 +43,27 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
     if not arguments.wished:
         stdout.show(["[]"] if arguments.json else [])
         return 0
+    arguments.policy = context.policy(arguments)
+    _warn(arguments, os.environ)
     if arguments.dry_run:
         return _forecast(arguments, display)
-    arguments.policy = context.policy(arguments)
     client = Client(**context.client_settings(arguments))
     save = _save_patch if arguments.patch_from else _save_each if arguments.output_dir else _save
     failures = save(client, arguments, display)
     if failures:
         raise combined(failures, len(arguments.wished))
     return 0
+
+
+def _warn(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Warn that signatures are not searched for where cosign looks for them."""
+    repository = environment.get("COSIGN_REPOSITORY")
+    if repository and (arguments.policy or arguments.signatures or arguments.referrers):
+        _logger.warning(
+            "signatures in COSIGN_REPOSITORY (%s) are not found, only those in the repository of each image; copy them "
+            "there, with their tags and referrers",
+            sanitize(repository),
+        )
 
 
 def _chosen(arguments: argparse.Namespace, display: Display) -> Sequence[ImageRequest]:
@@ -252,7 +267,6 @@ def _note(arguments: argparse.Namespace, display: Display) -> None:
 
 def _forecast(arguments: argparse.Namespace, display: Display) -> int:
     """Print the cost of a save."""
-    arguments.policy = context.policy(arguments)
     client = Client(**context.client_settings(arguments))
     found = client.dry_run(
         arguments.wished,

@@ -151,6 +151,18 @@ def test_an_unsigned_image_is_not_saved_with_a_key(files: Path, loopback: Loopba
     assert not (files / "y.tar").exists()
 
 
+@pytest.mark.parametrize("options", [["--key"], ["--signatures"], ["--dry-run", "--key"]], ids=" ".join)
+def test_a_save_warns_of_signatures_where_cosign_looks_for_them(
+    options: list[str], files: Path, loopback: Loopback, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["save", publish(loopback, APP), "-o", files / "y.tar", "--platform", "linux/amd64", *options]
+    words += [files / "cosign.pub"] if "--key" in options else []
+    assert "COSIGN_REPOSITORY" not in command(*words).err
+    monkeypatch.setenv("COSIGN_REPOSITORY", "registry.example/signatures\n")
+    assert "signatures in COSIGN_REPOSITORY (registry.example/signatures" in command(*words).err
+    assert "COSIGN_REPOSITORY" not in command(*words[:6]).err
+
+
 def test_a_registry_that_fails_to_list_signatures_is_an_error(files: Path, loopback: Loopback, save: Save) -> None:
     reference = publish(loopback, APP)
     loopback.answers[f"/v2/team/app/manifests/{cosign_tag(APP)}"] = Answer(status=500)
