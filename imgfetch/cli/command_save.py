@@ -95,7 +95,7 @@ def _save(client: Client, arguments: argparse.Namespace, display: Display) -> Se
         summary.summarize(saved, arguments.output, seconds, display)
         summary.note_nameless(saved.images, display)
         if arguments.signatures or arguments.referrers:
-            summary.note_referrers(saved.images, display)
+            summary.note_referrers(saved.images, display, has_policy=bool(arguments.policy))
     if arguments.json:
         stdout.show([json.dumps(summary.as_json(saved, arguments.output, seconds), indent=1)])
     return saved.failures
@@ -146,7 +146,7 @@ def _save_each(client: Client, arguments: argparse.Namespace, display: Display) 
         images = [image for saved in done.archives.values() for image in saved.images]
         summary.note_nameless(images, display)
         if arguments.signatures or arguments.referrers:
-            summary.note_referrers(images, display)
+            summary.note_referrers(images, display, has_policy=bool(arguments.policy))
     if arguments.json:
         stdout.show([json.dumps([archives[path] for path in done.archives], indent=1)])
     return done.failures

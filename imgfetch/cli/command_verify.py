@@ -98,6 +98,8 @@ def _lines(verified: Verified) -> Iterator[str]:
     names = {digest: f"the index of {name}" for image, name in named for digest in image.indexes}
     names |= {image.manifest.descriptor.digest: name for image, name in named if image.manifest}
     yield from (f"also contains {each}" for each in attached.grouped(verified.referrers, names))
+    if unverified := attached.unverified(verified.referrers, has_policy=bool(verified.signers)):
+        yield unverified
     if verified.others:
         yield f"also contains {format_kinds(verified.others)}"
     yield from (f"note: {note}" for note in _shortened(verified.notes, "note"))

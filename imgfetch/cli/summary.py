@@ -86,11 +86,13 @@ def summarize_patch(found: SavedPatch, output: str, old: str, seconds: float, di
     )
 
 
-def note_referrers(images: Sequence[SavedImage], display: Display) -> None:
+def note_referrers(images: Sequence[SavedImage], display: Display, *, has_policy: bool) -> None:
     """Report the signatures and the like that were found, and the images without any."""
     found = {each.descriptor.digest: each for image in images for each in image.referrers}
     if found:
-        display.message("info", f"the archive also contains {attached.found(list(found.values()))}")
+        unverified = attached.unverified(list(found.values()), has_policy=has_policy)
+        shown = f"the archive also contains {attached.found(list(found.values()))}"
+        display.message("info", f"{shown}; {unverified}" if unverified else shown)
     lacking = dict.fromkeys(str(image.references[0]) for image in images if not image.referrers)
     if lacking:
         display.message("info", f"no signatures found for {format_some(lacking, _MAX_NAMED)}")

@@ -26,10 +26,11 @@ SUFFIXES = {".sig": SIGNATURE, ".att": ATTESTATION, ".sbom": SBOM}
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 _SIGNED = "https://sigstore.dev/cosign/sign/"
+_NOTATION = "cncf.notary"
 _KINDS = (
     *((part, SBOM) for part in ("spdx", "cyclonedx", "syft", "sbom")),
     *((part, ATTESTATION) for part in ("in-toto", "dsse.envelope")),
-    *((part, SIGNATURE) for part in ("dev.cosign", "dev.sigstore", "cncf.notary")),
+    *((part, SIGNATURE) for part in ("dev.cosign", "dev.sigstore", _NOTATION)),
 )
 """Kinds by a part of their type, the first that fits."""
 _TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})(\.sig|\.att|\.sbom|)")
@@ -63,6 +64,11 @@ class Referrer(NamedTuple):
     def title(self) -> str:
         """The kind and the type, such as ``a signature (application/x)``."""
         return _title(self.kind, self.artifact_type)
+
+    @property
+    def is_by_notation(self) -> bool:
+        """True for a signature that is not cosign's, so that no key or identity verifies it."""
+        return is_by_notation(self.artifact_type)
 
 
 class Attached(NamedTuple):
@@ -113,6 +119,11 @@ def _title(kind: str, artifact_type: str) -> str:
     """Return a kind and a type for messages, such as ``a signature (application/x)``."""
     article = "an" if kind[0] in "aS" else "a"
     return f"{article} {kind} ({sanitize(artifact_type)})" if artifact_type else f"{article} {kind}"
+
+
+def is_by_notation(artifact_type: str) -> bool:
+    """Return whether a type is that of notation's signatures."""
+    return _NOTATION in artifact_type
 
 
 def may_be_signed_content(artifact_type: str) -> bool:

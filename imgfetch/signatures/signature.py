@@ -18,6 +18,7 @@ from imgfetch.errors import VerificationError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.policy import Candidate, Read
+from imgfetch.oci.referrers import is_by_notation
 from imgfetch.oci.strictjson import Object, loads, unknown_keys
 from imgfetch.text import counted, quoted
 
@@ -37,7 +38,7 @@ _BUNDLES = (*(f"{_BUNDLE}+json;version=0.{minor}" for minor in (1, 2, 3)), f"{_B
 _SIGNERS = frozenset({"publicKey", "certificate", "x509CertificateChain"})
 _TOP = frozenset({"mediaType", "verificationMaterial", "dsseEnvelope"})
 _MATERIAL = _SIGNERS | {"tlogEntries", "timestampVerificationData"}
-"""What a bundle says about the signer, in one of three ways, and about the time."""
+"""The members of a bundle about the signer, of which it has one, and about the time."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,10 @@ def _layers(candidate: Candidate) -> list[Descriptor]:
     signatures = [each for each in descriptors if each.media_type == SIMPLE or each.media_type.startswith(_BUNDLE)]
     if not signatures:
         kind = members.text("artifactType") or (descriptors[0].media_type if descriptors else "no layers")
+        if is_by_notation(kind):
+            raise VerificationError(
+                "it is by notation, whose signatures imgfetch carries, but does not verify; use notation verify"
+            )
         raise VerificationError(f"the manifest is not a cosign signature (it has {quoted(kind)})")
     return signatures
 

@@ -11,7 +11,7 @@ import imgfetch
 from imgfetch.archive.verify import verify
 from tests.authority import IDENTITY, ISSUER
 from tests.forgeries import FORGED, GOOD, Case, World
-from tests.images import ARM64, Built, attestation, cosign_tag, hello, image, index
+from tests.images import ARM64, Built, attestation, cosign_tag, hello, image, index, referrer
 from tests.integration.conftest import Command, Save
 from tests.loopback import Answer, Loopback
 from tests.signing import Signatures, archived, by_certificate, by_key, manifest, payload, public_pem
@@ -149,6 +149,29 @@ def test_an_unsigned_image_is_not_saved_with_a_key(files: Path, loopback: Loopba
     done = save(publish(loopback, APP), "--key", files / "cosign.pub", status=6)
     assert "is not signed, but a signature by key " in done.err
     assert not (files / "y.tar").exists()
+
+
+def test_a_signature_by_notation_is_carried_and_never_passes_for_a_verified_one(
+    files: Path, world: World, loopback: Loopback, save: Save, command: Command
+) -> None:
+    reference, by_notation = publish(loopback, APP), referrer(APP, "application/vnd.cncf.notary.signature")
+    loopback.add("team/app", "", by_notation)
+    loopback.add("team/app", cosign_tag(APP, ""), index(by_notation))
+    key = ("--key", files / "cosign.pub")
+    reason = "it is by notation, whose signatures imgfetch carries, but does not verify; use notation verify"
+    assert reason in save(reference, *key, status=6).err
+    done = save(reference, "--signatures")
+    assert "the archive also contains 1 signature (by notation); no signature was verified" in done.err
+    done = command("verify", files / "y.tar")
+    assert f"also contains 1 signature (by notation) of {reference}\n" in done.out
+    assert "no signature was verified; to require one, use --key or --certificate-identity" in done.out
+    assert "1 signature (by notation) of " in command("inspect", files / "y.tar").out
+    done = command("verify", files / "y.tar", *key)
+    assert (done.status, reason in done.err) == (6, True)
+    loopback.add("team/app", cosign_tag(APP), manifest(by_key(payload(APP.digest), world.key)).built)
+    done = save(reference, "--signatures", *key, "--no-cache")
+    assert "1 signature, 1 signature (by notation); signatures by notation were not verified" in done.err
+    assert "signatures by notation were not verified" in command("verify", files / "y.tar", *key).out
 
 
 @pytest.mark.parametrize("options", [["--key"], ["--signatures"], ["--dry-run", "--key"]], ids=" ".join)
