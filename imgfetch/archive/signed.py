@@ -14,8 +14,8 @@ from imgfetch.archive.scan import Scan
 from imgfetch.errors import VerificationError
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.policy import Candidate, SignaturePolicy
-from imgfetch.oci.referrers import SIGNATURE, tagged
+from imgfetch.oci.policy import SignaturePolicy, by_subject
+from imgfetch.oci.referrers import tagged
 from imgfetch.text import format_some
 
 _MAX_NAMES = 5
@@ -27,7 +27,7 @@ def unsigned(
     """Yield a finding for each image that is wanted, or for each, and for other content under its name; and why."""
     images = archive.images if wanted is None else tuple(wanted)
     names = None if wanted is None else {name for image in images for name in image.names}
-    signatures = [each for each in archive.referrers if each.kind == SIGNATURE]
+    signatures = by_subject(archive.referrers)
 
     def read(blob: Descriptor) -> bytes:
         content = scan.document(path(blob.digest))
@@ -35,11 +35,12 @@ def unsigned(
             raise VerificationError(f"its blob {scan.reason(path(blob.digest))}")
         return content
 
+    check = policy.checker(read)
     of_images = ((_name(image), image.digests) for image in images)
     for name, digests in (*of_images, *_others(scan, archive, names)):
-        candidates = [Candidate(each.descriptor.digest, each.raw) for each in signatures if each.subject in digests]
+        candidates = [each for digest in digests for each in signatures.get(digest, ())]
         try:
-            policy.check(name, digests, candidates, read)
+            check(name, digests, candidates)
         except VerificationError as error:
             advice = "" if candidates else "; the archive has no signature of it: save it with --signatures"
             yield f"{': '.join([str(error), '; '.join(error.details)]) if error.details else error}{advice}"

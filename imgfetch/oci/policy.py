@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
+from imgfetch.oci.referrers import SIGNATURE, Referrer
 
 Read = Callable[[Descriptor], bytes]
 """Reads a small blob."""
@@ -19,6 +20,14 @@ class Candidate(NamedTuple):
     raw: bytes
 
 
+Check = Callable[[str, Collection[Digest], Iterable[Candidate]], None]
+"""Requires signatures of an image, and raises `VerificationError` if one is missing or invalid.
+
+It takes the image's name in messages, the digests of its manifest and of the indexes through which it was chosen, and
+the manifests that may have signatures.
+"""
+
+
 class SignaturePolicy(Protocol):
     """Requires signatures of images."""
 
@@ -26,15 +35,17 @@ class SignaturePolicy(Protocol):
     def names(self) -> tuple[str, ...]:
         """The names of the keys and identities that must have signed."""
 
-    def check(self, image: str, digests: Collection[Digest], candidates: Iterable[Candidate], read: Read) -> None:
-        """Require that each of them has signed an image.
+    def checker(self, read: Read) -> Check:
+        """Return a function that requires signatures of images, and examines each manifest once for all of them.
 
-        Args:
-            image: its name in messages.
-            digests: those of its manifest and of the indexes through which it was chosen.
-            candidates: manifests that may have signatures.
-            read: reads the blobs of these.
-
-        Raises:
-            VerificationError: a signature is missing or invalid.
+        ``read`` reads the blobs of the manifests.
         """
+
+
+def by_subject(referrers: Iterable[Referrer]) -> dict[Digest, list[Candidate]]:
+    """Return the signatures among referrers by the manifests and indexes that they are about."""
+    found: dict[Digest, list[Candidate]] = {}
+    for each in referrers:
+        if each.kind == SIGNATURE:
+            found.setdefault(each.subject, []).append(Candidate(each.descriptor.digest, each.raw))
+    return found

@@ -10,9 +10,8 @@ from imgfetch.archive.selection import Selection
 from imgfetch.oci.descriptor import Descriptor
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.manifest import Index
-from imgfetch.oci.policy import Candidate, SignaturePolicy
+from imgfetch.oci.policy import SignaturePolicy, by_subject
 from imgfetch.oci.reference import Reference
-from imgfetch.oci.referrers import SIGNATURE
 from imgfetch.pull import referrers
 from imgfetch.pull.resolve import Resolver
 
@@ -29,18 +28,18 @@ def require_signatures(policy: SignaturePolicy, selection: Selection, reference:
     """
     wanted = list(_wanted(selection, reference, resolver))
     subjects = dict.fromkeys(digest for _, digests in wanted for digest in digests)
-    found = selection.referrers or referrers.find(resolver, reference, subjects)
-    signatures = [each for each in found if each.kind == SIGNATURE]
+    signatures = by_subject(selection.referrers or referrers.find(resolver, reference, subjects))
 
     def read(blob: Descriptor) -> bytes:
         resolver.store.reserve([blob.digest])
         resolver.fetch(reference, blob, f"the blob {blob.digest} of a signature of {reference}")
         return resolver.store.read(blob.digest)
 
+    check = policy.checker(read)
     for name, digests in wanted:
-        candidates = [Candidate(each.descriptor.digest, each.raw) for each in signatures if each.subject in digests]
+        candidates = [each for digest in digests for each in signatures.get(digest, ())]
         which = f"{reference} {name}" if len(wanted) > 1 else str(reference)
-        policy.check(which, digests, candidates, read)
+        check(which, digests, candidates)
 
 
 def _wanted(selection: Selection, reference: Reference, resolver: Resolver) -> Iterator[tuple[str, tuple[Digest, ...]]]:

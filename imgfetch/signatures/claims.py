@@ -6,31 +6,25 @@ readers understand differently could be signed for one image and used for anothe
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from imgfetch.errors import VerificationError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.strictjson import Object, loads
 from imgfetch.signatures.signature import Signature
-from imgfetch.text import format_some, quoted
+from imgfetch.text import quoted
 
 _TYPE = "cosign container image signature"
 _STATEMENTS = frozenset({"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"})
 _PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 _ALGORITHMS = ("sha256", "sha512")
-_MAX_SHOWN = 3
 
 
-def require_claim(signature: Signature, digests: Collection[Digest]) -> None:
-    """Require that a verified signature is for one of some digests.
+def claimed(signature: Signature) -> tuple[Digest, ...]:
+    """Return the digests of the images that a verified signature is for.
 
     Raises:
-        VerificationError: it is for another one, or its payload is malformed or makes another claim.
+        VerificationError: its payload is malformed or makes another claim.
     """
-    named = _statement(signature.payload) if signature.bundle is not None else _simple(signature.payload)
-    if not set(named) & set(digests):
-        shown = format_some(list(map(str, named)), _MAX_SHOWN) or "no image"
-        raise VerificationError("it is for another image", wanted=" or ".join(map(str, digests)), got=shown)
+    return tuple(_statement(signature.payload) if signature.bundle is not None else _simple(signature.payload))
 
 
 def _simple(payload: bytes) -> list[Digest]:

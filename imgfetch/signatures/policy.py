@@ -8,16 +8,18 @@ which is the index of a multi-platform image, and the index names its images by 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Protocol
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 from imgfetch.errors import VerificationError
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.policy import Candidate, Read
-from imgfetch.signatures.claims import require_claim
-from imgfetch.signatures.signature import Found, Signature, find
-from imgfetch.text import counted
+from imgfetch.oci.policy import Candidate, Check, Read
+from imgfetch.signatures.claims import claimed
+from imgfetch.signatures.signature import MAX_SIGNATURES, Signature, find
+from imgfetch.text import counted, format_some
 
 _MAX_SHOWN = 10
+_MAX_NAMED = 3  # digests in a statement
 
 
 class Signer(Protocol):
@@ -51,28 +53,79 @@ class Policy:
         """The names of the signers."""
         return tuple(signer.name for signer in self.signers)
 
-    def check(self, image: str, digests: Collection[Digest], candidates: Iterable[Candidate], read: Read) -> None:
-        """Require that each signer has signed an image; `SignaturePolicy.check` has the arguments."""
-        try:
-            found = find(candidates, read)
-        except VerificationError as error:
-            raise error.within(image) from None
-        for signer in self.signers:
-            _require(signer, image, digests, found)
+    def checker(self, read: Read) -> Check:
+        """Return a function that requires signatures; see `SignaturePolicy.checker`."""
+        return _Checker(self.signers, read)
 
 
-def _require(signer: Signer, image: str, digests: Collection[Digest], found: Found) -> None:
-    """Require a valid signature by a signer."""
+_Verdict = tuple[Digest, ...] | str
+"""The digests for which a signer made a signature, or the reason why it did not."""
+
+
+class _Judged(NamedTuple):
+    """The digest of each signature in a manifest with a verdict for each signer, and sentences about the others."""
+
+    signatures: list[tuple[Digest, tuple[_Verdict, ...]]]
+    faults: list[str]
+
+
+class _Checker:
+    """Examines each manifest once, because many images may have the same signatures, and a stranger chose both."""
+
+    def __init__(self, signers: Sequence[Signer], read: Read) -> None:
+        self._signers = signers
+        self._read = read
+        self._judged: dict[Digest, _Judged] = {}
+
+    def __call__(self, image: str, digests: Collection[Digest], candidates: Iterable[Candidate]) -> None:
+        found, count = list[_Judged](), 0
+        for candidate in candidates:
+            if candidate.digest not in self._judged:
+                self._judged[candidate.digest] = self._judge(candidate)
+            found.append(self._judged[candidate.digest])
+            count += len(found[-1].signatures) + len(found[-1].faults)
+            if count > MAX_SIGNATURES:
+                most = f"at most {MAX_SIGNATURES}"
+                raise VerificationError("too many signatures", wanted=most, got="more").within(image)
+        for number, signer in enumerate(self._signers):
+            _require(signer, image, _faults(found, number, digests))
+
+    def _judge(self, candidate: Candidate) -> _Judged:
+        found = find(candidate, self._read)
+        verdicts = [
+            (each.digest, tuple(_verdict(signer, each) for signer in self._signers)) for each in found.signatures
+        ]
+        return _Judged(verdicts, found.faults)
+
+
+def _verdict(signer: Signer, signature: Signature) -> _Verdict:
+    try:
+        signer.verify(signature)
+        return claimed(signature)
+    except VerificationError as error:
+        return str(error)
+
+
+def _faults(found: Sequence[_Judged], number: int, digests: Collection[Digest]) -> list[str] | None:
+    """Return the reason why each signature is none by the signer with a number, or ``None`` if one is valid."""
     faults = []
-    for signature in found.signatures:
-        try:
-            signer.verify(signature)
-            require_claim(signature, digests)
-        except VerificationError as error:
-            faults.append(f"{signature.digest}: {error}")
-        else:
-            return
-    faults += found.faults
+    for digest, verdicts in (signature for judged in found for signature in judged.signatures):
+        verdict = verdicts[number]
+        if not isinstance(verdict, str) and set(verdict) & set(digests):
+            return None
+        faults.append(f"{digest}: {verdict if isinstance(verdict, str) else _of_another(verdict, digests)}")
+    return [*faults, *chain.from_iterable(judged.faults for judged in found)]
+
+
+def _of_another(named: Sequence[Digest], digests: Collection[Digest]) -> VerificationError:
+    shown = format_some(list(map(str, named)), _MAX_NAMED) or "no image"
+    return VerificationError("it is for another image", wanted=" or ".join(map(str, digests)), got=shown)
+
+
+def _require(signer: Signer, image: str, faults: Sequence[str] | None) -> None:
+    """Require that a signer has made a valid signature, instead of which there may be the faults of others."""
+    if faults is None:
+        return
     hint = f"do not use this image unless its publisher explains why it has no signature by {signer.name}"
     if not faults:
         raise VerificationError(f"{image} is not signed, but a signature by {signer.name} is required", hint=hint)

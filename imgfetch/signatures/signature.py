@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,32 +65,24 @@ class Signature:
 
 
 class Found(NamedTuple):
-    """The signatures of some candidates, and a sentence for each candidate or layer that is none."""
+    """The signatures of a candidate, and a sentence for each layer that is none, or for all of it."""
 
     signatures: list[Signature]
     faults: list[str]
 
 
-def find(candidates: Iterable[Candidate], read: Read) -> Found:
-    """Return the signatures in some manifests.
-
-    Raises:
-        VerificationError: there are too many.
-    """
+def find(candidate: Candidate, read: Read) -> Found:
+    """Return the signatures in a manifest."""
     found = Found([], [])
-    for candidate in candidates:
+    try:
+        layers = _layers(candidate)
+    except VerificationError as error:
+        return Found([], [f"{candidate.digest}: {error}"])
+    for layer in layers:
         try:
-            layers = _layers(candidate)
+            found.signatures.append(_signature(layer, _content(layer, read)))
         except VerificationError as error:
-            found.faults.append(f"{candidate.digest}: {error}")
-            continue
-        if len(found.signatures) + len(found.faults) + len(layers) > MAX_SIGNATURES:
-            raise VerificationError("too many signatures", wanted=f"at most {MAX_SIGNATURES}", got="more")
-        for layer in layers:
-            try:
-                found.signatures.append(_signature(layer, _content(layer, read)))
-            except VerificationError as error:
-                found.faults.append(f"{layer.digest}: {error}")
+            found.faults.append(f"{layer.digest}: {error}")
     return found
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from imgfetch.archive.verify import Verified, verify
+from imgfetch.errors import VerificationError
 from imgfetch.signatures.keys import Key
 from imgfetch.signatures.policy import Policy
+from imgfetch.signatures.signature import Signature
 from tests.authority import new_key
 from tests.forgeries import FORGED, GOOD, Case, World
 from tests.images import AMD64, ARM64, Built, hello, image, index, tar
@@ -99,6 +101,28 @@ def test_all_reasons_are_in_the_finding(tmp_path: Path) -> None:
     assert "no valid signature by key cosign.pub: signature sha256:" in finding
     assert "it is not by key cosign.pub; signature sha256:" in finding
     assert f"it is for another image: expected {APP.digest}, got {OTHER.digest}" in finding
+
+
+class Counting:
+    """A signer who has signed nothing, and counts the signatures that it is asked about."""
+
+    name = "nobody"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def verify(self, _: Signature) -> None:
+        self.asked += 1
+        raise VerificationError("it is not by nobody")
+
+
+def test_each_signature_is_verified_once_for_all_images_of_an_index(tmp_path: Path) -> None:
+    signer, images = Counting(), [image(hello(str(number))) for number in range(5)]
+    both = index(*images)
+    several = [by_key(payload(both.digest), KEY) for _ in range(3)]
+    found = verified(tmp_path, both, manifest(*several), policy=Policy([signer]))
+    assert sum("no valid signature by nobody" in finding for finding in found.findings) == len(images)
+    assert signer.asked == len(several)
 
 
 def _named(built: Built, *more: Built) -> bytes:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from imgfetch.errors import VerificationError
 from imgfetch.oci.digest import Digest
-from imgfetch.signatures import signature
+from imgfetch.signatures import policy, signature
 from imgfetch.signatures.identity import Identity, Wanted
 from imgfetch.signatures.keyless import Keyless
 from imgfetch.signatures.keys import Key
@@ -57,7 +57,7 @@ def check(signers: Sequence[Signer], *several: Signatures, digests: Sequence[str
         return next(each for each in several if str(descriptor.digest) in each.digests).read(descriptor)
 
     candidates = [each.candidate for each in several]
-    Policy(signers).check("x:1", list(map(Digest.parse, digests)), candidates, read)
+    Policy(signers).checker(read)("x:1", list(map(Digest.parse, digests)), candidates)
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
@@ -113,7 +113,8 @@ def test_all_reasons_are_given_up_to_a_number(world: World) -> None:
 
 
 def test_the_number_of_signatures_has_a_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signature, "MAX_SIGNATURES", 2)
+    for module in (signature, policy):
+        monkeypatch.setattr(module, "MAX_SIGNATURES", 2)
     one, two = (manifest(*(by_key(payload(DIGEST), world.key) for _ in range(count))) for count in (1, 2))
     check([key(world)], two)
     with pytest.raises(VerificationError, match=r"^x:1: too many signatures: expected at most 2, got more$"):
@@ -125,7 +126,7 @@ def test_the_number_of_signatures_has_a_limit(world: World, monkeypatch: pytest.
 def test_a_blob_with_another_digest_is_no_signature(world: World) -> None:
     good = manifest(by_key(payload(DIGEST), world.key))
     with pytest.raises(VerificationError, match="it has another digest"):
-        Policy([key(world)]).check("x:1", [Digest.parse(DIGEST)], [good.candidate], lambda _: payload(OTHER))
+        Policy([key(world)]).checker(lambda _: payload(OTHER))("x:1", [Digest.parse(DIGEST)], [good.candidate])
 
 
 @pytest.mark.parametrize(

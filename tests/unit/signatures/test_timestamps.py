@@ -80,7 +80,7 @@ def check(bundle: Bundle, authority: Authority, own: TimestampAuthority) -> None
     root = authority.trusted_root(timestampAuthorities=[own.description])
     signer = Keyless(Identity(Wanted(IDENTITY), Wanted(ISSUER)), root, "trusted_root.json")
     signed = manifest(bundled(json.dumps(bundle).encode()))
-    Policy([signer]).check("x:1", [Digest.parse(DIGEST)], [signed.candidate], signed.read)
+    Policy([signer]).checker(signed.read)("x:1", [Digest.parse(DIGEST)], [signed.candidate])
 
 
 def test_a_signed_timestamp_is_the_time(times: tuple[TimestampAuthority, TimestampAuthority]) -> None:
