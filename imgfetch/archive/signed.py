@@ -42,8 +42,14 @@ def unsigned(
         try:
             check(name, digests, candidates)
         except VerificationError as error:
-            advice = "" if candidates else "; the archive has no signature of it: save it with --signatures"
-            yield f"{': '.join([str(error), '; '.join(error.details)]) if error.details else error}{advice}"
+            reasons = ": ".join([str(error), "; ".join(error.details)] if error.details else [str(error)])
+            yield f"{reasons}{'' if candidates else _advice(digests)}"
+
+
+def _advice(digests: Collection[Digest]) -> str:
+    """Return the next step if an archive has no signature of an image with these digests, or without any."""
+    lack = "has no signature of it" if digests else "has no manifest of it, which is what publishers sign"
+    return f"; the archive {lack}: save it with imgfetch save --signatures"
 
 
 def _others(scan: Scan, archive: Archive, names: Collection[str] | None) -> Iterator[tuple[str, tuple[Digest, ...]]]:

@@ -50,7 +50,7 @@ def test_verify_refuses_an_archive_without_signatures(files: Path, command: Comm
     done = command("verify", files / "bare.tar", "--key", files / "cosign.pub")
     assert done.status == 6
     assert "is not signed, but a signature by key " in done.err
-    assert "save it with --signatures" in done.err
+    assert "save it with imgfetch save --signatures" in done.err
     done = command("verify", files / "bare.tar", "--json", "--key", files / "cosign.pub")
     assert (done.status, json.loads(done.out)["signed_by"]) == (6, [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -68,7 +69,18 @@ def test_an_archive_without_signatures_has_advice(tmp_path: Path) -> None:
     (finding,) = verified(tmp_path, APP).findings
     assert finding == (
         f"docker.io/library/x:1 {APP.digest} is not signed, but a signature by key cosign.pub is required; "
-        "the archive has no signature of it: save it with --signatures"
+        "the archive has no signature of it: save it with imgfetch save --signatures"
+    )
+
+
+def test_an_archive_by_docker_save_has_no_manifests_that_are_signed(tmp_path: Path) -> None:
+    config, item = APP.blobs[0], {"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["layer.tar"]}
+    members = {"c.json": config.content, "layer.tar": gzip.decompress(APP.layers[0].content)}
+    target = tmp_path / "y.tar"
+    target.write_bytes(tar(members | {"manifest.json": json.dumps([item]).encode()}))
+    (finding,) = verify(target, policy=POLICY).findings
+    assert finding.endswith(
+        "has no manifest of it, which is what publishers sign: save it with imgfetch save --signatures"
     )
 
 
