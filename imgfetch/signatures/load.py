@@ -57,7 +57,7 @@ def load_policy(keys: Sequence[str | os.PathLike[str]] = (), identity: Certifica
     except ImportError as error:
         raise UnsupportedError(
             f"cannot verify signatures with this version of a library: {error}",
-            hint="install the versions that imgfetch needs, with: pip install 'imgfetch[signatures]'",
+            hint=installation("signatures"),
         ) from None
 
 
