@@ -290,7 +290,7 @@ class Client:
         Mirrors are skipped, as they may have only some.
         """
         reference = names.reference(repository)
-        with ExitStack() as stack:
+        with ExitStack() as stack, together.named(reference):
             return tuple(dict.fromkeys(self._sessions.registries(stack).tags(reference)))
 
     def inspect(self, target: Reference | Source, *, platform: Platforms | None = None) -> Inspected:
@@ -307,7 +307,7 @@ class Client:
         if not isinstance(target, Reference) and (not isinstance(target, str) or looks_like_file(target)):
             return inspect_file(target, wanted)
         reference = names.reference(target).with_default_tag()
-        with ExitStack() as stack:
+        with ExitStack() as stack, together.named(reference):
             return inspect_reference(reference, wanted, self._sessions.open(stack).resolver)
 
     def push(self, archive: str | os.PathLike[str], destination: str, **options: Unpack[PushOptions]) -> Pushed:

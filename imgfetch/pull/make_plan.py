@@ -151,7 +151,8 @@ def _base_layers(request: SaveRequest, resolver: Resolver) -> BaseLayers | None:
 
             found |= BaseLayers.of_archive(read_undamaged(base)[1])
         else:
-            selection, _ = _select(resolver.document(base), ImageRequest(base), request, resolver)
+            with together.named(base, "base "):
+                selection, _ = _select(resolver.document(base), ImageRequest(base), request, resolver)
             found |= BaseLayers.of_selection(selection)
     return found if request.bases else None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from imgfetch import threads
 from imgfetch.errors import ImgfetchError, SeveralImagesError, StorageError
 from imgfetch.oci.names import ImageRequest
+from imgfetch.oci.reference import Reference
 from imgfetch.progress import Progress
 
 AT_A_TIME = 8
@@ -77,6 +79,18 @@ def each(
         if failed:
             failed(error)
     return [(images[number], results[number]) for number in sorted(results)]
+
+
+@contextmanager
+def named(reference: Reference, what: str = "") -> Iterator[None]:
+    """Name an image in the errors of the block, unless they do already; ``what`` stands before its name."""
+    try:
+        yield
+    except StorageError:  # of this machine
+        raise
+    except ImgfetchError as error:
+        whole = error.of_image(reference.name, f"{what}{reference}")
+        raise whole from whole.__cause__
 
 
 def combined(errors: Sequence[ImgfetchError], count: int) -> ImgfetchError:

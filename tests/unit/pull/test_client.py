@@ -149,6 +149,35 @@ class Flaky(FakeRegistry):
             yield body
 
 
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda client: client.inspect("registry.example/x"), "registry.example/x:latest: no answer"),
+        (lambda client: client.tags("registry.example/x"), "registry.example/x: no answer"),
+        (lambda client: client.pin("registry.example/x"), "registry.example/x:latest: no answer"),
+        (lambda client: client.dry_run("a/b", base="registry.example/x"), "base registry.example/x:latest: no answer"),
+        (
+            lambda client: client.dry_run("a/b", base=["registry.example/x", "registry.example/y"]),
+            "base registry.example/x:latest: no answer",
+        ),
+    ],
+    ids=["inspect", "tags", "pin", "base", "bases"],
+)
+def test_a_failure_of_the_network_names_the_image(call: Callable[[imgfetch.Client], object], expected: str) -> None:
+    def open_registry(_: str) -> FakeRegistry:
+        raise TransportError("no answer")
+
+    with pytest.raises(TransportError) as caught:
+        call(imgfetch.Client(open_registry=open_registry))
+    assert str(caught.value) == expected
+
+
+def test_an_error_that_names_the_image_does_not_name_it_twice(registry: FakeRegistry) -> None:
+    with pytest.raises(imgfetch.NotFoundError) as caught:
+        imgfetch.Client(open_registry=lambda _: registry).inspect("registry.example/team/app:2")
+    assert str(caught.value).count("registry.example/team/app:2") == 1
+
+
 def test_a_client_has_all_its_retries_for_each_call() -> None:
     policy = RetryPolicy(retries=1, pause=lambda _: None)
     registries: list[Flaky] = []
