@@ -21,7 +21,7 @@ class Foreign(NamedTuple):
 
     Attributes:
         kind: a description, such as ``a zip file``.
-        hint: the next step; ``{name}`` stands for the file.
+        hint: the next step; ``{name}`` stands for the file, and ``{base}`` for its name without directories.
     """
 
     kind: str
@@ -31,9 +31,8 @@ class Foreign(NamedTuple):
         """Return the error about a file; ``wrapper`` is the compression around the content that was recognized."""
         inside = f" compressed with {wrapper}" if wrapper else ""
         file = "FILE" if name == "stdin" else name
-        return UnsupportedError(
-            f"{name} is not an image archive, but {self.kind}{inside}", hint=self.hint.replace("{name}", file)
-        )
+        hint = self.hint.replace("{name}", file).replace("{base}", file.rpartition("/")[2])
+        return UnsupportedError(f"{name} is not an image archive, but {self.kind}{inside}", hint=hint)
 
 
 _AGAIN = "copy or download {name} again"
@@ -169,7 +168,7 @@ def _text(beginning: bytes) -> Foreign | None:
     if any(ord(character) < ord(" ") and not character.isspace() for character in text):
         return None
     if _CHECKSUMS.match(beginning):
-        return Foreign("a list of checksums", "compare them with the files: sha256sum -c {name}")
+        return Foreign("a list of checksums", "compare the files beside it: sha256sum -c {base}, in its directory")
     if _IMAGES.match(text):
         return Foreign("a list of images", "verify an archive that should contain them: imgfetch verify -i {name} FILE")
     return Foreign("a text file", _READS)

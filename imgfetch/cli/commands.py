@@ -312,7 +312,7 @@ CACHE_PRUNE = (
     ),
 )
 COMPLETION = (
-    Group("shell", Option("shell", parse.one_of(SHELLS), "the shell to write the script for", choices=SHELLS)),
+    Group("shell", Option("shell SHELL", parse.one_of(SHELLS), "the shell to write the script for", choices=SHELLS)),
 )
 FAMILIES = ("", "cache")
 TREE: Mapping[str, Command] = {

@@ -29,6 +29,9 @@ _ELSEWHERE = {
     **dict.fromkeys(("list", "ls", "images"), "did you mean 'tags' or 'cache list'?"),
     **dict.fromkeys(("load", "import"), "to load an archive, run: docker load -i FILE"),
     **dict.fromkeys(("copy", "cp", "sync"), "to copy between registries, run: skopeo copy"),
+    **dict.fromkeys(("diff", "delta"), "did you mean 'patch'?"),
+    **dict.fromkeys(("upload", "publish"), "did you mean 'push'?"),
+    "help": "did you mean '--help'?",
     "version": "did you mean '--version'?",
     "-V": "did you mean '--version'?",
     "-p": "pass a password with --password-stdin",
@@ -81,7 +84,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if unknown := next((word for word in rest if word.startswith("-")), ""):
         # A password may follow the letter. See docs/registries.md#secrets-in-messages.
         option = unknown[:2]
-        usage(arguments, f"unknown option {quoted(option)}{_other_option(option, ())}")
+        is_early = option in _options(arguments.command)
+        usage(arguments, f"unknown option {quoted(option)}{_other_option(option, (), is_early=is_early)}")
     if rest:
         _add(arguments, rest)
     return arguments
@@ -155,7 +159,9 @@ def _check_names(words: Sequence[str], parsers: Mapping[str, Parser]) -> None:
         # argparse takes a word with a space for a value
         if (option.startswith("--") and " " not in option) or lacks_dash:
             if option not in _options(name) | {"--password"}:
-                parsers[name].error(f"unknown option {quoted(option)}{_other_option(option, _options(name))}")
+                parsers[name].error(
+                    f"unknown option {quoted(option)}{_other_option(option, _options(name), is_early=not name)}"
+                )
         elif name in FAMILIES and not word.startswith("-"):
             if word not in _commands(name):
                 parsers[name].error(f"unknown command {quoted(word)}{_other_command(word, _commands(name))}")
@@ -171,13 +177,14 @@ def _commands(family: str) -> set[str]:
     return {word for parent, _, word in (name.rpartition(" ") for name in TREE if name) if parent == family}
 
 
-def _other_option(option: str, known: Iterable[str]) -> str:
-    """Return the commands that have an unknown option, or a suggestion."""
+def _other_option(option: str, known: Iterable[str], *, is_early: bool) -> str:
+    """Return the commands that have an unknown option, or a suggestion; ``is_early`` if it is before the command."""
     commands = [name for name in COMMANDS if option in _options(name)]
     if option in _ELSEWHERE or not commands:
         return _suggestion(option, known)
     *most, last = commands
-    return f"; it is an option of imgfetch {' and '.join(filter(None, [', '.join(most), last]))}"
+    place = ", to be written after the command" if is_early else ""
+    return f"; it is an option of imgfetch {' and '.join(filter(None, [', '.join(most), last]))}{place}"
 
 
 def _other_command(word: str, known: Iterable[str]) -> str:

@@ -143,6 +143,8 @@ def parse_location(text: str) -> tuple[str, str]:
     Raises:
         InvalidReferenceError: the text is malformed.
     """
+    if "@" in text:
+        raise _has_login()
     first, _, path = text.partition("/")
     registry, rest = _split_registry(f"{first}/")
     if rest:
@@ -205,10 +207,14 @@ def _refuse_lookalikes(text: str) -> None:
         )
     before, at, after = text.rpartition("@")
     if at and ("/" in after or "@" in before):  # a digest has no slash and occurs once
-        raise InvalidReferenceError(
-            "a reference cannot contain a user name or password",
-            hint="log in with docker login and leave the credentials out of the reference",
-        )
+        raise _has_login()
+
+
+def _has_login() -> InvalidReferenceError:
+    return InvalidReferenceError(
+        "a name cannot contain a user name or password",
+        hint="log in with imgfetch login REGISTRY, and leave the credentials out of the name",
+    )
 
 
 def _invalid(text: str, reason: str) -> InvalidReferenceError:

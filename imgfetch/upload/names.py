@@ -65,6 +65,7 @@ class Destination(NamedTuple):
         Raises:
             InvalidReferenceError: it, or a rewrite, is malformed.
         """
+        _refuse_images(text)
         several: tuple[str | Rewrite, ...] = one_or_many(rewrites)
         parsed = [Rewrite.parse(each) if isinstance(each, str) else each for each in several]
         longest_first = sorted(parsed, key=lambda rewrite: len(rewrite.old), reverse=True)
@@ -107,3 +108,14 @@ class Destination(NamedTuple):
     def _path(self, source: Reference) -> str:
         rewritten = (rewrite.applied(source.name) for rewrite in self.rewrites)
         return next((path for path in rewritten if path is not None), source.repository)
+
+
+def _refuse_images(text: str) -> None:
+    """Report a destination that other tools would accept: a URL, or the name of one image."""
+    if "://" in text:
+        raise InvalidReferenceError("a destination is not a URL", hint="leave out the scheme: write REGISTRY[/PREFIX]")
+    if ":" in text.partition("/")[2].partition("@")[0]:
+        raise InvalidReferenceError(
+            "a destination has no tag",
+            hint="images keep their names and tags: write REGISTRY[/PREFIX], and change a name with --rewrite OLD=NEW",
+        )

@@ -25,6 +25,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Authenticator.authorization", "None if header in self._rejected else header", "header").noticed_by(
         "test_a_wrong_password_is_sent_once_for_all_images"
     ),
+    Mutant("parse_location", 'if "@" in text:', "if False:").noticed_by(
+        "test_a_login_in_the_name_of_a_registry_is_refused_and_not_repeated"
+    ),
     Mutant("credentials:_content", "and not must_exist", "").noticed_by("test_a_named_file_that_is_missing_is_told"),
     Mutant("files:locked_directory", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass").noticed_by(
         "test_no_entry_is_lost_when_several_processes_log_in"

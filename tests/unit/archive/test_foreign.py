@@ -74,6 +74,14 @@ def test_a_file_is_named_by_its_beginning(beginning: bytes, kind: str, hint: str
     assert "{" not in f"{error} {error.hint}"
 
 
+def test_checksums_are_compared_in_their_directory_because_they_name_files_there() -> None:
+    found = recognize(b"0" * 64 + b"  o.tar\n")
+    assert found is not None
+    assert (
+        found.error("out/SHA256SUMS").hint == "compare the files beside it: sha256sum -c SHA256SUMS, in its directory"
+    )
+
+
 def test_a_zip_file_is_named(tmp_path: Path) -> None:
     found = recognize(zipped(tmp_path / "o.zip"))
     assert found == foreign.Foreign("a zip file", "unpack it, and use the archive inside")

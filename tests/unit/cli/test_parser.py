@@ -87,13 +87,23 @@ def test_every_example_is_a_command_that_the_parser_accepts(command: str) -> Non
         ("save x -pSECRET", "unknown option '-p'; pass a password with --password-stdin"),
         ("login -u robot -p SECRET", "unknown option '-p'; pass a password with --password-stdin"),
         ("save x --passwords=SECRET", "unknown option '--passwords'; did you mean '--password-stdin'?"),
-        ("help", "unknown command 'help'"),
+        ("help", "unknown command 'help'; did you mean '--help'?"),
+        ("help save", "unknown command 'help'; did you mean '--help'?"),
+        ("diff a.tar b.tar", "unknown command 'diff'; did you mean 'patch'?"),
+        ("upload a.tar x", "unknown command 'upload'; did you mean 'push'?"),
         ("cache list x", "unexpected argument 'x'"),
         ("inspect x y", "unexpected argument 'y'"),
         ("save x -q Y", "REF: invalid reference 'Y': the repository 'Y' must be lower-case"),
         ("save x -q y -pSECRET", "unknown option '-p'; pass a password with --password-stdin"),
         ("digest x --limit-rate 8M", "unknown option '--limit-rate'; it is an option of imgfetch save"),
-        ("--cache-size 8M save x", "unknown option '--cache-size'; it is an option of imgfetch save"),
+        (
+            "--cache-size 8M save x",
+            "unknown option '--cache-size'; it is an option of imgfetch save, to be written after the command",
+        ),
+        (
+            "--output-dir=x save x",
+            "unknown option '--output-dir'; it is an option of imgfetch save, to be written after the command",
+        ),
         (
             "tags x --platform arm64",
             "unknown option '--platform'; it is an option of imgfetch save, digest, inspect and verify",
@@ -128,7 +138,7 @@ def test_every_example_is_a_command_that_the_parser_accepts(command: str) -> Non
             "save x --progress bars",
             "--progress: must be one of auto, bar, plain, json, none, not 'bars'; did you mean 'bar'?",
         ),
-        ("completion bsh", "shell: must be one of bash, zsh, fish, not 'bsh'; did you mean 'bash'?"),
+        ("completion bsh", "SHELL: must be one of bash, zsh, fish, not 'bsh'; did you mean 'bash'?"),
         (
             "verify y.tar x --platform amd46",
             (
@@ -137,6 +147,7 @@ def test_every_example_is_a_command_that_the_parser_accepts(command: str) -> Non
             ),
         ),
         ("save x -j 0", "-j/--jobs: must be between 1 and 64, not '0'"),
+        ("completion", "the following arguments are required: SHELL"),
         ("save x -j 007", "-j/--jobs: must be a plain decimal number between 1 and 64, not '007'"),
     ],
 )
@@ -145,8 +156,15 @@ def test_a_usage_error_is_two_lines_and_suggests_what_was_meant(
 ) -> None:
     error, hint = refused(line, capsys)
     assert error == f"imgfetch: error: {said}"
-    name = next((name for name in sorted(TREE, reverse=True) if name and line.startswith(f"{name} ")), "")
+    name = next((name for name in sorted(TREE, reverse=True) if name and f"{line} ".startswith(f"{name} ")), "")
     assert hint == f"Try '{f'imgfetch {name}'.strip()} --help'"
+
+
+def test_a_short_option_before_the_command_belongs_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    error, hint = refused("-q save x", capsys)
+    assert error.startswith("imgfetch: error: unknown option '-q'; it is an option of imgfetch save, ")
+    assert error.endswith(" and apply, to be written after the command")
+    assert hint == "Try 'imgfetch save --help'"
 
 
 @pytest.mark.parametrize("name", ["images.txt", "lists/images.txt", "./images.txt", "/images.txt"])

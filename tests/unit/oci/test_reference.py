@@ -250,6 +250,14 @@ def test_a_login_in_a_reference_is_refused_and_not_repeated(text: str) -> None:
     assert "user name or password" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["alice:s3cret@quay.io", "alice:p@s3cret@quay.io/x", "alice:p/s3cret@quay.io/x"])
+def test_a_login_in_the_name_of_a_registry_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_location(text)
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"
+    assert "user name or password" in str(caught.value)
+
+
 def test_an_invalid_reference_is_both_a_value_error_and_our_own() -> None:
     assert issubclass(InvalidReferenceError, ValueError)
     assert issubclass(InvalidReferenceError, ImgfetchError)

@@ -25,6 +25,30 @@ def test_a_destination_is_a_registry_with_an_optional_prefix(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("https://registry.example", "a destination is not a URL", "leave out the scheme"),
+        ("docker://registry.example/x:1", "a destination is not a URL", "leave out the scheme"),
+        ("registry.example/team/app:1.4", "a destination has no tag", "--rewrite"),
+        ("docker.io/app:1.4", "a destination has no tag", "--rewrite"),
+    ],
+)
+def test_an_image_as_the_destination_is_told_from_a_prefix(text: str, message: str, hint: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        Destination.parse(text)
+    assert str(caught.value) == message
+    assert "REGISTRY[/PREFIX]" in str(caught.value.hint)
+    assert hint in str(caught.value.hint)
+
+
+def test_a_password_in_the_destination_is_not_repeated() -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        Destination.parse("alice:s3cret@registry.example/x")
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"
+    assert "user name or password" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("", f"registry.example/team@{DIGEST}"),
