@@ -26,7 +26,17 @@ def advised(error: StorageError, arguments: argparse.Namespace) -> StorageError:
     number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
     if number in files.HINTS and error.hint == files.HINTS[number]:
         return error.replace(hint=_another_output(number, arguments) or error.hint)
-    return error
+    return error.replace(hint=error.hint or _directory(error, number, arguments))
+
+
+def _directory(error: StorageError, number: int | None, arguments: argparse.Namespace) -> str | None:
+    """Return the next step if the directory of the output is missing, or is no directory."""
+    given = vars(arguments)
+    if number == errno.EEXIST and error.path == given.get("output_dir"):
+        return "--output-dir needs a directory; for one archive, use -o"
+    if number == errno.ENOENT and given.get("output") and error.path == Path(given["output"]):
+        return f"create its directory: mkdir -p {shlex.quote(sanitize(str(error.path.parent)))}"
+    return None
 
 
 def _another_output(number: int, arguments: argparse.Namespace) -> str:

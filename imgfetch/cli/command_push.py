@@ -6,12 +6,14 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from imgfetch.archive.streams import name_of, size_of
 from imgfetch.cli import context, stdout
 from imgfetch.cli.display import Display
+from imgfetch.cli.options import usage
 from imgfetch.pull.client import Client
-from imgfetch.text import counted, format_size, sanitize
+from imgfetch.text import counted, format_size, quoted, sanitize
 from imgfetch.upload.results import Pushed, PushedImage
 
 _WORDS = {"sent": "send", "mounted": "mount", "present": "present"}
@@ -21,6 +23,7 @@ _WORDS = {"sent": "send", "mounted": "mount", "present": "present"}
 def run(arguments: argparse.Namespace, display: Display) -> int:
     """Push an archive, and print each image's new name with its digest."""
     context.check_stdin(arguments)
+    _refuse_swapped(arguments)
     client = Client(**context.client_settings(arguments))
     path, began = arguments.file, time.monotonic()
     pushed = client.push(
@@ -46,6 +49,13 @@ def run(arguments: argparse.Namespace, display: Display) -> int:
         seconds = time.monotonic() - began
         display.message("pushed", f"pushed {_summary(pushed)} in {seconds:.1f} s", _as_json(pushed))
     return 0
+
+
+def _refuse_swapped(arguments: argparse.Namespace) -> None:
+    """Report a usage error if the archive is where the registry belongs."""
+    if Path(arguments.destination).is_file() and not Path(arguments.file).exists():
+        given = quoted(arguments.destination)
+        usage(arguments, f"{given} is a file: write it before the registry, as in imgfetch push FILE REGISTRY")
 
 
 def _pinned(image: PushedImage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -356,3 +357,29 @@ def test_a_directory_that_is_in_the_way_is_told_before_a_request(
     assert (done.status, loopback.paths) == (7, [])
     assert ": Is a directory\n" in done.err
     assert done.err.endswith(f"hint: {IN_THE_WAY[words]}\n")
+
+
+@pytest.mark.parametrize("words", ["save {} -o 'a b/c/y.tar'", "digest {} -o 'a b/c/y.lock'"])
+def test_a_missing_directory_of_an_output_is_told_with_the_command_that_makes_it(
+    loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*shlex.split(words.format(loopback.add("team/app", "1", BUILT))))
+    assert done.status == 7
+    assert "No such file or directory\n" in done.err
+    assert done.err.endswith("hint: create its directory: mkdir -p 'a b/c'\n")
+
+
+def test_a_missing_file_that_is_read_is_not_to_be_created(command: Command, tmp_path: Path) -> None:
+    assert "hint" not in command("verify", tmp_path / "missing" / "y.tar").err
+
+
+def test_a_file_in_the_place_of_an_output_directory_is_told(
+    loopback: Loopback, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "y.tar").touch()
+    done = command("save", loopback.add("team/app", "1", BUILT), "--output-dir", tmp_path / "y.tar")
+    assert done.status == 7
+    assert done.err.endswith(
+        "y.tar: File exists\nimgfetch:   hint: --output-dir needs a directory; for one archive, use -o\n"
+    )

@@ -690,6 +690,13 @@ def test_a_push_that_is_denied_does_not_continue_without_credentials(
     assert target.tags("team/app") == {}
 
 
+def test_a_push_with_its_arguments_swapped_says_so(archive: Path, command: Command) -> None:
+    done = command("push", "registry.example/team", archive)
+    assert done.status == 2
+    assert f"'{archive}' is a file: write it before the registry, as in imgfetch push FILE REGISTRY" in done.err
+    assert "cannot read" not in done.err
+
+
 def test_an_upload_in_progress_is_not_continued_by_another_process(tmp_path: Path) -> None:
     first, second = UploadNotes(tmp_path / "cache"), UploadNotes(tmp_path / "cache")
     with first.of("x/y", "sha256:1") as mine:
