@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 
 from imgfetch.cli import stdout
-from imgfetch.cli.context import cache_directory, confirmed
+from imgfetch.cli.context import cache_directory
 from imgfetch.cli.display import Display
+from imgfetch.cli.options import usage
 from imgfetch.store import eviction
-from imgfetch.text import format_age, format_size, sanitize
+from imgfetch.text import format_age, format_size
 
 
 def run(arguments: argparse.Namespace, display: Display) -> int:
@@ -44,16 +45,16 @@ def _list(root: Path, *, as_json: bool) -> None:
 
 
 def _prune(root: Path, arguments: argparse.Namespace, display: Display) -> None:
-    if not arguments.keep and arguments.older_than is None and not arguments.force:
-        entries = eviction.entries(root)
-        size = format_size(sum(entry.size for entry in entries))
-        if entries and not confirmed(f"Remove all {len(entries)} blobs ({size}) in {sanitize(str(root))}?"):
-            display.message("info", "nothing was removed; --keep and --older-than remove a part")
-            return
-    gone = eviction.prune(root, limit=arguments.keep, keep=lambda entry: entry.age < (arguments.older_than or 0))
+    if arguments.all and (arguments.keep is not None or arguments.older_than is not None):
+        usage(arguments, "--all cannot be combined with --keep or --older-than")
+    limit = arguments.keep
+    if limit is None:
+        limit = 0 if arguments.all or arguments.older_than is not None else arguments.imgfetch_cache_size
+    gone = eviction.prune(root, limit=limit, keep=lambda entry: entry.age < (arguments.older_than or 0))
     left = eviction.entries(root)
+    advice = "" if gone or not left else "; imgfetch cache prune --all empties the cache"
     display.message(
         "info",
         f"removed {len(gone)} of {len(gone) + len(left)} blobs, {format_size(sum(entry.size for entry in gone))}; "
-        f"{format_size(sum(entry.size for entry in left))} left",
+        f"{format_size(sum(entry.size for entry in left))} left{advice}",
     )

@@ -302,13 +302,19 @@ CACHE_PRUNE = (
     Group(
         "options",
         CACHE_DIR,
-        Option("--keep SIZE", parse.size, "stop when the cache has shrunk to SIZE (default: 0)", default=0),
+        Option(
+            "--keep SIZE",
+            parse.size,
+            "stop when the cache has shrunk to SIZE (default: $IMGFETCH_CACHE_SIZE, else "
+            f"{defaults.CACHE_SIZE >> 30}GiB; with --older-than, 0)",
+        ),
+        Option("$IMGFETCH_CACHE_SIZE", parse.size, "", default=defaults.CACHE_SIZE),
         Option(
             "--older-than TIME",
             parse.span,
             "remove only blobs that have not been used for TIME, such as 90min, 12h or 30d",
         ),
-        switch("-f --force", help="do not ask before all blobs are removed"),
+        switch("--all", help="empty the cache"),
     ),
 )
 COMPLETION = (

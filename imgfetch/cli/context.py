@@ -132,15 +132,6 @@ def default_platform(arguments: argparse.Namespace) -> Platform | None:
     return next(iter(platforms), None)
 
 
-def confirmed(question: str) -> bool:
-    """Ask a question at the terminal, and return the answer; without a terminal it is yes, as for scripts."""
-    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
 def keyring(arguments: argparse.Namespace) -> Keyring:
     """Return the storage of credentials."""
     home = None

@@ -87,7 +87,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "cache prune": (
         ("remove blobs that have not been used for a month", "imgfetch cache prune --older-than 30d"),
         ("shrink the cache to 2 GB", "imgfetch cache prune --keep 2GB"),
-        ("empty the cache", "imgfetch cache prune"),
+        ("empty the cache", "imgfetch cache prune --all"),
     ),
     "makefile": (
         ("write them beside a Makefile that includes them", "imgfetch makefile > make.mk"),

@@ -21,6 +21,7 @@ from imgfetch.archive import ustar
 from imgfetch.store.blobs import BlobStore
 from tests.engines import RealRegistry
 from tests.images import OCI_TAR, Blob, hello, image, layer
+from tests.integration.conftest import Command, Save
 from tests.loopback import Answer, Loopback, Request
 from tests.throttled import Throttled
 from tests.waiting import until
@@ -243,9 +244,54 @@ def test_the_cache_is_listed_and_pruned(tmp_path: Path, loopback: Loopback) -> N
     assert listed[-1] == "4 blobs, 1.05 MB"
     pruned = imgfetch("cache", "prune", "--cache-dir", cache, "--older-than", "12h")
     assert pruned.stderr.startswith("imgfetch: removed 1 of 4 blobs, ")
-    assert imgfetch("cache", "prune", "--cache-dir", cache).returncode == 0
+    kept = imgfetch("cache", "prune", "--cache-dir", cache)
+    assert re.fullmatch(
+        r"imgfetch: removed 0 of 3 blobs, 0 B; [\d.]+ MB left; imgfetch cache prune --all empties the cache\n",
+        kept.stderr,
+    )
+    assert imgfetch("cache", "prune", "--cache-dir", cache, "--all").returncode == 0
     assert imgfetch("cache", "list", "--cache-dir", cache).stdout == "0 blobs, 0 B\n"
     assert [path for path in (cache / "layers").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "left"),
+    [
+        ((), "", 4),
+        ((), "1MB", 2),
+        (("--keep", "0"), "", 0),
+        (("--keep", "1GB"), "1MB", 4),
+        (("--older-than", "12h"), "", 2),
+        (("--older-than", "12h", "--keep", "1GB"), "", 4),
+        (("--all",), "1GB", 0),
+    ],
+)
+def test_a_cache_is_pruned_to_its_size_unless_told_otherwise(
+    *,
+    options: tuple[str, ...],
+    variable: str,
+    left: int,
+    save: Save,
+    command: Command,
+    loopback: Loopback,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = image(hello(), noise("a layer", 1024**2))
+    save(loopback.add("team/app", "v1", built))
+    blobs = tmp_path / "cache" / "blobs" / "sha256"
+    for old in built.layers:
+        os.utime(blobs / old.digest[7:], (time.time() - 90_000,) * 2)
+    monkeypatch.setenv("IMGFETCH_CACHE_SIZE", variable)
+    assert command("cache", "prune", *options).status == 0
+    assert len(list(blobs.iterdir())) == left
+
+
+def test_a_cache_cannot_be_emptied_and_kept(command: Command) -> None:
+    for option in (("--keep", "1GB"), ("--older-than", "1d")):
+        done = command("cache", "prune", "--all", *option)
+        assert done.status == 2
+        assert "--all cannot be combined with --keep or --older-than" in done.err
 
 
 def test_a_list_whose_reader_goes_away_gives_no_traceback(tmp_path: Path) -> None:

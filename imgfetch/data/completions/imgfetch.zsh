@@ -84,9 +84,9 @@ _shtab_imgfetch_cache_list_defaults_added=0
 
 _shtab_imgfetch_cache_prune_options=(
   "--cache-dir[directory for verified blobs (default\: the user\'s cache directory)]:DIR:_files -/"
-  "--keep[stop when the cache has shrunk to SIZE (default\: 0)]:SIZE:"
+  "--keep[stop when the cache has shrunk to SIZE (default\: \$IMGFETCH_CACHE_SIZE, else 10GiB\; with --older-than, 0)]:SIZE:"
   "--older-than[remove only blobs that have not been used for TIME, such as 90min, 12h or 30d]:TIME:"
-  {-f,--force}"[do not ask before all blobs are removed]"
+  "--all[empty the cache]"
   "(- : *)"{-h,--help}"[show this help]"
 )
 
