@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from imgfetch.archive.compressed import looks_like_file
 from imgfetch.archive.output import Output
-from imgfetch.defaults import CACHE_SIZE, CONNECTIONS, JOBS, LAYERS, MAX_LAYER, READ_TIMEOUT, RETRIES
-from imgfetch.http.ratelimit import RateLimit
+from imgfetch.defaults import LAYERS, READ_TIMEOUT, RETRIES
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci import names
 from imgfetch.oci.names import ImageRequest, Platforms, References
@@ -29,7 +28,6 @@ from imgfetch.pull.results import Saved
 from imgfetch.pull.save import Saving, save
 from imgfetch.pull.save_each import SavedEach, save_each
 from imgfetch.pull.session import OpenRegistry, Sessions
-from imgfetch.pull.tally import Tally
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.store.workspace import kept
 
@@ -107,16 +105,7 @@ class Client:
         self,
         references: References,
         output: Output,
-        *,
-        if_changed: bool = False,
-        jobs: int = JOBS,
-        limit_rate: int | None = None,
-        connections: int = CONNECTIONS,
-        cache_dir: str | os.PathLike[str] | None = None,
-        cache_size: int = CACHE_SIZE,
-        max_layer_size: int = MAX_LAYER,
-        progress: Progress | None = None,
-        **archive: Unpack[ArchiveOptions],
+        **options: Unpack[SaveOptions],
     ) -> Saved:
         """Download images, verify every byte of them, and write one archive.
 
@@ -127,19 +116,20 @@ class Client:
             references: one or many images, named as for ``docker pull``.
             output: a path, or a binary stream, which needs no method but ``write``.  A path that ends in ``.tar.gz``,
                 ``.tgz`` or ``.tar.zst`` is compressed.
-            if_changed: leave a file untouched that is byte-for-byte the archive.
-            jobs: the number of layers that are downloaded at a time; small ones may be eight, and with 1 there is one
-                request at a time.
-            limit_rate: the bytes a second of all connections together, at least 1000; by default there is no limit.
-            connections: the connections to one registry or mirror, at most: a large layer comes over several while that
-                is faster.  With 1, or one job, there is one for each layer.
-            cache_dir: a directory that keeps verified blobs for the next run.  Without it only a failed save keeps
-                them, beside ``output``.
-            cache_size: the size of the cache in bytes; the least recently used blobs are evicted.
-            max_layer_size: the size of a decompressed layer in bytes, at most.
-            progress: is called as the save advances.
-            **archive: options of the archive:
+            **options: these:
 
+                - ``if_changed``: leave a file untouched that is byte-for-byte the archive.
+                - ``jobs``: the number of layers that are downloaded at a time, by default 4; small ones may be eight,
+                  and with 1 there is one request at a time.
+                - ``limit_rate``: the bytes a second of all connections together, at least 1000; by default there is no
+                  limit.
+                - ``connections``: the connections to one registry or mirror, at most, by default 8: a large layer comes
+                  over several while that is faster.  With 1, or one job, there is one for each layer.
+                - ``cache_dir``: a directory that keeps verified blobs for the next run.  Without it only a failed save
+                  keeps them, beside ``output``.
+                - ``cache_size``: the size of the cache in bytes; the least recently used blobs are evicted.
+                - ``max_layer_size``: the size of a decompressed layer in bytes, at most.
+                - ``progress``: is called as the save advances.
                 - ``platform``: one or many platforms, such as ``linux/arm64``.  By default linux on this machine's
                   architecture; an image that exists for one other platform only is then saved with a warning.
                 - ``all_platforms``: keep everything that an index lists; ``platform`` is then the one for readers that
@@ -162,19 +152,7 @@ class Client:
                 - ``keep_going``: leave out images that cannot be found or are broken, unless all are;
                   :attr:`Saved.failures` has their errors.
         """
-        saving = self._saving(
-            references,
-            if_changed=if_changed,
-            jobs=jobs,
-            connections=connections,
-            limit_rate=limit_rate,
-            cache_dir=cache_dir,
-            cache_size=cache_size,
-            max_layer_size=max_layer_size,
-            progress=progress,
-            **archive,
-        )
-        return save(saving, output)
+        return save(self._saving(references, options), output)
 
     def save_each(
         self,
@@ -196,7 +174,7 @@ class Client:
             **options: those of `save`.  With ``keep_going``, a layer that fails too affects only the images that have
                 it; :attr:`SavedEach.failures` has the errors.
         """
-        return save_each(self._saving(references, **options), Path(directory), saved)
+        return save_each(self._saving(references, options), Path(directory), saved)
 
     def save_patch(
         self,
@@ -227,7 +205,7 @@ class Client:
         if options.get("zstd_window") is not None:
             raise ValueError("zstd_window is for archives, not for patches")
         options["layers"] = LAYERS[1]
-        return save_patch(self._saving(references, **options), Path(old), output, reading)
+        return save_patch(self._saving(references, options), Path(old), output, reading)
 
     def dry_run(
         self,
@@ -341,32 +319,8 @@ class Client:
         pusher = Pusher(sessions.config, sessions.retries, timeout=sessions.timeout, is_strict=sessions.is_strict)
         return pusher.push(archive, destination, **options)
 
-    def _saving(
-        self,
-        references: References,
-        *,
-        if_changed: bool = False,
-        jobs: int = JOBS,
-        connections: int = CONNECTIONS,
-        limit_rate: int | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        cache_size: int = CACHE_SIZE,
-        max_layer_size: int = MAX_LAYER,
-        progress: Progress | None = None,
-        **archive: Unpack[ArchiveOptions],
-    ) -> Saving:
-        return Saving(
-            SaveRequest.parse(references, **archive),
-            self._sessions,
-            Tally(progress or Progress()),
-            if_changed=if_changed,
-            jobs=jobs,
-            connections=connections,
-            rate_limit=RateLimit(limit_rate),
-            cache_dir=cache_dir,
-            cache_size=cache_size,
-            max_layer_size=max_layer_size,
-        )
+    def _saving(self, references: References, options: SaveOptions) -> Saving:
+        return Saving.of(references, self._sessions, **options)
 
 
 def _pinned(image: ImageRequest, platform: Platform | None, resolver: Resolver) -> Reference:

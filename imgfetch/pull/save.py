@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self, Unpack
 
 from imgfetch.archive import compressed
 from imgfetch.archive.output import Output, opened, regular
 from imgfetch.archive.tarlayout import Blob
+from imgfetch.defaults import CACHE_SIZE, CONNECTIONS, JOBS, MAX_LAYER
 from imgfetch.files import storage_errors
 from imgfetch.http.ratelimit import RateLimit
+from imgfetch.oci.names import References
+from imgfetch.progress import Progress
 from imgfetch.pull.downloads import Downloads
 from imgfetch.pull.layer import Layer
 from imgfetch.pull.make_plan import make_plan
-from imgfetch.pull.plan import SaveRequest
+from imgfetch.pull.plan import ArchiveOptions, SaveRequest
 from imgfetch.pull.results import Saved, finish
 from imgfetch.pull.session import Session, Sessions
 from imgfetch.pull.tally import Tally
@@ -49,6 +52,36 @@ class Saving:
             raise ValueError(f"jobs must be 1 or more, not {self.jobs}")
         if self.connections < 1:
             raise ValueError(f"connections must be 1 or more, not {self.connections}")
+
+    @classmethod
+    def of(
+        cls,
+        references: References,
+        sessions: Sessions,
+        *,
+        if_changed: bool = False,
+        jobs: int = JOBS,
+        limit_rate: int | None = None,
+        connections: int = CONNECTIONS,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cache_size: int = CACHE_SIZE,
+        max_layer_size: int = MAX_LAYER,
+        progress: Progress | None = None,
+        **archive: Unpack[ArchiveOptions],
+    ) -> Self:
+        """Return a save with the options of `Client.save`, and their defaults."""
+        return cls(
+            SaveRequest.parse(references, **archive),
+            sessions,
+            Tally(progress or Progress()),
+            if_changed=if_changed,
+            jobs=jobs,
+            connections=connections,
+            rate_limit=RateLimit(limit_rate),
+            cache_dir=cache_dir,
+            cache_size=cache_size,
+            max_layer_size=max_layer_size,
+        )
 
     def check_output(self, path: Path | None) -> None:
         """Refuse options that a file, or another output, does not have."""

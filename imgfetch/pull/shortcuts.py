@@ -18,6 +18,7 @@ from imgfetch.pull.client import Client, DryRunOptions, SaveOptions
 from imgfetch.pull.forecast import Forecast
 from imgfetch.pull.plan import SaveRequest
 from imgfetch.pull.results import Saved
+from imgfetch.pull.save import Saving
 from imgfetch.pull.save_each import SavedEach
 from imgfetch.pull.session import OpenRegistry
 from imgfetch.registry.access import RegistryConfig
@@ -135,7 +136,7 @@ def _client(
 
 
 # Let `help` show the options, as it does not look into ``**options: Unpack[...]``.
-_METHODS = (SaveRequest.parse, Client.save, Client.dry_run, Pusher.push, _client)
+_METHODS = (SaveRequest.parse, Saving.of, Client.dry_run, Pusher.push, _client)
 _KNOWN = {name: parameter for each in _METHODS for name, parameter in signature(each).parameters.items()}
 _ALL: dict[Any, type] = {
     save: _SaveOptions,
