@@ -77,6 +77,7 @@ class Board:
         self._total = _Count("total", 0, Meter(self.clock()))
         self._resolving: tuple[int, int, str] | None = None
         self._has_images = False
+        self._silence = "stalled"
         self.is_open = False
 
     def resolving(self, done: int, total: int, name: str) -> None:
@@ -92,10 +93,12 @@ class Board:
         label = items[0].short if len(items) == 1 else "total"
         self.reading(label, sum(item.size for item in items))
         self.blobs = len(items)
+        self._silence = "stalled"
         self._has_images = len({item.image for item in items}) > 1
 
     def reading(self, label: str, size: int | None) -> None:
-        """Begin with nothing done of a file, whose size may be unknown."""
+        """Begin with nothing done of a file, whose size may be unknown; it may wait for a processor, not for bytes."""
+        self._silence = "waiting"
         self._total = _Count(label, size, Meter(self.clock()))
         self.blobs = self.blobs_done = 0
         self._active.clear()
@@ -172,7 +175,7 @@ class Board:
             return "complete", ""
         silence = now - count.meter.last
         if silence > WINDOW:
-            return f"stalled {silence:.0f} s", ""
+            return f"{self._silence} {silence:.0f} s", ""
         rate = count.meter.rate(now)
         left = (count.size - count.done) / rate if count.size is not None and rate else _TOO_LONG
         shown = f"{_time(left)} left" if count is self._total and 0 <= left < _TOO_LONG else ""

@@ -48,6 +48,15 @@ class Command(NamedTuple):
         return tuple(option for group in self.groups for option in group.options)
 
 
+def _jobs(what: str) -> Option:
+    return Option(
+        "-j --jobs N $IMGFETCH_JOBS",
+        parse.whole(1, 64),
+        f"number of {what} at a time (default: {defaults.JOBS}); 1: one request at a time",
+        default=defaults.JOBS,
+    )
+
+
 _ASK = (*ACCESS, Group("messages", VERBOSE, STRICT))
 _FETCH = (*ACCESS, Group("progress and messages", QUIET, SHOWN, VERBOSE, STRICT))
 """The options of every command that only asks a registry."""
@@ -117,12 +126,7 @@ SAVE = (
     SIGNATURES,
     Group(
         "download and cache",
-        Option(
-            "-j --jobs N $IMGFETCH_JOBS",
-            parse.whole(1, 64),
-            f"number of layers over 1 MiB to download at a time (default: {defaults.JOBS}); 1: one request at a time",
-            default=defaults.JOBS,
-        ),
+        _jobs("layers over 1 MiB to download"),
         Option(
             "--limit-rate RATE $IMGFETCH_LIMIT_RATE",
             parse.rate,
@@ -240,12 +244,7 @@ PUSH = (
         ),
         switch("--dry-run", help="show the new names and what would be sent, and exit"),
         JSON,
-        Option(
-            "-j --jobs N $IMGFETCH_JOBS",
-            parse.whole(1, 64),
-            f"number of blobs over 1 MiB to send at a time (default: {defaults.JOBS}); 1: one request at a time",
-            default=defaults.JOBS,
-        ),
+        _jobs("blobs over 1 MiB to send"),
         CACHE_DIR._replace(help="directory that remembers unfinished uploads (default: the user's cache directory)"),
         switch("--no-cache", help="do not use the cache"),
     ),

@@ -310,6 +310,13 @@ def test_a_log_has_a_line_now_and_then_while_nothing_arrives(plain: Lines, clock
     assert stalled == ["10 s", "30 s", "70 s", "130 s", "190 s"]
 
 
+def test_a_file_is_not_stalled_while_its_bytes_are_compressed(plain: Lines, clock: Clock, stream: io.StringIO) -> None:
+    with plain.reading("new.patch", None) as advanced:
+        advanced(4_000_000)
+        clock.pass_by(15, plain)
+    assert lines(stream)[-1] == "imgfetch: 4 MB, waiting 15 s"
+
+
 def test_a_log_has_a_line_now_and_then_while_names_are_resolved(
     plain: Lines, clock: Clock, stream: io.StringIO
 ) -> None:
