@@ -30,7 +30,7 @@ def advised(error: StorageError, arguments: argparse.Namespace) -> StorageError:
 
 
 def _directory(error: StorageError, number: int | None, arguments: argparse.Namespace) -> str | None:
-    """Return the next step if the directory of the output is missing, or is no directory."""
+    """Return the next step if the directory of the output is missing, or a file."""
     given = vars(arguments)
     if number == errno.EEXIST and error.path == given.get("output_dir"):
         return "--output-dir needs a directory; for one archive, use -o"

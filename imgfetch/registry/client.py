@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Self
-from urllib.parse import quote
 
-from imgfetch.auth.authenticator import Authenticator
-from imgfetch.auth.exchange import Exchange
-from imgfetch.auth.tokens import TokenClient
 from imgfetch.defaults import CONNECT_TIMEOUT, READ_TIMEOUT
 from imgfetch.errors import (
     AuthenticationError,
     ImgfetchError,
-    InvalidReferenceError,
-    NotTlsError,
     RegistryError,
-    TransportError,
-    VerificationError,
 )
 from imgfetch.http.body import Body
 from imgfetch.http.client import HttpClient
@@ -31,24 +22,18 @@ from imgfetch.http.origin import Origin
 from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.response import Response
 from imgfetch.http.retries import RetryPolicy
-from imgfetch.http.status_errors import not_the_protocol, rejection
+from imgfetch.http.status_errors import rejection
 from imgfetch.oci import mediatypes
 from imgfetch.oci.descriptor import Descriptor, Document
 from imgfetch.oci.digest import Digest
-from imgfetch.oci.manifest import MAX_DOCUMENT
 from imgfetch.oci.reference import DOCKER_HUB, Reference
 from imgfetch.oci.source import Source
-from imgfetch.redaction import KNOWN
-from imgfetch.registry import blobs, elsewhere
+from imgfetch.registry import blobs
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.elsewhere import Elsewhere
-from imgfetch.registry.endpoints import HUB_HOST
-from imgfetch.text import quoted
+from imgfetch.registry.api import ANYTHING, Api
 from imgfetch.tolerance import Tolerance
 
 _ALGORITHM = "sha256"
-_ANYTHING = "*/*"
-_UNACCEPTED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _NO_SUCH_API = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 _logger = logging.getLogger(__name__)
@@ -110,39 +95,31 @@ class Registry(Source):
             InvalidReferenceError: the name is malformed.
         """
         self.name = name
-        self._access = access or RegistryConfig()
         if oddities is not None:
             warnings.warn("Registry's argument oddities is now tolerance", DeprecationWarning, stacklevel=2)
         self._tolerance = tolerance or oddities or Tolerance()
         self._retries = patience or RetryPolicy(retries=0)
-        self._pushes = pushes
+        access = access or RegistryConfig()
         self._transport = HttpClient(
             tolerance=self._tolerance,
-            trust=self._access.trust,
-            proxies=self._access.proxies,
+            trust=access.trust,
+            proxies=access.proxies,
             connect_timeout=connect_timeout,
             timeout=timeout,
             pause=pause,
             rate_limit=rate_limit or RateLimit(),
         )
-        self._root = f"{HUB_HOST if name == DOCKER_HUB else name}{path}"
-        self._query = f"ns={quote(namespace, safe='')}" if namespace else ""
-        self._headers = dict(headers)
-        KNOWN.note(*self._headers.values())
-        self._base = f"{scheme or ('http' if self._access.plain_http else 'https')}://{self._root}"
-        try:
-            origin = Origin.of(self._base)
-        except TransportError:
-            raise InvalidReferenceError(f"{quoted(name)} is not a valid registry: expected HOST or HOST:PORT") from None
-        self._may_fall_back = not scheme and (
-            origin.is_loopback or self._access.trust.is_insecure(origin.host, origin.port)
+        self._api = Api(
+            name,
+            self._transport,
+            access,
+            scheme=scheme,
+            path=path,
+            namespace=namespace,
+            headers=headers,
+            retries=self._retries,
+            pushes=pushes,
         )
-        self._authenticator = self._new_authenticator(name, self._base, self._access)
-        self._elsewhere = Elsewhere(
-            lambda origin: self._new_authenticator(str(origin), origin.url, RegistryConfig(), identify=False)
-        )
-        self._has_answered = False
-        self._lock = threading.Lock()
         self._sends_range = True
         self._validators: dict[Digest, dict[Origin, str]] = {}  # of each blob, by the origin that sent it
         self.pulls_left: int | None = None
@@ -183,24 +160,24 @@ class Registry(Source):
         reference: Reference,
         what: str,
         *,
-        accept: str = _ANYTHING,
+        accept: str = ANYTHING,
         body: Body | None = None,
     ) -> Iterator[Response]:
         """Yield the response to a request of a push, whatever its status; see `imgfetch.registry.uploads`.
 
         ``path`` may also be the address of an upload; only the registry's own origin receives credentials.
         """
-        with self._get(path, reference, what, method=method, accept=accept, body=body, downgrade=False) as response:
+        with self._api.get(path, reference, what, method=method, accept=accept, body=body, downgrade=False) as response:
             yield response
 
     @property
     def base(self) -> str:
         """The URL below which the API is."""
-        return self._base
+        return self._api.base
 
     def hint(self, repository: str) -> str:
         """Return a hint that names the credentials, if any, that a repository was requested with."""
-        return self._authenticator.hint(repository)
+        return self._api.authenticator.hint(repository)
 
     def tags(self, reference: Reference, *, label: str = "") -> Iterator[str]:
         """Yield the tags of a repository, page by page, in the registry's order; ``label`` is for messages.
@@ -213,9 +190,9 @@ class Registry(Source):
         what = label or f"the list of tags of {reference.name}"
 
         def read(path: str) -> Page:
-            with self._get(path, reference, what, downgrade=False) as response:
-                raw = self._body(response, reference, what, "check the name")
-                place = links.Page(self._base, path, response.address.as_sent, what)
+            with self._api.get(path, reference, what, downgrade=False) as response:
+                raw = self._api.body(response, reference, what, "check the name")
+                place = links.Page(self._api.base, path, response.address.as_sent, what)
                 return Page(parse_page(raw, what), response.url, place.following(response.headers("Link")))
 
         first = f"/v2/{reference.repository}/tags/list"
@@ -233,11 +210,11 @@ class Registry(Source):
         first = f"/v2/{reference.repository}/referrers/{digest}"
 
         def read(path: str) -> Page | None:
-            with self._get(path, reference, what, downgrade=False, accept=mediatypes.OCI_INDEX) as response:
+            with self._api.get(path, reference, what, downgrade=False, accept=mediatypes.OCI_INDEX) as response:
                 if path == first and response.status in _NO_SUCH_API:
                     return None
-                raw = self._body(response, reference, what, "")
-                place = links.Page(self._base, path, response.address.as_sent, what)
+                raw = self._api.body(response, reference, what, "")
+                place = links.Page(self._api.base, path, response.address.as_sent, what)
                 return Page(parse_list(raw, what), response.url, place.following(response.headers("Link")))
 
         return listed(lambda path: self._retries.repeat(partial(read, path)), first, what)
@@ -252,18 +229,18 @@ class Registry(Source):
         root = Reference(self.name, "")
 
         def ask() -> bool:
-            with self._get("/v2/", root, logins.root(self.name), downgrade=False) as response:
+            with self._api.get("/v2/", root, logins.root(self.name), downgrade=False) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    hint, max_wait = self._authenticator.hint(""), self._retries.max_wait
-                    elsewhere = self._is_elsewhere(response)
+                    hint, max_wait = self._api.authenticator.hint(""), self._retries.max_wait
+                    elsewhere = self._api.is_elsewhere(response)
                     raise logins.refused(response, self.name, hint, max_wait, is_elsewhere=elsewhere)
                 logins.require_registry(response, self.name)
-            return self._authenticator.sent("") is not None
+            return self._api.authenticator.sent("") is not None
 
         is_sent = self._retries.repeat(ask)
-        if not is_sent and self._authenticator.is_challenged(""):
+        if not is_sent and self._api.authenticator.is_challenged(""):
             raise AuthenticationError(
-                f"cannot check the credentials for {self.name}", hint=self._authenticator.hint("")
+                f"cannot check the credentials for {self.name}", hint=self._api.authenticator.hint("")
             )
         return is_sent
 
@@ -287,7 +264,7 @@ class Registry(Source):
                 hint = "the registry has lost this blob: use another tag, or ask the publisher to push the image again"
                 raise rejection(response, f"{what} ({descriptor.digest})", hint=hint)
             if response.status != HTTPStatus.OK and not response.start:
-                raise self._refused(response, reference, what)
+                raise self._api.refused(response, reference, what)
             blobs.check_size(response, descriptor, what)
             if etag := blobs.validator(response):
                 self._validators.setdefault(descriptor.digest, {})[response.origin] = etag
@@ -331,10 +308,12 @@ class Registry(Source):
         """Request a blob from the registry, then from the descriptor's ``urls``; a piece only from the registry."""
         path = f"/v2/{reference.repository}/blobs/{descriptor.digest}"
         validators = self._validators.get(descriptor.digest)
-        request = self._get(path, reference, what, downgrade=True, offset=offset, length=length, validators=validators)
+        request = self._api.get(
+            path, reference, what, downgrade=True, offset=offset, length=length, validators=validators
+        )
         response = stack.enter_context(request)
         if response.status == HTTPStatus.NOT_FOUND and length is None:
-            response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._base)) or response
+            response = blobs.foreign(stack, self._transport, descriptor, Origin.of(self._api.base)) or response
         return response
 
     def _manifest(self, reference: Reference, what: str) -> Document:
@@ -347,8 +326,8 @@ class Registry(Source):
 
     def _document(self, reference: Reference, what: str, accept: str) -> Document:
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
-        with self._get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
-            raw = self._body(response, reference, what, _hint(reference))
+        with self._api.get(path, reference, what, accept=accept, downgrade=reference.digest is not None) as response:
+            raw = self._api.body(response, reference, what, _hint(reference))
             document = Document(raw, response.header("Content-Type").as_sent, response.url)
             if reference.digest is None and not document.is_schema1:  # whose digest is that of a part
                 self._compare_header(response, raw, what)
@@ -363,7 +342,9 @@ class Registry(Source):
         path = f"/v2/{reference.repository}/manifests/{reference.target}"
         is_pinned = reference.digest is not None
         try:
-            with self._get(path, reference, what, method="HEAD", accept=mediatypes.ACCEPT, downgrade=is_pinned) as head:
+            with self._api.get(
+                path, reference, what, method="HEAD", accept=mediatypes.ACCEPT, downgrade=is_pinned
+            ) as head:
                 digest = Digest.parse(head.header("Docker-Content-Digest").as_sent.strip())
                 is_schema1 = mediatypes.essence(head.header("Content-Type").as_sent) in mediatypes.SCHEMA1
                 is_wanted = digest == reference.digest if is_pinned else digest.algorithm == _ALGORITHM
@@ -372,22 +353,10 @@ class Registry(Source):
                 head.keep()
                 return digest
         except ImgfetchError as error:
-            if self._authenticator.lacks_token(reference.repository):
+            if self._api.authenticator.lacks_token(reference.repository):
                 raise
             _logger.info("a HEAD request for %s does not suffice: %s", reference, error)
             return None
-
-    def _body(self, response: Response, reference: Reference, what: str, hint: str) -> bytes:
-        """Read a JSON response, and refuse any other."""
-        if response.status != HTTPStatus.OK:
-            raise self._refused(response, reference, what, hint)
-        raw = response.document(MAX_DOCUMENT, what)
-        if not raw.strip():
-            hint = "run the same command again; if it still fails, tell the registry's operator"
-            raise VerificationError(f"{what} is empty: {response.origin} sent no content", hint=hint, tries=2)
-        if raw.lstrip().startswith(b"<"):
-            raise not_the_protocol(response, raw, what)
-        return raw
 
     def _note_limit(self, response: Response) -> None:
         """Keep Docker Hub's number of pulls left."""
@@ -404,123 +373,6 @@ class Registry(Source):
                 f"{response.origin} sent a wrong Docker-Content-Digest header, {header.shown(80)}; "
                 f"{what} has the digest {digest}"
             )
-
-    @contextmanager
-    def _get(
-        self,
-        path: str,
-        reference: Reference,
-        what: str,
-        *,
-        downgrade: bool,
-        method: str = "GET",
-        accept: str = _ANYTHING,
-        offset: int = 0,
-        length: int | None = None,
-        validators: Mapping[Origin, str] | None = None,
-        body: Body | None = None,
-    ) -> Iterator[Response]:
-        """Yield the registry's response, after the further requests that the registry demands.
-
-        These are: once by http, if it does not speak TLS; those with credentials or a token; and once with
-        ``Accept: */*``, if it refuses the requested types (docs/registries.md#accept-header).
-        """
-        expects_nothing = self._pushes and method == "HEAD"
-        exchange = Exchange(self._authenticator, reference.repository, what, expects_nothing)
-        while True:
-            base = self._base
-            with ExitStack() as stack:
-                request = partial(
-                    self._transport.get,
-                    method=method,
-                    accept=accept,
-                    downgrade=downgrade,
-                    offset=offset,
-                    length=length,
-                    validators=validators,
-                    body=body,
-                )
-                try:
-                    url = self._url(base, path)
-                    is_own = Origin.of(url) == Origin.of(base)
-                    header, more = (exchange.header, self._headers) if is_own else (None, {})
-                    response = stack.enter_context(request(url, authorization=header, more=more, identify=is_own))
-                except TransportError as error:
-                    if not self._falls_back(base, error):
-                        raise
-                    # By http, there are no credentials yet.
-                    exchange = Exchange(self._authenticator, reference.repository, what, expects_nothing)
-                    continue
-                self._has_answered = True
-                if exchange.goes_on(response):
-                    response.skip()
-                    continue
-                if body is None and response.status == HTTPStatus.UNAUTHORIZED and self._is_elsewhere(response):
-                    response = self._elsewhere.answer(
-                        response, request, stack, repository=reference.repository, what=what
-                    )
-                if response.status in _UNACCEPTED and accept != _ANYTHING:
-                    accept = _ANYTHING
-                    response.skip()
-                    continue
-                is_missing = expects_nothing and response.status == HTTPStatus.NOT_FOUND and exchange.header is not None
-                if response.status < HTTPStatus.BAD_REQUEST or is_missing:
-                    exchange.succeeded()
-                yield response
-                return
-
-    def _url(self, base: str, path: str) -> str:
-        if path.startswith(("http://", "https://")):  # the address of an upload
-            return path
-        separator = "&" if "?" in path else "?"
-        return f"{base}{path}{separator}{self._query}" if self._query else f"{base}{path}"
-
-    def _falls_back(self, base: str, error: TransportError) -> bool:
-        """Switch to http if the registry has never spoken TLS (docs/registries.md#plain-http); return ``True`` then."""
-        if not isinstance(error, NotTlsError):
-            self._has_answered = True  # for example with an untrusted certificate: no http after that
-            return False
-        if error.host != Origin.of(base).host_and_port:
-            return False  # the error is that of the storage after a redirect
-        with self._lock:
-            if self._base == base and self._may_fall_back and not self._has_answered:
-                self._base = f"http://{self._root}"
-                self._authenticator = self._new_authenticator(self.name, self._base, self._access)
-                self._report_http(Origin.of(base))
-            return self._base != base
-
-    def _report_http(self, origin: Origin) -> None:
-        if not origin.is_loopback:
-            _logger.log(
-                self._access.trust.level_of(origin.host, origin.port),
-                "%s does not answer with TLS, and its certificate would not be verified; continuing with plain http, "
-                "so credentials and images are not encrypted",
-                origin,
-            )
-
-    def _new_authenticator(
-        self, name: str, base: str, access: RegistryConfig, *, identify: bool = True
-    ) -> Authenticator:
-        return Authenticator(
-            self._transport,
-            name,
-            base,
-            credentials=access.credentials,
-            realms=access.realms,
-            fetch_token=TokenClient(self._transport, base, self._retries, identify=identify).fetch,
-            pushes=self._pushes,
-        )
-
-    def _is_elsewhere(self, response: Response) -> bool:
-        return response.origin != Origin.of(self._base)
-
-    def _refused(self, response: Response, reference: Reference, what: str, hint: str = "") -> ImgfetchError:
-        if self._is_elsewhere(response) and (
-            error := elsewhere.rejected(response, self._base, what, hint, self._retries.max_wait)
-        ):
-            return error
-        hints = filter(None, (hint, self._authenticator.hint(reference.repository)))
-        return rejection(response, what, hint="; ".join(hints), max_wait=self._retries.max_wait)
 
 
 def _hint(reference: Reference) -> str:

@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant("Keyring.require", "if not os.access(", "if False and not os.access(").noticed_by(
         "test_a_place_that_cannot_be_written_is_reported_before_there_are_credentials"
     ),
-    Mutant("Registry.check_login", "elsewhere = self._is_elsewhere(response)", "elsewhere = False").noticed_by(
+    Mutant("Registry.check_login", "elsewhere = self._api.is_elsewhere(response)", "elsewhere = False").noticed_by(
         "test_a_login_that_is_redirected_names_the_other_host"
     ),
     Mutant("Bars._fit", "shape != self._shape", "False").noticed_by(

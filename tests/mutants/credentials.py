@@ -80,10 +80,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("HttpClient.get", "dict(more) if origin == home else {}", "dict(more)").noticed_by(
         "test_headers_go_to_their_own_host_alone"
     ),
-    Mutant("Registry._get", "self._transport.get,", "self._transport.get, more=self._headers,").noticed_by(
+    Mutant("Api.get", "self._transport.get,", "self._transport.get, more=self._headers,").noticed_by(
         "test_headers_go_to_their_own_host_alone"
     ),
-    Mutant("Registry.__init__", "KNOWN.note(*self._headers.values())", "pass").noticed_by(
+    Mutant("Api.__init__", "KNOWN.note(*self._headers.values())", "pass").noticed_by(
         "test_headers_go_to_their_own_host_alone"
     ),
     Mutant("hosts_toml:_host", "insecure=skips", "insecure=True").noticed_by(
@@ -199,13 +199,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_s08_only_a_token_server_of_the_registry_sees_the_client_certificate_for_its_host"
         "[of somebody else-without credentials]"
     ),
-    Mutant("Registry.__init__", "RegistryConfig(), identify=False", "self._access, identify=False").noticed_by(
+    Mutant("Api.__init__", "RegistryConfig(), identify=False", "self._access, identify=False").noticed_by(
         "test_a_registry_behind_a_redirecting_domain_receives_no_credentials[of the command line]"
     ),
     Mutant("elsewhere:_match", "_PATH.fullmatch(", "re.fullmatch('/v2/(.+)/(manifests)/.+', ").noticed_by(
         "test_a_repository_in_a_redirect_that_is_no_name_is_not_repeated"
     ),
-    Mutant("Registry._falls_back", "self._report_http(Origin.of(base))", "pass").noticed_by(
+    Mutant("Api._falls_back", "self._report_http(Origin.of(base))", "pass").noticed_by(
         "test_a_host_without_verification_is_asked_by_http_with_a_warning_that_nothing_is_encrypted[asked for-no TLS]"
     ),
 )

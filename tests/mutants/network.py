@@ -42,10 +42,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Route.failed", "self._races.is_stopped or ", "").noticed_by(
         "test_a_read_that_is_ended_is_no_mirrors_fault"
     ),
-    Mutant("Registry._get", "accept != _ANYTHING", "False").noticed_by(
+    Mutant("Api.get", "accept != ANYTHING", "False").noticed_by(
         "test_refused_types_are_answered_once_with_accepting_anything"
     ),
-    Mutant("Registry._get", "in _UNACCEPTED", "== HTTPStatus.NOT_ACCEPTABLE").noticed_by(
+    Mutant("Api.get", "in _UNACCEPTED", "== HTTPStatus.NOT_ACCEPTABLE").noticed_by(
         "test_refused_types_are_answered_once_with_accepting_anything"
     ),
     Mutant("Registry._stated_digest", "digest == reference.digest if is_pinned else", "").noticed_by(
@@ -64,7 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_a_digest_is_asked_for_by_head_and_by_get_only_where_that_does_not_suffice[f25f-head]"
     ),
     Mutant(
-        "Registry._stated_digest", "if self._authenticator.lacks_token(reference.repository):", "if False:"
+        "Registry._stated_digest", "if self._api.authenticator.lacks_token(reference.repository):", "if False:"
     ).noticed_by("test_a_digest_that_cannot_be_had_by_head_fails_as_a_save_does"),
     Mutant("Registry._stated_digest", "head.keep()", "pass").noticed_by(
         "test_digests_of_a_real_registry_cost_one_request_each_on_eight_connections_at_most"
@@ -93,7 +93,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Candidate.resolve", "self._checked(found, reference)", "found").noticed_by(
         "test_a_mirrors_document_in_the_place_of_a_digest_is_checked"
     ),
-    Mutant("Registry._body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),
+    Mutant("Api.body", ", tries=2", "").noticed_by("test_an_empty_manifest_is_asked_for_once_more"),
     Mutant("Start.next", "= self._is_whole_always", "= False").noticed_by(
         "test_a_request_for_the_whole_blob_gets_all_attempts"
     ),
@@ -239,7 +239,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_what_is_no_mirrors_url_is_refused"
     ),
     Mutant("endpoints:split_api", "parts[0] == _API", "False").noticed_by("test_a_url_leads_to_a_place"),
-    Mutant("Registry._falls_back", "http://{self._root}", "http://{self.name}").noticed_by(
+    Mutant("Api._falls_back", "http://{self._root}", "http://{self._name}").noticed_by(
         "test_an_api_below_a_path_keeps_it_when_it_speaks_http_only"
     ),
     Mutant("links:Page.following", 'raise self._lost("its Link header is malformed")', "return ''").noticed_by(

@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_the_address_of_an_upload_keeps_tls"
     ),
     Mutant(
-        "Registry._get", "(exchange.header, self._headers) if is_own", "(exchange.header, self._headers) if True"
+        "Api.get", "(exchange.header, self._headers) if is_own", "(exchange.header, self._headers) if True"
     ).noticed_by("test_the_address_of_an_upload_at_another_origin_receives_no_credentials"),
     Mutant("redirects:is_followed", "STATUSES if method in _READING else _KEEPING", "STATUSES").noticed_by(
         f"{_BAD}[a redirect that loses the body]"

@@ -595,7 +595,7 @@ def test_an_error_for_the_token_after_an_accepted_one_is_final(wire: Wire, regis
 def test_the_token_server_of_an_accepted_token_is_remembered_and_not_that_of_the_last_challenge(
     registry: Registry,
 ) -> None:
-    authenticator = registry._authenticator
+    authenticator = registry._api.authenticator
     first, last = (Grant(Realm(url, url), "", (), "team/app") for url in (REALM, OTHER))
     authenticator._tokens.update({first: Token("one", math.inf), last: Token("two", math.inf)})
     authenticator._grants["team/app"] = last
@@ -738,7 +738,7 @@ def test_a_token_is_never_shown(wire: Wire, registry: Registry, log: Log) -> Non
     wire.challenge(MANIFEST, CHALLENGE)
     give_tokens(wire, f"{SECRET}-1", f"{SECRET}-2", refresh_token=f"{SECRET}-3")
     error = refusal(registry)
-    authenticator = registry._authenticator
+    authenticator = registry._api.authenticator
     assert len(authenticator._tokens) == 1
     shown = [str(error), repr(error), str(error.hint), repr(registry), repr(authenticator), repr(authenticator._tokens)]
     assert [text for text in (*shown, log.text) if SECRET in text] == []

@@ -890,7 +890,7 @@ def test_s14_no_secret_is_in_what_a_failing_token_step_raises_and_logs(
     with opened(login) as registry, pytest.raises(ImgfetchError) as caught:
         registry.manifest(REFERENCE)
     assert len(wire.calls) > 1
-    shown = f"{story(caught.value)}\n{log.text}\n{registry!r}\n{registry._authenticator!r}"
+    shown = f"{story(caught.value)}\n{log.text}\n{registry!r}\n{registry._api.authenticator!r}"
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
