@@ -292,7 +292,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("_IndexWalk.add", "descriptor.media_type, descriptor.size, ", "0, 0, ").noticed_by(
         "test_all_entries_of_an_image_agree_in_an_index_that_is_kept"
     ),
-    Mutant("make_plan:_combined", "_refuse_contradictions(resolver, reference, indexes, images)", "pass").noticed_by(
+    Mutant("_combined", "_refuse_contradictions(resolver, reference, indexes, images)", "pass").noticed_by(
         "test_all_entries_of_an_image_agree_in_an_index_that_is_kept"
     ),
     Mutant(
