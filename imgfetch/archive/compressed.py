@@ -28,7 +28,9 @@ from imgfetch.defaults import ZSTD_WINDOW
 from imgfetch.layers.compression import HEAD, decompress, detect
 
 _SUFFIXES = {".tar.gz": "gzip", ".tgz": "gzip", ".tar.zst": "zstd"}
-_OTHER_SUFFIXES = re.compile(r"\.(?!tgz$)(7z|br|bz2|gz|lz|lz4|lzma|rar|sz|t[a-z]z|tbz2|t?zst|xz|zip)", re.IGNORECASE)
+_OTHER_SUFFIXES = re.compile(
+    r"\.(?!tgz$)(7z|br|bz2?|bzip2|gz|gzip|lz|lz4|lzma|lzo|rar|sz|t[a-z]z|tbz2|tz2|t?zstd?|xz|z|zip)", re.IGNORECASE
+)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 _MAX_THREADS = 8

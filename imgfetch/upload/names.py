@@ -6,6 +6,7 @@ the rest is appended.  A `Rewrite` replaces the beginning of a name, the registr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple, Self
@@ -15,6 +16,8 @@ from imgfetch.oci.digest import Digest
 from imgfetch.oci.names import one_or_many
 from imgfetch.oci.reference import Reference, is_tag, parse_location
 from imgfetch.text import quoted
+
+_NO_REGISTRY = re.compile(r"(?!localhost(?:/|$))[a-z0-9_-]+(?:/[a-z0-9._/-]*)?$")
 
 
 class Rewrite(NamedTuple):
@@ -65,7 +68,7 @@ class Destination(NamedTuple):
         Raises:
             InvalidReferenceError: it, or a rewrite, is malformed.
         """
-        _refuse_images(text)
+        _refuse_others(text)
         several: tuple[str | Rewrite, ...] = one_or_many(rewrites)
         parsed = [Rewrite.parse(each) if isinstance(each, str) else each for each in several]
         longest_first = sorted(parsed, key=lambda rewrite: len(rewrite.old), reverse=True)
@@ -110,12 +113,17 @@ class Destination(NamedTuple):
         return next((path for path in rewritten if path is not None), source.repository)
 
 
-def _refuse_images(text: str) -> None:
-    """Report a destination that other tools would accept: a URL, or the name of one image."""
+def _refuse_others(text: str) -> None:
+    """Report a destination that other tools would accept: a URL, the name of one image, or one at Docker Hub."""
     if "://" in text:
         raise InvalidReferenceError("a destination is not a URL", hint="leave out the scheme: write REGISTRY[/PREFIX]")
     if ":" in text.partition("/")[2].partition("@")[0]:
         raise InvalidReferenceError(
             "a destination has no tag",
             hint="images keep their names and tags: write REGISTRY[/PREFIX], and change a name with --rewrite OLD=NEW",
+        )
+    if _NO_REGISTRY.match(text):
+        raise InvalidReferenceError(
+            f"the destination {quoted(text)} has no registry",
+            hint=f"write REGISTRY[/PREFIX]; Docker Hub's is docker.io/{text}",
         )

@@ -234,7 +234,13 @@ def test_a_pipe_ends_when_the_image_is_not_found(loopback: Loopback, command: Co
 # ---- names that promise a compression ----
 
 
-@pytest.mark.parametrize("name", ["x.tar.xz", "x.TXZ", "x.tar.bz2", "x.tbz2", "x.zip", "x.gz", "x.tar.lz4", "x.tzst"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x.tar.xz", "x.TXZ", "x.tar.bz2", "x.tbz2", "x.zip", "x.gz", "x.tar.lz4", "x.tzst"),
+        *("x.tar.zstd", "x.tzstd", "x.tar.gzip", "x.tar.Z", "x.tar.lzo", "x.tar.bz", "x.tz2"),
+    ],
+)
 def test_a_name_that_promises_another_compression_is_a_usage_error(command: Command, tmp_path: Path, name: str) -> None:
     done = command("save", "a.example/x", "-o", tmp_path / name)
     assert done.status == 2

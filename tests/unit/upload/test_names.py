@@ -41,6 +41,14 @@ def test_an_image_as_the_destination_is_told_from_a_prefix(text: str, message: s
     assert hint in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("text", ["team", "team/app"])
+def test_a_destination_without_a_registry_is_perhaps_at_docker_hub(text: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        Destination.parse(text)
+    assert str(caught.value) == f"the destination '{text}' has no registry"
+    assert caught.value.hint == f"write REGISTRY[/PREFIX]; Docker Hub's is docker.io/{text}"
+
+
 def test_a_password_in_the_destination_is_not_repeated() -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         Destination.parse("alice:s3cret@registry.example/x")
