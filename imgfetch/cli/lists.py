@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from imgfetch.cli.parse import is_archive
 from imgfetch.errors import ImgfetchError, InvalidReferenceError, SeveralImagesError, StorageError
 from imgfetch.files import storage_errors
 from imgfetch.inputs import STDIN, own_descriptor, read_settings
@@ -146,6 +147,8 @@ def _decoded(content: bytes) -> str:
 def _image(words: Sequence[str], origin: str) -> ImageRequest:
     """Convert a line's words."""
     options = _options(words[1:])
+    if is_archive(words[0]):
+        raise InvalidReferenceError(f"{quoted(words[0])} looks like a file, not an image")
     reference = Reference.parse(words[0]).with_default_tag()
     platforms = dict.fromkeys(Platform.parse(each) for value in options["--platform"] for each in value.split(","))
     given = set(map(names.name, options["--name"]))

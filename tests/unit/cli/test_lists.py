@@ -69,6 +69,8 @@ def test_a_line_may_have_platforms_and_a_name(tmp_path: Path) -> None:
         ("x --platform linux/nothing/at/all", "platform"),
         (f"x --name y@{DIGEST}", "the name of an image in an archive cannot have a digest"),
         ("x#y", "'x#y'"),
+        ("x.tar", "'x.tar' looks like a file, not an image"),
+        ("out/x.tar.gz --platform arm64", "'out/x.tar.gz' looks like a file, not an image"),
         ("\x1b[31m", "invalid reference"),
     ],
 )
