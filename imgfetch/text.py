@@ -6,7 +6,10 @@ secrets.  `sanitize` is the one door through which such text enters a message.  
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shlex
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -161,6 +164,12 @@ def shown_url(address: str) -> str:
 
 
 def installation(extra: str) -> str:
-    """Return the hint about an extra that is missing, for each of the usual installers."""
-    name = f"'imgfetch[{extra}]'"
-    return f"install it as imgfetch was: pip install {name}, pipx install --force {name}, or uv tool install {name}"
+    """Return the hint about an extra that is missing, with the Python of this installation.
+
+    There, imgfetch is installed, so only the libraries of the extra are looked for.  Anywhere else, an index would be
+    asked for imgfetch itself, and might have another program of that name.
+    """
+    python, name = shlex.quote(sys.executable or "python3"), f"'imgfetch[{extra}]'"
+    has_pip = importlib.util.find_spec("pip") is not None  # not in an environment of uv
+    installer = f"{python} -m pip install" if has_pip else f"uv pip install --python {python}"
+    return f"install it with: {installer} {name}"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import pytest
 
 from imgfetch import text as printable
@@ -99,8 +102,13 @@ def test_a_url_is_shown_without_secrets(address: str, shown: str) -> None:
     assert printable.shown_url(address) == shown
 
 
-def test_an_extra_is_installed_by_the_installer_of_the_user() -> None:
-    assert printable.installation("patch") == (
-        "install it as imgfetch was: pip install 'imgfetch[patch]', pipx install --force 'imgfetch[patch]', or "
-        "uv tool install 'imgfetch[patch]'"
-    )
+@pytest.mark.parametrize(
+    ("modules", "installer"),
+    [({"pip"}, "'/a b/python' -m pip install"), (set(), "uv pip install --python '/a b/python'")],
+)
+def test_an_extra_is_added_to_this_installation_and_not_looked_for_elsewhere(
+    modules: set[str], installer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/a b/python")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in modules else None)
+    assert printable.installation("patch") == f"install it with: {installer} 'imgfetch[patch]'"
