@@ -106,7 +106,7 @@ class Api:
         These are: once by http, if it does not speak TLS; those with credentials or a token; and once with
         ``Accept: */*``, if it refuses the requested types (docs/registries.md#accept-header).
         """
-        expects_nothing = self._pushes and method == "HEAD"
+        expects_nothing = self._pushes and method in ("HEAD", "GET")
         exchange = Exchange(self.authenticator, reference.repository, what, expects_nothing)
         while True:
             base = self.base

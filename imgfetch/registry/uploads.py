@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
@@ -44,6 +45,10 @@ STORING = 10e6
 _STORED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _ACCEPTED = (HTTPStatus.ACCEPTED, *_STORED)
 _ENDED = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
+_DECIDED = (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+"""The statuses for HEAD after which the connection is kept; see docs/registries.md#head-requests."""
+_FINAL = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""The statuses for HEAD after which no GET follows: it would send a wrong password again, or disregard a pause."""
 _LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 _PARTS = (
     HTTPStatus.BAD_REQUEST,
@@ -106,14 +111,10 @@ class Uploads:
 
         def ask() -> Digest | None:
             path = f"/v2/{reference.repository}/manifests/{reference.target}"
-            with self._registry.send("HEAD", path, reference, str(reference), accept=mediatypes.ACCEPT) as response:
-                if response.status == HTTPStatus.OK:
-                    response.keep()
-                    return _stated(response) or Digest.of(self._registry.manifest(reference).raw)
-                if response.status == HTTPStatus.NOT_FOUND:
-                    response.keep()
+            with self._found(path, reference, str(reference), accept=mediatypes.ACCEPT) as response:
+                if response is None:
                     return None
-                raise self._rejected(response, reference, str(reference))
+                return _stated(response) or Digest.of(self._registry.manifest(reference).raw)
 
         return self._retries.repeat(ask)
 
@@ -128,17 +129,33 @@ class Uploads:
         """Return whether a repository has a blob, going by the registry's statement."""
 
         def ask() -> bool:
-            path, what = f"/v2/{repository.repository}/blobs/{blob.digest}", _label(blob, repository)
-            with self._registry.send("HEAD", path, repository, what) as response:
-                if response.status == HTTPStatus.OK:
-                    response.keep()
-                    return response.content_length in (None, blob.size)
-                if response.status == HTTPStatus.NOT_FOUND:
-                    response.keep()
-                    return False
-                raise self._rejected(response, repository, what)
+            path = f"/v2/{repository.repository}/blobs/{blob.digest}"
+            with self._found(path, repository, _label(blob, repository), is_404_final=True) as response:
+                return response is not None and response.content_length in (None, blob.size)
 
         return self._retries.repeat(ask)
+
+    @contextmanager
+    def _found(
+        self, path: str, reference: Reference, what: str, *, accept: str = "*/*", is_404_final: bool = False
+    ) -> Iterator[Response | None]:
+        """Yield the response to HEAD, or to GET if HEAD proves nothing (docs/registries.md#head-requests).
+
+        It is ``None`` for content that does not exist; with ``is_404_final``, HEAD decides this alone.
+        """
+        for method in ("HEAD", "GET"):
+            with self._registry.send(method, path, reference, what, accept=accept) as response:
+                if method == "HEAD" and response.status in _DECIDED:
+                    response.keep()
+                if response.status == HTTPStatus.OK:
+                    yield response
+                    return
+                if response.status == HTTPStatus.NOT_FOUND and (is_404_final or method == "GET"):
+                    response.skip()
+                    yield None
+                    return
+                if response.status in _FINAL or method == "GET":
+                    raise self._rejected(response, reference, what)
 
     def begin(self, repository: Reference, blob: Descriptor, mount_from: str = "") -> Upload | None:
         """Begin an upload, or return ``None`` if the blob was mounted from another repository.

@@ -139,7 +139,7 @@ def test_a_dry_run_changes_nothing_and_shows_names_and_blobs(
     archive: Path, target: UploadRegistry, command: Command, loopback: Loopback
 ) -> None:
     done = command("push", archive, f"{target.host}/x", "--dry-run")
-    assert {method for method, _ in target.asked} == {"HEAD"}
+    assert {method for method, _ in target.asked} == {"HEAD", "GET"}
     assert f"{loopback.host}/team/app:1 -> {target.host}/x/team/app:1  new" in done.out
     assert f"  mount    x/team/web  {SHARED.digest}" in done.out
 
@@ -166,6 +166,57 @@ def test_a_tag_with_other_content_is_listed_and_nothing_is_sent(
     assert {method for method, _ in target.asked} == {"HEAD"}
     assert command("push", archive, target.host, "--force").status == 0
     assert target.tags("team/app") == {"1": MANY.digest}
+
+
+HEADLESS = [400, 403, 404, 405, 500, 501]
+"""Statuses that some registries return for HEAD alone (docs/registries.md#head-requests)."""
+
+
+def refuse_head(target: UploadRegistry, status: int) -> None:
+    """Let a registry refuse HEAD, but answer a HEAD of a blob with 404 as it should."""
+
+    def refuse(sent: Sent) -> Reply | None:
+        return refusal(status) if sent.method == "HEAD" and not (status == 404 and "/blobs/" in sent.path) else None
+
+    target.fault = refuse
+
+
+@pytest.mark.parametrize("status", HEADLESS)
+def test_a_registry_that_refuses_head_is_asked_by_get(
+    status: int, archive: Path, target: UploadRegistry, command: Command
+) -> None:
+    refuse_head(target, status)
+    done = command("push", archive, target.host)
+    assert done.status == 0, done.err
+    assert target.tags("team/app") == {"1": MANY.digest}
+    target.requests.clear()
+    done = command("push", archive, target.host, "--json")
+    assert {each["state"] for each in json.loads(done.out)["images"]} == {"unchanged"}
+    done = command("push", archive, target.host, "--force", "--json")
+    assert {each["state"] for each in json.loads(done.out)["blobs"]} == {"present"}
+    assert target.received == 0
+
+
+@pytest.mark.parametrize("status", HEADLESS)
+def test_a_tag_that_only_get_finds_is_not_replaced(
+    status: int, archive: Path, target: UploadRegistry, command: Command
+) -> None:
+    refuse_head(target, status)
+    target.manifests["team/app", "1"] = (WEB.media_type, WEB.raw)
+    done = command("push", archive, target.host)
+    assert done.status == 1
+    assert f"  {target.host}/team/app:1 is {WEB.digest}" in done.err
+    assert {method for method, _ in target.asked} == {"HEAD", "GET"}
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_refusal_of_head_that_another_request_would_make_worse_is_final(
+    status: int, archive: Path, target: UploadRegistry, command: Command
+) -> None:
+    refuse_head(target, status)
+    done = command("push", archive, target.host, "--retries", "0")
+    assert done.status != 0
+    assert {method for method, path in target.asked if "/manifests/" in path} == {"HEAD"}
 
 
 def test_force_sends_a_blob_that_the_registry_has_lost(archive: Path, target: UploadRegistry, command: Command) -> None:
@@ -343,7 +394,7 @@ BAD: dict[str, tuple[str, str, Reply, int, str]] = {
     "a redirect that loses the body": ("PUT", "/uploads/", Reply(302, {"Location": "/v2/x"}), 1, "302"),
     "unavailable": ("POST", "/uploads/", refusal(503), 5, "temporarily unavailable"),
     "too many requests": ("HEAD", "/manifests/", refusal(429, Retry_After="500"), 5, "too many requests"),
-    "a page": ("HEAD", "/blobs/", Reply(418, {}, b"<html>"), 1, "418"),
+    "a page": ("POST", "/uploads/", Reply(418, {}, b"<html>"), 1, "418"),
     "an invalid address": (
         "POST",
         "/uploads/",
@@ -384,7 +435,7 @@ def test_a_push_that_may_succeed_later_says_that_blobs_stay(
 def test_a_registry_that_asks_to_wait_is_asked_again(
     status: int, archive: Path, target: UploadRegistry, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("IMGFETCH_RETRIES", "1")
+    monkeypatch.setenv("IMGFETCH_RETRIES", "2")
     refused: set[str] = set()
 
     def once(sent: Sent) -> Reply | None:

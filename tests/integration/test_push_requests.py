@@ -15,7 +15,7 @@ from tests.loopback import Loopback
 from tests.uploads import Reply, Sent, UploadRegistry, refusal
 
 DOCUMENT = Path("docs/registries.md").read_text("utf-8").partition("### Uploads")[2].partition("\n#")[0]
-KINDS = ("challenge", "token", "HEAD tag", "HEAD blob", "POST", "PUT blob", "PUT tag")
+KINDS = ("challenge", "token", "HEAD tag", "GET tag", "HEAD blob", "POST", "PUT blob", "PUT tag")
 
 
 def promised(column: int, images: int) -> Counter[str]:

@@ -16,6 +16,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Push._states", "if taken and not self.force:", "if False:").noticed_by(
         "test_a_tag_with_other_content_is_listed_and_nothing_is_sent"
     ),
+    Mutant("Uploads._found", '(is_404_final or method == "GET")', "True").noticed_by(
+        "test_a_tag_that_only_get_finds_is_not_replaced[404]"
+    ),
+    Mutant("Uploads._found", "response.status in _FINAL or ", "").noticed_by(
+        "test_a_refusal_of_head_that_another_request_would_make_worse_is_final"
+    ),
     Mutant("Push._send_manifests", "for is_tag in (False, True):", "for is_tag in (True, False):").noticed_by(
         "test_tags_come_after_what_has_none"
     ),
