@@ -132,7 +132,7 @@ def _members(file: BinaryIO, name: str, advanced: Advanced | None, copy: Spool |
         raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
     pieces = decompress(whole, is_strict=True)
     if copy:
-        pieces = _copied(pieces, copy())
+        pieces = _copied(pieces, copy(), f"a temporary copy of {name}")
     try:
         beginning = _beginning(pieces, counted, name)
     except UnsupportedError as error:
@@ -151,12 +151,14 @@ def _read(file: CountedFile, size: int) -> bytes:
     return found
 
 
-def _copied(pieces: Iterable[bytes], copy: BinaryIO) -> Iterator[bytes]:
+def _copied(pieces: Iterable[bytes], copy: BinaryIO, label: str) -> Iterator[bytes]:
     for piece in pieces:
-        with storage_errors("a temporary file", "write"):
-            copy.write(piece)
+        view = memoryview(piece)
+        with storage_errors(label, "write"):
+            while view:
+                view = view[copy.write(view) :]
         yield piece
-    with storage_errors("a temporary file", "write"):
+    with storage_errors(label, "write"):
         copy.flush()
 
 

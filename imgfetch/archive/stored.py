@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from imgfetch.archive.compressed import compression_of, decompressed
 from imgfetch.archive.scan import ScannedMember
 from imgfetch.archive.source import open_descriptor
 from imgfetch.archive.streams import Advanced, CountedFile, Source, Spool, name_of
@@ -77,7 +76,7 @@ def examined(path: str | os.PathLike[str], spool: Spool, reading: Reading) -> It
     """Verify an archive, and yield its contents and the open archive; the errors are those of `verify`.
 
     ``reading`` yields a function that is called with numbers of bytes while the archive is verified.  A pipe is copied
-    to a file from ``spool`` first, and so is the content of a compressed archive without findings.
+    to a file from ``spool`` first, and the content of a compressed archive while it is verified.
     """
     name = name_of(path)
     with ExitStack() as stack:
@@ -96,26 +95,20 @@ def examined(path: str | os.PathLike[str], spool: Spool, reading: Reading) -> It
             source = file = _copied(stack, iter(lambda: pipe.read(BUFFER), b""), spool, name)
             descriptor = file.fileno()
         start = os.lseek(descriptor, 0, os.SEEK_CUR)
+        copies: list[BinaryIO] = []
+
+        def copy() -> BinaryIO:
+            copies.append(stack.enter_context(spool()))
+            return copies[0]
+
         with reading() as advanced:
-            found = examine(source, advanced=advanced)
-        if not found.verified.findings:
-            descriptor, start = _decompressed(stack, descriptor, start, spool, name)
-        yield found, StoredArchive(name, descriptor, start)
+            found = examine(source, advanced=advanced, copy=copy)
+        yield found, StoredArchive(name, *((copies[0].fileno(), 0) if copies else (descriptor, start)))
 
 
 def changed(name: str) -> VerificationError:
     """Return the error about an archive that differs from the one that was verified."""
     return VerificationError(f"{name} was changed after it was verified", hint="run the same command again")
-
-
-def _decompressed(stack: ExitStack, descriptor: int, start: int, spool: Spool, name: str) -> tuple[int, int]:
-    """Return a descriptor of the tar, and its position there: a copy, if the file is compressed."""
-    os.lseek(descriptor, start, os.SEEK_SET)
-    file = stack.enter_context(os.fdopen(os.dup(descriptor), "rb"))
-    if not compression_of(file):
-        return descriptor, start
-    content = decompressed(file)
-    return _copied(stack, iter(lambda: content.read(BUFFER), b""), spool, name).fileno(), 0
 
 
 def _copied(stack: ExitStack, pieces: Iterable[bytes], spool: Spool, name: str) -> BinaryIO:

@@ -12,7 +12,7 @@ from imgfetch.archive.recognise import is_damaged, read_archive
 from imgfetch.archive.scan import Scan, blob_digest, scan
 from imgfetch.archive.signed import unsigned
 from imgfetch.archive.source import can_be_read_again
-from imgfetch.archive.streams import Advanced, Source, name_of
+from imgfetch.archive.streams import Advanced, Source, Spool, name_of
 from imgfetch.archive.wanted import Answer, Finder, Wanted, Wish
 from imgfetch.archive.writers import BY_CONTAINERD
 from imgfetch.errors import UnsupportedError, VerificationError
@@ -101,15 +101,17 @@ def examine(
     policy: SignaturePolicy | None = None,
     advanced: Advanced | None = None,
     again: Callable[[], BinaryIO] | None = None,
+    copy: Spool | None = None,
 ) -> Examined:
     """Verify an archive as `verify` does, and return its contents too.
 
     ``again`` opens the same archive, if the source can be read only once, for diff_ids by another hash algorithm.
+    ``copy`` is that of `scan`.
     """
     wishes: tuple[Wish, ...] = one_or_many(wanted)
     several = dict.fromkeys(map(Wanted.parse, wishes))
     platforms = names.platforms(platform)
-    found = scan(source, hashes=True, advanced=advanced)
+    found = scan(source, hashes=True, advanced=advanced, copy=copy)
     try:
         archive = read_archive(found)
     except VerificationError as error:

@@ -8,7 +8,8 @@ import random
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -561,6 +562,22 @@ def test_every_form_of_an_archive_is_pushed(
     assert done.status == 0, done.err
     assert target.tags("team/app") == {"1": MANY.digest}
     assert target.blobs["team/web", SHARED.digest] == SHARED.content
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "tar.zst"])
+def test_the_content_of_a_compressed_archive_is_copied_while_it_is_verified(
+    form: str, archive: Path, target: UploadRegistry, tmp_path: Path
+) -> None:
+    raw, path = archive.read_bytes(), tmp_path / f"z.{form}"
+    path.write_bytes(gz(raw) if form == "tar.gz" else zstandard.compress(raw))
+
+    @contextmanager
+    def reading() -> Iterator[Callable[[int], None]]:
+        yield lambda _: None
+        path.write_bytes(b"")
+
+    imgfetch.push(path, target.host, reading=reading)
+    assert target.tags("team/app") == {"1": MANY.digest}
 
 
 def test_an_image_without_a_tag_is_pushed_by_its_digest(
