@@ -162,7 +162,7 @@ def test_basic_with_a_password_from_stdin(tls_registry: RealRegistry, made: Cert
         ('server = "https://{host}"\nca = "own.pem"', 0),
         ('[host."https://{host}"]\nca = ["own.pem"]', 0),
         ('[host."https://{host}"]\nskip_verify = true', 0),
-        ('server = "https://{host}"\n[host."https://other.invalid"]\nca = "own.pem"', 5),
+        ('server = "https://{host}"\n[host."https://127.0.0.1:0"]\nca = "own.pem"', 5),
         ('server = "https://{host}"\nca = "missing.pem"', 7),
     ],
 )
