@@ -1,7 +1,7 @@
 """Storage of credentials where docker keeps them: a credential helper, or ``config.json``.
 
-The file keeps every member that imgfetch does not know and its owner, is replaced atomically by one process at a time,
-and is readable by its user only.  A file that cannot be parsed is an error and stays as it is.
+The file keeps its owner and its text but for the entry, is replaced atomically by one process at a time, and is
+readable by its user only.  A file that cannot be parsed is an error and stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from imgfetch.auth import jsontext
 from imgfetch.auth.credentials import HUB_KEY, same_host
 from imgfetch.auth.helpers import Helpers, members
 from imgfetch.auth.login import Login
@@ -47,7 +48,7 @@ class Keyring:
         """Raise the error of `keep`, as far as it is known without credentials, before anybody enters some."""
         file = sanitize(str(self._file))
         try:
-            if helper := _helper(self._read(), registry):
+            if helper := _helper(self._content(self._text()), registry):
                 self._helpers.require(helper)
         except AuthenticationError as error:
             raise error.replace(hint=f"mend {file}, or pass --authfile FILE") from None
@@ -62,35 +63,39 @@ class Keyring:
     def keep(self, registry: str, login: Login) -> str:
         """Store credentials, and return the place for messages."""
         key = _key(registry)
-        if helper := _helper(self._read(), registry):
+        if helper := _helper(self._content(self._text()), registry):
             self._helpers.store(helper, key, login)
-            self._change(lambda content: _with_entry(content, key, {}))
+            self._change(lambda text: _with_entry(text, key, {}))
             return f"docker-credential-{sanitize(helper)}"
         pair = f"{login.username}:{login.password}".encode("utf-8", "surrogateescape")
-        self._change(lambda content: _with_entry(content, key, {"auth": base64.b64encode(pair).decode()}))
+        self._change(lambda text: _with_entry(text, key, {"auth": base64.b64encode(pair).decode()}))
         return sanitize(str(self._file))
 
     def forget(self, registry: str) -> bool:
         """Remove credentials, and return whether there were any."""
-        content = self._read()
-        helper = _helper(content, registry)
+        text = self._text()
+        helper = _helper(self._content(text), registry)
         is_erased = bool(helper) and self._helpers.erase(helper, _key(registry))
-        is_known = _without_entries(content, registry) != content
+        is_known = _without_entries(text, registry) != text
         if is_known:
-            self._change(lambda content: _without_entries(content, registry))
+            self._change(lambda text: _without_entries(text, registry))
         return is_erased or is_known
 
-    def _read(self) -> _Content:
-        """Return the file's members; those of credentials are objects."""
+    def _text(self) -> str:
+        """Return the file's text, which is a JSON object."""
         with storage_errors(self._file, "read"):
             try:
                 raw = read_settings(self._file)
             except FileNotFoundError:
                 raw = b""
         if not raw.strip():
-            return {}
+            return "{}\n"
         members(raw, sanitize(str(self._file)))
-        content: _Content = json.loads(raw.decode("utf-8-sig"))
+        return raw.decode("utf-8-sig")
+
+    def _content(self, text: str) -> _Content:
+        """Return the members of a text; those of credentials are objects."""
+        content: _Content = json.loads(text)
         for name in ("auths", "credHelpers"):
             key = _member(content, name)
             if content.get(key) is None:  # or null, as docker accepts
@@ -99,17 +104,19 @@ class Keyring:
                 raise AuthenticationError(f"'{name}' in {sanitize(str(self._file))} is not an object")
         return content
 
-    def _change(self, change: Callable[[_Content], Mapping[str, object]]) -> None:
+    def _change(self, change: Callable[[str], str]) -> None:
         """Replace the file, which no other process of imgfetch changes meanwhile."""
         with storage_errors(self._file.parent, "create"):
             self._file.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         with locked_directory(self._file.parent):
-            content = json.dumps(change(self._read()), indent=chr(9))
+            text = self._text()
+            self._content(text)
+            text = change(text)
             with atomic_write(self._file, mode=_PRIVATE, durable=True) as file:
                 with suppress(OSError):  # there is no file yet, or this user must not give files away
                     owner = self._file.lstat()
                     os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                file.write(f"{content}\n".encode())
+                file.write(text.encode())
 
 
 def _key(registry: str) -> str:
@@ -128,15 +135,27 @@ def _helper(content: _Content, registry: str) -> str:
     return str(found or "")
 
 
-def _with_entry(content: _Content, key: str, entry: Mapping[str, str]) -> Mapping[str, object]:
-    auths = _member(content, "auths")
-    return {**content, auths: {**content.get(auths, {}), key: entry}}
+def _with_entry(text: str, key: str, entry: Mapping[str, str]) -> str:
+    """Return a text with an entry in the last ``auths``, which counts."""
+    root = text.index("{")
+    first = next(iter(jsontext.members(text, root)), None)
+    unit = text[root + 1 : first.begin].strip("\r\n") if first else ""
+    unit = unit or "\t"
+    auths = next(reversed(_auths(text)), None)
+    if auths and text[auths.start] == "{":
+        return jsontext.put(text, auths.start, key, entry, indent=unit, unit=unit)
+    return jsontext.put(text, root, auths.name if auths else "auths", {key: entry}, unit=unit)
 
 
-def _without_entries(content: _Content, registry: str) -> Mapping[str, object]:
-    auths = _member(content, "auths")
-    left = {key: entry for key, entry in content.get(auths, {}).items() if not same_host(key, registry)}
-    return {**content, auths: left} if auths in content else content
+def _without_entries(text: str, registry: str) -> str:
+    for auths in reversed(_auths(text)):
+        if text[auths.start] == "{":
+            text = jsontext.without(text, auths.start, lambda key: same_host(key, registry))
+    return text
+
+
+def _auths(text: str) -> list[jsontext.Member]:
+    return [each for each in jsontext.members(text, text.index("{")) if each.name.lower() == "auths"]
 
 
 def _member(content: Mapping[str, object], name: str) -> str:

@@ -32,6 +32,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("files:locked_directory", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass").noticed_by(
         "test_no_entry_is_lost_when_several_processes_log_in"
     ),
+    Mutant("jsontext:put", "in reversed(own)", "in own[-1:]").noticed_by(
+        "test_a_login_changes_no_character_but_its_entry[an entry twice]"
+    ),
+    Mutant("jsontext:without", "if is_removed(several[index].name):", "if index == 0:").noticed_by(
+        "test_a_logout_removes_every_entry_and_nothing_else"
+    ),
     Mutant("Keyring._change", "os.fchown(file.fileno(), owner.st_uid, owner.st_gid)", "pass").noticed_by(
         "test_the_file_keeps_its_owner"
     ),

@@ -6,8 +6,10 @@ import base64
 import json
 import multiprocessing
 import os
+import random
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +39,7 @@ def put(file: Path, content: str) -> None:
     file.write_text(content)
 
 
-def content(file: Path) -> object:
+def content(file: Path) -> Any:
     return json.loads(file.read_text())
 
 
@@ -53,7 +55,9 @@ def test_a_new_file_is_for_its_user_only(keyring: Keyring, file: Path) -> None:
     [
         pytest.param('{"psFormat": "x"}', {"psFormat": "x", "auths": {REGISTRY: ENTRY}}, id="other members"),
         pytest.param('{"auths": {"a": null}}', {"auths": {"a": None, REGISTRY: ENTRY}}, id="other entries"),
-        pytest.param('{"auths": null, "credHelpers": null}', {"auths": {REGISTRY: ENTRY}}, id="null"),
+        pytest.param(
+            '{"auths": null, "credHelpers": null}', {"auths": {REGISTRY: ENTRY}, "credHelpers": None}, id="null"
+        ),
         pytest.param('{"credsStore": null}', {"credsStore": None, "auths": {REGISTRY: ENTRY}}, id="null store"),
         pytest.param('{"AUTHS": {}, "Auths": {}}', {"AUTHS": {}, "Auths": {REGISTRY: ENTRY}}, id="any case"),
         pytest.param('{"a": "\\ud800"}', {"a": "\ud800", "auths": {REGISTRY: ENTRY}}, id="half a character"),
@@ -66,6 +70,93 @@ def test_the_rest_of_the_file_is_kept(keyring: Keyring, file: Path, before: str,
     put(file, before)
     keyring.keep(REGISTRY, LOGIN)
     assert content(file) == after
+
+
+OWN = f'"auth": "{ENTRY["auth"]}"'
+TEXTS = {
+    "no file": ("", f'{{\n\t"auths": {{\n\t\t"{REGISTRY}": {{\n\t\t\t{OWN}\n\t\t}}\n\t}}\n}}\n'),
+    "by docker": (
+        '{\n\t"auths": {\n\t\t"a": {}\n\t}\n}',
+        f'{{\n\t"auths": {{\n\t\t"a": {{}},\n\t\t"{REGISTRY}": {{\n\t\t\t{OWN}\n\t\t}}\n\t}}\n}}',
+    ),
+    "lines of Windows, two spaces": (
+        '{\r\n  "x": [1e999, 1.0E+2, 123456789012345678901234567890]\r\n}\r\n',
+        f"""{{\r\n  "x": [1e999, 1.0E+2, 123456789012345678901234567890],\r
+  "auths": {{\r\n    "{REGISTRY}": {{\r\n      {OWN}\r\n    }}\r\n  }}\r\n}}\r\n""",
+    ),
+    "one line": (
+        '{"\\u0061uths":{"a":{"auth":"\\/\\u0000"}},"x":1,"x":1e-9}',
+        f'{{"\\u0061uths":{{"a":{{"auth":"\\/\\u0000"}}, "{REGISTRY}": {{{OWN}}}}},"x":1,"x":1e-9}}',
+    ),
+    "an entry twice": (
+        f'{{"auths": {{"{REGISTRY}": {{"identitytoken": "x"}}, "a": 1, "{REGISTRY}": 2}} }}',
+        f'{{"auths": {{"{REGISTRY}": {{{OWN}}}, "a": 1, "{REGISTRY}": {{{OWN}}}}} }}',
+    ),
+    "null": ('{ "auths" : null }', f'{{ "auths" : {{"{REGISTRY}": {{{OWN}}}}} }}'),
+    "nothing in it": (
+        '{\n    "auths": { }\n}',
+        f'{{\n    "auths": {{\n        "{REGISTRY}": {{\n            {OWN}\n        }}\n    }}\n}}',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_a_login_changes_no_character_but_its_entry(case: str, keyring: Keyring, file: Path) -> None:
+    before, after = TEXTS[case]
+    file.parent.mkdir()
+    file.write_bytes(before.encode())
+    keyring.keep(REGISTRY, LOGIN)
+    assert file.read_bytes().decode() == after
+    keyring.keep(REGISTRY, LOGIN)
+    assert file.read_bytes().decode() == after
+
+
+def by_chance(generator: random.Random, depth: int = 0) -> str:
+    """Return the text of a JSON value, with odd spaces, numbers, names and escapes."""
+    space = generator.choice(["", " ", "\n", "\r\n\t", "   "])
+    kind = generator.randrange(3 if depth < 3 else 1)
+    several = [by_chance(generator, depth + 1) for _ in range(generator.randrange(4))] if kind else []
+    if kind == 1:
+        return f"[{space}{f'{space},'.join(several)}{space}]"
+    if kind:
+        names = [generator.choice(['"a"', '"auths"', '"\\u0000"', '"}"', '"\\\\"']) for _ in several]
+        pairs = (f"{name}{space}:{space}{value}" for name, value in zip(names, several, strict=True))
+        return f"{{{space}{f'{space},{space}'.join(pairs)}{space}}}"
+    return generator.choice(["1e999", "0", "-1.50", "9" * 40, "null", "true", r'"\ud800\/"', '"é\u2028"', '"{\\""'])
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_logout_after_a_login_leaves_any_file_as_it_was(seed: int, keyring: Keyring, file: Path) -> None:
+    generator = random.Random(seed)
+    other = f'"{generator.choice(["a", "b"])}"{generator.choice(["", " "])}:{by_chance(generator)}'
+    space = generator.choice(["", " ", "\n", "\r\n\t", "   "])
+    before = (
+        f'{{{space}"x":{by_chance(generator)},{space}"auths":{{{space}{other}{space}}},"y":{by_chance(generator)}}}'
+    )
+    file.parent.mkdir()
+    file.write_bytes(before.encode())
+    keyring.keep(REGISTRY, LOGIN)
+    auths = content(file)["auths"]
+    assert auths[REGISTRY] == ENTRY
+    assert keyring.forget(REGISTRY)
+    assert file.read_bytes().decode() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f'{{"auths": {{"{REGISTRY}": 1}}}}', '{"auths": {}}'),
+        (f'{{"auths": {{\n"{REGISTRY}": 1,\n"a": 1e999,"{REGISTRY}":2}}}}', '{"auths": {\n"a": 1e999}}'),
+        (
+            f'{{"AUTHS": {{"{REGISTRY}": 1, "b": 1}}, "auths": {{"a": 1 , "{REGISTRY}": 2 }}}}',
+            '{"AUTHS": {"b": 1}, "auths": {"a": 1 }}',
+        ),
+    ],
+)
+def test_a_logout_removes_every_entry_and_nothing_else(before: str, after: str, keyring: Keyring, file: Path) -> None:
+    put(file, before)
+    assert keyring.forget(REGISTRY)
+    assert file.read_text() == after
 
 
 @pytest.mark.parametrize(
