@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from imgfetch.defaults import CONNECT_TIMEOUT
 from imgfetch.http.ratelimit import RateLimit
 from imgfetch.http.retries import RetryPolicy
 from imgfetch.oci.source import Source
 from imgfetch.pull.resolve import Resolver
 from imgfetch.registry.access import RegistryConfig
-from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
 from imgfetch.registry.mirrored import Mirrored
+from imgfetch.registry.opening import registry_at
 from imgfetch.registry.server import LIMITS
 from imgfetch.store.blobs import BlobStore
 from imgfetch.store.folder import Folder
@@ -25,9 +24,6 @@ from imgfetch.store.workspace import temporary
 from imgfetch.tolerance import Tolerance
 
 OpenRegistry = Callable[[str], Source]
-
-_MIRROR_CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection to a mirror, because another endpoint follows."""
 
 
 class Session(NamedTuple):
@@ -90,19 +86,13 @@ class Sessions:
         def open_endpoint(endpoint: Endpoint) -> Source:
             if self.open_registry is not None:
                 return self.open_registry(endpoint.registry)
-            registry = Registry(
-                endpoint.registry,
-                access=self.config.at(endpoint),
-                scheme=endpoint.scheme,
-                path=endpoint.path,
-                namespace=endpoint.namespace,
-                headers=endpoint.headers,
-                connect_timeout=_MIRROR_CONNECT_TIMEOUT if endpoint.is_mirror else CONNECT_TIMEOUT,
+            registry = registry_at(
+                endpoint,
+                self.config,
+                retries=retries,
                 timeout=self.timeout,
-                pause=LIMITS.upstream if endpoint.is_mirror else self.timeout,
-                rate_limit=rate_limit,
                 tolerance=tolerance,
-                patience=RetryPolicy(retries=0, max_wait=retries.max_wait) if endpoint.is_mirror else retries,
+                rate_limit=rate_limit,
             )
             return stack.enter_context(registry)
 

@@ -20,6 +20,7 @@ from imgfetch.progress import Progress
 from imgfetch.registry.access import RegistryConfig
 from imgfetch.registry.client import Registry
 from imgfetch.registry.endpoints import Endpoint
+from imgfetch.registry.opening import registry_at
 from imgfetch.registry.uploads import Uploads
 from imgfetch.store.uploads import UploadNotes
 from imgfetch.store.workspace import temporary
@@ -105,15 +106,12 @@ class Pusher:
         *_, endpoint = self.config.mirrors.endpoints(reference)
         if endpoint.renamed(reference) != reference or endpoint.path:
             endpoint = Endpoint(reference.registry, reference.repository, insecure=endpoint.insecure, is_mirror=False)
-        return Registry(
-            endpoint.registry,
-            access=self.config.at(endpoint),
-            scheme=endpoint.scheme,
-            headers=endpoint.headers,
+        return registry_at(
+            endpoint,
+            self.config,
+            retries=retries,
             timeout=self.timeout,
-            pause=self.timeout,
             tolerance=Tolerance(strict=self.is_strict),
-            patience=retries,
             pushes=True,
         )
 
