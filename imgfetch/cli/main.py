@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from imgfetch import errors, shortage
 from imgfetch.cli import stdout
@@ -20,11 +22,16 @@ from imgfetch.cli.parser import parse
 from imgfetch.text import sanitize
 from imgfetch.version import VERSION
 
+if TYPE_CHECKING:
+    from imgfetch.cli.display import Display
+
 _LACKING = 7
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    if argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C before and after the command ends it without a traceback
     try:
         return _main(argv)
     except errors.StorageError as error:  # of stdout
@@ -60,31 +67,41 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(arguments: argparse.Namespace, *, is_program: bool) -> int:
-    """Run a command, and report its failure."""
+    """Run a command, and report its failure or the signal that ends it."""
     # Imported late so that --help and --version stay fast.
     from imgfetch.cli import displays, report  # noqa: PLC0415
-    from imgfetch.cli.display import logged  # noqa: PLC0415
 
     display = displays.choose(arguments.progress, sys.stderr, os.environ, quiet=arguments.quiet)
-    with report.caught(is_program=is_program):
+    with report.caught(is_program=is_program) as settle:
         try:
-            with logged(display, arguments.verbose, quiet=arguments.quiet):
-                status: int = _imported(arguments.command).run(arguments, display)
-        except errors.ImgfetchError as error:
-            status = report.report(_advised(error, arguments), display, _kept(arguments, has_plan=display.has_plan))
-        except Exception as error:
-            lack = shortage.of(error)
-            if lack is None:
-                raise
-            status = report.report(
-                errors.ResourceError(lack.reason, hint=lack.hint), display, _kept(arguments, has_plan=display.has_plan)
-            )
+            status = _status(arguments, display, settle)
+            settle()
         except report.StopError as stop:
             status = report.stopped(stop, display, _kept(arguments, has_plan=display.has_plan))
-        finally:
-            display.close()
     if status:
         stdout.give_up()
+    return status
+
+
+def _status(arguments: argparse.Namespace, display: Display, settle: Callable[[], None]) -> int:
+    """Run a command, call ``settle``, and return the exit status; an error is reported instead."""
+    from imgfetch.cli import report  # noqa: PLC0415
+    from imgfetch.cli.display import logged  # noqa: PLC0415
+
+    try:
+        with logged(display, arguments.verbose, quiet=arguments.quiet):
+            status: int = _imported(arguments.command).run(arguments, display)
+            settle()
+    except errors.ImgfetchError as error:
+        return report.report(_advised(error, arguments), display, _kept(arguments, has_plan=display.has_plan))
+    except Exception as error:
+        lack = shortage.of(error)
+        if lack is None:
+            raise
+        kept = _kept(arguments, has_plan=display.has_plan)
+        return report.report(errors.ResourceError(lack.reason, hint=lack.hint), display, kept)
+    finally:
+        display.close()
     return status
 
 

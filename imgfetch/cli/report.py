@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -122,17 +122,25 @@ class StopError(BaseException):
 
 
 @contextmanager
-def caught(*, is_program: bool = False) -> Iterator[None]:
+def caught(*, is_program: bool = False) -> Iterator[Callable[[], None]]:
     """Make SIGINT, SIGTERM and SIGHUP raise a `StopError` in the block; a second signal ends the process.
+
+    Yield a function after whose call the first signal does, too, because the work is done, and in the last moments an
+    exception would reach nobody.
 
     If the block is all of a program, a second signal after it has no effect, because the process is about to end.
     So does stderr if nobody reads it, because a thread that writes to it, or waits for one that does, would never end.
     A signal that is ignored, such as SIGHUP under nohup, stays ignored.
     """
     came: list[int] = []
+    is_done = False
+
+    def settle() -> None:
+        nonlocal is_done
+        is_done = True
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if came:  # second signal: exit at once
+        if came or is_done:  # second signal, or nothing to clean up: exit at once
             os._exit(128 + number)
         came.append(number)
         signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
@@ -147,7 +155,7 @@ def caught(*, is_program: bool = False) -> Iterator[None]:
     }
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, check)
     try:
-        yield
+        yield settle
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

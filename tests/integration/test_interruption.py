@@ -191,3 +191,52 @@ def test_a_run_after_an_interruption_asks_for_what_is_missing_only(
     assert again.returncode == 0, err
     layers = {f"/v2/team/app/blobs/{layer.digest}" for layer in BUILT.layers[::2]}
     assert {path for path in loopback.paths if "/blobs/" in path} == layers
+
+
+EVERYWHERE = """
+import os, signal, sys
+from imgfetch.cli import command_completion, displays, main, report
+
+number = int(sys.argv[1])
+sys.argv = ["imgfetch", "completion", "bash"]
+sys.stdout = open(os.devnull, "w")
+
+
+def kill_at(moment, fired):
+    events = 0
+
+    def profile(frame, event, _):
+        nonlocal events
+        if events or (event == "return" and frame.f_code is command_completion.run.__code__):
+            events += 1
+            if events == moment:
+                os.write(fired, b"x")
+                os.kill(os.getpid(), number)
+
+    sys.setprofile(profile)
+
+
+moment, has_fired = 0, True
+while has_fired:
+    moment += 1
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        kill_at(moment, writer)
+        sys.exit(main.main())
+    os.close(writer)
+    has_fired = bool(os.read(reader, 1))
+    os.close(reader)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.write(1, b"%d " % status)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_at_any_moment_after_the_work_prints_no_traceback(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", EVERYWHERE, str(int(number))]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=300)
+    status, word = SIGNALS[number]
+    assert set(done.stderr.decode().splitlines()) <= {f"imgfetch: error: {word}"}
+    *statuses, last = map(int, done.stdout.split())
+    assert set(statuses) == {-number, status}
+    assert last == 0

@@ -61,6 +61,12 @@ MUTANTS = (
     Mutant("report:caught", "signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)", "pass").noticed_by(
         "test_the_first_signal_ends_a_save_whose_stderr_nobody_reads"
     ),
+    Mutant("report:caught", "if came or is_done:", "if came:").noticed_by(
+        "test_a_signal_at_any_moment_after_the_work_prints_no_traceback"
+    ),
+    Mutant("main:main", "if argv is None and ", "if False and ").noticed_by(
+        "test_a_signal_at_any_moment_after_the_work_prints_no_traceback"
+    ),
     Mutant("report:caught", "signal.SIG_IGN if came and is_program else handler", "handler").noticed_by(
         "test_after_a_signal_further_ones_have_no_effect_if_the_program_is_about_to_end"
     ),
