@@ -175,7 +175,8 @@ def _check_output(arguments: argparse.Namespace) -> None:
     if arguments.json and _is_stdout(arguments.output) and not (arguments.dry_run or arguments.output_dir):
         usage(arguments, "--json prints to stdout, where the archive would be; add -o FILE")
     if arguments.output_dir and (arguments.output != "-" or arguments.dry_run):
-        usage(arguments, f"--output-dir cannot be combined with {'--dry-run' if arguments.dry_run else '-o'}")
+        other = "--dry-run, which shows the blobs of all images without it" if arguments.dry_run else "-o"
+        usage(arguments, f"--output-dir cannot be combined with {other}")
     if arguments.if_changed and arguments.output == "-" and not arguments.output_dir:
         usage(arguments, "--if-changed requires an output file; add -o FILE")
     try:

@@ -452,7 +452,7 @@ def test_an_empty_output_directory_is_a_usage_error(command: Command) -> None:
     ("arguments", "says"),
     [
         (("a.example/x", "-o", "y.tar"), "--output-dir cannot be combined with -o"),
-        (("a.example/x", "--dry-run"), "--output-dir cannot be combined with --dry-run"),
+        (("a.example/x", "--dry-run"), "combined with --dry-run, which shows the blobs of all images without it"),
         (("a.example/x/y:1", "a.example/x_y:1"), "would both be saved to "),
         (("a.example/x", "a.example/y", "--name", "z"), "--name cannot be combined with several images"),
     ],
