@@ -302,11 +302,20 @@ class Uploads:
         error = rejection(response, what, max_wait=self._retries.max_wait)
         if isinstance(error, RateLimitedError) or error.tries > 1:
             return error
-        if not isinstance(error, RegistryError) or isinstance(error, UnavailableError):
+        is_passing = isinstance(error, UnavailableError) and status != HTTPStatus.NOT_IMPLEMENTED
+        if not isinstance(error, RegistryError) or is_passing:
             return error.within(f"cannot push {what}")
-        said = str(error).removeprefix(f"{what} is unavailable: ").removeprefix(f"{what} was not found: ")
-        hint = _hint(status, error)
-        return RegistryError(f"cannot push {what}: {said}", url=error.url, status=status, codes=error.codes, hint=hint)
+        said = str(error).removeprefix(what)
+        for beginning in (" is unavailable: ", " is temporarily unavailable: ", " was not found: "):
+            said = said.removeprefix(beginning)
+        return RegistryError(
+            f"cannot push {what}: {said}",
+            url=error.url,
+            status=status,
+            codes=error.codes,
+            hint=_hint(status, error),
+            tries=3 if _LACKING & set(error.codes) else 1,  # see docs/registries.md#uploads
+        )
 
 
 def _hint(status: int, error: RegistryError) -> str | None:
@@ -317,8 +326,10 @@ def _hint(status: int, error: RegistryError) -> str | None:
 
 
 _LACKING = frozenset({"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"})
+_NO_PUSHES = "the registry is read-only, or this is not a registry: check the host and the port"
 _HINTS: Mapping[int, str] = {
-    HTTPStatus.METHOD_NOT_ALLOWED: "the registry is read-only, or this is not a registry: check the host and the port",
+    HTTPStatus.METHOD_NOT_ALLOWED: _NO_PUSHES,
+    HTTPStatus.NOT_IMPLEMENTED: _NO_PUSHES,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the registry, or a proxy in front of it, limits the size of a request; raise "
     "that limit (nginx: client_max_body_size)",
     HTTPStatus.NOT_FOUND: "check the name; some registries must have a repository or project before a push",

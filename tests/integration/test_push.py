@@ -8,6 +8,8 @@ import random
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,7 @@ from imgfetch.tolerance import Tolerance
 from imgfetch.upload import blob as blob_upload
 from imgfetch.upload.names import Destination
 from tests.engines import RealRegistry
+from tests.filesystems.mounts import tmpfs
 from tests.images import (
     ARM64,
     OCI_GZIP,
@@ -374,6 +377,7 @@ def test_archives_of_every_writer_are_pushed_whole_and_by_their_digests(
 
 BAD: dict[str, tuple[str, str, Reply, int, str]] = {
     "read-only": ("POST", "/uploads/", refusal(405, "UNSUPPORTED"), 1, "the registry is read-only"),
+    "no pushes": ("POST", "/uploads/", refusal(501), 1, "this is not a registry"),
     "forbidden": ("POST", "/uploads/", refusal(403, "DENIED"), 4, "cannot push blob"),
     "unauthorized": ("PUT", "/manifests/", refusal(401, "UNAUTHORIZED"), 4, "log in: imgfetch login"),
     "too large": ("PUT", "/uploads/", refusal(413), 1, "client_max_body_size"),
@@ -422,6 +426,52 @@ def test_a_bad_answer_ends_the_push_by_its_cause(
     done = command("push", archive, target.host)
     assert (done.status, said in done.err) == (status, True), done.err
     assert target.tags("team/app") == {}
+
+
+def test_two_pushes_at_once_both_succeed(archive: Path, registry: RealRegistry, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "imgfetch", "push", archive, f"{registry.host}/at-once"]
+    environment = os.environ | {"IMGFETCH_CACHE_DIR": str(tmp_path / "cache")}
+    several = [subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in "ab"]
+    printed = [each.communicate(timeout=120) for each in several]
+    assert [each.returncode for each in several] == [0, 0], printed
+    assert printed[0][0] == printed[1][0]
+    assert MANY.digest in printed[0][0].decode()
+
+
+@pytest.mark.parametrize("refusals", [2, 3])
+def test_a_manifest_whose_parts_a_registry_does_not_find_is_sent_three_times(
+    refusals: int, archive: Path, target: UploadRegistry, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGFETCH_RETRIES", "4")
+    refused: list[str] = []
+
+    def lack(sent: Sent) -> Reply | None:
+        if sent.method == "PUT" and sent.path.endswith("/team/app/manifests/1") and len(refused) < refusals:
+            refused.append(sent.path)
+            return refusal(400, "MANIFEST_BLOB_UNKNOWN")
+        return None
+
+    target.fault = lack
+    done = command("push", archive, target.host, "--max-wait", "0.1")
+    assert done.status == (refusals == 3)
+    assert len(refused) == refusals
+
+
+def test_a_full_disk_of_temporary_files_ends_a_push_before_it_begins(
+    target: UploadRegistry, loopback: Loopback, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = saved(loopback, command, tmp_path, {"team/app": large(3_000_000)})
+    packed = tmp_path / "z.tar.gz"
+    packed.write_bytes(gz(archive.read_bytes()))
+    small = tmp_path / "small"
+    small.mkdir()
+    with tmpfs(small, size="2m"):
+        monkeypatch.setattr(tempfile, "tempdir", str(small))
+        done = command("push", packed, target.host)
+        assert (done.status, target.requests) == (7, [])
+        assert f"cannot write a temporary copy of {packed}: No space left on device" in done.err
+        assert "TMPDIR=DIR" in done.err
+        assert list(small.iterdir()) == []
 
 
 def test_a_push_that_may_succeed_later_says_that_blobs_stay(

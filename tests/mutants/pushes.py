@@ -19,6 +19,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("Uploads._found", '(is_404_final or method == "GET")', "True").noticed_by(
         "test_a_tag_that_only_get_finds_is_not_replaced[404]"
     ),
+    Mutant("Uploads._rejected", "tries=3 if", "tries=1 if").noticed_by(
+        "test_a_manifest_whose_parts_a_registry_does_not_find_is_sent_three_times"
+    ),
     Mutant("Uploads._found", "response.status in _FINAL or ", "").noticed_by(
         "test_a_refusal_of_head_that_another_request_would_make_worse_is_final"
     ),

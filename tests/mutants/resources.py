@@ -94,7 +94,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("helpers:_converse", "error.errno == errno.EAGAIN", "False").noticed_by(
         "test_a_credential_helper_that_cannot_be_started_is_no_refusal"
     ),
-    Mutant("main:_run", "lack = shortage.of(error)", "lack = None").noticed_by(
+    Mutant("main:_status", "lack = shortage.of(error)", "lack = None").noticed_by(
         "test_a_lack_during_an_import_or_a_report_is_one_sentence[ssl-memory]",
         "test_little_memory_leaves_the_progress_as_json",
     ),
