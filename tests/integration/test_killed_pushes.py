@@ -151,4 +151,4 @@ def test_the_address_of_an_upload_is_a_secret_of_this_user(
         note.chmod(0o644)
         before = len(registry.requests)
         assert push(archive, proxy, tmp_path) == 0
-        assert "GET" not in [sent.method for sent in registry.requests[before:]]
+        assert "GET" not in [sent.method for sent in registry.requests[before:] if "/uploads/" in sent.path]
