@@ -10,7 +10,7 @@
 #     make images-pin          resolves the tags and writes images.lock; commit it
 #     make -j4 images-fetch    saves each image, as pinned, to images/NAME.tar
 #     make images-bundle       saves all images to images/bundle.tar; layers that they share are stored once
-#     make images-checksums    writes images/SHA256SUMS, for `sha256sum -c` on the offline host
+#     make images-checksums    writes images/SHA256SUMS, for `sha256sum -c SHA256SUMS` beside the archives
 #     make images-clean        removes images/, but neither images.lock nor the cache
 #
 # On the offline host, verify the bundle:
@@ -102,18 +102,23 @@ $(IMAGES_DIR)/.wanted: | $(IMAGES_DIR)
 	@printf '%s\n' $(call image_quoted,$(images_wanted)) > $@
 
 # --if-changed leaves an archive alone that is what the lock asks for; `touch` then tells make that this was looked at.
+# Checksums of an archive that was written again would look like damage on the offline host.
+drop_old_checksums = test ! $@ -nt $(IMAGES_DIR)/SHA256SUMS || rm -f $(IMAGES_DIR)/SHA256SUMS
 $(images:%=$(IMAGES_DIR)/%.tar): $(IMAGES_DIR)/%.tar: $(IMAGES_LOCK) $(IMAGES_DIR)/.wanted
 	@$(call save_pinned,$*)
+	@$(drop_old_checksums)
 	@touch $@
 
 $(IMAGES_DIR)/bundle.tar: $(IMAGES_LOCK) $(IMAGES_DIR)/.wanted
 	@$(call save_pinned,$(images))
+	@$(drop_old_checksums)
 	@touch $@
 
 images_bundle := $(if $(filter images-bundle,$(MAKECMDGOALS))$(wildcard $(IMAGES_DIR)/bundle.tar),$(IMAGES_DIR)/bundle.tar)
 $(IMAGES_DIR)/SHA256SUMS: $(images:%=$(IMAGES_DIR)/%.tar) $(images_bundle) $(IMAGES_DIR)/.wanted
 	@cd $(IMAGES_DIR) && sha256sum $(notdir $(filter %.tar,$^)) > SHA256SUMS.new
 	@mv $@.new $@
+	@echo 'wrote $@; to check it: cd $(IMAGES_DIR) && sha256sum -c SHA256SUMS'
 
 $(IMAGES_DIR):
 	@mkdir -p $@

@@ -358,6 +358,17 @@ def test_the_flags_are_those_of_every_command(make: Make, tmp_path: Path) -> Non
     make("images-pin", "images-fetch")
 
 
+def test_no_checksums_of_an_earlier_archive_are_left(make: Make, loopback: Loopback, tmp_path: Path) -> None:
+    assert "wrote images/SHA256SUMS; to check it: cd images && sha256sum -c" in make("images-checksums").stdout
+    make("images-pin", "images-fetch")
+    assert (tmp_path / "images/SHA256SUMS").exists()
+    move(loopback, NEWER)
+    make("images-pin", "images-fetch")
+    assert not (tmp_path / "images/SHA256SUMS").exists()
+    make("images-checksums", "images-bundle")
+    subprocess.run([tool("sha256sum"), "-c", "SHA256SUMS"], cwd=tmp_path / "images", check=True, capture_output=True)
+
+
 def test_the_checksums_have_the_bundle_too(make: Make, tmp_path: Path) -> None:
     def listed() -> set[str]:
         return {line.split()[1] for line in (tmp_path / "images/SHA256SUMS").read_text().splitlines()}
