@@ -175,11 +175,20 @@ class Mirrored(Source):
 
     def tags(self, reference: Reference) -> Iterator[str]:
         """Yield the tags of a repository at the upstream, because a mirror may have only some."""
-        upstream = self._mirrors.endpoints(reference)[-1]
+        *mirrors, upstream = self._mirrors.endpoints(reference)
         registry = self.open(upstream)
         if not isinstance(registry, Listing):
             raise UnsupportedError(f"{reference.registry} cannot list tags")
-        yield from registry.tags(upstream.renamed(reference), label=f"the list of tags of {reference.name}")
+        try:
+            yield from registry.tags(upstream.renamed(reference), label=f"the list of tags of {reference.name}")
+        except TransportError as error:
+            if not mirrors:
+                raise
+            listed = mirrors[0].renamed(reference).name
+            hint = (
+                f"mirrors are not asked, because they may have only some tags; for those of one: imgfetch tags {listed}"
+            )
+            raise error.replace(hint=hint) from error.__cause__
 
     @property
     def pulls_left(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from imgfetch.errors import (
     AuthenticationError,
@@ -426,6 +427,14 @@ def test_a_list_of_tags_has_the_users_name_wherever_it_is_looked_for(wire: Wire,
     client = Client(RegistryConfig(mirrors=configured(tmp_path, INTERNAL)), retries=0)
     with pytest.raises(NotFoundError, match=r"^the list of tags of docker\.io/library/busybox was not found"):
         client.tags(TAGGED)
+
+
+def test_a_failure_to_list_tags_says_how_to_list_those_of_a_mirror(wire: Wire) -> None:
+    wire.get("https://registry-1.docker.io/v2/library/busybox/tags/list", body=requests.ConnectionError("no route"))
+    mirrors = Mirrors(urls=("https://one.example:5000",))
+    with pytest.raises(TransportError) as caught:
+        Client(RegistryConfig(mirrors=mirrors), retries=0).tags(TAGGED)
+    assert caught.value.hint.endswith("for those of one: imgfetch tags one.example:5000/library/busybox")
 
 
 # ---- blobs ----
