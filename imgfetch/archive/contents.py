@@ -79,6 +79,11 @@ class ArchivedImage(NamedTuple):
         return sum({layer.member: layer.size for layer in self.layers}.values())
 
     @property
+    def is_plain(self) -> bool:
+        """True if all its layers are there, decompressed."""
+        return all(layer.compression == "plain" for layer in self.layers)
+
+    @property
     def content(self) -> object:
         """The config and the layers' names; two images with the same config may be compressed differently."""
         return self.raw_config, tuple(layer.member for layer in self.layers)
@@ -154,7 +159,7 @@ class Archive:
     @property
     def is_plain(self) -> bool:
         """True if all layers of the images are there, decompressed."""
-        return all(layer.compression == "plain" for image in self.images for layer in image.layers)
+        return all(image.is_plain for image in self.images)
 
 
 class Configs:

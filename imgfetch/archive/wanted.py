@@ -27,6 +27,10 @@ _HINT = (
     "the digest of a multi-platform index is present only in archives saved by that digest: save the image again by "
     "it, for example with the list of imgfetch digest, or verify the digest that imgfetch digest --platform prints"
 )
+_DECOMPRESSED = (
+    "its layers are decompressed, as by save --layers plain or apply, which changes the digest: verify the name alone; "
+    "imgfetch apply --expect proves the registry's digest"
+)
 _NO_DIGEST = "no digest under that name, as after docker save; verify the name alone, or save the image with imgfetch"
 
 
@@ -173,7 +177,8 @@ class Finder:
             return f"{wanted} is in the archive only {where}; {_ALONE}: {wanted.digest}"
         if named:
             digests = dict.fromkeys(str(digest) for number in named for digest in self._images[number].digests[:1])
-            there = f"{_shortened(digests)} under that name; {_HINT}" if digests else _NO_DIGEST
+            hint = _DECOMPRESSED if all(self._images[number].is_plain for number in named) else _HINT
+            there = f"{_shortened(digests)} under that name; {hint}" if digests else _NO_DIGEST
             return f"{wanted} is not in the archive, which has {there}"
         if digest := self._abbreviated(wanted):
             return f"{wanted} is not in the archive; if it is the beginning of a digest, write {digest}"

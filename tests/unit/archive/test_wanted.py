@@ -17,7 +17,7 @@ from imgfetch.errors import InvalidReferenceError
 from imgfetch.oci.digest import Digest
 from imgfetch.oci.platforms import Platform
 from imgfetch.oci.reference import Reference
-from tests.images import ARM64, Built, hello, image, index, tar
+from tests.images import ARM64, OCI_TAR, Built, hello, image, index, tar
 
 APP, WEB, ARM = image(hello("app")), image(hello("web")), image(hello("arm"), platform=ARM64)
 MANY = index(APP, ARM)
@@ -95,6 +95,13 @@ def test_an_image_that_is_missing_is_a_finding_with_what_there_is(tmp_path: Path
     (finding,) = verified.findings
     assert said in finding
     assert verified.answers[0].finding == finding
+
+
+def test_decompressed_layers_are_named_as_the_reason_of_another_digest(tmp_path: Path) -> None:
+    plain = image(hello("app", OCI_TAR))
+    target = layout(tmp_path, (plain, named("docker.io/library/app:1")))
+    (finding,) = verify(target, f"app:1@{APP.digest}").findings
+    assert f"has {plain.digest} under that name; its layers are decompressed, as by save --layers plain" in finding
 
 
 def test_the_first_digits_of_a_digest_are_not_the_name_of_an_image(tmp_path: Path) -> None:
