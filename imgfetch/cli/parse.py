@@ -34,7 +34,7 @@ _MAX_SHARDS = 10_000  # as many as a list has lines
 
 def image(text: str) -> Reference:
     """Convert the name of an image, unless a file has that name."""
-    if _is_here(text):
+    if _is_here(text) and not is_archive(text):
         raise argparse.ArgumentTypeError(
             f"{quoted(text)} is a file here; did you mean -i {quoted(text)}? For an image, write its registry as well"
         )

@@ -179,6 +179,11 @@ def test_a_list_without_its_option_is_refused_before_any_request(
     for command in ("save", "digest"):
         error, _ = refused(f"{command} alpine {name} -o y", capsys)
         assert f"'{name}' is a file here; did you mean -i '{name}'?" in error
+    (tmp_path / "alpine.tar").touch()
+    assert (
+        "'alpine.tar' looks like a file, not an image; to write it, use -o 'alpine.tar'"
+        in refused("save alpine alpine.tar", capsys)[0]
+    )
     assert parser.parse(["verify", "y.tar", name]).wanted == [name]
     for image in ("alpine", "docker.io/library/images.txt", "images.md", "images.txt:1"):
         assert parser.parse(["save", image]).references == [Reference.parse(image)]
