@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-VERSION = "0.11.0"
+VERSION = "0.12.0"
 USER_AGENT = f"imgfetch/{VERSION}"
