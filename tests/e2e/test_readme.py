@@ -2,8 +2,8 @@
 
 ``docker.io`` and ``quay.io`` are served by mirrors on the loopback, and the loopback's address replaces
 ``registry.example``. pip installs from a directory of wheels. ``pipx``, ``uv``, ``ssh``, ``scp`` and ``docker`` are
-small scripts, so the test is the same on every machine: pipx and uv install by pip into a directory of their own, and
-docker verifies what it is given. `test_consumers` loads archives into real engines.
+small scripts, so the test is the same on every machine: pipx and uv install by pip into a directory of their own, once,
+and docker verifies what it is given. `test_consumers` loads archives into real engines.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ SCRIPTS = {
     "python3": f'exec {sys.executable} "$@"',
     "imgfetch": f'PYTHONPATH={PROJECT} exec {sys.executable} -m imgfetch "$@"',
     "pipx": 'test "$1" != ensurepath || exit 0; test "$1" = install && shift && test "$1" != --force || shift '
-    '&& python3 -m pip install -q --target ~/pipx-$$ "$1" && ls ~/pipx-$$/bin/imgfetch',
+    '&& { test -e ~/pipx || python3 -m pip install -q --target ~/pipx "$1"; } '
+    '&& test -d "$1" && ls ~/pipx/bin/imgfetch',
     "uv": 'test "$1 $2" != "tool update-shell" || exit 0; test "$1 $2" = "tool install" && shift && exec pipx "$@"',
     "scp": 'test -f "$1" && test "$2" = offline-host:',
     "ssh": 'test "$1" = offline-host && shift && exec "$@"',
@@ -169,10 +170,10 @@ def test_every_command_runs(
             assert done.returncode == 0, f"{command}\n{(done.stdout + done.stderr).decode()}"
             ran += 1
     assert ran > 30
-    for installed in (tmp_path / "home").glob("pipx-*"):
-        for name in ("imgfetch.1", *(f"completions/imgfetch.{shell}" for shell in SHELLS)):
-            assert (installed / "imgfetch/data" / name).read_bytes() == (PROJECT / "imgfetch/data" / name).read_bytes()
-        assert (installed / "share/man/man1/imgfetch.1").exists()
+    installed = tmp_path / "home/pipx"
+    for name in ("imgfetch.1", *(f"completions/imgfetch.{shell}" for shell in SHELLS)):
+        assert (installed / "imgfetch/data" / name).read_bytes() == (PROJECT / "imgfetch/data" / name).read_bytes()
+    assert (installed / "share/man/man1/imgfetch.1").exists()
     assert (tmp_path / "home/.local/share/imgfetch/bin/imgfetch").exists()
 
 
