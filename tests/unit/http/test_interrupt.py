@@ -122,16 +122,17 @@ def test_abort_ends_requests_whose_response_has_not_begun(loopback: Loopback, he
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("how", ["abort", "interrupt"])
 def test_all_that_is_read_after_the_end_is_content(how: str, scheme: str, made: Certificates) -> None:
-    content = random.Random(scheme).randbytes(8_000_000)  # more than the system's buffers
+    content = random.Random(scheme).randbytes(60_000)  # the system's buffers have room for it
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.server_cert, made.server_key)
+    is_sent, is_read = threading.Event(), threading.Event()
 
     def serve(plain: socket.socket) -> None:
-        plain.settimeout(_LONGEST)
-        connection = context.wrap_socket(plain, server_side=True) if scheme == "https" else plain
-        with connection, suppress(OSError):
+        with context.wrap_socket(plain, server_side=True) if scheme == "https" else plain as connection:
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + content)
+            is_sent.set()
+            is_read.wait(_LONGEST)
 
     interrupt = Interrupt()
     with serving(serve) as host:
@@ -139,11 +140,13 @@ def test_all_that_is_read_after_the_end_is_content(how: str, scheme: str, made: 
         with interrupt, client.get(f"{scheme}://{host}/") as response:
             chunks = response.chunks(len(content))
             got = bytearray(next(chunks))
+            assert is_sent.wait(_LONGEST)
             client.abort() if how == "abort" else interrupt.set()
-            with pytest.raises(TransportError):
-                got.extend(byte for chunk in chunks for byte in chunk)
+            with suppress(TransportError):
+                for chunk in chunks:
+                    got += chunk
+        is_read.set()
         client.close()
-    assert len(got) < len(content)
     assert content.startswith(got)
 
 
