@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,7 @@ def _state(status: int, output: Path) -> Killed:
 
 
 def _all(kills: int, output: Path, arguments: Sequence[str]) -> list[Killed]:
+    tempfile.gettempdir()  # by a file of its own, which a kill in a fork could leave behind
     before = output.read_bytes() if output.exists() else None
     status, operations = _run(0, arguments)
     states = [_state(status, output)]
