@@ -132,7 +132,7 @@ def _members(file: BinaryIO, name: str, advanced: Advanced | None, copy: Spool |
         raise VerificationError(f"{name} is {compression} data to some readers and a tar to others")
     pieces = decompress(whole, is_strict=True)
     if copy:
-        pieces = _copied(pieces, copy(), f"a temporary copy of {name}")
+        pieces = copied(pieces, copy(), f"a temporary copy of {name}")
     try:
         beginning = _beginning(pieces, counted, name)
     except UnsupportedError as error:
@@ -151,7 +151,8 @@ def _read(file: CountedFile, size: int) -> bytes:
     return found
 
 
-def _copied(pieces: Iterable[bytes], copy: BinaryIO, label: str) -> Iterator[bytes]:
+def copied(pieces: Iterable[bytes], copy: BinaryIO, label: str) -> Iterator[bytes]:
+    """Yield the pieces, each after it was written to a file without a buffer, which messages call by the label."""
     for piece in pieces:
         view = memoryview(piece)
         with storage_errors(label, "write"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgfetch.archive.scan import ScannedMember
-from imgfetch.archive.source import open_descriptor
+from imgfetch.archive.source import copied, open_descriptor
 from imgfetch.archive.streams import Advanced, CountedFile, Source, Spool, name_of
 from imgfetch.archive.verify import Examined, examine
 from imgfetch.errors import VerificationError
@@ -115,9 +115,7 @@ def _copied(stack: ExitStack, pieces: Iterable[bytes], spool: Spool, name: str) 
     """Return a file with a copy of some data, at its beginning."""
     file = stack.enter_context(spool())
     with storage_errors(f"a temporary copy of {name}", "write"):
-        for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                view = view[file.write(view) :]
+        for _ in copied(pieces, file, f"a temporary copy of {name}"):
+            pass
         file.seek(0)
     return file
