@@ -19,6 +19,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("source:_members", "if is_header(beginning[:HEAD]):", "if False:").noticed_by(
         "test_a_file_that_is_compressed_to_some_readers_and_a_tar_to_others_is_refused"
     ),
+    Mutant(
+        "source:copied", "view = view[copy.write(view) :]", "view = view[copy.write(view) + len(view) :]"
+    ).noticed_by("test_a_copy_is_complete_though_each_write_takes_a_part"),
     Mutant("compression:decompress", "if is_strict and oddity:", "if False:").noticed_by(
         "test_data_behind_compressed_data_is_damage"
     ),

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -310,3 +311,13 @@ def test_an_open_file_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(os, "open", None)  # a socket, or a file of another user, can only be duplicated
         with opened(f"/proc/self/fd/{file.fileno()}") as members:
             assert contents(members) == FILES
+
+
+def test_a_copy_is_complete_though_each_write_takes_a_part() -> None:
+    class Slow(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return super().write(data[:3])
+
+    copy = Slow()
+    assert list(source.copied([b"first piece", b"", b"second"], copy, "a copy")) == [b"first piece", b"", b"second"]
+    assert copy.getvalue() == b"first piecesecond"
